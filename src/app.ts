@@ -1,0 +1,63 @@
+/** The table of contents: middleware, routes, one onError. */
+import { cors } from "hono/cors";
+import { ApiError } from "./errors.ts";
+import { allowedMethods } from "./methods.ts";
+import { problem } from "./problem.ts";
+import { trace } from "./request.ts";
+import { newRouter } from "./router.ts";
+import { account } from "./routes/account.ts";
+import { admin } from "./routes/admin.ts";
+import { events } from "./routes/events.ts";
+import { health } from "./routes/health.ts";
+import { jobs } from "./routes/jobs.ts";
+import { openapi } from "./routes/openapi.ts";
+import { page } from "./routes/page.ts";
+import { uploads } from "./routes/uploads.ts";
+
+export const app = newRouter();
+
+app.use(trace);
+app.use(
+	"/v1/*",
+	cors({
+		origin: "*",
+		allowHeaders: [
+			"Authorization",
+			"Content-Type",
+			"Accept",
+			"Prefer",
+			"Last-Event-ID",
+		],
+		allowMethods: ["GET", "POST", "DELETE", "OPTIONS"],
+		exposeHeaders: [
+			"X-Request-Id",
+			"Location",
+			"Retry-After",
+			"Preference-Applied",
+			"ETag",
+		],
+		maxAge: 86_400,
+	}),
+);
+
+app.route("/v1/jobs", jobs);
+app.route("/v1/jobs", events);
+app.route("/v1/uploads", uploads);
+app.route("/v1/account", account);
+app.route("/admin", admin);
+app.route("/", health);
+openapi(app);
+app.route("/", page);
+
+app.notFound((c) => {
+	const allowed = allowedMethods(app, c.req.path);
+	if (allowed.length === 0) return problem(c, { code: "not_found" });
+	const response = problem(c, { code: "method_not_allowed" });
+	response.headers.set("Allow", allowed.join(", "));
+	return response;
+});
+app.onError((error, c) =>
+	error instanceof ApiError
+		? problem(c, error.failure, error)
+		: problem(c, { code: "internal_error" }, error),
+);

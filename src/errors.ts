@@ -1,0 +1,263 @@
+/**
+ * Every way a call can fail: one tagged union, mapped to the wire once.
+ *
+ * Objects return failures as values (an error class does not survive RPC); routes throw them as `ApiError`
+ * and `app.onError` writes the problem details (RFC 9457). A new code fails to compile until it is mapped.
+ */
+
+export type Failure =
+	| { code: "missing_key" }
+	| { code: "invalid_key" }
+	| { code: "revoked_key" }
+	| { code: "invalid_admin_secret" }
+	| { code: "not_found" }
+	| { code: "method_not_allowed" }
+	| { code: "account_not_found" }
+	| { code: "key_not_found" }
+	| { code: "job_not_found" }
+	| { code: "upload_not_found"; field?: string }
+	| { code: "body_required" }
+	| { code: "invalid_json" }
+	| { code: "unsupported_media_type"; expected: string }
+	| { code: "body_too_large"; limit: number }
+	| { code: "invalid_request"; field: string; detail: string }
+	| { code: "model_not_found"; model: string; known: string[] }
+	| { code: "context_length_exceeded"; tokens: number; context_length: number }
+	| { code: "insufficient_credit"; available: number; price: number }
+	| { code: "id_conflict" }
+	| { code: "job_gone" }
+	| { code: "credit_conflict" }
+	| { code: "image_type_unsupported"; field: string }
+	| { code: "image_truncated"; field: string }
+	| {
+			code: "image_dimensions";
+			field: string;
+			width: number;
+			height: number;
+			detail: string;
+	  }
+	| { code: "image_too_large"; field: string; limit: number }
+	| { code: "image_undecodable"; field: string }
+	| { code: "image_in_use"; field: string }
+	| { code: "upload_incomplete"; field?: string }
+	| { code: "upload_not_finalized"; field: string }
+	| { code: "upload_mismatch"; detail: string }
+	| { code: "url_refused"; field: string; detail: string }
+	| { code: "url_unreachable"; field: string; detail: string }
+	| { code: "storage_unavailable" }
+	| { code: "backend_failed" }
+	| { code: "internal_error" };
+
+export type FailureCode = Failure["code"];
+
+interface Wire {
+	status:
+		| 400
+		| 401
+		| 402
+		| 404
+		| 405
+		| 409
+		| 410
+		| 413
+		| 415
+		| 422
+		| 500
+		| 502
+		| 503;
+	/** What went wrong and what to do about it, in words for the caller. */
+	detail: string;
+}
+
+/** The one map from a failure to its HTTP status and public words. */
+export function wire(failure: Failure): Wire {
+	switch (failure.code) {
+		case "missing_key":
+			return {
+				status: 401,
+				detail: "Send your API key as `Authorization: Bearer mg_live_…`.",
+			};
+		case "invalid_key":
+			return {
+				status: 401,
+				detail:
+					"This is no key of ours. Copy the whole key, from `mg_live_` to its end.",
+			};
+		case "revoked_key":
+			return {
+				status: 401,
+				detail: "This key was revoked. Use another key of the account.",
+			};
+		case "invalid_admin_secret":
+			return {
+				status: 401,
+				detail: "Send the admin secret as `Authorization: Bearer …`.",
+			};
+		case "not_found":
+			return {
+				status: 404,
+				detail:
+					"There is nothing at this path. /openapi.json lists what there is.",
+			};
+		case "method_not_allowed":
+			return {
+				status: 405,
+				detail:
+					"This path exists, but not for this method. See the Allow header.",
+			};
+		case "account_not_found":
+			return { status: 404, detail: "There is no such account." };
+		case "key_not_found":
+			return { status: 404, detail: "The account has no such key." };
+		case "job_not_found":
+			return { status: 404, detail: "Your account has no such job." };
+		case "upload_not_found":
+			return {
+				status: 404,
+				detail:
+					"Your account has no such upload. Upload the image first, or check the id.",
+			};
+		case "body_required":
+			return {
+				status: 400,
+				detail: "The request has no body; this route needs one.",
+			};
+		case "invalid_json":
+			return { status: 400, detail: "The body is not valid JSON." };
+		case "unsupported_media_type":
+			return { status: 415, detail: `Send the body as ${failure.expected}.` };
+		case "body_too_large":
+			return {
+				status: 413,
+				detail: `The body is over ${failure.limit} bytes. Send large images with a presigned upload.`,
+			};
+		case "invalid_request":
+			return { status: 400, detail: failure.detail };
+		case "model_not_found":
+			return {
+				status: 404,
+				detail: `There is no model "${failure.model}". There is: ${failure.known.join(", ")}.`,
+			};
+		case "context_length_exceeded":
+			return {
+				status: 400,
+				detail: `The prompt needs at least ${failure.tokens} tokens and the model reads ${failure.context_length}, answer included. Shorten it or send fewer images.`,
+			};
+		case "insufficient_credit":
+			return {
+				status: 402,
+				detail: `This job may cost ${failure.price} micro-USD and ${failure.available} are available. Add credit, or wait for running jobs to settle.`,
+			};
+		case "id_conflict":
+			return {
+				status: 409,
+				detail: "This job id was used for another request. Choose a new id.",
+			};
+		case "job_gone":
+			return {
+				status: 410,
+				detail: "This job was deleted or expired. Its id is never run again.",
+			};
+		case "credit_conflict":
+			return {
+				status: 409,
+				detail: "This credit id was used with another amount. Choose a new id.",
+			};
+		case "image_type_unsupported":
+			return {
+				status: 422,
+				detail:
+					"The bytes are no JPEG, PNG, WebP or GIF image, or not the declared type.",
+			};
+		case "image_truncated":
+			return {
+				status: 422,
+				detail: "The image ends too early. Send the whole file.",
+			};
+		case "image_dimensions":
+			return {
+				status: 422,
+				detail: `The image is ${failure.width} x ${failure.height}: ${failure.detail}`,
+			};
+		case "image_too_large":
+			return {
+				status: 413,
+				detail: `The image is over ${failure.limit} bytes. Scale it down; the model sees a few hundred pixels a side.`,
+			};
+		case "image_undecodable":
+			return {
+				status: 422,
+				detail:
+					"The image has a valid header but cannot be decoded. Save it again and retry.",
+			};
+		case "image_in_use":
+			return {
+				status: 409,
+				detail:
+					"The upload was deleted and only lives on for running jobs. Upload it again.",
+			};
+		case "upload_incomplete":
+			return {
+				status: 409,
+				detail:
+					"Nothing was stored for this upload yet. PUT the bytes to its URL, then finalize.",
+			};
+		case "upload_not_finalized":
+			return {
+				status: 409,
+				detail:
+					"The upload is not finalized. POST /v1/uploads/{id}/finalize first.",
+			};
+		case "upload_mismatch":
+			return { status: 409, detail: failure.detail };
+		case "url_refused":
+			return { status: 422, detail: failure.detail };
+		case "url_unreachable":
+			return { status: 422, detail: failure.detail };
+		case "storage_unavailable":
+			return {
+				status: 503,
+				detail:
+					"The image store does not answer. Nothing was charged; try again.",
+			};
+		case "backend_failed":
+			return {
+				status: 502,
+				detail:
+					"The model could not finish this job after several attempts. Nothing was charged.",
+			};
+		case "internal_error":
+			return {
+				status: 500,
+				detail:
+					"Something broke on our side. Nothing was charged; quote the request id.",
+			};
+		default:
+			return unmapped(failure);
+	}
+}
+
+function unmapped(failure: never): never {
+	throw new Error(`unmapped failure ${JSON.stringify(failure)}`);
+}
+
+/** A failure on its way through a route to `app.onError`. */
+export class ApiError extends Error {
+	readonly failure: Failure;
+
+	constructor(failure: Failure) {
+		super(failure.code);
+		this.failure = failure;
+	}
+}
+
+/** What an object answers over RPC: the value's fields, or why not. */
+export type Result<T extends object> =
+	| ({ ok: true } & T)
+	| { ok: false; failure: Failure };
+
+/** The value of a result; throws its failure as `ApiError`. */
+export function unwrap<T extends object>(result: Result<T>): { ok: true } & T {
+	if (!result.ok) throw new ApiError(result.failure);
+	return result;
+}

@@ -1,0 +1,8 @@
+/** The Worker's entry: the app, and the object classes that wrangler binds. */
+import { app } from "./app.ts";
+
+export { Account } from "./account/account.ts";
+export { Job } from "./job/job.ts";
+export { Pool } from "./pool/pool.ts";
+
+export default app;

@@ -1,0 +1,16 @@
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { App } from "./router.ts";
+
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/** The methods that have a handler at this path; Hono itself answers 404 where only the method is wrong. */
+export function allowedMethods(app: OpenAPIHono<App>, path: string): string[] {
+	const handlers = new Set(
+		app.routes.filter((r) => METHODS.includes(r.method)).map((r) => r.handler),
+	);
+	return METHODS.filter((method) =>
+		app.router
+			.match(method, path)[0]
+			.some(([[handler]]) => handlers.has(handler)),
+	);
+}

@@ -1,0 +1,51 @@
+import type { Context } from "hono";
+import { type Failure, wire } from "./errors.ts";
+import { log } from "./log.ts";
+import type { App } from "./router.ts";
+import type { Problem } from "./schema/problem.ts";
+
+const TITLES: Record<number, string> = {
+	400: "Bad request",
+	401: "Not authenticated",
+	402: "Payment required",
+	404: "Not found",
+	405: "Method not allowed",
+	409: "Conflict",
+	410: "Gone",
+	413: "Too large",
+	415: "Unsupported media type",
+	422: "Unprocessable",
+	500: "Internal error",
+	502: "Model failed",
+	503: "Unavailable",
+};
+
+/** The response for a failure. What broke inside goes to the log under the request's id, not to the caller. */
+export function problem(
+	c: Context<App>,
+	failure: Failure,
+	cause?: Error,
+): Response {
+	const { status, detail } = wire(failure);
+	const request_id = c.get("requestId");
+	if (status >= 500)
+		log("error", {
+			request_id,
+			code: failure.code,
+			cause: cause?.stack ?? null,
+		});
+	const body: Problem = {
+		...failure,
+		type: `urn:minigpt4:error:${failure.code}`,
+		title: TITLES[status] ?? "Error",
+		status,
+		detail,
+		request_id,
+	};
+	const headers: Record<string, string> = {
+		"Content-Type": "application/problem+json",
+	};
+	if (status === 401) headers["WWW-Authenticate"] = "Bearer";
+	if (status === 503) headers["Retry-After"] = "2";
+	return c.body(JSON.stringify(body), status, headers);
+}

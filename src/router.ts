@@ -1,0 +1,21 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Env } from "./env.ts";
+import { ApiError } from "./errors.ts";
+import { fieldOf } from "./schema/field.ts";
+
+export interface App {
+	Bindings: Env;
+	Variables: { requestId: string };
+}
+
+/** A router whose schema violations become `invalid_request`, naming the first wrong field. */
+export const newRouter = () =>
+	new OpenAPIHono<App>({
+		defaultHook: (result) => {
+			if (!result.success)
+				throw new ApiError({
+					code: "invalid_request",
+					...fieldOf(result.error),
+				});
+		},
+	});

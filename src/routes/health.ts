@@ -1,0 +1,6 @@
+import { newRouter } from "../router.ts";
+
+/** Liveness of the edge itself; it asks nobody. */
+export const health = newRouter();
+
+health.get("/healthz", (c) => c.json({ status: "ok" }));

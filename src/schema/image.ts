@@ -1,0 +1,39 @@
+import { z } from "@hono/zod-openapi";
+import { UPLOAD_ID } from "../ids.ts";
+
+export const ImageType = z.enum([
+	"image/jpeg",
+	"image/png",
+	"image/webp",
+	"image/gif",
+]);
+export type ImageType = z.infer<typeof ImageType>;
+
+/** Bounds on an image, the same on every way in. */
+export const IMAGE_LIMITS = {
+	/** Through the Worker: one-call uploads, data URLs and fetched URLs. */
+	inlineBytes: 4 * 1024 * 1024,
+	/** By presigned PUT. */
+	bytes: 20 * 1024 * 1024,
+	pixels: 50_000_000,
+	/** Below this a photo shows nothing; also refuses tracking pixels. */
+	minSide: 8,
+	maxSide: 16_384,
+} as const;
+
+export const UploadId = z
+	.string()
+	.regex(UPLOAD_ID, "is no upload id")
+	.openapi({ example: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" });
+
+/** An image of a job: an upload of the account, or a URL (`https:` fetched once, or `data:`). */
+export const ImageSource = z.union([
+	z.strictObject({ upload: UploadId }),
+	z.strictObject({
+		url: z
+			.string()
+			.min(1)
+			.openapi({ example: "https://example.com/photo.jpg" }),
+	}),
+]);
+export type ImageSource = z.infer<typeof ImageSource>;

@@ -1,0 +1,17 @@
+import { z } from "@hono/zod-openapi";
+
+/** RFC 9457 problem details, with one stable code and the request's id. */
+export const Problem = z
+	.object({
+		type: z.string(),
+		title: z.string(),
+		status: z.int(),
+		detail: z.string(),
+		code: z.string().openapi({ example: "invalid_request" }),
+		request_id: z.string(),
+		/** The member of the request that is wrong. */
+		field: z.string().optional().openapi({ example: "images[0].url" }),
+	})
+	.loose()
+	.openapi("Problem");
+export type Problem = z.infer<typeof Problem>;

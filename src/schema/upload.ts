@@ -1,0 +1,42 @@
+import { z } from "@hono/zod-openapi";
+import { IMAGE_LIMITS, ImageType, UploadId } from "./image.ts";
+
+const Sha256 = z
+	.string()
+	.regex(/^[0-9a-f]{64}$/, "is 64 hex digits, lower case")
+	.openapi({
+		example: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+	});
+
+/** Asks for a presigned PUT; type, length and hash are part of its signature. */
+export const UploadRequest = z
+	.strictObject({
+		content_type: ImageType,
+		bytes: z.int().min(1).max(IMAGE_LIMITS.bytes),
+		sha256: Sha256,
+	})
+	.openapi("UploadRequest");
+
+export const Upload = z
+	.object({
+		id: UploadId,
+		object: z.literal("upload"),
+		status: z.enum(["pending", "ready"]),
+		content_type: ImageType,
+		bytes: z.int(),
+		/** Over the bytes as sent. */
+		sha256: Sha256,
+		width: z.int().nullable(),
+		height: z.int().nullable(),
+		created_at: z.iso.datetime(),
+		/** While pending: where to PUT the bytes, and the headers that the signature covers. */
+		put: z
+			.object({
+				url: z.url(),
+				headers: z.record(z.string(), z.string()),
+				expires_at: z.iso.datetime(),
+			})
+			.optional(),
+	})
+	.openapi("Upload");
+export type Upload = z.infer<typeof Upload>;

@@ -1,0 +1,28 @@
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+/** Unit tests run inside workerd, with the objects' real storage and alarms. */
+export default defineConfig({
+	plugins: [
+		cloudflareTest({
+			wrangler: { configPath: "./wrangler.toml" },
+			miniflare: {
+				bindings: {
+					ENVIRONMENT: "development",
+					KEY_SECRETS: "test-key-secret-test-key-secret-00",
+					ADMIN_SECRET: "test-admin-secret-test-admin-secret",
+					WORKER_URL: "http://worker.test",
+					WORKER_KEY: "worker-key",
+					S3_ENDPOINT: "http://s3.test",
+					S3_ACCESS_KEY_ID: "access",
+					S3_SECRET_ACCESS_KEY: "secret",
+				},
+			},
+		}),
+	],
+	test: {
+		include: ["test/**/*.test.ts"],
+		exclude: ["test/e2e/**"],
+		testTimeout: 20_000,
+	},
+});
