@@ -1,0 +1,36 @@
+import type { Context } from "hono";
+import type { Account } from "./account/account.ts";
+import { readKey } from "./account/key.ts";
+import { config } from "./env.ts";
+import { ApiError } from "./errors.ts";
+import type { App } from "./router.ts";
+
+/** Who calls, as far as the key alone tells; `account` has yet to confirm that the key exists and is not revoked. */
+export interface Caller {
+	id: string;
+	secretHash: string;
+	account: DurableObjectStub<Account>;
+}
+
+/** The token of an `Authorization: Bearer` header, or null. */
+export function bearer(c: Context<App>): string | null {
+	return (
+		/^Bearer ([^\s]+)$/i.exec(c.req.header("Authorization") ?? "")?.[1] ?? null
+	);
+}
+
+/**
+ * The caller named by the request's key. Touches no object.
+ * @throws ApiError `missing_key`, `invalid_key`
+ */
+export async function caller(c: Context<App>): Promise<Caller> {
+	const key = bearer(c);
+	if (!key) throw new ApiError({ code: "missing_key" });
+	const known = await readKey(config(c.env).KEY_SECRETS, key);
+	if (!known) throw new ApiError({ code: "invalid_key" });
+	return {
+		id: known.account,
+		secretHash: known.secretHash,
+		account: c.env.ACCOUNT.get(c.env.ACCOUNT.idFromName(known.account)),
+	};
+}
