@@ -1,0 +1,70 @@
+/** Request bodies: bounded while they stream, and each way of being wrong with its own code. */
+import { createMiddleware } from "hono/factory";
+import { ApiError } from "./errors.ts";
+import type { App } from "./router.ts";
+
+/**
+ * The whole body in memory. Stops reading as soon as it is over the limit, whatever Content-Length claims.
+ * @param limit bytes
+ * @throws ApiError `body_required`, `body_too_large`
+ */
+export async function readBody(
+	request: Request,
+	limit: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+	const tooLarge = new ApiError({ code: "body_too_large", limit });
+	if (Number(request.headers.get("Content-Length")) > limit) throw tooLarge;
+	const chunks: Uint8Array[] = [];
+	let size = 0;
+	const reader = request.body?.getReader();
+	while (reader) {
+		const { done, value } = await reader.read();
+		if (done) break;
+		size += value.length;
+		if (size > limit) {
+			await reader.cancel();
+			throw tooLarge;
+		}
+		chunks.push(value);
+	}
+	if (size === 0) throw new ApiError({ code: "body_required" });
+	const whole = new Uint8Array(size);
+	let at = 0;
+	for (const chunk of chunks) {
+		whole.set(chunk, at);
+		at += chunk.length;
+	}
+	return whole;
+}
+
+/**
+ * Middleware before a route's JSON validator, which alone would skip a body without Content-Type and know no limit.
+ * @param limit bytes
+ * @throws ApiError `unsupported_media_type`, `body_required`, `body_too_large`, `invalid_json`
+ */
+export const body = ({ limit }: { limit: number }) =>
+	createMiddleware<App>(async (c, next) => {
+		const empty =
+			c.req.raw.body === null || c.req.header("Content-Length") === "0";
+		const type = c.req.header("Content-Type")?.split(";")[0]?.trim();
+		if (!empty && type?.toLowerCase() !== "application/json")
+			throw new ApiError({
+				code: "unsupported_media_type",
+				expected: "application/json",
+			});
+		const value = parse(await readBody(c.req.raw, limit));
+		// The validator reads this instead of parsing a second time.
+		c.req.json = async <T>() => value as T;
+		await next();
+	});
+
+/** Bound for bodies that hold no images. */
+export const SMALL_BODY = 64 * 1024;
+
+function parse(bytes: Uint8Array): unknown {
+	try {
+		return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+	} catch {
+		throw new ApiError({ code: "invalid_json" });
+	}
+}
