@@ -1,0 +1,122 @@
+"""The reference model in transformers' style; the engine's plugin is held against it."""
+
+import torch
+from torch import nn
+from transformers import AutoConfig, GenerationMixin, LlamaForCausalLM, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from .bridge import ClassBridge
+from .config import MiniGPT4Config
+from .projection import Projection
+from .vision import EfficientNetLite2
+
+IMAGES_AT_ONCE = 4  # bounds the encoder's memory, whatever batch an engine hands over
+
+
+class ImageEncoder(nn.Module):
+    """vision -> bridge -> projection, always in float32."""
+
+    def __init__(self, config: MiniGPT4Config):
+        super().__init__()
+        self.vision = EfficientNetLite2()
+        self.bridge = ClassBridge(config)
+        self.projection = Projection(config)
+        self.float()  # an engine may build modules under another default dtype
+
+    def features(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """pixel_values [N, 3, side, side] -> classes [N, 1000], raw [N, 64]: all that is frozen."""
+        classes, raw = zip(
+            *(
+                self.bridge(*self.vision(chunk))
+                for chunk in pixel_values.float().split(IMAGES_AT_ONCE)
+            ),
+            strict=True,
+        )
+        return torch.cat(classes), torch.cat(raw)
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """pixel_values [N, 3, side, side] -> image tokens [N, K, hidden], float32.
+
+        Images go through in chunks of at most IMAGES_AT_ONCE. N must be at least 1.
+        """
+        with torch.autocast(pixel_values.device.type, enabled=False):
+            return self.projection(*self.features(pixel_values))
+
+
+class MiniGPT4ForConditionalGeneration(PreTrainedModel, GenerationMixin):
+    """Pictures anywhere in a prompt, any number of them, answered by the language model.
+
+    `input_ids` hold K placeholder ids (`config.image_token_id`) for each image, in order;
+    `pixel_values` [images, 3, side, side] runs over all prompts of the batch in the same order.
+    """
+
+    config_class = MiniGPT4Config
+    base_model_prefix = "language_model"
+    input_modalities = ("image", "text")
+    _tied_weights_keys = {  # noqa: RUF012 - transformers reads a plain dict
+        "language_model.lm_head.weight": "language_model.model.embed_tokens.weight"
+    }
+    _keep_in_fp32_modules_strict = {"image_encoder"}  # noqa: RUF012
+    _supports_sdpa = True
+
+    def __init__(self, config: MiniGPT4Config):
+        super().__init__(config)
+        self.image_encoder = ImageEncoder(config)
+        self.language_model = LlamaForCausalLM(config.get_text_config())
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.language_model.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.language_model.get_output_embeddings()
+
+    def embed(
+        self, input_ids: torch.Tensor, pixel_values: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """input_ids [B, T] -> embeddings [B, T, hidden], image tokens at their placeholders.
+
+        Raises ValueError when placeholders and images do not match in number.
+        """
+        embeds = self.get_input_embeddings()(input_ids)
+        places = input_ids == self.config.image_token_id
+        images = 0 if pixel_values is None else len(pixel_values)
+        wanted = images * self.config.num_image_tokens
+        if int(places.sum()) != wanted:
+            raise ValueError(
+                f"input_ids hold {int(places.sum())} image placeholders; {images} pixel_values "
+                f"need {wanted}: expand each image to {self.config.num_image_tokens} of them"
+            )
+        if images:
+            tokens = self.image_encoder(pixel_values).to(embeds)
+            embeds = embeds.masked_scatter(places[..., None], tokens)
+        return embeds
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        pixel_values: torch.FloatTensor | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        **kwargs,
+    ) -> CausalLMOutputWithPast:
+        """Next-token logits, and the loss where `labels` are given; see LlamaForCausalLM."""
+        if inputs_embeds is None:
+            inputs_embeds = self.embed(input_ids, pixel_values)
+        return self.language_model(
+            inputs_embeds=inputs_embeds, attention_mask=attention_mask, **kwargs
+        )
+
+    def prepare_inputs_for_generation(
+        self, input_ids, pixel_values=None, is_first_iteration=False, **kwargs
+    ):
+        inputs = super().prepare_inputs_for_generation(
+            input_ids, is_first_iteration=is_first_iteration, **kwargs
+        )
+        # Later steps read the image from the cache of keys and values.
+        if is_first_iteration or not kwargs.get("use_cache", True):
+            inputs["pixel_values"] = pixel_values
+        return inputs
+
+
+AutoConfig.register("minigpt4", MiniGPT4Config, exist_ok=True)
