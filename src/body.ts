@@ -63,7 +63,9 @@ export const SMALL_BODY = 64 * 1024;
 
 function parse(bytes: Uint8Array): unknown {
 	try {
-		return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+		return JSON.parse(
+			new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes),
+		);
 	} catch {
 		throw new ApiError({ code: "invalid_json" });
 	}
