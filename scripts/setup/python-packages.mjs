@@ -1,0 +1,45 @@
+// @ts-check
+/** The worker's environment. Tests bring the developers' tools; `npm start` takes them where they are and does without else. */
+import { join } from "node:path";
+import { gpuWorker, worker } from "../paths.mjs";
+import { run } from "../process.mjs";
+import { uv } from "./uv.mjs";
+
+const lock = ["pyproject.toml", "uv.lock"].map((file) => join(gpuWorker, file));
+
+/** @param {boolean} tools @returns {import("./step.mjs").Step} */
+const environment = (tools) => ({
+	name: "Python packages",
+	inputs: () => [...lock, tools ? "with tools" : "without tools"],
+	outputs: tools
+		? [worker, join(gpuWorker, ".venv", "bin", "pytest")]
+		: [worker],
+	run: ({ log, signal, onLine }) =>
+		run(
+			uv,
+			[
+				"sync",
+				"--frozen",
+				"--extra",
+				"cpu",
+				"--extra",
+				"nano",
+				...(tools ? [] : ["--no-dev"]),
+			],
+			{
+				what: "uv sync",
+				cwd: gpuWorker,
+				log,
+				signal,
+				onLine,
+				env: {
+					VIRTUAL_ENV: undefined,
+					UV_LINK_MODE: undefined,
+					UV_NO_PROGRESS: "1",
+				},
+			},
+		),
+});
+
+export const pythonPackages = environment(false);
+export const pythonPackagesAndTools = environment(true);

@@ -1,0 +1,254 @@
+// @ts-check
+/** `npm start`: set-up, then the S3 server, the edge and the GPU worker, until Ctrl-C. */
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { developmentAccount } from "./development.mjs";
+import { tryLock } from "./lock.mjs";
+import * as paths from "./paths.mjs";
+import { requirePorts } from "./ports.mjs";
+import { anyRunning, killAll, stopAll, tail } from "./process.mjs";
+import { secretsOf } from "./secrets.mjs";
+import { setUp } from "./setup.mjs";
+import { Board, bold, cyan, dim, duration, red, yellow } from "./terminal.mjs";
+
+const HELP = `npm start -- [options]
+
+  --port <n>         the edge and its playground (PORT, 8787)
+  --s3-port <n>      the S3 server (S3_PORT, 7070)
+  --worker-port <n>  the GPU worker (WORKER_PORT, 8000)
+  --state <folder>   data, secrets and logs (STATE, .state)
+`;
+
+/** @typedef {import("./stack.mjs").Server} Server */
+
+function options() {
+	const { values } = parseArgs({
+		options: {
+			port: { type: "string", default: process.env.PORT || "8787" },
+			"s3-port": { type: "string", default: process.env.S3_PORT || "7070" },
+			"worker-port": {
+				type: "string",
+				default: process.env.WORKER_PORT || "8000",
+			},
+			state: { type: "string", default: process.env.STATE || paths.state },
+			help: { type: "boolean", default: false },
+		},
+	});
+	if (values.help) {
+		process.stdout.write(HELP);
+		process.exit(0);
+	}
+	/** @param {"port" | "s3-port" | "worker-port"} flag */
+	const port = (flag) => {
+		const n = Number(values[flag]);
+		if (!Number.isInteger(n) || n < 1 || n > 65_535) {
+			throw new Error(
+				`--${flag} ${values[flag]}: a port is a number from 1 to 65535`,
+			);
+		}
+		return n;
+	};
+	return {
+		ports: {
+			edge: port("port"),
+			s3: port("s3-port"),
+			worker: port("worker-port"),
+		},
+		state: resolve(values.state),
+	};
+}
+
+/** @param {string} url @param {string} key */
+function welcome(url, key) {
+	const sample = "samples/cat.jpg"; // small enough for one argument of a command: 128 KiB
+	const body = `{"model":"nano","images":[{"url":"data:image/jpeg;base64,'"$(base64 < ${sample} | tr -d '\\n')"'"}],"prompt":"What is in this picture?"}`;
+	return [
+		"",
+		`  ${bold("Playground")}   ${cyan(`${url}/#key=${key}`)}`,
+		`  ${bold("API key")}      ${key}`,
+		"",
+		`  ${dim("Ask about a photo, from this folder:")}`,
+		"",
+		`curl -N ${url}/v1/jobs \\`,
+		`  -H "Authorization: Bearer ${key}" \\`,
+		'  -H "Accept: text/event-stream" \\',
+		'  -H "Content-Type: application/json" \\',
+		`  -d '${body}'`,
+		"",
+	].join("\n");
+}
+
+const began = Date.now();
+const board = new Board();
+const over = new AbortController();
+let exitCode = 0;
+
+/** Ends the wait below; the first reason counts. @param {string} [problem] */
+function end(problem) {
+	if (over.signal.aborted) return;
+	if (problem) {
+		board.print(`\n${red(problem)}`);
+		exitCode = 1;
+	}
+	over.abort(new Error("stopping"));
+}
+
+for (const name of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
+	process.on(name, () => {
+		if (over.signal.aborted) void killAll(); // asked twice
+		end();
+	});
+}
+if (process.env.npm_lifecycle_event) {
+	// npm was killed hard: nobody is left to forward a signal.
+	const parent = process.ppid;
+	setInterval(() => process.ppid === parent || end(), 1000).unref();
+}
+
+/**
+ * Starts a server in a row of its own.
+ * @template {Server} T
+ * @param {string} name @param {() => Promise<T>} start
+ */
+async function serve(name, start) {
+	over.signal.throwIfAborted();
+	const row = board.row(name, "starting");
+	try {
+		const server = await start();
+		row.done(server.url);
+		return server;
+	} catch (error) {
+		if (over.signal.aborted) row.drop();
+		else row.fail("");
+		throw error;
+	}
+}
+
+/** The rest cannot live without this one. @param {string} name @param {Server} server */
+function vital(name, { daemon }) {
+	void daemon.exited.then(({ code, signal }) => {
+		end(
+			`The ${name} ended (${signal ?? `exit ${code}`}).\n${tail(daemon.log)}\nThe whole log: ${daemon.log}`,
+		);
+	});
+}
+
+/**
+ * Keeps a GPU worker running: after a crash it starts again, later each time in a row.
+ * @param {() => ReturnType<typeof import("./stack.mjs").startWorker>} start
+ */
+async function keepWorker(start) {
+	for (let failures = 0; ; failures++) {
+		over.signal.throwIfAborted();
+		const row = board.row("GPU worker", "nano on the CPU, booting the engine");
+		const server = await start();
+		const ready = await server.ready.then(
+			() => true,
+			() => false,
+		);
+		if (ready) {
+			row.done(`${server.url}, ready`);
+			const since = Date.now();
+			await server.daemon.exited;
+			if (Date.now() - since > 60_000) failures = 0;
+		} else row.drop();
+		const { code, signal } = await server.daemon.exited;
+		over.signal.throwIfAborted();
+		const wait = Math.min(60_000, 1000 * 2 ** failures);
+		board.print(
+			`${yellow(`  ! The GPU worker ended (${signal ?? `exit ${code}`}); it starts again in ${duration(wait)}. Jobs wait for it.`)}\n` +
+				`${dim(tail(server.daemon.log, 6))}\n    ${dim(server.daemon.log)}`,
+		);
+		await sleep(wait, undefined, { signal: over.signal });
+	}
+}
+
+async function main() {
+	const { ports, state } = options();
+	const owner = tryLock(join(state, "start.lock"));
+	if (owner) {
+		throw new Error(
+			`npm start is running already on ${state} (process ${owner}). Stop it, or keep a second one apart:\n` +
+				"npm start -- --state <folder> --port <port> --s3-port <port> --worker-port <port>",
+		);
+	}
+	await requirePorts([
+		{ who: "edge", port: ports.edge, flag: "--port", variable: "PORT" },
+		{
+			who: "S3 server",
+			port: ports.s3,
+			flag: "--s3-port",
+			variable: "S3_PORT",
+		},
+		{
+			who: "GPU worker",
+			port: ports.worker,
+			flag: "--worker-port",
+			variable: "WORKER_PORT",
+		},
+	]);
+	const secrets = secretsOf(state);
+	const parts = setUp({ board, signal: over.signal });
+	const work = (async () => {
+		await Promise.all([parts.s3, parts.edge]);
+		const { startEdge, startS3, startWorker } = await import("./stack.mjs"); // needs npm's packages
+		const url = `http://127.0.0.1:${ports.edge}`;
+		const workerUrl = `http://127.0.0.1:${ports.worker}`;
+		const worker = parts.weights.then(() =>
+			keepWorker(() =>
+				startWorker({
+					port: ports.worker,
+					state,
+					secrets,
+					s3: `http://127.0.0.1:${ports.s3}`,
+				}),
+			),
+		);
+		worker.catch(() => {}); // awaited below, unless something else fails first
+		const s3 = await serve("S3 server", () =>
+			startS3({
+				port: ports.s3,
+				state,
+				secrets,
+				origins: [url, `http://localhost:${ports.edge}`],
+			}),
+		);
+		vital("S3 server", s3);
+		const edge = await serve("edge", () =>
+			startEdge({
+				port: ports.edge,
+				state,
+				secrets,
+				s3: s3.url,
+				worker: workerUrl,
+				vars: { JOB_PRICE: "1000", EGRESS_ALLOW: "" },
+			}),
+		);
+		vital("edge", edge);
+		const { key } = await developmentAccount({
+			edge: edge.url,
+			state,
+			adminSecret: secrets.adminSecret,
+		});
+		board.print(welcome(edge.url, key));
+		board.print(
+			dim(
+				`  Up after ${duration(Date.now() - began)}. Ctrl-C stops everything; data and logs stay in ${state}.\n`,
+			),
+		);
+		await worker;
+	})();
+	await Promise.all([parts.all, work]);
+}
+
+try {
+	await main();
+} catch (error) {
+	if (!over.signal.aborted)
+		end(error instanceof Error ? error.message : String(error));
+}
+const stopping = anyRunning() ? board.row("stopping") : undefined;
+await stopAll();
+stopping?.done("everything is down");
+process.exit(exitCode);
