@@ -68,8 +68,29 @@ export type Resolution =
 export interface JobIndexRow {
 	id: string;
 	model: string;
-	/** `accepted` until settled, then how the job ended. */
+	/** `accepted` until settled, then how the job ended; `expired` also where it was admitted and never started. */
 	status: "accepted" | Outcome["status"];
 	createdAt: string;
 	price: number | null;
+}
+
+/** The account as its owner and the operators see it. */
+export interface AccountView {
+	id: string;
+	name: string;
+	/** RFC 3339. */
+	createdAt: string;
+	/** Micro-USD. */
+	available: number;
+	/** Micro-USD held for jobs that have not settled. */
+	held: number;
+}
+
+/** An API key without its secret. */
+export interface KeyView {
+	id: string;
+	name: string;
+	/** RFC 3339. */
+	createdAt: string;
+	revokedAt: string | null;
 }
