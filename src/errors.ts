@@ -256,8 +256,10 @@ export type Result<T extends object> =
 	| ({ ok: true } & T)
 	| { ok: false; failure: Failure };
 
-/** The value of a result; throws its failure as `ApiError`. */
-export function unwrap<T extends object>(result: Result<T>): { ok: true } & T {
+/** The value of a result, also of one that came over RPC; throws its failure as `ApiError`. */
+export function unwrap<R extends Result<object>>(
+	result: R,
+): Extract<R, { ok: true }> {
 	if (!result.ok) throw new ApiError(result.failure);
-	return result;
+	return result as Extract<R, { ok: true }>;
 }

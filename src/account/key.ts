@@ -38,6 +38,10 @@ export const hex = (bytes: ArrayBuffer): string =>
 export const newAccountId = (): string =>
 	base32(crypto.getRandomValues(new Uint8Array(10)));
 
+/** Whether a text has the form of an account id. */
+export const isAccountId = (text: string): boolean =>
+	/^[0-9a-hjkmnp-tv-z]{16}$/.test(text);
+
 export const sha256 = async (text: string): Promise<string> =>
 	hex(await crypto.subtle.digest("SHA-256", utf8.encode(text)));
 

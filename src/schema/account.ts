@@ -38,5 +38,9 @@ export const Key = z
 	})
 	.openapi("Key");
 
+export const KeyList = z
+	.object({ data: z.array(Key), next_cursor: z.null() })
+	.openapi("KeyList");
+
 /** The only time the key itself is shown. */
 export const CreatedKey = Key.extend({ key: z.string() }).openapi("CreatedKey");

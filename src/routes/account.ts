@@ -1,0 +1,40 @@
+import { createRoute } from "@hono/zod-openapi";
+import type { z } from "zod";
+import type { AccountView } from "../account/contract.ts";
+import { caller } from "../caller.ts";
+import { unwrap } from "../errors.ts";
+import { newRouter } from "../router.ts";
+import { Account } from "../schema/account.ts";
+import { problems } from "./problems.ts";
+
+/** The caller's own account. */
+export const account = newRouter();
+
+account.openapi(
+	createRoute({
+		method: "get",
+		path: "/",
+		summary: "The account of this key, with its balance",
+		responses: {
+			200: {
+				description: "The account",
+				content: { "application/json": { schema: Account } },
+			},
+			...problems(401),
+		},
+	}),
+	async (c) => {
+		const { account, secretHash } = await caller(c);
+		const shown = unwrap(await account.showTo(secretHash));
+		return c.json(accountOf(shown.account), 200);
+	},
+);
+
+/** The wire form of an account. */
+export const accountOf = (view: AccountView): z.infer<typeof Account> => ({
+	id: view.id,
+	object: "account",
+	name: view.name,
+	created_at: view.createdAt,
+	balance: { available: view.available, held: view.held },
+});

@@ -1,0 +1,199 @@
+/** Accounts, keys and credit, for operators. Without ADMIN_SECRET none of this exists. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { createMiddleware } from "hono/factory";
+import type { Account as AccountObject } from "../account/account.ts";
+import type { KeyView } from "../account/contract.ts";
+import {
+	equalInConstantTime,
+	isAccountId,
+	issueKey,
+	newAccountId,
+} from "../account/key.ts";
+import { body, SMALL_BODY } from "../body.ts";
+import { bearer } from "../caller.ts";
+import { config, type Env } from "../env.ts";
+import { ApiError, unwrap } from "../errors.ts";
+import { type App, newRouter } from "../router.ts";
+import {
+	Account,
+	AccountRequest,
+	CreatedKey,
+	CreditRequest,
+	Key,
+	KeyList,
+	KeyRequest,
+} from "../schema/account.ts";
+import { accountOf } from "./account.ts";
+import { problems } from "./problems.ts";
+
+export const admin = newRouter();
+
+admin.openAPIRegistry.registerComponent("securitySchemes", "admin", {
+	type: "http",
+	scheme: "bearer",
+	description: "The deployment's admin secret.",
+});
+
+const guard = createMiddleware<App>(async (c, next) => {
+	const secret = config(c.env).ADMIN_SECRET;
+	if (!secret) throw new ApiError({ code: "not_found" });
+	if (!equalInConstantTime(bearer(c) ?? "", secret))
+		throw new ApiError({ code: "invalid_admin_secret" });
+	await next();
+});
+admin.use(guard);
+
+const security = [{ admin: [] }];
+const json = <S extends z.ZodType>(schema: S) => ({
+	"application/json": { schema },
+});
+const AccountParams = z.object({ id: z.string() });
+const KeyParams = z.object({ id: z.string(), key_id: z.string() });
+
+admin.openapi(
+	createRoute({
+		method: "post",
+		path: "/accounts",
+		summary: "Create an account",
+		security,
+		middleware: body({ limit: SMALL_BODY }),
+		request: { body: { required: true, content: json(AccountRequest) } },
+		responses: {
+			201: { description: "The new account", content: json(Account) },
+			...problems(400, 401, 413, 415),
+		},
+	}),
+	async (c) => {
+		const id = newAccountId();
+		const { name } = c.req.valid("json");
+		const created = unwrap(await stub(c.env, id).create({ id, name }));
+		return c.json(accountOf(created.account), 201, {
+			Location: `/admin/accounts/${id}`,
+		});
+	},
+);
+
+admin.openapi(
+	createRoute({
+		method: "get",
+		path: "/accounts/{id}",
+		summary: "An account, with its balance",
+		security,
+		request: { params: AccountParams },
+		responses: {
+			200: { description: "The account", content: json(Account) },
+			...problems(401, 404),
+		},
+	}),
+	async (c) => {
+		const { id } = c.req.valid("param");
+		const shown = unwrap(await stub(c.env, id).show());
+		return c.json(accountOf(shown.account), 200);
+	},
+);
+
+admin.openapi(
+	createRoute({
+		method: "post",
+		path: "/accounts/{id}/credits",
+		summary: "Add credit, once per credit id",
+		security,
+		middleware: body({ limit: SMALL_BODY }),
+		request: {
+			params: AccountParams,
+			body: { required: true, content: json(CreditRequest) },
+		},
+		responses: {
+			200: { description: "The account after it", content: json(Account) },
+			...problems(400, 401, 404, 409, 413, 415),
+		},
+	}),
+	async (c) => {
+		const { id } = c.req.valid("param");
+		const credited = unwrap(await stub(c.env, id).credit(c.req.valid("json")));
+		return c.json(accountOf(credited.account), 200);
+	},
+);
+
+admin.openapi(
+	createRoute({
+		method: "post",
+		path: "/accounts/{id}/keys",
+		summary: "Create an API key; it is shown this once",
+		security,
+		middleware: body({ limit: SMALL_BODY }),
+		request: {
+			params: AccountParams,
+			body: { required: true, content: json(KeyRequest) },
+		},
+		responses: {
+			201: { description: "The key", content: json(CreatedKey) },
+			...problems(400, 401, 404, 413, 415),
+		},
+	}),
+	async (c) => {
+		const { id } = c.req.valid("param");
+		const [signer] = config(c.env).KEY_SECRETS as [string];
+		const { key, secretHash } = await issueKey(signer, id);
+		const { name } = c.req.valid("json");
+		const created = unwrap(
+			await stub(c.env, id).createKey({ name, secretHash }),
+		);
+		return c.json({ ...keyOf(created.key), key }, 201, {
+			"Cache-Control": "no-store",
+		});
+	},
+);
+
+admin.openapi(
+	createRoute({
+		method: "get",
+		path: "/accounts/{id}/keys",
+		summary: "The account's keys, without their secrets",
+		security,
+		request: { params: AccountParams },
+		responses: {
+			200: { description: "The keys, oldest first", content: json(KeyList) },
+			...problems(401, 404),
+		},
+	}),
+	async (c) => {
+		const { id } = c.req.valid("param");
+		const { keys } = unwrap(await stub(c.env, id).keys());
+		return c.json({ data: keys.map(keyOf), next_cursor: null }, 200);
+	},
+);
+
+admin.openapi(
+	createRoute({
+		method: "delete",
+		path: "/accounts/{id}/keys/{key_id}",
+		summary: "Revoke a key; it is refused from the next call on",
+		security,
+		request: { params: KeyParams },
+		responses: {
+			200: { description: "The revoked key", content: json(Key) },
+			...problems(401, 404),
+		},
+	}),
+	async (c) => {
+		const { id, key_id } = c.req.valid("param");
+		const revoked = unwrap(await stub(c.env, id).revokeKey(key_id));
+		return c.json(keyOf(revoked.key), 200);
+	},
+);
+
+/** @throws ApiError `account_not_found` for what cannot be an account id, without touching an object */
+function stub(env: Env, id: string): DurableObjectStub<AccountObject> {
+	if (!isAccountId(id)) throw new ApiError({ code: "account_not_found" });
+	return env.ACCOUNT.get(env.ACCOUNT.idFromName(id));
+}
+
+/** The wire form of a key. */
+const keyOf = (view: KeyView): z.infer<typeof Key> => ({
+	id: view.id,
+	object: "key",
+	name: view.name,
+	created_at: view.createdAt,
+	revoked_at: view.revokedAt,
+});
