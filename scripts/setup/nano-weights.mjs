@@ -7,10 +7,14 @@ import { run } from "../process.mjs";
 /** @type {import("./step.mjs").Step} */
 export const nanoWeights = {
 	name: "nano weights",
-	inputs: () => [
-		join(gpuWorker, "minigpt4", "checkpoints"),
-		join(gpuWorker, "uv.lock"),
-	],
+	inputs: () =>
+		[
+			"weights/nano",
+			"minigpt4/checkpoints",
+			"minigpt4/config.py",
+			"minigpt4/vision.py",
+			"uv.lock",
+		].map((path) => join(gpuWorker, path)),
 	outputs: [join(nano, "config.json")],
 	run: ({ log, signal, onLine }) =>
 		run(worker, ["assemble", "nano", "--out", nano], {

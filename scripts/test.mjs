@@ -1,0 +1,303 @@
+// @ts-check
+/**
+ * `npm test`: set-up, then every check, one after the other; `npm test -- unit e2e` runs only those stages.
+ * One engine serves the whole run and boots while the first stages work. The last line is the sum over all runners.
+ */
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import * as paths from "./paths.mjs";
+import { freePort } from "./ports.mjs";
+import { CommandFailed, launch, rotate, stopAll } from "./process.mjs";
+import { readJunit, readVitest } from "./reports.mjs";
+import { secretsOf } from "./secrets.mjs";
+import { findChromium } from "./setup/chromium.mjs";
+import { setUp } from "./setup.mjs";
+import { Board, bold, dim, duration, green, red, yellow } from "./terminal.mjs";
+
+/** @typedef {import("./reports.mjs").Count} Count */
+/**
+ * @typedef {object} Stage
+ * @property {string} name what picks it on the command line
+ * @property {string} title
+ * @property {string} cwd
+ * @property {[string, ...string[]]} command
+ * @property {boolean} [engine] whether it asks the engine
+ * @property {() => Count | undefined} [report] without one, the command as a whole is one check
+ */
+/** @typedef {Count & { title: string, ms: number }} Result */
+
+const STAGE_LIMIT_MS = 15 * 60_000;
+const state = join(paths.state, "test");
+const reports = join(state, "reports");
+/** @param {string} tool */
+const bin = (tool) => join(paths.root, "node_modules", ".bin", tool);
+/** @param {string} tool */
+const python = (tool) => join(paths.venv, "bin", tool);
+
+/** @param {string} name @param {string} title @param {string} tool @param {...string} args @returns {Stage} */
+const inRoot = (name, title, tool, ...args) => ({
+	name,
+	title,
+	cwd: paths.root,
+	command: [bin(tool), ...args],
+});
+/** @param {string} name @param {string} title @param {string} config @returns {Stage} */
+function vitest(name, title, config) {
+	const file = join(reports, `${name}.json`);
+	const reporters = [
+		"--reporter=default",
+		"--reporter=json",
+		`--outputFile.json=${file}`,
+	];
+	return {
+		...inRoot(name, title, "vitest", "run", "--config", config, ...reporters),
+		report: () => readVitest(file),
+	};
+}
+const junit = join(reports, "pytest.xml");
+
+/** @type {Stage[]} */
+const stages = [
+	inRoot(
+		"lint",
+		"format and lint (TypeScript)",
+		"biome",
+		"check",
+		"--error-on-warnings",
+		".",
+	),
+	inRoot("types", "types (edge)", "tsc", "-p", "."),
+	inRoot("types", "types (scripts)", "tsc", "-p", "scripts"),
+	...(existsSync(join(paths.root, "test/e2e/tsconfig.json"))
+		? [inRoot("types", "types (end to end)", "tsc", "-p", "test/e2e")]
+		: []),
+	{
+		name: "lint",
+		title: "lint (Python)",
+		cwd: paths.gpuWorker,
+		command: [python("ruff"), "check"],
+	},
+	{
+		name: "lint",
+		title: "format (Python)",
+		cwd: paths.gpuWorker,
+		command: [python("ruff"), "format", "--check"],
+	},
+	vitest("unit", "unit, in workerd", "vitest.config.ts"),
+	{
+		name: "pytest",
+		title: "GPU worker (pytest)",
+		cwd: paths.gpuWorker,
+		command: [
+			python("python"),
+			"-m",
+			"pytest",
+			"-q",
+			"--durations=5",
+			`--junitxml=${junit}`,
+		],
+		engine: true,
+		report: () => readJunit(junit),
+	},
+	{ ...vitest("e2e", "end to end", "test/e2e/vitest.config.ts"), engine: true },
+];
+
+/** @param {string[]} wanted names of stages, none for all */
+function pick(wanted) {
+	const names = [...new Set(stages.map((stage) => stage.name))];
+	const unknown = wanted.filter((name) => !names.includes(name));
+	if (unknown.length > 0)
+		throw new Error(
+			`No stage is called ${unknown.join(", ")}. There are: ${names.join(", ")}`,
+		);
+	return stages.filter(
+		(stage) => wanted.length === 0 || wanted.includes(stage.name),
+	);
+}
+
+/** @param {string} text */
+const heading = (text) =>
+	`\n${bold(`── ${text} ${"─".repeat(Math.max(3, 72 - text.length))}`)}`;
+
+/** @param {Stage} stage @param {Record<string, string>} env @returns {Promise<Count>} */
+async function runStage(stage, env) {
+	const [command, ...args] = stage.command;
+	const log = join(state, "log", `${stage.title.replaceAll(/\W+/g, "-")}.log`);
+	rotate(log);
+	/** @type {import("./process.mjs").Exit & { problem?: string }} */
+	let exit;
+	try {
+		const daemon = await launch(command, args, {
+			cwd: stage.cwd,
+			env,
+			log,
+			onLine: (line) => board.print(line),
+		});
+		const limit = setTimeout(() => void daemon.kill(), STAGE_LIMIT_MS);
+		exit = await daemon.exited;
+		clearTimeout(limit);
+	} catch (error) {
+		exit = { code: null, signal: null, problem: String(error) };
+	}
+	if (!stage.report)
+		return {
+			passed: exit.code === 0 ? 1 : 0,
+			failed: exit.code === 0 ? 0 : 1,
+			skipped: 0,
+		};
+	const count = stage.report();
+	const how = exit.problem ?? exit.signal ?? `exit ${exit.code}`;
+	if (!count) {
+		board.print(red(`${stage.title}: no report (${how})`));
+		return { passed: 0, failed: 1, skipped: 0 };
+	}
+	if (count.passed + count.failed + count.skipped === 0) {
+		board.print(red(`${stage.title}: it ran no test (${how})`));
+		return { ...count, failed: 1 };
+	}
+	if (exit.code !== 0 && count.failed === 0) {
+		board.print(red(`${stage.title}: its tests passed, it did not (${how})`));
+		return { ...count, failed: 1 };
+	}
+	return count;
+}
+
+/**
+ * The S3 server and the engine that the stages share, and how they are told.
+ * @returns {Promise<{ env: Record<string, string>, ready: Promise<void> }>}
+ */
+async function startShared() {
+	const { startS3, startWorker } = await import("./stack.mjs"); // needs npm's packages
+	const secrets = secretsOf(state);
+	const s3 = await startS3({ port: await freePort(), state, secrets });
+	const row = board.row("engine", "nano on the CPU, booting");
+	const worker = await startWorker({
+		port: await freePort(),
+		state,
+		secrets,
+		s3: s3.url,
+	});
+	worker.ready.then(
+		() => row.done("ready"),
+		() => row.fail("did not start"),
+	);
+	return {
+		ready: worker.ready,
+		env: {
+			MINIGPT4_WORKER_URL: worker.url,
+			MINIGPT4_WORKER_KEY: secrets.workerKey,
+			MINIGPT4_CHECKPOINT: paths.nano,
+			MINIGPT4_S3_URL: s3.url,
+			MINIGPT4_S3_ACCESS_KEY: secrets.s3AccessKey,
+			MINIGPT4_S3_SECRET_KEY: secrets.s3SecretKey,
+		},
+	};
+}
+
+/** @param {Result[]} results */
+function table(results) {
+	const lines = results.map(({ title, ms, passed, failed, skipped }) => {
+		const counts = [
+			failed ? red(`${failed} failed`) : "",
+			skipped ? yellow(`${skipped} skipped`) : "",
+			`${passed} passed`,
+		].filter(Boolean);
+		return `  ${failed ? red("✗") : green("✓")} ${title.padEnd(32)} ${duration(ms).padStart(12)}   ${counts.join(", ")}`;
+	});
+	return [heading("result"), ...lines].join("\n");
+}
+
+const board = new Board();
+const interrupt = new AbortController();
+for (const name of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
+	process.on(name, () => {
+		interrupt.abort(new Error("Interrupted."));
+		void stopAll({ grace: 3000 }).then(() => process.exit(130));
+	});
+}
+
+/** @returns {Promise<Result[]>} */
+async function main() {
+	const wanted = pick(process.argv.slice(2));
+	rmSync(state, { recursive: true, force: true }); // a run starts from nothing
+	mkdirSync(reports, { recursive: true });
+	/** @type {Result[]} */
+	const results = [];
+	const setUpMs = await setUp({ board, tests: true, signal: interrupt.signal })
+		.all;
+	results.push({
+		title: "set-up",
+		ms: setUpMs,
+		passed: 0,
+		failed: 0,
+		skipped: 0,
+	});
+
+	const shared = wanted.some((stage) => stage.engine)
+		? await startShared()
+		: undefined;
+	const env = {
+		PATH: `${join(paths.root, "node_modules", ".bin")}${delimiter}${process.env.PATH}`,
+		CHROMIUM: findChromium() ?? "",
+		WRANGLER_SEND_METRICS: "false",
+		...shared?.env,
+	};
+	let engineAwaited = false;
+	for (const stage of wanted) {
+		interrupt.signal.throwIfAborted();
+		if (stage.engine && !engineAwaited) {
+			engineAwaited = true;
+			const from = Date.now();
+			/** @param {number} failed */
+			const waited = (failed) =>
+				results.push({
+					title: "waiting for the engine",
+					ms: Date.now() - from,
+					passed: 0,
+					failed,
+					skipped: 0,
+				});
+			await shared?.ready.then(
+				() => waited(0),
+				(error) => {
+					board.print(
+						red(error instanceof CommandFailed ? error.message : String(error)),
+					);
+					waited(1);
+				},
+			);
+		}
+		board.print(heading(stage.title));
+		const from = Date.now();
+		const count = await runStage(stage, env);
+		results.push({ title: stage.title, ms: Date.now() - from, ...count });
+	}
+	return results;
+}
+
+const began = Date.now();
+/** @type {Count} */
+const sum = { passed: 0, failed: 0, skipped: 0 };
+try {
+	const results = await main();
+	await stopAll();
+	for (const key of /** @type {const} */ (["passed", "failed", "skipped"])) {
+		for (const result of results) sum[key] += result[key];
+	}
+	board.print(table(results));
+	board.print(
+		dim(
+			`    ${"in all".padEnd(32)} ${duration(Date.now() - began).padStart(12)}\n`,
+		),
+	);
+} catch (error) {
+	await stopAll();
+	board.print(
+		`\n${red(error instanceof Error ? error.message : String(error))}\n`,
+	);
+	sum.failed++;
+}
+board.print(
+	`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`,
+);
+process.exit(sum.failed > 0 ? 1 : 0);
