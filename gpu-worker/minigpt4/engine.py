@@ -1,0 +1,182 @@
+"""vLLM's AsyncLLM over one checkpoint folder: boot, generate, abort, die loudly."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .fork import boot_by_fork
+from .protocol import Sampling
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+log = logging.getLogger(__name__)
+
+MIB = 2**20
+
+
+class EngineFailed(Exception):
+    """The engine died or threw."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """`kv_cache_mib` is the space for keys and values; `slots` how many requests run at once."""
+
+    checkpoint: Path
+    context_length: int = 2048
+    slots: int = 16
+    max_images: int = 4
+    kv_cache_mib: int = 1024
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Output:
+    """Ids that came since the last one, and why it ended (`stop` or `length`) if it did."""
+
+    token_ids: Sequence[int]
+    finish_reason: str | None
+
+
+class Phases:
+    """How long each part of the boot took, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, name: str):
+        start = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - start, 2)
+        log.info("boot phase done", extra={"phase": name, "seconds": self.seconds[name]})
+
+
+def set_environment() -> None:
+    """What vLLM and transformers read from the environment; call it before they are imported."""
+    for name, value in {
+        "VLLM_CONFIGURE_LOGGING": "0",  # its records go through our handler
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_OFFLINE": "1",
+        # A forked process cannot bind OpenMP threads to cores: libgomp has read its settings.
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        # Idle OpenMP threads sleep: where cores are shared, spinning ones slow everybody down.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+class Engine:
+    """Built in the main thread, used in one event loop (any thread's)."""
+
+    def __init__(self, llm: "AsyncLLM"):
+        self._llm = llm
+
+    @property
+    def dead(self) -> bool:
+        return self._llm.errored
+
+    async def generate(
+        self,
+        request_id: str,
+        prompt_token_ids: list[int],
+        images: Sequence[tuple[str, "Image.Image"]],
+        sampling: Sampling,
+        stop_ids: list[int],
+        banned_ids: Sequence[int],
+        cache_salt: str | None = None,
+    ) -> AsyncIterator[Output]:
+        """Run one request; closing the iterator aborts it. Raises EngineFailed.
+
+        `images` are (cache key, picture), one per placeholder id. `banned_ids` are never
+        generated; `stop_ids` end the answer and are not among the ids that come out.
+        """
+        from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+        prompt: dict = {"prompt_token_ids": prompt_token_ids}
+        if images:
+            prompt["multi_modal_data"] = {"image": [picture for _, picture in images]}
+            prompt["multi_modal_uuids"] = {"image": [key for key, _ in images]}
+        if cache_salt is not None:
+            prompt["cache_salt"] = cache_salt
+        params = SamplingParams(
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            repetition_penalty=sampling.repetition_penalty,
+            seed=sampling.seed,
+            stop_token_ids=stop_ids,
+            logit_bias={token: -100.0 for token in banned_ids},
+            detokenize=False,
+            output_kind=RequestOutputKind.DELTA,
+        )
+        try:
+            async with aclosing(self._llm.generate(prompt, params, request_id)) as outputs:
+                async for output in outputs:
+                    completion = output.outputs[0]
+                    ids, reason = list(completion.token_ids), completion.finish_reason
+                    if reason not in (None, "stop", "length"):
+                        raise EngineFailed(f"the engine ended the request: {reason}")
+                    if reason == "stop" and ids and ids[-1] in stop_ids:
+                        ids.pop()
+                    yield Output(ids, reason)
+        except (asyncio.CancelledError, GeneratorExit, EngineFailed):
+            raise
+        except Exception as error:
+            raise EngineFailed(f"the engine threw {type(error).__name__}") from error
+
+    def shutdown(self, seconds: float) -> None:
+        """Stop the engine's processes; they get `seconds` before they are killed."""
+        self._llm.shutdown(timeout=seconds)
+
+
+def boot(options: EngineOptions, phases: Phases) -> Engine:
+    """Start the engine over a checkpoint. Call it in the main thread, which must stay alive.
+
+    Raises whatever vLLM raises when the checkpoint or the memory does not suit it.
+    """
+    set_environment()
+    with phases.time("import torch"):
+        import torch  # noqa: F401
+    with phases.time("import vllm"):
+        # All that the forked processes will need, so that none of them imports it again.
+        import vllm.v1.engine.core
+        from vllm import AsyncEngineArgs
+        from vllm.platforms import current_platform
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        on_cpu = current_platform.is_cpu()
+        if on_cpu:
+            import vllm.v1.worker.cpu_worker  # noqa: F401
+    if on_cpu:
+        boot_by_fork()
+    with phases.time("configure"):
+        arguments = AsyncEngineArgs(
+            model=str(options.checkpoint),
+            dtype=options.dtype,
+            max_model_len=options.context_length,
+            max_num_seqs=options.slots,
+            max_num_batched_tokens=2048,
+            limit_mm_per_prompt={"image": options.max_images},
+            kv_cache_memory_bytes=options.kv_cache_mib * MIB,
+            mm_processor_cache_gb=0.25,
+            skip_mm_profiling=True,  # it would run every image of a full batch through the encoder
+            enforce_eager=True,
+            generation_config="vllm",  # sampling comes from the request alone
+            seed=0,
+            use_tqdm_on_load=False,
+        )
+        config = arguments.create_engine_config()
+    with phases.time("start processes and load weights"):
+        return Engine(AsyncLLM.from_vllm_config(config, enable_log_requests=False))

@@ -1,0 +1,212 @@
+"""The worker's process: listens at once, boots the engine, drains on a signal, never hangs.
+
+The main thread boots the engine and then waits; HTTP has a thread of its own, so that it answers
+while vLLM is being imported; a third thread waits for signals. All of them end by `os._exit`:
+libraries leave threads behind that would keep the interpreter from ending.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from . import logs, metrics
+from .detokenize import Vocabulary
+from .engine import Engine, EngineOptions, Phases, boot
+from .images import Fetcher
+from .prompt import TEMPLATES, Prompt
+from .protocol import Sampling
+from .serve import CUTOFF_SECONDS, Model, ServeLimits, Worker
+
+log = logging.getLogger(__name__)
+
+KEY_VARIABLE = "MINIGPT4_WORKER_KEY"
+SIGNALS = {signal.SIGTERM, signal.SIGINT}
+STOP_SECONDS = 5.0  # for the engine's processes to end before they are killed
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    model: str
+    host: str
+    port: int
+    drain_seconds: float
+    image_origins: list[str]
+    engine: EngineOptions
+    limits: ServeLimits
+
+
+class CannotStart(Exception):
+    """What is wrong and what to do about it, in one line."""
+
+
+def worker_key() -> str:
+    key = os.environ.get(KEY_VARIABLE, "").strip()
+    if not key.isascii() or not key:
+        raise CannotStart(f"set {KEY_VARIABLE} to the key that callers must send")
+    return key
+
+
+def load_model(name: str, checkpoint: Path, context_length: int) -> Model:
+    """What requests are checked against: read before the engine, in well under a second."""
+    try:
+        config = json.loads((checkpoint / "config.json").read_text())
+        manifest = json.loads((checkpoint / "checkpoint.json").read_text())
+        tokenizer = checkpoint / "tokenizer.json"
+        prompt = Prompt(tokenizer, TEMPLATES[name], config["image_token_id"])
+        return Model(
+            name=name,
+            digest=manifest["digest"],
+            prompt=prompt,
+            vocabulary=Vocabulary(tokenizer),
+            context_length=context_length,
+            image_tokens=config["num_image_tokens"],
+            image_side=config["vision_config"]["image_size"],
+        )
+    except (OSError, KeyError, ValueError) as error:
+        raise CannotStart(
+            f"{checkpoint} is no checkpoint of {name} ({type(error).__name__}: {error}); "
+            f"make one with: minigpt4-worker assemble {name} --out {checkpoint}"
+        ) from None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=128, reuse_port=False)
+    except OSError as error:
+        raise CannotStart(f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+class Process:
+    def __init__(self, options: ServeOptions):
+        self._options = options
+        key = worker_key()
+        model = load_model(options.model, options.engine.checkpoint, options.engine.context_length)
+        try:
+            fetcher = Fetcher(options.image_origins, options.limits.image)
+        except ValueError as error:
+            raise CannotStart(f"--allow-images-from: {error}") from None
+        self._socket = listen(options.host, options.port)
+        self._worker = Worker(model, options.limits, fetcher, key)
+        self._engine: Engine | None = None
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._exit_code = 0
+
+    def run(self) -> int:
+        """Serves until a signal (0) or until the engine fails to start or dies (1)."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # all threads inherit it
+        http = threading.Thread(target=self._serve_http, name="http", daemon=True)
+        http.start()
+        threading.Thread(target=self._await_signal, name="signals", daemon=True).start()
+        host, port = self._socket.getsockname()[:2]
+        log.info("listening", extra={"host": host, "port": port})
+        phases = Phases()
+        try:
+            with phases.time("total"):
+                engine = boot(self._options.engine, phases)
+                with phases.time("first answer"):
+                    warm = self._warm_up(engine)
+                    asyncio.run_coroutine_threadsafe(warm, self._loop).result(timeout=300)
+        except Exception:
+            log.exception("the engine did not start")
+            return 1
+        for phase, seconds in phases.seconds.items():
+            metrics.BOOT.labels(phase).set(seconds)
+        self._engine = engine
+        self._loop.call_soon_threadsafe(self._ready, engine)
+        http.join()
+        return self._exit_code
+
+    async def _warm_up(self, engine: Engine) -> None:
+        """One short answer about a grey square: readiness means that the engine answers."""
+        from PIL import Image
+
+        model = self._worker.model
+        side = (model.image_side, model.image_side)
+        prompt = [model.prompt.image_token_id, *model.prompt.text_ids("What is this?")]
+        picture = Image.new("RGB", side, "grey")
+        sampling = Sampling(2, 0.0, 1.0, 1.0, None)
+        async for _ in engine.generate(
+            "warm-up", prompt, [("warm-up", picture)], sampling, model.prompt.stop_ids, ()
+        ):
+            pass
+
+    def _ready(self, engine: Engine) -> None:
+        if self._worker.state == "starting":
+            self._worker.ready(engine)
+            log.info("ready", extra={"model": self._worker.model.name})
+        self._watch = self._loop.create_task(self._watch_engine(engine))
+
+    async def _watch_engine(self, engine: Engine) -> None:
+        while not engine.dead:
+            await asyncio.sleep(0.25)
+        if not self._stop.is_set():
+            log.error("the engine died; leaving so that a supervisor starts anew")
+            self._exit_code = 1
+            await self._worker.drain(1.0)  # running streams get their error event
+            self._stop.set()
+
+    def _serve_http(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._http())
+
+    async def _http(self) -> None:
+        config = uvicorn.Config(
+            self._worker.app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=2,
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[self._socket]))
+        await self._stop.wait()
+        server.should_exit = True
+        await serving
+        await self._worker.close()
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.shutdown, STOP_SECONDS)
+
+    def _await_signal(self) -> None:
+        name = signal.Signals(signal.sigwait(SIGNALS)).name
+        if self._engine is None:
+            log.info("stopped while starting", extra={"signal": name})
+            leave(0)
+        seconds = self._options.drain_seconds
+        log.info("draining", extra={"signal": name, "seconds": seconds})
+        asyncio.run_coroutine_threadsafe(self._drain(seconds), self._loop)
+        # Whatever hangs from here on, this thread ends the process; a second signal hastens it.
+        bound = seconds + CUTOFF_SECONDS + STOP_SECONDS + 10
+        again = signal.sigtimedwait(SIGNALS, bound)
+        log.warning("leaving at once", extra={"reason": "signal" if again else "time"})
+        leave(0)
+
+    async def _drain(self, seconds: float) -> None:
+        start = time.monotonic()
+        whole = await self._worker.drain(seconds)
+        took = round(time.monotonic() - start, 1)
+        log.info("drained", extra={"all_finished": whole, "seconds": took})
+        self._stop.set()
+
+
+def leave(code: int) -> None:
+    """End this process now; the kernel ends the engine's processes with it (see fork.py)."""
+    logging.shutdown()
+    os._exit(code)
+
+
+def serve(options: ServeOptions) -> None:
+    """Does not return. Raises CannotStart before anything was started."""
+    logs.configure()
+    leave(Process(options).run())

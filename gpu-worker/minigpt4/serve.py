@@ -1,0 +1,505 @@
+"""The worker's HTTP face, docs/worker-protocol.md: an ASGI app over the engine."""
+
+import asyncio
+import hmac
+import json
+import logging
+import math
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import prometheus_client
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from . import metrics
+from .detokenize import Detokenizer, Vocabulary
+from .engine import Engine, EngineFailed
+from .images import Fetcher, Limits, Unavailable, Undecodable, decode
+from .prompt import Message as Turn
+from .prompt import Prompt
+from .protocol import (
+    GenerateRequest,
+    ImageSource,
+    Refused,
+    Sampling,
+    invalid,
+    parse_count,
+    parse_generate,
+    parse_json,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+log = logging.getLogger(__name__)
+
+PING_SECONDS = 5.0
+STALL_SECONDS = 60.0  # a client that takes no bytes for so long has gone
+BODY_SECONDS = 60.0
+CUTOFF_SECONDS = 5.0  # for writing the last event of what is cut off
+OPEN_ROUTES = ("/healthz", "/readyz")
+ROUTES = (*OPEN_ROUTES, "/metrics", "/v1/count", "/v1/generate")
+
+
+@dataclass(frozen=True)
+class Model:
+    """What this worker serves; known before the engine is up."""
+
+    name: str
+    digest: str
+    prompt: Prompt
+    vocabulary: Vocabulary
+    context_length: int
+    image_tokens: int
+    image_side: int
+
+
+@dataclass(frozen=True)
+class ServeLimits:
+    """`slots` requests run at once and `queue` more may wait; the rest is refused."""
+
+    slots: int = 16
+    queue: int = 32
+    max_images: int = 4
+    max_body_bytes: int = 32 * 2**20
+    image: Limits = Limits()  # noqa: RUF009 - frozen
+
+
+class Worker:
+    """The app and its state: starting, ready, draining."""
+
+    def __init__(self, model: Model, limits: ServeLimits, fetcher: Fetcher, key: str):
+        self.model = model
+        self.limits = limits
+        self.state = "starting"
+        self.engine: Engine | None = None
+        self.cutoff = asyncio.Event()  # no more time for what still runs
+        self._fetcher = fetcher
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
+        routes = [
+            Route("/healthz", self._healthz, methods=["GET"]),
+            Route("/readyz", self._readyz, methods=["GET"]),
+            Route("/metrics", self._metrics, methods=["GET"]),
+            Route("/v1/count", self._count, methods=["POST"]),
+            Route("/v1/generate", self._generate, methods=["POST"]),
+        ]
+        app = Starlette(
+            routes=routes,
+            exception_handlers={
+                Refused: _refused,
+                HTTPException: _no_route,
+                ClientDisconnect: _left,
+                Exception: _broken,
+            },
+        )
+        app.router.redirect_slashes = False
+        self.app: ASGIApp = _Observed(_Authorized(app, key))
+
+    def ready(self, engine: Engine) -> None:
+        self.engine, self.state = engine, "ready"
+        metrics.READY.set(1)
+
+    async def drain(self, seconds: float) -> bool:
+        """Accept nothing new and let what runs finish; after `seconds` cut it off.
+
+        Returns whether everything finished by itself.
+        """
+        self.state = "draining"
+        metrics.READY.set(0)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+            return True
+        except TimeoutError:
+            self.cutoff.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CUTOFF_SECONDS):
+                await self._idle.wait()
+        return False
+
+    async def close(self) -> None:
+        await self._fetcher.close()
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+
+    def check_ready(self) -> Engine:
+        if self.state == "draining":
+            raise Refused("draining", "this worker is shutting down; try another one")
+        if self.engine is None:
+            raise Refused("starting", "the engine is not up yet")
+        if self.engine.dead:
+            raise Refused("engine_failed", "the engine died")
+        return self.engine
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        self.check_ready()
+        if self._in_flight >= self.limits.slots + self.limits.queue:
+            raise Refused("overloaded", "the queue is full; try again")
+        self._in_flight += 1
+        self._idle.clear()
+        metrics.IN_FLIGHT.inc()
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            metrics.IN_FLIGHT.dec()
+            if not self._in_flight:
+                self._idle.set()
+
+    async def _healthz(self, request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def _readyz(self, request: Request) -> Response:
+        if self.state != "ready":
+            return JSONResponse({"status": self.state}, 503)
+        self.check_ready()
+        model = self.model
+        return JSONResponse(
+            {
+                "status": "ready",
+                "model": model.name,
+                "digest": model.digest,
+                "slots": self.limits.slots,
+                "context_length": model.context_length,
+                "image_tokens": model.image_tokens,
+                "max_images": self.limits.max_images,
+                "max_bytes_per_token": model.vocabulary.max_bytes_per_token,
+            }
+        )
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(
+            prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST
+        )
+
+    async def _count(self, request: Request) -> Response:
+        self.check_ready()
+        wanted = parse_count(parse_json(await self._body(request)))
+        self._check_model(wanted.model)
+        ids = await self._render(wanted.messages)
+        length = self.model.context_length
+        return JSONResponse({"prompt_tokens": self._length(ids), "context_length": length})
+
+    async def _generate(self, request: Request) -> Response:
+        self.check_ready()
+        wanted = parse_generate(parse_json(await self._body(request)))
+        request.scope["outcome"]["request_id"] = wanted.request_id
+        self._check_model(wanted.model)
+        if wanted.messages is not None:
+            prompt = await self._render(wanted.messages)
+        else:
+            prompt = wanted.prompt_token_ids or []
+            self._check_ids(prompt, wanted.committed_token_ids)
+        self._check_images(prompt, wanted.images)
+        prompt_tokens = self._length(prompt)
+        room = self.model.context_length - prompt_tokens - len(wanted.committed_token_ids)
+        if room < 1:
+            raise self._too_long(prompt_tokens)
+        sampling = replace(wanted.sampling, max_tokens=min(wanted.sampling.max_tokens, room))
+        return _Generation(self, wanted, prompt, prompt_tokens, sampling)
+
+    async def _body(self, request: Request) -> bytes:
+        limit = self.limits.max_body_bytes
+        refused = Refused("body_too_large", f"the body has more than {limit} bytes")
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            raise refused
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > limit:
+                        raise refused
+        except TimeoutError:
+            raise invalid("body", f"did not arrive within {BODY_SECONDS:.0f} s") from None
+        return bytes(body)
+
+    def _check_model(self, name: str) -> None:
+        if name != self.model.name:
+            raise Refused("model_not_found", f"this worker serves {self.model.name}", "model")
+
+    def _check_ids(self, prompt: Sequence[int], committed: Sequence[int]) -> None:
+        known = len(self.model.vocabulary)
+        for field, ids in (("prompt_token_ids", prompt), ("committed_token_ids", committed)):
+            for n, token in enumerate(ids):
+                if token >= known:
+                    raise invalid(f"{field}[{n}]", f"must be below {known}")
+        for n, token in enumerate(committed):
+            if token in self.model.prompt.control_ids:
+                raise invalid(f"committed_token_ids[{n}]", "is a control id, which no answer holds")
+
+    def _check_images(self, prompt: Sequence[int], images: Sequence[ImageSource]) -> None:
+        places = prompt.count(self.model.prompt.image_token_id)
+        if places != len(images):
+            raise invalid("images", f"has {len(images)} entries for {places} image parts")
+        if places > self.limits.max_images:
+            raise invalid("images", f"has more than {self.limits.max_images} entries")
+
+    async def _render(self, turns: Sequence[Turn]) -> list[int]:
+        size = sum(
+            len(part.encode()) for turn in turns for part in turn.content if isinstance(part, str)
+        )
+        model = self.model
+        if size > model.context_length * model.vocabulary.max_bytes_per_token:
+            # Too long whatever its tokens are, so they need not be counted.
+            raise self._too_long(math.ceil(size / model.vocabulary.max_bytes_per_token))
+        return await asyncio.to_thread(model.prompt.ids, turns)
+
+    def _length(self, prompt: Sequence[int]) -> int:
+        images = prompt.count(self.model.prompt.image_token_id)
+        return len(prompt) + images * (self.model.image_tokens - 1)
+
+    def _too_long(self, prompt_tokens: int) -> Refused:
+        length = self.model.context_length
+        return Refused(
+            "context_length_exceeded",
+            f"the prompt and one token more do not fit into {length} tokens; shorten it",
+            prompt_tokens=prompt_tokens,
+            context_length=length,
+        )
+
+    async def pictures(self, images: Sequence[ImageSource]) -> list[tuple[str, "Picture"]]:
+        """Fetch and decode side by side. Raises Refused for the first that fails."""
+        tasks = [asyncio.create_task(self._picture(n, image)) for n, image in enumerate(images)]
+        try:
+            return [(image.id, await task) for image, task in zip(images, tasks, strict=True)]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _picture(self, n: int, image: ImageSource) -> "Picture":
+        field = f"images[{n}]"
+        try:
+            with metrics.IMAGES.time():
+                data = image.data
+                if data is None:
+                    data = await self._fetcher.fetch(image.url or "")
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._decoders, self._decode, data)
+        except Undecodable as error:
+            raise Refused("image_undecodable", f"{field}: {error}", field) from None
+        except Unavailable as error:
+            raise Refused("image_unavailable", f"{field}: {error}", field) from None
+
+    def _decode(self, data: bytes) -> "Picture":
+        from .processing import centre_square, to_rgb  # imports torch
+
+        # Cut to the encoder's size here, so that no large picture waits in memory.
+        return centre_square(to_rgb(decode(data, self.limits.image)), self.model.image_side)
+
+
+class _Generation(Response):
+    """Loads the images, then streams; a refusal before the first event is an HTTP status."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        wanted: GenerateRequest,
+        prompt: list[int],
+        prompt_tokens: int,
+        sampling: Sampling,
+    ):
+        self._worker = worker
+        self._wanted = wanted
+        self._prompt = prompt
+        self._prompt_tokens = prompt_tokens
+        self._sampling = sampling
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        outcome: dict[str, Any] = scope["outcome"]
+        gone = asyncio.create_task(_hung_up(receive))
+        cut = asyncio.create_task(self._worker.cutoff.wait())
+        try:
+            with self._worker.admitted():
+                pictures = asyncio.create_task(self._worker.pictures(self._wanted.images))
+                await _first(pictures, gone, cut)
+                if not pictures.done():
+                    await _cancel(pictures)
+                    if not gone.done():
+                        raise Refused("draining", "this worker is shutting down; try another one")
+                    outcome["code"] = "hung_up"
+                    return
+                await self._stream(pictures.result(), send, gone, cut, outcome)
+        finally:
+            await _cancel(gone, cut)
+
+    async def _stream(
+        self,
+        pictures: Sequence[tuple[str, "Picture"]],
+        send: Send,
+        gone: asyncio.Task,
+        cut: asyncio.Task,
+        outcome: dict[str, Any],
+    ) -> None:
+        async def write(chunk: str) -> None:
+            async with asyncio.timeout(STALL_SECONDS):
+                body = chunk.encode()
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+
+        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        model, committed = self._worker.model, self._wanted.committed_token_ids
+        engine = self._worker.engine
+        assert engine is not None  # admitted
+        prompt = {"prompt_token_ids": self._prompt, "prompt_tokens": self._prompt_tokens}
+        outcome |= {"prompt_tokens": self._prompt_tokens, "images": len(pictures)}
+        metrics.TOKENS.labels("prompt").inc(self._prompt_tokens)
+        text = Detokenizer(model.vocabulary, committed)
+        outputs = engine.generate(
+            uuid.uuid4().hex,
+            [*self._prompt, *committed],
+            pictures,
+            self._sampling,
+            model.prompt.stop_ids,
+            sorted(model.prompt.control_ids.difference(model.prompt.stop_ids)),
+            self._wanted.cache_salt,
+        )
+        sent = 0
+        upcoming: asyncio.Task | None = None
+        try:
+            await write(_event("prompt", prompt))
+            while True:
+                upcoming = upcoming or asyncio.create_task(anext(outputs))
+                await _first(upcoming, gone, cut, timeout=PING_SECONDS)
+                if gone.done():
+                    outcome["code"] = "hung_up"
+                    return
+                if upcoming.done():
+                    output, upcoming = upcoming.result(), None
+                elif cut.done():
+                    raise Refused("draining", "this worker had to shut down before the end")
+                else:
+                    await write(": ping\n\n")
+                    continue
+                piece = text.push(output.token_ids)
+                if output.finish_reason is not None:
+                    piece += text.finish()
+                if output.token_ids or piece:
+                    await write(_event("token", {"token_ids": output.token_ids, "text": piece}))
+                if not sent and output.token_ids:
+                    outcome["first_token"] = time.monotonic()
+                sent += len(output.token_ids)
+                if output.finish_reason is not None:
+                    counts = {"prompt_tokens": self._prompt_tokens, "output_tokens": sent}
+                    await write(_event("done", {"finish_reason": output.finish_reason, **counts}))
+                    break
+        except (Refused, EngineFailed, StopAsyncIteration) as error:
+            refused = error
+            if not isinstance(error, Refused):
+                log.error("a generation failed", exc_info=error)
+                refused = Refused("engine_failed", "the engine failed; another attempt may help")
+            outcome["code"] = refused.code
+            await write(_event("error", refused.body))
+        except TimeoutError:
+            outcome["code"] = "stalled"
+            return
+        finally:
+            outcome["output_tokens"] = sent
+            metrics.TOKENS.labels("output").inc(sent)
+            if upcoming is not None:
+                await _cancel(upcoming)
+            await outputs.aclose()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _event(name: str, data: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _first(*tasks: asyncio.Task, timeout: float | None = None) -> None:
+    await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _cancel(*tasks: asyncio.Task) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    request.scope["outcome"]["code"] = error.code
+    return JSONResponse(error.body, error.status)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    return await _refused(request, Refused("not_found", "there is no such route and method"))
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return await _refused(request, Refused("engine_failed", "the worker failed at this request"))
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    request.scope["outcome"]["code"] = "hung_up"
+    return Response(status_code=400)  # nobody reads it
+
+
+class _Authorized:
+    """Lets pass only requests with the worker's key, but for the two probes."""
+
+    def __init__(self, app: ASGIApp, key: str):
+        self._app = app
+        self._expected = f"Bearer {key}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if scope["path"] in OPEN_ROUTES or hmac.compare_digest(given, self._expected):
+            await self._app(scope, receive, send)
+            return
+        refused = Refused("unauthorized", "the Authorization header must be: Bearer <worker key>")
+        response = await _refused(Request(scope), refused)
+        await response(scope, receive, send)
+
+
+class _Observed:
+    """One log line and one count per request; probes that succeed are not logged."""
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"no {scope['type']} here")
+        start = time.monotonic()
+        status = 0
+        outcome: dict[str, Any] = {}
+        scope["outcome"] = outcome
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            route = scope["path"] if scope["path"] in ROUTES else "other"
+            metrics.REQUESTS.labels(route, str(status), outcome.get("code", "")).inc()
+            if (first := outcome.pop("first_token", None)) is not None:
+                metrics.FIRST_TOKEN.observe(first - start)
+                outcome["first_token_ms"] = round(1000 * (first - start))
+            if route not in (*OPEN_ROUTES, "/metrics"):
+                ms = round(1000 * (time.monotonic() - start))
+                log.info("request", extra={"route": route, "status": status, "ms": ms, **outcome})
