@@ -15,8 +15,8 @@ export const MODELS: Readonly<Record<string, Model>> = {
 	nano: {
 		id: "nano",
 		contextLength: 2048,
-		imageTokens: 7,
+		imageTokens: 8,
 		maxImages: 4,
-		maxBytesPerToken: 128,
+		maxBytesPerToken: 81,
 	},
 };
