@@ -165,29 +165,27 @@ export async function startEdge({
 
 /**
  * The GPU worker with `nano` on the CPU. Resolves once the process runs; `ready` once the engine answers.
- * @param {Place & { s3: string }} options
- *   `s3`: where images may come from
+ * @param {Place & { imagesFrom: string[], args?: string[] }} options
+ *   `imagesFrom`: origins that image URLs may name; `args`: more for `minigpt4-worker serve`
  * @returns {Promise<Server & { ready: Promise<void> }>}
  */
-export async function startWorker({ port, state, secrets, s3 }) {
+export async function startWorker({
+	port,
+	state,
+	secrets,
+	imagesFrom,
+	args = [],
+}) {
 	const log = join(state, "log", "worker.log");
 	rotate(log);
 	const daemon = await launch(
 		paths.worker,
 		[
-			"serve",
-			"nano",
-			"--checkpoint",
-			paths.nano,
-			"--port",
-			String(port),
-			"--image-host",
-			new URL(s3).host,
+			...["serve", "nano", "--checkpoint", paths.nano, "--port", String(port)],
+			...imagesFrom.flatMap((origin) => ["--allow-images-from", origin]),
+			...["--drain-seconds", "5", ...args],
 		],
-		{
-			log,
-			env: { MINIGPT4_WORKER_KEY: secrets.workerKey, VIRTUAL_ENV: paths.venv },
-		},
+		{ log, env: { MINIGPT4_WORKER_KEY: secrets.workerKey } },
 	);
 	const url = `http://127.0.0.1:${port}`;
 	const ready = untilUp("GPU worker", `${url}/readyz`, daemon, 600_000);

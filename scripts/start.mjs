@@ -201,7 +201,7 @@ async function main() {
 					port: ports.worker,
 					state,
 					secrets,
-					s3: `http://127.0.0.1:${ports.s3}`,
+					imagesFrom: [`http://127.0.0.1:${ports.s3}`],
 				}),
 			),
 		);

@@ -175,7 +175,7 @@ async function startShared() {
 		port: await freePort(),
 		state,
 		secrets,
-		s3: s3.url,
+		imagesFrom: [s3.url],
 	});
 	worker.ready.then(
 		() => row.done("ready"),

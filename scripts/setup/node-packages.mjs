@@ -9,17 +9,19 @@ export const nodePackages = {
 	name: "npm packages",
 	inputs: () => [join(root, "package-lock.json")],
 	outputs: [node],
-	run: ({ log, signal, onLine }) =>
-		run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=http"], {
+	async run({ log, signal, onLine }) {
+		let fetched = 0;
+		await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=http"], {
 			what: "npm ci",
 			log,
 			signal,
 			onLine: (line) => {
-				const fetched =
-					/http fetch GET 200 (?:\S*\/)?((?:@[^/]+\/)?[^/ ]+)/.exec(line)?.[1];
-				if (fetched) onLine(decodeURIComponent(fetched));
+				if (line.includes("http fetch GET 200")) {
+					onLine(`${++fetched} packages fetched`);
+				}
 			},
-			// Wrangler and node name their engines; npm itself may run on an older Node.
+			// Wrangler names newer engines than the Node that npm itself may run on.
 			env: { npm_config_engine_strict: "false" },
-		}),
+		});
+	},
 };

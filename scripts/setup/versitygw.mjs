@@ -13,6 +13,7 @@ export const versitygw = {
 	outputs: [binary],
 	async run({ log, signal, onLine }) {
 		let compiled = 0;
+		onLine("go install, from source");
 		await run("go", ["install", "-v", "-ldflags=-s -w", MODULE], {
 			what: `go install ${MODULE}`,
 			log,
