@@ -3,9 +3,8 @@
  * What the scripts show. On a terminal, running rows live at the bottom and finished ones scroll up above them;
  * elsewhere each start, each end and a sign of life every half minute is one plain line.
  */
-const out = process.stdout;
-const live = Boolean(out.isTTY) && process.env.TERM !== "dumb";
-const colored = live && !process.env.NO_COLOR;
+const live = Boolean(process.stdout.isTTY) && process.env.TERM !== "dumb";
+export const colored = live && !process.env.NO_COLOR;
 
 /** @param {number} code */
 const style = (code) => (/** @type {string} */ text) =>
@@ -63,15 +62,20 @@ class Row {
 
 export class Board {
 	/** @type {Set<Row>} */ #rows = new Set();
+	/** @type {NodeJS.WriteStream} */ #out;
 	#drawn = 0;
 	#frame = 0;
 	/** @type {NodeJS.Timeout | undefined} */ #timer;
+
+	constructor(/** @type {NodeJS.WriteStream} */ out = process.stdout) {
+		this.#out = out;
+	}
 
 	/** @param {string} name @param {string} [detail] */
 	row(name, detail = "") {
 		const row = new Row(this, name, detail);
 		this.#rows.add(row);
-		if (!live) out.write(`  … ${name}${detail && `: ${detail}`}\n`);
+		if (!live) this.#out.write(`  … ${name}${detail && `: ${detail}`}\n`);
 		this.#tick();
 		return row;
 	}
@@ -79,7 +83,7 @@ export class Board {
 	/** Prints above the running rows. @param {string} [text] */
 	print(text = "") {
 		this.#erase();
-		out.write(`${text}\n`);
+		this.#out.write(`${text}\n`);
 		this.#draw();
 	}
 
@@ -108,9 +112,9 @@ export class Board {
 		if (this.#rows.size === 0) {
 			clearInterval(this.#timer);
 			this.#timer = undefined;
-			if (live) out.write("\x1b[?25h");
+			if (live) this.#out.write("\x1b[?25h");
 		} else if (!this.#timer) {
-			if (live) out.write("\x1b[?25l");
+			if (live) this.#out.write("\x1b[?25l");
 			const beat = () => {
 				if (live) {
 					this.#frame++;
@@ -120,7 +124,7 @@ export class Board {
 					const running = [...this.#rows].map(
 						(r) => `${r.name} ${duration(r.elapsed)}`,
 					);
-					out.write(`  … still at it: ${running.join(", ")}\n`);
+					this.#out.write(`  … still at it: ${running.join(", ")}\n`);
 				}
 			};
 			this.#timer = setInterval(beat, live ? 100 : SIGN_OF_LIFE_MS);
@@ -129,7 +133,7 @@ export class Board {
 	}
 
 	#erase() {
-		if (live && this.#drawn) out.write(`\x1b[${this.#drawn}A\x1b[0J`);
+		if (live && this.#drawn) this.#out.write(`\x1b[${this.#drawn}A\x1b[0J`);
 		this.#drawn = 0;
 	}
 
@@ -137,10 +141,10 @@ export class Board {
 		if (!live) return;
 		const mark = cyan(FRAMES[this.#frame % FRAMES.length] ?? "");
 		for (const row of this.#rows)
-			out.write(`${this.#line(mark, row, row.detail)}\n`);
+			this.#out.write(`${this.#line(mark, row, row.detail)}\n`);
 		this.#drawn = this.#rows.size;
 	}
 }
 
 // A terminal left without its cursor is a nuisance.
-if (live) process.on("exit", () => out.write("\x1b[?25h"));
+if (live) process.on("exit", () => process.stdout.write("\x1b[?25h"));

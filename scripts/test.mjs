@@ -12,7 +12,16 @@ import { readJunit, readVitest } from "./reports.mjs";
 import { secretsOf } from "./secrets.mjs";
 import { findChromium } from "./setup/chromium.mjs";
 import { setUp } from "./setup.mjs";
-import { Board, bold, dim, duration, green, red, yellow } from "./terminal.mjs";
+import {
+	Board,
+	bold,
+	colored,
+	dim,
+	duration,
+	green,
+	red,
+	yellow,
+} from "./terminal.mjs";
 
 /** @typedef {import("./reports.mjs").Count} Count */
 /**
@@ -119,7 +128,7 @@ function pick(wanted) {
 const heading = (text) =>
 	`\n${bold(`── ${text} ${"─".repeat(Math.max(3, 72 - text.length))}`)}`;
 
-/** @param {Stage} stage @param {Record<string, string>} env @returns {Promise<Count>} */
+/** @param {Stage} stage @param {Record<string, string | undefined>} env @returns {Promise<Count>} */
 async function runStage(stage, env) {
 	const [command, ...args] = stage.command;
 	const log = join(state, "log", `${stage.title.replaceAll(/\W+/g, "-")}.log`);
@@ -240,6 +249,9 @@ async function main() {
 		PATH: `${join(paths.root, "node_modules", ".bin")}${delimiter}${process.env.PATH}`,
 		CHROMIUM: findChromium() ?? "",
 		WRANGLER_SEND_METRICS: "false",
+		...(colored
+			? { FORCE_COLOR: "1" }
+			: { NO_COLOR: "1", FORCE_COLOR: undefined }),
 		...shared?.env,
 	};
 	let engineAwaited = false;
