@@ -275,7 +275,7 @@ export class Account extends DurableObject<Env> {
 		const job = this.env.JOB.get(
 			this.env.JOB.idFromName(`${account}/${jobId}`),
 		);
-		const resolution: Resolution = await within(
+		const resolution: Resolution = await within<Resolution>(
 			JOB_ANSWERS_WITHIN_MS,
 			job.resolve(),
 		);

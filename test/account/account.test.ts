@@ -1,0 +1,380 @@
+import {
+	evictDurableObject,
+	runDurableObjectAlarm,
+	runInDurableObject,
+} from "cloudflare:test";
+import { describe, expect, it, vi } from "vitest";
+import type { Account } from "../../src/account/account.ts";
+import type { Admitted, Outcome } from "../../src/account/contract.ts";
+import { BOOKS } from "../../src/account/ledger.ts";
+import { unwrap } from "../../src/errors.ts";
+import {
+	accountStub,
+	admissionOf,
+	dump,
+	newAccount,
+	type TestAccount,
+} from "../support/account.ts";
+
+const PRICE = 1000;
+const code = (result: Admitted) =>
+	result.ok ? result.answer : result.failure.code;
+const money = async (account: TestAccount) => {
+	const { available, held } = unwrap(await account.stub.show()).account;
+	return { available, held };
+};
+const outcome = (
+	jobId: string,
+	status: Outcome["status"] = "succeeded",
+	outputTokens = 7,
+): Outcome => ({ jobId, status, outputTokens });
+
+describe("an account that was never created", () => {
+	it("answers invalid_key, and writes nothing", async () => {
+		const stub = accountStub("nobody");
+		const nobody = { id: "nobody", key: "", secretHash: "0".repeat(64), stub };
+		const refused = { ok: false, failure: { code: "invalid_key" } };
+		expect(await stub.authenticate(nobody.secretHash)).toEqual(refused);
+		expect(await stub.admit(admissionOf(nobody))).toEqual(refused);
+		expect(await stub.lookup(nobody.secretHash, "x")).toEqual(refused);
+		expect(
+			await stub.jobs(nobody.secretHash, { cursor: null, limit: 10 }),
+		).toEqual(refused);
+		expect(await stub.show()).toEqual({
+			ok: false,
+			failure: { code: "account_not_found" },
+		});
+		expect(await dump(stub)).toEqual({});
+	});
+});
+
+describe("keys", () => {
+	it("open the account until they are revoked", async () => {
+		const { stub, secretHash } = await newAccount();
+		const { keyId } = unwrap(await stub.authenticate(secretHash));
+		const first = unwrap(await stub.revokeKey(keyId)).key;
+		expect(first.revokedAt).not.toBeNull();
+		expect(await stub.authenticate(secretHash)).toEqual({
+			ok: false,
+			failure: { code: "revoked_key" },
+		});
+		expect(unwrap(await stub.revokeKey(keyId)).key).toEqual(first);
+		expect(await stub.revokeKey("key_other")).toEqual({
+			ok: false,
+			failure: { code: "key_not_found" },
+		});
+	});
+
+	it("of one account do not open another", async () => {
+		const [one, other] = [await newAccount(), await newAccount()];
+		expect(await other.stub.authenticate(one.secretHash)).toEqual({
+			ok: false,
+			failure: { code: "invalid_key" },
+		});
+	});
+});
+
+describe("credit", () => {
+	it("counts once per id, and conflicts with another amount", async () => {
+		const account = await newAccount();
+		const sent = await Promise.all(
+			[1, 2, 3].map(() => account.stub.credit({ id: "c1", amount: 500 })),
+		);
+		for (const each of sent) expect(each.ok).toBe(true);
+		expect(await account.stub.credit({ id: "c1", amount: 501 })).toEqual({
+			ok: false,
+			failure: { code: "credit_conflict" },
+		});
+		expect(await money(account)).toEqual({ available: 500, held: 0 });
+	});
+});
+
+describe("admission", () => {
+	it("two hundred in parallel never hold more than the balance", async () => {
+		const account = await newAccount(50 * PRICE + 999);
+		const answers = await Promise.all(
+			Array.from({ length: 200 }, () =>
+				account.stub.admit(admissionOf(account)),
+			),
+		);
+		const codes = answers.map(code);
+		expect(codes.filter((c) => c === "new")).toHaveLength(50);
+		expect(codes.filter((c) => c === "insufficient_credit")).toHaveLength(150);
+		expect(await money(account)).toEqual({ available: 999, held: 50 * PRICE });
+		const { job, due } = await dump(account.stub);
+		expect([job?.length, due?.length]).toEqual([50, 50]);
+	});
+
+	it("repeated in parallel and later holds once and answers the same", async () => {
+		const account = await newAccount(10 * PRICE);
+		const admission = admissionOf(account);
+		const answers = await Promise.all(
+			Array.from({ length: 20 }, () => account.stub.admit(admission)),
+		);
+		expect(answers.map(code).sort()).toEqual([
+			"new",
+			...Array(19).fill("same"),
+		]);
+		const before = await dump(account.stub);
+		const again = unwrap(await account.stub.admit(admission));
+		expect({ ...again, answer: "new" }).toEqual(
+			answers.find((each) => code(each) === "new"),
+		);
+		expect(await dump(account.stub)).toEqual(before);
+		expect((await money(account)).held).toBe(PRICE);
+	});
+
+	it("still answers the same after the job settled, and holds nothing anew", async () => {
+		const account = await newAccount(PRICE);
+		const admission = admissionOf(account);
+		await account.stub.admit(admission);
+		await account.stub.settle(outcome(admission.jobId));
+		expect(code(await account.stub.admit(admission))).toBe("same");
+		expect(await money(account)).toEqual({ available: 0, held: 0 });
+	});
+
+	it("refused leaves no row", async () => {
+		const account = await newAccount(PRICE);
+		const { keyId } = unwrap(
+			await account.stub.authenticate(account.secretHash),
+		);
+		const used = admissionOf(account);
+		await account.stub.admit(used);
+		const before = await dump(account.stub);
+		const refusals = [
+			[admissionOf(account), "insufficient_credit"],
+			[{ ...used, bodyHash: "b".repeat(64) }, "id_conflict"],
+			[admissionOf(account, { secretHash: "0".repeat(64) }), "invalid_key"],
+			[
+				admissionOf(account, {
+					maxPrice: 0,
+					images: ["img_01JD8Z6Q3V9Y4K2M7N5P8R1S3X"],
+					fields: ["images[0].upload"],
+				}),
+				"upload_not_found",
+			],
+		] as const;
+		for (const [admission, expected] of refusals)
+			expect(code(await account.stub.admit(admission))).toBe(expected);
+		expect(await dump(account.stub)).toEqual(before);
+		await account.stub.revokeKey(keyId);
+		expect(code(await account.stub.admit(used))).toBe("revoked_key");
+	});
+
+	it("gives each account its own cache salt, the same for all its jobs", async () => {
+		const [one, other] = [await newAccount(PRICE), await newAccount(PRICE)];
+		const salt = async (account: TestAccount) =>
+			unwrap(await account.stub.admit(admissionOf(account, { maxPrice: 0 })))
+				.cacheSalt;
+		expect(await salt(one)).toMatch(/^[0-9a-f]{64}$/);
+		expect(await salt(one)).toBe(await salt(one));
+		expect(await salt(one)).not.toBe(await salt(other));
+	});
+
+	it("survives the eviction of the object", async () => {
+		const account = await newAccount(PRICE);
+		const admission = admissionOf(account);
+		const first = unwrap(await account.stub.admit(admission));
+		await evictDurableObject(account.stub);
+		expect(await account.stub.admit(admission)).toEqual({
+			...first,
+			answer: "same",
+		});
+	});
+});
+
+describe("settlement", () => {
+	it.each([
+		["succeeded", 7, PRICE],
+		["failed", 7, 0],
+		["expired", 0, 0],
+		["canceled", 0, 0],
+		["canceled", 7, PRICE],
+	] as const)(
+		"of a job that %s with %i tokens debits %i, once, in parallel and later",
+		async (status, tokens, price) => {
+			const account = await newAccount(3 * PRICE);
+			const admission = admissionOf(account);
+			await account.stub.admit(admission);
+			const settle = () =>
+				account.stub.settle(outcome(admission.jobId, status, tokens));
+			const [first, ...others] = await Promise.all([
+				settle(),
+				settle(),
+				settle(),
+			]);
+			expect(first).toMatchObject({ price, balance: 3 * PRICE - price });
+			await account.stub.credit({ id: "later", amount: 5 });
+			for (const each of [...others, await settle()])
+				expect(each).toEqual(first);
+			expect(await money(account)).toEqual({
+				available: 3 * PRICE - price + 5,
+				held: 0,
+			});
+			const row = await account.stub.lookup(
+				account.secretHash,
+				admission.jobId,
+			);
+			expect(unwrap(row).job).toMatchObject({ status, price });
+		},
+	);
+
+	it("stands, whatever a later report says", async () => {
+		const account = await newAccount(PRICE);
+		const { jobId } = admissionOf(account);
+		await account.stub.admit(admissionOf(account, { jobId }));
+		const first = await account.stub.settle(outcome(jobId, "failed"));
+		expect(await account.stub.settle(outcome(jobId, "succeeded"))).toEqual(
+			first,
+		);
+		expect(await money(account)).toEqual({ available: PRICE, held: 0 });
+	});
+
+	it("of a job that was never admitted is an error and moves nothing", async () => {
+		const account = await newAccount(PRICE);
+		const before = await dump(account.stub);
+		await runInDurableObject(account.stub, async (object: Account) => {
+			await expect(object.settle(outcome("unknown"))).rejects.toThrow(
+				"unknown",
+			);
+		});
+		expect(await dump(account.stub)).toEqual(before);
+	});
+});
+
+describe("the books", () => {
+	it("hold what their entries say, and sum to 0", async () => {
+		const account = await newAccount(20 * PRICE);
+		const statuses = ["succeeded", "failed", "canceled", null] as const;
+		await Promise.all(
+			Array.from({ length: 16 }, async (_, n) => {
+				const admission = admissionOf(account);
+				await account.stub.admit(admission);
+				const status = statuses[n % statuses.length];
+				if (status)
+					await account.stub.settle(outcome(admission.jobId, status, n % 3));
+			}),
+		);
+		const { entry, balance } = (await dump(account.stub)) as {
+			entry: { source: string; target: string; amount: number }[];
+			balance: Record<string, number>[];
+		};
+		const sums = Object.fromEntries(BOOKS.map((book) => [book, 0]));
+		for (const { source, target, amount } of entry) {
+			sums[source] = (sums[source] ?? 0) - amount;
+			sums[target] = (sums[target] ?? 0) + amount;
+		}
+		expect(balance).toEqual([sums]);
+		expect(Object.values(sums).reduce((a, b) => a + b)).toBe(0);
+		expect(sums.held).toBe(4 * PRICE);
+	});
+
+	it("take no entry that would overdraw them, whoever writes it", async () => {
+		const { stub } = await newAccount(5);
+		await runInDurableObject(stub, (_, { storage }) => {
+			expect(() =>
+				storage.sql.exec(
+					"UPDATE balance SET available = available - 6, held = held + 6",
+				),
+			).toThrow("CHECK");
+			expect(() =>
+				storage.sql.exec("UPDATE balance SET available = available + 1"),
+			).toThrow("CHECK");
+		});
+	});
+});
+
+describe("a job's cost to its account", () => {
+	it("is one transaction at admission and one at settlement, and no other write", async () => {
+		const account = await newAccount(10 * PRICE);
+		// The first hold also sets the alarm; the later ones find it set early enough.
+		await account.stub.admit(admissionOf(account));
+		const admission = admissionOf(account);
+		await runInDurableObject(
+			account.stub,
+			async (object: Account, { storage }) => {
+				const transaction = vi.spyOn(storage, "transactionSync");
+				const alarm = vi.spyOn(storage, "setAlarm");
+				Object.defineProperty(object, "ctx", { value: { storage } });
+				unwrap(await object.admit(admission));
+				expect(transaction).toHaveBeenCalledTimes(1);
+				await object.settle(outcome(admission.jobId));
+				expect(transaction).toHaveBeenCalledTimes(2);
+				expect(alarm).not.toHaveBeenCalled();
+			},
+		);
+	});
+});
+
+describe("the index", () => {
+	it("pages newest first, each job once, while new ones come in", async () => {
+		const account = await newAccount(100 * PRICE);
+		const ids: string[] = [];
+		const admit = async () => {
+			const admission = admissionOf(account);
+			await account.stub.admit(admission);
+			ids.unshift(admission.jobId);
+		};
+		for (let n = 0; n < 7; n++) await admit();
+		const before = [...ids];
+		const seen: string[] = [];
+		let cursor: string | null = null;
+		do {
+			const page: { jobs: { id: string }[]; nextCursor: string | null } =
+				unwrap(
+					await account.stub.jobs(account.secretHash, { cursor, limit: 3 }),
+				);
+			seen.push(...page.jobs.map((job) => job.id));
+			cursor = page.nextCursor;
+			await admit();
+		} while (cursor);
+		expect(seen).toEqual(before);
+	});
+
+	it("refuses a cursor that is not ours", async () => {
+		const { stub, secretHash } = await newAccount();
+		for (const cursor of ["", "1", "j'--", "jzzzzzzzzzzzz"])
+			expect(await stub.jobs(secretHash, { cursor, limit: 3 })).toMatchObject({
+				failure: { code: "invalid_request", field: "cursor" },
+			});
+	});
+
+	it("has no row of another account's job", async () => {
+		const [one, other] = [await newAccount(PRICE), await newAccount(PRICE)];
+		const admission = admissionOf(one);
+		await one.stub.admit(admission);
+		expect(await other.stub.lookup(other.secretHash, admission.jobId)).toEqual({
+			ok: false,
+			failure: { code: "job_not_found" },
+		});
+	});
+});
+
+describe("the alarm", () => {
+	it("that went missing is armed again by any call", async () => {
+		const account = await newAccount(PRICE);
+		await account.stub.admit(admissionOf(account));
+		const at = () =>
+			runInDurableObject(account.stub, (_, { storage }) => storage.getAlarm());
+		const armed = await at();
+		expect(armed).not.toBeNull();
+		await runInDurableObject(account.stub, (_, { storage }) =>
+			storage.deleteAlarm(),
+		);
+		await account.stub.authenticate(account.secretHash);
+		expect(await at()).toBe(armed);
+	});
+
+	it("that rings too early touches nothing and rings again", async () => {
+		const account = await newAccount(PRICE);
+		await account.stub.admit(admissionOf(account));
+		const before = await dump(account.stub);
+		expect(await runDurableObjectAlarm(account.stub)).toBe(true);
+		expect(await dump(account.stub)).toEqual(before);
+		expect(
+			await runInDurableObject(account.stub, (_, { storage }) =>
+				storage.getAlarm(),
+			),
+		).not.toBeNull();
+	});
+});

@@ -1,0 +1,76 @@
+/** A real account in the test's own storage, with a key and credit. */
+
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import type { Account } from "../../src/account/account.ts";
+import type { Admission } from "../../src/account/contract.ts";
+import { issueKey, newAccountId } from "../../src/account/key.ts";
+import { config, type Env } from "../../src/env.ts";
+import { unwrap } from "../../src/errors.ts";
+import { newJobId } from "../../src/ids.ts";
+
+export const bindings = env as unknown as Env;
+
+export interface TestAccount {
+	id: string;
+	key: string;
+	secretHash: string;
+	stub: DurableObjectStub<Account>;
+}
+
+export const accountStub = (id: string): DurableObjectStub<Account> =>
+	bindings.ACCOUNT.get(bindings.ACCOUNT.idFromName(id));
+
+/** @param credit micro-USD */
+export async function newAccount(credit = 0): Promise<TestAccount> {
+	const id = newAccountId();
+	const stub = accountStub(id);
+	unwrap(await stub.create({ id, name: "test" }));
+	if (credit > 0) unwrap(await stub.credit({ id: "first", amount: credit }));
+	const [signer] = config(bindings).KEY_SECRETS as [string];
+	const { key, secretHash } = await issueKey(signer, id);
+	unwrap(await stub.createKey({ name: "test", secretHash }));
+	return { id, key, secretHash, stub };
+}
+
+/** An admission of a new job without images. */
+export const admissionOf = (
+	account: TestAccount,
+	part: Partial<Admission> = {},
+): Admission => ({
+	secretHash: account.secretHash,
+	jobId: newJobId(Date.now()),
+	bodyHash: "a".repeat(64),
+	model: "nano",
+	maxPrice: 1000,
+	images: [],
+	fields: [],
+	...part,
+});
+
+/** Every row of every table of an object: what a call that changes nothing must leave as it is. */
+export const dump = (
+	stub: DurableObjectStub<Account>,
+): Promise<Record<string, unknown[]>> =>
+	runInDurableObject(stub, (_, state) =>
+		Object.fromEntries(
+			state.storage.sql
+				.exec<{ name: string }>(
+					"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'",
+				)
+				.toArray()
+				.map(({ name }) => [
+					name,
+					state.storage.sql.exec(`SELECT * FROM "${name}"`).toArray(),
+				]),
+		),
+	);
+
+/** Sets the account's clock ahead of the real one. It falls back when the object is evicted. */
+export const moveClock = (
+	stub: DurableObjectStub<Account>,
+	ms: number,
+): Promise<void> =>
+	runInDurableObject(stub, (account: Account) => {
+		account.clock = () => Date.now() + ms;
+	});
