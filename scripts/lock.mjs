@@ -13,7 +13,7 @@ function alive(pid) {
 }
 
 /**
- * Takes a lock file until we exit. A lock whose owner is gone is taken over.
+ * Takes a lock file until `unlock` or our exit. A lock whose owner is gone is taken over.
  * @param {string} path
  * @returns {number | undefined} the process that holds it, if not us
  */
@@ -22,7 +22,7 @@ export function tryLock(path) {
 	for (;;) {
 		try {
 			writeFileSync(path, `${process.pid}\n`, { flag: "wx" });
-			process.on("exit", () => rmSync(path, { force: true }));
+			process.on("exit", () => unlock(path));
 			return undefined;
 		} catch (error) {
 			if (/** @type {NodeJS.ErrnoException} */ (error).code !== "EEXIST")
@@ -32,4 +32,11 @@ export function tryLock(path) {
 			rmSync(path, { force: true });
 		}
 	}
+}
+
+/** @param {string} path */
+export function unlock(path) {
+	try {
+		if (Number(readFileSync(path, "utf8")) === process.pid) rmSync(path);
+	} catch {} // it is gone
 }

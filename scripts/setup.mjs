@@ -4,7 +4,9 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { tryLock, unlock } from "./lock.mjs";
 import { state } from "./paths.mjs";
 import { rotate } from "./process.mjs";
 import { findChromium, installChromium } from "./setup/chromium.mjs";
@@ -52,8 +54,23 @@ export function setUp({ board, tests = false, signal }) {
 			throw stop.reason;
 		}
 	}
+	// Two set-ups of one checkout would pull the folders from under each other.
+	const lock = join(state, "setup.lock");
+	const turn = (async () => {
+		let owner = tryLock(lock);
+		if (!owner) return;
+		const row = board.row(
+			"set-up",
+			`waiting for another one, process ${owner}`,
+		);
+		for (; owner; owner = tryLock(lock))
+			await sleep(200, undefined, { signal: stop });
+		row.drop();
+	})();
+
 	/** @param {import("./setup/step.mjs").Step} step */
 	const ensure = async (step) => {
+		await turn;
 		if (!isFresh(step))
 			await shown(step.name, (context) => perform(step, context));
 	};
@@ -61,6 +78,7 @@ export function setUp({ board, tests = false, signal }) {
 	const s3 = ensure(versitygw);
 	const edge = ensure(nodePackages);
 	const environment = (async () => {
+		await turn;
 		if (isFresh(pythonPackagesAndTools) || (!tests && isFresh(pythonPackages)))
 			return;
 		await ensure(uvItself);
@@ -74,6 +92,7 @@ export function setUp({ board, tests = false, signal }) {
 	const parts = { s3, edge, environment, weights, browser };
 	// Waits for what it aborted, so that a failure leaves nothing running.
 	const all = Promise.allSettled(Object.values(parts)).then(() => {
+		unlock(lock);
 		stop.throwIfAborted();
 		return Date.now() - started;
 	});

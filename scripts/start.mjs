@@ -134,6 +134,10 @@ function vital(name, { daemon }) {
 	});
 }
 
+/** @param {string} log the worker's @returns {string | undefined} the last phase of its boot that is over */
+const bootPhase = (log) =>
+	[...tail(log).matchAll(/"phase": "([^"]+)"/g)].at(-1)?.[1];
+
 /**
  * Keeps a GPU worker running: after a crash it starts again, later each time in a row.
  * @param {() => ReturnType<typeof import("./stack.mjs").startWorker>} start
@@ -143,10 +147,15 @@ async function keepWorker(start) {
 		over.signal.throwIfAborted();
 		const row = board.row("GPU worker", "nano on the CPU, booting the engine");
 		const server = await start();
+		const watch = setInterval(() => {
+			const phase = bootPhase(server.daemon.log);
+			if (phase) row.detail = `nano on the CPU, done: ${phase}`;
+		}, 500);
 		const ready = await server.ready.then(
 			() => true,
 			() => false,
 		);
+		clearInterval(watch);
 		if (ready) {
 			row.done(`${server.url}, ready`);
 			const since = Date.now();
