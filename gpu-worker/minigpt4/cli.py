@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         help="origin (https://host[:port]) that image URLs may name; may be repeated",
     )
     run.add_argument("--drain-seconds", type=float, default=60, help="bound on finishing streams")
+    run.add_argument("--boot-seconds", type=float, default=900, help="bound on the engine's start")
     run.add_argument("--slots", type=int, default=16, help="requests that run at once")
     run.add_argument("--queue", type=int, default=32, help="requests that may wait beyond those")
     run.add_argument("--context-length", type=int, default=2048, help="tokens, answer included")
@@ -65,9 +66,11 @@ def main(arguments: list[str] | None = None) -> None:
         host=given.host,
         port=given.port,
         drain_seconds=given.drain_seconds,
+        boot_seconds=given.boot_seconds,
         image_origins=given.allow_images_from,
         engine=EngineOptions(
             checkpoint=given.checkpoint.absolute(),
+            model=given.model,
             context_length=given.context_length,
             slots=given.slots,
             max_images=given.max_images,

@@ -31,6 +31,7 @@ class EngineOptions:
     """`kv_cache_mib` is the space for keys and values; `slots` how many requests run at once."""
 
     checkpoint: Path
+    model: str = "nano"
     context_length: int = 2048
     slots: int = 16
     max_images: int = 4
@@ -60,6 +61,16 @@ class Phases:
         log.info("boot phase done", extra={"phase": name, "seconds": self.seconds[name]})
 
 
+def cores() -> int:
+    """Cores this process may use, by affinity and by the quota of its cgroup (v2)."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(allowed, int(quota) // int(period)))
+    except (OSError, ValueError):  # no cgroup v2 here, or "max"
+        return allowed
+
+
 def set_environment() -> None:
     """What vLLM and transformers read from the environment; call it before they are imported."""
     for name, value in {
@@ -69,8 +80,11 @@ def set_environment() -> None:
         "HF_HUB_OFFLINE": "1",
         # A forked process cannot bind OpenMP threads to cores: libgomp has read its settings.
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        # Idle OpenMP threads sleep: where cores are shared, spinning ones slow everybody down.
-        "OMP_WAIT_POLICY": "PASSIVE",
+        # One core is left to the HTTP and engine processes. Threads of a parallel region wait for
+        # the slowest of them, so more threads than free cores cost far more than they give: with
+        # two threads on two busy cores loading the weights took minutes instead of 5 s.
+        "OMP_NUM_THREADS": str(max(1, cores() - 1)),
+        "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep instead of spinning
         "TOKENIZERS_PARALLELISM": "false",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
     }.items():
@@ -164,6 +178,7 @@ def boot(options: EngineOptions, phases: Phases) -> Engine:
     with phases.time("configure"):
         arguments = AsyncEngineArgs(
             model=str(options.checkpoint),
+            served_model_name=options.model,  # the label of its metrics
             dtype=options.dtype,
             max_model_len=options.context_length,
             max_num_seqs=options.slots,

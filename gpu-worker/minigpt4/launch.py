@@ -39,6 +39,7 @@ class ServeOptions:
     host: str
     port: int
     drain_seconds: float
+    boot_seconds: float
     image_origins: list[str]
     engine: EngineOptions
     limits: ServeLimits
@@ -110,21 +111,29 @@ class Process:
         host, port = self._socket.getsockname()[:2]
         log.info("listening", extra={"host": host, "port": port})
         phases = Phases()
+        late = threading.Timer(self._options.boot_seconds, self._too_late)
+        late.daemon = True
+        late.start()
         try:
             with phases.time("total"):
                 engine = boot(self._options.engine, phases)
                 with phases.time("first answer"):
                     warm = self._warm_up(engine)
-                    asyncio.run_coroutine_threadsafe(warm, self._loop).result(timeout=300)
+                    asyncio.run_coroutine_threadsafe(warm, self._loop).result()
         except Exception:
             log.exception("the engine did not start")
             return 1
+        late.cancel()
         for phase, seconds in phases.seconds.items():
             metrics.BOOT.labels(phase).set(seconds)
         self._engine = engine
         self._loop.call_soon_threadsafe(self._ready, engine)
         http.join()
         return self._exit_code
+
+    def _too_late(self) -> None:
+        log.error("the engine did not start in time", extra={"seconds": self._options.boot_seconds})
+        leave(1)
 
     async def _warm_up(self, engine: Engine) -> None:
         """One short answer about a grey square: readiness means that the engine answers."""

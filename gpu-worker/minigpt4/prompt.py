@@ -87,9 +87,21 @@ class Prompt:
     def _encode(self, text: str) -> list[int]:
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
+    def _decode(self, ids: list[int]) -> str:
+        return self._tokenizer.decode(ids, skip_special_tokens=False)
+
+    def _writable(self, character: str) -> bool:
+        return self._decode(self._encode(character)) == character
+
     def text_ids(self, text: str) -> list[int]:
-        """The ids of text that a user typed; never a control id."""
+        """The ids of text that a user typed; never a control id.
+
+        A character that the vocabulary cannot write (SmolLM2 lacks six control characters and the
+        unassigned planes 4 to 11) becomes U+FFFD; the tokenizer alone would drop its bytes.
+        """
         ids = self._encode(text)
+        if self._decode(ids) != text:
+            ids = self._encode("".join(c if self._writable(c) else "\ufffd" for c in text))
         if not self.control_ids.isdisjoint(ids):
             raise ValueError("the tokenizer made a control token of plain text")
         return ids
