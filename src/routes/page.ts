@@ -1,6 +1,51 @@
-import { newRouter } from "../router.ts";
+import type { Context } from "hono";
+import { config } from "../env.ts";
+import { ApiError } from "../errors.ts";
+import { type App, newRouter } from "../router.ts";
 
-/** The playground; its files are static. */
+/** The playground: static files, each sent with a policy that lets it do what it does and nothing else. */
 export const page = newRouter();
 
-page.get("/", (c) => c.env.ASSETS.fetch(c.req.raw));
+const NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'";
+
+/** The page runs its own scripts, talks to this API and PUTs large photos to the image store. */
+const pagePolicy = (store: string): string =>
+	`${NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self' ${store}; frame-src 'self'; frame-ancestors 'none'`;
+
+/**
+ * The frame that shows a `website` answer has its own policy, because a `srcdoc` frame would inherit the page's and lose
+ * every inline style. Its origin is opaque, the one script it runs is ours, and it reaches no network.
+ */
+const PREVIEW_POLICY = `${NOTHING}; script-src 'self'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox allow-scripts`;
+
+const HEADERS = {
+	"X-Content-Type-Options": "nosniff",
+	"Referrer-Policy": "no-referrer",
+	"Permissions-Policy":
+		"camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+};
+
+async function file(
+	c: Context<App>,
+	path: string,
+	policy: string,
+): Promise<Response> {
+	const found = await c.env.ASSETS.fetch(
+		new Request(new URL(path, c.req.url), c.req.raw),
+	);
+	if (found.status !== 200 && found.status !== 304)
+		throw new ApiError({ code: "not_found" });
+	const response = new Response(found.body, found);
+	response.headers.set("Content-Security-Policy", policy);
+	for (const [name, value] of Object.entries(HEADERS))
+		response.headers.set(name, value);
+	return response;
+}
+
+page.get("/", (c) =>
+	file(c, "/", pagePolicy(new URL(config(c.env).S3_ENDPOINT).origin)),
+);
+page.get("/playground/preview", (c) => file(c, "/preview", PREVIEW_POLICY));
+page.get("/playground/:path{.+\\..+}", (c) =>
+	file(c, `/${c.req.param("path")}`, NOTHING),
+);

@@ -1,0 +1,48 @@
+// @ts-check
+/** Server-sent events from a fetch body. `EventSource` can neither send a key nor POST. */
+
+/** @typedef {{ type: string, id: string, data: string }} StreamEvent */
+
+/**
+ * @param {ReadableStream<Uint8Array>} body
+ * @param {{ onBytes: () => void, onRetry: (ms: number) => void }} options `onBytes` also sees comments, which keep a quiet stream alive
+ * @returns {AsyncGenerator<StreamEvent, void>}
+ */
+export async function* readEvents(body, { onBytes, onRetry }) {
+	const reader = body.getReader();
+	const decoder = new TextDecoder();
+	let rest = "";
+	let id = "";
+	let type = "message";
+	/** @type {string[]} */
+	let data = [];
+	try {
+		for (;;) {
+			const { done, value } = await reader.read();
+			// An event that no blank line ended is half an event: the next connection brings it whole.
+			if (done) return;
+			onBytes();
+			const lines = (rest + decoder.decode(value, { stream: true })).split(
+				/\r?\n/,
+			);
+			rest = lines.pop() ?? "";
+			for (const line of lines) {
+				if (line === "") {
+					if (data.length > 0) yield { type, id, data: data.join("\n") };
+					type = "message";
+					data = [];
+					continue;
+				}
+				const [, field, content = ""] =
+					/^([^:]*)(?:: ?(.*))?$/s.exec(line) ?? [];
+				if (field === "event") type = content;
+				else if (field === "data") data.push(content);
+				else if (field === "id") id = content;
+				else if (field === "retry" && /^\d+$/.test(content))
+					onRetry(Number(content));
+			}
+		}
+	} finally {
+		reader.cancel().catch(() => {});
+	}
+}

@@ -1,0 +1,101 @@
+// @ts-check
+/** Calls to the API, and every way they fail as one error class. */
+
+/** A refusal in words: the API's problem details, or what the network did. */
+export class Problem extends Error {
+	/**
+	 * @param {string} words for the reader
+	 * @param {{ status?: number, code?: string, field?: string, requestId?: string | null }} [details]
+	 */
+	constructor(words, { status = 0, code = "network", field, requestId } = {}) {
+		super(words);
+		this.status = status;
+		this.code = code;
+		this.field = field;
+		this.requestId = requestId ?? undefined;
+	}
+}
+
+/**
+ * The problem that a response tells, whether or not it tells it in problem details.
+ * @param {number} status @param {string} body @param {string | null} requestId
+ */
+export function problemIn(status, body, requestId) {
+	try {
+		const { detail, code, field, request_id } = JSON.parse(body);
+		if (typeof detail === "string")
+			return new Problem(field ? `${field}: ${detail}` : detail, {
+				status,
+				code,
+				field,
+				requestId: request_id ?? requestId,
+			});
+	} catch {}
+	return new Problem(`The server answered ${status} without a reason.`, {
+		status,
+		code: `http_${status}`,
+		requestId,
+	});
+}
+
+const UNREACHABLE =
+	"No answer came from the server. Check the connection, then try again.";
+
+/**
+ * @param {string} path @param {string} key
+ * @param {{ method?: string, headers?: Record<string, string>, body?: string, signal?: AbortSignal }} [options]
+ * @returns {Promise<Response>} a good one
+ * @throws {Problem} on anything else; an abort throws what the signal gave
+ */
+export async function call(path, key, { headers = {}, ...options } = {}) {
+	/** @type {Response} */
+	let response;
+	try {
+		response = await fetch(path, {
+			...options,
+			headers: { Authorization: `Bearer ${key}`, ...headers },
+		});
+	} catch {
+		options.signal?.throwIfAborted();
+		throw new Problem(UNREACHABLE);
+	}
+	if (response.ok) return response;
+	throw problemIn(
+		response.status,
+		await response.text().catch(() => ""),
+		response.headers.get("X-Request-Id"),
+	);
+}
+
+/**
+ * Sends a file and tells how far it is, which `fetch` cannot.
+ * @param {string} method @param {string} url @param {Record<string, string>} headers @param {Blob} file
+ * @param {{ signal: AbortSignal, onProgress: (share: number) => void }} options
+ * @returns {Promise<string>} the body of a good answer
+ */
+export const send = (method, url, headers, file, { signal, onProgress }) =>
+	new Promise((resolve, reject) => {
+		const request = new XMLHttpRequest();
+		request.open(method, url);
+		for (const [name, value] of Object.entries(headers))
+			request.setRequestHeader(name, value);
+		request.upload.onprogress = (event) =>
+			onProgress(event.total ? event.loaded / event.total : 0);
+		request.onload = () =>
+			request.status >= 200 && request.status < 300
+				? resolve(request.responseText)
+				: reject(
+						problemIn(
+							request.status,
+							request.responseText,
+							// Only of our own origin: asking another's headers for it is an error in the console.
+							url.startsWith("/")
+								? request.getResponseHeader("X-Request-Id")
+								: null,
+						),
+					);
+		request.onerror = () => reject(new Problem(UNREACHABLE));
+		request.onabort = () => reject(signal.reason);
+		signal.addEventListener("abort", () => request.abort(), { once: true });
+		request.send(file);
+	});

@@ -1,0 +1,75 @@
+// @ts-check
+/** A photo's way to the image store: through the API up to 4 MB, straight to the store above. */
+import { call, Problem, send } from "./http.js";
+import { sha256 } from "./sha256.js";
+
+const MB = 1024 * 1024;
+/** Largest photo that the API itself takes in one call. */
+export const ONE_CALL_BYTES = 4 * MB;
+const MAX_BYTES = 20 * MB;
+const TYPES = ["image/jpeg", "image/png", "image/webp", "image/gif"];
+
+/** @typedef {{ id: string, width: number | null, height: number | null }} Upload */
+
+/**
+ * @param {File} file @param {string} key
+ * @param {{ signal: AbortSignal, onProgress: (share: number) => void }} options
+ * @returns {Promise<Upload>} finalized: a job can use it
+ * @throws {Problem}
+ */
+export async function upload(file, key, options) {
+	if (!TYPES.includes(file.type))
+		throw new Problem(
+			`This is no photo that can be read${file.type ? ` (${file.type})` : ""}. Choose a JPEG, PNG, WebP or GIF.`,
+			{ code: "image_type_unsupported" },
+		);
+	if (file.size > MAX_BYTES)
+		throw new Problem(
+			`The photo has ${Math.ceil(file.size / MB)} MB; 20 MB is the most. Scale it down: the model sees a few hundred pixels a side.`,
+			{ code: "image_too_large" },
+		);
+	if (file.size <= ONE_CALL_BYTES) {
+		const headers = {
+			Authorization: `Bearer ${key}`,
+			"Content-Type": file.type,
+		};
+		return JSON.parse(
+			await send("POST", "/v1/uploads", headers, file, options),
+		);
+	}
+	const hash = await sha256(await file.arrayBuffer());
+	if (!hash)
+		throw new Problem(
+			"Photos over 4 MB need this page over https or on localhost. Scale the photo down, or open the page there.",
+			{ code: "insecure_page" },
+		);
+	const pending = await call("/v1/uploads", key, {
+		method: "POST",
+		headers: { "Content-Type": "application/json" },
+		body: JSON.stringify({
+			content_type: file.type,
+			bytes: file.size,
+			sha256: hash,
+		}),
+		signal: options.signal,
+	}).then((response) => response.json());
+	await send(
+		"PUT",
+		pending.put.url,
+		settable(pending.put.headers),
+		file,
+		options,
+	);
+	return call(`/v1/uploads/${pending.id}/finalize`, key, {
+		method: "POST",
+		signal: options.signal,
+	}).then((response) => response.json());
+}
+
+/** The signed headers that a page may set; the browser sets the others itself. @param {Record<string, string>} headers */
+const settable = (headers) =>
+	Object.fromEntries(
+		Object.entries(headers).filter(
+			([name]) => !/^(host|content-length)$/i.test(name),
+		),
+	);

@@ -1,0 +1,27 @@
+// @ts-check
+/** Shows the page that a `website` answer holds, in a frame that can do nothing to this one. */
+
+/** The HTML in an answer, without the words and the code fence around it; null if there is none. @param {string} answer */
+export function htmlIn(answer) {
+	const found = /<(?:!doctype|[a-z][a-z0-9]*)\b[\s\S]*/i.exec(answer)?.[0];
+	return found ? found.replace(/\n?```[\s\S]*$/, "") : null;
+}
+
+/** @param {HTMLElement} figure @param {string} html */
+export function showWebsite(figure, html) {
+	const frame = document.createElement("iframe");
+	frame.title = "Preview of the answered web page";
+	// Without allow-same-origin the frame's origin is opaque: it reaches neither this page nor its key.
+	frame.setAttribute("sandbox", "allow-scripts");
+	frame.src = "/playground/preview";
+	frame.addEventListener(
+		"load",
+		() => frame.contentWindow?.postMessage(html, "*"),
+		{ once: true },
+	);
+	const caption = document.createElement("figcaption");
+	caption.textContent =
+		"A preview of the source above. Its scripts, links and outside pictures are off.";
+	figure.replaceChildren(frame, caption);
+	figure.hidden = false;
+}
