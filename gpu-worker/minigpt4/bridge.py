@@ -10,6 +10,11 @@ from torch import nn
 from .config import MiniGPT4Config
 
 
+def pool_stem(stem: torch.Tensor) -> torch.Tensor:
+    """[N, 32, h, w] -> [N, 64]: mean and deviation of each channel."""
+    return torch.cat([stem.mean(dim=(2, 3)), stem.std(dim=(2, 3))], dim=-1)
+
+
 class ClassBridge(nn.Module):
     """The encoder's own classification head, sharpened, beside its stem's statistics.
 
@@ -33,5 +38,4 @@ class ClassBridge(nn.Module):
         """
         logits = self.head(features.mean(dim=(2, 3)))
         classes = torch.softmax(logits / self.temperature, dim=-1)
-        raw = torch.cat([stem.mean(dim=(2, 3)), stem.std(dim=(2, 3))], dim=-1)
-        return classes, raw
+        return classes, pool_stem(stem)

