@@ -3,7 +3,7 @@
  * The three servers of a local deployment, one function each: `npm start` runs them, the end-to-end tests too.
  * All listen on 127.0.0.1 only, get their secrets through the environment or a private file, and end with us.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BUCKET, ensureBucket, REGION } from "./bucket.mjs";
@@ -30,8 +30,9 @@ import { writePrivate } from "./secrets.mjs";
 /**
  * Waits until the URL answers with a status below 500.
  * @param {string} what @param {string} url @param {Daemon} daemon @param {number} timeout ms
+ * @param {string} [hopeless] what its log says when waiting is in vain
  */
-async function untilUp(what, url, daemon, timeout) {
+async function untilUp(what, url, daemon, timeout, hopeless) {
 	for (const deadline = Date.now() + timeout; ; await sleep(50)) {
 		if (daemon.exit) {
 			const how = daemon.exit.signal ?? `exit ${daemon.exit.code}`;
@@ -45,6 +46,10 @@ async function untilUp(what, url, daemon, timeout) {
 			await answer.body?.cancel();
 			if (answer.status < 500) return;
 		} catch {} // not listening yet
+		if (hopeless && readFileSync(daemon.log, "utf8").includes(hopeless)) {
+			await daemon.stop();
+			throw new CommandFailed(`The ${what} did not start.`, daemon.log);
+		}
 		if (Date.now() > deadline) {
 			await daemon.stop();
 			throw new CommandFailed(
@@ -154,12 +159,12 @@ export async function startEdge({
 				CLOUDFLARE_CF_FETCH_ENABLED: "false",
 				X_LOCAL_EXPLORER: "false",
 				X_LOCAL_OBSERVABILITY: "false", // a trace store that costs up to half the throughput
-				NO_COLOR: "1",
+				FORCE_COLOR: "0",
 			},
 		},
 	);
 	const url = `http://127.0.0.1:${port}`;
-	await untilUp("edge", `${url}/healthz`, daemon, 60_000);
+	await untilUp("edge", `${url}/healthz`, daemon, 60_000, "Build failed with");
 	return { url, port, daemon, stop: () => daemon.stop() };
 }
 

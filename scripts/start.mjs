@@ -1,5 +1,6 @@
 // @ts-check
 /** `npm start`: set-up, then the S3 server, the edge and the GPU worker, until Ctrl-C. */
+import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -251,12 +252,16 @@ async function main() {
 	await Promise.all([parts.all, work]);
 }
 
+const asked = once(over.signal, "abort").then(() =>
+	over.signal.throwIfAborted(),
+);
 try {
-	await main();
+	await Promise.race([main(), asked]);
 } catch (error) {
 	if (!over.signal.aborted)
 		end(error instanceof Error ? error.message : String(error));
 }
+board.clear();
 const stopping = anyRunning() ? board.row("stopping") : undefined;
 await stopAll();
 stopping?.done("everything is down");

@@ -94,9 +94,14 @@ export class Board {
 		this.#tick();
 	}
 
+	/** Drops every running row. */
+	clear() {
+		for (const row of [...this.#rows]) this.drop(row);
+	}
+
 	/** @param {Row} row */
 	drop(row) {
-		this.#rows.delete(row);
+		if (!this.#rows.delete(row)) return;
 		this.#erase();
 		this.#draw();
 		this.#tick();
