@@ -30,9 +30,9 @@ async function file(
 	path: string,
 	policy: string,
 ): Promise<Response> {
-	const found = await c.env.ASSETS.fetch(
-		new Request(new URL(path, c.req.url), c.req.raw),
-	);
+	const url = new URL(c.req.url);
+	url.pathname = path;
+	const found = await c.env.ASSETS.fetch(new Request(url, c.req.raw));
 	if (found.status !== 200 && found.status !== 304)
 		throw new ApiError({ code: "not_found" });
 	const response = new Response(found.body, found);

@@ -1,0 +1,89 @@
+/** A deployment of its own for one test file: the edge, its data and an account; the engine and the S3 server of the run, if it has them. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ensureBucket } from "../../scripts/bucket.mjs";
+import { developmentAccount } from "../../scripts/development.mjs";
+import { freePort } from "../../scripts/ports.mjs";
+import { type Secrets, secretsOf } from "../../scripts/secrets.mjs";
+import { startEdge, startS3, startWorker } from "../../scripts/stack.mjs";
+
+export interface Deployment {
+	/** The edge. */
+	url: string;
+	s3: string;
+	/** An API key with credit. */
+	key: string;
+	stop: () => Promise<void>;
+}
+
+/** What `npm test` tells of the servers that all stages share; without it, a file starts its own. */
+const shared = process.env;
+
+export async function deploy(
+	vars: Record<string, string> = {},
+): Promise<Deployment> {
+	const state = await mkdtemp(join(tmpdir(), "minigpt4-e2e-"));
+	const secrets: Secrets = {
+		...secretsOf(state),
+		...(shared.MINIGPT4_WORKER_KEY && {
+			workerKey: shared.MINIGPT4_WORKER_KEY,
+		}),
+		...(shared.MINIGPT4_S3_ACCESS_KEY && {
+			s3AccessKey: shared.MINIGPT4_S3_ACCESS_KEY,
+		}),
+		...(shared.MINIGPT4_S3_SECRET_KEY && {
+			s3SecretKey: shared.MINIGPT4_S3_SECRET_KEY,
+		}),
+	};
+	const stops: (() => Promise<unknown>)[] = [];
+	const stop = async () => {
+		for (const end of stops.reverse()) await end();
+		await rm(state, { recursive: true, force: true });
+	};
+	try {
+		const port = await freePort();
+		const origins = [`http://127.0.0.1:${port}`];
+		const place = async () => ({ port: await freePort(), state, secrets });
+
+		let s3 = shared.MINIGPT4_S3_URL;
+		if (s3)
+			await ensureBucket({
+				endpoint: s3,
+				accessKeyId: secrets.s3AccessKey,
+				secretAccessKey: secrets.s3SecretKey,
+				origins,
+			});
+		else {
+			const server = await startS3({ ...(await place()), origins });
+			stops.push(server.stop);
+			s3 = server.url;
+		}
+
+		let worker = shared.MINIGPT4_WORKER_URL;
+		if (!worker) {
+			const server = await startWorker({
+				...(await place()),
+				imagesFrom: [s3],
+			});
+			stops.push(server.stop);
+			await server.ready;
+			worker = server.url;
+		}
+
+		const edge = await startEdge({
+			...{ port, state, secrets, s3, worker },
+			vars: { JOB_PRICE: "1000", ...vars },
+		});
+		stops.push(edge.stop);
+		const { key } = await developmentAccount({
+			edge: edge.url,
+			state,
+			adminSecret: secrets.adminSecret,
+		});
+		return { url: edge.url, s3, key, stop };
+	} catch (error) {
+		await stop();
+		throw error;
+	}
+}

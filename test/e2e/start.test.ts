@@ -1,0 +1,145 @@
+/** `npm start` as a developer meets it, in a state folder and on ports of its own. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	statSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { afterAll, expect, test } from "vitest";
+import { root } from "../../scripts/paths.mjs";
+import { freePort } from "../../scripts/ports.mjs";
+
+const state = mkdtempSync(join(tmpdir(), "minigpt4-start-"));
+afterAll(() => rmSync(state, { recursive: true, force: true }));
+
+interface Started {
+	child: ChildProcess;
+	output(): string;
+}
+
+async function start(args: string[]): Promise<Started> {
+	const child = spawn(
+		"node",
+		["scripts/start.mjs", "--state", state, ...args],
+		{ cwd: root },
+	);
+	let text = "";
+	for (const stream of [child.stdout, child.stderr])
+		stream?.on("data", (data) => {
+			text += data;
+		});
+	return { child, output: () => text };
+}
+
+async function startOnFreePorts(): Promise<Started & { url: string }> {
+	const [port, s3, worker] = [
+		await freePort(),
+		await freePort(),
+		await freePort(),
+	];
+	const started = await start([
+		"--port",
+		`${port}`,
+		"--s3-port",
+		`${s3}`,
+		"--worker-port",
+		`${worker}`,
+	]);
+	await expect
+		.poll(started.output, { timeout: 60_000 })
+		.toContain("Ctrl-C stops everything");
+	return { ...started, url: `http://127.0.0.1:${port}` };
+}
+
+/** Processes that live: a zombie does not. */
+function processes(): { pid: number; parent: number }[] {
+	return readdirSync("/proc")
+		.filter((name) => /^\d+$/.test(name))
+		.flatMap((name) => {
+			try {
+				const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+				const [status, parent] = stat
+					.slice(stat.lastIndexOf(")") + 2)
+					.split(" ");
+				return status === "Z"
+					? []
+					: [{ pid: Number(name), parent: Number(parent) }];
+			} catch {
+				return []; // it ended meanwhile
+			}
+		});
+}
+
+function descendants(pid: number): number[] {
+	const all = processes();
+	const family = [pid];
+	for (const member of family)
+		family.push(...all.filter((p) => p.parent === member).map((p) => p.pid));
+	return family;
+}
+
+const stillAlive = (pids: number[]) =>
+	processes()
+		.map((p) => p.pid)
+		.filter((pid) => pids.includes(pid));
+
+test("a taken port is named, with the way to another one, before anything starts", async () => {
+	const server = createServer().listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const { port } = server.address() as { port: number };
+	const { child, output } = await start(["--port", `${port}`]);
+	const [code] = await once(child, "exit");
+	server.close();
+	expect(code).toBe(1);
+	expect(output()).toContain(`Port ${port}, for the edge, is taken`);
+	expect(output()).toContain("npm start -- --port <port>");
+	expect(readdirSync(state)).toEqual([]);
+});
+
+test("the printed curl works as pasted before the worker is up, secrets stay private, and Ctrl-C leaves nothing", async () => {
+	const { child, output } = await startOnFreePorts();
+	const curl = /^curl -N.*?'$/ms.exec(output())?.[0] ?? "no curl was printed";
+	const { stdout } = await promisify(execFile)(
+		"bash",
+		["-c", `${curl} --max-time 5 --silent || true`],
+		{ cwd: root },
+	);
+	expect(stdout).toMatch(/^event: job\.(queued|provisioning)$/m);
+	for (const file of ["secrets.json", "development.json", "edge.env"]) {
+		expect(statSync(join(state, file)).mode & 0o777).toBe(0o600);
+	}
+	const { adminSecret, workerKey, s3SecretKey } = JSON.parse(
+		readFileSync(join(state, "secrets.json"), "utf8"),
+	);
+	const family = descendants(child.pid as number);
+	expect(family.length).toBeGreaterThan(3);
+	for (const pid of family) {
+		const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+		for (const secret of [adminSecret, workerKey, s3SecretKey])
+			expect(argv).not.toContain(secret);
+	}
+	child.kill("SIGINT");
+	const [code] = await once(child, "exit");
+	expect(code).toBe(0);
+	await expect.poll(() => stillAlive(family), { timeout: 3000 }).toEqual([]);
+}, 90_000);
+
+test("a second start finds its account and key again, and killed hard it leaves nothing either", async () => {
+	const { key } = JSON.parse(
+		readFileSync(join(state, "development.json"), "utf8"),
+	);
+	const { child, output, url } = await startOnFreePorts();
+	expect(output()).toContain(`${url}/#key=${key}`);
+	const family = descendants(child.pid as number);
+	child.kill("SIGKILL");
+	await sleep(100);
+	await expect.poll(() => stillAlive(family), { timeout: 15_000 }).toEqual([]);
+}, 90_000);

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+/** The whole stack: the S3 server, wrangler's dev server and the real nano worker. One file at a time: they share two cores. */
+export default defineConfig({
+	test: {
+		include: ["test/e2e/**/*.test.ts"],
+		environment: "node",
+		fileParallelism: false,
+		testTimeout: 120_000,
+		hookTimeout: 600_000,
+	},
+});
