@@ -271,9 +271,8 @@ export class Account extends DurableObject<Env> {
 	 * tombstone, never will; nothing but that or an outcome frees the hold.
 	 */
 	async #askJob(jobId: string): Promise<number | null> {
-		const account = this.#identity?.id;
 		const job = this.env.JOB.get(
-			this.env.JOB.idFromName(`${account}/${jobId}`),
+			this.env.JOB.idFromName(`${this.#id()}/${jobId}`),
 		);
 		const resolution: Resolution = await within<Resolution>(
 			JOB_ANSWERS_WITHIN_MS,
@@ -311,13 +310,11 @@ export class Account extends DurableObject<Env> {
 			const { images, createdAt } = verdict.job;
 			return { answer: "same", images, createdAt };
 		}
-		const held = holdImages(
-			this.#sql,
-			jobId,
-			admission.images,
-			admission.fields,
-			now,
-		);
+		const held = holdImages(this.#sql, this.#id(), {
+			id: jobId,
+			images: admission.images,
+			fields: admission.fields,
+		});
 		if (!held.ok) throw new Refusal(held.failure);
 		const { images } = held;
 		record(this.#sql, verdict.entries, now);
@@ -335,7 +332,8 @@ export class Account extends DurableObject<Env> {
 
 	#close(outcome: Outcome, neverStarted: boolean): Settlement {
 		const { jobId, status } = outcome;
-		const job = this.#identity && findJob(this.#sql, jobId);
+		const account = this.#id();
+		const job = findJob(this.#sql, jobId);
 		if (!job) throw new Error(`no job ${jobId} was admitted here`);
 		const now = this.clock();
 		const decision = decide(
@@ -354,8 +352,7 @@ export class Account extends DurableObject<Env> {
 			record(this.#sql, decision.entries, now);
 			closeJob(this.#sql, jobId, { status, void: neverStarted }, closing);
 			clearDue(this.#sql, `orphan:${jobId}`);
-			for (const key of releaseImages(this.#sql, jobId))
-				setDue(this.#sql, `object:${key}`, now);
+			releaseImages(this.#sql, account, jobId, now);
 		}
 		return {
 			price: closing.price,
@@ -407,6 +404,12 @@ export class Account extends DurableObject<Env> {
 		if (!this.#identity) return failed({ code: "invalid_key" });
 		const key = keyOf(this.#sql, secretHash);
 		return key.ok ? { ...key, identity: this.#identity } : key;
+	}
+
+	/** @throws Error where no account was created */
+	#id(): string {
+		if (!this.#identity) throw new Error("no account was created here");
+		return this.#identity.id;
 	}
 
 	#key(id: string): Result<{ key: KeyView }> {
