@@ -26,7 +26,7 @@ export function duration(ms) {
 
 const FRAMES = [..."⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"];
 const NAME_WIDTH = 18;
-const DETAIL_WIDTH = 42;
+const DETAIL_WIDTH = 42; // less on a narrow terminal: a row that wraps could not be erased
 const SIGN_OF_LIFE_MS = 30_000;
 
 /** @param {string} text @param {number} width */
@@ -110,7 +110,9 @@ export class Board {
 	/** @param {string} mark @param {Row} row @param {string} detail */
 	#line(mark, row, detail) {
 		const time = duration(row.elapsed).padStart(12);
-		return `  ${mark} ${pad(row.name, NAME_WIDTH)} ${dim(pad(detail, DETAIL_WIDTH))} ${time}`;
+		const room = (this.#out.columns ?? 80) - NAME_WIDTH - time.length - 7;
+		const width = Math.max(1, Math.min(DETAIL_WIDTH, room));
+		return `  ${mark} ${pad(row.name, NAME_WIDTH)} ${dim(pad(detail, width))} ${time}`;
 	}
 
 	#tick() {

@@ -209,7 +209,7 @@ function table(results) {
 		const counts = [
 			failed ? red(`${failed} failed`) : "",
 			skipped ? yellow(`${skipped} skipped`) : "",
-			`${passed} passed`,
+			passed ? `${passed} passed` : "",
 		].filter(Boolean);
 		return `  ${failed ? red("✗") : green("✓")} ${title.padEnd(32)} ${duration(ms).padStart(12)}   ${counts.join(", ")}`;
 	});

@@ -13,12 +13,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, afterEach, expect, test } from "vitest";
 import { root } from "../../scripts/paths.mjs";
 import { freePort } from "../../scripts/ports.mjs";
 
 const state = mkdtempSync(join(tmpdir(), "minigpt4-start-"));
 afterAll(() => rmSync(state, { recursive: true, force: true }));
+
+const running = new Set<ChildProcess>();
+afterEach(async () => {
+	for (const child of running) {
+		child.kill();
+		await once(child, "exit");
+	}
+});
 
 interface Started {
 	child: ChildProcess;
@@ -31,6 +39,8 @@ async function start(args: string[]): Promise<Started> {
 		["scripts/start.mjs", "--state", state, ...args],
 		{ cwd: root },
 	);
+	running.add(child);
+	child.on("exit", () => running.delete(child));
 	let text = "";
 	for (const stream of [child.stdout, child.stderr])
 		stream?.on("data", (data) => {
