@@ -7,7 +7,9 @@ import { describe, expect, it, vi } from "vitest";
 import type { Account } from "../../src/account/account.ts";
 import type { Admitted, Outcome } from "../../src/account/contract.ts";
 import { BOOKS } from "../../src/account/ledger.ts";
+import { finalizeUpload, insertUpload } from "../../src/account/uploads.ts";
 import { unwrap } from "../../src/errors.ts";
+import { newUploadId } from "../../src/ids.ts";
 import {
 	accountStub,
 	admissionOf,
@@ -180,6 +182,71 @@ describe("admission", () => {
 			...first,
 			answer: "same",
 		});
+	});
+});
+
+describe("a job's images", () => {
+	const SHA = "c".repeat(64);
+	const upload = async (account: TestAccount) => {
+		const id = newUploadId(Date.now());
+		await runInDurableObject(account.stub, (_, { storage: { sql } }) => {
+			insertUpload(
+				sql,
+				{ id, contentType: "image/png", bytes: 9, sha256: SHA },
+				Date.now(),
+			);
+			const stored = { id, width: 8, height: 8, bytes: 9, sha256: SHA };
+			finalizeUpload(sql, account.id, stored, Date.now());
+		});
+		return id;
+	};
+	const imagesOf = (...images: string[]) => ({
+		images,
+		fields: images.map((_, n) => `images[${n}].upload`),
+	});
+
+	it("are held by the admission and released by the settlement", async () => {
+		const account = await newAccount(PRICE);
+		const image = await upload(account);
+		const admission = admissionOf(account, imagesOf(image, image));
+		const { images } = unwrap(await account.stub.admit(admission));
+		expect(images.map((each) => each.upload)).toEqual([image, image]);
+		expect(await account.stub.admit(admission)).toMatchObject({ images });
+		expect((await dump(account.stub)).upload_hold).toHaveLength(1);
+		await account.stub.settle(outcome(admission.jobId, "failed"));
+		expect((await dump(account.stub)).upload_hold).toEqual([]);
+	});
+
+	it("leave no hold when one of them, or the money, is missing", async () => {
+		const account = await newAccount(PRICE);
+		const image = await upload(account);
+		const before = await dump(account.stub);
+		const unknown = newUploadId(Date.now());
+		const missing = admissionOf(account, imagesOf(image, unknown));
+		expect(await account.stub.admit(missing)).toEqual({
+			ok: false,
+			failure: { code: "upload_not_found", field: "images[1].upload" },
+		});
+		const dear = { ...imagesOf(image), maxPrice: PRICE + 1 };
+		expect(code(await account.stub.admit(admissionOf(account, dear)))).toBe(
+			"insufficient_credit",
+		);
+		expect(await dump(account.stub)).toEqual(before);
+	});
+
+	it("have the same cache id in every job of an account, and another in another account", async () => {
+		const cacheId = async (account: TestAccount) => {
+			const admission = admissionOf(account, {
+				...imagesOf(await upload(account)),
+				maxPrice: 0,
+			});
+			const { images } = unwrap(await account.stub.admit(admission));
+			return images[0]?.cacheId;
+		};
+		const [one, other] = [await newAccount(), await newAccount()];
+		expect(await cacheId(one)).toMatch(/^[0-9a-f]{64}$/);
+		expect(await cacheId(one)).toBe(await cacheId(one));
+		expect(await cacheId(one)).not.toBe(await cacheId(other));
 	});
 });
 
