@@ -77,6 +77,7 @@ const stages = [
 	),
 	inRoot("types", "types (edge)", "tsc", "-p", "."),
 	inRoot("types", "types (scripts)", "tsc", "-p", "scripts"),
+	inRoot("types", "types (playground)", "tsc", "-p", "src/playground"),
 	...(existsSync(join(paths.root, "test/e2e/tsconfig.json"))
 		? [inRoot("types", "types (end to end)", "tsc", "-p", "test/e2e")]
 		: []),
