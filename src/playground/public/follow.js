@@ -82,7 +82,7 @@ export async function follow(known, { key, body, signal, onEvent, onGap }) {
 		signal.throwIfAborted();
 		if (!known.id)
 			throw new Problem(
-				"The connection broke before the job was accepted. Try again.",
+				"The connection broke before the first event came. Try again.",
 				{ requestId: known.requestId },
 			);
 		onGap();

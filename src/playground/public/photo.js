@@ -1,6 +1,6 @@
 // @ts-check
 /** Ways to choose a photo: file dialog, drop, paste, sample. */
-import { element } from "./page.js";
+import { element, say } from "./page.js";
 
 const drop = element("drop", HTMLElement);
 const input = element("file", HTMLInputElement);
@@ -41,8 +41,16 @@ export function watchForPhotos(onPhoto) {
 	for (const button of document.querySelectorAll("[data-sample]")) {
 		button.addEventListener("click", async () => {
 			const name = `${/** @type {HTMLElement} */ (button).dataset.sample}.jpg`;
-			const response = await fetch(`/playground/samples/${name}`);
-			onPhoto(new File([await response.blob()], name, { type: "image/jpeg" }));
+			try {
+				const response = await fetch(`/playground/samples/${name}`);
+				const photo = await response.blob();
+				onPhoto(new File([photo], name, { type: "image/jpeg" }));
+			} catch {
+				say(
+					element("photo-problem", HTMLElement),
+					"The sample did not load. Check the connection, then try again.",
+				);
+			}
 		});
 	}
 }
