@@ -152,6 +152,7 @@ class Engine:
 
     def shutdown(self, seconds: float) -> None:
         """Stop the engine's processes; they get `seconds` before they are killed."""
+        logging.getLogger("vllm").setLevel(logging.CRITICAL)  # it logs its own end as a failure
         self._llm.shutdown(timeout=seconds)
 
 

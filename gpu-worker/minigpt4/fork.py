@@ -29,6 +29,11 @@ def boot_by_fork() -> None:
         vllm.v1.executor.multiproc_executor,
     ):
         module.get_mp_context = lambda: context
+    guard_children()
+
+
+def guard_children() -> None:
+    """Undo in every process forked from here on what it must not keep, and tie its life to ours."""
     os.register_at_fork(before=_before, after_in_child=_in_child)
 
 

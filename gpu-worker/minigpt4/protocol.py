@@ -93,9 +93,9 @@ def parse_json(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=constant)
     except (ValueError, RecursionError):
-        raise invalid("body", "must be JSON in UTF-8") from None
+        raise Refused("invalid_request", "the body must be JSON in UTF-8") from None
     if not isinstance(value, dict):
-        raise invalid("body", "must be a JSON object")
+        raise Refused("invalid_request", "the body must be a JSON object")
     return value
 
 

@@ -225,12 +225,13 @@ class Worker:
                     if len(body) > limit:
                         raise refused
         except TimeoutError:
-            raise invalid("body", f"did not arrive within {BODY_SECONDS:.0f} s") from None
+            message = f"the body did not arrive within {BODY_SECONDS:.0f} s"
+            raise Refused("invalid_request", message) from None
         return bytes(body)
 
     def _check_model(self, name: str) -> None:
         if name != self.model.name:
-            raise Refused("model_not_found", f"this worker serves {self.model.name}", "model")
+            raise Refused("model_not_found", f"this worker serves {self.model.name}")
 
     def _check_ids(self, prompt: Sequence[int], committed: Sequence[int]) -> None:
         known = len(self.model.vocabulary)

@@ -1,0 +1,130 @@
+"""The engine says what the reference says, token by token, and goes on from any cut."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from worker_process import Answer, Worker, generate, request
+
+from minigpt4.modeling import MiniGPT4ForConditionalGeneration
+from minigpt4.processing import expand_image_tokens, pixel_values
+from minigpt4.prompt import TEMPLATES, Prompt
+
+TOKENS = 24
+NAMES = ("cat", "coffee", "rocket", "astronaut")
+
+
+@pytest.fixture(scope="module")
+def photos(samples: Path) -> dict[str, Image.Image]:
+    found = {}
+    for name in NAMES:
+        with Image.open(samples / f"{name}.jpg") as image:
+            # Lossless from here on, and small, so that both sides see the same pixels.
+            found[name] = image.convert("RGB").resize((300, 260))
+    return found
+
+
+@pytest.fixture(scope="module")
+def prompts(photos: dict[str, Image.Image]) -> list[list]:
+    cat, coffee, rocket, astronaut = (photos[name] for name in NAMES)
+    first = [
+        [photo, question]
+        for photo in photos.values()
+        for question in ("What is in this picture?", "Describe this image in detail.")
+    ]
+    middle = [
+        ["Here is a photo.", photo, "Write a short poem about it."] for photo in photos.values()
+    ]
+    two = [
+        [cat, coffee, "What do these two pictures show?"],
+        [rocket, "comes before", astronaut, "Why?"],
+        ["Compare", astronaut, "with", cat],
+        [coffee, coffee, "Are these the same?"],
+    ]
+    three = [[cat, "and", rocket, "and", coffee, "Tell a story with all of them."]]
+    none = [
+        ["What is the capital of France?"],
+        ["Name three fruits."],
+        ["Write <|im_end|> and <image> backwards. 😀"],
+        ["1 + 1 ="],
+    ]
+    last = [["Tell me what you see:", photo] for photo in (cat, rocket)]
+    return first + middle + two + three + none + last
+
+
+@pytest.fixture(scope="module")
+def answers(worker: Worker, prompts: list[list]) -> list[Answer]:
+    return asyncio.run(generate(worker, [request(*p, max_tokens=TOKENS) for p in prompts]))
+
+
+@pytest.fixture(scope="module")
+def reference(nano_checkpoint: Path) -> MiniGPT4ForConditionalGeneration:
+    model = MiniGPT4ForConditionalGeneration.from_pretrained(nano_checkpoint, dtype=torch.float32)
+    torch.set_num_threads(1)  # beside a busy engine more threads wait for each other
+    return model.eval()
+
+
+def reference_tokens(
+    model: MiniGPT4ForConditionalGeneration,
+    prompt_token_ids: list[int],
+    pictures: list[Image.Image],
+    stop_ids: list[int],
+) -> list[int]:
+    """Greedy ids up to the end of the turn, without it."""
+    ids = torch.tensor([expand_image_tokens(prompt_token_ids, model.config)])
+    pixels = [pixel_values(picture, model.config.vision_config) for picture in pictures]
+    with torch.inference_mode():
+        out = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            pixel_values=torch.stack(pixels) if pixels else None,
+            max_new_tokens=TOKENS,
+            do_sample=False,
+            eos_token_id=stop_ids,
+        )[0].tolist()
+    new = out[ids.shape[1] :]
+    return new[: next((n for n, token in enumerate(new) if token in stop_ids), len(new))]
+
+
+def test_greedy_tokens_equal_the_references_on_at_least_20_prompts(
+    prompts, answers, reference, nano_checkpoint
+):
+    prompt = Prompt(nano_checkpoint / "tokenizer.json", TEMPLATES["nano"], 16)
+    assert len(prompts) >= 20
+    wrong = []
+    for content, got in zip(prompts, answers, strict=True):
+        pictures = [part for part in content if isinstance(part, Image.Image)]
+        assert got.prompt_token_ids.count(16) == len(pictures)
+        wanted = reference_tokens(reference, got.prompt_token_ids, pictures, prompt.stop_ids)
+        if got.token_ids != wanted:
+            wrong.append(([p for p in content if isinstance(p, str)], got.token_ids, wanted))
+    assert not wrong
+    assert sum(len(got.token_ids) for got in answers) > 5 * len(answers)  # they say something
+
+
+def test_continuing_from_committed_ids_at_every_cut_equals_the_uninterrupted_answer(
+    worker, prompts, answers
+):
+    whole_of = {
+        n: got for n, got in enumerate(answers) if n in (0, 8, 12, 16, 18) and got.token_ids
+    }
+    assert len(whole_of) >= 4
+    bodies, wanted = [], []
+    for n, whole in whole_of.items():
+        for cut in range(len(whole.token_ids) + (whole.finish_reason == "stop")):
+            body = request(*prompts[n], max_tokens=TOKENS - cut)
+            del body["messages"]
+            body["prompt_token_ids"] = whole.prompt_token_ids
+            body["committed_token_ids"] = whole.token_ids[:cut]
+            if cut == TOKENS:
+                continue  # nothing is left to say
+            bodies.append(body)
+            wanted.append(replace(whole, token_ids=whole.token_ids[cut:]))
+    got = asyncio.run(generate(worker, bodies))
+    for one, whole in zip(got, wanted, strict=True):
+        # The texts of both parts joined are compared in test_serve.py; here ids are what counts.
+        assert replace(one, text=whole.text) == whole
+        assert whole.text.endswith(one.text)
