@@ -46,6 +46,7 @@ export type Failure =
 	| { code: "url_unreachable"; field: string; detail: string }
 	| { code: "storage_unavailable" }
 	| { code: "backend_failed" }
+	| { code: "too_many_readers" }
 	| { code: "internal_error" };
 
 export type FailureCode = Failure["code"];
@@ -225,6 +226,12 @@ export function wire(failure: Failure): Wire {
 				status: 502,
 				detail:
 					"The model could not finish this job after several attempts. Nothing was charged.",
+			};
+		case "too_many_readers":
+			return {
+				status: 503,
+				detail:
+					"This job has as many readers as it can feed. Try again, or GET the job.",
 			};
 		case "internal_error":
 			return {

@@ -1,0 +1,82 @@
+/** What a Job asks of a model backend, whatever protocol it speaks. */
+
+export interface Generation {
+	/** Job id and attempt; only for logs. */
+	requestId: string;
+	model: string;
+	/** Separates tenants in the prefix cache. */
+	cacheSalt: string;
+	prompt:
+		| { messages: Message[] }
+		/** A later attempt: the ids a first one reported, and every output id in the log. */
+		| { promptIds: number[]; committedIds: number[] };
+	images: { id: string; url: string }[];
+	/** Tokens still to come. */
+	maxTokens: number;
+	temperature: number;
+	topP: number;
+	repetitionPenalty: number;
+	seed: number;
+}
+
+export interface Message {
+	role: "system" | "user" | "assistant";
+	content: ({ type: "image" } | { type: "text"; text: string })[];
+}
+
+export type BackendEvent =
+	| { type: "prompt"; ids: number[]; tokens: number }
+	| { type: "token"; ids: number[]; text: string }
+	| { type: "done"; reason: "stop" | "length" };
+
+export interface Backend {
+	/** Whether an attempt can go on from committed ids; without it a job restarts only if no token was shown. */
+	readonly continues: boolean;
+	/**
+	 * One attempt. Ends after `done`; abort the signal to end it early.
+	 * @throws BackendError whatever goes wrong, the caller's abort excepted
+	 */
+	generate(
+		generation: Generation,
+		signal: AbortSignal,
+	): AsyncIterable<BackendEvent>;
+}
+
+/** Why an attempt failed. */
+export class BackendError extends Error {
+	/** A code of the worker protocol, or `unreachable`, `broken_stream`, `silent`; `backend_failed` gives up. */
+	readonly code: string;
+	/** Whether another attempt may succeed; else the request itself is at fault. */
+	readonly retry: boolean;
+	/** Whether the worker as a whole seems to be away. */
+	readonly down: boolean;
+	readonly field: string | undefined;
+	/** On `context_length_exceeded`. */
+	readonly tokens: { prompt: number; context: number } | undefined;
+
+	constructor(
+		code: string,
+		message: string,
+		more: {
+			field?: string | undefined;
+			tokens?: { prompt: number; context: number } | undefined;
+		} = {},
+	) {
+		super(message);
+		this.code = code;
+		this.retry = !FINAL.has(code);
+		this.down = DOWN.has(code);
+		this.field = more.field;
+		this.tokens = more.tokens;
+	}
+}
+
+/** No other attempt would end better. */
+const FINAL = new Set([
+	"invalid_request",
+	"context_length_exceeded",
+	"image_undecodable",
+	"body_too_large",
+	"backend_failed",
+]);
+const DOWN = new Set(["unreachable", "draining", "starting"]);

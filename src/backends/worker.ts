@@ -1,0 +1,220 @@
+/** Our GPU worker's protocol (docs/worker-protocol.md), from the edge's side. */
+import { z } from "zod";
+import type { Config } from "../env.ts";
+import {
+	type Backend,
+	BackendError,
+	type BackendEvent,
+	type Generation,
+} from "./backend.ts";
+import { type ServerSentEvent, SseParser } from "./sse.ts";
+
+/** The worker pings every 5 s; a stream silent for longer than this is dead. */
+const SILENCE_MS = 30_000;
+const PROBE_MS = 2_000;
+
+type Access = Pick<
+	Config,
+	"WORKER_KEY" | "WORKER_ACCESS_ID" | "WORKER_ACCESS_SECRET"
+>;
+
+const ids = z.array(z.int().nonnegative());
+const PromptEvent = z.object({ prompt_token_ids: ids, prompt_tokens: z.int() });
+const TokenEvent = z.object({ token_ids: ids, text: z.string() });
+const DoneEvent = z.object({ finish_reason: z.enum(["stop", "length"]) });
+const Failure = z.object({
+	code: z.string(),
+	message: z.string(),
+	field: z.string().optional(),
+	prompt_tokens: z.int().optional(),
+	context_length: z.int().optional(),
+});
+const Readiness = z.object({
+	status: z.literal("ready"),
+	digest: z.string().min(1),
+	slots: z.int().positive(),
+});
+export type Readiness = z.infer<typeof Readiness>;
+
+/** What the worker at `url` says of itself when it can take requests, else null. Never throws. */
+export async function probe(
+	url: string,
+	access: Access,
+): Promise<Readiness | null> {
+	const late = new AbortController();
+	const timer = setTimeout(() => late.abort(), PROBE_MS);
+	try {
+		const response = await fetch(new URL("/readyz", url), {
+			headers: headers(access),
+			redirect: "manual",
+			signal: late.signal,
+		});
+		const known = Readiness.safeParse(await response.json());
+		return response.ok && known.success ? known.data : null;
+	} catch {
+		return null;
+	} finally {
+		clearTimeout(timer); // a pending timer would keep the pool in memory
+	}
+}
+
+export class GpuWorker implements Backend {
+	readonly continues = true;
+	readonly #url: string;
+	readonly #access: Access;
+	readonly #silenceMs: number;
+
+	constructor(url: string, access: Access, silenceMs: number = SILENCE_MS) {
+		this.#url = url;
+		this.#access = access;
+		this.#silenceMs = silenceMs;
+	}
+
+	async *generate(
+		generation: Generation,
+		signal: AbortSignal,
+	): AsyncIterable<BackendEvent> {
+		const silence = new AbortController();
+		const either = AbortSignal.any([signal, silence.signal]);
+		let timer: ReturnType<typeof setTimeout> | undefined;
+		const alive = () => {
+			clearTimeout(timer);
+			timer = setTimeout(() => silence.abort(), this.#silenceMs);
+		};
+		alive();
+		let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+		try {
+			reader = await this.#open(generation, either);
+			const parser = new SseParser();
+			for (;;) {
+				const { done, value } = await reader.read();
+				if (done) break;
+				alive();
+				for (const event of parser.push(value)) {
+					const known = read(event);
+					if (!known) continue;
+					yield known;
+					if (known.type === "done") return;
+				}
+			}
+		} catch (error) {
+			if (error instanceof BackendError) throw error;
+			if (silence.signal.aborted)
+				throw new BackendError(
+					"silent",
+					`no byte from the worker for ${this.#silenceMs} ms`,
+				);
+			throw new BackendError(
+				reader ? "broken_stream" : "unreachable",
+				String(error),
+			);
+		} finally {
+			clearTimeout(timer);
+			// Hanging up is what ends the generation on the worker.
+			await reader?.cancel().catch(() => {});
+		}
+		throw new BackendError("broken_stream", "the stream ended without `done`");
+	}
+
+	async #open(
+		generation: Generation,
+		signal: AbortSignal,
+	): Promise<ReadableStreamDefaultReader<Uint8Array>> {
+		const response = await fetch(new URL("/v1/generate", this.#url), {
+			method: "POST",
+			headers: {
+				...headers(this.#access),
+				"Content-Type": "application/json",
+				Accept: "text/event-stream",
+			},
+			body: JSON.stringify(body(generation)),
+			redirect: "manual",
+			signal,
+		});
+		if (response.status !== 200) throw failure(await response.text());
+		if (!response.body)
+			throw new BackendError("broken_stream", "200 without a body");
+		return response.body.getReader();
+	}
+}
+
+function headers(access: Access): Record<string, string> {
+	const known: Record<string, string> = {
+		Authorization: `Bearer ${access.WORKER_KEY}`,
+	};
+	if (access.WORKER_ACCESS_ID && access.WORKER_ACCESS_SECRET) {
+		known["CF-Access-Client-Id"] = access.WORKER_ACCESS_ID;
+		known["CF-Access-Client-Secret"] = access.WORKER_ACCESS_SECRET;
+	}
+	return known;
+}
+
+const body = (g: Generation) => ({
+	request_id: g.requestId,
+	model: g.model,
+	cache_salt: g.cacheSalt,
+	...("messages" in g.prompt
+		? { messages: g.prompt.messages }
+		: {
+				prompt_token_ids: g.prompt.promptIds,
+				committed_token_ids: g.prompt.committedIds,
+			}),
+	images: g.images,
+	max_tokens: g.maxTokens,
+	temperature: g.temperature,
+	top_p: g.topP,
+	repetition_penalty: g.repetitionPenalty,
+	seed: g.seed,
+});
+
+/** The failure that a body of the protocol names; a body of anything else in between means that the worker is away. */
+function failure(text: string): BackendError {
+	const known = Failure.safeParse(json(text));
+	if (!known.success)
+		return new BackendError("unreachable", "no answer of the worker protocol");
+	const { code, message, field, prompt_tokens, context_length } = known.data;
+	const tokens =
+		prompt_tokens !== undefined && context_length !== undefined
+			? { prompt: prompt_tokens, context: context_length }
+			: undefined;
+	return new BackendError(code, message, { field, tokens });
+}
+
+/** @throws BackendError on `error` events and on data that is not of the protocol */
+function read({ event, data }: ServerSentEvent): BackendEvent | null {
+	const value = json(data);
+	switch (event) {
+		case "prompt": {
+			const { prompt_token_ids, prompt_tokens } = checked(PromptEvent, value);
+			return { type: "prompt", ids: prompt_token_ids, tokens: prompt_tokens };
+		}
+		case "token": {
+			const { token_ids, text } = checked(TokenEvent, value);
+			return { type: "token", ids: token_ids, text };
+		}
+		case "done":
+			return { type: "done", reason: checked(DoneEvent, value).finish_reason };
+		case "error":
+			throw failure(data);
+		default:
+			return null;
+	}
+}
+
+function checked<T>(schema: z.ZodType<T>, value: unknown): T {
+	const known = schema.safeParse(value);
+	if (!known.success)
+		throw new BackendError(
+			"broken_stream",
+			"an event is not of the worker protocol",
+		);
+	return known.data;
+}
+
+function json(text: string): unknown {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return undefined;
+	}
+}

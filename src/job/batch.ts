@@ -1,0 +1,46 @@
+/** Tokens of one attempt on their way into the log. */
+import type { Batch } from "./log.ts";
+import { scan } from "./stop.ts";
+
+export class Pending {
+	readonly #stops: readonly string[];
+	#ids: number[] = [];
+	#shown = "";
+	#held: string;
+
+	/** @param held tail of the log's text that waits, see `EventLog.held` */
+	constructor(stops: readonly string[], held: string) {
+		this.#stops = stops;
+		this.#held = held;
+	}
+
+	/** @returns whether a stop string is complete */
+	add(ids: readonly number[], text: string): boolean {
+		const { shown, held, hit } = scan(this.#stops, this.#held, text);
+		this.#ids.push(...ids);
+		this.#shown += shown;
+		this.#held = held;
+		return hit;
+	}
+
+	/** What can be shown now. Ids whose text all waits stay here: nobody saw them, a later attempt may draw them again. */
+	take(): Batch | null {
+		return this.#shown === "" ? null : this.#drain(this.#held);
+	}
+
+	/** The end of the answer: what waited is no stop string after all. */
+	rest(): Batch | null {
+		this.#shown += this.#held;
+		this.#held = "";
+		return this.#ids.length === 0 && this.#shown === ""
+			? null
+			: this.#drain("");
+	}
+
+	#drain(held: string): Batch {
+		const batch = { text: this.#shown, ids: this.#ids, held };
+		this.#ids = [];
+		this.#shown = "";
+		return batch;
+	}
+}

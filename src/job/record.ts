@@ -1,0 +1,131 @@
+/** What a Job keeps in SQLite beside its events: spec, state, prompt ids; or the tombstone of a job never started. */
+import { migrate, versionOf } from "../account/schema.ts";
+import type { JobSpec } from "./contract.ts";
+import { type Batch, EventLog } from "./log.ts";
+import { STEPS } from "./schema.ts";
+import { claimed, type Decision, type JobState } from "./state.ts";
+import { doneData, stateData, usageData } from "./view.ts";
+
+interface JobRow extends Record<string, SqlStorageValue> {
+	spec: string | null;
+	state: string | null;
+	prompt_ids: string | null;
+}
+
+export interface Prompt {
+	ids: number[];
+	/** What the model read, images by their tokens. */
+	tokens: number;
+}
+
+export type Kept = JobRecord | "tombstone" | null;
+
+export class JobRecord {
+	readonly #sql: SqlStorage;
+	readonly spec: JobSpec;
+	readonly log: EventLog;
+	#state: JobState;
+	#promptIds: number[] | null;
+	#prompt: Prompt | null = null;
+
+	/** What this storage holds; tables are made by `claim` and `bury` only, so that an unknown id leaves no trace. */
+	static open(storage: DurableObjectStorage): Kept {
+		const { sql } = storage;
+		if (versionOf(sql) === 0) return null;
+		storage.transactionSync(() => migrate(sql, STEPS));
+		const row = sql.exec<JobRow>("SELECT * FROM job").one();
+		if (row.spec === null || row.state === null) return "tombstone";
+		return new JobRecord(
+			sql,
+			JSON.parse(row.spec),
+			JSON.parse(row.state),
+			row.prompt_ids === null ? null : JSON.parse(row.prompt_ids),
+		);
+	}
+
+	/** Inside a transaction: the job is this object's, once and for all. */
+	static claim(sql: SqlStorage, spec: JobSpec): JobRecord {
+		migrate(sql, STEPS);
+		sql.exec(
+			"INSERT INTO job (spec, state) VALUES (?, ?)",
+			JSON.stringify(spec),
+			JSON.stringify(claimed),
+		);
+		const record = new JobRecord(sql, spec, claimed, null);
+		record.log.append("job.queued", stateData(record));
+		return record;
+	}
+
+	/** Inside a transaction: the job was never started and never will be. */
+	static bury(sql: SqlStorage): void {
+		migrate(sql, STEPS);
+		sql.exec("INSERT INTO job (spec, state) VALUES (NULL, NULL)");
+	}
+
+	private constructor(
+		sql: SqlStorage,
+		spec: JobSpec,
+		state: JobState,
+		promptIds: number[] | null,
+	) {
+		this.#sql = sql;
+		this.spec = spec;
+		this.#state = state;
+		this.#promptIds = promptIds;
+		this.log = new EventLog(sql);
+	}
+
+	get state(): JobState {
+		return this.#state;
+	}
+
+	/** The prompt as the first attempt's worker rendered it; stored with the first tokens. */
+	get promptIds(): number[] | null {
+		return this.#promptIds;
+	}
+
+	/** Keeps the prompt until the next write. */
+	rendered(prompt: Prompt): void {
+		if (!this.#promptIds) this.#prompt = prompt;
+	}
+
+	/** Inside a transaction. */
+	append(batch: Batch): void {
+		this.#keepPrompt();
+		this.log.appendTokens(batch);
+	}
+
+	/**
+	 * Inside a transaction: the rest of the tokens, the new state and its events.
+	 * @param digest SHA-256 of the whole text; with it the log is closed
+	 */
+	apply(
+		decision: Decision,
+		rest: Batch | null = null,
+		digest: string | null = null,
+	): void {
+		this.#keepPrompt();
+		if (rest) this.log.appendTokens(rest);
+		this.#save({ ...decision.state, promptTokens: this.#state.promptTokens });
+		if (digest !== null) this.log.append("usage", usageData(this));
+		for (const { type, ...data } of decision.log) {
+			if (type === "retrying") this.log.append("job.retrying", data);
+			else this.log.append(`job.${this.#state.status}`, stateData(this));
+		}
+		if (digest !== null) this.log.append("done", doneData(this, digest));
+	}
+
+	#save(state: JobState): void {
+		this.#sql.exec("UPDATE job SET state = ?", JSON.stringify(state));
+		this.#state = state;
+	}
+
+	#keepPrompt(): void {
+		if (!this.#prompt) return;
+		const { ids, tokens } = this.#prompt;
+		this.#sql.exec("UPDATE job SET prompt_ids = ?", JSON.stringify(ids));
+		this.#promptIds = ids;
+		this.#save({ ...this.#state, promptTokens: tokens });
+		this.#prompt = null;
+	}
+}

@@ -1,0 +1,82 @@
+/** One attempt of a job, from its record: what to ask, and what its ending means for the job. */
+import { type Backend, BackendError } from "../backends/backend.ts";
+import type { Config } from "../env.ts";
+import { presignGet } from "../images/s3.ts";
+import type { Lease, Released } from "../pool/contract.ts";
+import { attempt, type Ending, type Sink } from "./attempt.ts";
+import { generationOf, jobError } from "./generation.ts";
+import type { JobRecord } from "./record.ts";
+import type { JobChange } from "./state.ts";
+
+/** Why the Job itself ended an attempt. */
+export type HangUp = "seam" | "lease_lost";
+
+/**
+ * The backend's answer into the log, from where the log ends.
+ * @throws whatever the sink or the signing of URLs throws
+ */
+export async function run(
+	record: JobRecord,
+	lease: Lease,
+	backend: Backend,
+	config: Config,
+	sink: Sink,
+	signal: AbortSignal,
+): Promise<Ending> {
+	const { spec, log } = record;
+	const full = (): Ending => ({
+		end: "finished",
+		reason: "length",
+		rest: log.held ? { text: log.held, ids: [], held: "" } : null,
+	});
+	if (log.ids.length >= spec.sampling.max_tokens) return full();
+	if (!backend.continues && log.ids.length > 0)
+		return {
+			end: "failed",
+			error: new BackendError("backend_failed", "cannot continue"),
+		};
+	const urls = await Promise.all(
+		spec.images.map((image) => presignGet(config, image.key)),
+	);
+	const ending = await attempt(
+		backend,
+		generationOf(record, lease, urls),
+		{ stops: spec.sampling.stop, held: log.held },
+		sink,
+		signal,
+	);
+	// An answer that fills the context is complete, however often it was continued.
+	const filled =
+		ending.end === "failed" &&
+		ending.error.code === "context_length_exceeded" &&
+		log.ids.length > 0;
+	return filled ? full() : ending;
+}
+
+/** @param random in [0, 1), spreads retries */
+export function changeAfter(
+	ending: Ending,
+	hangUp: HangUp,
+	tokens: number,
+	random: number,
+): JobChange {
+	switch (ending.end) {
+		case "finished":
+			return { type: "finished", reason: ending.reason };
+		case "aborted":
+			return hangUp === "lease_lost"
+				? { type: "interrupted", tokens }
+				: { type: "seam", tokens, random };
+		case "failed": {
+			const { error } = ending;
+			const { retry } = error;
+			return { type: "failed", error: jobError(error), retry, tokens, random };
+		}
+	}
+}
+
+/** What the Pool is told of the worker when the slot is given back. */
+export function releasedAfter(ending: Ending): Released {
+	if (ending.end !== "failed") return "finished";
+	return ending.error.down ? "down" : "failed";
+}

@@ -1,0 +1,213 @@
+/**
+ * One object per model: leases on the slots of its worker, and a queue for the jobs that found none free. Jobs wait
+ * passively and are called when granted; the pool probes the worker only while somebody waits.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { migrate } from "../account/schema.ts";
+import { probe } from "../backends/worker.ts";
+import { config, type Env } from "../env.ts";
+import { log } from "../log.ts";
+import type { Acquired, Lease, Released } from "./contract.ts";
+import {
+	alarmAt,
+	grantable,
+	LEASE_MS,
+	mustProbe,
+	type Worker,
+} from "./decide.ts";
+import { STEPS } from "./schema.ts";
+
+const END = "DELETE FROM lease WHERE job = ? RETURNING epoch";
+
+export class Pool extends DurableObject<Env> {
+	/** Milliseconds since 1970; tests move it. */
+	clock = (): number => Date.now();
+	readonly #sql: SqlStorage;
+	/** Not stored: a fresh instance asks anew. */
+	#worker: Worker | null = null;
+	#probing: Promise<void> | null = null;
+
+	constructor(ctx: DurableObjectState, env: Env) {
+		super(ctx, env);
+		this.#sql = ctx.storage.sql;
+		ctx.storage.transactionSync(() => migrate(this.#sql, STEPS));
+	}
+
+	/**
+	 * A slot for a job (`<account>/<job id>`), or a place in the queue. Asked again, a job keeps what it has. A resumed
+	 * job goes to the head: its readers are in the middle of a sentence.
+	 */
+	async acquire(job: string, resumed: boolean): Promise<Acquired> {
+		const renewed = this.#sql.exec(
+			"UPDATE lease SET expires_at = ? WHERE job = ? RETURNING epoch",
+			this.clock() + LEASE_MS,
+			job,
+		);
+		if (renewed.toArray().length === 0) this.#enqueue(job, resumed);
+		await this.#arm();
+		if (mustProbe(this.#worker, this.clock())) await this.#probe();
+		if (!this.#worker?.ready) {
+			// A lease on a worker that is away is worth nothing.
+			if (this.#sql.exec(END, job).toArray().length > 0)
+				this.#enqueue(job, true);
+			await this.#arm();
+			return { answer: "provisioning" };
+		}
+		this.#announce(this.#grant().filter((grant) => grant.job !== job));
+		const lease = this.#leaseOf(job);
+		return lease ? { answer: "granted", lease } : { answer: "queued" };
+	}
+
+	/** Keeps a lease; `held: false` tells that it ended and the slot may be another job's. */
+	async heartbeat(
+		job: string,
+		epoch: number,
+	): Promise<{ held: boolean; running: number }> {
+		const held = this.#sql.exec(
+			"UPDATE lease SET expires_at = ? WHERE job = ? AND epoch = ? RETURNING epoch",
+			this.clock() + LEASE_MS,
+			job,
+			epoch,
+		);
+		return { held: held.toArray().length > 0, running: this.#leased() };
+	}
+
+	/** Gives a slot back; whoever waits gets it. */
+	async release(job: string, epoch: number, why: Released): Promise<void> {
+		this.#sql.exec("DELETE FROM lease WHERE job = ? AND epoch = ?", job, epoch);
+		if (this.#worker) {
+			const worker = this.#worker;
+			if (why === "finished") worker.seenAt = this.clock();
+			else worker.seenAt = 0;
+			if (why === "down") worker.ready = false;
+		}
+		this.#announce(this.#grant());
+		await this.#arm();
+	}
+
+	override async alarm(): Promise<void> {
+		try {
+			this.#sql.exec("DELETE FROM lease WHERE expires_at <= ?", this.clock());
+			if (this.#waiting() > 0) await this.#probe();
+			this.#announce(this.#grant());
+		} catch (error) {
+			log("alarm_failed", { object: "pool", cause: String(error) });
+		} finally {
+			await this.#arm();
+		}
+	}
+
+	/** Asks the worker how it is; calls that come meanwhile share the answer. */
+	#probe(): Promise<void> {
+		this.#probing ??= (async () => {
+			const settings = config(this.env);
+			const ready = await probe(settings.WORKER_URL, settings);
+			if (Boolean(ready) !== Boolean(this.#worker?.ready))
+				log("worker", { ready: Boolean(ready), slots: ready?.slots ?? 0 });
+			this.#worker = ready
+				? { ...ready, ready: true, seenAt: this.clock() }
+				: this.#worker && { ...this.#worker, ready: false };
+		})().finally(() => {
+			this.#probing = null;
+		});
+		return this.#probing;
+	}
+
+	/** Moves jobs from the head of the queue to free slots. */
+	#grant(): { job: string; lease: Lease }[] {
+		const worker = this.#worker;
+		const count = grantable({
+			worker,
+			leased: this.#leased(),
+			waiting: this.#waiting(),
+		});
+		if (!worker || count === 0) return [];
+		const expires = this.clock() + LEASE_MS;
+		return this.ctx.storage.transactionSync(() =>
+			this.#sql
+				.exec<{ job: string }>(
+					"SELECT job FROM queue ORDER BY place LIMIT ?",
+					count,
+				)
+				.toArray()
+				.map(({ job }) => {
+					this.#sql.exec("DELETE FROM queue WHERE job = ?", job);
+					this.#sql.exec(
+						"INSERT INTO lease (job, expires_at) VALUES (?, ?)",
+						job,
+						expires,
+					);
+					return { job, lease: this.#leaseOf(job) as Lease };
+				}),
+		);
+	}
+
+	/** Calls the jobs that were granted a slot while they waited. Nobody waits for their answers. */
+	#announce(granted: { job: string; lease: Lease }[]): void {
+		for (const { job, lease } of granted)
+			this.ctx.waitUntil(this.#call(job, lease));
+	}
+
+	async #call(job: string, lease: Lease): Promise<void> {
+		try {
+			const stub = this.env.JOB.get(this.env.JOB.idFromName(job));
+			if (await stub.granted(lease)) return;
+			await this.release(job, lease.epoch, "finished");
+		} catch (error) {
+			// To the end of the queue: one job that cannot be reached must not hold up the others.
+			log("grant_failed", { job, cause: String(error) });
+			const ended = this.#sql.exec(
+				"DELETE FROM lease WHERE job = ? AND epoch = ? RETURNING job",
+				job,
+				lease.epoch,
+			);
+			if (ended.toArray().length > 0) this.#enqueue(job, false);
+			await this.#arm();
+		}
+	}
+
+	#enqueue(job: string, first: boolean): void {
+		this.#sql.exec(
+			first
+				? "INSERT OR IGNORE INTO queue (place, job) SELECT coalesce(min(place), 0) - 1, ? FROM queue"
+				: "INSERT OR IGNORE INTO queue (job) VALUES (?)",
+			job,
+		);
+	}
+
+	#leaseOf(job: string): Lease | null {
+		const row = this.#sql
+			.exec<{ epoch: number }>("SELECT epoch FROM lease WHERE job = ?", job)
+			.toArray()[0];
+		if (!row) return null;
+		return {
+			epoch: row.epoch,
+			url: config(this.env).WORKER_URL,
+			digest: this.#worker?.digest ?? "",
+			running: this.#leased(),
+		};
+	}
+
+	#leased(): number {
+		return this.#sql
+			.exec<{ n: number }>("SELECT count(*) AS n FROM lease")
+			.one().n;
+	}
+
+	#waiting(): number {
+		return this.#sql
+			.exec<{ n: number }>("SELECT count(*) AS n FROM queue")
+			.one().n;
+	}
+
+	/** Never moves the alarm further away: what it finds to do when it fires, it decides then. */
+	async #arm(): Promise<void> {
+		const expiry = this.#sql
+			.exec<{ at: number | null }>("SELECT min(expires_at) AS at FROM lease")
+			.one().at;
+		const next = alarmAt(this.#waiting(), expiry, this.clock());
+		const armed = await this.ctx.storage.getAlarm();
+		if (next !== null && (armed === null || next < armed))
+			await this.ctx.storage.setAlarm(next);
+	}
+}

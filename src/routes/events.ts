@@ -1,0 +1,91 @@
+/** A job's events, from any point on. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { caller } from "../caller.ts";
+import { ApiError, unwrap } from "../errors.ts";
+import { opener } from "../job/follow.ts";
+import { EVENT_STREAM_HEADERS, eventStream } from "../job/stream.ts";
+import { newRouter } from "../router.ts";
+import { problems } from "./problems.ts";
+
+export const events = newRouter();
+
+const SEQ = z.string().openapi({
+	description: "Sequence number of the last event already seen",
+	example: "17",
+});
+
+events.openapi(
+	createRoute({
+		method: "get",
+		path: "/{id}/events",
+		summary: "A job's events as server-sent events, until `done`",
+		description:
+			"Replays the log after `after` (or `Last-Event-ID`; the query wins), then goes on live. A stream that ends without `done` broke: reconnect with the last `id`. A comment comes every 10 s.",
+		request: {
+			params: z.object({ id: z.string() }),
+			query: z.object({ after: SEQ.optional() }),
+			headers: z.object({ "last-event-id": SEQ.optional() }),
+		},
+		responses: {
+			200: {
+				description: "The events",
+				content: {
+					"text/event-stream": {
+						schema: z.string().openapi({
+							example:
+								'retry: 1000\n\nid: 1\nevent: job.queued\ndata: {"id":"01JD8Z6Q3V9Y4K2M7N5P8R1S3T","status":"queued"}\n\nid: 3\nevent: token\ndata: {"text":"A cat"}\n\n',
+						}),
+					},
+				},
+			},
+			204: { description: "The job ended and you have seen all of it" },
+			...problems(400, 401, 404, 410, 503),
+		},
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const { id } = c.req.valid("param");
+		const after = startOf(c.req.query("after"), c.req.header("Last-Event-ID"));
+		unwrap(await known.account.lookup(known.secretHash, id));
+		const open = opener(c.env, known.id, id);
+		const first = await open(after.seq);
+		switch (first.status) {
+			case 101:
+				break;
+			case 204:
+				return c.body(null, 204);
+			case 416: {
+				const { lastSeq } = await first.json<{ lastSeq: number }>();
+				throw new ApiError({
+					code: "invalid_request",
+					field: after.field,
+					detail: `\`${after.field}\` is beyond the job's last event, which is ${lastSeq}. Start again from 0.`,
+				});
+			}
+			case 503:
+				throw new ApiError({ code: "too_many_readers" });
+			default:
+				throw new ApiError({ code: "job_not_found" });
+		}
+		return new Response(eventStream(open, first, after.seq, c.req.raw.signal), {
+			headers: EVENT_STREAM_HEADERS,
+		});
+	},
+);
+
+/** Where to start, and the field that said so. @throws ApiError `invalid_request` */
+function startOf(
+	query: string | undefined,
+	header: string | undefined,
+): { seq: number; field: string } {
+	const field = query !== undefined ? "after" : "Last-Event-ID";
+	// A browser that has no last id sends the header empty, if at all.
+	const text = query ?? (header || "0");
+	if (!/^\d{1,15}$/.test(text))
+		throw new ApiError({
+			code: "invalid_request",
+			field,
+			detail: `\`${field}\` must be the number of an event, as its \`id:\` said.`,
+		});
+	return { seq: Number(text), field };
+}

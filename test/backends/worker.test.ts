@@ -1,0 +1,219 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import {
+	BackendError,
+	type BackendEvent,
+	type Generation,
+} from "../../src/backends/backend.ts";
+import { SseParser } from "../../src/backends/sse.ts";
+import { GpuWorker, probe } from "../../src/backends/worker.ts";
+import vectors from "../fixtures/worker-protocol/generate.json";
+import { FakeWorker } from "../support/fake-worker.ts";
+
+afterEach(() => {
+	vi.restoreAllMocks();
+});
+
+const access = {
+	WORKER_KEY: "worker-key",
+	WORKER_ACCESS_ID: undefined,
+	WORKER_ACCESS_SECRET: undefined,
+};
+const generation: Generation = {
+	requestId: "j-1",
+	model: "nano",
+	cacheSalt: "salt",
+	prompt: {
+		messages: [{ role: "user", content: [{ type: "text", text: "hi" }] }],
+	},
+	images: [],
+	maxTokens: 10,
+	temperature: 0,
+	topP: 1,
+	repetitionPenalty: 1,
+	seed: 1,
+};
+const answer = (respond: (request: Request) => Response | Promise<Response>) =>
+	vi
+		.spyOn(globalThis, "fetch")
+		.mockImplementation(async (input, init) =>
+			respond(new Request(input as RequestInfo, init as RequestInit)),
+		);
+
+async function generate(
+	worker = new GpuWorker("http://worker.test", access),
+	signal = new AbortController().signal,
+): Promise<BackendEvent[]> {
+	const events: BackendEvent[] = [];
+	for await (const event of worker.generate(generation, signal))
+		events.push(event);
+	return events;
+}
+
+const failing = async (run: Promise<unknown>): Promise<BackendError> => {
+	const error = await run.catch((thrown) => thrown);
+	expect(error).toBeInstanceOf(BackendError);
+	return error as BackendError;
+};
+
+const stream = new TextEncoder().encode(vectors.stream.join(""));
+const expected = [
+	{
+		type: "prompt",
+		ids: [1, 4093, 198, 16, 198, 1780, 314, 451, 47, 2, 198, 1, 520, 9531, 198],
+		tokens: 22,
+	},
+	{ type: "token", ids: [504], text: "The" },
+	{ type: "token", ids: [2857, 282], text: " caf" },
+	{ type: "token", ids: [5150], text: "é 😀" },
+	{ type: "done", reason: "stop" },
+];
+
+const body = (...chunks: Uint8Array[]) =>
+	new ReadableStream({
+		start(controller) {
+			for (const chunk of chunks) controller.enqueue(chunk);
+			controller.close();
+		},
+	});
+
+describe("the worker's stream", () => {
+	it("is read the same, cut in two at any byte", async () => {
+		const events = (cut: number) => {
+			const parser = new SseParser();
+			return [
+				...parser.push(stream.slice(0, cut)),
+				...parser.push(stream.slice(cut)),
+			];
+		};
+		for (let cut = 0; cut <= stream.length; cut++)
+			expect(events(cut)).toEqual(events(0));
+		expect(events(0).map(({ event }) => event)).toEqual([
+			"prompt",
+			"token",
+			"token",
+			"token",
+			"done",
+		]);
+	});
+
+	it("is read the same, byte by byte, with CRLF or LF", async () => {
+		for (const text of [
+			vectors.stream.join(""),
+			vectors.stream.join("").replaceAll("\n", "\r\n"),
+		]) {
+			const bytes = new TextEncoder().encode(text);
+			answer(
+				() => new Response(body(...Array.from(bytes, (b) => Uint8Array.of(b)))),
+			);
+			expect(await generate()).toEqual(expected);
+		}
+	});
+
+	it.each([
+		["that ends without `done`", vectors.stream.slice(0, -1).join("")],
+		["whose events are not of the protocol", "event: token\ndata: {}\n\n"],
+		["that is not even JSON", "event: token\ndata: {\n\n"],
+	])("%s is broken, and worth another attempt", async (_, text) => {
+		answer(() => new Response(body(new TextEncoder().encode(text))));
+		const { code, retry, down } = await failing(generate());
+		expect({ code, retry, down }).toEqual({
+			code: "broken_stream",
+			retry: true,
+			down: false,
+		});
+	});
+
+	it("is given up when it is silent, pings excepted", async () => {
+		const worker = new FakeWorker({
+			tokens: ["a", "b"],
+			faults: { 1: { silent: true, after: 1 } },
+		});
+		answer((request) => worker.fetch(request));
+		const { code, retry } = await failing(
+			generate(new GpuWorker("http://worker.test", access, 100)),
+		);
+		expect([code, retry]).toEqual(["silent", true]);
+		expect(worker.running).toBe(0);
+		worker.pingEvery = 30;
+		const hangUp = AbortSignal.timeout(400);
+		await failing(
+			generate(new GpuWorker("http://worker.test", access, 100), hangUp),
+		);
+		expect(hangUp.aborted).toBe(true);
+	});
+
+	it("ends on the worker when the reader hangs up", async () => {
+		const worker = new FakeWorker({ tokens: Array(100).fill("x"), every: 10 });
+		answer((request) => worker.fetch(request));
+		const hangUp = new AbortController();
+		const run = failing(generate(undefined, hangUp.signal));
+		await vi.waitFor(() => expect(worker.running).toBe(1));
+		hangUp.abort();
+		await run;
+		await vi.waitFor(() => expect(worker.running).toBe(0));
+	});
+});
+
+describe("a worker's refusal", () => {
+	it.each([
+		["invalid_request", false, false],
+		["context_length_exceeded", false, false],
+		["image_undecodable", false, false],
+		["image_unavailable", true, false],
+		["overloaded", true, false],
+		["draining", true, true],
+		["starting", true, true],
+		["engine_failed", true, false],
+		["unauthorized", true, false],
+	] as const)("%s: retry %s, down %s", async (error, retry, down) => {
+		for (const after of [undefined, 1]) {
+			const worker = new FakeWorker({
+				tokens: ["a", "b"],
+				faults: { 1: { error, ...(after && { after }) } as never },
+			});
+			answer((request) => worker.fetch(request));
+			const failed = await failing(generate());
+			expect([failed.code, failed.retry, failed.down]).toEqual([
+				error,
+				retry,
+				down,
+			]);
+			vi.restoreAllMocks();
+		}
+	});
+
+	it("that is none of the protocol's means that something else answered", async () => {
+		answer(() => new Response("<html>Bad gateway", { status: 502 }));
+		expect(await failing(generate())).toMatchObject({
+			code: "unreachable",
+			retry: true,
+			down: true,
+		});
+		answer(() => Promise.reject(new TypeError("refused")));
+		expect((await failing(generate())).code).toBe("unreachable");
+	});
+});
+
+describe("a call to the worker", () => {
+	it("carries the key, the service token where there is one, and follows no redirect", async () => {
+		const seen: Request[] = [];
+		answer((request) => {
+			seen.push(request);
+			return new Response(null, { status: 307, headers: { Location: "/x" } });
+		});
+		const tunnel = {
+			WORKER_KEY: "k",
+			WORKER_ACCESS_ID: "id",
+			WORKER_ACCESS_SECRET: "secret",
+		};
+		await failing(generate(new GpuWorker("http://worker.test", tunnel)));
+		expect(await probe("http://worker.test", tunnel)).toBe(null);
+		expect(seen).toHaveLength(2);
+		for (const { headers, redirect } of seen) {
+			expect(redirect).toBe("manual");
+			expect(headers.get("Authorization")).toBe("Bearer k");
+			expect(headers.get("CF-Access-Client-Id")).toBe("id");
+			expect(headers.get("CF-Access-Client-Secret")).toBe("secret");
+		}
+	});
+});

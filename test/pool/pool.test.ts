@@ -1,0 +1,160 @@
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
+import { LEASE_MS } from "../../src/pool/decide.ts";
+import type { Pool } from "../../src/pool/pool.ts";
+import { bindings } from "../support/account.ts";
+import { fakeWorker } from "../support/jobs.ts";
+
+let pools = 0;
+function newPool(): DurableObjectStub<Pool> {
+	pools++;
+	return bindings.POOL.get(bindings.POOL.idFromName(`pool-${pools}`));
+}
+
+/** Notes whom the pool calls, in the Job's place. */
+const callsTo = async (
+	pool: DurableObjectStub<Pool>,
+	answer: (job: string) => boolean = () => true,
+) => {
+	const called: string[] = [];
+	await runInDurableObject(pool, (object: Pool) => {
+		const JOB = {
+			idFromName: (name: string) => name,
+			get: (name: string) => ({
+				granted: async () => {
+					called.push(name);
+					return answer(name);
+				},
+			}),
+		};
+		Object.defineProperty(object, "env", { value: { ...bindings, JOB } });
+	});
+	return called;
+};
+
+const moveClock = (pool: DurableObjectStub<Pool>, ms: number) =>
+	runInDurableObject(pool, (object: Pool) => {
+		object.clock = () => Date.now() + ms;
+	});
+
+const alarm = (pool: DurableObjectStub<Pool>) =>
+	runInDurableObject(pool, (_, state) => state.storage.getAlarm());
+
+/** The epoch of a lease that must have been granted. */
+const granted = async (pool: DurableObjectStub<Pool>, job: string) => {
+	const acquired = await pool.acquire(job, false);
+	if (acquired.answer !== "granted") throw new Error(acquired.answer);
+	return acquired.lease.epoch;
+};
+
+describe("a pool", () => {
+	it("grants as many leases as the worker has slots, then queues first come, first served", async () => {
+		const worker = fakeWorker({ tokens: [] });
+		worker.slots = 2;
+		const pool = newPool();
+		const called = await callsTo(pool);
+		const a = await granted(pool, "a/1");
+		const b = await granted(pool, "a/2");
+		expect(await pool.acquire("a/3", false)).toEqual({ answer: "queued" });
+		expect(await pool.acquire("a/4", false)).toEqual({ answer: "queued" });
+		expect(await pool.acquire("a/3", false)).toEqual({ answer: "queued" });
+		await pool.release("a/1", a, "finished");
+		expect(called).toEqual(["a/3"]);
+		await pool.release("a/2", b, "finished");
+		expect(called).toEqual(["a/3", "a/4"]);
+	});
+
+	it("says that nobody is up, probes while somebody waits, and grants when the worker is", async () => {
+		const worker = fakeWorker({ tokens: [] });
+		worker.state = "starting";
+		const pool = newPool();
+		const called = await callsTo(pool);
+		expect(await pool.acquire("a/1", false)).toEqual({
+			answer: "provisioning",
+		});
+		expect(await runDurableObjectAlarm(pool)).toBe(true);
+		expect(called).toEqual([]);
+		worker.state = "ready";
+		expect(await runDurableObjectAlarm(pool)).toBe(true);
+		expect(called).toEqual(["a/1"]);
+	});
+
+	it("asks the worker nothing while nobody waits", async () => {
+		const worker = fakeWorker({ tokens: [] });
+		const pool = newPool();
+		await callsTo(pool);
+		const epoch = await granted(pool, "a/1");
+		const { probes } = worker;
+		await moveClock(pool, LEASE_MS / 2);
+		await runDurableObjectAlarm(pool);
+		expect(worker.probes).toBe(probes);
+		await pool.release("a/1", epoch, "finished");
+		await runDurableObjectAlarm(pool);
+		expect(worker.probes).toBe(probes);
+		expect(await alarm(pool)).toBe(null);
+	});
+
+	it("frees the slot of a job whose heartbeats stopped, and keeps the others'", async () => {
+		const worker = fakeWorker({ tokens: [] });
+		worker.slots = 2;
+		const pool = newPool();
+		const called = await callsTo(pool);
+		const dead = await granted(pool, "a/dead");
+		const alive = await granted(pool, "a/alive");
+		expect((await pool.acquire("a/next", false)).answer).toBe("queued");
+		await moveClock(pool, LEASE_MS - 1000);
+		expect(await pool.heartbeat("a/alive", alive)).toEqual({
+			held: true,
+			running: 2,
+		});
+		await moveClock(pool, LEASE_MS + 1000);
+		await runDurableObjectAlarm(pool);
+		expect(called).toEqual(["a/next"]);
+		expect((await pool.heartbeat("a/dead", dead)).held).toBe(false);
+		expect((await pool.heartbeat("a/alive", alive)).held).toBe(true);
+	});
+
+	it("lets an old holder free nothing of a new one's", async () => {
+		const worker = fakeWorker({ tokens: [] });
+		worker.slots = 1;
+		const pool = newPool();
+		await callsTo(pool);
+		const old = await granted(pool, "a/1");
+		expect(await granted(pool, "a/1")).toBe(old);
+		await pool.release("a/1", old, "failed");
+		const renewed = await granted(pool, "a/1");
+		expect(renewed).toBeGreaterThan(old);
+		await pool.release("a/1", old, "failed");
+		expect((await pool.heartbeat("a/1", renewed)).held).toBe(true);
+		expect((await pool.acquire("a/2", false)).answer).toBe("queued");
+	});
+
+	it("puts a resumed job before those that have shown nothing yet", async () => {
+		const worker = fakeWorker({ tokens: [] });
+		worker.slots = 1;
+		const pool = newPool();
+		const called = await callsTo(pool);
+		const epoch = await granted(pool, "a/1");
+		await pool.acquire("a/new", false);
+		await pool.acquire("a/resumed", true);
+		await pool.release("a/1", epoch, "finished");
+		expect(called).toEqual(["a/resumed"]);
+	});
+
+	it("gives a slot on when the job has no more use for it, or cannot be reached", async () => {
+		const worker = fakeWorker({ tokens: [] });
+		worker.slots = 1;
+		const pool = newPool();
+		const called = await callsTo(pool, (job) => {
+			if (job === "a/broken") throw new Error("unreachable");
+			return job === "a/good";
+		});
+		const epoch = await granted(pool, "a/1");
+		for (const job of ["a/gone", "a/broken", "a/good"])
+			await pool.acquire(job, false);
+		await pool.release("a/1", epoch, "finished");
+		for (let n = 0; n < 3; n++) await runDurableObjectAlarm(pool);
+		expect(called.slice(0, 2)).toEqual(["a/gone", "a/broken"]);
+		expect(called).toContain("a/good");
+	});
+});

@@ -1,0 +1,44 @@
+/** The fake worker behind a port, for tests that run the edge as its own process. Node only. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import type { FakeWorker } from "./fake-worker.ts";
+
+export async function serve(
+	worker: FakeWorker,
+	port = 0,
+): Promise<{ url: string; stop: () => Promise<void> }> {
+	const server = createServer(async (incoming, outgoing) => {
+		const hungUp = new AbortController();
+		outgoing.on("close", () => hungUp.abort());
+		const body = incoming.method === "POST" ? Readable.toWeb(incoming) : null;
+		try {
+			const response = await worker.fetch(
+				new Request(`http://worker${incoming.url}`, {
+					method: incoming.method ?? "GET",
+					headers: incoming.headers as Record<string, string>,
+					body: body as ReadableStream | null,
+					signal: hungUp.signal,
+					duplex: "half",
+				} as RequestInit),
+			);
+			outgoing.writeHead(response.status, Object.fromEntries(response.headers));
+			outgoing.flushHeaders();
+			for await (const chunk of response.body ?? []) outgoing.write(chunk);
+			outgoing.end();
+		} catch {
+			outgoing.destroy(); // what the script breaks, breaks here too
+		}
+	});
+	await new Promise<void>((listening) =>
+		server.listen(port, "127.0.0.1", listening),
+	);
+	return {
+		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+		stop: () =>
+			new Promise((stopped) => {
+				server.close(() => stopped());
+				server.closeAllConnections();
+			}),
+	};
+}

@@ -1,0 +1,166 @@
+/** Jobs on the real objects, with the fake worker where `fetch` would reach the GPU. */
+import { evictDurableObject } from "cloudflare:test";
+import { afterEach, vi } from "vitest";
+import { unwrap } from "../../src/errors.ts";
+import type { JobSpec, Sampling } from "../../src/job/contract.ts";
+import { opener } from "../../src/job/follow.ts";
+import type { Job } from "../../src/job/job.ts";
+import { eventStream } from "../../src/job/stream.ts";
+import {
+	admissionOf,
+	bindings,
+	newAccount,
+	type TestAccount,
+} from "./account.ts";
+import { FakeWorker, type Script } from "./fake-worker.ts";
+
+/** Puts a fake worker behind `http://worker.test` until the test ends. */
+export function fakeWorker(
+	script: Script | ((prompt: string) => Script),
+): FakeWorker {
+	const worker = new FakeWorker(script);
+	vi.spyOn(globalThis, "fetch").mockImplementation((input, init) =>
+		worker.fetch(
+			new Request(input as RequestInfo, init as RequestInit) as Request,
+		),
+	);
+	return worker;
+}
+
+afterEach(async () => {
+	vi.restoreAllMocks();
+	// The next test's worker is another one: what the pool knows of this one must not outlive it.
+	const pool = bindings.POOL.get(bindings.POOL.idFromName("nano"));
+	await evictDurableObject(pool).catch(() => {});
+});
+
+export interface TestJob {
+	id: string;
+	account: TestAccount;
+	spec: JobSpec;
+	/** A new stub each time: one whose object was aborted stays broken. */
+	stub: () => DurableObjectStub<Job>;
+}
+
+/** Admitted, not started. */
+export async function admittedJob(
+	part: Partial<Omit<JobSpec, "sampling">> & {
+		sampling?: Partial<Sampling>;
+	} = {},
+	account?: TestAccount,
+): Promise<TestJob> {
+	const owner = account ?? (await newAccount(1_000_000));
+	const admission = admissionOf(owner);
+	const id = admission.jobId;
+	const { cacheSalt, createdAt } = unwrap(await owner.stub.admit(admission));
+	const spec: JobSpec = {
+		account: owner.id,
+		id,
+		model: "nano",
+		prompt: "What is this?",
+		images: [],
+		metadata: {},
+		cacheSalt,
+		createdAt,
+		...part,
+		sampling: {
+			max_tokens: 300,
+			temperature: 0,
+			top_p: 1,
+			repetition_penalty: 1,
+			seed: 7,
+			stop: [],
+			...part.sampling,
+		},
+	};
+	const stub = () =>
+		bindings.JOB.get(bindings.JOB.idFromName(`${owner.id}/${id}`));
+	return { id, account: owner, spec, stub };
+}
+
+export async function startedJob(
+	...args: Parameters<typeof admittedJob>
+): Promise<TestJob> {
+	const job = await admittedJob(...args);
+	unwrap(await job.stub().start(job.spec));
+	return job;
+}
+
+export interface Read {
+	seq: number;
+	type: string;
+	// biome-ignore lint/suspicious/noExplicitAny: the wire is what these tests look at
+	data: any;
+	/** The event as it came, for byte-identity. */
+	raw: string;
+}
+
+/** Reads server-sent events until the stream ends or `until` says so; then it hangs up. */
+export async function read(
+	stream: ReadableStream<Uint8Array>,
+	until: (event: Read) => boolean = () => false,
+): Promise<Read[]> {
+	const events: Read[] = [];
+	const decoder = new TextDecoder();
+	const reader = stream.getReader();
+	let text = "";
+	for (;;) {
+		const { done, value } = await reader.read();
+		if (done) return events;
+		text += decoder.decode(value, { stream: true });
+		for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+			const raw = text.slice(0, end + 2);
+			text = text.slice(end + 2);
+			const [, seq, type, data] =
+				/^id: (\d+)\nevent: (\S+)\ndata: (.*)\n\n$/s.exec(raw) ?? [];
+			if (!seq || !type || !data) continue;
+			const event = { seq: Number(seq), type, data: JSON.parse(data), raw };
+			events.push(event);
+			if (until(event)) {
+				await reader.cancel();
+				return events;
+			}
+		}
+	}
+}
+
+/** A job's events after `after`, through the Worker's own stream. */
+export async function events(
+	job: TestJob,
+	after = 0,
+	until?: (event: Read) => boolean,
+): Promise<Read[]> {
+	const open = opener(bindings, job.account.id, job.id);
+	const first = await open(after);
+	if (first.status !== 101) throw new Error(`opened with ${first.status}`);
+	const never = new AbortController().signal;
+	return read(eventStream(open, first, after, never), until);
+}
+
+export const textOf = (read: Read[]): string =>
+	read
+		.filter(({ type }) => type === "token")
+		.map(({ data }) => data.text)
+		.join("");
+
+export const types = (read: Read[]): string[] => [
+	...read.map(({ type }) => type).filter((type, n, all) => type !== all[n - 1]),
+];
+
+export const money = async (account: TestAccount) => {
+	const { available, held } = unwrap(await account.stub.show()).account;
+	return { available, held };
+};
+
+/** Words as tokens. */
+export const words = (count: number, from = 0): string[] =>
+	Array.from({ length: count }, (_, n) => ` word${from + n}`);
+
+/** Opens and closes by hand. */
+export function gate(): { opened: Promise<void>; open: () => void } {
+	let open = () => {};
+	const opened = new Promise<void>((resolve) => {
+		open = resolve;
+	});
+	return { opened, open };
+}
