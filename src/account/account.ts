@@ -4,8 +4,10 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { ulid } from "ulid";
-import type { Env } from "../env.ts";
+import { config, type Env } from "../env.ts";
 import type { Failure, Result } from "../errors.ts";
+import { writableUntil } from "../images/key.ts";
+import { remove } from "../images/s3.ts";
 import { log } from "../log.ts";
 import { judge } from "./admission.ts";
 import { balances, creditOf, record } from "./books.ts";
@@ -40,7 +42,7 @@ import { hex, hmac } from "./key.ts";
 import { findKey, insertKey, keyOf, listKeys, revokeKey } from "./keys.ts";
 import { decide, priceOf } from "./ledger.ts";
 import { migrate, versionOf } from "./schema.ts";
-import { holdImages, releaseImages } from "./uploads.ts";
+import { holdImages, releaseImages, sweepUpload } from "./uploads.ts";
 
 /** How long after admission, or after a running job's deadline, a hold may stay unsettled before the Job is asked. */
 export const ORPHAN_AFTER_MS = 60_000;
@@ -255,12 +257,17 @@ export class Account extends DurableObject<Env> {
 	}
 
 	/** @returns when to look again, or null when it is done with */
-	#act(key: string): Promise<number | null> {
+	async #act(key: string): Promise<number | null> {
 		const colon = key.indexOf(":");
 		const [kind, ref] = [key.slice(0, colon), key.slice(colon + 1)];
 		switch (kind) {
 			case "orphan":
 				return this.#askJob(ref);
+			case "upload":
+				this.#write(() => sweepUpload(this.#sql, ref, this.clock()));
+				return null;
+			case "object":
+				return this.#deleteObject(ref);
 			default:
 				throw new Error(`nothing acts on ${kind}`);
 		}
@@ -293,6 +300,14 @@ export class Account extends DurableObject<Env> {
 		}
 	}
 
+	/** An object that a caller may still write by a presigned PUT is deleted again after that. */
+	async #deleteObject(key: string): Promise<number | null> {
+		const now = this.clock();
+		await remove(config(this.env), key);
+		const until = writableUntil(key);
+		return now > until ? null : until + 1;
+	}
+
 	// Inside transactions.
 
 	#admit(
@@ -310,11 +325,13 @@ export class Account extends DurableObject<Env> {
 			const { images, createdAt } = verdict.job;
 			return { answer: "same", images, createdAt };
 		}
-		const held = holdImages(this.#sql, this.#id(), {
-			id: jobId,
-			images: admission.images,
-			fields: admission.fields,
-		});
+		const held = holdImages(
+			this.#sql,
+			jobId,
+			admission.images,
+			admission.fields,
+			now,
+		);
 		if (!held.ok) throw new Refusal(held.failure);
 		const { images } = held;
 		record(this.#sql, verdict.entries, now);
@@ -332,8 +349,7 @@ export class Account extends DurableObject<Env> {
 
 	#close(outcome: Outcome, neverStarted: boolean): Settlement {
 		const { jobId, status } = outcome;
-		const account = this.#id();
-		const job = findJob(this.#sql, jobId);
+		const job = this.#identity && findJob(this.#sql, jobId);
 		if (!job) throw new Error(`no job ${jobId} was admitted here`);
 		const now = this.clock();
 		const decision = decide(
@@ -352,7 +368,8 @@ export class Account extends DurableObject<Env> {
 			record(this.#sql, decision.entries, now);
 			closeJob(this.#sql, jobId, { status, void: neverStarted }, closing);
 			clearDue(this.#sql, `orphan:${jobId}`);
-			releaseImages(this.#sql, account, jobId, now);
+			for (const key of releaseImages(this.#sql, jobId))
+				setDue(this.#sql, `object:${key}`, now);
 		}
 		return {
 			price: closing.price,
