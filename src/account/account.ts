@@ -42,7 +42,19 @@ import { hex, hmac } from "./key.ts";
 import { findKey, insertKey, keyOf, listKeys, revokeKey } from "./keys.ts";
 import { decide, priceOf } from "./ledger.ts";
 import { migrate, versionOf } from "./schema.ts";
-import { holdImages, releaseImages, sweepUpload } from "./uploads.ts";
+import {
+	createUpload,
+	deleteUpload,
+	finalizeUpload,
+	getUpload,
+	holdImages,
+	readyUploads,
+	releaseImages,
+	type StoredImage,
+	sweepUpload,
+	type UploadDraft,
+	type UploadView,
+} from "./uploads.ts";
 
 /** How long after admission, or after a running job's deadline, a hold may stay unsettled before the Job is asked. */
 export const ORPHAN_AFTER_MS = 60_000;
@@ -217,6 +229,74 @@ export class Account extends DurableObject<Env> {
 					"`cursor` is not one of ours. Send the last page's `next_cursor`, or leave it out.",
 			});
 		return { ok: true, ...found };
+	}
+
+	// Uploads. Several at once, since a job brings its inline images together.
+
+	/** Makes room for what is about to be sent: a row comes before its object. */
+	async createUploads(
+		secretHash: string,
+		drafts: UploadDraft[],
+	): Promise<Result<{ uploads: UploadView[] }>> {
+		await this.#wake();
+		const known = this.#authenticate(secretHash);
+		if (!known.ok) return known;
+		const now = this.clock();
+		const uploads = this.#write(() =>
+			drafts.map((draft) =>
+				createUpload(this.#sql, known.identity.id, draft, now),
+			),
+		);
+		return { ok: true, uploads };
+	}
+
+	/** The objects are stored. Repeating it changes nothing. */
+	async finalizeUploads(
+		secretHash: string,
+		stored: ({ id: string } & StoredImage)[],
+	): Promise<Result<{ uploads: UploadView[] }>> {
+		await this.#wake();
+		const known = this.#authenticate(secretHash);
+		if (!known.ok) return known;
+		const now = this.clock();
+		return this.#refusable(() => ({
+			uploads: stored.map((image) => {
+				const done = finalizeUpload(this.#sql, image.id, image, now);
+				if (!done.ok) throw new Refusal(done.failure);
+				return done.upload;
+			}),
+		}));
+	}
+
+	async upload(
+		secretHash: string,
+		id: string,
+	): Promise<Result<{ upload: UploadView }>> {
+		await this.#wake();
+		const known = this.#authenticate(secretHash);
+		return known.ok ? getUpload(this.#sql, id) : known;
+	}
+
+	/** The named uploads, all ready for a job; `fields` are the request's, for errors. */
+	async uploads(
+		secretHash: string,
+		ids: string[],
+		fields: string[],
+	): Promise<Result<{ uploads: UploadView[] }>> {
+		await this.#wake();
+		const known = this.#authenticate(secretHash);
+		return known.ok ? readyUploads(this.#sql, ids, fields) : known;
+	}
+
+	/** An image that a job holds lives until the job ends. */
+	async deleteUpload(
+		secretHash: string,
+		id: string,
+	): Promise<Result<{ id: string }>> {
+		await this.#wake();
+		const known = this.#authenticate(secretHash);
+		if (!known.ok) return known;
+		return this.#write(() => deleteUpload(this.#sql, id, this.clock()));
 	}
 
 	// For the Job.

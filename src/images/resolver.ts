@@ -1,0 +1,36 @@
+/** Answers with all addresses of a name; throws where it cannot say. */
+export type Resolver = (name: string, signal: AbortSignal) => Promise<string[]>;
+
+const TYPES = { A: 1, AAAA: 28 } as const;
+
+interface DnsAnswer {
+	Status: number;
+	Answer?: { type: number; data: string }[];
+}
+
+/** DNS over HTTPS in its JSON form. */
+export const dnsOverHttps =
+	(endpoint: string): Resolver =>
+	async (name, signal) => {
+		const answers = await Promise.all(
+			Object.entries(TYPES).map(async ([type, number]) => {
+				const url = new URL(endpoint);
+				url.searchParams.set("name", name);
+				url.searchParams.set("type", type);
+				const response = await fetch(url, {
+					headers: { Accept: "application/dns-json" },
+					signal,
+				});
+				if (!response.ok)
+					throw new Error(`resolver answered ${response.status}`);
+				const { Status, Answer = [] } = await response.json<DnsAnswer>();
+				// NXDOMAIN is an answer: no addresses.
+				if (Status !== 0 && Status !== 3)
+					throw new Error(`resolver status ${Status}`);
+				return Answer.filter((answer) => answer.type === number).map(
+					({ data }) => data,
+				);
+			}),
+		);
+		return answers.flat();
+	};
