@@ -63,7 +63,7 @@ function options() {
 /** @param {string} url @param {string} key */
 function welcome(url, key) {
 	const sample = "samples/cat.jpg"; // small enough for one argument of a command: 128 KiB
-	const body = `{"model":"nano","images":[{"url":"data:image/jpeg;base64,'"$(base64 < ${sample} | tr -d '\\n')"'"}],"prompt":"What is in this picture?"}`;
+	const body = `{"model":"nano","images":[{"url":"data:image/jpeg;base64,'"$(base64 < ${sample} | tr -d '\\n')"'"}],"prompt":"What is in this picture?","temperature":0}`;
 	return [
 		"",
 		`  ${bold("Playground")}   ${cyan(`${url}/#key=${key}`)}`,
