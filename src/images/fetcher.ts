@@ -1,12 +1,13 @@
 /**
- * The one way out to addresses that a caller names. https on port 443, public addresses only, redirects by hand.
+ * The one way out to addresses that a caller names: https on port 443, public addresses only, redirects by hand.
  *
- * Every answer of the resolver must be public. The connection itself resolves the name once more, and a Worker cannot
- * pin the address it connects to: against a name that changes its answer in between, the platform's own egress, which
- * reaches no private network, is what holds.
+ * Every address of a name must be public before anything connects. The connection then resolves the name once more, and a
+ * Worker cannot pin the address that it connects to: against a name that changes its answer in between, only the
+ * platform's own egress helps, which on Cloudflare reaches no private network. Where the edge is run elsewhere, its
+ * network has to deny it the private ranges.
  */
 import { ApiError } from "../errors.ts";
-import { isPublic, literal } from "./address.ts";
+import { isPrivateName, isPublic, literal } from "./address.ts";
 import { readAtMost } from "./read.ts";
 import type { Resolver } from "./resolver.ts";
 
@@ -18,12 +19,12 @@ export interface Egress {
 	resolve: Resolver;
 	/** `host:port` pairs reachable although they are not public, over http too; empty in production. */
 	allow: readonly string[];
-	fetch?: typeof fetch;
+	/** Milliseconds for everything: names, redirects, body. */
 	withinMs?: number;
 }
 
 /**
- * The bytes behind a URL.
+ * The bytes behind a URL. What they are is for the caller to find out: no header is believed.
  * @param limit bytes
  * @param field of the request, for errors
  * @throws ApiError `url_refused`, `url_unreachable`, `image_too_large`
@@ -35,30 +36,25 @@ export async function fetchGuarded(
 	egress: Egress,
 ): Promise<Uint8Array<ArrayBuffer>> {
 	const signal = AbortSignal.timeout(egress.withinMs ?? WITHIN_MS);
-	const unreachable = (detail: string) =>
-		new ApiError({
-			code: "url_unreachable",
-			field,
-			detail: `\`${field}\`: ${detail}`,
-		});
 	try {
-		let url = parse(text, field);
+		let url = parse(text, undefined, field);
 		for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
 			await check(url, field, egress, signal);
-			const response = await (egress.fetch ?? fetch)(url, {
+			const response = await fetch(url, {
 				redirect: "manual",
 				signal,
 				headers: { Accept: "image/*", "User-Agent": "minigpt4-api" },
 			});
 			const location = response.headers.get("Location");
-			if (REDIRECTS.has(response.status) && location) {
+			if (REDIRECTS.has(response.status) && location !== null) {
 				await response.body?.cancel();
-				url = parse(new URL(location, url).href, field);
+				url = parse(location, url, field);
 				continue;
 			}
 			if (!response.ok) {
 				await response.body?.cancel();
 				throw unreachable(
+					field,
 					`the server answered ${response.status}. Check the URL, or upload the image.`,
 				);
 			}
@@ -66,26 +62,33 @@ export async function fetchGuarded(
 			if (!bytes) throw new ApiError({ code: "image_too_large", field, limit });
 			return bytes;
 		}
-		throw unreachable(
-			`more than ${MAX_REDIRECTS} redirects. Send the image's own URL.`,
+		throw refused(
+			field,
+			`redirects more than ${MAX_REDIRECTS} times. Send the image's own URL.`,
 		);
 	} catch (error) {
 		if (error instanceof ApiError) throw error;
 		throw unreachable(
-			"the server did not answer in time. Try again, or upload the image.",
+			field,
+			signal.aborted
+				? "the image did not arrive in time. Try again, or upload it."
+				: "the connection failed. Try again, or upload the image.",
 		);
 	}
 }
 
-function parse(text: string, field: string): URL {
-	if (!URL.canParse(text))
-		throw refused(
-			field,
-			"is no absolute URL. Send `https://…` or `data:image/…;base64,…`.",
-		);
-	return new URL(text);
+function parse(text: string, base: URL | undefined, field: string): URL {
+	const url = URL.parse(text, base);
+	if (url) return url;
+	throw refused(
+		field,
+		base
+			? "redirects to what is no URL. Send the image's own URL."
+			: "is no absolute URL. Send `https://…` or `data:image/…;base64,…`.",
+	);
 }
 
+/** @throws ApiError `url_refused`, `url_unreachable` */
 async function check(
 	url: URL,
 	field: string,
@@ -94,24 +97,53 @@ async function check(
 ): Promise<void> {
 	if (url.username || url.password)
 		throw refused(field, "holds credentials. Send a URL without them.");
-	const port = url.port || (url.protocol === "https:" ? "443" : "80");
-	const web = url.protocol === "https:" || url.protocol === "http:";
-	if (web && egress.allow.includes(`${url.hostname}:${port}`)) return;
+	const isHttp = url.protocol === "http:";
+	const port = url.port || (isHttp ? "80" : "443");
+	if (isHttp || url.protocol === "https:")
+		if (egress.allow.includes(`${url.hostname}:${port}`)) return;
 	if (url.protocol !== "https:")
-		throw refused(field, "must start with `https:` or `data:`.");
+		throw refused(
+			field,
+			"leads to something other than https. Send `https:` or `data:`.",
+		);
 	if (port !== "443") throw refused(field, "must use port 443.");
-	const address = literal(url.hostname);
-	const addresses = address
-		? [address]
-		: await egress.resolve(url.hostname.replace(/\.$/, ""), signal);
-	if (addresses.length === 0)
-		throw refused(field, "names a host that does not exist.");
-	if (!addresses.every(isPublic))
+	if (!(await isPublicHost(url.hostname, field, egress, signal)))
 		throw refused(
 			field,
 			"leads to an address that is not public. Upload the image instead.",
 		);
 }
 
+async function isPublicHost(
+	host: string,
+	field: string,
+	{ resolve }: Egress,
+	signal: AbortSignal,
+): Promise<boolean> {
+	const address = literal(host);
+	if (address) return isPublic(address);
+	const name = host.toLowerCase().replace(/\.+$/, "");
+	if (isPrivateName(name)) return false;
+	let addresses: string[];
+	try {
+		addresses = await resolve(name, signal);
+	} catch {
+		throw unreachable(
+			field,
+			"its host could not be looked up. Try again, or upload the image.",
+		);
+	}
+	if (addresses.length === 0)
+		throw unreachable(field, "there is no such host. Check the URL.");
+	return addresses.every(isPublic);
+}
+
 const refused = (field: string, words: string) =>
 	new ApiError({ code: "url_refused", field, detail: `\`${field}\` ${words}` });
+
+const unreachable = (field: string, words: string) =>
+	new ApiError({
+		code: "url_unreachable",
+		field,
+		detail: `\`${field}\`: ${words}`,
+	});

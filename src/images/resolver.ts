@@ -1,7 +1,8 @@
-/** Answers with all addresses of a name; throws where it cannot say. */
+/** Answers with all addresses of a name, none where the name does not exist; throws where it cannot say. */
 export type Resolver = (name: string, signal: AbortSignal) => Promise<string[]>;
 
 const TYPES = { A: 1, AAAA: 28 } as const;
+const NXDOMAIN = 3;
 
 interface DnsAnswer {
 	Status: number;
@@ -21,11 +22,12 @@ export const dnsOverHttps =
 					headers: { Accept: "application/dns-json" },
 					signal,
 				});
-				if (!response.ok)
+				if (!response.ok) {
+					await response.body?.cancel();
 					throw new Error(`resolver answered ${response.status}`);
+				}
 				const { Status, Answer = [] } = await response.json<DnsAnswer>();
-				// NXDOMAIN is an answer: no addresses.
-				if (Status !== 0 && Status !== 3)
+				if (Status !== 0 && Status !== NXDOMAIN)
 					throw new Error(`resolver status ${Status}`);
 				return Answer.filter((answer) => answer.type === number).map(
 					({ data }) => data,

@@ -7,10 +7,16 @@ import { body, readBody, SMALL_BODY } from "../body.ts";
 import { type Caller, caller } from "../caller.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
-import { newUploadId } from "../ids.ts";
-import { accept, digest, place, store } from "../images/intake.ts";
+import { newUploadId, UPLOAD_ID } from "../ids.ts";
+import {
+	digest,
+	place,
+	type Received,
+	receive,
+	store,
+} from "../images/intake.ts";
 import { finalKey, PUT_VALID_MS, stagingKey } from "../images/key.ts";
-import { get, presignPut } from "../images/s3.ts";
+import * as s3 from "../images/s3.ts";
 import { type App, newRouter } from "../router.ts";
 import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
 import { Upload, UploadRequest } from "../schema/upload.ts";
@@ -18,20 +24,32 @@ import { problems } from "./problems.ts";
 
 export const uploads = newRouter();
 
-const json = { "application/json": { schema: Upload } };
-const binary = { schema: { type: "string", format: "binary" } } as const;
-const params = z.object({ id: z.string() });
+const json = <S extends z.ZodType>(schema: S) => ({
+	"application/json": { schema },
+});
+const images = Object.fromEntries(
+	ImageType.options.map((type) => [
+		type,
+		{ schema: { type: "string", format: "binary" } as const },
+	]),
+);
+const params = z.object({
+	id: z.string().openapi({ example: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
+});
 
-/** Sends image bodies past the JSON parser, within their own limit. */
-const imageOrJson = createMiddleware<App>(async (c, next) => {
-	const type = c.req
-		.header("Content-Type")
-		?.split(";")[0]
-		?.trim()
-		.toLowerCase();
-	await caller(c);
-	if (type?.startsWith("image/")) return await uploadAtOnce(c, type);
-	return await body({ limit: SMALL_BODY })(c, next);
+/** A call without a key of ours costs nothing; an image body never meets the JSON parser. */
+const keyedImageOrJson = createMiddleware<App>(async (c, next) => {
+	const known = await caller(c);
+	const type = c.req.header("Content-Type")?.split(";")[0]?.trim();
+	if (type?.toLowerCase() === "application/json")
+		return body({ limit: SMALL_BODY })(c, next);
+	const declared = ImageType.safeParse(type?.toLowerCase());
+	if (!declared.success)
+		throw new ApiError({
+			code: "unsupported_media_type",
+			expected: `application/json, or the image itself as ${ImageType.options.join(", ")}`,
+		});
+	return uploadAtOnce(c, known, declared.data);
 });
 
 uploads.openapi(
@@ -40,50 +58,41 @@ uploads.openapi(
 		path: "/",
 		summary: "Upload an image",
 		description:
-			"Send an image of up to 4 MB as the body, with its content type, and it is ready at once. Or send its type, length and SHA-256 as JSON: the answer holds a URL and the headers to PUT exactly those bytes with (up to 20 MB), after which it is finalized. Places, times and texts in the file's metadata are removed; orientation is kept.",
-		middleware: imageOrJson,
+			"Send an image of up to 4 MB as the body, with its content type, and it is ready at once. Or send its type, length and SHA-256 as JSON: the answer holds a URL, good for 15 minutes, and the headers to PUT exactly those bytes with (up to 20 MB); then finalize. Places, times and texts in the file's metadata are removed, orientation is kept. An upload that is not finalized within an hour is deleted.",
+		middleware: keyedImageOrJson,
 		request: {
-			body: {
-				required: true,
-				content: {
-					"application/json": { schema: UploadRequest },
-					...Object.fromEntries(
-						ImageType.options.map((type) => [type, binary]),
-					),
-				},
-			},
+			body: { required: true, content: { ...json(UploadRequest), ...images } },
 		},
 		responses: {
 			201: {
 				description: "The upload: ready, or pending with a URL to PUT to",
-				content: json,
+				content: json(Upload),
 			},
 			...problems(400, 401, 413, 415, 422, 503),
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
-		const {
-			content_type: contentType,
-			bytes,
-			sha256,
-		} = c.req.valid("json") as z.infer<typeof UploadRequest>;
-		const now = Date.now();
-		const id = newUploadId(now);
-		const declared = { id, contentType, bytes, sha256 };
-		const {
-			uploads: [view],
-		} = unwrap(await known.account.createUploads(known.secretHash, [declared]));
-		const put = await presignPut(
+		const { account, secretHash, id: owner } = await caller(c);
+		const request = c.req.valid("json") as z.infer<typeof UploadRequest>;
+		const draft = {
+			id: newUploadId(Date.now()),
+			contentType: request.content_type,
+			bytes: request.bytes,
+			sha256: request.sha256,
+		};
+		const made = unwrap(await account.createUploads(secretHash, [draft]));
+		const view = made.uploads[0] as UploadView;
+		const put = await s3.presignPut(
 			config(c.env),
-			stagingKey(finalKey(known.id, id)),
-			declared,
+			stagingKey(finalKey(owner, view.id)),
+			draft,
 			PUT_VALID_MS / 1000,
 		);
-		const expires_at = new Date(now + PUT_VALID_MS).toISOString();
+		const expires = new Date(view.createdAt + PUT_VALID_MS);
 		return c.json(
-			{ ...wireOf(view as UploadView), put: { ...put, expires_at } },
+			{ ...uploadOf(view), put: { ...put, expires_at: expires.toISOString() } },
 			201,
+			{ "Cache-Control": "no-store" },
 		);
 	},
 );
@@ -92,50 +101,30 @@ uploads.openapi(
 	createRoute({
 		method: "post",
 		path: "/{id}/finalize",
-		summary: "Check and keep what was PUT",
+		summary: "Check what was PUT, and keep it",
 		description:
-			"Looks at the stored bytes and makes the upload ready. Repeating it changes nothing.",
+			"Reads the stored bytes, checks them against what was declared, and makes the upload ready. Repeating it changes nothing.",
 		request: { params },
 		responses: {
-			200: { description: "The upload, ready", content: json },
+			200: { description: "The upload, ready", content: json(Upload) },
 			...problems(401, 404, 409, 413, 422, 503),
 		},
 	}),
 	async (c) => {
 		const known = await caller(c);
 		const upload = await find(known, c.req.valid("param").id);
-		if (upload.status === "ready") return c.json(wireOf(upload), 200);
-		const settings = config(c.env);
-		const object = await get(
-			settings,
-			stagingKey(finalKey(known.id, upload.id)),
-			IMAGE_LIMITS.bytes,
-		);
-		if (!object) throw new ApiError({ code: "upload_incomplete" });
-		if (
-			object === "too_large" ||
-			(await digest(object.bytes)) !== upload.sha256
-		)
-			throw new ApiError({
-				code: "upload_mismatch",
-				detail:
-					"The stored bytes are not those that were declared. Start a new upload.",
-			});
-		const stored = await place(
-			settings,
-			known.id,
-			upload.id,
-			await accept(
-				object.bytes,
-				"upload",
-				upload.contentType,
-				IMAGE_LIMITS.bytes,
-			),
-		);
-		const {
-			uploads: [view],
-		} = unwrap(await known.account.finalizeUploads(known.secretHash, [stored]));
-		return c.json(wireOf(view as UploadView), 200);
+		if (upload.status === "ready") return c.json(uploadOf(upload), 200);
+		const sent = await staged(c, known, upload);
+		if (!sent) {
+			// Nothing was PUT yet, unless another call finalized it a moment ago.
+			const now = await find(known, upload.id);
+			if (now.status === "ready") return c.json(uploadOf(now), 200);
+			throw new ApiError({ code: "upload_incomplete", field: "id" });
+		}
+		const stored = await place(config(c.env), known.id, upload.id, sent.image);
+		const { account, secretHash } = known;
+		const done = unwrap(await account.finalizeUploads(secretHash, [stored]));
+		return c.json(uploadOf(done.uploads[0] as UploadView), 200);
 	},
 );
 
@@ -146,12 +135,14 @@ uploads.openapi(
 		summary: "An upload",
 		request: { params },
 		responses: {
-			200: { description: "The upload", content: json },
+			200: { description: "The upload", content: json(Upload) },
 			...problems(401, 404),
 		},
 	}),
-	async (c) =>
-		c.json(wireOf(await find(await caller(c), c.req.valid("param").id)), 200),
+	async (c) => {
+		const upload = await find(await caller(c), c.req.valid("param").id);
+		return c.json(uploadOf(upload), 200);
+	},
 );
 
 uploads.openapi(
@@ -160,36 +151,63 @@ uploads.openapi(
 		path: "/{id}",
 		summary: "Delete an upload",
 		description:
-			"It is gone at once for new jobs; one that holds it keeps it until it ends.",
+			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
 		request: { params },
 		responses: { 204: { description: "Deleted" }, ...problems(401, 404) },
 	}),
 	async (c) => {
-		const known = await caller(c);
+		const { account, secretHash } = await caller(c);
 		const { id } = c.req.valid("param");
-		unwrap(await known.account.deleteUpload(known.secretHash, id));
+		if (!UPLOAD_ID.test(id)) throw new ApiError({ code: "upload_not_found" });
+		unwrap(await account.deleteUpload(secretHash, id));
 		return c.body(null, 204);
 	},
 );
 
-async function uploadAtOnce(c: Context<App>, type: string): Promise<Response> {
-	const known = await caller(c);
-	const declared = ImageType.safeParse(type);
-	if (!declared.success)
-		throw new ApiError({
-			code: "unsupported_media_type",
-			expected: ImageType.options.join(", "),
-		});
-	const file = await readBody(c.req.raw, IMAGE_LIMITS.inlineBytes);
-	const image = await accept(file, "body", declared.data);
-	const [view] = await store(c, known, [image]);
-	return c.json(wireOf(view as UploadView), 201);
+async function uploadAtOnce(
+	c: Context<App>,
+	known: Caller,
+	declared: ImageType,
+): Promise<Response> {
+	const limit = IMAGE_LIMITS.inlineBytes;
+	const bytes = await readBody(c.req.raw, limit);
+	const received = await receive(bytes, declared, "body", limit);
+	const [view] = await store(c, known, [received]);
+	return c.json(uploadOf(view as UploadView), 201);
 }
 
-const find = async (known: Caller, id: string): Promise<UploadView> =>
-	unwrap(await known.account.upload(known.secretHash, id)).upload;
+/**
+ * What a caller PUT for a pending upload; null where nothing lies there.
+ * @throws ApiError where it is not what was declared, or no image that we take
+ */
+async function staged(
+	c: Context<App>,
+	known: Caller,
+	upload: UploadView,
+): Promise<Received | null> {
+	const key = stagingKey(finalKey(known.id, upload.id));
+	const object = await s3.get(config(c.env), key, upload.bytes);
+	if (!object) return null;
+	const differs = (what: string) =>
+		new ApiError({
+			code: "upload_mismatch",
+			detail: `The stored object has another ${what} than was declared. Start a new upload.`,
+		});
+	if (object === "too_large" || object.bytes.length !== upload.bytes)
+		throw differs("length");
+	if ((await digest(object.bytes)) !== upload.sha256) throw differs("sha256");
+	return receive(object.bytes, upload.contentType, "id", IMAGE_LIMITS.bytes);
+}
 
-const wireOf = (view: UploadView): Upload => ({
+async function find(known: Caller, id: string): Promise<UploadView> {
+	// What is no id of ours wakes no object.
+	if (!UPLOAD_ID.test(id)) throw new ApiError({ code: "upload_not_found" });
+	const { account, secretHash } = known;
+	return unwrap(await account.upload(secretHash, id)).upload;
+}
+
+/** The wire form of an upload. */
+const uploadOf = (view: UploadView): Upload => ({
 	id: view.id,
 	object: "upload",
 	status: view.status,
