@@ -23,9 +23,14 @@ export class Pending {
 		return hit;
 	}
 
-	/** What can be shown now. Ids whose text all waits stay here: nobody saw them, a later attempt may draw them again. */
+	/**
+	 * What can be shown now. Ids whose text all waits stay here: nobody saw them, a later attempt may draw them again.
+	 * Text without ids stays too: it is the end of an unfinished character, which a later attempt would release again.
+	 */
 	take(): Batch | null {
-		return this.#shown === "" ? null : this.#drain(this.#held);
+		return this.#shown === "" || this.#ids.length === 0
+			? null
+			: this.#drain(this.#held);
 	}
 
 	/** The end of the answer: what waited is no stop string after all. */

@@ -27,6 +27,7 @@ export function eventStream(
 	first: Response,
 	after: number,
 	signal: AbortSignal,
+	pingMs: number = PING_MS,
 ): ReadableStream<Uint8Array> {
 	let follower: Follower | undefined;
 	let ping: ReturnType<typeof setInterval> | undefined;
@@ -54,7 +55,7 @@ export function eventStream(
 				});
 				ping = setInterval(() => {
 					if ((controller.desiredSize ?? 0) > 0) write(PING);
-				}, PING_MS);
+				}, pingMs);
 				signal.addEventListener("abort", stop);
 				if (signal.aborted) stop();
 			},

@@ -109,6 +109,14 @@ describe("the worker's stream", () => {
 		}
 	});
 
+	it("recorded from nano is read with its unfinished characters", async () => {
+		const recorded = new TextEncoder().encode(vectors.recorded.stream.join(""));
+		answer(() => new Response(body(recorded)));
+		const tokens = (await generate()).filter((e) => e.type === "token");
+		expect(tokens.map(({ text }) => text).join("")).toBe("🌍🌍\ufffd");
+		expect(tokens.flatMap(({ ids }) => ids)).toHaveLength(7);
+	});
+
 	it.each([
 		["that ends without `done`", vectors.stream.slice(0, -1).join("")],
 		["whose events are not of the protocol", "event: token\ndata: {}\n\n"],

@@ -14,21 +14,35 @@ import {
 } from "./account.ts";
 import { FakeWorker, type Script } from "./fake-worker.ts";
 
-/** Puts a fake worker behind `http://worker.test` until the test ends. */
+let worker: FakeWorker | null = null;
+const bucket = new Map<string, ArrayBuffer>();
+
+/** Nothing leaves the test: a fake worker answers at `http://worker.test`, a bucket in memory at `http://s3.test`. */
+globalThis.fetch = async (input, init) => {
+	const request = new Request(input as RequestInfo, init as RequestInit);
+	const { hostname, pathname } = new URL(request.url);
+	if (hostname === "worker.test" && worker) return worker.fetch(request);
+	if (hostname !== "s3.test") throw new TypeError(`no way to ${hostname}`);
+	if (request.method === "PUT")
+		bucket.set(pathname, await request.arrayBuffer());
+	else if (request.method === "DELETE") bucket.delete(pathname);
+	else if (!bucket.has(pathname)) return new Response(null, { status: 404 });
+	return new Response(
+		request.method === "GET" ? (bucket.get(pathname) as ArrayBuffer) : null,
+	);
+};
+
+/** The worker of this test. */
 export function fakeWorker(
 	script: Script | ((prompt: string) => Script),
 ): FakeWorker {
-	const worker = new FakeWorker(script);
-	vi.spyOn(globalThis, "fetch").mockImplementation((input, init) =>
-		worker.fetch(
-			new Request(input as RequestInfo, init as RequestInit) as Request,
-		),
-	);
+	worker = new FakeWorker(script);
 	return worker;
 }
 
 afterEach(async () => {
 	vi.restoreAllMocks();
+	worker = null;
 	// The next test's worker is another one: what the pool knows of this one must not outlive it.
 	const pool = bindings.POOL.get(bindings.POOL.idFromName("nano"));
 	await evictDurableObject(pool).catch(() => {});

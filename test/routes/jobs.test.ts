@@ -1,0 +1,314 @@
+import { listDurableObjectIds } from "cloudflare:test";
+import { describe, expect, it, vi } from "vitest";
+import { Account } from "../../src/account/account.ts";
+import { unwrap } from "../../src/errors.ts";
+import { JOB_ID } from "../../src/ids.ts";
+import { preferredWait } from "../../src/job/request.ts";
+import { bindings, newAccount, type TestAccount } from "../support/account.ts";
+import { edge } from "../support/edge.ts";
+import {
+	fakeWorker,
+	money,
+	read,
+	textOf,
+	types,
+	words,
+} from "../support/jobs.ts";
+
+/** Red, 8 x 8. */
+const PNG =
+	"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4ISeHFTEMLQkAkL9BAc9woTwAAAAASUVORK5CYII=";
+
+const call = (
+	account: { key: string } | null,
+	path: string,
+	init: { method?: string; body?: unknown; headers?: HeadersInit } = {},
+): Promise<Response> => {
+	const headers = new Headers(init.headers);
+	if (account) headers.set("Authorization", `Bearer ${account.key}`);
+	const body = init.body === undefined ? null : JSON.stringify(init.body);
+	if (body) headers.set("Content-Type", "application/json");
+	return edge.fetch(`http://edge.test/v1/jobs${path}`, {
+		method: init.method ?? (body ? "POST" : "GET"),
+		headers,
+		body,
+	});
+};
+
+const asked = {
+	images: [{ url: PNG }],
+	prompt: "What is this?",
+	temperature: 0,
+};
+
+const create = (account: TestAccount, more: object = {}, headers = {}) =>
+	call(account, "", { body: { ...asked, ...more }, headers });
+
+const jobObjects = async () =>
+	(await listDurableObjectIds(bindings.JOB)).length;
+
+/** The whole answer, once the job ended. */
+async function ended(account: TestAccount, id: string) {
+	return vi.waitFor(
+		async () => {
+			// biome-ignore lint/suspicious/noExplicitAny: the wire is what these tests look at
+			const job: any = await (await call(account, `/${id}`)).json();
+			expect(job.finished_at).not.toBe(null);
+			return job;
+		},
+		{ timeout: 5000 },
+	);
+}
+
+describe("POST /v1/jobs", () => {
+	it("answers 202 with the job's place, and the job runs", async () => {
+		const worker = fakeWorker({ tokens: ["A", " square"] });
+		const account = await newAccount(10_000);
+		const response = await create(account, { metadata: { shelf: "7" } });
+		expect(response.status).toBe(202);
+		// biome-ignore lint/suspicious/noExplicitAny: the wire is what these tests look at
+		const job: any = await response.json();
+		expect(job.id).toMatch(JOB_ID);
+		expect(job).toMatchObject({
+			object: "job",
+			status: "queued",
+			price: null,
+			metadata: { shelf: "7" },
+			urls: {
+				self: `http://edge.test/v1/jobs/${job.id}`,
+				events: `http://edge.test/v1/jobs/${job.id}/events`,
+			},
+		});
+		expect(response.headers.get("Location")).toBe(job.urls.self);
+		expect(await ended(account, job.id)).toMatchObject({
+			status: "succeeded",
+			output: { text: "A square", finish_reason: "stop" },
+			usage: { images: 1, prompt_tokens: 20, output_tokens: 2 },
+			price: 1000,
+			error: null,
+		});
+		expect(worker.requests[0]?.messages).toEqual([
+			{
+				role: "user",
+				content: [{ type: "image" }, { type: "text", text: "What is this?" }],
+			},
+		]);
+		expect(await money(account)).toEqual({ available: 9_000, held: 0 });
+	});
+
+	it("streams from the creating call, the job's id in the first event", async () => {
+		fakeWorker({ tokens: words(6), every: 5 });
+		const account = await newAccount(10_000);
+		const response = await create(account, {}, { Accept: "text/event-stream" });
+		expect(response.status).toBe(200);
+		expect(response.headers.get("Content-Type")).toMatch(/^text\/event-stream/);
+		const seen = await read(response.body as ReadableStream<Uint8Array>);
+		expect(response.headers.get("Location")).toBe(
+			`http://edge.test/v1/jobs/${seen[0]?.data.id}`,
+		);
+		expect(types(seen)).toEqual([
+			"job.queued",
+			"job.running",
+			"token",
+			"usage",
+			"job.succeeded",
+			"done",
+		]);
+		expect(textOf(seen)).toBe(words(6).join(""));
+	});
+
+	it("waits as long as the caller prefers: 200 when the job ended, else 202", async () => {
+		fakeWorker((prompt) => ({
+			tokens: words(3),
+			every: prompt.startsWith("slow") ? 1000 : 1,
+		}));
+		const account = await newAccount(10_000);
+		const prefer = { Prefer: "respond-async, wait=2" };
+		const fast = await create(account, {}, prefer);
+		expect(fast.status).toBe(200);
+		expect(fast.headers.get("Preference-Applied")).toBe("wait=2");
+		expect(await fast.json()).toMatchObject({ status: "succeeded" });
+		const slow = await create(
+			account,
+			{ prompt: "slow" },
+			{ Prefer: "wait=1" },
+		);
+		expect(slow.status).toBe(202);
+		expect(slow.headers.get("Preference-Applied")).toBe("wait=1");
+		expect(await slow.json()).toMatchObject({ status: "running" });
+	});
+
+	it("reads Prefer as RFC 7240 writes it, at most 60 s", () => {
+		expect(preferredWait(undefined)).toBe(null);
+		expect(preferredWait("respond-async")).toBe(null);
+		expect(preferredWait("wait=10")).toBe(10);
+		expect(preferredWait('respond-async; x=1, wait = "9"')).toBe(9);
+		expect(preferredWait("wait=3600")).toBe(60);
+		expect(preferredWait("await=5")).toBe(null);
+	});
+
+	it("takes a task instead of a prompt, and an upload instead of a URL", async () => {
+		const worker = fakeWorker({ tokens: ["x"] });
+		const account = await newAccount(10_000);
+		// biome-ignore lint/suspicious/noExplicitAny: the wire is what these tests look at
+		const first: any = await (await create(account)).json();
+		const second = await create(account, {
+			images: first.images,
+			prompt: undefined,
+			task: "poem",
+		});
+		expect(second.status).toBe(202);
+		await vi.waitFor(() => expect(worker.requests).toHaveLength(2));
+		expect(JSON.stringify(worker.requests[1]?.messages)).toContain("poem");
+		expect(worker.requests[1]?.images[0]?.id).toBe(
+			worker.requests[0]?.images[0]?.id,
+		);
+	});
+
+	it.each([
+		["no images", { images: [] }, 400, "invalid_request", "images"],
+		[
+			"an unknown parameter",
+			{ maxtokens: 3 },
+			400,
+			"invalid_request",
+			"maxtokens",
+		],
+		["prompt and task", { task: "poem" }, 400, "invalid_request", "prompt"],
+		["neither", { prompt: undefined }, 400, "invalid_request", "prompt"],
+		["too hot", { temperature: 3 }, 400, "invalid_request", "temperature"],
+		["another model", { model: "gpt" }, 404, "model_not_found", undefined],
+		[
+			"a name of Object's",
+			{ model: "toString" },
+			404,
+			"model_not_found",
+			undefined,
+		],
+		[
+			"half a surrogate",
+			{ metadata: { a: "\ud800" } },
+			400,
+			"invalid_request",
+			"body",
+		],
+		[
+			"an unknown upload",
+			{ images: [{ upload: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }] },
+			404,
+			"upload_not_found",
+			"images[0].upload",
+		],
+		[
+			"no image",
+			{ images: [{ url: "data:image/png;base64,AAAA" }] },
+			422,
+			"image_type_unsupported",
+			"images[0].url",
+		],
+	] as const)(
+		"refuses %s: nothing held, no job woken",
+		async (_, more, status, code, field) => {
+			fakeWorker({ tokens: ["x"] });
+			const account = await newAccount(10_000);
+			const before = await jobObjects();
+			const response = await create(account, more);
+			// biome-ignore lint/suspicious/noExplicitAny: the wire is what these tests look at
+			const problem: any = await response.json();
+			expect([response.status, problem.code, problem.field]).toEqual([
+				status,
+				code,
+				field,
+			]);
+			expect(await jobObjects()).toBe(before);
+			expect(await money(account)).toEqual({ available: 10_000, held: 0 });
+			const page = await (await call(account, "")).json();
+			expect(page).toEqual({ data: [], next_cursor: null });
+		},
+	);
+
+	it("refuses a key that is none of ours before it reads the body", async () => {
+		const forged = `mg_live_${"0".repeat(16)}_${"0".repeat(52)}_${"0".repeat(16)}`;
+		const accounts = await listDurableObjectIds(bindings.ACCOUNT);
+		for (const [key, code] of [
+			[null, "missing_key"],
+			[{ key: forged }, "invalid_key"],
+		] as const) {
+			const response = await call(key, "", { body: { nonsense: true } });
+			expect(response.status).toBe(401);
+			expect(await response.json()).toMatchObject({ code });
+		}
+		expect(await listDurableObjectIds(bindings.ACCOUNT)).toEqual(accounts);
+	});
+
+	it("refuses without credit, and keeps no image of it", async () => {
+		fakeWorker({ tokens: ["x"] });
+		const account = await newAccount(10);
+		const before = await jobObjects();
+		const discarded = vi.spyOn(Account.prototype, "deleteUpload");
+		const response = await create(account);
+		expect(response.status).toBe(402);
+		expect(await response.json()).toMatchObject({
+			code: "insufficient_credit",
+			available: 10,
+			price: 1000,
+		});
+		expect(discarded).toHaveBeenCalledTimes(1);
+		expect(await jobObjects()).toBe(before);
+	});
+});
+
+describe("GET /v1/jobs", () => {
+	it("lists the account's own, newest first, page by page", async () => {
+		fakeWorker({ tokens: ["x"] });
+		const account = await newAccount(10_000);
+		const other = await newAccount(10_000);
+		await create(other);
+		const ids: string[] = [];
+		for (let n = 0; n < 3; n++)
+			ids.unshift(
+				((await (await create(account)).json()) as { id: string }).id,
+			);
+		type Page = { data: { id: string }[]; next_cursor: string | null };
+		const first = await (await call(account, "?limit=2")).json<Page>();
+		const second = await (
+			await call(account, `?limit=2&cursor=${first.next_cursor}`)
+		).json<Page>();
+		expect([...first.data, ...second.data].map(({ id }) => id)).toEqual(ids);
+		expect(second.next_cursor).toBe(null);
+	});
+
+	it.each(["limit=0", "limit=101", "limit=x", "cursor=x", "page=2"])(
+		"refuses ?%s and names it",
+		async (query) => {
+			const response = await call(await newAccount(), `?${query}`);
+			expect(response.status).toBe(400);
+			expect(await response.json()).toMatchObject({
+				code: "invalid_request",
+				field: query.split("=")[0],
+			});
+		},
+	);
+});
+
+describe("a job of another account, or of nobody", () => {
+	it("is not found, and no Job is woken to say so", async () => {
+		fakeWorker({ tokens: ["x"] });
+		const owner = await newAccount(10_000);
+		const { id } = await (await create(owner)).json<{ id: string }>();
+		const stranger = await newAccount(10_000);
+		const before = await jobObjects();
+		for (const path of [
+			`/${id}`,
+			`/${id}/events`,
+			"/01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+			"/nonsense",
+		]) {
+			const response = await call(stranger, path);
+			expect(response.status).toBe(404);
+			expect(await response.json()).toMatchObject({ code: "job_not_found" });
+		}
+		expect(await jobObjects()).toBe(before);
+		unwrap(await owner.stub.lookup(owner.secretHash, id));
+	});
+});
