@@ -173,6 +173,7 @@ class Process:
             self._worker.app,
             lifespan="off",
             log_config=None,
+            ws="none",
             access_log=False,
             server_header=False,
             timeout_keep_alive=75,

@@ -250,7 +250,7 @@ def parse_generate(body: dict[str, Any]) -> GenerateRequest:
             max_tokens=fields.integer("max_tokens", 1),
             temperature=fields.number("temperature", 0, 2, 0.0, above=False),
             top_p=fields.number("top_p", 0, 1, 1.0, above=True),
-            repetition_penalty=fields.number("repetition_penalty", 0, 2, 1.0, above=True),
+            repetition_penalty=fields.number("repetition_penalty", 0.5, 2, 1.0, above=False),
             seed=fields.integer("seed", 0, None),
         ),
     )

@@ -1,6 +1,7 @@
 """How a worker starts, drains and dies: each in a process of its own, never hanging."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -144,6 +145,10 @@ def test_it_answers_while_it_starts_fetches_images_and_drains(workers, samples: 
     assert long[-1][1]["code"] == "draining"
     assert worker.wait_for_exit(40) == 0
     assert time.monotonic() - begun < 60
+    for line in worker.log.read_text().splitlines():
+        json.loads(line)  # nothing but JSON is written
+    for secret in (worker.key, ENDLESS[:20], "What is this", "cat.jpg"):
+        assert secret not in worker.log.read_text()
     socket.create_server(("127.0.0.1", int(worker.url.rsplit(":", 1)[1]))).close()
 
 

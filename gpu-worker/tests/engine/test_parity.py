@@ -105,26 +105,39 @@ def test_greedy_tokens_equal_the_references_on_at_least_20_prompts(
     assert sum(len(got.token_ids) for got in answers) > 5 * len(answers)  # they say something
 
 
+def continuations(content: list, whole: Answer, **sampling) -> list[tuple[dict, list[int]]]:
+    """For every cut of an answer: the request that goes on from it, and the ids to come."""
+    cuts = []
+    # After an end of turn the last attempt has nothing to say but that; after `length`, no room.
+    for cut in range(len(whole.token_ids) + (whole.finish_reason == "stop")):
+        body = request(*content, max_tokens=TOKENS - cut, **sampling)
+        del body["messages"]
+        body["prompt_token_ids"] = whole.prompt_token_ids
+        body["committed_token_ids"] = whole.token_ids[:cut]
+        if cut < TOKENS:
+            cuts.append((body, whole.token_ids[cut:]))
+    return cuts
+
+
+def check_continuations(worker: Worker, whole: Answer, cuts: list[tuple[dict, list[int]]]) -> None:
+    later = asyncio.run(generate(worker, [body for body, _ in cuts]))
+    for got, (_, token_ids) in zip(later, cuts, strict=True):
+        assert replace(got, text="") == replace(whole, text="", token_ids=token_ids)
+        assert whole.text.endswith(got.text)
+
+
 def test_continuing_from_committed_ids_at_every_cut_equals_the_uninterrupted_answer(
     worker, prompts, answers
 ):
-    whole_of = {
-        n: got for n, got in enumerate(answers) if n in (0, 8, 12, 16, 18) and got.token_ids
-    }
-    assert len(whole_of) >= 4
-    bodies, wanted = [], []
-    for n, whole in whole_of.items():
-        for cut in range(len(whole.token_ids) + (whole.finish_reason == "stop")):
-            body = request(*prompts[n], max_tokens=TOKENS - cut)
-            del body["messages"]
-            body["prompt_token_ids"] = whole.prompt_token_ids
-            body["committed_token_ids"] = whole.token_ids[:cut]
-            if cut == TOKENS:
-                continue  # nothing is left to say
-            bodies.append(body)
-            wanted.append(replace(whole, token_ids=whole.token_ids[cut:]))
-    got = asyncio.run(generate(worker, bodies))
-    for one, whole in zip(got, wanted, strict=True):
-        # The texts of both parts joined are compared in test_serve.py; here ids are what counts.
-        assert replace(one, text=whole.text) == whole
-        assert whole.text.endswith(one.text)
+    tried = [n for n in (0, 8, 12, 16, 18) if answers[n].token_ids]
+    assert len(tried) >= 4
+    for n in tried:
+        check_continuations(worker, answers[n], continuations(prompts[n], answers[n]))
+
+
+def test_a_repetition_penalty_counts_committed_ids_as_its_own(worker, prompts):
+    content = prompts[16]
+    body = request(*content, max_tokens=TOKENS, repetition_penalty=1.3)
+    (whole,) = asyncio.run(generate(worker, [body]))
+    assert len(whole.token_ids) > 5
+    check_continuations(worker, whole, continuations(content, whole, repetition_penalty=1.3))

@@ -161,7 +161,7 @@ HI = [{"role": "user", "content": "hi"}]
         ("temperature", {"temperature": None}),
         ("top_p", {"top_p": 0}),
         ("top_p", {"top_p": 1.1}),
-        ("repetition_penalty", {"repetition_penalty": 0}),
+        ("repetition_penalty", {"repetition_penalty": 0.4}),
         ("seed", {"seed": -1}),
         ("seed", {"seed": 2**60}),
         ("cache_salt", {"cache_salt": 3}),
