@@ -7,8 +7,8 @@ import { crc32, deflateSync } from "node:zlib";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { findChromium } from "../../scripts/setup/chromium.mjs";
-import { wireTo } from "./cut.ts";
 import { type Deployment, deploy } from "./deployment.ts";
+import { type Wire, wireTo } from "./wire.ts";
 
 const CAT = "samples/cat.jpg";
 const PHONE = { width: 360, height: 740 };
@@ -113,7 +113,7 @@ describe("a photo and a question", () => {
 		expect(shown).toBe(job.output.text);
 		expect(createHash("sha256").update(shown).digest("hex")).toBe(job.sha256);
 		expect(await text(page, "#status")).toMatch(/^Complete and verified/);
-		expect(new Set(await texts()).size).toBeGreaterThan(3);
+		expect(new Set((await texts()).filter(Boolean)).size).toBeGreaterThan(1);
 		expect((await words()).join("\n")).toMatch(/Writing · first token after/);
 		expect(await text(page, "#facts")).toMatch(
 			new RegExp(`^Tokens${job.usage.output_tokens}First`),
@@ -254,28 +254,32 @@ describe("a photo and a question", () => {
 });
 
 describe("a broken connection", () => {
+	/** Asks for a story through a wire that fails after the first token. */
+	async function storyOver(wire: Wire) {
+		const { page } = await visit({ url: wire.url });
+		await page.getByRole("button", { name: "a cat" }).click();
+		await sent(page);
+		await settings(page, 64);
+		await page.getByRole("radio", { name: "Story" }).check();
+		return page;
+	}
+
 	it("is picked up where it broke, and the answer is still whole", async () => {
-		const wire = await wireTo(stack.url);
+		const wire = await wireTo(stack.url, "event: token", "cut");
 		try {
-			const { page } = await visit({ url: wire.url });
-			await page.getByRole("button", { name: "a cat" }).click();
-			await sent(page);
-			await settings(page, 96);
-			await page.getByRole("radio", { name: "Story" }).check();
+			const page = await storyOver(wire);
 			const words = await record(page, "#status");
-			const requests: string[] = [];
+			const resumedAfter: (string | undefined)[] = [];
 			page.on("request", (request) => {
 				if (request.url().endsWith("/events"))
-					requests.push(request.headers()["last-event-id"] ?? "");
+					resumedAfter.push(request.headers()["last-event-id"]);
 			});
 			await page.getByRole("button", { name: "Write" }).click();
-			await state(page, "writing");
-			wire.cut();
 			await state(page, "done");
 
 			expect((await words()).join("\n")).toMatch(/Connection lost/);
-			expect(requests.length).toBeGreaterThan(0);
-			expect(Number(requests[0])).toBeGreaterThan(0);
+			expect(resumedAfter.length).toBe(1);
+			expect(Number(resumedAfter[0])).toBeGreaterThan(1);
 			expect(await text(page, "#status")).toMatch(/^Complete and verified/);
 			const job = await jobShown(page);
 			expect(await text(page, "#text")).toBe(job.output.text);
@@ -285,22 +289,23 @@ describe("a broken connection", () => {
 	});
 
 	it("may also be wanted: following stops, the job goes on, following again brings the rest", async () => {
-		const { page, troubles } = await visit();
-		await page.getByRole("button", { name: "a cat" }).click();
-		await sent(page);
-		await settings(page, 96);
-		await page.getByRole("radio", { name: "Story" }).check();
-		await page.getByRole("button", { name: "Write" }).click();
-		await state(page, "writing");
-		await page.getByRole("button", { name: "Stop following" }).click();
-		await state(page, "stopped");
-		const before = await text(page, "#text");
-		await page.getByRole("button", { name: "Follow again" }).click();
-		await state(page, "done");
-		const after = await text(page, "#text");
-		expect(after.startsWith(before)).toBe(true);
-		expect(after).toBe((await jobShown(page)).output.text);
-		expect(troubles).toEqual([]);
+		const wire = await wireTo(stack.url, "event: token", "hold");
+		try {
+			const page = await storyOver(wire);
+			await page.getByRole("button", { name: "Write" }).click();
+			await state(page, "writing");
+			await page.getByRole("button", { name: "Stop following" }).click();
+			await state(page, "stopped");
+			const before = await text(page, "#text");
+			await page.getByRole("button", { name: "Follow again" }).click();
+			await state(page, "done");
+			const after = await text(page, "#text");
+			expect(after.startsWith(before)).toBe(true);
+			expect(after.length).toBeGreaterThan(before.length);
+			expect(after).toBe((await jobShown(page)).output.text);
+		} finally {
+			await wire.stop();
+		}
 	});
 });
 
