@@ -106,8 +106,8 @@ export async function startS3({ port, state, secrets, origins = [] }) {
 
 /**
  * The edge worker in wrangler's dev server; its objects live in `<state>/edge`.
- * @param {Place & { s3: string, worker: string, vars?: Record<string, string> }} options
- *   `s3`, `worker`: URLs; `vars`: configuration (src/env.ts) on top of, or instead of, the usual
+ * @param {Place & { s3: string, worker: string, vars?: Record<string, string>, entry?: string }} options
+ *   `s3`, `worker`: URLs; `vars`: configuration (src/env.ts) on top of, or instead of, the usual; `entry`: instead of src/index.ts
  * @returns {Promise<Server>}
  */
 export async function startEdge({
@@ -117,6 +117,7 @@ export async function startEdge({
 	s3,
 	worker,
 	vars = {},
+	entry,
 }) {
 	const config = {
 		ENVIRONMENT: "development",
@@ -145,6 +146,7 @@ export async function startEdge({
 		[
 			join(paths.root, "node_modules", "wrangler", "bin", "wrangler.js"),
 			"dev",
+			...(entry ? [entry] : []),
 			...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"],
 			...["--persist-to", join(state, "edge"), "--env-file", envFile],
 			...["--show-interactive-dev-session", "false"],

@@ -1,0 +1,195 @@
+/** `kill -9` of the edge, the whole process group, at the worst moments; a scripted worker behind it, a real bucket. */
+import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { developmentAccount } from "../../scripts/development.mjs";
+import { root } from "../../scripts/paths.mjs";
+import { freePort } from "../../scripts/ports.mjs";
+import { secretsOf } from "../../scripts/secrets.mjs";
+import { type Server, startEdge, startS3 } from "../../scripts/stack.mjs";
+import { FakeWorker, FIRST_ID } from "../support/fake-worker.ts";
+import { serve } from "../support/fake-worker-server.ts";
+import { Client, type Seen, textOf } from "./client.ts";
+
+const PRICE = 1000;
+/** Red, 8 x 8. */
+const PNG =
+	"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4ISeHFTEMLQkAkL9BAc9woTwAAAAASUVORK5CYII=";
+const words = (count: number) =>
+	Array.from({ length: count }, (_, n) => ` word${n}`);
+
+/** How many tokens a prompt asks for, and how fast. */
+const worker = new FakeWorker((prompt) => ({
+	tokens: words(Number(/\d+/.exec(prompt)?.[0] ?? 3)),
+	every: prompt.startsWith("slow") ? 40 : 1,
+}));
+worker.allowed = ["127.0.0.1"];
+
+let edge: Server;
+let client: Client;
+/** As before the crash, on the same port and data. */
+let start: () => Promise<Server>;
+const stops: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+	const state = await mkdtemp(join(tmpdir(), "minigpt4-crash-"));
+	stops.push(() => rm(state, { recursive: true, force: true }));
+	const secrets = secretsOf(state);
+	worker.key = secrets.workerKey;
+	const gpu = await serve(worker);
+	stops.push(gpu.stop);
+	const s3 = await startS3({ port: await freePort(), state, secrets });
+	stops.push(s3.stop);
+	const port = await freePort();
+	start = () =>
+		startEdge({
+			...{ port, state, secrets, s3: s3.url, worker: gpu.url },
+			vars: { JOB_PRICE: String(PRICE) },
+			entry: join(root, "test/support/held-edge.ts"),
+		});
+	edge = await start();
+	stops.push(() => edge.stop());
+	const { adminSecret } = secrets;
+	const { key } = await developmentAccount({
+		edge: edge.url,
+		state,
+		adminSecret,
+	});
+	client = new Client(edge.url, key);
+});
+
+afterAll(async () => {
+	for (const stop of stops.reverse()) await stop();
+});
+
+const crash = async () => {
+	await edge.daemon.kill();
+	edge = await start();
+};
+
+const job = (prompt: string) => ({
+	images: [{ url: PNG }],
+	prompt,
+	temperature: 0,
+});
+
+/** The log as a late reader finds it: complete, in order, and what `done` says of it. */
+async function whole(id: string): Promise<Seen[]> {
+	const seen = await client.events(id);
+	expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, n) => n + 1));
+	expect(seen.at(-1)?.data).toMatchObject({
+		last_seq: seen.length,
+		sha256: createHash("sha256").update(textOf(seen)).digest("hex"),
+	});
+	return seen;
+}
+
+test("kill -9 mid-stream: the job ends, the log is whole, every client's resume works, one debit", async () => {
+	const before = await client.balance();
+	const ids = await Promise.all(
+		Array.from({ length: 3 }, () => client.create(job("slow 80"))),
+	);
+	const firsts = ids.map((id) => client.events(id));
+	await vi.waitFor(
+		async () =>
+			expect(
+				(await client.get(`/jobs/${ids[0]}`)).usage.output_tokens,
+			).toBeGreaterThan(20),
+		{ timeout: 20_000, interval: 50 },
+	);
+	await crash();
+	for (const [n, id] of ids.entries()) {
+		const first = (await firsts[n]) as Seen[];
+		expect(first.at(-1)?.type).toBe("token");
+		const rest = await client.events(id, first.at(-1)?.seq);
+		const log = await whole(id);
+		expect([...first, ...rest].map(({ raw }) => raw)).toEqual(
+			log.map(({ raw }) => raw),
+		);
+		expect(textOf(log)).toBe(words(80).join(""));
+		expect(log.find(({ type }) => type === "job.retrying")?.data).toMatchObject(
+			{
+				reason: "restarted",
+			},
+		);
+		const attempts = worker.requests.filter(({ request_id }) =>
+			request_id.startsWith(id),
+		);
+		const committed = attempts.at(-1)?.committed_token_ids ?? [];
+		expect(committed.length).toBeGreaterThan(0);
+		expect(committed).toEqual(committed.map((_, at) => FIRST_ID + at));
+	}
+	expect(await client.balance()).toEqual({
+		available: before.available - 3 * PRICE,
+		held: 0,
+	});
+});
+
+test("kill -9 between last token and settle: one debit, and the log ends", async () => {
+	const before = await client.balance();
+	const id = await client.create(job("say 7"));
+	await vi.waitFor(
+		async () => {
+			expect((await client.get(`/jobs/${id}`)).usage.output_tokens).toBe(7);
+			expect(worker.running).toBe(0);
+		},
+		{ timeout: 3_500, interval: 20 },
+	);
+	expect((await client.balance()).held).toBe(PRICE);
+	await crash();
+	expect(textOf(await whole(id))).toBe(words(7).join(""));
+	expect(await client.balance()).toEqual({
+		available: before.available - PRICE,
+		held: 0,
+	});
+	expect(
+		worker.requests.filter(({ request_id }) => request_id.startsWith(id)),
+	).toHaveLength(1);
+});
+
+test("kill -9 between debit and acknowledgement: the repeat debits nothing", async () => {
+	const before = await client.balance();
+	const id = await client.create(job("say 8"));
+	await vi.waitFor(async () => expect((await client.balance()).held).toBe(0), {
+		timeout: 3_500,
+		interval: 20,
+	});
+	expect((await client.get(`/jobs/${id}`)).finished_at).toBe(null);
+	await crash();
+	expect((await whole(id)).at(-2)?.data).toMatchObject({
+		status: "succeeded",
+		price: PRICE,
+	});
+	expect(await client.balance()).toEqual({
+		available: before.available - PRICE,
+		held: 0,
+	});
+});
+
+test("kill -9 between admit and claim: never ran, and a minute later the hold is free", async () => {
+	const before = await client.balance();
+	const lost = client.post("/jobs", job("hold before the claim"));
+	lost.catch(() => {});
+	await vi.waitFor(
+		async () => expect((await client.balance()).held).toBe(PRICE),
+		{ timeout: 3_500, interval: 20 },
+	);
+	await crash();
+	await expect(lost).rejects.toThrow();
+	expect((await client.balance()).held).toBe(PRICE);
+	const [row] = (await client.get("/jobs?limit=1")).data;
+	expect(row.status).toBe("accepted");
+	expect((await client.call(`/jobs/${row.id}`)).status).toBe(404);
+	for (const deadline = Date.now() + 90_000; Date.now() < deadline; ) {
+		if ((await client.balance()).held === 0) break;
+		await sleep(1_000);
+	}
+	expect(await client.balance()).toEqual(before);
+	expect((await client.call(`/jobs/${row.id}`)).status).toBe(410);
+	expect(
+		worker.requests.some(({ request_id }) => request_id.startsWith(row.id)),
+	).toBe(false);
+});
