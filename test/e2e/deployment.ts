@@ -20,8 +20,13 @@ export interface Deployment {
 /** What `npm test` tells of the servers that all stages share; without it, a file starts its own. */
 const shared = process.env;
 
+/**
+ * @param vars configuration of the edge on top of the usual
+ * @param through what the edge is told of the worker's URL, where something is to stand between them
+ */
 export async function deploy(
 	vars: Record<string, string> = {},
+	through: (worker: string) => Promise<string> = async (worker) => worker,
 ): Promise<Deployment> {
 	const state = await mkdtemp(join(tmpdir(), "minigpt4-e2e-"));
 	const secrets: Secrets = {
@@ -72,7 +77,7 @@ export async function deploy(
 		}
 
 		const edge = await startEdge({
-			...{ port, state, secrets, s3, worker },
+			...{ port, state, secrets, s3, worker: await through(worker) },
 			vars: { JOB_PRICE: "1000", ...vars },
 		});
 		stops.push(edge.stop);

@@ -1,0 +1,64 @@
+/** Stands between edge and worker, and breaks the answers it is told to break, after exactly so many tokens. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+
+export interface BreakingProxy {
+	url: string;
+	/** For each of the next generations: `token` events to let through before the connection breaks. */
+	breaks: number[];
+	stop: () => Promise<void>;
+}
+
+export async function proxyTo(target: string): Promise<BreakingProxy> {
+	const breaks: number[] = [];
+	const server = createServer(async (incoming, outgoing) => {
+		const hungUp = new AbortController();
+		outgoing.on("close", () => hungUp.abort());
+		const generates = incoming.url === "/v1/generate";
+		const most = (generates && breaks.shift()) || Number.POSITIVE_INFINITY;
+		let tokens = 0;
+		try {
+			const answer = await fetch(target + incoming.url, {
+				method: incoming.method ?? "GET",
+				headers: { ...incoming.headers, connection: "close" } as Record<
+					string,
+					string
+				>,
+				body: generates
+					? (Readable.toWeb(incoming) as ReadableStream<Uint8Array>)
+					: null,
+				signal: hungUp.signal,
+				duplex: "half",
+			} as RequestInit);
+			outgoing.writeHead(answer.status, {
+				"Content-Type": answer.headers.get("Content-Type") ?? "",
+			});
+			for await (const bytes of answer.body ?? []) {
+				outgoing.write(bytes);
+				tokens +=
+					Buffer.from(bytes).toString().split("event: token").length - 1;
+				if (tokens >= most) {
+					// What was written arrives first, then nothing more does.
+					outgoing.write("", () => outgoing.destroy());
+					return;
+				}
+			}
+			outgoing.end();
+		} catch {
+			outgoing.destroy();
+		}
+	});
+	server.listen(0, "127.0.0.1");
+	await once(server, "listening");
+	return {
+		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+		breaks,
+		stop: async () => {
+			server.close();
+			server.closeAllConnections();
+			await once(server, "close");
+		},
+	};
+}

@@ -1,0 +1,140 @@
+/** The whole road on the real stack: a photo goes up, a job is asked, nano's answer comes down token by token. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { root } from "../../scripts/paths.mjs";
+import { type BreakingProxy, proxyTo } from "./breaking-proxy.ts";
+import { Client, read, type Seen, textOf } from "./client.ts";
+import { type Deployment, deploy } from "./deployment.ts";
+
+const PRICE = 1000;
+
+let deployment: Deployment;
+let client: Client;
+/** Between edge and worker. */
+let proxy: BreakingProxy | undefined;
+let photo: string;
+
+beforeAll(async () => {
+	deployment = await deploy({ JOB_PRICE: String(PRICE) }, async (worker) => {
+		proxy = await proxyTo(worker);
+		return proxy.url;
+	});
+	client = new Client(deployment.url, deployment.key);
+	photo = await upload("cat.jpg");
+});
+
+afterAll(async () => {
+	await deployment?.stop();
+	await proxy?.stop();
+});
+
+/** Straight to the bucket, then finalized. */
+async function upload(sample: string): Promise<string> {
+	const bytes = await readFile(
+		join(root, "src/playground/public/samples", sample),
+	);
+	const asked = await client.post("/uploads", {
+		content_type: "image/jpeg",
+		bytes: bytes.length,
+		sha256: createHash("sha256").update(bytes).digest("hex"),
+	});
+	expect(asked.status).toBe(201);
+	const { id, put } = await asked.json();
+	const sent = await fetch(put.url, {
+		method: "PUT",
+		headers: put.headers,
+		body: bytes,
+	});
+	expect(sent.status).toBe(200);
+	const done = await client.call(`/uploads/${id}/finalize`, { method: "POST" });
+	expect(done.status).toBe(200);
+	return id;
+}
+
+const question = (more: object = {}) => ({
+	images: [{ upload: photo }],
+	prompt: "What is in this picture?",
+	temperature: 0,
+	max_tokens: 48,
+	...more,
+});
+
+const raw = (seen: Seen[]): string => seen.map((event) => event.raw).join("\n");
+
+test("a photo in, an answer out, token by token, and a reader that resumes after any event gets the same bytes", async () => {
+	const before = await client.balance();
+	const answer = await client.post("/jobs", question(), {
+		Accept: "text/event-stream",
+	});
+	expect(answer.status).toBe(200);
+	const seen = await read(answer);
+	const text = textOf(seen);
+	expect(text.length).toBeGreaterThan(3);
+	expect(seen.filter(({ type }) => type === "token").length).toBeGreaterThan(1);
+	expect(seen.at(-1)).toMatchObject({
+		type: "done",
+		data: { sha256: createHash("sha256").update(text).digest("hex") },
+	});
+	const id = seen[0]?.data.id;
+	expect(answer.headers.get("Location")).toBe(
+		`${deployment.url}/v1/jobs/${id}`,
+	);
+	for (let after = 0; after < seen.length; after++)
+		expect(raw(await client.events(id, after))).toBe(raw(seen.slice(after)));
+	expect(await client.get(`/jobs/${id}`)).toMatchObject({
+		status: "succeeded",
+		output: { text },
+		usage: { images: 1 },
+		price: PRICE,
+	});
+	expect(await client.balance()).toEqual({
+		available: before.available - PRICE,
+		held: 0,
+	});
+});
+
+test("the worker's connection breaks mid-answer, twice: the answer equals the uninterrupted one", async () => {
+	const long = question({ task: "describe", prompt: undefined });
+	const plain = textOf(await client.events(await client.create(long)));
+	proxy?.breaks.push(5, 4);
+	const seen = await client.events(await client.create(long));
+	const retries = seen.filter(({ type }) => type === "job.retrying");
+	expect(retries.map(({ data }) => data.reason)).toEqual([
+		"broken_stream",
+		"broken_stream",
+	]);
+	expect(textOf(seen)).toBe(plain);
+	expect(seen.at(-2)?.data).toMatchObject({
+		status: "succeeded",
+		price: PRICE,
+	});
+});
+
+test("a stop string ends the answer before it, and the worker is told to stop", async () => {
+	const plain = textOf(await client.events(await client.create(question())));
+	const stop = plain.slice(
+		Math.floor(plain.length / 2),
+		Math.floor(plain.length / 2) + 4,
+	);
+	const seen = await client.events(await client.create(question({ stop })));
+	expect(textOf(seen)).toBe(plain.slice(0, plain.indexOf(stop)));
+	expect(seen.at(-2)?.data.finish_reason).toBe("stop");
+});
+
+test("what only the tokenizer shows to be too long fails at price 0, and the worker goes on", async () => {
+	const before = await client.balance();
+	const id = await client.create(
+		question({ prompt: "a b c d ".repeat(2_000) }),
+	);
+	const seen = await client.events(id);
+	expect(seen.at(-2)).toMatchObject({
+		type: "job.failed",
+		data: { price: 0, error: { code: "context_length_exceeded" } },
+	});
+	expect(await client.balance()).toEqual(before);
+	const answer = await client.post("/jobs", question(), { Prefer: "wait=60" });
+	expect(answer.status).toBe(200);
+	expect(await answer.json()).toMatchObject({ status: "succeeded" });
+});
