@@ -1,17 +1,12 @@
 """The worker's HTTP face, docs/worker-protocol.md: an ASGI app over the engine."""
 
 import asyncio
-import hmac
-import json
-import logging
 import math
-import time
-import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import prometheus_client
 from starlette.applications import Starlette
@@ -19,19 +14,26 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from . import metrics
-from .detokenize import Detokenizer, Vocabulary
-from .engine import Engine, EngineFailed
+from .detokenize import Vocabulary
+from .engine import Engine
+from .generation import Generation
 from .images import Fetcher, Limits, Unavailable, Undecodable, decode
+from .middleware import (
+    Authorized,
+    Observed,
+    on_bug,
+    on_hung_up,
+    on_no_route,
+    on_refused,
+)
 from .prompt import Message as Turn
 from .prompt import Prompt
 from .protocol import (
-    GenerateRequest,
     ImageSource,
     Refused,
-    Sampling,
     invalid,
     parse_count,
     parse_generate,
@@ -41,14 +43,8 @@ from .protocol import (
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-log = logging.getLogger(__name__)
-
-PING_SECONDS = 5.0
-STALL_SECONDS = 60.0  # a client that takes no bytes for so long has gone
 BODY_SECONDS = 60.0
 CUTOFF_SECONDS = 5.0  # for writing the last event of what is cut off
-OPEN_ROUTES = ("/healthz", "/readyz")
-ROUTES = (*OPEN_ROUTES, "/metrics", "/v1/count", "/v1/generate")
 
 
 @dataclass(frozen=True)
@@ -99,14 +95,14 @@ class Worker:
         app = Starlette(
             routes=routes,
             exception_handlers={
-                Refused: _refused,
-                HTTPException: _no_route,
-                ClientDisconnect: _left,
-                Exception: _broken,
+                Refused: on_refused,
+                HTTPException: on_no_route,
+                ClientDisconnect: on_hung_up,
+                Exception: on_bug,
             },
         )
         app.router.redirect_slashes = False
-        self.app: ASGIApp = _Observed(_Authorized(app, key))
+        self.app: ASGIApp = Observed(Authorized(app, key))
 
     def ready(self, engine: Engine) -> None:
         self.engine, self.state = engine, "ready"
@@ -209,7 +205,7 @@ class Worker:
         if room < 1:
             raise self._too_long(prompt_tokens)
         sampling = replace(wanted.sampling, max_tokens=min(wanted.sampling.max_tokens, room))
-        return _Generation(self, wanted, prompt, prompt_tokens, sampling)
+        return Generation(self, wanted, prompt, prompt_tokens, sampling)
 
     async def _body(self, request: Request) -> bytes:
         limit = self.limits.max_body_bytes
@@ -302,205 +298,3 @@ class Worker:
 
         # Cut to the encoder's size here, so that no large picture waits in memory.
         return centre_square(to_rgb(decode(data, self.limits.image)), self.model.image_side)
-
-
-class _Generation(Response):
-    """Loads the images, then streams; a refusal before the first event is an HTTP status."""
-
-    def __init__(
-        self,
-        worker: Worker,
-        wanted: GenerateRequest,
-        prompt: list[int],
-        prompt_tokens: int,
-        sampling: Sampling,
-    ):
-        self._worker = worker
-        self._wanted = wanted
-        self._prompt = prompt
-        self._prompt_tokens = prompt_tokens
-        self._sampling = sampling
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        outcome: dict[str, Any] = scope["outcome"]
-        gone = asyncio.create_task(_hung_up(receive))
-        cut = asyncio.create_task(self._worker.cutoff.wait())
-        try:
-            with self._worker.admitted():
-                pictures = asyncio.create_task(self._worker.pictures(self._wanted.images))
-                await _first(pictures, gone, cut)
-                if not pictures.done():
-                    await _cancel(pictures)
-                    if not gone.done():
-                        raise Refused("draining", "this worker is shutting down; try another one")
-                    outcome["code"] = "hung_up"
-                    return
-                await self._stream(pictures.result(), send, gone, cut, outcome)
-        finally:
-            await _cancel(gone, cut)
-
-    async def _stream(
-        self,
-        pictures: Sequence[tuple[str, "Picture"]],
-        send: Send,
-        gone: asyncio.Task,
-        cut: asyncio.Task,
-        outcome: dict[str, Any],
-    ) -> None:
-        async def write(chunk: str) -> None:
-            async with asyncio.timeout(STALL_SECONDS):
-                body = chunk.encode()
-                await send({"type": "http.response.body", "body": body, "more_body": True})
-
-        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        model, committed = self._worker.model, self._wanted.committed_token_ids
-        engine = self._worker.engine
-        assert engine is not None  # admitted
-        prompt = {"prompt_token_ids": self._prompt, "prompt_tokens": self._prompt_tokens}
-        outcome |= {"prompt_tokens": self._prompt_tokens, "images": len(pictures)}
-        metrics.TOKENS.labels("prompt").inc(self._prompt_tokens)
-        text = Detokenizer(model.vocabulary, committed)
-        outputs = engine.generate(
-            uuid.uuid4().hex,
-            [*self._prompt, *committed],
-            pictures,
-            self._sampling,
-            model.prompt.stop_ids,
-            sorted(model.prompt.control_ids.difference(model.prompt.stop_ids)),
-            self._wanted.cache_salt,
-        )
-        sent = 0
-        upcoming: asyncio.Task | None = None
-        try:
-            await write(_event("prompt", prompt))
-            while True:
-                upcoming = upcoming or asyncio.create_task(anext(outputs))
-                await _first(upcoming, gone, cut, timeout=PING_SECONDS)
-                if gone.done():
-                    outcome["code"] = "hung_up"
-                    return
-                if upcoming.done():
-                    output, upcoming = upcoming.result(), None
-                elif cut.done():
-                    raise Refused("draining", "this worker had to shut down before the end")
-                else:
-                    await write(": ping\n\n")
-                    continue
-                piece = text.push(output.token_ids)
-                if output.finish_reason is not None:
-                    piece += text.finish()
-                if output.token_ids or piece:
-                    await write(_event("token", {"token_ids": output.token_ids, "text": piece}))
-                if not sent and output.token_ids:
-                    outcome["first_token"] = time.monotonic()
-                sent += len(output.token_ids)
-                if output.finish_reason is not None:
-                    counts = {"prompt_tokens": self._prompt_tokens, "output_tokens": sent}
-                    await write(_event("done", {"finish_reason": output.finish_reason, **counts}))
-                    break
-        except (Refused, EngineFailed, StopAsyncIteration) as error:
-            refused = error
-            if not isinstance(error, Refused):
-                log.error("a generation failed", exc_info=error)
-                refused = Refused("engine_failed", "the engine failed; another attempt may help")
-            outcome["code"] = refused.code
-            await write(_event("error", refused.body))
-        except TimeoutError:
-            outcome["code"] = "stalled"
-            return
-        finally:
-            outcome["output_tokens"] = sent
-            metrics.TOKENS.labels("output").inc(sent)
-            if upcoming is not None:
-                await _cancel(upcoming)
-            await outputs.aclose()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _event(name: str, data: dict[str, Any]) -> str:
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
-
-
-async def _hung_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _first(*tasks: asyncio.Task, timeout: float | None = None) -> None:
-    await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-
-
-async def _cancel(*tasks: asyncio.Task) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
-    request.scope["outcome"]["code"] = error.code
-    return JSONResponse(error.body, error.status)
-
-
-async def _no_route(request: Request, error: Exception) -> Response:
-    return await _refused(request, Refused("not_found", "there is no such route and method"))
-
-
-async def _broken(request: Request, error: Exception) -> Response:
-    return await _refused(request, Refused("engine_failed", "the worker failed at this request"))
-
-
-async def _left(request: Request, error: Exception) -> Response:
-    request.scope["outcome"]["code"] = "hung_up"
-    return Response(status_code=400)  # nobody reads it
-
-
-class _Authorized:
-    """Lets pass only requests with the worker's key, but for the two probes."""
-
-    def __init__(self, app: ASGIApp, key: str):
-        self._app = app
-        self._expected = f"Bearer {key}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if scope["path"] in OPEN_ROUTES or hmac.compare_digest(given, self._expected):
-            await self._app(scope, receive, send)
-            return
-        refused = Refused("unauthorized", "the Authorization header must be: Bearer <worker key>")
-        response = await _refused(Request(scope), refused)
-        await response(scope, receive, send)
-
-
-class _Observed:
-    """One log line and one count per request; probes that succeed are not logged."""
-
-    def __init__(self, app: ASGIApp):
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            raise RuntimeError(f"no {scope['type']} here")
-        start = time.monotonic()
-        status = 0
-        outcome: dict[str, Any] = {}
-        scope["outcome"] = outcome
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        finally:
-            route = scope["path"] if scope["path"] in ROUTES else "other"
-            metrics.REQUESTS.labels(route, str(status), outcome.get("code", "")).inc()
-            if (first := outcome.pop("first_token", None)) is not None:
-                metrics.FIRST_TOKEN.observe(first - start)
-                outcome["first_token_ms"] = round(1000 * (first - start))
-            if route not in (*OPEN_ROUTES, "/metrics"):
-                ms = round(1000 * (time.monotonic() - start))
-                log.info("request", extra={"route": route, "status": status, "ms": ms, **outcome})

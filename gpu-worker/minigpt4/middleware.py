@@ -1,0 +1,91 @@
+"""Around every request: the key, one log line, one count, and errors in the protocol's form."""
+
+import hmac
+import logging
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from . import metrics
+from .protocol import Refused
+
+log = logging.getLogger(__name__)
+
+OPEN_ROUTES = ("/healthz", "/readyz")
+ROUTES = (*OPEN_ROUTES, "/metrics", "/v1/count", "/v1/generate")
+
+
+def refusal(scope: Scope, refused: Refused) -> Response:
+    scope["outcome"]["code"] = refused.code
+    return JSONResponse(refused.body, refused.status)
+
+
+async def on_refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return refusal(request.scope, error)
+
+
+async def on_no_route(request: Request, error: Exception) -> Response:
+    return refusal(request.scope, Refused("not_found", "there is no such route and method"))
+
+
+async def on_bug(request: Request, error: Exception) -> Response:
+    return refusal(request.scope, Refused("engine_failed", "the worker failed at this request"))
+
+
+async def on_hung_up(request: Request, error: Exception) -> Response:
+    request.scope["outcome"]["code"] = "hung_up"
+    return Response(status_code=400)  # nobody reads it
+
+
+class Authorized:
+    """Lets pass only requests with the worker's key, but for the two probes."""
+
+    def __init__(self, app: ASGIApp, key: str):
+        self._app = app
+        self._expected = f"Bearer {key}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if scope["path"] in OPEN_ROUTES or hmac.compare_digest(given, self._expected):
+            await self._app(scope, receive, send)
+            return
+        refused = Refused("unauthorized", "the Authorization header must be: Bearer <worker key>")
+        response = refusal(scope, refused)
+        await response(scope, receive, send)
+
+
+class Observed:
+    """One log line and one count per request; probes that succeed are not logged."""
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"no {scope['type']} here")
+        start = time.monotonic()
+        status = 0
+        outcome: dict[str, Any] = {}
+        scope["outcome"] = outcome
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            route = scope["path"] if scope["path"] in ROUTES else "other"
+            metrics.REQUESTS.labels(route, str(status), outcome.get("code", "")).inc()
+            if (first := outcome.pop("first_token", None)) is not None:
+                metrics.FIRST_TOKEN.observe(first - start)
+                outcome["first_token_ms"] = round(1000 * (first - start))
+            if route not in (*OPEN_ROUTES, "/metrics"):
+                ms = round(1000 * (time.monotonic() - start))
+                log.info("request", extra={"route": route, "status": status, "ms": ms, **outcome})
