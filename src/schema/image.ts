@@ -15,7 +15,7 @@ export const IMAGE_LIMITS = {
 	inlineBytes: 4 * 1024 * 1024,
 	/** By presigned PUT. */
 	bytes: 20 * 1024 * 1024,
-	pixels: 50_000_000,
+	pixels: 40_000_000,
 	/** Below this a photo shows nothing; also refuses tracking pixels. */
 	minSide: 8,
 	maxSide: 16_384,
