@@ -410,7 +410,6 @@ export class Account extends DurableObject<Env> {
 			jobId,
 			admission.images,
 			admission.fields,
-			now,
 		);
 		if (!held.ok) throw new Refusal(held.failure);
 		const { images } = held;

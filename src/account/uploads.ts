@@ -21,6 +21,8 @@ export interface UploadDraft {
 	bytes: number;
 	/** Over the bytes as sent, hex. */
 	sha256: string;
+	/** The caller PUTs the bytes by a presigned URL; else they come through the Worker. */
+	staged: boolean;
 }
 
 /** What was stored for an upload, once its bytes were inspected. */
@@ -32,7 +34,7 @@ export interface StoredImage {
 	height: number;
 }
 
-export interface UploadView extends UploadDraft {
+export interface UploadView extends Omit<UploadDraft, "staged"> {
 	status: "pending" | "ready";
 	width: number | null;
 	height: number | null;
@@ -47,6 +49,7 @@ interface UploadRow extends Record<string, SqlStorageValue> {
 	bytes: number;
 	sha256: string;
 	key: string;
+	staged: number;
 	created_at: number;
 	stored_sha256: string | null;
 	stored_bytes: number | null;
@@ -62,6 +65,7 @@ export function createUploadTables(sql: SqlStorage): void {
 		bytes INTEGER NOT NULL,
 		sha256 TEXT NOT NULL,
 		key TEXT NOT NULL,
+		staged INTEGER NOT NULL,
 		created_at INTEGER NOT NULL,
 		stored_sha256 TEXT,
 		stored_bytes INTEGER,
@@ -85,12 +89,13 @@ export function createUpload(
 ): UploadView {
 	const row = sql
 		.exec<UploadRow>(
-			"INSERT INTO upload (id, content_type, bytes, sha256, key, created_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING *",
+			"INSERT INTO upload (id, content_type, bytes, sha256, key, staged, created_at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *",
 			draft.id,
 			draft.contentType,
 			draft.bytes,
 			draft.sha256,
 			finalKey(account, draft.id),
+			draft.staged ? 1 : 0,
 			now,
 		)
 		.one();
@@ -119,7 +124,7 @@ export function finalizeUpload(
 		)
 		.one();
 	clearDue(sql, `upload:${id}`);
-	setDue(sql, `object:${stagingKey(row.key)}`, now);
+	if (row.staged) setDue(sql, `object:${stagingKey(row.key)}`, now);
 	return { ok: true, upload: viewOf(ready) };
 }
 
@@ -176,7 +181,6 @@ export function holdImages(
 	jobId: string,
 	uploadIds: readonly string[],
 	fields: readonly string[],
-	_now: number,
 ): Result<{ images: Omit<ImageRef, "cacheId">[] }> {
 	const rows = usable(sql, uploadIds, fields);
 	if (!rows.ok) return rows;
@@ -207,7 +211,7 @@ export function releaseImages(sql: SqlStorage, jobId: string): string[] {
 function discardPending(sql: SqlStorage, row: UploadRow, now: number): void {
 	sql.exec("DELETE FROM upload WHERE id = ?", row.id);
 	clearDue(sql, `upload:${row.id}`);
-	setDue(sql, `object:${stagingKey(row.key)}`, now);
+	if (row.staged) setDue(sql, `object:${stagingKey(row.key)}`, now);
 	setDue(sql, `object:${row.key}`, now + LATE_WRITE_MS);
 }
 

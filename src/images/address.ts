@@ -90,19 +90,21 @@ const parseV4: Parse = (text) => {
 const parseV6: Parse = (text) => {
 	const halves = text.split("::");
 	if (!/^[0-9a-f:.]+$/i.test(text) || halves.length > 2) return null;
-	const [head, tail] = halves.map((half) => (half ? groups(half) : []));
+	const [head, tail] = halves.map((half, n) =>
+		half ? groups(half, n === halves.length - 1) : [],
+	);
 	if (!head || (halves.length === 2 && !tail)) return null;
 	const missing = 16 - head.length - (tail?.length ?? 0);
 	if (halves.length === 1 ? missing !== 0 : missing < 2) return null;
 	return [...head, ...new Array<number>(missing).fill(0), ...(tail ?? [])];
 };
 
-/** Colon-separated groups as bytes; the last one may be an IPv4 address. */
-function groups(text: string): number[] | null {
+/** Colon-separated groups as bytes; where the address ends here, the last one may be an IPv4 address. */
+function groups(text: string, ends: boolean): number[] | null {
 	const parts = text.split(":");
 	const bytes: number[] = [];
 	for (const [n, part] of parts.entries()) {
-		const v4 = n === parts.length - 1 ? parseV4(part) : null;
+		const v4 = ends && n === parts.length - 1 ? parseV4(part) : null;
 		if (v4) bytes.push(...v4);
 		else if (/^[0-9a-f]{1,4}$/i.test(part)) {
 			const value = Number.parseInt(part, 16);

@@ -130,6 +130,7 @@ export async function store(
 		contentType: image.contentType,
 		bytes,
 		sha256,
+		staged: false,
 	}));
 	unwrap(await account.createUploads(secretHash, drafts));
 	try {

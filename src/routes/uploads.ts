@@ -79,6 +79,7 @@ uploads.openapi(
 			contentType: request.content_type,
 			bytes: request.bytes,
 			sha256: request.sha256,
+			staged: true,
 		};
 		const made = unwrap(await account.createUploads(secretHash, [draft]));
 		const view = made.uploads[0] as UploadView;

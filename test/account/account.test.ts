@@ -194,7 +194,7 @@ describe("a job's images", () => {
 			createUpload(
 				sql,
 				account.id,
-				{ id, contentType: "image/png", bytes: 9, sha256: SHA },
+				{ id, contentType: "image/png", bytes: 9, sha256: SHA, staged: false },
 				now,
 			);
 			const stored = { width: 8, height: 8, bytes: 9, sha256: SHA };
