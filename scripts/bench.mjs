@@ -7,8 +7,10 @@
 import { rmSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { edgeClient, workerClient } from "./bench/clients.mjs";
+import { jobCosts, medianCost } from "./bench/job-costs.mjs";
 import { load } from "./bench/load.mjs";
 import { picture } from "./bench/pictures.mjs";
 import { developmentAccount } from "./development.mjs";
@@ -44,7 +46,9 @@ const { values: options } = parseArgs({
 	},
 });
 
-/** @returns {Promise<Record<"edge" | "worker", import("./bench/clients.mjs").Client>>} */
+/** @typedef {import("./bench/clients.mjs").Client} Client */
+
+/** @returns {Promise<{ edge: Client, worker: Client, log?: string }>} `log`: the edge's, of a stack of our own */
 async function clients() {
 	if (options.edge && options.worker) {
 		const { MINIGPT4_API_KEY: key = "", MINIGPT4_WORKER_KEY: workerKey = "" } =
@@ -84,11 +88,13 @@ async function clients() {
 	return {
 		edge: edgeClient(edge.url, key),
 		worker: workerClient(worker.url, secrets.workerKey),
+		log: edge.daemon.log,
 	};
 }
 
 const SIDES = /** @type {const} */ (["worker", "edge"]);
-/** @typedef {{ concurrency: number } & Record<typeof SIDES[number], import("./bench/load.mjs").Measured>} Cell */
+/** @typedef {import("./bench/load.mjs").Measured} Measured */
+/** @typedef {{ concurrency: number, worker: Measured, edge: Measured, perJob?: import("./bench/job-costs.mjs").Cost | undefined }} Cell */
 
 async function measure() {
 	const ask = await clients();
@@ -114,6 +120,7 @@ async function measure() {
 		photo += requests;
 		/** @type {Partial<Cell>} */
 		const cell = { concurrency };
+		const before = ask.log ? jobCosts(ask.log).length : 0;
 		// Each second cell the other side begins, so that a drift of the machine favours neither.
 		for (const side of cells.length % 2 ? [...SIDES].reverse() : SIDES) {
 			row.detail = side;
@@ -122,6 +129,10 @@ async function measure() {
 				requests,
 				ask: (n) => question(side, first + n),
 			});
+		}
+		if (ask.log) {
+			await sleep(500); // a job's line follows its last event
+			cell.perJob = medianCost(jobCosts(ask.log).slice(before));
 		}
 		row.done(`${requests} questions a side`);
 		cells.push(/** @type {Cell} */ (cell));
@@ -136,21 +147,24 @@ function table(cells) {
 	const rate = (/** @type {number} */ value) => value.toFixed(1).padStart(8);
 	const times = (/** @type {number} */ value) =>
 		`${value.toFixed(2)} ×`.padStart(9);
-	const lines = cells.map(({ concurrency, worker, edge }) =>
+	const count = (/** @type {number | undefined} */ value) =>
+		String(value ?? "–").padStart(7);
+	const lines = cells.map(({ concurrency, worker, edge, perJob }) =>
 		[
 			`  ${String(concurrency).padStart(11)} ${String(worker.requests).padStart(4)}`,
 			`${ms(worker.ttft.p50)}${ms(worker.ttft.p95)}${rate(worker.tokensPerSecond)}`,
 			`${ms(edge.ttft.p50)}${ms(edge.ttft.p95)}${rate(edge.tokensPerSecond)}`,
 			`${times(edge.ttft.p50 / worker.ttft.p50)}${times(edge.tokensPerSecond / worker.tokensPerSecond)}`,
+			`${count(perJob?.rpcs)}${count(perJob?.writes)}`,
 		].join("   "),
 	);
 	const side = `${"TTFT p50".padStart(9)}${"p95".padStart(9)}${"tok/s".padStart(8)}`;
 	return [
 		bold(
-			`  ${"".padStart(16)}   ${"straight to the worker".padEnd(26)}   ${"through the edge".padEnd(26)}   edge ÷ worker`,
+			`  ${"".padStart(16)}   ${"straight to the worker".padStart(26)}   ${"through the edge".padStart(26)}   ${"edge ÷ worker".padStart(18)}   ${"per job".padStart(14)}`,
 		),
 		dim(
-			`  ${"concurrency".padStart(11)} ${"n".padStart(4)}   ${side}   ${side}   ${"TTFT p50".padStart(9)}${"tok/s".padStart(9)}`,
+			`  ${"concurrency".padStart(11)} ${"n".padStart(4)}   ${side}   ${side}   ${"TTFT p50".padStart(9)}${"tok/s".padStart(9)}   ${"RPCs".padStart(7)}${"writes".padStart(7)}`,
 		),
 		...lines,
 	].join("\n");
@@ -188,7 +202,8 @@ try {
 		board.print(
 			dim(
 				`  ${about.date} · ${about.machine} · load ${before.toFixed(1)} before, ${about.load.after.toFixed(1)} after\n` +
-					`  nano, greedy, up to ${about.tokens} tokens, seed ${about.seed}; n questions a side, each with a photo no cache has seen\n`,
+					`  nano, greedy, up to ${about.tokens} tokens, seed ${about.seed}; n questions a side, each with a photo no cache has seen\n` +
+					"  RPCs and durable writes: of the Job object, median; the edge itself makes two more calls, admit and start\n",
 			),
 		);
 	}

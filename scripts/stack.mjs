@@ -155,7 +155,7 @@ export async function startEdge({
 			log,
 			env: {
 				XDG_CONFIG_HOME: join(state, "wrangler"),
-				WRANGLER_LOG: "warn",
+				WRANGLER_LOG: "log",
 				WRANGLER_SEND_METRICS: "false",
 				WRANGLER_LOG_PATH: join(state, "log", "wrangler"),
 				CLOUDFLARE_CF_FETCH_ENABLED: "false",

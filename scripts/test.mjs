@@ -54,6 +54,7 @@ const inRoot = (name, title, tool, ...args) => ({
 function vitest(name, title, config) {
 	const file = join(reports, `${name}.json`);
 	const reporters = [
+		"--silent=passed-only",
 		"--reporter=default",
 		"--reporter=json",
 		`--outputFile.json=${file}`,
