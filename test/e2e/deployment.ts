@@ -14,6 +14,7 @@ export interface Deployment {
 	s3: string;
 	/** An API key with credit. */
 	key: string;
+	secrets: Secrets;
 	stop: () => Promise<void>;
 }
 
@@ -86,7 +87,7 @@ export async function deploy(
 			state,
 			adminSecret: secrets.adminSecret,
 		});
-		return { url: edge.url, s3, key, stop };
+		return { url: edge.url, s3, key, secrets, stop };
 	} catch (error) {
 		await stop();
 		throw error;

@@ -1,0 +1,277 @@
+/** Uploads on the real store: what its signatures really hold, and what lies in the bucket afterwards. */
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AwsClient } from "aws4fetch";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BUCKET, REGION } from "../../scripts/bucket.mjs";
+import { developmentAccount } from "../../scripts/development.mjs";
+import { inspect } from "../../src/images/inspect.ts";
+import { type Deployment, deploy } from "./deployment.ts";
+
+const MB = 1024 * 1024;
+let stack: Deployment;
+let photo: Buffer;
+
+beforeAll(async () => {
+	stack = await deploy();
+	photo = await readFile("test/fixtures/images/place.jpg");
+});
+afterAll(() => stack?.stop());
+
+interface Upload {
+	id: string;
+	status: string;
+	width: number | null;
+	put: { url: string; headers: Record<string, string> };
+}
+const sha256 = (bytes: Uint8Array) =>
+	createHash("sha256").update(bytes).digest("hex");
+
+const call = (
+	method: string,
+	path: string,
+	init: RequestInit = {},
+	key = stack.key,
+) =>
+	fetch(`${stack.url}/v1/uploads${path}`, {
+		...init,
+		method,
+		headers: { ...init.headers, Authorization: `Bearer ${key}` },
+	});
+
+async function announce(bytes: Uint8Array, part: object = {}): Promise<Upload> {
+	const response = await call("POST", "", {
+		headers: { "Content-Type": "application/json" },
+		body: JSON.stringify({
+			content_type: "image/jpeg",
+			bytes: bytes.length,
+			sha256: sha256(bytes),
+			...part,
+		}),
+	});
+	expect(response.status).toBe(201);
+	return (await response.json()) as Upload;
+}
+
+/** PUTs as a client would, which sets the length by itself. */
+const put = (
+	{ put }: Upload,
+	bytes: Uint8Array,
+	changed: Record<string, string> = {},
+) => {
+	const { "Content-Length": _, ...headers } = { ...put.headers, ...changed };
+	return fetch(put.url, {
+		method: "PUT",
+		headers,
+		body: new Uint8Array(bytes),
+	});
+};
+const finalize = async (id: string) => {
+	const response = await call("POST", `/${id}/finalize`);
+	const body = (await response.json()) as Upload & { code?: string };
+	return { status: response.status, body };
+};
+const sent = async (bytes: Uint8Array, part: object = {}) => {
+	const upload = await announce(bytes, part);
+	expect((await put(upload, bytes)).status).toBe(200);
+	return upload.id;
+};
+
+/** What the bucket holds for an upload, by the operator's own key. */
+async function stored(
+	kind: "images" | "staging",
+	id: string,
+): Promise<Buffer | null> {
+	const account = stack.key.split("_")[2];
+	const { s3AccessKey, s3SecretKey } = stack.secrets;
+	const s3 = new AwsClient({
+		...{ accessKeyId: s3AccessKey, secretAccessKey: s3SecretKey },
+		...{ region: REGION, service: "s3" },
+	});
+	const answer = await s3.fetch(
+		`${stack.s3}/${BUCKET}/${kind}/${account}/${id}`,
+	);
+	if (answer.status === 404) return null;
+	expect(answer.status).toBe(200);
+	return Buffer.from(await answer.arrayBuffer());
+}
+
+describe("a presigned PUT", () => {
+	it("takes exactly the announced bytes", async () => {
+		const upload = await announce(photo);
+		expect((await put(upload, photo)).status).toBe(200);
+	});
+
+	it("is refused by the store with another type", async () => {
+		const upload = await announce(photo);
+		const answer = await put(upload, photo, { "Content-Type": "image/png" });
+		expect(answer.status).toBe(403);
+		expect(await stored("staging", upload.id)).toBeNull();
+	});
+
+	it("is refused by the store with another length", async () => {
+		const upload = await announce(photo);
+		for (const bytes of [photo.subarray(0, -1), Buffer.concat([photo, photo])])
+			expect((await put(upload, bytes)).status).toBe(403);
+		expect(await stored("staging", upload.id)).toBeNull();
+	});
+
+	it("is refused by the store with another sha256, said or true", async () => {
+		const upload = await announce(photo);
+		const other = Buffer.from(photo);
+		other[600] = (other[600] as number) ^ 1;
+		const hash = createHash("sha256").update(other).digest("base64");
+		const said = await put(upload, other, { "x-amz-checksum-sha256": hash });
+		expect(said.status).toBe(403);
+		const { "x-amz-checksum-sha256": _, ...without } = upload.put.headers;
+		const unsaid = { ...upload, put: { ...upload.put, headers: without } };
+		expect((await put(unsaid, photo)).status).toBe(403);
+		// Signed as announced, but the bytes are others: the store counts for itself.
+		expect((await put(upload, other)).status).toBe(400);
+		expect(await stored("staging", upload.id)).toBeNull();
+	});
+
+	it("is good for its own object only", async () => {
+		const [one, two] = [await announce(photo), await announce(photo)];
+		const url = one.put.url.replace(one.id, two.id);
+		const moved = { ...one, put: { ...one.put, url } };
+		expect((await put(moved, photo)).status).toBe(403);
+		const final = {
+			...one,
+			put: { ...one.put, url: one.put.url.replace("/staging/", "/images/") },
+		};
+		expect((await put(final, photo)).status).toBe(403);
+	});
+
+	it("works from the page's origin and from no other", async () => {
+		const { put } = await announce(photo);
+		const preflight = (origin: string) =>
+			fetch(put.url, {
+				method: "OPTIONS",
+				headers: {
+					Origin: origin,
+					"Access-Control-Request-Method": "PUT",
+					"Access-Control-Request-Headers":
+						"content-type,x-amz-checksum-sha256",
+				},
+			});
+		const ours = await preflight(stack.url);
+		expect(ours.status).toBe(200);
+		expect(ours.headers.get("Access-Control-Allow-Origin")).toBe(stack.url);
+		expect(
+			ours.headers.get("Access-Control-Allow-Headers")?.toLowerCase(),
+		).toContain("x-amz-checksum-sha256");
+		const foreign = await preflight("https://elsewhere.example");
+		expect(foreign.status).toBe(403);
+		expect(foreign.headers.get("Access-Control-Allow-Origin")).toBeNull();
+	});
+});
+
+describe("finalizing", () => {
+	it("keeps the image, without its place, and drops what was sent", async () => {
+		const id = await sent(photo);
+		const { status, body } = await finalize(id);
+		expect(status).toBe(200);
+		expect(body).toMatchObject({ status: "ready", width: 48, height: 32 });
+		const image = (await stored("images", id)) as Buffer;
+		expect(image.toString("latin1")).not.toMatch(/PLACE|GPS|xmpmeta/);
+		expect(inspect(new Uint8Array(image), "image/jpeg", "f", MB).ok).toBe(true);
+		await expect
+			.poll(() => stored("staging", id), { timeout: 10_000 })
+			.toBeNull();
+		expect((await finalize(id)).body).toEqual(body);
+	});
+
+	it("cannot be undone by the URL that was used", async () => {
+		const upload = await announce(photo);
+		await put(upload, photo);
+		await finalize(upload.id);
+		const before = await stored("images", upload.id);
+		expect((await put(upload, photo)).status).toBe(200);
+		expect(await stored("images", upload.id)).toEqual(before);
+	});
+
+	it("refuses what is not what was announced, or no image that we take", async () => {
+		const png = await readFile("test/fixtures/images/place.png");
+		const sized = (width: number, height: number) => {
+			const copy = Buffer.from(png);
+			copy.writeUInt32BE(width, 16);
+			copy.writeUInt32BE(height, 20);
+			return copy;
+		};
+		const type = { content_type: "image/png" };
+		const cases: [Buffer, object, number, string][] = [
+			[sized(1, 1), type, 422, "image_dimensions"],
+			[sized(20_000, 20_000), type, 422, "image_dimensions"],
+			[photo.subarray(0, 900), {}, 422, "image_truncated"],
+			[Buffer.from("<html>no image</html>"), {}, 422, "image_type_unsupported"],
+			[png, {}, 422, "image_type_unsupported"],
+		];
+		for (const [bytes, part, status, code] of cases) {
+			const id = await sent(bytes, part);
+			const refused = await finalize(id);
+			expect([refused.status, refused.body.code]).toEqual([status, code]);
+			expect(await stored("images", id)).toBeNull();
+		}
+	});
+
+	it("refuses when nothing, or what was announced with a wrong sha256, was sent", async () => {
+		const { id } = await announce(photo);
+		expect((await finalize(id)).body.code).toBe("upload_incomplete");
+		const wrong = await announce(photo, { sha256: "0".repeat(64) });
+		expect((await put(wrong, photo)).status).toBe(400);
+		expect((await finalize(wrong.id)).body.code).toBe("upload_incomplete");
+	});
+
+	it("takes a photo of 20 MB", async () => {
+		// A comment of 64 KB, over and over, before the picture.
+		const comment = Buffer.alloc(65_537, 0x20);
+		comment.writeUInt32BE(0xfffeffff, 0);
+		const copies = Math.floor((20 * MB - photo.length) / comment.length);
+		const large = Buffer.concat([
+			photo.subarray(0, 2),
+			...Array.from({ length: copies }, () => comment),
+			photo.subarray(2),
+		]);
+		const { status, body } = await finalize(await sent(large));
+		expect([status, body.width]).toEqual([200, 48]);
+	});
+});
+
+describe("an upload of someone else", () => {
+	it("is not there, whatever is asked of it", async () => {
+		const id = await sent(photo);
+		const state = await mkdtemp(join(tmpdir(), "minigpt4-other-"));
+		const { adminSecret } = stack.secrets;
+		const { key } = await developmentAccount({
+			...{ edge: stack.url, state, adminSecret },
+		});
+		await rm(state, { recursive: true });
+		for (const [method, path] of [
+			["GET", `/${id}`],
+			["DELETE", `/${id}`],
+			["POST", `/${id}/finalize`],
+		] as const) {
+			const response = await call(method, path, {}, key);
+			expect([method, response.status]).toEqual([method, 404]);
+		}
+		expect((await finalize(id)).status).toBe(200);
+	});
+});
+
+describe("a deleted upload", () => {
+	it("leaves the bucket", async () => {
+		const response = await call("POST", "", {
+			headers: { "Content-Type": "image/jpeg" },
+			body: new Uint8Array(photo),
+		});
+		const { id } = (await response.json()) as Upload;
+		expect(await stored("images", id)).not.toBeNull();
+		expect((await call("DELETE", `/${id}`)).status).toBe(204);
+		await expect
+			.poll(() => stored("images", id), { timeout: 10_000 })
+			.toBeNull();
+	});
+});
