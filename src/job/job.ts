@@ -15,7 +15,7 @@ import { Calls } from "./calls.ts";
 import type { JobSpec, JobView, Started } from "./contract.ts";
 import type { Batch } from "./log.ts";
 import { pace } from "./pacing.ts";
-import { MAX_READERS, Readers } from "./readers.ts";
+import { Readers } from "./readers.ts";
 import { JobRecord, type Kept } from "./record.ts";
 import { changeAfter, type HangUp, releasedAfter, run } from "./run.ts";
 import { alarmAt, decide, type JobChange } from "./state.ts";
@@ -113,21 +113,12 @@ export class Job extends DurableObject<Env> {
 		return this.#record?.state.lease?.epoch === lease.epoch;
 	}
 
-	/** A reader's socket: `?after=<seq>` is checked here; events flow once the reader says so, see `webSocketMessage`. */
+	/** A reader's socket, see `Readers.accept`; events flow once the reader says where it stands. */
 	override async fetch(request: Request): Promise<Response> {
 		const record = this.#record;
 		if (!record) return new Response(null, { status: 404 });
 		this.#kick();
-		const after = Number(new URL(request.url).searchParams.get("after"));
-		const { lastSeq } = record.log;
-		if (after > lastSeq) return Response.json({ lastSeq }, { status: 416 });
-		if (after === lastSeq && record.state.phase === "finished")
-			return new Response(null, { status: 204 });
-		if (this.#readers.size >= MAX_READERS)
-			return new Response(null, { status: 503 });
-		const { 0: client, 1: server } = new WebSocketPair();
-		this.ctx.acceptWebSocket(server);
-		return new Response(null, { status: 101, webSocket: client });
+		return this.#readers.accept(this.ctx, record, request);
 	}
 
 	/** The last sequence number that the reader has: it gets what comes after. Synchronous, so that nothing falls between. */

@@ -1,9 +1,10 @@
 /** The readers of one job: hibernatable WebSockets of the Workers that hold the callers' streams. */
 import type { LogEvent } from "./contract.ts";
 import type { EventLog } from "./log.ts";
+import type { JobRecord } from "./record.ts";
 
 /** One job feeds this many; more are told to come back (measured to 2,000). */
-export const MAX_READERS = 4_000;
+const MAX_READERS = 4_000;
 const REPLAY_CHUNK = 256;
 
 export class Readers {
@@ -23,6 +24,26 @@ export class Readers {
 
 	get size(): number {
 		return this.#live.size;
+	}
+
+	/**
+	 * Takes a reader whose last event is `?after=<seq>`: 101 with its socket, 416 where the log does not reach so far,
+	 * 204 where it has all there will ever be, 503 where there are too many.
+	 */
+	accept(
+		ctx: DurableObjectState,
+		{ log, state }: JobRecord,
+		request: Request,
+	): Response {
+		const after = Number(new URL(request.url).searchParams.get("after"));
+		const { lastSeq } = log;
+		if (after > lastSeq) return Response.json({ lastSeq }, { status: 416 });
+		if (after === lastSeq && state.phase === "finished")
+			return new Response(null, { status: 204 });
+		if (this.size >= MAX_READERS) return new Response(null, { status: 503 });
+		const { 0: client, 1: server } = new WebSocketPair();
+		ctx.acceptWebSocket(server);
+		return new Response(null, { status: 101, webSocket: client });
 	}
 
 	/** Replay and joining are one synchronous turn: no event can slip in between. */

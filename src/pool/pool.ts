@@ -152,18 +152,24 @@ export class Pool extends DurableObject<Env> {
 		try {
 			const stub = this.env.JOB.get(this.env.JOB.idFromName(job));
 			if (await stub.granted(lease)) return;
-			await this.release(job, lease.epoch, "finished");
+			this.#free(job, lease.epoch);
+			this.#announce(this.#grant());
 		} catch (error) {
-			// To the end of the queue: one job that cannot be reached must not hold up the others.
+			// To the end of the queue, until the alarm: a job that cannot be reached must neither hold up the others nor spin.
 			log("grant_failed", { job, cause: String(error) });
-			const ended = this.#sql.exec(
-				"DELETE FROM lease WHERE job = ? AND epoch = ? RETURNING job",
-				job,
-				lease.epoch,
-			);
-			if (ended.toArray().length > 0) this.#enqueue(job, false);
-			await this.#arm();
+			if (this.#free(job, lease.epoch)) this.#enqueue(job, false);
 		}
+		await this.#arm();
+	}
+
+	/** @returns whether that lease was still there */
+	#free(job: string, epoch: number): boolean {
+		const ended = this.#sql.exec(
+			"DELETE FROM lease WHERE job = ? AND epoch = ? RETURNING epoch",
+			job,
+			epoch,
+		);
+		return ended.toArray().length > 0;
 	}
 
 	#enqueue(job: string, first: boolean): void {

@@ -22,10 +22,10 @@ export async function proxyTo(target: string): Promise<BreakingProxy> {
 		try {
 			const answer = await fetch(target + incoming.url, {
 				method: incoming.method ?? "GET",
-				headers: { ...incoming.headers, connection: "close" } as Record<
-					string,
-					string
-				>,
+				headers: {
+					Authorization: incoming.headers.authorization ?? "",
+					"Content-Type": "application/json",
+				},
 				body: generates
 					? (Readable.toWeb(incoming) as ReadableStream<Uint8Array>)
 					: null,

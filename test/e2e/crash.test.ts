@@ -128,6 +128,17 @@ test("kill -9 mid-stream: the job ends, the log is whole, every client's resume 
 	});
 });
 
+test("two hundred readers of one job, joining all along, get the same whole in order", async () => {
+	const id = await client.create(job("slow 60"));
+	const readers = Array.from({ length: 200 }, async (_, n) => {
+		await sleep(n * 8);
+		return client.events(id);
+	});
+	const log = (await whole(id)).map(({ raw }) => raw);
+	for (const seen of await Promise.all(readers))
+		expect(seen.map(({ raw }) => raw)).toEqual(log);
+});
+
 test("kill -9 between last token and settle: one debit, and the log ends", async () => {
 	const before = await client.balance();
 	const id = await client.create(job("say 7"));

@@ -89,7 +89,7 @@ describe("a job", () => {
 		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
 	});
 
-	it("costs seven calls and writes at most: its storage is written once per batch", async () => {
+	it("makes three calls and four writes of its own, and one more write per batch", async () => {
 		fakeWorker({ tokens: words(40) });
 		const lines: { event: string; rpcs: number; writes: number }[] = [];
 		vi.spyOn(console, "log").mockImplementation((line) => {
