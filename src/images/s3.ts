@@ -44,11 +44,6 @@ export async function put(
 	if (!answer.ok) throw unavailable("PUT", answer.status);
 }
 
-export interface StoredObject {
-	bytes: Uint8Array<ArrayBuffer>;
-	contentType: string | null;
-}
-
 /**
  * An object's bytes, or null where there is none, or `too_large` without reading on.
  * @param limit bytes
@@ -58,21 +53,18 @@ export async function get(
 	config: Config,
 	key: string,
 	limit: number,
-): Promise<StoredObject | "too_large" | null> {
+): Promise<Uint8Array<ArrayBuffer> | "too_large" | null> {
 	const answer = await send(config, "GET", key);
 	if (!answer.ok) {
 		await answer.body?.cancel();
 		if (answer.status === 404) return null;
 		throw unavailable("GET", answer.status);
 	}
-	let bytes: Uint8Array<ArrayBuffer> | null;
 	try {
-		bytes = await readAtMost(answer, limit);
+		return (await readAtMost(answer, limit)) ?? "too_large";
 	} catch (error) {
 		throw unavailable("GET", String(error));
 	}
-	if (!bytes) return "too_large";
-	return { bytes, contentType: answer.headers.get("Content-Type") };
 }
 
 /**

@@ -187,17 +187,17 @@ async function staged(
 	upload: UploadView,
 ): Promise<Received | null> {
 	const key = stagingKey(finalKey(known.id, upload.id));
-	const object = await s3.get(config(c.env), key, upload.bytes);
-	if (!object) return null;
+	const bytes = await s3.get(config(c.env), key, upload.bytes);
+	if (!bytes) return null;
 	const differs = (what: string) =>
 		new ApiError({
 			code: "upload_mismatch",
 			detail: `The stored object has another ${what} than was declared. Start a new upload.`,
 		});
-	if (object === "too_large" || object.bytes.length !== upload.bytes)
+	if (bytes === "too_large" || bytes.length !== upload.bytes)
 		throw differs("length");
-	if ((await digest(object.bytes)) !== upload.sha256) throw differs("sha256");
-	return receive(object.bytes, upload.contentType, "id", IMAGE_LIMITS.bytes);
+	if ((await digest(bytes)) !== upload.sha256) throw differs("sha256");
+	return receive(bytes, upload.contentType, "id", IMAGE_LIMITS.bytes);
 }
 
 async function find(known: Caller, id: string): Promise<UploadView> {
