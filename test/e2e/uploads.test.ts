@@ -187,9 +187,13 @@ describe("finalizing", () => {
 	it("cannot be undone by the URL that was used", async () => {
 		const upload = await announce(photo);
 		await put(upload, photo);
-		await finalize(upload.id);
+		const { body } = await finalize(upload.id);
 		const before = await stored("images", upload.id);
+		await expect
+			.poll(() => stored("staging", upload.id), { timeout: 10_000 })
+			.toBeNull();
 		expect((await put(upload, photo)).status).toBe(200);
+		expect((await finalize(upload.id)).body).toEqual(body);
 		expect(await stored("images", upload.id)).toEqual(before);
 	});
 
