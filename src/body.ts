@@ -1,6 +1,7 @@
 /** Request bodies: bounded while they stream, and each way of being wrong with its own code. */
 import { createMiddleware } from "hono/factory";
 import { ApiError } from "./errors.ts";
+import { readAtMost } from "./read.ts";
 import type { App } from "./router.ts";
 
 /**
@@ -12,28 +13,9 @@ export async function readBody(
 	request: Request,
 	limit: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-	const tooLarge = new ApiError({ code: "body_too_large", limit });
-	if (Number(request.headers.get("Content-Length")) > limit) throw tooLarge;
-	const chunks: Uint8Array[] = [];
-	let size = 0;
-	const reader = request.body?.getReader();
-	while (reader) {
-		const { done, value } = await reader.read();
-		if (done) break;
-		size += value.length;
-		if (size > limit) {
-			await reader.cancel();
-			throw tooLarge;
-		}
-		chunks.push(value);
-	}
-	if (size === 0) throw new ApiError({ code: "body_required" });
-	const whole = new Uint8Array(size);
-	let at = 0;
-	for (const chunk of chunks) {
-		whole.set(chunk, at);
-		at += chunk.length;
-	}
+	const whole = await readAtMost(request, limit);
+	if (!whole) throw new ApiError({ code: "body_too_large", limit });
+	if (whole.length === 0) throw new ApiError({ code: "body_required" });
 	return whole;
 }
 

@@ -9,6 +9,7 @@ import type { Failure, Result } from "../errors.ts";
 import { writableUntil } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
 import { log } from "../log.ts";
+import { migrate, versionOf } from "../migrate.ts";
 import { judge } from "./admission.ts";
 import { balances, creditOf, record } from "./books.ts";
 import type {
@@ -41,7 +42,7 @@ import {
 import { hex, hmac } from "./key.ts";
 import { findKey, insertKey, keyOf, listKeys, revokeKey } from "./keys.ts";
 import { decide, priceOf } from "./ledger.ts";
-import { migrate, versionOf } from "./schema.ts";
+import { STEPS } from "./schema.ts";
 import {
 	createUpload,
 	deleteUpload,
@@ -82,7 +83,7 @@ export class Account extends DurableObject<Env> {
 		super(ctx, env);
 		this.#sql = ctx.storage.sql;
 		if (versionOf(this.#sql) === 0) return;
-		ctx.storage.transactionSync(() => migrate(this.#sql));
+		ctx.storage.transactionSync(() => migrate(this.#sql, STEPS));
 		this.#identity = this.#sql.exec<Identity>("SELECT * FROM account").one();
 	}
 
@@ -95,7 +96,7 @@ export class Account extends DurableObject<Env> {
 	}): Promise<Result<{ account: AccountView }>> {
 		await this.#wake();
 		this.#identity ??= this.#write(() => {
-			migrate(this.#sql);
+			migrate(this.#sql, STEPS);
 			const secret = crypto.getRandomValues(new Uint8Array(32));
 			return this.#sql
 				.exec<Identity>(

@@ -1,13 +1,12 @@
 /** The account's tables, version by version. A step that shipped never changes; a new one goes to the end. */
+import type { Step } from "../migrate.ts";
 import { createBooks } from "./books.ts";
 import { createDueTable } from "./due.ts";
 import { createJobTable } from "./jobs.ts";
 import { createKeyTable } from "./keys.ts";
 import { createUploadTables } from "./uploads.ts";
 
-export type Step = (sql: SqlStorage) => void;
-
-const STEPS: readonly Step[] = [
+export const STEPS: readonly Step[] = [
 	(sql) => {
 		sql.exec(`CREATE TABLE account (
 			id TEXT NOT NULL,
@@ -22,27 +21,3 @@ const STEPS: readonly Step[] = [
 		createUploadTables(sql);
 	},
 ];
-
-/** The version that this storage was written by; 0 where no account was created. Writes nothing. */
-export function versionOf(sql: SqlStorage): number {
-	const made = sql
-		.exec(
-			"SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'version'",
-		)
-		.toArray();
-	if (made.length === 0) return 0;
-	return sql.exec<{ version: number }>("SELECT version FROM version").one()
-		.version;
-}
-
-/** Brings the tables to the last version, from none or from an older one. Call it inside a transaction. */
-export function migrate(sql: SqlStorage, steps: readonly Step[] = STEPS): void {
-	const from = versionOf(sql);
-	if (from >= steps.length) return;
-	if (from === 0) {
-		sql.exec("CREATE TABLE version (version INTEGER NOT NULL)");
-		sql.exec("INSERT INTO version VALUES (0)");
-	}
-	for (const step of steps.slice(from)) step(sql);
-	sql.exec("UPDATE version SET version = ?", steps.length);
-}

@@ -7,8 +7,8 @@
  * network has to deny it the private ranges.
  */
 import { ApiError } from "../errors.ts";
+import { readAtMost } from "../read.ts";
 import { isPrivateName, isPublic, literal } from "./address.ts";
-import { readAtMost } from "./read.ts";
 import type { Resolver } from "./resolver.ts";
 
 const MAX_REDIRECTS = 3;

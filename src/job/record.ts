@@ -1,5 +1,5 @@
 /** What a Job keeps in SQLite beside its events: spec, state, prompt ids; or the tombstone of a job never started. */
-import { migrate, versionOf } from "../account/schema.ts";
+import { migrate, versionOf } from "../migrate.ts";
 import type { JobSpec } from "./contract.ts";
 import { type Batch, EventLog } from "./log.ts";
 import { STEPS } from "./schema.ts";

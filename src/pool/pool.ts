@@ -3,10 +3,10 @@
  * passively and are called when granted; the pool probes the worker only while somebody waits.
  */
 import { DurableObject } from "cloudflare:workers";
-import { migrate } from "../account/schema.ts";
 import { probe } from "../backends/worker.ts";
 import { config, type Env } from "../env.ts";
 import { log } from "../log.ts";
+import { migrate } from "../migrate.ts";
 import type { Acquired, Lease, Released } from "./contract.ts";
 import {
 	alarmAt,

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { migrate, type Step, versionOf } from "../../src/account/schema.ts";
-import { accountStub } from "../support/account.ts";
+import { migrate, type Step, versionOf } from "../src/migrate.ts";
+import { accountStub } from "./support/account.ts";
 
 const first: Step = (sql) => {
 	sql.exec("CREATE TABLE thing (id TEXT)");

@@ -1,18 +1,18 @@
 /**
- * A response's whole body, or null as soon as it is over the limit, whatever its Content-Length claims.
+ * A whole body, or null as soon as it is over the limit, whatever its Content-Length claims.
  * @param limit bytes
  */
 export async function readAtMost(
-	response: Response,
+	message: { headers: Headers; body: ReadableStream<Uint8Array> | null },
 	limit: number,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
-	if (Number(response.headers.get("Content-Length")) > limit) {
-		await response.body?.cancel();
+	if (Number(message.headers.get("Content-Length")) > limit) {
+		await message.body?.cancel();
 		return null;
 	}
 	const chunks: Uint8Array[] = [];
 	let size = 0;
-	const reader = response.body?.getReader();
+	const reader = message.body?.getReader();
 	while (reader) {
 		const { done, value } = await reader.read();
 		if (done) break;
