@@ -72,7 +72,8 @@ def initial_projection(
 
     colours = logit_rows(raw, colour, [word(name) for name in COLOURS])
     lights = logit_rows(raw, (light > LIGHT).long(), [word("dark"), word("light")])
-    blocks = [colours, lights][: config.num_image_tokens - config.num_class_tokens]
+    both = tuple(a + b for a, b in zip(colours, lights, strict=True))
+    blocks = [colours, both]
     return {
         "classes.weight": name_rows(names, tokenizer, embeddings, config.num_class_tokens),
         "raw.weight": torch.cat([weight for weight, _ in blocks]),

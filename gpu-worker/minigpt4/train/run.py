@@ -31,8 +31,8 @@ from .texts import caption, question_and_answer
 
 IGNORED = -100
 SHORT_KINDS = ("name", "kind", "colour", "light")
-SHORT_WEIGHTS = (0.45, 0.1, 0.3, 0.15)
-LONG_SHARE = 0.3  # of stage 2's batches: descriptions and the language model's own words
+SHORT_WEIGHTS = (0.35, 0.05, 0.4, 0.2)
+LONG_SHARE = 0.25  # of stage 2's batches: descriptions and the language model's own words
 OWN_SHARE = 0.4  # of those
 BALANCED = 0.2  # share of views that are drawn so that rare colours come as often as common ones
 
@@ -102,7 +102,14 @@ def run_stage(
     progress: Callable[[str], None],
 ) -> None:
     """AdamW without decay, a short warmup, then cosine to zero."""
-    optimiser = torch.optim.AdamW(learner.parameters, lr=peak, betas=(0.9, 0.98), weight_decay=0.0)
+    # A class reaches its tokens through one column, raw features through all of theirs at once,
+    # so one step of the same size would move a raw token many times as far.
+    dense = learner.projection.raw.weight
+    groups = [
+        {"params": [p for p in learner.parameters if p is not dense]},
+        {"params": [dense], "lr": peak / 10},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.98), weight_decay=0.0)
     warmup = max(1, steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
@@ -142,10 +149,14 @@ def cached_features(
 
 
 def save_projection(state: dict[str, torch.Tensor], out: Path) -> None:
-    """Half precision, written whole or not at all."""
+    """Half precision, written whole or not at all. Raises ValueError for what is not finite."""
+    halves = {name: value.half().contiguous() for name, value in state.items()}
+    for name, value in halves.items():
+        if not value.isfinite().all():
+            raise ValueError(f"{name} does not fit half precision")
     out.mkdir(parents=True, exist_ok=True)
     path, part = out / "projection.safetensors", out / "projection.safetensors.part"
-    save_file({name: value.half().contiguous() for name, value in state.items()}, part)
+    save_file(halves, part)
     part.chmod(0o644)
     os.replace(part, path)
 

@@ -73,14 +73,20 @@ class Views:
         )
 
 
+LEAST_STD = 0.01  # a stem channel that says nothing must not become large by being divided
+
+
 def standardisation(features: Features) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation [64] of the raw features; training folds them into the projection."""
-    return features.raw.mean(0), features.raw.std(0) + 1e-6
+    return features.raw.mean(0), features.raw.std(0).clamp_min(LEAST_STD)
 
 
 def fold_standardisation(
     state: dict[str, torch.Tensor], mean: torch.Tensor, std: torch.Tensor
 ) -> dict[str, torch.Tensor]:
-    """Projection over standardised raw features -> the same map over the raw features."""
-    weight = state["raw.weight"] / std
+    """Projection over standardised raw features -> the same map over the raw features.
+
+    The bias makes up for the weight as half precision will round it.
+    """
+    weight = (state["raw.weight"] / std).half().float()
     return state | {"raw.weight": weight, "raw.bias": state["raw.bias"] - weight @ mean}
