@@ -176,10 +176,10 @@ export class Account extends DurableObject<Env> {
 	}
 
 	async showTo(secretHash: string): Promise<Result<{ account: AccountView }>> {
-		await this.#wake();
-		const known = this.#authenticate(secretHash);
-		if (!known.ok) return known;
-		return { ok: true, account: this.#view(known.identity) };
+		return this.#asCaller(secretHash, (identity) => ({
+			ok: true,
+			account: this.#view(identity),
+		}));
 	}
 
 	/** Key, hold, index row and image holds in one transaction. Repeating it changes nothing; a refusal leaves no row. */
@@ -204,13 +204,12 @@ export class Account extends DurableObject<Env> {
 		secretHash: string,
 		jobId: string,
 	): Promise<Result<{ job: JobIndexRow }>> {
-		await this.#wake();
-		const known = this.#authenticate(secretHash);
-		if (!known.ok) return known;
-		const job = findJob(this.#sql, jobId);
-		if (!job) return failed({ code: "job_not_found" });
-		if (job.void) return failed({ code: "job_gone" });
-		return { ok: true, job: rowOf(job) };
+		return this.#asCaller(secretHash, () => {
+			const job = findJob(this.#sql, jobId);
+			if (!job) return failed({ code: "job_not_found" });
+			if (job.void) return failed({ code: "job_gone" });
+			return { ok: true, job: rowOf(job) };
+		});
 	}
 
 	/** The index, newest first. */
@@ -218,18 +217,16 @@ export class Account extends DurableObject<Env> {
 		secretHash: string,
 		page: { cursor: string | null; limit: number },
 	): Promise<Result<{ jobs: JobIndexRow[]; nextCursor: string | null }>> {
-		await this.#wake();
-		const known = this.#authenticate(secretHash);
-		if (!known.ok) return known;
-		const found = pageJobs(this.#sql, page.cursor, page.limit);
-		if (!found)
+		return this.#asCaller(secretHash, () => {
+			const found = pageJobs(this.#sql, page.cursor, page.limit);
+			if (found) return { ok: true, ...found };
 			return failed({
 				code: "invalid_request",
 				field: "cursor",
 				detail:
 					"`cursor` is not one of ours. Send the last page's `next_cursor`, or leave it out.",
 			});
-		return { ok: true, ...found };
+		});
 	}
 
 	// Uploads. Several at once, since a job brings its inline images together.
@@ -239,16 +236,13 @@ export class Account extends DurableObject<Env> {
 		secretHash: string,
 		drafts: UploadDraft[],
 	): Promise<Result<{ uploads: UploadView[] }>> {
-		await this.#wake();
-		const known = this.#authenticate(secretHash);
-		if (!known.ok) return known;
 		const now = this.clock();
-		const uploads = this.#write(() =>
-			drafts.map((draft) =>
-				createUpload(this.#sql, known.identity.id, draft, now),
+		return this.#asCaller(secretHash, ({ id }) => ({
+			ok: true,
+			uploads: this.#write(() =>
+				drafts.map((draft) => createUpload(this.#sql, id, draft, now)),
 			),
-		);
-		return { ok: true, uploads };
+		}));
 	}
 
 	/** The objects are stored. Repeating it changes nothing. */
@@ -256,26 +250,21 @@ export class Account extends DurableObject<Env> {
 		secretHash: string,
 		stored: ({ id: string } & StoredImage)[],
 	): Promise<Result<{ uploads: UploadView[] }>> {
-		await this.#wake();
-		const known = this.#authenticate(secretHash);
-		if (!known.ok) return known;
-		const now = this.clock();
-		return this.#refusable(() => ({
-			uploads: stored.map((image) => {
-				const done = finalizeUpload(this.#sql, image.id, image, now);
-				if (!done.ok) throw new Refusal(done.failure);
-				return done.upload;
-			}),
-		}));
+		const finalize = (image: { id: string } & StoredImage) => {
+			const done = finalizeUpload(this.#sql, image.id, image, this.clock());
+			if (!done.ok) throw new Refusal(done.failure);
+			return done.upload;
+		};
+		return this.#asCaller(secretHash, () =>
+			this.#refusable(() => ({ uploads: stored.map(finalize) })),
+		);
 	}
 
 	async upload(
 		secretHash: string,
 		id: string,
 	): Promise<Result<{ upload: UploadView }>> {
-		await this.#wake();
-		const known = this.#authenticate(secretHash);
-		return known.ok ? getUpload(this.#sql, id) : known;
+		return this.#asCaller(secretHash, () => getUpload(this.#sql, id));
 	}
 
 	/** The named uploads, all ready for a job; `fields` are the request's, for errors. */
@@ -284,9 +273,9 @@ export class Account extends DurableObject<Env> {
 		ids: string[],
 		fields: string[],
 	): Promise<Result<{ uploads: UploadView[] }>> {
-		await this.#wake();
-		const known = this.#authenticate(secretHash);
-		return known.ok ? readyUploads(this.#sql, ids, fields) : known;
+		return this.#asCaller(secretHash, () =>
+			readyUploads(this.#sql, ids, fields),
+		);
 	}
 
 	/** An image that a job holds lives until the job ends. */
@@ -294,10 +283,9 @@ export class Account extends DurableObject<Env> {
 		secretHash: string,
 		id: string,
 	): Promise<Result<{ id: string }>> {
-		await this.#wake();
-		const known = this.#authenticate(secretHash);
-		if (!known.ok) return known;
-		return this.#write(() => deleteUpload(this.#sql, id, this.clock()));
+		return this.#asCaller(secretHash, () =>
+			this.#write(() => deleteUpload(this.#sql, id, this.clock())),
+		);
 	}
 
 	// For the Job.
@@ -493,6 +481,16 @@ export class Account extends DurableObject<Env> {
 			if (error instanceof Refusal) return failed(error.failure);
 			throw error;
 		}
+	}
+
+	/** What every caller's method begins with. */
+	async #asCaller<T extends object>(
+		secretHash: string,
+		act: (identity: Identity) => Result<T>,
+	): Promise<Result<T>> {
+		await this.#wake();
+		const known = this.#authenticate(secretHash);
+		return known.ok ? act(known.identity) : known;
 	}
 
 	#authenticate(
