@@ -201,7 +201,7 @@ async function main() {
 	const secrets = secretsOf(state);
 	const parts = setUp({ board, signal: over.signal });
 	const work = (async () => {
-		await Promise.all([parts.s3, parts.edge]);
+		await parts.edge;
 		const { startEdge, startS3, startWorker } = await import("./stack.mjs"); // needs npm's packages
 		const url = `http://127.0.0.1:${ports.edge}`;
 		const workerUrl = `http://127.0.0.1:${ports.worker}`;
@@ -216,6 +216,7 @@ async function main() {
 			),
 		);
 		worker.catch(() => {}); // awaited below, unless something else fails first
+		await parts.s3;
 		const s3 = await serve("S3 server", () =>
 			startS3({
 				port: ports.s3,
