@@ -203,9 +203,10 @@ describe("a photo and a question", () => {
 			page
 				.locator(selector)
 				.evaluate((e) => getComputedStyle(e).outlineStyle !== "none");
+		// Asked for first: Chromium hands choosers over only from some moment after that.
+		const chooser = page.waitForEvent("filechooser");
 		await tabTo("#file");
 		expect(await outlined("#drop")).toBe(true);
-		const chooser = page.waitForEvent("filechooser");
 		await page.keyboard.press("Enter");
 		await (await chooser).setFiles(CAT);
 		await tabTo('[name="task"]:checked');
