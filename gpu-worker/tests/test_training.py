@@ -8,7 +8,13 @@ from minigpt4.modeling import MiniGPT4ForConditionalGeneration
 from minigpt4.projection import Projection
 from minigpt4.train.features import Features
 from minigpt4.train.run import Learner
-from minigpt4.train.sampling import View, Views, fold_standardisation, standardisation
+from minigpt4.train.sampling import (
+    View,
+    Views,
+    fold_standardisation,
+    standardisation,
+    unfold_standardisation,
+)
 
 TEXT = {
     "model_type": "llama", "vocab_size": 64, "hidden_size": 32, "intermediate_size": 64,
@@ -46,7 +52,11 @@ def test_standardisation_folds_into_the_projection(features):
     mean, std = standardisation(features)
     classes = features.classes[[0, 1, 2, 3, 0, 1]]
     expected = projection(classes, (features.raw - mean) / std)
-    projection.load_state_dict(fold_standardisation(projection.state_dict(), mean, std))
+    original = {name: value.clone() for name, value in projection.state_dict().items()}
+    folded = fold_standardisation(original, mean, std)
+    for name, value in unfold_standardisation(folded, mean, std).items():
+        torch.testing.assert_close(value, original[name], atol=1e-3, rtol=1e-3)
+    projection.load_state_dict(folded)
     torch.testing.assert_close(projection(classes, features.raw), expected, atol=1e-3, rtol=1e-3)
     assert projection.raw.weight.half().isfinite().all()
     nudged = features.raw + torch.eye(64)[9] * 1e-4

@@ -13,9 +13,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="minigpt4.train", description=__doc__)
     parser.add_argument("--data", required=True, type=Path, help="folder with photos.jsonl")
     parser.add_argument("--out", required=True, type=Path, help="where projection.safetensors goes")
+    parser.add_argument("--start", type=Path, help="projection.safetensors to go on from")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--stage1-steps", type=int, default=60)
-    parser.add_argument("--stage2-steps", type=int, default=400)
+    parser.add_argument("--stage2-steps", type=int, default=900)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, help="folder that keeps features between runs")
@@ -29,6 +30,7 @@ def main() -> None:
     train(
         data=arguments.data,
         out=arguments.out,
+        start=arguments.start,
         seed=arguments.seed,
         stage1_steps=arguments.stage1_steps,
         stage2_steps=arguments.stage2_steps,

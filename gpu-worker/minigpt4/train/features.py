@@ -19,6 +19,7 @@ from .measure import COLOURS, brightness, dominant_colour
 from .photos import Photo
 
 VIEWS = 4  # random crops per photo for the class distribution, beside the centre square
+VIEW_SEED = 1  # of crops and shades; apart from the run's seed, so that runs share their views
 SHADES = 10  # colour-jittered crops per photo for the raw features: they need the stem only
 
 
@@ -58,17 +59,16 @@ def compute_features(
     photos: list[tuple[int, Photo]],
     encoder: ImageEncoder,
     config: MiniGPT4Config,
-    seed: int,
     progress: Callable[[str], None],
 ) -> Features:
-    """Features of (class index, photo) pairs. Deterministic for a seed."""
+    """Features of (class index, photo) pairs. Deterministic."""
     side, vision = config.vision_config.image_size, config.vision_config
     rows: dict[str, list[torch.Tensor]] = {"classes": [], "raw": []}
     label: list[int] = []
     colour: list[int] = []
     light: list[float] = []
     for n, (index, photo) in enumerate(photos):
-        draw = random.Random(f"{seed} {photo.synset}")
+        draw = random.Random(f"{VIEW_SEED} {photo.synset}")
         image = photo.open()
         squares = [centre_square(image, side)]
         squares += [random_square(image, side, draw) for _ in range(VIEWS)]

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from ..checkpoints import nano
@@ -25,14 +25,20 @@ from .initial import initial_projection
 from .measure import COLOURS
 from .own_words import TASKS, own_words
 from .photos import Photo, read_photos
-from .sampling import View, Views, fold_standardisation, standardisation
+from .sampling import (
+    View,
+    Views,
+    fold_standardisation,
+    standardisation,
+    unfold_standardisation,
+)
 from .split import training_photos
 from .texts import caption, question_and_answer
 
 IGNORED = -100
 SHORT_KINDS = ("name", "kind", "colour", "light")
-SHORT_WEIGHTS = (0.35, 0.05, 0.4, 0.2)
-LONG_SHARE = 0.25  # of stage 2's batches: descriptions and the language model's own words
+SHORT_WEIGHTS = (0.6, 0.05, 0.23, 0.12)
+LONG_SHARE = 0.2  # of stage 2's batches: descriptions and the language model's own words
 OWN_SHARE = 0.4  # of those
 BALANCED = 0.2  # share of views that are drawn so that rare colours come as often as common ones
 
@@ -134,14 +140,13 @@ def run_stage(
 def cached_features(
     photos: list[tuple[int, Photo]],
     model: MiniGPT4ForConditionalGeneration,
-    seed: int,
     cache: Path | None,
     progress: Callable[[str], None],
 ) -> Features:
-    path = cache / f"features-{seed}.pt" if cache else None
+    path = cache / "features.pt" if cache else None
     if path and path.exists():
         return Features(**torch.load(path, weights_only=True))
-    features = compute_features(photos, model.image_encoder, model.config, seed, progress)
+    features = compute_features(photos, model.image_encoder, model.config, progress)
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(vars(features), path)
@@ -164,6 +169,7 @@ def save_projection(state: dict[str, torch.Tensor], out: Path) -> None:
 def train(
     data: Path,
     out: Path,
+    start: Path | None,
     seed: int,
     stage1_steps: int,
     stage2_steps: int,
@@ -171,7 +177,10 @@ def train(
     cache: Path | None,
     progress: Callable[[str], None],
 ) -> None:
-    """Trains on the photos that are not held out; writes `out`/projection.safetensors."""
+    """Trains on the photos that are not held out; writes `out`/projection.safetensors.
+
+    `start` is a projection to go on from; without it, training starts from word embeddings.
+    """
     torch.manual_seed(seed)
     photos = read_photos(data)
 
@@ -184,18 +193,22 @@ def train(
     model.requires_grad_(False)
     progress("assembled encoder and language model")
 
-    features = cached_features(training_photos(photos), model, seed, cache, progress)
+    features = cached_features(training_photos(photos), model, cache, progress)
     mean, std = standardisation(features)
     words = own_words(model, prompt, photos, seed, cache, progress)
-    state = initial_projection(
-        [photo.name for photo in photos],
-        (features.raw - mean) / std,
-        features.colour,
-        features.light,
-        tokenizer,
-        model.get_input_embeddings().weight.detach(),
-        model.config,
-    )
+    if start:
+        halves = load_file(start)
+        state = unfold_standardisation({k: v.float() for k, v in halves.items()}, mean, std)
+    else:
+        state = initial_projection(
+            [photo.name for photo in photos],
+            (features.raw - mean) / std,
+            features.colour,
+            features.light,
+            tokenizer,
+            model.get_input_embeddings().weight.detach(),
+            model.config,
+        )
     learner = Learner(model, state)
     views = Views(features, model.image_encoder.bridge.head.weight, mean, std, seed)
     draw = random.Random(seed)
@@ -235,6 +248,7 @@ def train(
     def save() -> None:
         save_projection(fold_standardisation(learner.state(), mean, std), out)
 
-    run_stage("stage 1", learner, stage1, stage1_steps, 2e-3, save, progress)
+    if stage1_steps:
+        run_stage("stage 1", learner, stage1, stage1_steps, 2e-3, save, progress)
     run_stage("stage 2", learner, stage2, stage2_steps, 2e-3, save, progress)
     progress(f"wrote {out / 'projection.safetensors'}")

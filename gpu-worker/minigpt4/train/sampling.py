@@ -11,7 +11,7 @@ import torch
 
 from .features import Features
 
-SYNTHETIC = 0.5  # share of class vectors that are made, over all classes; the rest are photos'
+SYNTHETIC = 0.65  # share of class vectors that are made, over all classes; the rest are photos'
 
 
 @dataclass
@@ -90,3 +90,11 @@ def fold_standardisation(
     """
     weight = (state["raw.weight"] / std).half().float()
     return state | {"raw.weight": weight, "raw.bias": state["raw.bias"] - weight @ mean}
+
+
+def unfold_standardisation(
+    state: dict[str, torch.Tensor], mean: torch.Tensor, std: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """The reverse of fold_standardisation, to go on training."""
+    bias = state["raw.bias"] + state["raw.weight"] @ mean
+    return state | {"raw.weight": state["raw.weight"] * std, "raw.bias": bias}
