@@ -21,7 +21,7 @@ import { secretsOf } from "./secrets.mjs";
 import { setUp } from "./setup.mjs";
 import { Board, bold, dim, red } from "./terminal.mjs";
 
-const PROMPT = "Describe this picture.";
+const PROMPT = "Describe this image in detail."; // gets longer answers than a question does
 const HELP = `npm run bench -- [options]
 
   --concurrency <list>  readers at once (1,4,16)
