@@ -98,7 +98,7 @@ test("a photo in, an answer out, token by token, and a reader that resumes after
 test("the worker's connection breaks mid-answer, twice: the answer equals the uninterrupted one", async () => {
 	const long = question({ task: "describe", prompt: undefined });
 	const plain = textOf(await client.events(await client.create(long)));
-	proxy?.breaks.push(5, 4);
+	proxy?.breaks.push(2, 2);
 	const seen = await client.events(await client.create(long));
 	const retries = seen.filter(({ type }) => type === "job.retrying");
 	expect(retries.map(({ data }) => data.reason)).toEqual([
