@@ -22,7 +22,12 @@ export type Failure =
 	| { code: "body_too_large"; limit: number }
 	| { code: "invalid_request"; field: string; detail: string }
 	| { code: "model_not_found"; model: string; known: string[] }
-	| { code: "context_length_exceeded"; tokens: number; context_length: number }
+	| {
+			code: "context_length_exceeded";
+			field?: string;
+			tokens: number;
+			context_length: number;
+	  }
 	| { code: "insufficient_credit"; available: number; price: number }
 	| { code: "id_conflict" }
 	| { code: "job_gone" }

@@ -7,8 +7,25 @@ export interface Model {
 	/** Tokens one image takes in the prompt. */
 	imageTokens: number;
 	maxImages: number;
-	/** Longest token in bytes: text of n bytes is at least n / this many tokens, whatever the tokenizer does. */
-	maxBytesPerToken: number;
+	/** How many tokens a text is at least, whatever the tokenizer merges: what does not fit by this count never fits. */
+	leastTokens: (text: string) => number;
+}
+
+/** No token of SmolLM2's vocabulary is longer, in bytes. */
+const LONGEST_TOKEN = 81;
+/** SmolLM2 takes digits one by one, and the rest in GPT-2's pieces; it merges within a piece only. */
+const PIECE =
+	/'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+const utf8 = new TextEncoder();
+
+function leastTokens(text: string): number {
+	let tokens = 0;
+	for (const part of text.split(/(\p{N})/u))
+		if (/^\p{N}$/u.test(part)) tokens++;
+		else
+			for (const [piece] of part.matchAll(PIECE))
+				tokens += Math.ceil(utf8.encode(piece).length / LONGEST_TOKEN);
+	return tokens;
 }
 
 export const MODELS: Readonly<Record<string, Model>> = {
@@ -17,6 +34,6 @@ export const MODELS: Readonly<Record<string, Model>> = {
 		contextLength: 2048,
 		imageTokens: 8,
 		maxImages: 4,
-		maxBytesPerToken: 81,
+		leastTokens,
 	},
 };

@@ -7,8 +7,6 @@ import type { JobRequest } from "../schema/job.ts";
 import { TASKS } from "../tasks.ts";
 import type { Sampling } from "./contract.ts";
 
-const utf8 = new TextEncoder();
-
 /** @throws ApiError `model_not_found` */
 export function modelOf(request: JobRequest): Model {
 	const model = Object.hasOwn(MODELS, request.model)
@@ -38,14 +36,14 @@ export function checkFits(request: JobRequest, model: Model): void {
 			field: "images",
 			detail: `\`images\`: ${model.id} takes at most ${model.maxImages}.`,
 		});
-	const bytes = utf8.encode(promptOf(request)).length;
 	const tokens =
-		Math.ceil(bytes / model.maxBytesPerToken) +
+		model.leastTokens(promptOf(request)) +
 		request.images.length * model.imageTokens;
 	// One token of the context is left for the answer.
 	if (tokens + 1 > model.contextLength)
 		throw new ApiError({
 			code: "context_length_exceeded",
+			field: "prompt",
 			tokens,
 			context_length: model.contextLength,
 		});

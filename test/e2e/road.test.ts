@@ -126,7 +126,8 @@ test("a stop string ends the answer before it, and the worker is told to stop", 
 test("what only the tokenizer shows to be too long fails at price 0, and the worker goes on", async () => {
 	const before = await client.balance();
 	const id = await client.create(
-		question({ prompt: "a b c d ".repeat(2_000) }),
+		// One word of 10,000 letters: at least a hundred tokens, as far as the edge can tell.
+		question({ prompt: "qzxvk".repeat(2_000) }),
 	);
 	const seen = await client.events(id);
 	expect(seen.at(-2)).toMatchObject({
@@ -136,5 +137,26 @@ test("what only the tokenizer shows to be too long fails at price 0, and the wor
 	expect(await client.balance()).toEqual(before);
 	const answer = await client.post("/jobs", question(), { Prefer: "wait=60" });
 	expect(answer.status).toBe(200);
+	expect(await answer.json()).toMatchObject({ status: "succeeded" });
+});
+
+test("what only decoding shows to be broken fails at price 0, and the worker goes on", async () => {
+	const before = await client.balance();
+	const bytes = await readFile(join(root, "test/fixtures/images/place.png"));
+	// The chunks stay as they are; what they hold decodes to nothing.
+	const pixels = bytes.indexOf("IDAT") + 4;
+	bytes.fill(0xff, pixels, pixels + bytes.readUInt32BE(pixels - 8));
+	const url = `data:image/png;base64,${bytes.toString("base64")}`;
+	const id = await client.create(question({ images: [{ url }] }));
+	const seen = await client.events(id);
+	expect(seen.at(-2)).toMatchObject({
+		type: "job.failed",
+		data: {
+			price: 0,
+			error: { code: "image_undecodable", field: "images[0]" },
+		},
+	});
+	expect(await client.balance()).toEqual(before);
+	const answer = await client.post("/jobs", question(), { Prefer: "wait=60" });
 	expect(await answer.json()).toMatchObject({ status: "succeeded" });
 });

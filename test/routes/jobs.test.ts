@@ -6,6 +6,7 @@ import { JOB_ID } from "../../src/ids.ts";
 import { preferredWait } from "../../src/job/request.ts";
 import { bindings, newAccount, type TestAccount } from "../support/account.ts";
 import { edge } from "../support/edge.ts";
+import { fixture, resized } from "../support/images.ts";
 import {
 	fakeWorker,
 	money,
@@ -18,6 +19,10 @@ import {
 /** Red, 8 x 8. */
 const PNG =
 	"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4ISeHFTEMLQkAkL9BAc9woTwAAAAASUVORK5CYII=";
+
+const photo = fixture("place.jpg");
+const dataUrl = (bytes: Uint8Array): string =>
+	`data:${photo.type};base64,${btoa(String.fromCharCode(...bytes))}`;
 
 const call = (
 	account: { key: string } | null,
@@ -205,6 +210,48 @@ describe("POST /v1/jobs", () => {
 			422,
 			"image_type_unsupported",
 			"images[0].url",
+		],
+		[
+			"a truncated image",
+			{ images: [{ url: dataUrl(photo.bytes.slice(0, 400)) }] },
+			422,
+			"image_truncated",
+			"images[0].url",
+		],
+		[
+			"a single pixel",
+			{ images: [{ url: dataUrl(resized(photo, 1, 1)) }] },
+			422,
+			"image_dimensions",
+			"images[0].url",
+		],
+		[
+			"a header of 20,000 x 20,000",
+			{ images: [{ url: dataUrl(resized(photo, 20_000, 20_000)) }] },
+			422,
+			"image_dimensions",
+			"images[0].url",
+		],
+		[
+			"a private address, in any notation",
+			{ images: [{ url: PNG }, { url: "https://0x7f.1/a.png" }] },
+			422,
+			"url_refused",
+			"images[1].url",
+		],
+		[
+			"a URL that is not https",
+			{ images: [{ url: "http://example.com/a.png" }] },
+			422,
+			"url_refused",
+			"images[0].url",
+		],
+		[
+			"a prompt that cannot fit, whatever the tokenizer does",
+			{ prompt: "a b c d ".repeat(1_000) },
+			400,
+			"context_length_exceeded",
+			"prompt",
 		],
 	] as const)(
 		"refuses %s: nothing held, no job woken",
