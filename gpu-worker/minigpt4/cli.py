@@ -1,97 +1,21 @@
 """The command `minigpt4-worker`. Imports nothing heavy before it knows what is wanted."""
 
 import argparse
-import sys
-from pathlib import Path
 
-MODELS = ("nano",)
-MIB = 2**20
+from .commands import assemble, serve
 
 
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="minigpt4-worker", description="MiniGPT-4 on vLLM.")
     commands = root.add_subparsers(dest="command", required=True)
-
-    make = commands.add_parser("assemble", help="write a checkpoint folder from installed parts")
-    make.add_argument("model", choices=MODELS)
-    make.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-
-    run = commands.add_parser(
-        "serve",
-        help="serve a checkpoint over HTTP (docs/worker-protocol.md)",
-        description="Serve a checkpoint over HTTP. The key that callers must send is read from "
-        "MINIGPT4_WORKER_KEY. SIGTERM drains; exit code 1 means that the engine failed.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    run.add_argument("model", choices=MODELS)
-    run.add_argument("--checkpoint", type=Path, required=True, metavar="DIR")
-    run.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    run.add_argument("--port", type=int, required=True)
-    run.add_argument(
-        "--allow-images-from",
-        action="append",
-        default=[],
-        metavar="ORIGIN",
-        help="origin (https://host[:port]) that image URLs may name; may be repeated",
-    )
-    run.add_argument("--drain-seconds", type=float, default=60, help="bound on finishing streams")
-    run.add_argument("--boot-seconds", type=float, default=900, help="bound on the engine's start")
-    run.add_argument("--slots", type=int, default=16, help="requests that run at once")
-    run.add_argument("--queue", type=int, default=32, help="requests that may wait beyond those")
-    run.add_argument("--context-length", type=int, default=2048, help="tokens, answer included")
-    run.add_argument("--kv-cache-mib", type=int, default=1024, help="space for keys and values")
-    run.add_argument("--dtype", default="float32", help="of the language model")
-    run.add_argument("--max-images", type=int, default=4, help="images in one request")
-    run.add_argument("--max-image-mib", type=int, default=20, help="encoded size of an image")
-    run.add_argument("--max-image-megapixels", type=int, default=40, help="decoded size")
-    run.add_argument("--max-body-mib", type=int, default=32, help="size of a request's body")
+    for command in (assemble, serve):
+        command.add(commands)
     return root
 
 
 def main(arguments: list[str] | None = None) -> None:
     given = parser().parse_args(arguments)
-    if given.command == "assemble":
-        from .checkpoints.nano import assemble
-
-        print(assemble(given.out))
-        return
-
-    from .engine import EngineOptions
-    from .images import Limits
-    from .launch import CannotStart, ServeOptions, serve
-    from .serve import ServeLimits
-
-    options = ServeOptions(
-        model=given.model,
-        host=given.host,
-        port=given.port,
-        drain_seconds=given.drain_seconds,
-        boot_seconds=given.boot_seconds,
-        image_origins=given.allow_images_from,
-        engine=EngineOptions(
-            checkpoint=given.checkpoint.absolute(),
-            model=given.model,
-            context_length=given.context_length,
-            slots=given.slots,
-            max_images=given.max_images,
-            kv_cache_mib=given.kv_cache_mib,
-            dtype=given.dtype,
-        ),
-        limits=ServeLimits(
-            slots=given.slots,
-            queue=given.queue,
-            max_images=given.max_images,
-            max_body_bytes=given.max_body_mib * MIB,
-            image=Limits(
-                max_bytes=given.max_image_mib * MIB,
-                max_pixels=given.max_image_megapixels * 1_000_000,
-            ),
-        ),
-    )
-    try:
-        serve(options)
-    except CannotStart as error:
-        sys.exit(f"minigpt4-worker: {error}")
+    given.run(given)
 
 
 if __name__ == "__main__":

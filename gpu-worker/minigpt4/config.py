@@ -2,20 +2,28 @@
 
 from typing import ClassVar
 
-from transformers import LlamaConfig, PreTrainedConfig
+from transformers import Blip2QFormerConfig, Blip2VisionConfig, LlamaConfig, PreTrainedConfig
+
+EFFICIENTNET = "efficientnet-lite2"
+EVA = "eva-clip-g"
+
+# CLIP's statistics of the three channels, for values in [0, 1].
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-class MiniGPT4VisionConfig(PreTrainedConfig):
-    """The frozen vision encoder and how a picture is made ready for it.
+class EfficientNetConfig(PreTrainedConfig):
+    """nano's frozen vision encoder and how a picture is made ready for it.
 
     `image_size` is the side of the centre square in pixels; `mean` and `std` apply to values
     in [0, 1] and are the same for the three channels, as EfficientNet-Lite was trained.
     """
 
-    model_type = "minigpt4_vision"
+    model_type = "minigpt4_efficientnet"
     base_config_key = "vision_config"
 
-    tower: str = "efficientnet-lite2"
+    tower: str = EFFICIENTNET
+    fit: str = "crop"
     image_size: int = 260
     mean: float = 0.498
     std: float = 0.502
@@ -23,12 +31,30 @@ class MiniGPT4VisionConfig(PreTrainedConfig):
     num_classes: int = 1000
 
 
-class MiniGPT4BridgeConfig(PreTrainedConfig):
-    """What stands between vision and projection.
+class EvaConfig(Blip2VisionConfig):
+    """EVA-CLIP's ViT-g/14 as BLIP-2 uses it: 39 of its 40 blocks, no head.
+
+    The inherited defaults are the released model's. `fit: squash` resizes to the square whatever
+    the aspect, as MiniGPT-4 does (`image_size` is its side in pixels); `ln_eps` belongs to the norm
+    after the last block, which has PyTorch's default there and not the blocks' 1e-6.
+    """
+
+    model_type = "minigpt4_eva"
+
+    tower: str = EVA
+    fit: str = "squash"
+    mean: tuple[float, ...] | list[float] = CLIP_MEAN
+    std: tuple[float, ...] | list[float] = CLIP_STD
+    ln_eps: float = 1e-5
+
+
+class BridgeConfig(PreTrainedConfig):
+    """What stands between nano's vision encoder and its projection.
 
     `temperature` divides the logits of the frozen classification head before the softmax: below 1
     it sharpens, without which a spread distribution gives embeddings too faint to be read.
     `raw_size` counts the pooled raw features: mean and deviation of each of the stem's channels.
+    `num_class_tokens` image tokens come from the class distribution, the rest from raw features.
     """
 
     model_type = "minigpt4_bridge"
@@ -36,35 +62,50 @@ class MiniGPT4BridgeConfig(PreTrainedConfig):
 
     temperature: float = 0.5
     raw_size: int = 64
+    num_class_tokens: int = 6
+
+
+TOWERS = {EFFICIENTNET: EfficientNetConfig, EVA: EvaConfig}
 
 
 class MiniGPT4Config(PreTrainedConfig):
-    """A vision encoder, a bridge, one linear projection to image tokens, and a language model.
+    """A vision encoder, what bridges it, one linear projection, and a language model.
 
-    Each image takes `num_image_tokens` positions, marked in the ids by `image_token_id`:
-    `num_class_tokens` come from the class distribution, the rest from pooled raw features.
+    Each image takes `num_image_tokens` positions, marked in the ids by `image_token_id`.
+    `vision_config.tower` says which encoder it is. nano has a `bridge_config`; of the others, those
+    with a `qformer_config` have one image token per query, those without join four neighbouring
+    patches into each.
     """
 
     model_type = "minigpt4"
     sub_configs: ClassVar = {
-        "vision_config": MiniGPT4VisionConfig,
-        "bridge_config": MiniGPT4BridgeConfig,
+        "vision_config": PreTrainedConfig,
+        "bridge_config": BridgeConfig,
+        "qformer_config": Blip2QFormerConfig,
         "text_config": LlamaConfig,
     }
 
-    vision_config: dict | MiniGPT4VisionConfig | None = None
-    bridge_config: dict | MiniGPT4BridgeConfig | None = None
+    vision_config: dict | PreTrainedConfig | None = None
+    bridge_config: dict | BridgeConfig | None = None
+    qformer_config: dict | Blip2QFormerConfig | None = None
     text_config: dict | LlamaConfig | None = None
     num_image_tokens: int = 8
-    num_class_tokens: int = 6
     image_token_id: int = 16
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs):
-        for name, kind in self.sub_configs.items():
+        vision = self.vision_config
+        if vision is None or isinstance(vision, dict):
+            vision = vision or {}
+            self.vision_config = TOWERS[vision.get("tower", EFFICIENTNET)](**vision)
+        if self.bridge_config is None and self.vision_config.tower == EFFICIENTNET:
+            self.bridge_config = {}
+        for name in ("bridge_config", "qformer_config", "text_config"):
             part = getattr(self, name)
-            if part is None or isinstance(part, dict):
-                setattr(self, name, kind(**(part or {})))
+            if isinstance(part, dict):
+                setattr(self, name, self.sub_configs[name](**part))
+        if self.text_config is None:
+            self.text_config = LlamaConfig()
         if not self.text_config.architectures:
             self.text_config.architectures = ["LlamaForCausalLM"]
         super().__post_init__(**kwargs)

@@ -22,6 +22,7 @@ from . import logs, metrics
 from .detokenize import Vocabulary
 from .engine import Engine, EngineOptions, Phases, boot
 from .images import Fetcher
+from .models import TEMPLATE
 from .prompt import TEMPLATES, Prompt
 from .protocol import Sampling
 from .serve import CUTOFF_SECONDS, Model, ServeLimits, Worker
@@ -62,7 +63,7 @@ def load_model(name: str, checkpoint: Path, context_length: int) -> Model:
         config = json.loads((checkpoint / "config.json").read_text())
         manifest = json.loads((checkpoint / "checkpoint.json").read_text())
         tokenizer = checkpoint / "tokenizer.json"
-        prompt = Prompt(tokenizer, TEMPLATES[name], config["image_token_id"])
+        prompt = Prompt(tokenizer, TEMPLATES[TEMPLATE[name]], config["image_token_id"])
         return Model(
             name=name,
             digest=manifest["digest"],
@@ -71,6 +72,7 @@ def load_model(name: str, checkpoint: Path, context_length: int) -> Model:
             context_length=context_length,
             image_tokens=config["num_image_tokens"],
             image_side=config["vision_config"]["image_size"],
+            image_fit=config["vision_config"]["fit"],
         )
     except (OSError, KeyError, ValueError) as error:
         raise CannotStart(

@@ -5,42 +5,8 @@ from torch import nn
 from transformers import AutoConfig, GenerationMixin, LlamaForCausalLM, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from .bridge import ClassBridge
 from .config import MiniGPT4Config
-from .projection import Projection
-from .vision import EfficientNetLite2
-
-IMAGES_AT_ONCE = 4  # bounds the encoder's memory, whatever batch an engine hands over
-
-
-class ImageEncoder(nn.Module):
-    """vision -> bridge -> projection, always in float32."""
-
-    def __init__(self, config: MiniGPT4Config):
-        super().__init__()
-        self.vision = EfficientNetLite2()
-        self.bridge = ClassBridge(config)
-        self.projection = Projection(config)
-        self.float()  # an engine may build modules under another default dtype
-
-    def features(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """pixel_values [N, 3, side, side] -> classes [N, 1000], raw [N, 64]: all that is frozen."""
-        classes, raw = zip(
-            *(
-                self.bridge(*self.vision(chunk))
-                for chunk in pixel_values.float().split(IMAGES_AT_ONCE)
-            ),
-            strict=True,
-        )
-        return torch.cat(classes), torch.cat(raw)
-
-    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """pixel_values [N, 3, side, side] -> image tokens [N, K, hidden], float32.
-
-        Images go through in chunks of at most IMAGES_AT_ONCE. N must be at least 1.
-        """
-        with torch.autocast(pixel_values.device.type, enabled=False):
-            return self.projection(*self.features(pixel_values))
+from .image_encoder import ImageEncoder
 
 
 class MiniGPT4ForConditionalGeneration(PreTrainedModel, GenerationMixin):

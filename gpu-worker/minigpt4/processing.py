@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from .config import MiniGPT4Config, MiniGPT4VisionConfig
+from .config import EfficientNetConfig, EvaConfig, MiniGPT4Config
+
+VisionConfig = EfficientNetConfig | EvaConfig
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -33,19 +35,26 @@ def centre_square(image: Image.Image, side: int) -> Image.Image:
     return image.resize((side, side), Image.Resampling.BICUBIC, box=box)
 
 
-def normalise(square: Image.Image, config: MiniGPT4VisionConfig) -> torch.Tensor:
-    """RGB picture of the encoder's size -> float32 [3, side, side]."""
-    values = np.asarray(square, dtype=np.float32) / 255.0  # [H, W, 3]
-    values = (values - config.mean) / config.std
-    return torch.from_numpy(values.astype(np.float32)).permute(2, 0, 1).contiguous()
+def fit(image: Image.Image, side: int, how: str) -> Image.Image:
+    """RGB picture -> side x side: the centre (`crop`) or all of it (`squash`), bicubic."""
+    if how == "crop":
+        return centre_square(image, side)
+    return image.resize((side, side), Image.Resampling.BICUBIC)
 
 
-def pixel_values(image: Image.Image, config: MiniGPT4VisionConfig) -> torch.Tensor:
+def normalise(square: Image.Image, vision: VisionConfig) -> torch.Tensor:
+    """RGB picture of the encoder's size -> float32 [3, side, side]; all arithmetic in float32."""
+    values = np.asarray(square, dtype=np.float32) / np.float32(255)  # [H, W, 3]
+    values = (values - np.float32(vision.mean)) / np.float32(vision.std)
+    return torch.from_numpy(values).permute(2, 0, 1).contiguous()
+
+
+def pixel_values(image: Image.Image, vision: VisionConfig) -> torch.Tensor:
     """A PIL picture of any mode -> float32 [3, image_size, image_size].
 
     Raises OSError (from PIL) if the picture's data is truncated or broken.
     """
-    return normalise(centre_square(to_rgb(image), config.image_size), config)
+    return normalise(fit(to_rgb(image), vision.image_size, vision.fit), vision)
 
 
 def expand_image_tokens(ids: Iterable[int], config: MiniGPT4Config) -> list[int]:

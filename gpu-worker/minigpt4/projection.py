@@ -1,13 +1,25 @@
-"""The one trained part: a linear map from the bridge's numbers to image tokens."""
+"""The one trained part: a linear map from what the encoder sees to image tokens."""
 
 import torch
 from torch import nn
 
 from .config import MiniGPT4Config
+from .qformer import PATCHES_JOINED
 
 
-class Projection(nn.Module):
-    """One linear map in two blocks: class distribution -> first tokens, raw features -> the rest.
+class Projection(nn.Linear):
+    """The family's: each of the bridge's states becomes one image token (`llama_proj`)."""
+
+    def __init__(self, config: MiniGPT4Config):
+        if config.qformer_config is not None:
+            width = config.qformer_config.hidden_size
+        else:
+            width = PATCHES_JOINED * config.vision_config.hidden_size
+        super().__init__(width, config.get_text_config().hidden_size)
+
+
+class ClassProjection(nn.Module):
+    """nano's: two blocks, class distribution -> first tokens, raw features -> the rest.
 
     Class tokens have no bias: a distribution sums to 1, so a bias would be the same in every row
     of their weight.
@@ -16,13 +28,14 @@ class Projection(nn.Module):
     def __init__(self, config: MiniGPT4Config):
         super().__init__()
         self.hidden_size = config.get_text_config().hidden_size
-        raw_tokens = config.num_image_tokens - config.num_class_tokens
+        bridge = config.bridge_config
+        raw_tokens = config.num_image_tokens - bridge.num_class_tokens
         self.classes = nn.Linear(
             config.vision_config.num_classes,
-            config.num_class_tokens * self.hidden_size,
+            bridge.num_class_tokens * self.hidden_size,
             bias=False,
         )
-        self.raw = nn.Linear(config.bridge_config.raw_size, raw_tokens * self.hidden_size)
+        self.raw = nn.Linear(bridge.raw_size, raw_tokens * self.hidden_size)
 
     def forward(self, classes: torch.Tensor, raw: torch.Tensor) -> torch.Tensor:
         """classes [N, 1000], raw [N, 64] -> image tokens [N, K, hidden]."""

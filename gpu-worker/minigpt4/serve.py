@@ -58,6 +58,7 @@ class Model:
     context_length: int
     image_tokens: int
     image_side: int
+    image_fit: str
 
 
 @dataclass(frozen=True)
@@ -294,7 +295,8 @@ class Worker:
             raise Refused("image_unavailable", f"{field}: {error}", field) from None
 
     def _decode(self, data: bytes) -> "Picture":
-        from .processing import centre_square, to_rgb  # imports torch
+        from .processing import fit, to_rgb  # imports torch
 
         # Cut to the encoder's size here, so that no large picture waits in memory.
-        return centre_square(to_rgb(decode(data, self.limits.image)), self.model.image_side)
+        picture = to_rgb(decode(data, self.limits.image))
+        return fit(picture, self.model.image_side, self.model.image_fit)

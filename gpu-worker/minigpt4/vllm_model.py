@@ -33,7 +33,7 @@ from vllm.multimodal.processing import (
 from vllm.sequence import IntermediateTensors
 
 from .config import MiniGPT4Config
-from .modeling import ImageEncoder
+from .image_encoder import ImageEncoder
 from .processing import pixel_values
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from minigpt4.config import MiniGPT4Config
-from minigpt4.modeling import IMAGES_AT_ONCE, ImageEncoder, MiniGPT4ForConditionalGeneration
+from minigpt4.image_encoder import IMAGES_AT_ONCE, ImageEncoder
+from minigpt4.modeling import MiniGPT4ForConditionalGeneration
 from minigpt4.processing import expand_image_tokens
 
 TEXT = {

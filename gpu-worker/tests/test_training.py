@@ -5,7 +5,7 @@ import torch
 
 from minigpt4.config import MiniGPT4Config
 from minigpt4.modeling import MiniGPT4ForConditionalGeneration
-from minigpt4.projection import Projection
+from minigpt4.projection import ClassProjection
 from minigpt4.train.features import Features
 from minigpt4.train.run import Learner
 from minigpt4.train.sampling import (
@@ -48,7 +48,7 @@ def view(index: int) -> View:
 
 def test_standardisation_folds_into_the_projection(features):
     features.raw[:, 9] = 0.16  # a stem channel that never varies
-    projection = Projection(MiniGPT4Config(text_config=dict(TEXT)))
+    projection = ClassProjection(MiniGPT4Config(text_config=dict(TEXT)))
     mean, std = standardisation(features)
     classes = features.classes[[0, 1, 2, 3, 0, 1]]
     expected = projection(classes, (features.raw - mean) / std)
@@ -66,7 +66,7 @@ def test_standardisation_folds_into_the_projection(features):
 def test_what_all_classes_share_folds_into_the_projection(learner):
     with torch.no_grad():
         learner.shared.normal_()
-    folded = Projection(learner.config)
+    folded = ClassProjection(learner.config)
     folded.load_state_dict(learner.state())
     classes = torch.softmax(torch.randn(2, 1000), -1)
     flat = learner.projection.classes(classes) + learner.shared

@@ -12,7 +12,7 @@ export const nanoWeights = {
 			"weights/nano",
 			"minigpt4/checkpoints",
 			"minigpt4/config.py",
-			"minigpt4/vision.py",
+			"minigpt4/efficientnet.py",
 			"uv.lock",
 		].map((path) => join(gpuWorker, path)),
 	outputs: [join(nano, "config.json")],

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from ..config import MiniGPT4Config
-from ..vision import fold_batch_norms
+from ..efficientnet import fold_batch_norms
 
 PROJECTION = Path(__file__).parents[2] / "weights" / "nano" / "projection.safetensors"
 MANIFEST = "checkpoint.json"

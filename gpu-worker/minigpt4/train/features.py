@@ -13,7 +13,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from ..bridge import pool_stem
 from ..config import MiniGPT4Config
-from ..modeling import ImageEncoder
+from ..image_encoder import ImageEncoder
 from ..processing import centre_square, normalise
 from .measure import COLOURS, brightness, dominant_colour
 from .photos import Photo

@@ -75,7 +75,9 @@ def initial_projection(
     both = tuple(a + b for a, b in zip(colours, lights, strict=True))
     blocks = [colours, both]
     return {
-        "classes.weight": name_rows(names, tokenizer, embeddings, config.num_class_tokens),
+        "classes.weight": name_rows(
+            names, tokenizer, embeddings, config.bridge_config.num_class_tokens
+        ),
         "raw.weight": torch.cat([weight for weight, _ in blocks]),
         "raw.bias": torch.cat([bias for _, bias in blocks]),
     }

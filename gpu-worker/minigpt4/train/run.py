@@ -74,7 +74,7 @@ class Learner:
         tokens = self.projection(
             torch.stack([view.classes for view in views]), torch.stack([view.raw for view in views])
         )  # [B, K, hidden]
-        classes = self.config.num_class_tokens
+        classes = self.config.bridge_config.num_class_tokens
         shared = self.shared.view(classes, -1)
         tokens = torch.cat([tokens[:, :classes] + shared, tokens[:, classes:]], dim=1)
         rows = [

@@ -5,7 +5,7 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 
 from minigpt4.checkpoints.nano import package_file
-from minigpt4.vision import EfficientNetLite2, fold_batch_norms
+from minigpt4.efficientnet import EfficientNetLite2, fold_batch_norms
 
 WEIGHTS = "models/efficientnet-lite2-9656183e.pth"
 
