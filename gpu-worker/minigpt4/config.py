@@ -2,7 +2,13 @@
 
 from typing import ClassVar
 
-from transformers import Blip2QFormerConfig, Blip2VisionConfig, LlamaConfig, PreTrainedConfig
+from transformers import (
+    AutoConfig,
+    Blip2QFormerConfig,
+    Blip2VisionConfig,
+    LlamaConfig,
+    PreTrainedConfig,
+)
 
 EFFICIENTNET = "efficientnet-lite2"
 EVA = "eva-clip-g"
@@ -113,3 +119,6 @@ class MiniGPT4Config(PreTrainedConfig):
     def get_text_config(self, *_, **__) -> LlamaConfig:
         """The language model's own configuration, which is what an engine plans memory by."""
         return self.text_config
+
+
+AutoConfig.register("minigpt4", MiniGPT4Config, exist_ok=True)

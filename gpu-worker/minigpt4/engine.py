@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MIB = 2**20
+SCRAPE_SECONDS = 5.0
 
 
 class EngineFailed(Exception):
@@ -150,6 +151,10 @@ class Engine:
         except Exception as error:
             raise EngineFailed(f"the engine threw {type(error).__name__}") from error
 
+    async def images_encoded(self) -> int:
+        """Images that went through the encoder since the start: cached ones do not count."""
+        return (await self._llm.collective_rpc("images_encoded", timeout=SCRAPE_SECONDS))[0]
+
     def shutdown(self, seconds: float) -> None:
         """Stop the engine's processes; they get `seconds` before they are killed."""
         logging.getLogger("vllm").setLevel(logging.CRITICAL)  # it logs its own end as a failure
@@ -192,6 +197,7 @@ def boot(options: EngineOptions, phases: Phases) -> Engine:
             generation_config="vllm",  # sampling comes from the request alone
             seed=0,
             use_tqdm_on_load=False,
+            worker_extension_cls="minigpt4.vllm_model.EncoderRuns",
         )
         config = arguments.create_engine_config()
     with phases.time("start processes and load weights"):

@@ -19,5 +19,8 @@ IMAGES = Histogram(
     "Fetching and decoding one image",
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
+ENCODED = Counter(
+    "minigpt4_images_encoded_total", "Images that went through the encoder; cached ones do not"
+)
 BOOT = Gauge("minigpt4_boot_seconds", "How long each phase of the boot took", ["phase"])
 READY = Gauge("minigpt4_ready", "1 while new requests are accepted")

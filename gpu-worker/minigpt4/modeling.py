@@ -2,7 +2,7 @@
 
 import torch
 from torch import nn
-from transformers import AutoConfig, GenerationMixin, LlamaForCausalLM, PreTrainedModel
+from transformers import GenerationMixin, LlamaForCausalLM, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from .config import MiniGPT4Config
@@ -83,6 +83,3 @@ class MiniGPT4ForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if is_first_iteration or not kwargs.get("use_cache", True):
             inputs["pixel_values"] = pixel_values
         return inputs
-
-
-AutoConfig.register("minigpt4", MiniGPT4Config, exist_ok=True)

@@ -83,6 +83,7 @@ class Worker:
         self.cutoff = asyncio.Event()  # no more time for what still runs
         self._fetcher = fetcher
         self._in_flight = 0
+        self._encoded = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
@@ -178,6 +179,10 @@ class Worker:
         )
 
     async def _metrics(self, request: Request) -> Response:
+        if self.engine is not None and not self.engine.dead:
+            encoded = await self.engine.images_encoded()
+            metrics.ENCODED.inc(max(0, encoded - self._encoded))  # scrapes may overtake each other
+            self._encoded = max(encoded, self._encoded)
         return Response(
             prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST
         )

@@ -1,6 +1,7 @@
 """The model class and the multimodal processor that vLLM runs (measured on vLLM 0.32.0)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from PIL import Image
@@ -13,10 +14,12 @@ from vllm.model_executor.models.interfaces import (
     MultiModalEmbeddings,
     SupportsMultiModal,
     SupportsPP,
+    SupportsQuant,
 )
 from vllm.model_executor.models.module_mapping import MultiModelKeys
 from vllm.model_executor.models.utils import (
     AutoWeightsLoader,
+    WeightsMapper,
     init_vllm_registered_model,
     maybe_prefix,
 )
@@ -30,6 +33,7 @@ from vllm.multimodal.processing import (
     PromptReplacement,
     PromptUpdate,
 )
+from vllm.platforms import current_platform
 from vllm.sequence import IntermediateTensors
 
 from .config import MiniGPT4Config
@@ -98,8 +102,20 @@ class Processor(BaseMultiModalProcessor[ProcessingInfo]):
 
 
 @MULTIMODAL_REGISTRY.register_processor(Processor, info=ProcessingInfo, dummy_inputs=DummyInputs)
-class MiniGPT4ForVLLM(nn.Module, SupportsMultiModal, SupportsPP):
-    """`image_encoder` (the reference's) and `language_model` (vLLM's); keys of the checkpoint."""
+class MiniGPT4ForVLLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsQuant):
+    """`image_encoder` (the reference's) and `language_model` (vLLM's); keys of the checkpoint.
+
+    Only the language model is split over GPUs or quantised: the encoder is whole on each GPU, in
+    its own precision. A quantised model's settings name its layers as its own checkpoint did.
+    """
+
+    hf_to_vllm_mapper = WeightsMapper(
+        orig_to_new_prefix={"model.": "language_model.model.", "lm_head": "language_model.lm_head"}
+    )
+    packed_modules_mapping: ClassVar = {
+        "qkv_proj": ["q_proj", "k_proj", "v_proj"],
+        "gate_up_proj": ["gate_proj", "up_proj"],
+    }
 
     @classmethod
     def get_placeholder_str(cls, modality: str, i: int) -> str | None:
@@ -111,6 +127,9 @@ class MiniGPT4ForVLLM(nn.Module, SupportsMultiModal, SupportsPP):
         self.config = config
         with self._mark_tower_model(vllm_config, "image"):
             self.image_encoder = ImageEncoder(config)
+            if not current_platform.is_cpu():
+                self.image_encoder.half_on_gpu()
+        self.images_encoded = 0
         with self._mark_language_model(vllm_config):
             self.language_model = init_vllm_registered_model(
                 vllm_config=vllm_config,
@@ -126,6 +145,7 @@ class MiniGPT4ForVLLM(nn.Module, SupportsMultiModal, SupportsPP):
             return []
         if isinstance(pixels, list):
             pixels = torch.stack(pixels)
+        self.images_encoded += len(pixels)
         tokens = self.image_encoder(pixels)  # [N, K, hidden], float32, in bounded chunks
         return tuple(tokens.to(self.language_model.model.embed_tokens.weight.dtype))
 
@@ -155,3 +175,11 @@ class MiniGPT4ForVLLM(nn.Module, SupportsMultiModal, SupportsPP):
             connector=["image_encoder.bridge", "image_encoder.projection"],
             tower_model="image_encoder.vision",
         )
+
+
+class EncoderRuns:
+    """What vLLM mixes into its worker class, so that the engine can be asked for it by name."""
+
+    def images_encoded(self) -> int:
+        """Images that went through the encoder since the start: cached ones do not."""
+        return self.get_model().images_encoded
