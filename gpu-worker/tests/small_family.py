@@ -35,15 +35,19 @@ WORDS = """
     two more write go see number no way could people my than first water been call who its now find
     long down day did get come made may part Describe image detail Take a picture Human Assistant
     INST Img provide detailed description Could contents me describe notice you Please
-""".split()
+"""
+TABLES = ("class_embedding", "position_embedding", "query_tokens", "embed_tokens.weight")
+LETTERS = "etaoinshrdlcumwf"
 
 
 def tokenizer() -> Tokenizer:
-    """LLaMA's kind with 1,000 entries: byte fallback, a dummy prefix, `###` made of `##` and `#`."""
+    """LLaMA's kind with 1,000 entries: byte fallback, a dummy prefix, `▁###` or `##` and `#`."""
     vocabulary = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
     vocabulary += [chr(code) for code in range(33, 127)]
     merges: dict[tuple[str, str], None] = {}  # ordered: the place is the rank
-    chains = ["##", *(f"▁{word}" for word in WORDS), *WORDS, "▁###", *(f"{a}{b}" for a, b in PAIRS)]
+    words = WORDS.split()
+    chains = ["##", *(f"▁{word}" for word in words), *words, "▁###"]
+    chains += [a + b for a in LETTERS for b in LETTERS]
     for chain in chains:
         parts = ["▁", "##", "#"] if chain == "▁###" else list(chain)
         while len(parts) > 1 and len(vocabulary) < VOCABULARY:
@@ -73,9 +77,6 @@ def tokenizer() -> Tokenizer:
     special = [AddedToken(t, special=True, normalized=False) for t in ("<unk>", "<s>", "</s>")]
     out.add_special_tokens(special)
     return out
-
-
-PAIRS = [(a, b) for a in "etaoinshrdlcumwf" for b in "etaoinshrdlcumwf"]
 
 
 def small_config(name: str) -> MiniGPT4Config:
@@ -130,7 +131,9 @@ def scale(name: str) -> float:
     """The deviation of a weight matrix's outputs for inputs of deviation 1."""
     if name.endswith("query_tokens"):
         return 0.03  # where the Q-Former's 1e-12 can be told from another epsilon
-    if "embed" in name or ".vision." in name and name.endswith(("projection.weight", "fc2.weight")):
+    if "embed" in name:
+        return 0.1
+    if ".vision." in name and name.endswith(("projection.weight", "fc2.weight")):
         return 0.1
     if name.endswith(("o_proj.weight", "down_proj.weight")):
         return 0.2
@@ -174,9 +177,7 @@ def randomize(model: MiniGPT4ForConditionalGeneration, seed: int) -> None:
                 values = values.mul(0.3).add(float(key.endswith("weight")))
         elif key.endswith("bias"):
             values.mul_(0.3 * min(1.0, scale(key.removesuffix("bias") + "weight")))
-        elif "embedding" in key and "patch" not in key or "embed_tokens" in key:
-            values.mul_(scale(key))
-        elif key.endswith("query_tokens"):
+        elif key.endswith(TABLES):
             values.mul_(scale(key))
         else:
             values.mul_(scale(key) / math.sqrt(values[0].numel()))
