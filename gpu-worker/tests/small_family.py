@@ -160,6 +160,10 @@ def small_model(name: str, seed: int = 0) -> MiniGPT4ForConditionalGeneration:
     """A member of FAMILY in float32, in eval mode; the same seed gives the same weights."""
     model = MiniGPT4ForConditionalGeneration(small_config(name)).eval()
     randomize(model, seed)
+    head = model.get_output_embeddings().weight
+    # <unk> stands for images and the padding row for nothing: neither is ever an answer.
+    head[0] *= 0.01
+    head[VOCABULARY:] *= 0.01
     return model
 
 
@@ -183,10 +187,6 @@ def randomize(model: MiniGPT4ForConditionalGeneration, seed: int) -> None:
             values.mul_(scale(key) / math.sqrt(values[0].numel()))
         if key.endswith("qkv.bias"):
             values.chunk(3)[1].zero_()  # keys have no bias
-        if key.endswith("lm_head.weight"):
-            # <unk> stands for images and the padding row for nothing: neither is ever an answer.
-            values[0] *= 0.01
-            values[VOCABULARY:] *= 0.01
         tensor.copy_(values.half() if is_half(key) else values)
 
 
