@@ -11,7 +11,10 @@ export default defineConfig({
 					ENVIRONMENT: "development",
 					KEY_SECRETS: "test-key-secret-test-key-secret-00",
 					ADMIN_SECRET: "test-admin-secret-test-admin-secret",
-					WORKER_URL: "http://worker.test",
+					WORKERS: JSON.stringify({
+						nano: { url: "http://nano.test" },
+						"vicuna-7b": { url: "http://vicuna.test", key: "vicuna-key" },
+					}),
 					WORKER_KEY: "worker-key",
 					S3_ENDPOINT: "http://s3.test",
 					S3_ACCESS_KEY_ID: "access",

@@ -10,6 +10,7 @@ import { admin } from "./routes/admin.ts";
 import { events } from "./routes/events.ts";
 import { health } from "./routes/health.ts";
 import { jobs } from "./routes/jobs.ts";
+import { models } from "./routes/models.ts";
 import { openapi } from "./routes/openapi.ts";
 import { page } from "./routes/page.ts";
 import { uploads } from "./routes/uploads.ts";
@@ -42,6 +43,7 @@ app.use(
 
 app.route("/v1/jobs", jobs);
 app.route("/v1/jobs", events);
+app.route("/v1/models", models);
 app.route("/v1/uploads", uploads);
 app.route("/v1/account", account);
 app.route("/admin", admin);

@@ -2,6 +2,14 @@
 import { z } from "zod";
 import type { Account } from "./account/account.ts";
 import type { Job } from "./job/job.ts";
+import {
+	MODEL_IDS,
+	MODELS,
+	PRICE_CLASSES,
+	type PriceClass,
+	type ServedModel,
+	type ServedModels,
+} from "./models.ts";
 import type { Pool } from "./pool/pool.ts";
 
 export interface Env {
@@ -22,6 +30,117 @@ const list = z
 			.filter(Boolean),
 	);
 
+/** JSON text, or what it stands for where the platform parsed it already. What does not parse is not quoted: it may hold keys. */
+const json = <S extends z.ZodType>(schema: S) =>
+	z.preprocess((value, context) => {
+		if (typeof value !== "string") return value;
+		try {
+			return JSON.parse(value);
+		} catch {
+			context.addIssue({ code: "custom", message: "is not valid JSON" });
+			return z.NEVER;
+		}
+	}, schema);
+
+/** Nothing but these members. Others are refused without naming them: a misplaced secret may be one. */
+const strict = <S extends z.ZodRawShape>(shape: S) =>
+	z.strictObject(shape, {
+		error: ({ code }) =>
+			code === "unrecognized_keys"
+				? `may have ${Object.keys(shape).join(", ")}, and has something else`
+				: undefined,
+	});
+
+const optional = <Name extends string, S extends z.ZodType>(
+	names: readonly Name[],
+	member: S,
+) =>
+	strict(
+		Object.fromEntries(
+			names.map((name) => [name, member.optional()]),
+		) as Record<Name, z.ZodOptional<S>>,
+	);
+
+const secret = z.string().min(1);
+const url = z.url({ protocol: /^https?$/ });
+/** Micro-USD. */
+const price = z.int().nonnegative();
+
+/** Where one model is served; what is left out is as for the others. */
+const Worker = strict({
+	url,
+	key: secret.optional(),
+	/** A Cloudflare Access service token. */
+	access: strict({ id: secret, secret }).optional(),
+	price: price.optional(),
+});
+
+/** What one job costs where nothing else is said, in micro-USD. */
+const PRICES: Record<PriceClass, number> = {
+	small: 1_000,
+	medium: 5_000,
+	large: 10_000,
+};
+
+/** Which models are served, where and for how much. */
+const Serving = z.object({
+	/** `{"nano": {"url": …}, "vicuna-7b": {"url": …, "key"?: …, "access"?: {"id", "secret"}, "price"?: …}}` */
+	WORKERS: json(optional(MODEL_IDS, Worker)).optional(),
+	/** Short for `WORKERS` where nano alone is served. */
+	WORKER_URL: url.optional(),
+	/** Opens each worker that has no key of its own in `WORKERS`. */
+	WORKER_KEY: secret.optional(),
+	/** A Cloudflare Access service token for the tunnel to the workers, where there is one. */
+	WORKER_ACCESS_ID: z.string().optional(),
+	WORKER_ACCESS_SECRET: z.string().optional(),
+	/** What one job costs by price class, in micro-USD: `{"medium": 5000}`; `WORKERS` may price a model by itself. */
+	PRICES: json(optional(PRICE_CLASSES, price)).default({}),
+	/** Short for the price of class `small`, which is nano's. */
+	JOB_PRICE: z.coerce.number().int().nonnegative().optional(),
+});
+
+function served(
+	vars: z.infer<typeof Serving>,
+	wrong: (name: string, message: string) => void,
+): ServedModels {
+	const { WORKERS, WORKER_URL, WORKER_KEY, JOB_PRICE } = vars;
+	if (WORKERS && WORKER_URL)
+		wrong("WORKER_URL", "is short for WORKERS; unset one of them");
+	if (JOB_PRICE !== undefined && vars.PRICES.small !== undefined)
+		wrong("JOB_PRICE", "is short for PRICES.small; unset one of them");
+	const priceOf = (by: PriceClass) =>
+		vars.PRICES[by] ?? (by === "small" ? JOB_PRICE : undefined) ?? PRICES[by];
+	const tunnel =
+		vars.WORKER_ACCESS_ID && vars.WORKER_ACCESS_SECRET
+			? { id: vars.WORKER_ACCESS_ID, secret: vars.WORKER_ACCESS_SECRET }
+			: null;
+	const workers: typeof WORKERS =
+		WORKERS ?? (WORKER_URL ? { nano: { url: WORKER_URL } } : {});
+	const models = new Map<string, ServedModel>();
+	for (const id of MODEL_IDS) {
+		const worker = workers[id];
+		if (!worker) continue;
+		const key = worker.key ?? WORKER_KEY;
+		if (!key) wrong("WORKER_KEY", `is unset, and ${id} has no key in WORKERS`);
+		const model = MODELS[id];
+		models.set(id, {
+			...model,
+			price: worker.price ?? priceOf(model.priceClass),
+			worker: {
+				url: worker.url,
+				key: key ?? "",
+				access: worker.access ?? tunnel,
+			},
+		});
+	}
+	if (models.size === 0)
+		wrong(
+			"WORKERS",
+			"names no model; without it WORKER_URL says where nano is",
+		);
+	return models;
+}
+
 const Config = z
 	.object({
 		ENVIRONMENT: z.enum(["production", "development"]).default("production"),
@@ -34,18 +153,12 @@ const Config = z
 		),
 		/** Opens the admin routes. They do not exist while it is unset. */
 		ADMIN_SECRET: z.string().min(32).optional(),
-		WORKER_URL: z.url(),
-		WORKER_KEY: z.string().min(1),
-		/** A Cloudflare Access service token for the tunnel to the worker, where there is one. */
-		WORKER_ACCESS_ID: z.string().optional(),
-		WORKER_ACCESS_SECRET: z.string().optional(),
+		...Serving.shape,
 		S3_ENDPOINT: z.url(),
 		S3_REGION: z.string().default("us-east-1"),
 		S3_BUCKET: z.string().default("minigpt4"),
 		S3_ACCESS_KEY_ID: z.string().min(1),
 		S3_SECRET_ACCESS_KEY: z.string().min(1),
-		/** What one job costs, in micro-USD. */
-		JOB_PRICE: z.coerce.number().int().nonnegative().default(1000),
 		/** DNS over HTTPS, JSON form, for the guarded fetcher. */
 		DNS_URL: z.url().default("https://cloudflare-dns.com/dns-query"),
 		/** `host:port` pairs that the guarded fetcher may reach although they are not public. */
@@ -57,7 +170,13 @@ const Config = z
 			path: ["EGRESS_ALLOW"],
 			message: "is for development only; unset it in production",
 		},
-	);
+	)
+	.transform((vars, context) => ({
+		...vars,
+		models: served(vars, (name, message) =>
+			context.addIssue({ code: "custom", path: [name], message }),
+		),
+	}));
 
 export type Config = z.infer<typeof Config>;
 

@@ -1,9 +1,23 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { config, type Env } from "../src/env.ts";
+import { MODEL_IDS, MODELS } from "../src/models.ts";
 import { bindings } from "./support/account.ts";
 
-const withValues = (values: Record<string, string | undefined>) =>
+const withValues = (values: Record<string, unknown>) =>
 	({ ...bindings, ...values }) as unknown as Env;
+
+/** A deployment that serves nano alone, configured the short way. */
+const NANO = { WORKERS: undefined, WORKER_URL: "http://gpu.test" };
+
+const errorOf = (values: Record<string, unknown>): string => {
+	try {
+		config(withValues(values));
+	} catch (error) {
+		return String(error);
+	}
+	throw new Error("it was accepted");
+};
 
 describe("the configuration", () => {
 	it("reaches nothing private by default", () => {
@@ -26,9 +40,135 @@ describe("the configuration", () => {
 		["WORKER_URL", "not-a-url"],
 		["S3_ENDPOINT", undefined],
 		["JOB_PRICE", "free"],
+		["WORKERS", '{"nano": {"url": "http://a.test", "key": hidden}}'],
+		["PRICES", "cheap"],
 	])("names a wrong %s and keeps its value to itself", (name, value) => {
-		const read = () => config(withValues({ [name]: value }));
-		expect(read).toThrow(name);
-		if (value) expect(read).not.toThrow(value);
+		const message = errorOf({ [name]: value });
+		expect(message).toContain(name);
+		if (value) expect(message).not.toContain(value);
+		expect(message).not.toContain("hidden");
+	});
+});
+
+describe("the workers' configuration", () => {
+	const served = (values: Record<string, unknown>) =>
+		Array.from(config(withValues(values)).models.values(), (model) => ({
+			id: model.id,
+			price: model.price,
+			...model.worker,
+		}));
+
+	it("is one URL for a deployment that serves nano alone", () => {
+		expect(served({ ...NANO, JOB_PRICE: "700" })).toEqual([
+			{
+				...{ id: "nano", price: 700, url: "http://gpu.test" },
+				...{ key: "worker-key", access: null },
+			},
+		]);
+	});
+
+	it("names each model's worker, and what is left out is as for the others", () => {
+		const WORKERS = {
+			"vicuna-13b": { url: "https://b.test", price: 9 },
+			"vicuna-7b": {
+				...{ url: "https://a.test", key: "its-key" },
+				access: { id: "its-id", secret: "its-secret" },
+			},
+		};
+		const values = { WORKER_ACCESS_ID: "id", WORKER_ACCESS_SECRET: "secret" };
+		const expected = [
+			{
+				...{ id: "vicuna-7b", price: 5000, url: "https://a.test" },
+				key: "its-key",
+				access: { id: "its-id", secret: "its-secret" },
+			},
+			{
+				...{ id: "vicuna-13b", price: 9, url: "https://b.test" },
+				key: "worker-key",
+				access: { id: "id", secret: "secret" },
+			},
+		];
+		expect(served({ ...values, WORKERS: JSON.stringify(WORKERS) })).toEqual(
+			expected,
+		);
+		// A platform that knows JSON variables hands the object over.
+		expect(served({ ...values, WORKERS })).toEqual(expected);
+	});
+
+	it("prices a model by itself, by its class, or by default", () => {
+		const amount = fc.option(fc.nat({ max: 1_000_000 }), { nil: undefined });
+		fc.assert(
+			fc.property(
+				fc.uniqueArray(fc.constantFrom(...MODEL_IDS), { minLength: 1 }),
+				fc.record({ small: amount, medium: amount, large: amount }),
+				fc.array(amount, { minLength: 4, maxLength: 4 }),
+				(ids, PRICES, own) => {
+					const WORKERS = Object.fromEntries(
+						ids.map((id, n) => [id, { url: "http://a.test", price: own[n] }]),
+					);
+					const values = {
+						WORKERS: JSON.stringify(WORKERS),
+						PRICES: JSON.stringify(PRICES),
+					};
+					const priced = served(values);
+					expect(priced.map(({ id }) => id)).toEqual(
+						MODEL_IDS.filter((id) => ids.includes(id)),
+					);
+					for (const { id, price } of priced) {
+						const by = MODELS[id as keyof typeof MODELS].priceClass;
+						const usual = { small: 1_000, medium: 5_000, large: 10_000 }[by];
+						expect(price).toBe(WORKERS[id]?.price ?? PRICES[by] ?? usual);
+					}
+				},
+			),
+			{ numRuns: 200 },
+		);
+	});
+
+	const WORKER = { url: "http://a.test", key: "k-e-y" };
+	it.each([
+		["both forms at once", { WORKER_URL: "http://b.test" }, "WORKER_URL"],
+		[
+			"two prices of one class",
+			{ JOB_PRICE: "1", PRICES: '{"small": 2}' },
+			"JOB_PRICE",
+		],
+		["no model at all", { WORKERS: "{}" }, "WORKERS"],
+		["no worker at all", { WORKERS: undefined }, "WORKERS"],
+		[
+			"a model that there is not",
+			{ WORKERS: { "k-e-y": WORKER } },
+			"WORKERS: may have nano, vicuna-7b, llama2-7b, vicuna-13b",
+		],
+		[
+			"a member that there is not",
+			{ WORKERS: { nano: { ...WORKER, "k-e-y": 1 } } },
+			"WORKERS.nano: may have url, key, access, price",
+		],
+		[
+			"a wrong URL",
+			{ WORKERS: { nano: { ...WORKER, url: "file:///k-e-y" } } },
+			"WORKERS.nano.url",
+		],
+		[
+			"half of a service token",
+			{ WORKERS: { nano: { ...WORKER, access: { id: "k-e-y" } } } },
+			"WORKERS.nano.access.secret",
+		],
+		[
+			"a price that is no whole number",
+			{ WORKERS: { nano: { ...WORKER, price: 0.5 } } },
+			"WORKERS.nano.price",
+		],
+		[
+			"a worker without a key",
+			{ WORKERS: { nano: { url: "http://a.test" } }, WORKER_KEY: undefined },
+			"WORKER_KEY: is unset, and nano has no key in WORKERS",
+		],
+		["a class that there is not", { PRICES: '{"k-e-y": 1}' }, "PRICES"],
+	])("is refused with %s", (_, values, words) => {
+		const message = errorOf(values);
+		expect(message).toContain(words);
+		expect(message).not.toContain("k-e-y");
 	});
 });

@@ -1,22 +1,106 @@
 import { describe, expect, it } from "vitest";
 import { MODELS } from "../src/models.ts";
-import vectors from "./fixtures/tokens/nano.json";
 
-describe("the least number of tokens", () => {
-	it.each(vectors.texts)(
-		"is never above what the tokenizer makes: $text, $times times",
-		({ text, times, tokens }) => {
-			const least = MODELS.nano?.leastTokens(text.repeat(times)) ?? 0;
-			expect(least).toBeGreaterThan(0);
-			expect(least).toBeLessThanOrEqual(tokens);
+/** Weights and biases of a linear layer. */
+const linear = (from: number, to: number) => (from + 1) * to;
+
+/** Stage widths of EfficientNet-Lite2: kernel, expansion, channels, repeats. */
+const LITE2 = [
+	[3, 1, 16, 1],
+	[3, 6, 24, 3],
+	[5, 6, 48, 3],
+	[3, 6, 88, 4],
+	[5, 6, 120, 4],
+	[5, 6, 208, 5],
+	[3, 6, 352, 1],
+] as const;
+
+function efficientNetLite2(): number {
+	let sum = 3 * 9 * 32 + 32;
+	let from = 32;
+	for (const [kernel, expansion, to, repeats] of LITE2)
+		for (let n = 0; n < repeats; n++) {
+			const middle = from * expansion;
+			if (expansion > 1) sum += linear(from, middle);
+			sum += (kernel * kernel + 1) * middle + linear(middle, to);
+			from = to;
+		}
+	return sum + linear(from, 1280);
+}
+
+function llama(of: {
+	width: number;
+	inner: number;
+	layers: number;
+	/** Of keys and values. */
+	narrow: number;
+	/** Rows of embeddings, and of the head where it is not the same. */
+	rows: number;
+}): number {
+	const { width, inner, layers, narrow, rows } = of;
+	const attention = 2 * width * width + 2 * width * narrow;
+	return (
+		rows * width + layers * (attention + 3 * width * inner + 2 * width) + width
+	);
+}
+
+const evaVitG =
+	linear(3 * 14 * 14, 1408) +
+	(1 + 257) * 1408 +
+	39 *
+		(4 * 1408 + // norms
+			1408 * 3 * 1408 +
+			2 * 1408 + // keys have no bias
+			linear(1408, 1408) +
+			linear(1408, 6144) +
+			linear(6144, 1408));
+
+const qFormer =
+	(32 + 2) * 768 +
+	12 *
+		(4 * linear(768, 768) +
+			2 * 768 +
+			linear(768, 3072) +
+			linear(3072, 768) +
+			2 * 768) +
+	6 * (2 * linear(768, 768) + 2 * linear(1408, 768) + 2 * 768);
+
+const llama7B = llama({
+	...{ width: 4096, inner: 11_008, layers: 32, narrow: 4096, rows: 64_000 },
+});
+const llama13B = llama({
+	...{ width: 5120, inner: 13_824, layers: 40, narrow: 5120, rows: 64_000 },
+});
+const smolLM2 = llama({
+	...{ width: 576, inner: 1536, layers: 30, narrow: 192, rows: 49_152 },
+});
+
+describe("the parameters that a model is listed with", () => {
+	it.each([
+		[
+			"nano",
+			efficientNetLite2() +
+				linear(1280, 1000) +
+				6 * 576 * 1000 +
+				linear(64, 2 * 576) +
+				smolLM2,
+		],
+		["vicuna-7b", evaVitG + 2 * 1408 + qFormer + linear(768, 4096) + llama7B],
+		["vicuna-13b", evaVitG + 2 * 1408 + qFormer + linear(768, 5120) + llama13B],
+		["llama2-7b", evaVitG + linear(4 * 1408, 4096) + llama7B],
+	] as const)("are those of its parts: %s", (id, parameters) => {
+		expect(MODELS[id].parameters).toBe(parameters);
+	});
+});
+
+describe("the models", () => {
+	it.each(Object.entries(MODELS))(
+		"leave room in the context of %s for a question and an answer beside all images",
+		(id, model) => {
+			expect(model.id).toBe(id);
+			expect(model.maxImages * model.imageTokens).toBeLessThan(
+				model.contextLength / 4,
+			);
 		},
 	);
-
-	it("is near what the tokenizer makes of plain words", () => {
-		const [{ text, times, tokens }] = vectors.texts as [
-			(typeof vectors.texts)[number],
-		];
-		const least = MODELS.nano?.leastTokens(text.repeat(times)) ?? 0;
-		expect(least).toBeGreaterThan(tokens * 0.8);
-	});
 });

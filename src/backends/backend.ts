@@ -48,7 +48,7 @@ export class BackendError extends Error {
 	readonly code: string;
 	/** Whether another attempt may succeed; else the request itself is at fault. */
 	readonly retry: boolean;
-	/** Whether the worker as a whole seems to be away. */
+	/** Whether the worker as a whole seems to be away, or is another model's. */
 	readonly down: boolean;
 	readonly field: string | undefined;
 	/** On `context_length_exceeded`. */
@@ -79,4 +79,9 @@ const FINAL = new Set([
 	"body_too_large",
 	"backend_failed",
 ]);
-const DOWN = new Set(["unreachable", "draining", "starting"]);
+const DOWN = new Set([
+	"unreachable",
+	"draining",
+	"starting",
+	"model_not_found",
+]);

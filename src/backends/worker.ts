@@ -1,6 +1,5 @@
 /** Our GPU worker's protocol (docs/worker-protocol.md), from the edge's side. */
 import { z } from "zod";
-import type { Config } from "../env.ts";
 import {
 	type Backend,
 	BackendError,
@@ -13,10 +12,13 @@ import { type ServerSentEvent, SseParser } from "./sse.ts";
 const SILENCE_MS = 30_000;
 const PROBE_MS = 2_000;
 
-type Access = Pick<
-	Config,
-	"WORKER_KEY" | "WORKER_ACCESS_ID" | "WORKER_ACCESS_SECRET"
->;
+/** Where a worker answers, and what opens it. */
+export interface WorkerAddress {
+	url: string;
+	key: string;
+	/** A Cloudflare Access service token, where a tunnel asks for one. */
+	access: { id: string; secret: string } | null;
+}
 
 const ids = z.array(z.int().nonnegative());
 const PromptEvent = z.object({ prompt_token_ids: ids, prompt_tokens: z.int() });
@@ -31,21 +33,19 @@ const Failure = z.object({
 });
 const Readiness = z.object({
 	status: z.literal("ready"),
+	model: z.string().min(1).max(64),
 	digest: z.string().min(1),
 	slots: z.int().positive(),
 });
 export type Readiness = z.infer<typeof Readiness>;
 
-/** What the worker at `url` says of itself when it can take requests, else null. Never throws. */
-export async function probe(
-	url: string,
-	access: Access,
-): Promise<Readiness | null> {
+/** What a worker says of itself when it can take requests, else null. Never throws. */
+export async function probe(address: WorkerAddress): Promise<Readiness | null> {
 	const late = new AbortController();
 	const timer = setTimeout(() => late.abort(), PROBE_MS);
 	try {
-		const response = await fetch(new URL("/readyz", url), {
-			headers: headers(access),
+		const response = await fetch(new URL("/readyz", address.url), {
+			headers: headers(address),
 			redirect: "manual",
 			signal: late.signal,
 		});
@@ -60,13 +60,11 @@ export async function probe(
 
 export class GpuWorker implements Backend {
 	readonly continues = true;
-	readonly #url: string;
-	readonly #access: Access;
+	readonly #address: WorkerAddress;
 	readonly #silenceMs: number;
 
-	constructor(url: string, access: Access, silenceMs: number = SILENCE_MS) {
-		this.#url = url;
-		this.#access = access;
+	constructor(address: WorkerAddress, silenceMs: number = SILENCE_MS) {
+		this.#address = address;
 		this.#silenceMs = silenceMs;
 	}
 
@@ -120,10 +118,10 @@ export class GpuWorker implements Backend {
 		generation: Generation,
 		signal: AbortSignal,
 	): Promise<ReadableStreamDefaultReader<Uint8Array>> {
-		const response = await fetch(new URL("/v1/generate", this.#url), {
+		const response = await fetch(new URL("/v1/generate", this.#address.url), {
 			method: "POST",
 			headers: {
-				...headers(this.#access),
+				...headers(this.#address),
 				"Content-Type": "application/json",
 				Accept: "text/event-stream",
 			},
@@ -138,15 +136,14 @@ export class GpuWorker implements Backend {
 	}
 }
 
-function headers(access: Access): Record<string, string> {
-	const known: Record<string, string> = {
-		Authorization: `Bearer ${access.WORKER_KEY}`,
+function headers({ key, access }: WorkerAddress): Record<string, string> {
+	return {
+		Authorization: `Bearer ${key}`,
+		...(access && {
+			"CF-Access-Client-Id": access.id,
+			"CF-Access-Client-Secret": access.secret,
+		}),
 	};
-	if (access.WORKER_ACCESS_ID && access.WORKER_ACCESS_SECRET) {
-		known["CF-Access-Client-Id"] = access.WORKER_ACCESS_ID;
-		known["CF-Access-Client-Secret"] = access.WORKER_ACCESS_SECRET;
-	}
-	return known;
 }
 
 const body = (g: Generation) => ({

@@ -18,7 +18,7 @@ export class Calls {
 
 	acquire(spec: JobSpec, resumed: boolean): Promise<Acquired | null> {
 		return this.#call(async () =>
-			this.#pool(spec).acquire(name(spec), resumed),
+			this.#pool(spec).acquire(spec.model, name(spec), resumed),
 		);
 	}
 

@@ -32,8 +32,11 @@ export class Job extends DurableObject<Env> {
 	// Own properties are out of reach of RPC; tests replace and read them.
 	clock = (): number => Date.now();
 	random = (): number => Math.random();
-	backend = (lease: Lease): Backend =>
-		new GpuWorker(lease.url, config(this.env));
+	backend = (model: string, { url }: Lease): Backend => {
+		const served = config(this.env).models.get(model);
+		if (!served) throw new Error(`${model} is not served any more`);
+		return new GpuWorker({ ...served.worker, url });
+	};
 	longestAttempt = LONGEST_ATTEMPT_MS;
 
 	#kept: Kept;
@@ -232,7 +235,7 @@ export class Job extends DurableObject<Env> {
 		const ending = await run(
 			record,
 			lease,
-			this.backend(lease),
+			this.backend(spec.model, lease),
 			config(this.env),
 			sink,
 			hangUp.signal,

@@ -2,24 +2,10 @@
 import canonicalize from "canonicalize";
 import { sha256 } from "../account/key.ts";
 import { ApiError } from "../errors.ts";
-import { MODELS, type Model } from "../models.ts";
+import type { Model } from "../models.ts";
 import type { JobRequest } from "../schema/job.ts";
 import { TASKS } from "../tasks.ts";
 import type { Sampling } from "./contract.ts";
-
-/** @throws ApiError `model_not_found` */
-export function modelOf(request: JobRequest): Model {
-	const model = Object.hasOwn(MODELS, request.model)
-		? MODELS[request.model]
-		: undefined;
-	if (!model)
-		throw new ApiError({
-			code: "model_not_found",
-			model: request.model,
-			known: Object.keys(MODELS),
-		});
-	return model;
-}
 
 /** What the user asks, from `prompt` or `task`. */
 export const promptOf = (request: JobRequest): string =>

@@ -3,7 +3,11 @@
  * passively and are called when granted; the pool probes the worker only while somebody waits.
  */
 import { DurableObject } from "cloudflare:workers";
-import { probe } from "../backends/worker.ts";
+import {
+	probe,
+	type Readiness,
+	type WorkerAddress,
+} from "../backends/worker.ts";
 import { config, type Env } from "../env.ts";
 import { log } from "../log.ts";
 import { migrate } from "../migrate.ts";
@@ -23,21 +27,36 @@ export class Pool extends DurableObject<Env> {
 	/** Milliseconds since 1970; tests move it. */
 	clock = (): number => Date.now();
 	readonly #sql: SqlStorage;
+	/** Known from the first job on. */
+	#model: string | null = null;
 	/** Not stored: a fresh instance asks anew. */
 	#worker: Worker | null = null;
+	/** The other model that our worker was last seen to serve. */
+	#mistaken: string | null = null;
 	#probing: Promise<void> | null = null;
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
 		this.#sql = ctx.storage.sql;
 		ctx.storage.transactionSync(() => migrate(this.#sql, STEPS));
+		this.#model =
+			this.#sql.exec<{ model: string }>("SELECT model FROM pool").toArray()[0]
+				?.model ?? null;
 	}
 
 	/**
-	 * A slot for a job (`<account>/<job id>`), or a place in the queue. Asked again, a job keeps what it has. A resumed
+	 * A slot for a job (`<account>/<job id>`) of this pool's model, or a place in the queue. Asked again, a job keeps what it has. A resumed
 	 * job goes to the head: its readers are in the middle of a sentence.
 	 */
-	async acquire(job: string, resumed: boolean): Promise<Acquired> {
+	async acquire(
+		model: string,
+		job: string,
+		resumed: boolean,
+	): Promise<Acquired> {
+		if (!this.#model) {
+			this.#sql.exec("INSERT INTO pool (model) VALUES (?)", model);
+			this.#model = model;
+		}
 		const renewed = this.#sql.exec(
 			"UPDATE lease SET expires_at = ? WHERE job = ? RETURNING epoch",
 			this.clock() + LEASE_MS,
@@ -100,10 +119,15 @@ export class Pool extends DurableObject<Env> {
 	/** Asks the worker how it is; calls that come meanwhile share the answer. */
 	#probe(): Promise<void> {
 		this.#probing ??= (async () => {
-			const settings = config(this.env);
-			const ready = await probe(settings.WORKER_URL, settings);
+			const address = this.#address();
+			const seen = address && (await probe(address));
+			const ready = seen && this.#isOurs(seen) ? seen : null;
 			if (Boolean(ready) !== Boolean(this.#worker?.ready))
-				log("worker", { ready: Boolean(ready), slots: ready?.slots ?? 0 });
+				log("worker", {
+					model: this.#model,
+					ready: Boolean(ready),
+					slots: ready?.slots ?? 0,
+				});
 			this.#worker = ready
 				? { ...ready, ready: true, seenAt: this.clock() }
 				: this.#worker && { ...this.#worker, ready: false };
@@ -111,6 +135,21 @@ export class Pool extends DurableObject<Env> {
 			this.#probing = null;
 		});
 		return this.#probing;
+	}
+
+	/** A worker of another model would answer, wrongly. Told once, since the probes repeat. */
+	#isOurs({ model }: Readiness): boolean {
+		const mistaken = model === this.#model ? null : model;
+		if (mistaken && mistaken !== this.#mistaken)
+			log("worker_of_another_model", { model: this.#model, serves: mistaken });
+		this.#mistaken = mistaken;
+		return !mistaken;
+	}
+
+	/** Where this model is served, if it still is. */
+	#address(): WorkerAddress | null {
+		const { models } = config(this.env);
+		return (this.#model && models.get(this.#model)?.worker) || null;
 	}
 
 	/** Moves jobs from the head of the queue to free slots. */
@@ -188,7 +227,7 @@ export class Pool extends DurableObject<Env> {
 		if (!row) return null;
 		return {
 			epoch: row.epoch,
-			url: config(this.env).WORKER_URL,
+			url: this.#address()?.url ?? "",
 			digest: this.#worker?.digest ?? "",
 			running: this.#leased(),
 		};

@@ -14,4 +14,8 @@ export const STEPS: readonly ((sql: SqlStorage) => void)[] = [
 			job TEXT NOT NULL UNIQUE
 		)`);
 	},
+	(sql) => {
+		// At most one row. A pool of the version before learns it from the next job that asks.
+		sql.exec("CREATE TABLE pool (model TEXT NOT NULL)");
+	},
 ];

@@ -13,12 +13,12 @@ import { opener } from "../job/follow.ts";
 import {
 	bodyHash,
 	checkFits,
-	modelOf,
 	preferredWait,
 	promptOf,
 	samplingOf,
 } from "../job/request.ts";
 import { EVENT_STREAM_HEADERS, eventStream, untilDone } from "../job/stream.ts";
+import { defaultModel, modelOf, type ServedModel } from "../models.ts";
 import { type App, newRouter } from "../router.ts";
 import {
 	JOB_BODY_LIMIT,
@@ -165,11 +165,14 @@ async function create(
 	known: Caller,
 	request: JobRequested,
 ): Promise<JobView> {
-	const model = modelOf(request);
+	const { models } = config(c.env);
+	const model = request.model
+		? modelOf(models, request.model)
+		: defaultModel(models);
 	checkFits(request, model);
 	const images = await intake(c, known, request.images);
 	const id = newJobId(Date.now());
-	const admission = await admit(c, known, model.id, id, images).catch(
+	const admission = await admit(c, known, model, id, images).catch(
 		async (error) => {
 			await discard(c, known, images.stored);
 			throw error;
@@ -192,7 +195,7 @@ async function create(
 const admit = async (
 	c: Context<App>,
 	known: Caller,
-	model: string,
+	model: ServedModel,
 	jobId: string,
 	images: Awaited<ReturnType<typeof intake>>,
 ) =>
@@ -201,8 +204,8 @@ const admit = async (
 			secretHash: known.secretHash,
 			jobId,
 			bodyHash: await bodyHash(await c.req.json(), images.sha256s),
-			model,
-			maxPrice: config(c.env).JOB_PRICE,
+			model: model.id,
+			maxPrice: model.price,
 			images: images.ids,
 			fields: images.fields,
 		}),

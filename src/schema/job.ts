@@ -12,7 +12,10 @@ export const JOB_BODY_LIMIT = 24 * 1024 * 1024;
 
 export const JobRequest = z
 	.strictObject({
-		model: z.string().default("nano").openapi({ example: "nano" }),
+		model: z.string().max(64).optional().openapi({
+			description: "One of GET /v1/models; the first of them when left out",
+			example: "nano",
+		}),
 		images: z.array(ImageSource).min(1).max(4),
 		prompt: z
 			.string()

@@ -5,7 +5,11 @@ import {
 	type Generation,
 } from "../../src/backends/backend.ts";
 import { SseParser } from "../../src/backends/sse.ts";
-import { GpuWorker, probe } from "../../src/backends/worker.ts";
+import {
+	GpuWorker,
+	probe,
+	type WorkerAddress,
+} from "../../src/backends/worker.ts";
 import vectors from "../fixtures/worker-protocol/generate.json";
 import { FakeWorker } from "../support/fake-worker.ts";
 
@@ -13,10 +17,10 @@ afterEach(() => {
 	vi.restoreAllMocks();
 });
 
-const access = {
-	WORKER_KEY: "worker-key",
-	WORKER_ACCESS_ID: undefined,
-	WORKER_ACCESS_SECRET: undefined,
+const address: WorkerAddress = {
+	url: "http://worker.test",
+	key: "worker-key",
+	access: null,
 };
 const generation: Generation = {
 	requestId: "j-1",
@@ -40,7 +44,7 @@ const answer = (respond: (request: Request) => Response | Promise<Response>) =>
 		);
 
 async function generate(
-	worker = new GpuWorker("http://worker.test", access),
+	worker = new GpuWorker(address),
 	signal = new AbortController().signal,
 ): Promise<BackendEvent[]> {
 	const events: BackendEvent[] = [];
@@ -138,15 +142,13 @@ describe("the worker's stream", () => {
 		});
 		answer((request) => worker.fetch(request));
 		const { code, retry } = await failing(
-			generate(new GpuWorker("http://worker.test", access, 100)),
+			generate(new GpuWorker(address, 100)),
 		);
 		expect([code, retry]).toEqual(["silent", true]);
 		expect(worker.running).toBe(0);
 		worker.pingEvery = 30;
 		const hangUp = AbortSignal.timeout(400);
-		await failing(
-			generate(new GpuWorker("http://worker.test", access, 100), hangUp),
-		);
+		await failing(generate(new GpuWorker(address, 100), hangUp));
 		expect(hangUp.aborted).toBe(true);
 	});
 
@@ -171,6 +173,7 @@ describe("a worker's refusal", () => {
 		["overloaded", true, false],
 		["draining", true, true],
 		["starting", true, true],
+		["model_not_found", true, true],
 		["engine_failed", true, false],
 		["unauthorized", true, false],
 	] as const)("%s: retry %s, down %s", async (error, retry, down) => {
@@ -210,12 +213,12 @@ describe("a call to the worker", () => {
 			return new Response(null, { status: 307, headers: { Location: "/x" } });
 		});
 		const tunnel = {
-			WORKER_KEY: "k",
-			WORKER_ACCESS_ID: "id",
-			WORKER_ACCESS_SECRET: "secret",
+			url: "http://worker.test",
+			key: "k",
+			access: { id: "id", secret: "secret" },
 		};
-		await failing(generate(new GpuWorker("http://worker.test", tunnel)));
-		expect(await probe("http://worker.test", tunnel)).toBe(null);
+		await failing(generate(new GpuWorker(tunnel)));
+		expect(await probe(tunnel)).toBe(null);
 		expect(seen).toHaveLength(2);
 		for (const { headers, redirect } of seen) {
 			expect(redirect).toBe("manual");

@@ -42,7 +42,7 @@ const alarm = (pool: DurableObjectStub<Pool>) =>
 
 /** The epoch of a lease that must have been granted. */
 const granted = async (pool: DurableObjectStub<Pool>, job: string) => {
-	const acquired = await pool.acquire(job, false);
+	const acquired = await pool.acquire("nano", job, false);
 	if (acquired.answer !== "granted") throw new Error(acquired.answer);
 	return acquired.lease.epoch;
 };
@@ -55,9 +55,15 @@ describe("a pool", () => {
 		const called = await callsTo(pool);
 		const a = await granted(pool, "a/1");
 		const b = await granted(pool, "a/2");
-		expect(await pool.acquire("a/3", false)).toEqual({ answer: "queued" });
-		expect(await pool.acquire("a/4", false)).toEqual({ answer: "queued" });
-		expect(await pool.acquire("a/3", false)).toEqual({ answer: "queued" });
+		expect(await pool.acquire("nano", "a/3", false)).toEqual({
+			answer: "queued",
+		});
+		expect(await pool.acquire("nano", "a/4", false)).toEqual({
+			answer: "queued",
+		});
+		expect(await pool.acquire("nano", "a/3", false)).toEqual({
+			answer: "queued",
+		});
 		await pool.release("a/1", a, "finished");
 		expect(called).toEqual(["a/3"]);
 		await pool.release("a/2", b, "finished");
@@ -69,7 +75,7 @@ describe("a pool", () => {
 		worker.state = "starting";
 		const pool = newPool();
 		const called = await callsTo(pool);
-		expect(await pool.acquire("a/1", false)).toEqual({
+		expect(await pool.acquire("nano", "a/1", false)).toEqual({
 			answer: "provisioning",
 		});
 		expect(await runDurableObjectAlarm(pool)).toBe(true);
@@ -101,7 +107,7 @@ describe("a pool", () => {
 		const called = await callsTo(pool);
 		const dead = await granted(pool, "a/dead");
 		const alive = await granted(pool, "a/alive");
-		expect((await pool.acquire("a/next", false)).answer).toBe("queued");
+		expect((await pool.acquire("nano", "a/next", false)).answer).toBe("queued");
 		await moveClock(pool, LEASE_MS - 1000);
 		expect(await pool.heartbeat("a/alive", alive)).toEqual({
 			held: true,
@@ -126,7 +132,7 @@ describe("a pool", () => {
 		expect(renewed).toBeGreaterThan(old);
 		await pool.release("a/1", old, "failed");
 		expect((await pool.heartbeat("a/1", renewed)).held).toBe(true);
-		expect((await pool.acquire("a/2", false)).answer).toBe("queued");
+		expect((await pool.acquire("nano", "a/2", false)).answer).toBe("queued");
 	});
 
 	it("puts a resumed job before those that have shown nothing yet", async () => {
@@ -135,8 +141,8 @@ describe("a pool", () => {
 		const pool = newPool();
 		const called = await callsTo(pool);
 		const epoch = await granted(pool, "a/1");
-		await pool.acquire("a/new", false);
-		await pool.acquire("a/resumed", true);
+		await pool.acquire("nano", "a/new", false);
+		await pool.acquire("nano", "a/resumed", true);
 		await pool.release("a/1", epoch, "finished");
 		expect(called).toEqual(["a/resumed"]);
 	});
@@ -151,7 +157,7 @@ describe("a pool", () => {
 		});
 		const epoch = await granted(pool, "a/1");
 		for (const job of ["a/gone", "a/broken", "a/good"])
-			await pool.acquire(job, false);
+			await pool.acquire("nano", job, false);
 		await pool.release("a/1", epoch, "finished");
 		await vi.waitFor(() => expect(called).toContain("a/broken"));
 		await runDurableObjectAlarm(pool);

@@ -89,6 +89,7 @@ class Refusal extends Error {
 
 export class FakeWorker {
 	state: "ready" | "starting" | "draining" | "away" = "ready";
+	model = "nano";
 	slots = 4;
 	digest = "d".repeat(64);
 	key = "worker-key";
@@ -137,7 +138,7 @@ export class FakeWorker {
 			return Response.json({ status: this.state }, { status: 503 });
 		return Response.json({
 			status: "ready",
-			model: "nano",
+			model: this.model,
 			digest: this.digest,
 			slots: this.slots,
 			context_length: CONTEXT,
@@ -158,7 +159,7 @@ export class FakeWorker {
 		if (unknown) throw new Refusal("invalid_request", unknown);
 		if (typeof body.model !== "string")
 			throw new Refusal("invalid_request", "model");
-		if (body.model !== "nano") throw new Refusal("model_not_found");
+		if (body.model !== this.model) throw new Refusal("model_not_found");
 		if (body.messages && body.prompt_token_ids)
 			throw new Refusal("invalid_request", "prompt_token_ids");
 		if (!(body.max_tokens >= 1))

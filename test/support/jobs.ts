@@ -14,14 +14,21 @@ import {
 } from "./account.ts";
 import { FakeWorker, type Script } from "./fake-worker.ts";
 
-let worker: FakeWorker | null = null;
+const workers = new Map<string, FakeWorker>();
 const bucket = new Map<string, ArrayBuffer>();
 
-/** Nothing leaves the test: a fake worker answers at `http://worker.test`, a bucket in memory at `http://s3.test`. */
+/** What vitest.config.ts says of the workers. */
+const SERVED = {
+	nano: { host: "nano.test", key: "worker-key" },
+	"vicuna-7b": { host: "vicuna.test", key: "vicuna-key" },
+};
+
+/** Nothing leaves the test: fake workers answer where the models are served, a bucket in memory at `http://s3.test`. */
 globalThis.fetch = async (input, init) => {
 	const request = new Request(input as RequestInfo, init as RequestInit);
 	const { hostname, pathname } = new URL(request.url);
-	if (hostname === "worker.test" && worker) return worker.fetch(request);
+	const worker = workers.get(hostname);
+	if (worker) return worker.fetch(request);
 	if (hostname !== "s3.test") throw new TypeError(`no way to ${hostname}`);
 	if (request.method === "PUT")
 		bucket.set(pathname, await request.arrayBuffer());
@@ -32,20 +39,26 @@ globalThis.fetch = async (input, init) => {
 	);
 };
 
-/** The worker of this test. */
+/** The worker of this test, or one per model. */
 export function fakeWorker(
 	script: Script | ((prompt: string) => Script),
+	model: keyof typeof SERVED = "nano",
 ): FakeWorker {
-	worker = new FakeWorker(script);
+	const worker = new FakeWorker(script);
+	const { host, key } = SERVED[model];
+	Object.assign(worker, { model, key });
+	workers.set(host, worker);
 	return worker;
 }
 
 afterEach(async () => {
 	vi.restoreAllMocks();
-	worker = null;
+	workers.clear();
 	// The next test's worker is another one: what the pool knows of this one must not outlive it.
-	const pool = bindings.POOL.get(bindings.POOL.idFromName("nano"));
-	await evictDurableObject(pool).catch(() => {});
+	for (const model of Object.keys(SERVED)) {
+		const pool = bindings.POOL.get(bindings.POOL.idFromName(model));
+		await evictDurableObject(pool).catch(() => {});
+	}
 });
 
 export interface TestJob {

@@ -1,0 +1,85 @@
+/** The models of this deployment. Public, as a price list is: what there is to ask for is known before there is a key. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { etag, RETAINED_304_HEADERS } from "hono/etag";
+import { config } from "../env.ts";
+import { modelOf, type ServedModel } from "../models.ts";
+import { newRouter } from "../router.ts";
+import { CAPABILITIES, Model, ModelList } from "../schema/model.ts";
+import { problems } from "./problems.ts";
+
+export const models = newRouter();
+
+models.use(
+	etag({
+		// A page of another origin may go on reading what it has.
+		retainedHeaders: [
+			...RETAINED_304_HEADERS,
+			"access-control-allow-origin",
+			"access-control-expose-headers",
+		],
+	}),
+	// A minute without asking again, then a question that costs no body while nothing changed.
+	async (c, next) => {
+		await next();
+		if (c.res.ok) c.res.headers.set("Cache-Control", "public, max-age=60");
+	},
+);
+
+const json = <S extends z.ZodType>(schema: S) => ({
+	"application/json": { schema },
+});
+const unchanged = { description: "Unchanged since the `If-None-Match` tag" };
+
+models.openapi(
+	createRoute({
+		method: "get",
+		path: "/",
+		summary: "The models to ask, the default first",
+		description: "Needs no key. The list has OpenAI's shape.",
+		security: [],
+		responses: {
+			200: { description: "The models", content: json(ModelList) },
+			304: unchanged,
+		},
+	}),
+	(c) => {
+		const { models } = config(c.env);
+		const data = Array.from(models.values(), modelWire);
+		return c.json({ object: "list" as const, data }, 200);
+	},
+);
+
+models.openapi(
+	createRoute({
+		method: "get",
+		path: "/{id}",
+		summary: "A model",
+		description: "Needs no key.",
+		security: [],
+		request: { params: z.object({ id: z.string() }) },
+		responses: {
+			200: { description: "The model", content: json(Model) },
+			304: unchanged,
+			...problems(404),
+		},
+	}),
+	(c) => {
+		const { models } = config(c.env);
+		return c.json(modelWire(modelOf(models, c.req.valid("param").id)), 200);
+	},
+);
+
+/** The wire form of a model. */
+const modelWire = (model: ServedModel): Model => ({
+	id: model.id,
+	object: "model",
+	created: model.created.getTime() / 1000,
+	owned_by: model.ownedBy,
+	parameters: model.parameters,
+	context_length: model.contextLength,
+	image_tokens: model.imageTokens,
+	max_images: model.maxImages,
+	price_class: model.priceClass,
+	price: model.price,
+	capabilities: [...CAPABILITIES],
+});

@@ -1,0 +1,38 @@
+import { z } from "@hono/zod-openapi";
+import { PRICE_CLASSES } from "../models.ts";
+
+/** What every model of this API can do. */
+export const CAPABILITIES = ["images", "tasks", "streaming", "resume"] as const;
+
+/** OpenAI's model object, and what a caller here wants to know before asking. */
+export const Model = z
+	.object({
+		id: z.string().openapi({ example: "vicuna-7b" }),
+		object: z.literal("model"),
+		created: z.int().openapi({
+			description: "When it came into this API, in seconds since 1970",
+		}),
+		owned_by: z.string().openapi({ description: "Who trained it" }),
+		parameters: z.int().openapi({
+			description:
+				"Weights that an answer passes: vision encoder, Q-Former or what stands in its place, projection, language model",
+			example: 7_832_625_024,
+		}),
+		context_length: z
+			.int()
+			.openapi({ description: "Tokens in all: images, prompt and answer" }),
+		image_tokens: z.int().openapi({ description: "Tokens of one image" }),
+		max_images: z.int().openapi({ description: "Images of one job" }),
+		price_class: z.enum(PRICE_CLASSES),
+		price: z
+			.int()
+			.openapi({ description: "Of one job that succeeds, in micro-USD" }),
+		capabilities: z.array(z.enum(CAPABILITIES)),
+	})
+	.openapi("Model");
+export type Model = z.infer<typeof Model>;
+
+/** The one list that has OpenAI's shape instead of `{data, next_cursor}`: its clients read it to find out what they may ask. */
+export const ModelList = z
+	.object({ object: z.literal("list"), data: z.array(Model) })
+	.openapi("ModelList");

@@ -1,0 +1,108 @@
+import fc from "fast-check";
+import llama from "llama-tokenizer-js";
+import { describe, expect, it } from "vitest";
+import {
+	leastTokensOfLlama,
+	leastTokensOfSmolLM2,
+} from "../src/least-tokens.ts";
+import vectors from "./fixtures/tokens/llama.json";
+import nano from "./fixtures/tokens/nano.json";
+
+describe("the least number of SmolLM2's tokens", () => {
+	it.each(nano.texts)(
+		"is never above what the tokenizer makes: $text, $times times",
+		({ text, times, tokens }) => {
+			const least = leastTokensOfSmolLM2(text.repeat(times));
+			expect(least).toBeGreaterThan(0);
+			expect(least).toBeLessThanOrEqual(tokens);
+		},
+	);
+
+	it("is near what the tokenizer makes of plain words", () => {
+		const [{ text, times, tokens }] = nano.texts as [
+			(typeof nano.texts)[number],
+		];
+		const least = leastTokensOfSmolLM2(text.repeat(times));
+		expect(least).toBeGreaterThan(tokens * 0.8);
+	});
+});
+
+describe("the least number of LLaMA's tokens", () => {
+	it("is one for each token of the vocabulary: no cut runs through any", () => {
+		const pieces = llama.vocabById
+			.slice(259) // after control tokens and bytes
+			.map((token) => token.replaceAll("▁", " "));
+		expect(pieces.length).toBe(31_741);
+		// Between four other tokens, because spaces at the ends are dropped.
+		const least = (piece: string) => leastTokensOfLlama(`a\n${piece}\na`) - 4;
+		expect(pieces.filter((piece) => least(piece) !== 1)).toEqual([]);
+	});
+
+	it("is never above what the tokenizer makes of any text", () => {
+		const texts = fc.oneof(
+			fc.string({ unit: "binary", maxLength: 200 }),
+			fc
+				.array(
+					fc.oneof(
+						fc.constantFrom(
+							..." \n\r\t.,;'\"(){}<>#*-=/_0123456789aéñжя日本の한가̈".split(""),
+						),
+						fc.constantFrom(
+							...["    ", "  word", "addEventListener", " Einzelnachweise"],
+							...[
+								"----------------",
+								"\u00a0",
+								"🎉",
+								"');\r\n",
+								" университета",
+							],
+						),
+					),
+					{ maxLength: 60 },
+				)
+				.map((pieces) => pieces.join("")),
+		);
+		fc.assert(
+			fc.property(texts, (text) => {
+				const made = llama.encode(text, false, true).length;
+				expect(leastTokensOfLlama(text)).toBeLessThanOrEqual(made);
+			}),
+			{ numRuns: 2_000 },
+		);
+	});
+
+	it.each(vectors.texts)(
+		"is never above what the family's prompt takes, and tells more than bytes alone: $text, $times times",
+		({ text, times, tokens, at_least }) => {
+			const least = leastTokensOfLlama(text.repeat(times));
+			expect(least).toBeLessThanOrEqual(tokens);
+			expect(least).toBeGreaterThanOrEqual(at_least);
+		},
+	);
+
+	it("is near what the prompt takes for plain words", () => {
+		const [{ text, times, tokens }] = vectors.texts as [
+			(typeof vectors.texts)[number],
+		];
+		const least = leastTokensOfLlama(text.repeat(times));
+		expect(least).toBeGreaterThan(tokens * 0.7);
+	});
+
+	it("of the longest prompt that a job may have is counted in no time", () => {
+		for (const text of [
+			"a ",
+			" 1",
+			"a",
+			"1 \n",
+			"\u0301",
+			"😀",
+			`a${" ".repeat(100)}`,
+		]) {
+			const began = performance.now();
+			expect(
+				leastTokensOfLlama(text.repeat(32_768 / text.length)),
+			).toBeGreaterThan(500);
+			expect(performance.now() - began).toBeLessThan(200);
+		}
+	});
+});
