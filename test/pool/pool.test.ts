@@ -1,4 +1,8 @@
-import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import {
+	evictDurableObject,
+	runDurableObjectAlarm,
+	runInDurableObject,
+} from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import { LEASE_MS } from "../../src/pool/decide.ts";
 import type { Pool } from "../../src/pool/pool.ts";
@@ -162,5 +166,69 @@ describe("a pool", () => {
 		await vi.waitFor(() => expect(called).toContain("a/broken"));
 		await runDurableObjectAlarm(pool);
 		expect(called.slice(0, 3)).toEqual(["a/gone", "a/broken", "a/good"]);
+	});
+});
+
+describe("a pool's model", () => {
+	it("is what its worker must serve: another one is not ready, and both are named, once", async () => {
+		const lines = vi.spyOn(console, "log");
+		const worker = fakeWorker({ tokens: [] }, "vicuna-7b");
+		worker.model = "vicuna-13b";
+		const pool = newPool();
+		const called = await callsTo(pool);
+		expect(await pool.acquire("vicuna-7b", "a/1", false)).toEqual({
+			answer: "provisioning",
+		});
+		await runDurableObjectAlarm(pool);
+		expect(called).toEqual([]);
+		const told = lines.mock.calls
+			.map(([line]) => JSON.parse(String(line)))
+			.filter(({ event }) => event === "worker_of_another_model");
+		expect(told).toHaveLength(1);
+		expect(told[0]).toMatchObject({ model: "vicuna-7b", serves: "vicuna-13b" });
+		worker.model = "vicuna-7b";
+		await runDurableObjectAlarm(pool);
+		expect(called).toEqual(["a/1"]);
+	});
+
+	it("decides which worker is asked", async () => {
+		const nano = fakeWorker({ tokens: [] });
+		const vicuna = fakeWorker({ tokens: [] }, "vicuna-7b");
+		const pool = newPool();
+		await callsTo(pool);
+		const acquired = await pool.acquire("vicuna-7b", "a/1", false);
+		expect(acquired).toMatchObject({
+			answer: "granted",
+			lease: { url: "http://vicuna.test" },
+		});
+		expect([nano.probes, vicuna.probes]).toEqual([0, 1]);
+	});
+
+	it("that is not served any more has no worker, and its jobs wait", async () => {
+		const pool = newPool();
+		const acquired = await pool.acquire("vicuna-13b", "a/1", false);
+		expect(acquired).toEqual({ answer: "provisioning" });
+	});
+
+	it("is still known when the object starts anew, and learnt by one that an older version wrote", async () => {
+		const worker = fakeWorker({ tokens: [] });
+		worker.state = "starting";
+		const pool = newPool();
+		await pool.acquire("nano", "a/1", false);
+		worker.state = "ready";
+		await evictDurableObject(pool);
+		const called = await callsTo(pool);
+		await runDurableObjectAlarm(pool);
+		expect(called).toEqual(["a/1"]);
+
+		const old = newPool();
+		await runInDurableObject(old, (_, { storage }) => {
+			storage.sql.exec("DROP TABLE pool");
+			storage.sql.exec("UPDATE version SET version = 1");
+			storage.sql.exec("INSERT INTO queue (job) VALUES ('a/old')");
+		});
+		await evictDurableObject(old);
+		await callsTo(old);
+		await granted(old, "a/old");
 	});
 });

@@ -1,4 +1,4 @@
-import { listDurableObjectIds } from "cloudflare:test";
+import { listDurableObjectIds, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import { Account } from "../../src/account/account.ts";
 import { unwrap } from "../../src/errors.ts";
@@ -9,6 +9,7 @@ import { edge } from "../support/edge.ts";
 import { fixture, resized } from "../support/images.ts";
 import {
 	fakeWorker,
+	gate,
 	money,
 	read,
 	textOf,
@@ -184,6 +185,13 @@ describe("POST /v1/jobs", () => {
 		["too hot", { temperature: 3 }, 400, "invalid_request", "temperature"],
 		["another model", { model: "gpt" }, 404, "model_not_found", undefined],
 		[
+			"a model that is not served here",
+			{ model: "vicuna-13b" },
+			404,
+			"model_not_found",
+			undefined,
+		],
+		[
 			"a name of Object's",
 			{ model: "toString" },
 			404,
@@ -302,6 +310,90 @@ describe("POST /v1/jobs", () => {
 		});
 		expect(discarded).toHaveBeenCalledTimes(1);
 		expect(await jobObjects()).toBe(before);
+	});
+});
+
+describe("a job's model", () => {
+	it("decides which worker answers, and at which price", async () => {
+		const nano = fakeWorker({ tokens: ["small"] });
+		const vicuna = fakeWorker({ tokens: ["large"] }, "vicuna-7b");
+		const account = await newAccount(10_000);
+		const prefer = { Prefer: "wait=10" };
+		for (const [model, text, price] of [
+			["vicuna-7b", "large", 5000],
+			["nano", "small", 1000],
+			[undefined, "small", 1000],
+		] as const) {
+			const answer = await create(account, { model }, prefer);
+			expect(await answer.json()).toMatchObject({
+				status: "succeeded",
+				model: model ?? "nano",
+				output: { text },
+				price,
+			});
+		}
+		expect(vicuna.requests.map(({ model }) => model)).toEqual(["vicuna-7b"]);
+		expect(nano.requests.map(({ model }) => model)).toEqual(["nano", "nano"]);
+		expect(await money(account)).toEqual({ available: 3_000, held: 0 });
+		const rows = await runInDurableObject(account.stub, (_, { storage }) =>
+			storage.sql
+				.exec("SELECT kind, amount FROM entry WHERE kind <> 'credit'")
+				.toArray(),
+		);
+		expect(rows).toEqual(
+			[5000, 1000, 1000].flatMap((amount) => [
+				{ kind: "hold", amount },
+				{ kind: "settle", amount },
+			]),
+		);
+	});
+
+	it("is the one whose price must be there", async () => {
+		fakeWorker({ tokens: ["x"] }, "vicuna-7b");
+		fakeWorker({ tokens: ["x"] });
+		const account = await newAccount(4_999);
+		const refused = await create(account, { model: "vicuna-7b" });
+		expect(refused.status).toBe(402);
+		expect(await refused.json()).toMatchObject({
+			code: "insufficient_credit",
+			available: 4_999,
+			price: 5000,
+		});
+		expect((await create(account)).status).toBe(202);
+	});
+
+	it("has a queue of its own: one that is busy holds up no other", async () => {
+		const hold = gate();
+		const nano = fakeWorker({ tokens: ["x"], gate: () => hold.opened });
+		nano.slots = 1;
+		fakeWorker({ tokens: ["y"] }, "vicuna-7b");
+		const account = await newAccount(10_000);
+		const waiting = [await create(account), await create(account)];
+		const answer = await create(
+			account,
+			{ model: "vicuna-7b" },
+			{ Prefer: "wait=10" },
+		);
+		expect(await answer.json()).toMatchObject({ status: "succeeded" });
+		hold.open();
+		for (const response of waiting) {
+			const { id } = await response.json<{ id: string }>();
+			expect(await ended(account, id)).toMatchObject({ status: "succeeded" });
+		}
+	});
+
+	it("counts its own tokens against its own context", async () => {
+		fakeWorker({ tokens: ["x"] }, "vicuna-7b");
+		const account = await newAccount(10_000);
+		// 1,600 numbers of one digit: each a token of LLaMA's, with a space before each.
+		const prompt = "1 ".repeat(1_600);
+		const refused = await create(account, { model: "vicuna-7b", prompt });
+		expect(refused.status).toBe(400);
+		expect(await refused.json()).toMatchObject({
+			code: "context_length_exceeded",
+			tokens: 3_199 + 32,
+			context_length: 2048,
+		});
 	});
 });
 
