@@ -26,12 +26,13 @@ class LanguageModel:
 
 @dataclass(frozen=True)
 class File:
-    """A file of the original release; `sha256` where it is known."""
+    """A file of the original release; `sha256` and exact `bytes` where they are known."""
 
     name: str
     sha256: str | None
     url: str
     bytes: int | None = None
+    about: str = ""  # the size in words, where the exact one is not known
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,24 @@ class Family:
         """Columns of `llama_proj.weight`: the Q-Former's width, or four joined patches."""
         return 768 if self.qformer else 4 * 1408
 
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The original files, the language model's folder aside."""
+        return (EVA_VIT_G, *((BLIP2_QFORMER,) if self.qformer else ()), self.projector)
+
 
 EVA_VIT_G = File(
     "eva_vit_g.pth",
     None,
     "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2/eva_vit_g.pth",
+    about="1.89 GiB",
 )
 BLIP2_QFORMER = File(
     "blip2_pretrained_flant5xxl.pth",
     "4b3839ea6c617f315ead9bf4036bbb0f0cf6bf62695ecfc14968ea626af03a29",
     "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2/"
     "blip2_pretrained_flant5xxl.pth",
+    about="433 MB",
 )
 
 FAMILY = {

@@ -1,0 +1,239 @@
+"""Tensors in files: listed without being read, read one by one, checked by name and shape."""
+
+import ctypes
+import json
+import mmap
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from .refusal import Refused
+
+SAFE, TORCH = "model.safetensors", "pytorch_model.bin"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_MADV_DONTNEED = 4
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor of a file; `read` maps it from there each time."""
+
+    file: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    read: Callable[[], torch.Tensor]
+
+    @property
+    def bytes(self) -> int:
+        count = 1
+        for side in self.shape:
+            count *= side
+        return count * self.dtype.itemsize
+
+
+def forget(tensor: torch.Tensor) -> None:
+    """Gives back the memory of a tensor that was mapped from a file and is not used any more.
+
+    Its pages would otherwise stay resident for as long as the file is mapped.
+    """
+    page = mmap.PAGESIZE
+    start = tensor.untyped_storage().data_ptr() + tensor.storage_offset() * tensor.itemsize
+    first, last = -(-start // page) * page, (start + tensor.nbytes) // page * page
+    if last > first:
+        _libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _MADV_DONTNEED)
+
+
+def _no_substitute(path: Path) -> None:
+    """Refuses what often lies under a weight file's name without being one."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(256).lstrip()
+    except FileNotFoundError:
+        raise Refused(f"{path}: missing", "bring the file, or pass --fetch") from None
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read ({error.strerror})") from None
+    if head.startswith(b"version https://git-lfs"):
+        raise Refused(f"{path}: a Git LFS pointer, not the file itself", "run `git lfs pull` there")
+    if head[:1] == b"<":
+        raise Refused(
+            f"{path}: a web page, not weights", "download it again; the host asked for consent"
+        )
+
+
+def load_torch(path: Path) -> object:
+    """What torch.save wrote, tensors mapped and not read; nothing but data is unpickled."""
+    _no_substitute(path)
+    try:
+        zipped = zipfile.is_zipfile(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)|builtin ([\w.]+)|function ([\w.]+)", str(error))
+        if "Weights only" in str(error) and ("nsupported" in str(error) or named):
+            what = next((x for x in named.groups() if x), "an object") if named else "an object"
+            raise Refused(
+                f"{path}: holds more than tensors ({what}), which could run code when loaded",
+                "take the file from its official place; this one is not opened",
+            ) from None
+        raise Refused(f"{path}: damaged ({_short(error)})", "bring the file again") from None
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AssertionError) as error:
+        raise Refused(
+            f"{path}: not a whole PyTorch file ({_short(error)})", "bring the file again"
+        ) from None
+
+
+def _short(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:160]
+
+
+def torch_tensors(path: Path, under: str | None = None) -> dict[str, Stored]:
+    """The tensors of a torch.save file, at the top or under one key. Raises Refused."""
+    found = load_torch(path)
+    if under is not None:
+        if not isinstance(found, dict) or under not in found:
+            raise Refused(f"{path}: has no entry '{under}'", "bring the file in its original form")
+        found = found[under]
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise Refused(f"{path}: not a table of tensors", "bring the file in its original form")
+    out = {}
+    for name, value in found.items():
+        if not isinstance(value, torch.Tensor):
+            raise Refused(f"{path}: {name} is a {type(value).__name__}, not a tensor")
+        value = value.detach()
+        out[name] = Stored(path, name, tuple(value.shape), value.dtype, lambda value=value: value)
+    return out
+
+
+_SAFE_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+SAFE_NAMES = {dtype: name for name, dtype in _SAFE_DTYPES.items()}
+
+
+def safe_tensors(path: Path) -> dict[str, Stored]:
+    """The tensors of a safetensors file. Raises Refused."""
+    _no_substitute(path)
+    try:
+        file = safe_open(path, "pt")
+        out = {}
+        for name in file.keys():  # noqa: SIM118 - not a dict
+            part = file.get_slice(name)
+            kind = part.get_dtype()
+            if kind not in _SAFE_DTYPES:
+                raise Refused(f"{path}: tensor {name} is of type {kind}, which is not supported")
+            read = lambda name=name: file.get_tensor(name)  # noqa: E731
+            out[name] = Stored(path, name, tuple(part.get_shape()), _SAFE_DTYPES[kind], read)
+        return out
+    except (SafetensorError, OSError) as error:
+        raise Refused(
+            f"{path}: not a whole safetensors file ({_short(error)})", "bring the file again"
+        ) from None
+
+
+def shard_names(folder: Path) -> list[str]:
+    """The weight files of a Hugging Face folder. Raises Refused when it has none."""
+    for whole in (SAFE, TORCH):
+        index = folder / f"{whole}.index.json"
+        if index.exists():
+            return sorted(set(weight_map(index).values()))
+        if (folder / whole).exists():
+            return [whole]
+    raise Refused(f"{folder}: holds neither {SAFE} nor {TORCH}, whole or in shards")
+
+
+def weight_map(index: Path) -> dict[str, str]:
+    try:
+        found = json.loads(index.read_text())["weight_map"]
+        if not all(isinstance(v, str) and Path(v).name == v for v in found.values()):
+            raise ValueError("weight_map names something that is not a file beside it")
+        return found
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refused(f"{index}: not an index of shards ({_short(error)})") from None
+
+
+def folder_files(folder: Path, wanted: str = r".*") -> list[Path]:
+    """The weight files of a folder that hold any tensor whose name matches `wanted`."""
+    names = shard_names(folder)
+    for whole in (SAFE, TORCH):
+        index = folder / f"{whole}.index.json"
+        if index.exists():
+            files = weight_map(index)
+            names = sorted({files[name] for name in files if re.fullmatch(wanted, name)})
+            break
+    missing = [name for name in names if not (folder / name).exists()]
+    if missing:
+        raise Refused(
+            f"{folder}: shard{'s' * (len(missing) > 1)} {', '.join(missing)} missing of "
+            f"{len(names)} that the index names",
+            "bring the missing shards into that folder, or pass --fetch",
+        )
+    return [folder / name for name in names]
+
+
+def folder_tensors(folder: Path, wanted: str = r".*") -> dict[str, Stored]:
+    """The tensors of a folder's weight files, in their order there. Raises Refused."""
+    out: dict[str, Stored] = {}
+    for path in folder_files(folder, wanted):
+        part = safe_tensors(path) if path.suffix == ".safetensors" else torch_tensors(path)
+        if twice := sorted(out.keys() & part.keys()):
+            raise Refused(f"{path}: tensor {twice[0]} is in {out[twice[0]].file.name} as well")
+        out |= part
+    return out
+
+
+def check(
+    found: Mapping[str, Stored],
+    expected: Mapping[str, tuple[int, ...]],
+    strays: str,
+    file: Path,
+    model: str,
+    ignore: Iterable[str] = (),
+) -> None:
+    """Every expected tensor is there with its shape, nothing else but strays. Raises Refused."""
+    for name in expected:
+        if name not in found:
+            others = sum(other not in found for other in expected) - 1
+            more = f" (and {others} more)" if others else ""
+            raise Refused(
+                f"{file}: tensor {name} is missing{more}",
+                f"bring the whole file; {model} is not assembled without it",
+            )
+    for name, shape in expected.items():
+        if found[name].shape != shape:
+            raise Refused(
+                f"{file}: tensor {name} is {list(found[name].shape)}, {model} needs {list(shape)}",
+                f"bring {model}'s file; this is another model's",
+            )
+        if not found[name].dtype.is_floating_point:
+            raise Refused(f"{file}: tensor {name} holds {found[name].dtype}, not numbers to float")
+    for name in sorted(found.keys() - expected.keys()):
+        if not re.fullmatch(strays, name) and not any(re.fullmatch(i, name) for i in ignore):
+            raise Refused(
+                f"{file}: tensor {name} is not part of {model}",
+                "where it is known to be harmless, pass --ignore with a pattern of its name",
+            )
+
+
+def chunks(tensor: torch.Tensor, size: int = 16 * 2**20) -> Iterator[torch.Tensor]:
+    """A tensor's elements in order, in flat pieces of about `size` bytes."""
+    flat = tensor.contiguous().reshape(-1)
+    return iter(flat.split(max(1, size // flat.itemsize))) if len(flat) else iter(())
