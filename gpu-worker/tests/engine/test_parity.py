@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from reference import reference_tokens
 from worker_process import Answer, Worker, generate, request
 
 from minigpt4.modeling import MiniGPT4ForConditionalGeneration
-from minigpt4.processing import expand_image_tokens, pixel_values
 from minigpt4.prompt import TEMPLATES, Prompt
 
 TOKENS = 24
@@ -67,28 +67,6 @@ def reference(nano_checkpoint: Path) -> MiniGPT4ForConditionalGeneration:
     return model.eval()
 
 
-def reference_tokens(
-    model: MiniGPT4ForConditionalGeneration,
-    prompt_token_ids: list[int],
-    pictures: list[Image.Image],
-    stop_ids: list[int],
-) -> list[int]:
-    """Greedy ids up to the end of the turn, without it."""
-    ids = torch.tensor([expand_image_tokens(prompt_token_ids, model.config)])
-    pixels = [pixel_values(picture, model.config.vision_config) for picture in pictures]
-    with torch.inference_mode():
-        out = model.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            pixel_values=torch.stack(pixels) if pixels else None,
-            max_new_tokens=TOKENS,
-            do_sample=False,
-            eos_token_id=stop_ids,
-        )[0].tolist()
-    new = out[ids.shape[1] :]
-    return new[: next((n for n, token in enumerate(new) if token in stop_ids), len(new))]
-
-
 def test_greedy_tokens_equal_the_references_on_at_least_20_prompts(
     prompts, answers, reference, nano_checkpoint
 ):
@@ -98,7 +76,9 @@ def test_greedy_tokens_equal_the_references_on_at_least_20_prompts(
     for content, got in zip(prompts, answers, strict=True):
         pictures = [part for part in content if isinstance(part, Image.Image)]
         assert got.prompt_token_ids.count(16) == len(pictures)
-        wanted = reference_tokens(reference, got.prompt_token_ids, pictures, prompt.stop_ids)
+        wanted = reference_tokens(
+            reference, got.prompt_token_ids, pictures, TOKENS, prompt.stop_ids
+        )
         if got.token_ids != wanted:
             wrong.append(([p for p in content if isinstance(p, str)], got.token_ids, wanted))
     assert not wrong

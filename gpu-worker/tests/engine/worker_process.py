@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,11 +104,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start(checkpoint: Path, *arguments: str, key: str = "test-worker-key") -> Worker:
-    """`minigpt4-worker serve nano` on a free port; it listens soon and is ready later."""
+def start(
+    checkpoint: Path, *arguments: str, model: str = "nano", key: str = "test-worker-key"
+) -> Worker:
+    """`minigpt4-worker serve` on a free port; it listens soon and is ready later."""
     port = free_port()
     log = Path(tempfile.mkstemp(prefix="minigpt4-worker-", suffix=".log")[1])
-    command = [sys.executable, "-m", "minigpt4.cli", "serve", "nano", "--checkpoint"]
+    command = [sys.executable, "-m", "minigpt4.cli", "serve", model, "--checkpoint"]
     process = subprocess.Popen(
         [*command, str(checkpoint), "--port", str(port), *arguments],
         env={**os.environ, "MINIGPT4_WORKER_KEY": key},
@@ -155,19 +157,27 @@ def answer(found: list[tuple[str, Any]]) -> Answer:
     return Answer(**found[0][1], token_ids=ids, text=text, finish_reason=done["finish_reason"])
 
 
-def request(*content: Any, max_tokens: int = 32, **more: Any) -> dict[str, Any]:
+def request(*content: Any, **more: Any) -> dict[str, Any]:
     """A generate request of one user message; pictures become image parts with their bytes."""
-    parts, images = [], []
-    for part in content:
-        if isinstance(part, Image.Image):
-            out = io.BytesIO()
-            part.save(out, "PNG")
-            data = base64.b64encode(out.getvalue()).decode()
-            parts.append({"type": "image"})
-            images.append({"id": f"test-{hash(data)}", "data": data})
-        else:
-            parts.append({"type": "text", "text": part})
-    messages = [{"role": "user", "content": parts}]
+    return conversation(content, **more)
+
+
+def conversation(*turns: Sequence[Any], max_tokens: int = 32, **more: Any) -> dict[str, Any]:
+    """A generate request: the user's turn, the assistant's, and so on."""
+    messages: list[dict[str, Any]] = []
+    images: list[dict[str, str]] = []
+    for n, turn in enumerate(turns):
+        parts = []
+        for part in turn:
+            if isinstance(part, Image.Image):
+                out = io.BytesIO()
+                part.save(out, "PNG")
+                data = base64.b64encode(out.getvalue()).decode()
+                parts.append({"type": "image"})
+                images.append({"id": f"test-{hash(data)}", "data": data})
+            else:
+                parts.append({"type": "text", "text": part})
+        messages.append({"role": "assistant" if n % 2 else "user", "content": parts})
     body = {"model": "nano", "messages": messages, "images": images, "max_tokens": max_tokens}
     return {**body, **more}
 
