@@ -68,7 +68,12 @@ class MiniGPT4ForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> CausalLMOutputWithPast:
         """Next-token logits, and the loss where `labels` are given; see LlamaForCausalLM."""
         if inputs_embeds is None:
-            inputs_embeds = self.embed(input_ids, pixel_values)
+            past = kwargs.get("past_key_values")
+            if past is not None and past.get_seq_length() and pixel_values is None:
+                # What was generated is text, even an id that marks images in a prompt.
+                inputs_embeds = self.get_input_embeddings()(input_ids)
+            else:
+                inputs_embeds = self.embed(input_ids, pixel_values)
         return self.language_model(
             inputs_embeds=inputs_embeds, attention_mask=attention_mask, **kwargs
         )

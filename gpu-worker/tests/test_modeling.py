@@ -94,6 +94,16 @@ def test_generation_with_a_cache_equals_recomputing_every_step(tiny):
 
 
 @torch.inference_mode()
+def test_a_placeholders_id_that_was_generated_is_text(tiny):
+    ids = torch.tensor([expand_image_tokens([1, 16, 5], tiny.config)])
+    answer = tiny.generate(
+        input_ids=ids, pixel_values=pictures(1), attention_mask=torch.ones_like(ids),
+        max_new_tokens=3, do_sample=False, suppress_tokens=[n for n in range(64) if n != 16],
+    )  # fmt: skip
+    assert answer[0, ids.shape[1] :].tolist() == [16, 16, 16]
+
+
+@torch.inference_mode()
 def test_a_saved_model_comes_back_the_same(tiny, tmp_path):
     tiny.save_pretrained(tmp_path)
     again = MiniGPT4ForConditionalGeneration.from_pretrained(tmp_path).eval()
