@@ -1,9 +1,7 @@
 """The reference against the oracle at the true widths, with two layers everywhere.
 
-Random float32 weights; one model after the other, peak memory 7.2 GiB, four minutes on two busy cores. Exits with 1 when an
-absolute error reaches 1e-4.
-
-    python bench/true_width.py [MODEL ...]
+Random float32 weights; one model after the other, peak memory 7.2 GiB, four minutes on two busy
+cores. Exits with 1 when an absolute error reaches 1e-4.
 """
 
 import datetime
