@@ -20,6 +20,25 @@ export interface Sampling {
 	stop: string[];
 }
 
+/** Milliseconds from now, by half and by nine tenths of the cases. */
+export interface Spread {
+	p50: number;
+	p90: number;
+}
+
+/** A waiting job's place in the Pool's queue. */
+export interface Place {
+	/** 1 is next. */
+	position: number;
+	eta: {
+		start: Spread;
+		first_token: Spread;
+		finish: Spread;
+		/** A worker must start first. */
+		cold: boolean;
+	} | null;
+}
+
 /** All a Job needs to run, written with its claim. */
 export interface JobSpec {
 	account: string;
@@ -33,6 +52,21 @@ export interface JobSpec {
 	cacheSalt: string;
 	/** RFC 3339. */
 	createdAt: string;
+	/** Micro-USD held for it: the most it may cost. */
+	maxPrice: number;
+	/** Seconds from its end for which it is kept. */
+	expiresIn: number;
+	/** What happens when its last reader left: `cancel` waits ten seconds for one to come back. */
+	onDisconnect: "continue" | "cancel";
+	// Milliseconds since 1970, or null for never.
+	/** Where it has not started by then it is `expired`, free. */
+	startBy: number | null;
+	/** Where it has not ended by then it is `expired`, free. */
+	endBy: number | null;
+	/** Where it has not ended by then it is canceled, as by a call. */
+	cancelAt: number | null;
+	/** W3C `traceparent` of the request that created it. */
+	trace: string | null;
 }
 
 /** An event of a job's log as readers see it: SSE `id`, `event` and `data`. */
@@ -61,9 +95,14 @@ export interface JobView {
 	price: number | null;
 	error: { code: string; message: string; field?: string } | null;
 	metadata: Record<string, string>;
+	/** Where it stands while it waits for a slot; null otherwise, and where the Pool cannot say. */
+	queue: Place | null;
 	lastSeq: number;
 	/** Over the UTF-8 bytes of `text`, hex. */
 	sha256: string;
 }
 
 export type Started = Result<{ view: JobView }>;
+
+/** What erasing a job answers: a job that has not ended cannot be erased. Repeatable. */
+export type Erased = "erased" | "running";

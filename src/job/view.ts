@@ -29,6 +29,7 @@ export async function viewOf({
 		price: state.settlement?.price ?? null,
 		error: state.phase === "finished" ? state.error : null,
 		metadata: spec.metadata,
+		queue: null,
 		lastSeq: log.lastSeq,
 	};
 	return { ...view, sha256: await sha256(view.text) };

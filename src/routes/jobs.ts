@@ -188,6 +188,13 @@ async function create(
 		metadata: request.metadata,
 		cacheSalt: admission.cacheSalt,
 		createdAt: admission.createdAt,
+		maxPrice: model.price,
+		expiresIn: 604_800,
+		onDisconnect: "continue",
+		startBy: Date.parse(admission.createdAt) + 3_600_000,
+		endBy: Date.parse(admission.createdAt) + 6 * 3_600_000,
+		cancelAt: null,
+		trace: null,
 	});
 	return unwrap(started).view;
 }

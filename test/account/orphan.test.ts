@@ -79,6 +79,13 @@ describe("a hold whose job never settled", () => {
 				metadata: {},
 				cacheSalt: "",
 				createdAt: new Date().toISOString(),
+				maxPrice: 1,
+				expiresIn: 3600,
+				onDisconnect: "continue",
+				startBy: null,
+				endBy: null,
+				cancelAt: null,
+				trace: null,
 			}),
 		).toEqual(gone);
 		expect(await account.stub.admit(admission)).toEqual(gone);

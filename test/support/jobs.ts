@@ -89,6 +89,13 @@ export async function admittedJob(
 		metadata: {},
 		cacheSalt,
 		createdAt,
+		maxPrice: admission.maxPrice,
+		expiresIn: 604_800,
+		onDisconnect: "continue",
+		startBy: Date.parse(createdAt) + 3_600_000,
+		endBy: Date.parse(createdAt) + 6 * 3_600_000,
+		cancelAt: null,
+		trace: null,
 		...part,
 		sampling: {
 			max_tokens: 300,
