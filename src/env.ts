@@ -66,9 +66,22 @@ const url = z.url({ protocol: /^https?$/ });
 /** Micro-USD. */
 const price = z.int().nonnegative();
 
+/** More replicas than one pool should ask every second. */
+const MOST_WORKERS = 64;
+
 /** Where one model is served; what is left out is as for the others. */
 const Worker = strict({
-	url,
+	/** One URL, or one for each replica. */
+	url: z.union([
+		url,
+		z
+			.array(url)
+			.min(1)
+			.max(MOST_WORKERS)
+			.refine((urls) => new Set(urls).size === urls.length, {
+				message: "names a replica twice",
+			}),
+	]),
 	key: secret.optional(),
 	/** A Cloudflare Access service token. */
 	access: strict({ id: secret, secret }).optional(),
@@ -84,7 +97,7 @@ const PRICES: Record<PriceClass, number> = {
 
 /** Which models are served, where and for how much. */
 const Serving = z.object({
-	/** `{"nano": {"url": …}, "vicuna-7b": {"url": …, "key"?: …, "access"?: {"id", "secret"}, "price"?: …}}` */
+	/** `{"nano": {"url": …}, "vicuna-7b": {"url": … | […], "key"?: …, "access"?: {"id", "secret"}, "price"?: …}}` */
 	WORKERS: json(optional(MODEL_IDS, Worker)).optional(),
 	/** Short for `WORKERS` where nano alone is served. */
 	WORKER_URL: url.optional(),
@@ -126,11 +139,11 @@ function served(
 		models.set(id, {
 			...model,
 			price: worker.price ?? priceOf(model.priceClass),
-			worker: {
-				url: worker.url,
+			workers: [worker.url].flat().map((url) => ({
+				url,
 				key: key ?? "",
 				access: worker.access ?? tunnel,
-			},
+			})),
 		});
 	}
 	if (models.size === 0)

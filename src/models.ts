@@ -32,7 +32,8 @@ export interface Model {
 export interface ServedModel extends Model {
 	/** Of one job, in micro-USD. */
 	price: number;
-	worker: WorkerAddress;
+	/** Its replicas, at least one; each at another URL. */
+	workers: readonly WorkerAddress[];
 }
 
 /** By id, in the order in which they are shown; the first is the default. */

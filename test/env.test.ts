@@ -55,7 +55,7 @@ describe("the workers' configuration", () => {
 		Array.from(config(withValues(values)).models.values(), (model) => ({
 			id: model.id,
 			price: model.price,
-			...model.worker,
+			...model.workers[0],
 		}));
 
 	it("is one URL for a deployment that serves nano alone", () => {
@@ -93,6 +93,14 @@ describe("the workers' configuration", () => {
 		);
 		// A platform that knows JSON variables hands the object over.
 		expect(served({ ...values, WORKERS })).toEqual(expected);
+	});
+
+	it("names several replicas of a model, which share all but the URL", () => {
+		const url = ["https://a.test", "https://b.test"];
+		const WORKERS = { nano: { url, key: "its-key" } };
+		expect(config(withValues({ WORKERS })).models.get("nano")?.workers).toEqual(
+			url.map((url) => ({ url, key: "its-key", access: null })),
+		);
 	});
 
 	it("prices a model by itself, by its class, or by default", () => {
@@ -149,6 +157,16 @@ describe("the workers' configuration", () => {
 			"a wrong URL",
 			{ WORKERS: { nano: { ...WORKER, url: "file:///k-e-y" } } },
 			"WORKERS.nano.url",
+		],
+		[
+			"no replica",
+			{ WORKERS: { nano: { ...WORKER, url: [] } } },
+			"WORKERS.nano.url",
+		],
+		[
+			"a replica named twice",
+			{ WORKERS: { nano: { ...WORKER, url: [WORKER.url, WORKER.url] } } },
+			"WORKERS.nano.url: names a replica twice",
 		],
 		[
 			"half of a service token",

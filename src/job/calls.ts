@@ -2,7 +2,15 @@
 import type { Outcome, Settlement } from "../account/contract.ts";
 import type { Env } from "../env.ts";
 import { log } from "../log.ts";
-import type { Acquired, Lease, Released } from "../pool/contract.ts";
+import type {
+	Acquired,
+	Ask,
+	Beat,
+	Lease,
+	Measured,
+	Place,
+	Released,
+} from "../pool/contract.ts";
 import type { JobSpec } from "./contract.ts";
 
 export class Calls {
@@ -16,26 +24,44 @@ export class Calls {
 		this.#onFailure = onFailure;
 	}
 
-	acquire(spec: JobSpec, resumed: boolean): Promise<Acquired | null> {
+	/** Asks for a slot; asked again, it keeps what it has. */
+	acquire(
+		spec: JobSpec,
+		ask: Pick<Ask, "resumed" | "tokens" | "avoid">,
+	): Promise<Acquired | null> {
+		const { model, account } = spec;
 		return this.#call(async () =>
-			this.#pool(spec).acquire(spec.model, name(spec), resumed),
+			this.#pool(spec).acquire({ model, account, job: name(spec), ...ask }),
 		);
 	}
 
-	heartbeat(
-		spec: JobSpec,
-		lease: Lease,
-	): Promise<{ held: boolean; running: number } | null> {
+	/** Where it stands in the queue now; null also where it does not wait. */
+	place(spec: JobSpec): Promise<Place | null> {
+		return this.#call(async () => this.#pool(spec).place(name(spec)));
+	}
+
+	heartbeat(spec: JobSpec, lease: Lease): Promise<Beat | null> {
 		return this.#call(async () =>
 			this.#pool(spec).heartbeat(name(spec), lease.epoch),
 		);
 	}
 
-	async release(spec: JobSpec, lease: Lease, why: Released): Promise<void> {
+	/** @param measured null where the attempt says nothing of how long one takes */
+	async release(
+		spec: JobSpec,
+		lease: Lease,
+		why: Released,
+		measured: Measured | null,
+	): Promise<void> {
 		// A release that is lost costs no more than the lease's time.
 		await this.#call(async () =>
-			this.#pool(spec).release(name(spec), lease.epoch, why),
+			this.#pool(spec).release(name(spec), lease.epoch, why, measured),
 		);
+	}
+
+	/** Out of the queue, or gives up a lease that was granted meanwhile. */
+	async leave(spec: JobSpec): Promise<void> {
+		await this.#call(async () => this.#pool(spec).leave(name(spec)));
 	}
 
 	settle(spec: JobSpec, outcome: Outcome): Promise<Settlement | null> {

@@ -33,9 +33,11 @@ export class Job extends DurableObject<Env> {
 	clock = (): number => Date.now();
 	random = (): number => Math.random();
 	backend = (model: string, { url }: Lease): Backend => {
-		const served = config(this.env).models.get(model);
-		if (!served) throw new Error(`${model} is not served any more`);
-		return new GpuWorker({ ...served.worker, url });
+		const address = config(this.env)
+			.models.get(model)
+			?.workers.find((worker) => worker.url === url);
+		if (!address) throw new Error(`${model} is not served there any more`);
+		return new GpuWorker(address);
 	};
 	longestAttempt = LONGEST_ATTEMPT_MS;
 
@@ -203,10 +205,11 @@ export class Job extends DurableObject<Env> {
 	}
 
 	async #acquire(record: JobRecord): Promise<void> {
-		const acquired = await this.#calls.acquire(
-			record.spec,
-			record.state.attempts > 0,
-		);
+		const acquired = await this.#calls.acquire(record.spec, {
+			resumed: record.state.attempts > 0,
+			tokens: record.spec.sampling.max_tokens - record.log.ids.length,
+			avoid: null,
+		});
 		this.#asked = acquired !== null;
 		if (acquired?.answer === "granted")
 			this.#change({ type: "granted", lease: acquired.lease });
@@ -258,7 +261,7 @@ export class Job extends DurableObject<Env> {
 		// A planned seam keeps its slot.
 		if (record.state.phase !== "running")
 			this.ctx.waitUntil(
-				this.#calls.release(spec, lease, releasedAfter(ending)),
+				this.#calls.release(spec, lease, releasedAfter(ending), null),
 			);
 	}
 

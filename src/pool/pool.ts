@@ -11,7 +11,17 @@ import {
 import { config, type Env } from "../env.ts";
 import { log } from "../log.ts";
 import { migrate } from "../migrate.ts";
-import type { Acquired, Lease, Released } from "./contract.ts";
+import type {
+	Acquired,
+	Ask,
+	Beat,
+	Lease,
+	Load,
+	Measured,
+	Place,
+	Released,
+	Waiting,
+} from "./contract.ts";
 import {
 	alarmAt,
 	grantable,
@@ -19,6 +29,7 @@ import {
 	mustProbe,
 	type Worker,
 } from "./decide.ts";
+import { estimate } from "./eta.ts";
 import { STEPS } from "./schema.ts";
 
 const END = "DELETE FROM lease WHERE job = ? RETURNING epoch";
@@ -45,14 +56,10 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/**
-	 * A slot for a job (`<account>/<job id>`) of this pool's model, or a place in the queue. Asked again, a job keeps what it has. A resumed
-	 * job goes to the head: its readers are in the middle of a sentence.
+	 * A slot for a job of this pool's model, or a place in the queue. Asked again, a job keeps what it has. A resumed
+	 * job goes to the head.
 	 */
-	async acquire(
-		model: string,
-		job: string,
-		resumed: boolean,
-	): Promise<Acquired> {
+	async acquire({ model, job, resumed }: Ask): Promise<Acquired> {
 		if (!this.#model) {
 			this.#sql.exec("INSERT INTO pool (model) VALUES (?)", model);
 			this.#model = model;
@@ -70,18 +77,57 @@ export class Pool extends DurableObject<Env> {
 			if (this.#sql.exec(END, job).toArray().length > 0)
 				this.#enqueue(job, true);
 			await this.#arm();
-			return { answer: "provisioning" };
+			return this.#queued("provisioning", job);
 		}
 		this.#announce(this.#grant().filter((grant) => grant.job !== job));
 		const lease = this.#leaseOf(job);
-		return lease ? { answer: "granted", lease } : { answer: "queued" };
+		return lease ? { answer: "granted", lease } : this.#queued("queued", job);
 	}
 
-	/** Keeps a lease; `held: false` tells that it ended and the slot may be another job's. */
-	async heartbeat(
-		job: string,
-		epoch: number,
-	): Promise<{ held: boolean; running: number }> {
+	/** Where a job stands in the queue, or null where it does not wait. */
+	async place(job: string): Promise<Place | null> {
+		const waits = this.#sql
+			.exec("SELECT 1 FROM queue WHERE job = ?", job)
+			.toArray();
+		return waits.length > 0 ? this.#placeOf(job) : null;
+	}
+
+	/** Takes a job out of the queue, or its lease back. Repeating it changes nothing. */
+	async leave(job: string): Promise<void> {
+		this.#sql.exec("DELETE FROM queue WHERE job = ?", job);
+		if (this.#sql.exec(END, job).toArray().length > 0)
+			this.#announce(this.#grant());
+		await this.#arm();
+	}
+
+	/** How busy the pool is, for operators and their autoscaler. */
+	async load(): Promise<Load> {
+		const worker = this.#worker;
+		const slots = worker?.ready ? worker.slots : 0;
+		const waiting = this.#waiting();
+		return {
+			running: this.#leased(),
+			waiting,
+			ready_slots: slots,
+			queued_seconds_per_slot:
+				waiting === 0
+					? 0
+					: (estimate(waiting - 1, slots).finish.p50 -
+							estimate(0, slots).start.p50) /
+						1000,
+			workers: [
+				{
+					origin: new URL(this.#address()?.url ?? "http://none").origin,
+					state: worker ? (worker.ready ? "ready" : "away") : "unknown",
+					slots,
+					running: this.#leased(),
+				},
+			],
+		};
+	}
+
+	/** Keeps a lease. */
+	async heartbeat(job: string, epoch: number): Promise<Beat> {
 		const held = this.#sql.exec(
 			"UPDATE lease SET expires_at = ? WHERE job = ? AND epoch = ? RETURNING epoch",
 			this.clock() + LEASE_MS,
@@ -92,7 +138,12 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Gives a slot back; whoever waits gets it. */
-	async release(job: string, epoch: number, why: Released): Promise<void> {
+	async release(
+		job: string,
+		epoch: number,
+		why: Released,
+		_measured: Measured | null,
+	): Promise<void> {
 		this.#sql.exec("DELETE FROM lease WHERE job = ? AND epoch = ?", job, epoch);
 		if (this.#worker) {
 			const worker = this.#worker;
@@ -149,7 +200,7 @@ export class Pool extends DurableObject<Env> {
 	/** Where this model is served, if it still is. */
 	#address(): WorkerAddress | null {
 		const { models } = config(this.env);
-		return (this.#model && models.get(this.#model)?.worker) || null;
+		return (this.#model && models.get(this.#model)?.workers[0]) || null;
 	}
 
 	/** Moves jobs from the head of the queue to free slots. */
@@ -218,6 +269,21 @@ export class Pool extends DurableObject<Env> {
 				: "INSERT OR IGNORE INTO queue (job) VALUES (?)",
 			job,
 		);
+	}
+
+	#queued(answer: Waiting, job: string): Acquired {
+		return { answer, ...this.#placeOf(job) };
+	}
+
+	#placeOf(job: string): Place {
+		const { n } = this.#sql
+			.exec<{ n: number }>(
+				"SELECT count(*) AS n FROM queue WHERE place < (SELECT place FROM queue WHERE job = ?)",
+				job,
+			)
+			.one();
+		const slots = this.#worker?.ready ? this.#worker.slots : 0;
+		return { position: n + 1, eta: estimate(n, slots) };
 	}
 
 	#leaseOf(job: string): Lease | null {

@@ -4,6 +4,7 @@ import {
 	runInDurableObject,
 } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
+import type { Ask } from "../../src/pool/contract.ts";
 import { LEASE_MS } from "../../src/pool/decide.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import { bindings } from "../support/account.ts";
@@ -14,6 +15,16 @@ function newPool(): DurableObjectStub<Pool> {
 	pools++;
 	return bindings.POOL.get(bindings.POOL.idFromName(`pool-${pools}`));
 }
+
+const ask = (job: string, part: Partial<Ask> = {}): Ask => ({
+	model: "nano",
+	job,
+	account: job.split("/")[0] as string,
+	resumed: false,
+	tokens: 300,
+	avoid: null,
+	...part,
+});
 
 /** Notes whom the pool calls, in the Job's place. */
 const callsTo = async (
@@ -46,7 +57,7 @@ const alarm = (pool: DurableObjectStub<Pool>) =>
 
 /** The epoch of a lease that must have been granted. */
 const granted = async (pool: DurableObjectStub<Pool>, job: string) => {
-	const acquired = await pool.acquire("nano", job, false);
+	const acquired = await pool.acquire(ask(job));
 	if (acquired.answer !== "granted") throw new Error(acquired.answer);
 	return acquired.lease.epoch;
 };
@@ -59,18 +70,18 @@ describe("a pool", () => {
 		const called = await callsTo(pool);
 		const a = await granted(pool, "a/1");
 		const b = await granted(pool, "a/2");
-		expect(await pool.acquire("nano", "a/3", false)).toEqual({
+		expect(await pool.acquire(ask("a/3"))).toMatchObject({
 			answer: "queued",
 		});
-		expect(await pool.acquire("nano", "a/4", false)).toEqual({
+		expect(await pool.acquire(ask("a/4"))).toMatchObject({
 			answer: "queued",
 		});
-		expect(await pool.acquire("nano", "a/3", false)).toEqual({
+		expect(await pool.acquire(ask("a/3"))).toMatchObject({
 			answer: "queued",
 		});
-		await pool.release("a/1", a, "finished");
+		await pool.release("a/1", a, "finished", null);
 		expect(called).toEqual(["a/3"]);
-		await pool.release("a/2", b, "finished");
+		await pool.release("a/2", b, "finished", null);
 		expect(called).toEqual(["a/3", "a/4"]);
 	});
 
@@ -79,7 +90,7 @@ describe("a pool", () => {
 		worker.state = "starting";
 		const pool = newPool();
 		const called = await callsTo(pool);
-		expect(await pool.acquire("nano", "a/1", false)).toEqual({
+		expect(await pool.acquire(ask("a/1"))).toMatchObject({
 			answer: "provisioning",
 		});
 		expect(await runDurableObjectAlarm(pool)).toBe(true);
@@ -98,7 +109,7 @@ describe("a pool", () => {
 		await moveClock(pool, LEASE_MS / 2);
 		await runDurableObjectAlarm(pool);
 		expect(worker.probes).toBe(probes);
-		await pool.release("a/1", epoch, "finished");
+		await pool.release("a/1", epoch, "finished", null);
 		await runDurableObjectAlarm(pool);
 		expect(worker.probes).toBe(probes);
 		expect(await alarm(pool)).toBe(null);
@@ -111,7 +122,7 @@ describe("a pool", () => {
 		const called = await callsTo(pool);
 		const dead = await granted(pool, "a/dead");
 		const alive = await granted(pool, "a/alive");
-		expect((await pool.acquire("nano", "a/next", false)).answer).toBe("queued");
+		expect((await pool.acquire(ask("a/next"))).answer).toBe("queued");
 		await moveClock(pool, LEASE_MS - 1000);
 		expect(await pool.heartbeat("a/alive", alive)).toEqual({
 			held: true,
@@ -131,12 +142,12 @@ describe("a pool", () => {
 		await callsTo(pool);
 		const old = await granted(pool, "a/1");
 		expect(await granted(pool, "a/1")).toBe(old);
-		await pool.release("a/1", old, "failed");
+		await pool.release("a/1", old, "failed", null);
 		const renewed = await granted(pool, "a/1");
 		expect(renewed).toBeGreaterThan(old);
-		await pool.release("a/1", old, "failed");
+		await pool.release("a/1", old, "failed", null);
 		expect((await pool.heartbeat("a/1", renewed)).held).toBe(true);
-		expect((await pool.acquire("nano", "a/2", false)).answer).toBe("queued");
+		expect((await pool.acquire(ask("a/2"))).answer).toBe("queued");
 	});
 
 	it("puts a resumed job before those that have shown nothing yet", async () => {
@@ -145,9 +156,9 @@ describe("a pool", () => {
 		const pool = newPool();
 		const called = await callsTo(pool);
 		const epoch = await granted(pool, "a/1");
-		await pool.acquire("nano", "a/new", false);
-		await pool.acquire("nano", "a/resumed", true);
-		await pool.release("a/1", epoch, "finished");
+		await pool.acquire(ask("a/new"));
+		await pool.acquire(ask("a/resumed", { resumed: true }));
+		await pool.release("a/1", epoch, "finished", null);
 		expect(called).toEqual(["a/resumed"]);
 	});
 
@@ -161,8 +172,8 @@ describe("a pool", () => {
 		});
 		const epoch = await granted(pool, "a/1");
 		for (const job of ["a/gone", "a/broken", "a/good"])
-			await pool.acquire("nano", job, false);
-		await pool.release("a/1", epoch, "finished");
+			await pool.acquire(ask(job));
+		await pool.release("a/1", epoch, "finished", null);
 		await vi.waitFor(() => expect(called).toContain("a/broken"));
 		await runDurableObjectAlarm(pool);
 		expect(called.slice(0, 3)).toEqual(["a/gone", "a/broken", "a/good"]);
@@ -176,7 +187,9 @@ describe("a pool's model", () => {
 		worker.model = "vicuna-13b";
 		const pool = newPool();
 		const called = await callsTo(pool);
-		expect(await pool.acquire("vicuna-7b", "a/1", false)).toEqual({
+		expect(
+			await pool.acquire(ask("a/1", { model: "vicuna-7b" })),
+		).toMatchObject({
 			answer: "provisioning",
 		});
 		await runDurableObjectAlarm(pool);
@@ -196,7 +209,7 @@ describe("a pool's model", () => {
 		const vicuna = fakeWorker({ tokens: [] }, "vicuna-7b");
 		const pool = newPool();
 		await callsTo(pool);
-		const acquired = await pool.acquire("vicuna-7b", "a/1", false);
+		const acquired = await pool.acquire(ask("a/1", { model: "vicuna-7b" }));
 		expect(acquired).toMatchObject({
 			answer: "granted",
 			lease: { url: "http://vicuna.test" },
@@ -206,15 +219,15 @@ describe("a pool's model", () => {
 
 	it("that is not served any more has no worker, and its jobs wait", async () => {
 		const pool = newPool();
-		const acquired = await pool.acquire("vicuna-13b", "a/1", false);
-		expect(acquired).toEqual({ answer: "provisioning" });
+		const acquired = await pool.acquire(ask("a/1", { model: "vicuna-13b" }));
+		expect(acquired).toMatchObject({ answer: "provisioning" });
 	});
 
 	it("is still known when the object starts anew, and learnt by one that an older version wrote", async () => {
 		const worker = fakeWorker({ tokens: [] });
 		worker.state = "starting";
 		const pool = newPool();
-		await pool.acquire("nano", "a/1", false);
+		await pool.acquire(ask("a/1"));
 		worker.state = "ready";
 		await evictDurableObject(pool);
 		const called = await callsTo(pool);
