@@ -194,6 +194,7 @@ export class Account extends DurableObject<Env> {
 		return {
 			ok: true,
 			answer: admitted.answer,
+			jobId: admission.jobId,
 			images: await withCacheIds(secret, admitted.images),
 			cacheSalt: hex((await hmac(secret, "prefix")).buffer as ArrayBuffer),
 			createdAt: new Date(admitted.createdAt).toISOString(),
@@ -290,12 +291,13 @@ export class Account extends DurableObject<Env> {
 
 	// For the Job.
 
-	/**
-	 * The job's one debit or release, the same answer on every repeat.
-	 * @throws Error where no such job was admitted
-	 */
-	async settle(outcome: Outcome): Promise<Settlement> {
+	/** The job's one debit or release, the same answer on every repeat; null where no such job was admitted here. */
+	async settle(outcome: Outcome): Promise<Settlement | null> {
 		await this.#wake();
+		if (!this.#identity || !findJob(this.#sql, outcome.jobId)) {
+			log("settle_unknown", { job: outcome.jobId });
+			return null;
+		}
 		return this.#write(() => this.#close(outcome, false));
 	}
 
@@ -360,7 +362,10 @@ export class Account extends DurableObject<Env> {
 				return Math.max(resolution.until, now) + ORPHAN_AFTER_MS;
 			case "void":
 				this.#write(() =>
-					this.#close({ jobId, status: "expired", outputTokens: 0 }, true),
+					this.#close(
+						{ jobId, status: "expired", outputTokens: 0, maxTokens: 0 },
+						true,
+					),
 				);
 				return null;
 			case "finished":

@@ -16,23 +16,85 @@ export interface ImageRef {
 	cacheId: string;
 }
 
-export interface Admission {
+/** How much of its limits an account has left, for the `RateLimit` fields. */
+export interface Limits {
+	/** `reset`: seconds for which no more than `remaining` can be counted on. */
+	requests: { quota: number; remaining: number; reset: number };
+	/** Jobs that have not settled. */
+	jobs: { quota: number; remaining: number };
+}
+
+/** What a caller's call answers; with limits as soon as the key is known. */
+export type Answer<T extends object> = Result<T> & { limits?: Limits };
+
+/** An image as the caller sent it: what the body hash is made of. */
+export interface SentImage {
+	upload: string;
+	/** Over the bytes as sent, hex. */
+	sha256: string;
+	/** SHA-256 of the URL that it was fetched from, hex; null where it was not fetched. */
+	url: string | null;
+}
+
+/** What a request for a job says before its images are read. */
+export interface Inquiry {
 	/** SHA-256 of the key's secret, hex. The secret itself never leaves the Worker. */
 	secretHash: string;
+	/** The id or the key (its SHA-256, hex) by which the caller names the job, if any. */
+	jobId: string | null;
+	idempotencyKey: string | null;
+	/** Micro-USD. */
+	maxPrice: number;
+	/** Upload ids, in the prompt's order. */
+	uploads: string[];
+	/** Field of the request for each of them, for errors: `images[0].upload`. */
+	fields: string[];
+}
+
+export type Inquired = Answer<{
+	/** The job that has this name already; then nothing may be stored for it again. */
+	jobId: string | null;
+	/** The named uploads, and all images of that job. */
+	images: SentImage[];
+}>;
+
+/** An image that came with a job and belongs to it, stored under a pending upload. */
+export interface InlineImage {
+	id: string;
+	/** Over the bytes as stored, hex. */
+	sha256: string;
+	bytes: number;
+	width: number;
+	height: number;
+	/** As in `SentImage`. */
+	url: string | null;
+}
+
+export interface Admission {
+	secretHash: string;
+	/** What the job is called, unless its idempotency key names another one. */
 	jobId: string;
+	/** SHA-256 of the caller's key, hex. */
+	idempotencyKey: string | null;
 	/** SHA-256 over canonical JSON of what the caller sent, images replaced by their sha256. */
 	bodyHash: string;
 	model: string;
 	/** Micro-USD held until the job settles. */
 	maxPrice: number;
+	/** Seconds from its end for which the job is kept. */
+	expiresIn: number;
 	/** Upload ids, in the prompt's order. */
 	images: string[];
 	/** Field of the request for each image, for errors: `images[0].upload`. */
 	fields: string[];
+	/** Those of `images` that came with this request. */
+	inline: InlineImage[];
 }
 
-export type Admitted = Result<{
+export type Admitted = Answer<{
+	/** `same`: this is a repeat. */
 	answer: "new" | "same";
+	jobId: string;
 	images: ImageRef[];
 	/** Separates tenants in the engine's prefix cache: HMAC(the account's cache secret, "prefix"). */
 	cacheSalt: string;
@@ -46,11 +108,13 @@ export interface Outcome {
 	status: "succeeded" | "failed" | "canceled" | "expired";
 	/** Tokens in the log. */
 	outputTokens: number;
+	/** Tokens that it might have had for the held price. */
+	maxTokens: number;
 }
 
 /** The one settlement of a job, the same on every repeat. */
 export interface Settlement {
-	/** Micro-USD debited; 0 unless the job succeeded. */
+	/** Micro-USD debited; 0 for a job that failed, expired or had shown nothing. */
 	price: number;
 	/** Micro-USD available to the account after it. */
 	balance: number;

@@ -41,6 +41,7 @@ export const outcomeOf = ({ spec, state, log }: JobRecord): Outcome | null =>
 		jobId: spec.id,
 		status: state.outcome,
 		outputTokens: log.ids.length,
+		maxTokens: spec.sampling.max_tokens,
 	};
 
 /** Data of a `job.<state>` event. */

@@ -171,6 +171,8 @@ describe("the price of an outcome", () => {
 		["canceled", 0, 0],
 		["canceled", 1, PRICE],
 	] as const)("%s with %i tokens costs %i", (status, outputTokens, price) => {
-		expect(priceOf({ jobId: "j", status, outputTokens }, PRICE)).toBe(price);
+		expect(
+			priceOf({ jobId: "j", status, outputTokens, maxTokens: 12 }, PRICE),
+		).toBe(price);
 	});
 });

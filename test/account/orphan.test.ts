@@ -129,6 +129,7 @@ describe("a hold whose job never settled", () => {
 			jobId,
 			status: "succeeded" as const,
 			outputTokens: 3,
+			maxTokens: 3,
 		};
 		await jobAnswers(account, async () => ({ answer: "finished", outcome }));
 		await ringAfter(account, 2 * MINUTE);
@@ -159,6 +160,7 @@ describe("a hold whose job never settled", () => {
 				jobId,
 				status: "succeeded",
 				outputTokens: 1,
+				maxTokens: 3,
 			});
 			return { answer: "running", until: Date.now() + MINUTE };
 		});

@@ -395,7 +395,12 @@ describe("a deleted image", () => {
 			failure: { code: "image_in_use", field: "images[0].upload" },
 		});
 		const end = (jobId: string) =>
-			account.stub.settle({ jobId, status: "succeeded", outputTokens: 1 });
+			account.stub.settle({
+				jobId,
+				status: "succeeded",
+				outputTokens: 1,
+				maxTokens: 1,
+			});
 		await end(one.jobId);
 		await at(account, 1_000);
 		expect(store.keys()).toEqual([finalKey(account.id, id)]);

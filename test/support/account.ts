@@ -43,8 +43,11 @@ export const admissionOf = (
 	bodyHash: "a".repeat(64),
 	model: "nano",
 	maxPrice: 1000,
+	idempotencyKey: null,
+	expiresIn: 604_800,
 	images: [],
 	fields: [],
+	inline: [],
 	...part,
 });
 

@@ -18,7 +18,7 @@ export class Job extends RealJob {
 
 export class Account extends RealAccount {
 	/** Seven tokens: the answer is complete and nothing is debited. Eight: it is debited and the job does not know. */
-	override async settle(outcome: Outcome): Promise<Settlement> {
+	override async settle(outcome: Outcome): Promise<Settlement | null> {
 		if (outcome.outputTokens === 7) await held();
 		const settlement = await super.settle(outcome);
 		if (outcome.outputTokens === 8) await held();
