@@ -1,6 +1,7 @@
 /** The table of contents: middleware, routes, one onError. */
 import { cors } from "hono/cors";
 import { ApiError } from "./errors.ts";
+import { limits } from "./limits.ts";
 import { allowedMethods } from "./methods.ts";
 import { problem } from "./problem.ts";
 import { trace } from "./request.ts";
@@ -27,19 +28,27 @@ app.use(
 			"Content-Type",
 			"Accept",
 			"Prefer",
+			"Idempotency-Key",
+			"Start-Within",
+			"Cancel-After",
 			"Last-Event-ID",
 		],
-		allowMethods: ["GET", "POST", "DELETE", "OPTIONS"],
+		allowMethods: ["GET", "POST", "PUT", "DELETE", "OPTIONS"],
 		exposeHeaders: [
 			"X-Request-Id",
 			"Location",
 			"Retry-After",
 			"Preference-Applied",
+			"Idempotent-Replayed",
+			"RateLimit",
+			"RateLimit-Policy",
 			"ETag",
 		],
 		maxAge: 86_400,
 	}),
 );
+
+app.use("/v1/*", limits);
 
 app.route("/v1/jobs", jobs);
 app.route("/v1/jobs", events);

@@ -1,8 +1,9 @@
 import type { Context } from "hono";
 import type { Account } from "./account/account.ts";
+import type { Answer } from "./account/contract.ts";
 import { readKey } from "./account/key.ts";
 import { config } from "./env.ts";
-import { ApiError } from "./errors.ts";
+import { ApiError, unwrap } from "./errors.ts";
 import type { App } from "./router.ts";
 
 /** Who calls, as far as the key alone tells; `account` has yet to confirm that the key exists and is not revoked. */
@@ -33,4 +34,16 @@ export async function caller(c: Context<App>): Promise<Caller> {
 		secretHash: known.secretHash,
 		account: c.env.ACCOUNT.get(c.env.ACCOUNT.idFromName(known.account)),
 	};
+}
+
+/**
+ * What an account answered, its limits noted for the response.
+ * @throws ApiError with its failure
+ */
+export function answered<R extends Answer<object>>(
+	c: Context<App>,
+	answer: R,
+): Extract<R, { ok: true }> {
+	if (answer.limits) c.set("limits", answer.limits);
+	return unwrap(answer);
 }

@@ -172,6 +172,9 @@ const Config = z
 		S3_BUCKET: z.string().default("minigpt4"),
 		S3_ACCESS_KEY_ID: z.string().min(1),
 		S3_SECRET_ACCESS_KEY: z.string().min(1),
+		/** What one account may have at once and do in a minute. */
+		LIMIT_CONCURRENT_JOBS: z.coerce.number().int().min(1).default(200),
+		LIMIT_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(600),
 		/** DNS over HTTPS, JSON form, for the guarded fetcher. */
 		DNS_URL: z.url().default("https://cloudflare-dns.com/dns-query"),
 		/** `host:port` pairs that the guarded fetcher may reach although they are not public. */

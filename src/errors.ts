@@ -30,6 +30,11 @@ export type Failure =
 	  }
 	| { code: "insufficient_credit"; available: number; price: number }
 	| { code: "id_conflict" }
+	| { code: "idempotency_conflict" }
+	| { code: "job_not_finished" }
+	/** `retry_after`: seconds. */
+	| { code: "rate_limited"; limit: number; retry_after: number }
+	| { code: "too_many_jobs"; limit: number; retry_after: number }
 	| { code: "job_gone" }
 	| { code: "credit_conflict" }
 	| { code: "image_type_unsupported"; field: string }
@@ -68,6 +73,7 @@ interface Wire {
 		| 413
 		| 415
 		| 422
+		| 429
 		| 500
 		| 502
 		| 503;
@@ -159,10 +165,33 @@ export function wire(failure: Failure): Wire {
 				status: 409,
 				detail: "This job id was used for another request. Choose a new id.",
 			};
+		case "idempotency_conflict":
+			return {
+				status: 409,
+				detail:
+					"This Idempotency-Key was used for another request. Send that request again, or choose a new key.",
+			};
+		case "job_not_finished":
+			return {
+				status: 409,
+				detail:
+					"The job has not ended. Cancel it first: POST /v1/jobs/{id}/cancel.",
+			};
+		case "rate_limited":
+			return {
+				status: 429,
+				detail: `Your account may make ${failure.limit} requests a minute. Try again in ${failure.retry_after} s.`,
+			};
+		case "too_many_jobs":
+			return {
+				status: 429,
+				detail: `Your account has ${failure.limit} jobs that have not ended, and may have no more. Try again when one of them ends.`,
+			};
 		case "job_gone":
 			return {
 				status: 410,
-				detail: "This job was deleted or expired. Its id is never run again.",
+				detail:
+					"This job was deleted or expired. Its id is never run again: choose a new one.",
 			};
 		case "credit_conflict":
 			return {
@@ -267,6 +296,11 @@ export class ApiError extends Error {
 export type Result<T extends object> =
 	| ({ ok: true } & T)
 	| { ok: false; failure: Failure };
+
+export const failed = (failure: Failure): { ok: false; failure: Failure } => ({
+	ok: false,
+	failure,
+});
 
 /** The value of a result, also of one that came over RPC; throws its failure as `ApiError`. */
 export function unwrap<R extends Result<object>>(

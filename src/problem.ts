@@ -15,6 +15,7 @@ const TITLES: Record<number, string> = {
 	413: "Too large",
 	415: "Unsupported media type",
 	422: "Unprocessable",
+	429: "Too many",
 	500: "Internal error",
 	502: "Model failed",
 	503: "Unavailable",
@@ -47,5 +48,7 @@ export function problem(
 	};
 	if (status === 401) headers["WWW-Authenticate"] = "Bearer";
 	if (status === 503) headers["Retry-After"] = "2";
+	if ("retry_after" in failure)
+		headers["Retry-After"] = String(failure.retry_after);
 	return c.body(JSON.stringify(body), status, headers);
 }

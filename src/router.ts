@@ -1,11 +1,12 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Limits } from "./account/contract.ts";
 import type { Env } from "./env.ts";
 import { ApiError } from "./errors.ts";
 import { fieldOf } from "./schema/field.ts";
 
 export interface App {
 	Bindings: Env;
-	Variables: { requestId: string };
+	Variables: { requestId: string; limits?: Limits };
 }
 
 /** A router whose schema violations become `invalid_request`, naming the first wrong field. */

@@ -1,33 +1,63 @@
-/** Whether a job may run: a pure decision over what the account knows. */
-import type { Failure } from "../errors.ts";
-import type { Admission } from "./contract.ts";
+/** Whether a job may run: pure decisions over what the account knows. */
+import { type Failure, failed, type Result } from "../errors.ts";
+import type { Admission, Limits } from "./contract.ts";
 import type { IndexedJob } from "./jobs.ts";
 import { type Balances, decide, type Entry } from "./ledger.ts";
+
+/** What the account has for one more job. */
+export interface Room {
+	balances: Balances;
+	jobs: Limits["jobs"];
+}
 
 export type Verdict =
 	| { answer: "new"; entries: Entry[] }
 	| { answer: "same"; job: IndexedJob }
 	| { answer: "refused"; failure: Failure };
 
-/** A repeated admission is `same` for the body it was made with, a conflict for any other, and gone once it was voided. */
+/** The first admission of a name is for one body; a repeat of it is `same`, another body a conflict, and what is gone stays gone. */
 export function judge(
-	known: { job: IndexedJob | null; balances: Balances },
-	admission: Pick<Admission, "jobId" | "bodyHash" | "maxPrice">,
+	job: IndexedJob | null,
+	admission: Pick<
+		Admission,
+		"jobId" | "idempotencyKey" | "bodyHash" | "maxPrice"
+	>,
+	room: Room,
 	now: number,
 ): Verdict {
-	const { job, balances } = known;
-	if (job) {
-		if (job.bodyHash !== admission.bodyHash)
-			return { answer: "refused", failure: { code: "id_conflict" } };
-		if (job.void) return { answer: "refused", failure: { code: "job_gone" } };
-		return { answer: "same", job };
+	if (!job) {
+		const hold = afford(admission.jobId, admission.maxPrice, room, now);
+		return hold.ok
+			? { answer: "new", entries: hold.entries }
+			: { answer: "refused", failure: hold.failure };
 	}
-	const decision = decide(
+	if (job.gone) return { answer: "refused", failure: { code: "job_gone" } };
+	if (job.bodyHash === admission.bodyHash) return { answer: "same", job };
+	const code =
+		admission.idempotencyKey === null ? "id_conflict" : "idempotency_conflict";
+	return { answer: "refused", failure: { code } };
+}
+
+/** The hold of a new job, if there is money and room for it. */
+export function afford(
+	jobId: string,
+	price: number,
+	{ balances, jobs }: Room,
+	now: number,
+): Result<{ entries: Entry[] }> {
+	const hold = decide(
 		{ balances, credits: new Map(), holds: new Map() },
-		{ kind: "hold", job: admission.jobId, amount: admission.maxPrice },
+		{ kind: "hold", job: jobId, amount: price },
 		now,
 	);
-	return decision.ok
-		? { answer: "new", entries: decision.entries }
-		: { answer: "refused", failure: decision.failure };
+	if (hold.ok && jobs.remaining <= 0)
+		return failed({
+			code: "too_many_jobs",
+			limit: jobs.quota,
+			retry_after: TRY_AGAIN_S,
+		});
+	return hold;
 }
+
+/** Nobody knows when a job ends; this is when it is worth a look. */
+const TRY_AGAIN_S = 5;

@@ -1,6 +1,6 @@
 /** The ledger's tables: entries are the truth, one row of balances is their sum kept at hand. */
-import type { Balances, Entry } from "./ledger.ts";
-import { post } from "./ledger.ts";
+import type { Result } from "../errors.ts";
+import { type Balances, decide, type Entry, post } from "./ledger.ts";
 
 export function createBooks(sql: SqlStorage): void {
 	sql.exec(`CREATE TABLE entry (
@@ -34,8 +34,28 @@ export function balances(sql: SqlStorage): Balances {
 		.one();
 }
 
+/** Adds credit once per id. Inside a transaction. */
+export function addCredit(
+	sql: SqlStorage,
+	credit: { id: string; amount: number },
+	now: number,
+): Result<object> {
+	const known = creditOf(sql, credit.id);
+	const decision = decide(
+		{
+			balances: balances(sql),
+			credits: new Map(known === undefined ? [] : [[credit.id, known]]),
+			holds: new Map(),
+		},
+		{ kind: "credit", ...credit },
+		now,
+	);
+	if (decision.ok) record(sql, decision.entries, now);
+	return decision;
+}
+
 /** The amount credited under this id, if any was. */
-export function creditOf(sql: SqlStorage, id: string): number | undefined {
+function creditOf(sql: SqlStorage, id: string): number | undefined {
 	return sql
 		.exec<{ amount: number }>(
 			"SELECT amount FROM entry WHERE kind = 'credit' AND ref = ?",

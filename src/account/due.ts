@@ -1,6 +1,7 @@
 /**
- * One table of due times per object; its alarm is the earliest. Keys say what is due: `orphan:<job>`, `upload:<id>`,
- * `object:<key>`. Setting a time in the same transaction as the fact it follows from is what makes it sure.
+ * One table of due times per object; its alarm is the earliest. Keys say what is due: `orphan:<job>` (there is one for
+ * each job that has not settled), `expire:<job>`, `upload:<id>`, `object:<key>` and `late:<key>`, `keys:sweep`. Setting
+ * a time in the same transaction as the fact it follows from is what makes it sure.
  */
 
 export interface Due {
@@ -22,6 +23,28 @@ export function setDue(sql: SqlStorage, key: string, at: number): void {
 		key,
 		at,
 	);
+}
+
+/** Leaves a time that is set as it is. */
+export function setDueUnlessSet(
+	sql: SqlStorage,
+	key: string,
+	at: number,
+): void {
+	sql.exec("INSERT OR IGNORE INTO due (key, at) VALUES (?, ?)", key, at);
+}
+
+/** How many rows there are of a kind, counted up to `most`. */
+export function countDue(sql: SqlStorage, kind: string, most: number): number {
+	// ";" is what follows ":".
+	return sql
+		.exec<{ count: number }>(
+			"SELECT count(*) AS count FROM (SELECT 1 FROM due WHERE key >= ? AND key < ? LIMIT ?)",
+			`${kind}:`,
+			`${kind};`,
+			most,
+		)
+		.one().count;
 }
 
 export function clearDue(sql: SqlStorage, key: string): void {

@@ -1,9 +1,16 @@
 /** The account's job index: what was admitted, what it holds, how it ended. */
-import type { ImageRef, JobIndexRow, Outcome } from "./contract.ts";
+import { failed, type Result } from "../errors.ts";
+import type { ImageRef, JobIndexRow, Outcome, SentImage } from "./contract.ts";
 import type { Closing, Hold } from "./ledger.ts";
 
-/** A held image, before the account's cache secret turned its hash into a cache id. */
-export type HeldImage = Omit<ImageRef, "cacheId">;
+/** A job's image, before the account's cache secret turned its hash into a cache id. */
+export interface HeldImage extends Omit<ImageRef, "cacheId"> {
+	/** How the caller sent it: what tells a repeat of the request. Unknown for jobs of the first version. */
+	sent?: Omit<SentImage, "upload"> & {
+		/** It came with the job and goes with it. */
+		inline: boolean;
+	};
+}
 
 export interface IndexedJob {
 	id: string;
@@ -12,8 +19,10 @@ export interface IndexedJob {
 	images: HeldImage[];
 	createdAt: number;
 	status: JobIndexRow["status"];
-	/** The edge died between admission and claim: the job never ran and never will. */
-	void: boolean;
+	/** Deleted or expired, or admitted and never started. Nothing of it is left to show, and its id never runs again. */
+	gone: boolean;
+	/** Seconds from its end for which it is kept. */
+	expiresIn: number;
 	hold: Hold;
 }
 
@@ -26,7 +35,8 @@ interface JobRow extends Record<string, SqlStorageValue> {
 	hold: number;
 	created_at: number;
 	status: JobIndexRow["status"];
-	void: number;
+	gone: number;
+	expires_in: number;
 	price: number | null;
 	balance: number | null;
 	settled_at: number | null;
@@ -49,6 +59,18 @@ export function createJobTable(sql: SqlStorage): void {
 	)`);
 }
 
+/** Jobs that ended before there was an end to keeping them have seven days from now on. */
+export function keepJobsForAWhile(sql: SqlStorage): void {
+	sql.exec("ALTER TABLE job RENAME COLUMN void TO gone");
+	sql.exec(
+		"ALTER TABLE job ADD COLUMN expires_in INTEGER NOT NULL DEFAULT 604800",
+	);
+	sql.exec("CREATE INDEX job_listed ON job (seq) WHERE gone = 0");
+	sql.exec(
+		"INSERT INTO due (key, at) SELECT 'expire:' || id, (unixepoch() + 604800) * 1000 FROM job WHERE settled_at IS NOT NULL AND gone = 0",
+	);
+}
+
 export function insertJob(
 	sql: SqlStorage,
 	job: {
@@ -58,34 +80,40 @@ export function insertJob(
 		images: HeldImage[];
 		hold: number;
 		createdAt: number;
+		expiresIn: number;
 	},
 ): void {
 	sql.exec(
-		"INSERT INTO job (id, body_hash, model, images, hold, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+		"INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in) VALUES (?, ?, ?, ?, ?, ?, ?)",
 		job.id,
 		job.bodyHash,
 		job.model,
 		JSON.stringify(job.images),
 		job.hold,
 		job.createdAt,
+		job.expiresIn,
 	);
 }
 
 export function closeJob(
 	sql: SqlStorage,
 	id: string,
-	ended: { status: Outcome["status"]; void: boolean },
+	status: Outcome["status"],
 	closing: Closing,
 ): void {
 	sql.exec(
-		"UPDATE job SET status = ?, void = ?, price = ?, balance = ?, settled_at = ? WHERE id = ?",
-		ended.status,
-		ended.void ? 1 : 0,
+		"UPDATE job SET status = ?, price = ?, balance = ?, settled_at = ? WHERE id = ?",
+		status,
 		closing.price,
 		closing.balance,
 		closing.at,
 		id,
 	);
+}
+
+/** Its id, body hash and price stay, for ever. */
+export function markGone(sql: SqlStorage, id: string): void {
+	sql.exec("UPDATE job SET gone = 1, images = '[]' WHERE id = ?", id);
 }
 
 export function findJob(sql: SqlStorage, id: string): IndexedJob | null {
@@ -95,17 +123,23 @@ export function findJob(sql: SqlStorage, id: string): IndexedJob | null {
 	return row ? indexed(row) : null;
 }
 
-/** A page of the index, newest first. The cursor is opaque and stays good while jobs come in. */
+/** A page of what the index has to show, newest first. The cursor is opaque and stays good while jobs come and go. */
 export function pageJobs(
 	sql: SqlStorage,
 	cursor: string | null,
 	limit: number,
-): { jobs: JobIndexRow[]; nextCursor: string | null } | null {
+): Result<{ jobs: JobIndexRow[]; nextCursor: string | null }> {
 	const before = cursor === null ? Number.MAX_SAFE_INTEGER : positionOf(cursor);
-	if (before === null) return null;
+	if (before === null)
+		return failed({
+			code: "invalid_request",
+			field: "cursor",
+			detail:
+				"`cursor` is not one of ours. Send the last page's `next_cursor`, or leave it out.",
+		});
 	const rows = sql
 		.exec<JobRow>(
-			"SELECT * FROM job WHERE seq < ? ORDER BY seq DESC LIMIT ?",
+			"SELECT * FROM job INDEXED BY job_listed WHERE gone = 0 AND seq < ? ORDER BY seq DESC LIMIT ?",
 			before,
 			limit + 1,
 		)
@@ -113,6 +147,7 @@ export function pageJobs(
 	const page = rows.slice(0, limit);
 	const last = page.at(-1);
 	return {
+		ok: true,
 		jobs: page.map((row) => rowOf(indexed(row))),
 		nextCursor: rows.length > limit && last ? cursorOf(last.seq) : null,
 	};
@@ -133,7 +168,8 @@ const indexed = (row: JobRow): IndexedJob => ({
 	images: JSON.parse(row.images) as HeldImage[],
 	createdAt: row.created_at,
 	status: row.status,
-	void: row.void === 1,
+	gone: row.gone === 1,
+	expiresIn: row.expires_in,
 	hold: {
 		amount: row.hold,
 		closed:

@@ -1,5 +1,5 @@
 /** The account's API keys: SHA-256 of each secret, never the secret. */
-import type { Failure } from "../errors.ts";
+import { failed, type Result } from "../errors.ts";
 import type { KeyView } from "./contract.ts";
 
 interface KeyRow extends Record<string, SqlStorageValue> {
@@ -19,11 +19,11 @@ export function createKeyTable(sql: SqlStorage): void {
 	)`);
 }
 
-export function insertKey(
+export function createKey(
 	sql: SqlStorage,
 	key: { id: string; name: string; secretHash: string },
 	now: number,
-): void {
+): Result<{ key: KeyView }> {
 	sql.exec(
 		"INSERT INTO key (id, name, secret_hash, created_at) VALUES (?, ?, ?, ?)",
 		key.id,
@@ -31,22 +31,28 @@ export function insertKey(
 		key.secretHash,
 		now,
 	);
+	return findKey(sql, key.id);
 }
 
 /** A second revocation keeps the first one's time. */
-export function revokeKey(sql: SqlStorage, id: string, now: number): void {
+export function revokeKey(
+	sql: SqlStorage,
+	id: string,
+	now: number,
+): Result<{ key: KeyView }> {
 	sql.exec(
 		"UPDATE key SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
 		now,
 		id,
 	);
+	return findKey(sql, id);
 }
 
-export function findKey(sql: SqlStorage, id: string): KeyView | null {
+function findKey(sql: SqlStorage, id: string): Result<{ key: KeyView }> {
 	const row = sql
 		.exec<KeyRow>("SELECT * FROM key WHERE id = ?", id)
 		.toArray()[0];
-	return row ? view(row) : null;
+	return row ? { ok: true, key: view(row) } : failed({ code: "key_not_found" });
 }
 
 export function listKeys(sql: SqlStorage): KeyView[] {
@@ -60,13 +66,12 @@ export function listKeys(sql: SqlStorage): KeyView[] {
 export function keyOf(
 	sql: SqlStorage,
 	secretHash: string,
-): { ok: true; keyId: string } | { ok: false; failure: Failure } {
+): Result<{ keyId: string }> {
 	const row = sql
 		.exec<KeyRow>("SELECT * FROM key WHERE secret_hash = ?", secretHash)
 		.toArray()[0];
-	if (!row) return { ok: false, failure: { code: "invalid_key" } };
-	if (row.revoked_at !== null)
-		return { ok: false, failure: { code: "revoked_key" } };
+	if (!row) return failed({ code: "invalid_key" });
+	if (row.revoked_at !== null) return failed({ code: "revoked_key" });
 	return { ok: true, keyId: row.id };
 }
 

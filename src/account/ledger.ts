@@ -143,17 +143,29 @@ export function post(balances: Balances, entries: readonly Entry[]): Balances {
 	return after;
 }
 
-/** What a job costs of its held price: a failure costs nothing, nor does a cancel before the first token. */
+/**
+ * What a job costs of its held price: a failure costs nothing, a canceled job its share of the tokens that the price
+ * would have bought, rounded up.
+ */
 export function priceOf(outcome: Outcome, held: number): number {
 	switch (outcome.status) {
 		case "succeeded":
 			return held;
 		case "canceled":
-			return outcome.outputTokens > 0 ? held : 0;
+			return share(held, outcome.outputTokens, outcome.maxTokens);
 		case "failed":
 		case "expired":
 			return 0;
 	}
+}
+
+/** ceil(held x part / whole), at most `held`. */
+function share(held: number, part: number, whole: number): number {
+	if (part >= whole) return part > 0 ? held : 0;
+	// By remainder: a quotient of large numbers may be rounded down to a whole one.
+	const product = money(held * part);
+	const rest = product % whole;
+	return (product - rest) / whole + (rest > 0 ? 1 : 0);
 }
 
 function money(amount: number): number {

@@ -2,9 +2,10 @@
 import type { Step } from "../migrate.ts";
 import { createBooks } from "./books.ts";
 import { createDueTable } from "./due.ts";
-import { createJobTable } from "./jobs.ts";
+import { createIdempotencyTable } from "./idempotency.ts";
+import { createJobTable, keepJobsForAWhile } from "./jobs.ts";
 import { createKeyTable } from "./keys.ts";
-import { createUploadTables } from "./uploads.ts";
+import { createUploadTables, keepUploadsForAWhile } from "./uploads.ts";
 
 export const STEPS: readonly Step[] = [
 	(sql) => {
@@ -19,5 +20,10 @@ export const STEPS: readonly Step[] = [
 		createJobTable(sql);
 		createDueTable(sql);
 		createUploadTables(sql);
+	},
+	(sql) => {
+		createIdempotencyTable(sql);
+		keepJobsForAWhile(sql);
+		keepUploadsForAWhile(sql);
 	},
 ];

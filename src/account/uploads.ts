@@ -6,13 +6,16 @@
 import type { Result } from "../errors.ts";
 import { finalKey, stagingKey } from "../images/key.ts";
 import type { ImageType } from "../schema/image.ts";
-import type { ImageRef } from "./contract.ts";
+import type { InlineImage, SentImage } from "./contract.ts";
 import { clearDue, setDue } from "./due.ts";
+import type { HeldImage } from "./jobs.ts";
 
-/** How long an upload may stay unfinalized. */
+/** How long a caller has to PUT and finalize. */
 export const FINALIZE_WITHIN_MS = 60 * 60_000;
+/** How long an upload is kept from its creation, and longer where a job holds it. */
+export const UPLOAD_KEPT_MS = 30 * 24 * 60 * 60_000;
 /** No request that might still write an object of a deleted upload takes longer. */
-const LATE_WRITE_MS = 5 * 60_000;
+export const LATE_WRITE_MS = 5 * 60_000;
 
 /** What a caller declares before the bytes are known. */
 export interface UploadDraft {
@@ -21,8 +24,8 @@ export interface UploadDraft {
 	bytes: number;
 	/** Over the bytes as sent, hex. */
 	sha256: string;
-	/** The caller PUTs the bytes by a presigned URL; else they come through the Worker. */
-	staged: boolean;
+	/** The bytes are `put` by a presigned URL, are the `body` of this very call, or come `inline` with a job. */
+	way: "put" | "body" | "inline";
 }
 
 /** What was stored for an upload, once its bytes were inspected. */
@@ -34,7 +37,7 @@ export interface StoredImage {
 	height: number;
 }
 
-export interface UploadView extends Omit<UploadDraft, "staged"> {
+export interface UploadView extends Omit<UploadDraft, "way"> {
 	status: "pending" | "ready";
 	width: number | null;
 	height: number | null;
@@ -80,7 +83,14 @@ export function createUploadTables(sql: SqlStorage): void {
 	sql.exec("CREATE INDEX image_hold_upload ON image_hold (upload)");
 }
 
-/** A pending upload; unless it is finalized in time, it is swept. */
+/** Uploads that were finalized before there was an end to keeping them have thirty days from now on. */
+export function keepUploadsForAWhile(sql: SqlStorage): void {
+	sql.exec(
+		"INSERT INTO due (key, at) SELECT 'upload:' || id, (unixepoch() + 2592000) * 1000 FROM upload WHERE status = 'ready'",
+	);
+}
+
+/** A pending upload; unless it is finalized, or admitted with its job, in time, it is swept. */
 export function createUpload(
 	sql: SqlStorage,
 	account: string,
@@ -95,11 +105,12 @@ export function createUpload(
 			draft.bytes,
 			draft.sha256,
 			finalKey(account, draft.id),
-			draft.staged ? 1 : 0,
+			draft.way === "put" ? 1 : 0,
 			now,
 		)
 		.one();
-	setDue(sql, `upload:${draft.id}`, now + FINALIZE_WITHIN_MS);
+	const within = draft.way === "put" ? FINALIZE_WITHIN_MS : LATE_WRITE_MS;
+	setDue(sql, `upload:${draft.id}`, now + within);
 	return viewOf(row);
 }
 
@@ -113,19 +124,21 @@ export function finalizeUpload(
 	const row = findLive(sql, id);
 	if (!row) return { ok: false, failure: { code: "upload_not_found" } };
 	if (row.status === "ready") return { ok: true, upload: viewOf(row) };
-	const ready = sql
-		.exec<UploadRow>(
-			"UPDATE upload SET status = 'ready', stored_sha256 = ?, stored_bytes = ?, width = ?, height = ? WHERE id = ? RETURNING *",
-			stored.sha256,
-			stored.bytes,
-			stored.width,
-			stored.height,
-			id,
-		)
-		.one();
-	clearDue(sql, `upload:${id}`);
+	setDue(sql, `upload:${id}`, row.created_at + UPLOAD_KEPT_MS);
 	if (row.staged) setDue(sql, `object:${stagingKey(row.key)}`, now);
-	return { ok: true, upload: viewOf(ready) };
+	return { ok: true, upload: viewOf(makeReady(sql, id, stored)) };
+}
+
+/** Makes the images that came with a job usable, for as long as the job is kept. For the admission's transaction. */
+export function finalizeInline(
+	sql: SqlStorage,
+	inline: readonly InlineImage[],
+): void {
+	for (const image of inline) {
+		if (find(sql, image.id)?.status !== "pending") continue;
+		makeReady(sql, image.id, image);
+		clearDue(sql, `upload:${image.id}`);
+	}
 }
 
 export function getUpload(
@@ -139,16 +152,22 @@ export function getUpload(
 }
 
 /**
- * The named uploads, all of them ready for a job.
+ * The named uploads, all of them ready for a job, as they were sent.
  * @param fields the request's field of each, for errors
  */
-export function readyUploads(
+export function sentUploads(
 	sql: SqlStorage,
 	ids: readonly string[],
 	fields: readonly string[],
-): Result<{ uploads: UploadView[] }> {
-	const rows = usable(sql, ids, fields);
-	return rows.ok ? { ok: true, uploads: rows.rows.map(viewOf) } : rows;
+): Result<{ images: SentImage[] }> {
+	const found = usable(sql, ids, fields);
+	if (!found.ok) return found;
+	const images = found.rows.map(({ id, sha256 }) => ({
+		upload: id,
+		sha256,
+		url: null,
+	}));
+	return { ok: true, images };
 }
 
 /** The owner sees it no more; its object goes now, or with the last job that holds it. */
@@ -166,13 +185,20 @@ export function deleteUpload(
 		sql.exec("DELETE FROM upload WHERE id = ?", id);
 		setDue(sql, `object:${row.key}`, now);
 	}
+	clearDue(sql, `upload:${id}`);
 	return { ok: true, id };
 }
 
-/** What is due at `upload:<id>`: an upload that was never finalized goes. */
-export function sweepUpload(sql: SqlStorage, id: string, now: number): void {
-	const row = findLive(sql, id);
-	if (row?.status === "pending") discardPending(sql, row, now);
+/** Deletes what came with a job that was refused or known already. What was admitted stays. */
+export function discardUploads(
+	sql: SqlStorage,
+	ids: readonly string[],
+	now: number,
+): void {
+	for (const id of ids) {
+		const row = find(sql, id);
+		if (row?.status === "pending") discardPending(sql, row, now);
+	}
 }
 
 /** Keeps a job's images from being deleted until it ends, and says where they are. For the admission's transaction. */
@@ -181,12 +207,22 @@ export function holdImages(
 	jobId: string,
 	uploadIds: readonly string[],
 	fields: readonly string[],
-): Result<{ images: Omit<ImageRef, "cacheId">[] }> {
-	const rows = usable(sql, uploadIds, fields);
-	if (!rows.ok) return rows;
+	inline: readonly InlineImage[],
+): Result<{ images: HeldImage[] }> {
+	const found = usable(sql, uploadIds, fields);
+	if (!found.ok) return found;
 	for (const id of new Set(uploadIds))
 		sql.exec("INSERT INTO image_hold (job, upload) VALUES (?, ?)", jobId, id);
-	return { ok: true, images: rows.rows.map(imageOf) };
+	const images = found.rows.map((row) => {
+		const came = inline.find(({ id }) => id === row.id);
+		const sent = {
+			sha256: row.sha256,
+			url: came?.url ?? null,
+			inline: came !== undefined,
+		};
+		return { ...imageOf(row), sent };
+	});
+	return { ok: true, images };
 }
 
 /** Ends a job's holds. @returns keys of objects whose upload was deleted and that no job holds any more */
@@ -207,13 +243,29 @@ export function releaseImages(sql: SqlStorage, jobId: string): string[] {
 	return keys;
 }
 
-/** The row goes first. Both objects follow; the final one late, because a finalization may be on its way. */
+/** The row goes first, its objects follow; once more later, because a call that writes the final one may be on its way. */
 function discardPending(sql: SqlStorage, row: UploadRow, now: number): void {
 	sql.exec("DELETE FROM upload WHERE id = ?", row.id);
 	clearDue(sql, `upload:${row.id}`);
-	if (row.staged) setDue(sql, `object:${stagingKey(row.key)}`, now);
-	setDue(sql, `object:${row.key}`, now + LATE_WRITE_MS);
+	setDue(sql, `object:${row.staged ? stagingKey(row.key) : row.key}`, now);
+	setDue(sql, `late:${row.key}`, now + LATE_WRITE_MS);
 }
+
+const makeReady = (
+	sql: SqlStorage,
+	id: string,
+	stored: StoredImage,
+): UploadRow =>
+	sql
+		.exec<UploadRow>(
+			"UPDATE upload SET status = 'ready', stored_sha256 = ?, stored_bytes = ?, width = ?, height = ? WHERE id = ? RETURNING *",
+			stored.sha256,
+			stored.bytes,
+			stored.width,
+			stored.height,
+			id,
+		)
+		.one();
 
 function usable(
 	sql: SqlStorage,
@@ -258,7 +310,7 @@ const viewOf = (row: UploadRow): UploadView => ({
 	createdAt: row.created_at,
 });
 
-function imageOf(row: UploadRow): Omit<ImageRef, "cacheId"> {
+function imageOf(row: UploadRow): Omit<HeldImage, "sent"> {
 	const { stored_sha256, stored_bytes, width, height } = row;
 	if (!stored_sha256 || !stored_bytes || !width || !height)
 		throw new Error(`upload ${row.id} is ready and lacks its image`);

@@ -1,10 +1,15 @@
-/** Images on their way in: inspected, stored under their final keys, recorded as ready uploads. */
+/** Images on their way in: read, inspected, and stored under their final keys once it is clear that they are wanted. */
 import type { Context } from "hono";
-import { hex } from "../account/key.ts";
-import type { StoredImage, UploadView } from "../account/uploads.ts";
-import type { Caller } from "../caller.ts";
+import type { InlineImage, SentImage } from "../account/contract.ts";
+import { hex, sha256 } from "../account/key.ts";
+import type {
+	StoredImage,
+	UploadDraft,
+	UploadView,
+} from "../account/uploads.ts";
+import { answered, type Caller } from "../caller.ts";
 import { type Config, config } from "../env.ts";
-import { unwrap } from "../errors.ts";
+import { ApiError, unwrap } from "../errors.ts";
 import { newUploadId } from "../ids.ts";
 import type { App } from "../router.ts";
 import {
@@ -19,64 +24,95 @@ import { finalKey } from "./key.ts";
 import { dnsOverHttps } from "./resolver.ts";
 import * as s3 from "./s3.ts";
 
-export interface Intake {
-	/** Upload ids, in the prompt's order. */
-	ids: string[];
-	/** The request's field of each, for errors. */
-	fields: string[];
-	/** Over the bytes of each as they were sent, hex. */
-	sha256s: string[];
-	/** The uploads that this call made: to `discard` where the job is refused. */
-	stored: string[];
+/** An image of a request for a job: an upload, or bytes that came along and are not stored yet. */
+export type Read = {
+	/** The request's field, for errors. */
+	field: string;
+	/** Over the bytes as they were sent, hex. */
+	sha256: string;
+} & ({ upload: string } | { received: Received; url: string | null });
+
+/** The request's field of each image, for errors. */
+export const fieldsOf = (sources: readonly ImageSource[]): string[] =>
+	sources.map((source, n) =>
+		"url" in source ? `images[${n}].url` : `images[${n}].upload`,
+	);
+
+/**
+ * A job's images: uploads by what the account knows of them, `data:` URLs decoded, `https:` URLs fetched, unless the
+ * account knows from the first time what came of them. Stores nothing.
+ * @param known what the account answered for this request
+ * @throws ApiError naming `images[n].upload` or `images[n].url`
+ */
+export async function readImages(
+	c: Context<App>,
+	sources: readonly ImageSource[],
+	known: readonly SentImage[],
+): Promise<Read[]> {
+	const urls = await Promise.all(
+		sources.map((source) =>
+			"url" in source && !isDataUrl(source.url) ? sha256(source.url) : null,
+		),
+	);
+	// A URL that was named twice was fetched twice.
+	const fetched = known.filter(({ url }) => url !== null);
+	const recognized = sources.map((source, n) => {
+		if ("upload" in source)
+			return known.find(({ upload }) => upload === source.upload);
+		const at = fetched.findIndex(({ url }) => url === urls[n]);
+		return at < 0 ? undefined : fetched.splice(at, 1)[0];
+	});
+	return Promise.all(
+		sources.map(async (source, n): Promise<Read> => {
+			const field = fieldsOf(sources)[n] as string;
+			const image = recognized[n];
+			if (image) return { field, sha256: image.sha256, upload: image.upload };
+			if ("upload" in source)
+				throw new ApiError({ code: "upload_not_found", field });
+			const received = await readUrl(c, source.url, field);
+			const url = urls[n] ?? null;
+			return { field, sha256: received.sha256, received, url };
+		}),
+	);
 }
 
 /**
- * A job's images as ready uploads: ids are looked up, `data:` and `https:` URLs read once and stored. The key is checked
- * before anything is fetched, and nothing is stored unless all of them are good.
- * @throws ApiError naming `images[n].upload` or `images[n].url`
+ * Stores what came along with a job. It is swept unless the job is admitted.
+ * @returns upload ids of all, in order, and what is new
+ * @throws ApiError `storage_unavailable`
  */
-export async function intake(
+export async function storeInline(
 	c: Context<App>,
 	caller: Caller,
-	sources: readonly ImageSource[],
-): Promise<Intake> {
-	const fields = sources.map((source, n) =>
-		"url" in source ? `images[${n}].url` : `images[${n}].upload`,
-	);
-	const known = await lookUp(caller, sources, fields);
-	const read = await Promise.all(
-		sources.map((source, n) =>
-			"url" in source ? readUrl(c, source.url, fields[n] as string) : null,
-		),
-	);
-	const fresh = await store(
+	images: readonly Read[],
+): Promise<{ ids: string[]; inline: InlineImage[] }> {
+	const fresh = images.flatMap((image) => ("received" in image ? [image] : []));
+	const stored = await put(
 		c,
 		caller,
-		read.filter((image) => image !== null),
+		"inline",
+		fresh.map(({ received }) => received),
 	);
-	const stored = fresh.map(({ id }) => id);
-	const from = { upload: known.values(), url: fresh.values() };
-	const uploads = sources.map(
-		(source) =>
-			("url" in source ? from.url : from.upload).next().value as UploadView,
+	const inline = stored.map((image, n) => ({
+		...image,
+		url: fresh[n]?.url ?? null,
+	}));
+	const next = inline.values();
+	const ids = images.map((image) =>
+		"upload" in image ? image.upload : (next.next().value as InlineImage).id,
 	);
-	return {
-		ids: uploads.map(({ id }) => id),
-		fields,
-		sha256s: uploads.map(({ sha256 }) => sha256),
-		stored,
-	};
+	return { ids, inline };
 }
 
-/** Deletes what `intake` stored for a job that was then refused. Never throws: a leftover is an upload its owner can see. */
+/** Takes back what was stored and not admitted. Never throws: what is left is swept. */
 export async function discard(
-	_c: Context<App>,
 	caller: Caller,
-	stored: readonly string[],
+	ids: readonly string[],
 ): Promise<void> {
-	await Promise.allSettled(
-		stored.map((id) => caller.account.deleteUpload(caller.secretHash, id)),
-	);
+	if (ids.length === 0) return;
+	await caller.account
+		.discardUploads(caller.secretHash, [...ids])
+		.catch(() => {});
 }
 
 /** An image as it was sent, and what inspection made of it. */
@@ -115,57 +151,59 @@ export async function place(
 }
 
 /**
- * Images that came through the Worker, as ready uploads. Their rows come first: whatever fails after that is swept.
+ * An image that came as a call's body, as a ready upload.
  * @throws ApiError `storage_unavailable`
  */
-export async function store(
+export async function storeBody(
 	c: Context<App>,
 	caller: Caller,
-	received: readonly Received[],
-): Promise<UploadView[]> {
-	if (received.length === 0) return [];
+	received: Received,
+): Promise<UploadView> {
+	const stored = await put(c, caller, "body", [received]);
 	const { account, secretHash } = caller;
+	const done = answered(c, await account.finalizeUploads(secretHash, stored));
+	return done.uploads[0] as UploadView;
+}
+
+/** Rows come first: whatever fails after that is swept, and here discarded at once. */
+async function put(
+	c: Context<App>,
+	caller: Caller,
+	way: UploadDraft["way"],
+	received: readonly Received[],
+): Promise<({ id: string } & StoredImage)[]> {
+	if (received.length === 0) return [];
 	const drafts = received.map(({ bytes, sha256, image }) => ({
 		id: newUploadId(Date.now()),
 		contentType: image.contentType,
 		bytes,
 		sha256,
-		staged: false,
+		way,
 	}));
-	unwrap(await account.createUploads(secretHash, drafts));
-	try {
-		const images = await Promise.all(
-			drafts.map(({ id }, n) =>
-				place(config(c.env), caller.id, id, (received[n] as Received).image),
-			),
+	const { account, secretHash } = caller;
+	answered(c, await account.createUploads(secretHash, drafts));
+	// All of them are waited for: none may write after it was discarded.
+	const placed = await Promise.allSettled(
+		drafts.map(({ id }, n) =>
+			place(config(c.env), caller.id, id, (received[n] as Received).image),
+		),
+	);
+	const failure = placed.find((each) => each.status === "rejected");
+	if (!failure)
+		return placed.flatMap((each) =>
+			each.status === "fulfilled" ? [each.value] : [],
 		);
-		return unwrap(await account.finalizeUploads(secretHash, images)).uploads;
-	} catch (error) {
-		const ids = drafts.map(({ id }) => id);
-		await discard(c, caller, ids);
-		throw error;
-	}
+	await discard(
+		caller,
+		drafts.map(({ id }) => id),
+	);
+	throw failure.reason;
 }
 
 export const digest = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
 	hex(await crypto.subtle.digest("SHA-256", bytes));
 
-/** Also where the caller is authenticated. */
-async function lookUp(
-	caller: Caller,
-	sources: readonly ImageSource[],
-	fields: readonly string[],
-): Promise<UploadView[]> {
-	const ids: string[] = [];
-	const named: string[] = [];
-	for (const [n, source] of sources.entries()) {
-		if (!("upload" in source)) continue;
-		ids.push(source.upload);
-		named.push(fields[n] as string);
-	}
-	const { account, secretHash } = caller;
-	return unwrap(await account.uploads(secretHash, ids, named)).uploads;
-}
+const isDataUrl = (url: string): boolean => /^data:/i.test(url);
 
 async function readUrl(
 	c: Context<App>,
@@ -173,7 +211,7 @@ async function readUrl(
 	field: string,
 ): Promise<Received> {
 	const limit = IMAGE_LIMITS.inlineBytes;
-	if (/^data:/i.test(url)) {
+	if (isDataUrl(url)) {
 		const { bytes, contentType } = readDataUrl(url, field);
 		return receive(bytes, contentType, field, limit);
 	}

@@ -2,10 +2,11 @@
 import canonicalize from "canonicalize";
 import { sha256 } from "../account/key.ts";
 import { ApiError } from "../errors.ts";
+import { JOB_ID } from "../ids.ts";
 import type { Model } from "../models.ts";
 import type { JobRequest } from "../schema/job.ts";
 import { TASKS } from "../tasks.ts";
-import type { Sampling } from "./contract.ts";
+import type { JobSpec, Sampling } from "./contract.ts";
 
 /** What the user asks, from `prompt` or `task`. */
 export const promptOf = (request: JobRequest): string =>
@@ -74,4 +75,73 @@ export function preferredWait(prefer: string | undefined): number | null {
 		prefer ?? "",
 	)?.[1];
 	return seconds === undefined ? null : Math.min(60, Number(seconds));
+}
+
+/** By what a caller names a job: its id, or the SHA-256 of an idempotency key. */
+export interface Name {
+	jobId: string | null;
+	idempotencyKey: string | null;
+}
+
+/** A job id that a caller made. @throws ApiError `invalid_request` */
+export function jobIdOf(id: string): string {
+	if (JOB_ID.test(id)) return id;
+	throw new ApiError({
+		code: "invalid_request",
+		field: "id",
+		detail:
+			"`id` must be a ULID in upper case, 26 characters like 01JD8Z6Q3V9Y4K2M7N5P8R1S3T. Any ULID library makes one.",
+	});
+}
+
+/** The SHA-256 of an `Idempotency-Key`, or null without one. @throws ApiError `invalid_request` */
+export async function idempotencyKeyOf(
+	key: string | undefined,
+): Promise<string | null> {
+	if (key === undefined) return null;
+	if (/^[\x21-\x7e]{1,255}$/.test(key)) return sha256(key);
+	throw new ApiError({
+		code: "invalid_request",
+		field: "Idempotency-Key",
+		detail:
+			"`Idempotency-Key` must be 1 to 255 visible ASCII characters, such as a UUID.",
+	});
+}
+
+type Terms = Pick<JobSpec, "startBy" | "endBy" | "cancelAt">;
+
+const HOUR_S = 3_600;
+
+/**
+ * What `Start-Within` and `Cancel-After` ask for, in time from a job's creation. Without them a job has an hour to start
+ * and six to end; a longer start or run that is asked for moves the end.
+ * @throws ApiError `invalid_request`
+ */
+export function termsOf(request: {
+	header: (name: string) => string | undefined;
+}): (createdAt: number) => Terms {
+	const secondsOf = (name: string) => duration(name, request.header(name));
+	const start = secondsOf("Start-Within") ?? HOUR_S;
+	const cancel = secondsOf("Cancel-After");
+	const end = Math.max(6 * HOUR_S, start + 5 * HOUR_S, (cancel ?? 0) + 60);
+	return (createdAt) => ({
+		startBy: createdAt + start * 1000,
+		endBy: createdAt + end * 1000,
+		cancelAt: cancel === null ? null : createdAt + cancel * 1000,
+	});
+}
+
+const UNITS: Record<string, number> = { "": 1, s: 1, m: 60, h: HOUR_S };
+
+/** Seconds, from `90`, `90s`, `15m` or `2h`. */
+function duration(name: string, text: string | undefined): number | null {
+	if (text === undefined) return null;
+	const [, digits, unit] = /^(\d{1,6})([smh]?)$/.exec(text) ?? [];
+	const seconds = Number(digits) * (UNITS[unit ?? ""] ?? 1);
+	if (seconds >= 5 && seconds <= 86_400) return seconds;
+	throw new ApiError({
+		code: "invalid_request",
+		field: name,
+		detail: `\`${name}\` must be a time from 5 s to 24 h, such as 90, 90s, 15m or 2h.`,
+	});
 }

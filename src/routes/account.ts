@@ -1,8 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { z } from "zod";
 import type { AccountView } from "../account/contract.ts";
-import { caller } from "../caller.ts";
-import { unwrap } from "../errors.ts";
+import { answered, caller } from "../caller.ts";
 import { newRouter } from "../router.ts";
 import { Account } from "../schema/account.ts";
 import { problems } from "./problems.ts";
@@ -20,12 +19,12 @@ account.openapi(
 				description: "The account",
 				content: { "application/json": { schema: Account } },
 			},
-			...problems(401),
+			...problems(401, 429),
 		},
 	}),
 	async (c) => {
 		const { account, secretHash } = await caller(c);
-		const shown = unwrap(await account.showTo(secretHash));
+		const shown = answered(c, await account.showTo(secretHash));
 		return c.json(accountOf(shown.account), 200);
 	},
 );

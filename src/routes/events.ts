@@ -1,7 +1,7 @@
 /** A job's events, from any point on. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { caller } from "../caller.ts";
-import { ApiError, unwrap } from "../errors.ts";
+import { answered, caller } from "../caller.ts";
+import { ApiError } from "../errors.ts";
 import { opener } from "../job/follow.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "../job/stream.ts";
 import { newRouter } from "../router.ts";
@@ -39,14 +39,14 @@ events.openapi(
 				},
 			},
 			204: { description: "The job ended and you have seen all of it" },
-			...problems(400, 401, 404, 410, 503),
+			...problems(400, 401, 404, 410, 429, 503),
 		},
 	}),
 	async (c) => {
 		const known = await caller(c);
 		const { id } = c.req.valid("param");
 		const after = startOf(c.req.query("after"), c.req.header("Last-Event-ID"));
-		unwrap(await known.account.lookup(known.secretHash, id));
+		answered(c, await known.account.lookup(known.secretHash, id));
 		const open = opener(c.env, known.id, id);
 		const first = await open(after.seq);
 		switch (first.status) {

@@ -27,6 +27,7 @@ export const jobOf = (view: JobView, origin: string): Job => ({
 	price: view.price,
 	error: view.error,
 	metadata: view.metadata,
+	queue: view.queue,
 	last_seq: view.lastSeq,
 	sha256: view.sha256,
 	urls: urls(origin, view.id),

@@ -1,32 +1,17 @@
-/** Jobs: create one, look at one, list them. */
+/** Jobs: create one, look at one, list them, cancel one, delete one. */
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import { body } from "../body.ts";
-import { type Caller, caller } from "../caller.ts";
-import { config } from "../env.ts";
-import { ApiError, unwrap } from "../errors.ts";
-import { newJobId } from "../ids.ts";
-import { discard, intake } from "../images/intake.ts";
+import { answered, type Caller, caller } from "../caller.ts";
+import { ApiError } from "../errors.ts";
 import type { JobView } from "../job/contract.ts";
-import { opener } from "../job/follow.ts";
-import {
-	bodyHash,
-	checkFits,
-	preferredWait,
-	promptOf,
-	samplingOf,
-} from "../job/request.ts";
+import { type Open, opener } from "../job/follow.ts";
+import { idempotencyKeyOf, jobIdOf, preferredWait } from "../job/request.ts";
 import { EVENT_STREAM_HEADERS, eventStream, untilDone } from "../job/stream.ts";
-import { defaultModel, modelOf, type ServedModel } from "../models.ts";
 import { type App, newRouter } from "../router.ts";
-import {
-	JOB_BODY_LIMIT,
-	Job,
-	JobList,
-	JobRequest,
-	type JobRequest as JobRequested,
-} from "../schema/job.ts";
+import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
+import { createJob, jobStub } from "./create-job.ts";
 import { jobOf, summaryOf } from "./job-wire.ts";
 import { problems } from "./problems.ts";
 
@@ -38,12 +23,59 @@ const keyed = createMiddleware<App>(async (c, next) => {
 	await next();
 });
 
+/** Nor does one whose name is none. */
+const named = createMiddleware<App>(async (c, next) => {
+	jobIdOf(c.req.param("id") as string);
+	await next();
+});
+
 const json = <S extends z.ZodType>(schema: S) => ({
 	"application/json": { schema },
 });
+const JobId = z.string().openapi({ example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" });
+const params = z.object({ id: JobId });
+
+const requestHeaders = {
+	prefer: z.string().optional().openapi({
+		description: "`wait=n`: wait up to n seconds, at most 60, for the end",
+		example: "wait=30",
+	}),
+	"start-within": z.string().optional().openapi({
+		description:
+			"Where the job has not started by then it is `expired`, free: 5 s to 24 h, an hour without it",
+		example: "90s",
+	}),
+	"cancel-after": z.string().optional().openapi({
+		description:
+			"Where the job has not ended by then it is canceled, as by a call: 5 s to 24 h",
+		example: "15m",
+	}),
+};
+const idempotencyKey = z.string().optional().openapi({
+	description:
+		"1 to 255 visible ASCII characters that name the job for 30 days, such as a UUID",
+	example: "7f0c1f0e-5b0a-4e0c-9a54-2f6f5b1e2c11",
+});
 const location = z.object({
 	Location: z.url().openapi({ description: "The job" }),
+	"Idempotent-Replayed": z.literal("true").optional().openapi({
+		description: "This name was known: nothing was created or charged again",
+	}),
 });
+const created = {
+	200: {
+		description:
+			"The job, ended, or as it is now if its name was known; or its events",
+		headers: location,
+		content: { ...json(Job), "text/event-stream": { schema: z.string() } },
+	},
+	202: {
+		description: "The job, accepted",
+		headers: location,
+		content: json(Job),
+	},
+	...problems(400, 401, 402, 404, 409, 410, 413, 415, 422, 429, 503),
+};
 
 jobs.openapi(
 	createRoute({
@@ -51,57 +83,48 @@ jobs.openapi(
 		path: "/",
 		summary: "Ask about images",
 		description:
-			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most 60) and answers 200 if the job ended by then.",
+			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most 60) and answers 200 if the job ended by then. With an `Idempotency-Key` it may be repeated safely: the same request again answers the same job, as it is then, and its events from the first on; another request under the same key is refused (409).",
 		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
-				prefer: z.string().optional().openapi({ example: "wait=30" }),
+				...requestHeaders,
+				"idempotency-key": idempotencyKey,
 			}),
 			body: { required: true, content: json(JobRequest) },
 		},
-		responses: {
-			200: {
-				description: "The job, ended; or its events",
-				headers: location,
-				content: {
-					...json(Job),
-					"text/event-stream": { schema: z.string() },
-				},
-			},
-			202: {
-				description: "The job, accepted",
-				headers: location,
-				content: json(Job),
-			},
-			...problems(400, 401, 402, 404, 409, 413, 415, 422, 503),
-		},
+		responses: created,
 	}),
 	async (c) => {
-		const { origin } = new URL(c.req.url);
 		const known = await caller(c);
-		const view = await create(c, known, c.req.valid("json"));
-		const headers = { Location: `${origin}/v1/jobs/${view.id}` };
-		const open = opener(c.env, known.id, view.id);
-
-		if (/\btext\/event-stream\b/i.test(c.req.header("Accept") ?? ""))
-			return new Response(
-				eventStream(open, await open(0), 0, c.req.raw.signal),
-				{ headers: { ...headers, ...EVENT_STREAM_HEADERS } },
-			);
-
-		const wait = preferredWait(c.req.header("Prefer"));
-		if (wait === null) return c.json(jobOf(view, origin), 202, headers);
-		const done = await untilDone(
-			open,
-			await open(0),
-			wait * 1000,
-			c.req.raw.signal,
+		const idempotencyKey = await idempotencyKeyOf(
+			c.req.header("Idempotency-Key"),
 		);
-		const now = (await jobStub(c, known, view.id).view()) ?? view;
-		return c.json(jobOf(now, origin), done ? 200 : 202, {
-			...headers,
-			"Preference-Applied": `wait=${wait}`,
-		});
+		const name = { jobId: null, idempotencyKey };
+		const job = await createJob(c, known, c.req.valid("json"), name);
+		return respond(c, known, job);
+	},
+);
+
+jobs.openapi(
+	createRoute({
+		method: "put",
+		path: "/{id}",
+		summary: "Ask about images, under an id of your own",
+		description:
+			"As POST, for a job whose id you choose: a ULID, unique in your account. However often it is sent, one job runs and one is paid for. The same request again answers the job as it is then; another request under the same id is refused (409), and so is one whose job was deleted or expired (410).",
+		middleware: [keyed, named, body({ limit: JOB_BODY_LIMIT })] as const,
+		request: {
+			params,
+			headers: z.object(requestHeaders),
+			body: { required: true, content: json(JobRequest) },
+		},
+		responses: created,
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const name = { jobId: c.req.valid("param").id, idempotencyKey: null };
+		const job = await createJob(c, known, c.req.valid("json"), name);
+		return respond(c, known, job);
 	},
 );
 
@@ -111,19 +134,17 @@ jobs.openapi(
 		path: "/{id}",
 		summary: "A job, with its text so far",
 		middleware: keyed,
-		request: { params: z.object({ id: z.string() }) },
+		request: { params },
 		responses: {
 			200: { description: "The job", content: json(Job) },
-			...problems(401, 404, 410),
+			...problems(401, 404, 410, 429),
 		},
 	}),
 	async (c) => {
-		const { id } = c.req.valid("param");
 		const known = await caller(c);
-		unwrap(await known.account.lookup(known.secretHash, id));
-		const view = await jobStub(c, known, id).view();
-		if (!view) throw new ApiError({ code: "job_not_found" });
-		return c.json(jobOf(view, new URL(c.req.url).origin), 200);
+		const { id } = c.req.valid("param");
+		const view = await shown(c, known, id, (job) => job.view());
+		return c.json(jobOf(view, originOf(c)), 200);
 	},
 );
 
@@ -132,6 +153,7 @@ jobs.openapi(
 		method: "get",
 		path: "/",
 		summary: "The account's jobs, newest first",
+		description: "Without those that were deleted or expired.",
 		middleware: keyed,
 		request: {
 			query: z.strictObject({
@@ -141,17 +163,16 @@ jobs.openapi(
 		},
 		responses: {
 			200: { description: "A page of jobs", content: json(JobList) },
-			...problems(400, 401),
+			...problems(400, 401, 429),
 		},
 	}),
 	async (c) => {
 		const { cursor = null, limit } = c.req.valid("query");
-		const { origin } = new URL(c.req.url);
 		const { account, secretHash } = await caller(c);
-		const page = unwrap(await account.jobs(secretHash, { cursor, limit }));
+		const page = answered(c, await account.jobs(secretHash, { cursor, limit }));
 		return c.json(
 			{
-				data: page.jobs.map((row) => summaryOf(row, origin)),
+				data: page.jobs.map((row) => summaryOf(row, originOf(c))),
 				next_cursor: page.nextCursor,
 			},
 			200,
@@ -159,67 +180,107 @@ jobs.openapi(
 	},
 );
 
-/** Admitted by the Account and claimed by the Job; no answer tells of a job before both are done. */
-async function create(
+jobs.openapi(
+	createRoute({
+		method: "post",
+		path: "/{id}/cancel",
+		summary: "Cancel a job",
+		description:
+			"Free before the first token; after it the job costs its share of the price, by the tokens that were shown. A job that has ended is answered as it is.",
+		middleware: keyed,
+		request: { params },
+		responses: {
+			200: { description: "The job, ended", content: json(Job) },
+			202: { description: "The job, ending", content: json(Job) },
+			...problems(401, 404, 410, 429),
+		},
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const { id } = c.req.valid("param");
+		const view = await shown(c, known, id, (job) => job.cancel());
+		return c.json(jobOf(view, originOf(c)), view.finishedAt ? 200 : 202);
+	},
+);
+
+jobs.openapi(
+	createRoute({
+		method: "delete",
+		path: "/{id}",
+		summary: "Delete a job that has ended",
+		description:
+			"Its text, its request and the images that came along are erased. Its id stays taken (410 from now on), and so do its price and time in the ledger.",
+		middleware: keyed,
+		request: { params },
+		responses: {
+			204: { description: "Deleted" },
+			...problems(401, 404, 409, 429),
+		},
+	}),
+	async (c) => {
+		const { account, secretHash } = await caller(c);
+		answered(c, await account.eraseJob(secretHash, c.req.valid("param").id));
+		return c.body(null, 204);
+	},
+);
+
+/** What creation answers: the job's events, the job after a while, or the job. */
+async function respond(
 	c: Context<App>,
 	known: Caller,
-	request: JobRequested,
-): Promise<JobView> {
-	const { models } = config(c.env);
-	const model = request.model
-		? modelOf(models, request.model)
-		: defaultModel(models);
-	checkFits(request, model);
-	const images = await intake(c, known, request.images);
-	const id = newJobId(Date.now());
-	const admission = await admit(c, known, model, id, images).catch(
-		async (error) => {
-			await discard(c, known, images.stored);
-			throw error;
-		},
-	);
-	const started = await jobStub(c, known, id).start({
-		account: known.id,
-		id,
-		model: model.id,
-		prompt: promptOf(request),
-		images: admission.images,
-		sampling: samplingOf(request),
-		metadata: request.metadata,
-		cacheSalt: admission.cacheSalt,
-		createdAt: admission.createdAt,
-		maxPrice: model.price,
-		expiresIn: 604_800,
-		onDisconnect: "continue",
-		startBy: Date.parse(admission.createdAt) + 3_600_000,
-		endBy: Date.parse(admission.createdAt) + 6 * 3_600_000,
-		cancelAt: null,
-		trace: null,
+	{ view, repeat }: { view: JobView; repeat: boolean },
+) {
+	const origin = originOf(c);
+	const headers: Record<string, string> = {
+		Location: `${origin}/v1/jobs/${view.id}`,
+		...(repeat && { "Idempotent-Replayed": "true" }),
+	};
+	const open = opener(c.env, known.id, view.id);
+	const { signal } = c.req.raw;
+
+	if (/\btext\/event-stream\b/i.test(c.req.header("Accept") ?? ""))
+		return new Response(eventStream(open, await fromStart(open), 0, signal), {
+			headers: { ...headers, ...EVENT_STREAM_HEADERS },
+		});
+
+	const wait = preferredWait(c.req.header("Prefer"));
+	if (wait === null)
+		return c.json(jobOf(view, origin), repeat ? 200 : 202, headers);
+	const first = await fromStart(open);
+	const done = await untilDone(open, first, wait * 1000, signal);
+	const now = (await jobStub(c, known, view.id).view()) ?? view;
+	return c.json(jobOf(now, origin), done ? 200 : 202, {
+		...headers,
+		"Preference-Applied": `wait=${wait}`,
 	});
-	return unwrap(started).view;
 }
 
-const admit = async (
+/** The opener's answer for a reader that has seen nothing. */
+async function fromStart(open: Open): Promise<Response> {
+	const first = await open(0);
+	if (first.status === 101) return first;
+	throw new ApiError({
+		code: first.status === 503 ? "too_many_readers" : "job_gone",
+	});
+}
+
+/**
+ * What the Job answers, once the account knows it.
+ * @throws ApiError `job_not_found`, also for a job of which no answer has told yet; `job_gone`
+ */
+async function shown(
 	c: Context<App>,
 	known: Caller,
-	model: ServedModel,
-	jobId: string,
-	images: Awaited<ReturnType<typeof intake>>,
-) =>
-	unwrap(
-		await known.account.admit({
-			secretHash: known.secretHash,
-			jobId,
-			bodyHash: await bodyHash(await c.req.json(), images.sha256s),
-			model: model.id,
-			maxPrice: model.price,
-			idempotencyKey: null,
-			expiresIn: 604_800,
-			inline: [],
-			images: images.ids,
-			fields: images.fields,
-		}),
-	);
+	id: string,
+	ask: (job: ReturnType<typeof jobStub>) => Promise<JobView | null>,
+): Promise<JobView> {
+	const { account, secretHash } = known;
+	const { job } = answered(c, await account.lookup(secretHash, id));
+	const view = await ask(jobStub(c, known, id));
+	if (view) return view;
+	throw new ApiError({
+		code: job.status === "accepted" ? "job_not_found" : "job_gone",
+	});
+}
 
-const jobStub = (c: Context<App>, known: Caller, id: string) =>
-	c.env.JOB.get(c.env.JOB.idFromName(`${known.id}/${id}`));
+const originOf = (c: Context<App>): string => new URL(c.req.url).origin;

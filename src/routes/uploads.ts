@@ -4,16 +4,16 @@ import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { UploadView } from "../account/uploads.ts";
 import { body, readBody, SMALL_BODY } from "../body.ts";
-import { type Caller, caller } from "../caller.ts";
+import { answered, type Caller, caller } from "../caller.ts";
 import { config } from "../env.ts";
-import { ApiError, unwrap } from "../errors.ts";
+import { ApiError } from "../errors.ts";
 import { newUploadId, UPLOAD_ID } from "../ids.ts";
 import {
 	digest,
 	place,
 	type Received,
 	receive,
-	store,
+	storeBody,
 } from "../images/intake.ts";
 import { finalKey, PUT_VALID_MS, stagingKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
@@ -58,7 +58,7 @@ uploads.openapi(
 		path: "/",
 		summary: "Upload an image",
 		description:
-			"Send an image of up to 4 MB as the body, with its content type, and it is ready at once. Or send its type, length and SHA-256 as JSON: the answer holds a URL, good for 15 minutes, and the headers to PUT exactly those bytes with (up to 20 MB); then finalize. Places, times and texts in the file's metadata are removed, orientation is kept. An upload that is not finalized within an hour is deleted.",
+			"Send an image of up to 4 MB as the body, with its content type, and it is ready at once. Or send its type, length and SHA-256 as JSON: the answer holds a URL, good for 15 minutes, and the headers to PUT exactly those bytes with (up to 20 MB); then finalize. Places, times and texts in the file's metadata are removed, orientation is kept. An upload that is not finalized within an hour is deleted, and any other 30 days after its creation, or when the last job that holds it then ends.",
 		middleware: keyedImageOrJson,
 		request: {
 			body: { required: true, content: { ...json(UploadRequest), ...images } },
@@ -68,7 +68,7 @@ uploads.openapi(
 				description: "The upload: ready, or pending with a URL to PUT to",
 				content: json(Upload),
 			},
-			...problems(400, 401, 413, 415, 422, 503),
+			...problems(400, 401, 413, 415, 422, 429, 503),
 		},
 	}),
 	async (c) => {
@@ -79,9 +79,9 @@ uploads.openapi(
 			contentType: request.content_type,
 			bytes: request.bytes,
 			sha256: request.sha256,
-			staged: true,
+			way: "put" as const,
 		};
-		const made = unwrap(await account.createUploads(secretHash, [draft]));
+		const made = answered(c, await account.createUploads(secretHash, [draft]));
 		const view = made.uploads[0] as UploadView;
 		const put = await s3.presignPut(
 			config(c.env),
@@ -108,23 +108,26 @@ uploads.openapi(
 		request: { params },
 		responses: {
 			200: { description: "The upload, ready", content: json(Upload) },
-			...problems(401, 404, 409, 413, 422, 503),
+			...problems(401, 404, 409, 413, 422, 429, 503),
 		},
 	}),
 	async (c) => {
 		const known = await caller(c);
-		const upload = await find(known, c.req.valid("param").id);
+		const upload = await find(c, known, c.req.valid("param").id);
 		if (upload.status === "ready") return c.json(uploadOf(upload), 200);
 		const sent = await staged(c, known, upload);
 		if (!sent) {
 			// Nothing was PUT yet, unless another call finalized it a moment ago.
-			const now = await find(known, upload.id);
+			const now = await find(c, known, upload.id);
 			if (now.status === "ready") return c.json(uploadOf(now), 200);
 			throw new ApiError({ code: "upload_incomplete", field: "id" });
 		}
 		const stored = await place(config(c.env), known.id, upload.id, sent.image);
 		const { account, secretHash } = known;
-		const done = unwrap(await account.finalizeUploads(secretHash, [stored]));
+		const done = answered(
+			c,
+			await account.finalizeUploads(secretHash, [stored]),
+		);
 		return c.json(uploadOf(done.uploads[0] as UploadView), 200);
 	},
 );
@@ -137,11 +140,11 @@ uploads.openapi(
 		request: { params },
 		responses: {
 			200: { description: "The upload", content: json(Upload) },
-			...problems(401, 404),
+			...problems(401, 404, 429),
 		},
 	}),
 	async (c) => {
-		const upload = await find(await caller(c), c.req.valid("param").id);
+		const upload = await find(c, await caller(c), c.req.valid("param").id);
 		return c.json(uploadOf(upload), 200);
 	},
 );
@@ -154,13 +157,13 @@ uploads.openapi(
 		description:
 			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
 		request: { params },
-		responses: { 204: { description: "Deleted" }, ...problems(401, 404) },
+		responses: { 204: { description: "Deleted" }, ...problems(401, 404, 429) },
 	}),
 	async (c) => {
 		const { account, secretHash } = await caller(c);
 		const { id } = c.req.valid("param");
 		if (!UPLOAD_ID.test(id)) throw new ApiError({ code: "upload_not_found" });
-		unwrap(await account.deleteUpload(secretHash, id));
+		answered(c, await account.deleteUpload(secretHash, id));
 		return c.body(null, 204);
 	},
 );
@@ -173,8 +176,7 @@ async function uploadAtOnce(
 	const limit = IMAGE_LIMITS.inlineBytes;
 	const bytes = await readBody(c.req.raw, limit);
 	const received = await receive(bytes, declared, "body", limit);
-	const [view] = await store(c, known, [received]);
-	return c.json(uploadOf(view as UploadView), 201);
+	return c.json(uploadOf(await storeBody(c, known, received)), 201);
 }
 
 /**
@@ -200,11 +202,15 @@ async function staged(
 	return receive(bytes, upload.contentType, "id", IMAGE_LIMITS.bytes);
 }
 
-async function find(known: Caller, id: string): Promise<UploadView> {
+async function find(
+	c: Context<App>,
+	known: Caller,
+	id: string,
+): Promise<UploadView> {
 	// What is no id of ours wakes no object.
 	if (!UPLOAD_ID.test(id)) throw new ApiError({ code: "upload_not_found" });
 	const { account, secretHash } = known;
-	return unwrap(await account.upload(secretHash, id)).upload;
+	return answered(c, await account.upload(secretHash, id)).upload;
 }
 
 /** The wire form of an upload. */

@@ -48,6 +48,19 @@ export const JobRequest = z
 			.record(z.string().min(1).max(64), z.string().max(512))
 			.refine((m) => Object.keys(m).length <= 16, "has more than 16 entries")
 			.default({}),
+		expires_in: z
+			.int()
+			.min(3_600)
+			.max(30 * 86_400)
+			.default(7 * 86_400)
+			.openapi({
+				description:
+					"Seconds from the job's end after which it is deleted, with the images that came along.",
+			}),
+		on_disconnect: z.enum(["continue", "cancel"]).default("continue").openapi({
+			description:
+				"`cancel` cancels the job when its last reader left and none came back for ten seconds.",
+		}),
 	})
 	.refine((job) => (job.prompt === undefined) !== (job.task === undefined), {
 		path: ["prompt"],
@@ -65,6 +78,19 @@ export const JobStatus = z.enum([
 	"canceled",
 	"expired",
 ]);
+
+const Quantiles = z.object({ p50: z.int(), p90: z.int() });
+
+/** Milliseconds from now by which half, and nine tenths, of such jobs are there. */
+const Eta = z
+	.object({
+		start: Quantiles,
+		first_token: Quantiles,
+		finish: Quantiles,
+		/** A worker must start first; the figures know. */
+		cold: z.boolean(),
+	})
+	.openapi("Eta");
 
 export const Job = z
 	.object({
@@ -86,7 +112,7 @@ export const Job = z
 			prompt_tokens: z.int().nullable(),
 			output_tokens: z.int(),
 		}),
-		/** Micro-USD; null until the job settled. A failed job costs 0. */
+		/** Micro-USD; null until the job settled. A failed or expired job costs 0, a canceled one its share of the tokens. */
 		price: z.int().nullable(),
 		error: z
 			.object({
@@ -96,6 +122,13 @@ export const Job = z
 			})
 			.nullable(),
 		metadata: z.record(z.string(), z.string()),
+		/** Where it stands while it waits, as far as that can be said; else null. */
+		queue: z
+			.object({
+				position: z.int().openapi({ description: "1 is next" }),
+				eta: Eta.nullable(),
+			})
+			.nullable(),
 		last_seq: z.int(),
 		/** SHA-256 over the UTF-8 bytes of `output.text`, hex. */
 		sha256: z.string(),

@@ -194,7 +194,7 @@ describe("a job's images", () => {
 			createUpload(
 				sql,
 				account.id,
-				{ id, contentType: "image/png", bytes: 9, sha256: SHA, staged: false },
+				{ id, contentType: "image/png", bytes: 9, sha256: SHA, way: "body" },
 				now,
 			);
 			const stored = { width: 8, height: 8, bytes: 9, sha256: SHA };
@@ -227,7 +227,7 @@ describe("a job's images", () => {
 		const before = await dump(account.stub);
 		const unknown = newUploadId(Date.now());
 		const missing = admissionOf(account, imagesOf(image, unknown));
-		expect(await account.stub.admit(missing)).toEqual({
+		expect(await account.stub.admit(missing)).toMatchObject({
 			ok: false,
 			failure: { code: "upload_not_found", field: "images[1].upload" },
 		});
@@ -261,6 +261,7 @@ describe("settlement", () => {
 		["expired", 0, 0],
 		["canceled", 0, 0],
 		["canceled", 7, PRICE],
+		["canceled", 2, 286],
 	] as const)(
 		"of a job that %s with %i tokens debits %i, once, in parallel and later",
 		async (status, tokens, price) => {
@@ -410,7 +411,9 @@ describe("the index", () => {
 		const [one, other] = [await newAccount(PRICE), await newAccount(PRICE)];
 		const admission = admissionOf(one);
 		await one.stub.admit(admission);
-		expect(await other.stub.lookup(other.secretHash, admission.jobId)).toEqual({
+		expect(
+			await other.stub.lookup(other.secretHash, admission.jobId),
+		).toMatchObject({
 			ok: false,
 			failure: { code: "job_not_found" },
 		});

@@ -169,7 +169,9 @@ describe("the price of an outcome", () => {
 		["failed", 12, 0],
 		["expired", 12, 0],
 		["canceled", 0, 0],
-		["canceled", 1, PRICE],
+		["canceled", 1, 84],
+		["canceled", 6, 500],
+		["canceled", 12, PRICE],
 	] as const)("%s with %i tokens costs %i", (status, outputTokens, price) => {
 		expect(
 			priceOf({ jobId: "j", status, outputTokens, maxTokens: 12 }, PRICE),

@@ -3,9 +3,15 @@ import { describe, expect, it } from "vitest";
 import type { Caller } from "../../src/caller.ts";
 import { ApiError, unwrap } from "../../src/errors.ts";
 import { newUploadId } from "../../src/ids.ts";
-import { discard, intake } from "../../src/images/intake.ts";
+import {
+	discard,
+	type Read,
+	readImages,
+	storeInline,
+} from "../../src/images/intake.ts";
 import { finalKey } from "../../src/images/key.ts";
 import type { App } from "../../src/router.ts";
+import type { ImageSource } from "../../src/schema/image.ts";
 import {
 	bindings,
 	dump,
@@ -21,14 +27,16 @@ const PNG = fixture("place.png").bytes;
 const PHOTO = "https://photos.example.org/cat.png";
 
 /** All that intake reads of a request's context. */
-const c = { env: bindings } as Context<App>;
+const c = { env: bindings, set: () => {} } as unknown as Context<App>;
 const callerOf = ({ id, secretHash, stub }: TestAccount): Caller => ({
 	...{ id, secretHash, account: stub },
 });
 const dataUrl = (bytes: Uint8Array, type = "image/jpeg") =>
 	`data:${type};base64,${bytes.toBase64()}`;
-const sha256 = async (bytes: Uint8Array<ArrayBuffer>) =>
-	new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+const sha256 = async (bytes: Uint8Array) =>
+	new Uint8Array(
+		await crypto.subtle.digest("SHA-256", new Uint8Array(bytes)),
+	).toHex();
 const uploaded = async (account: TestAccount): Promise<string> => {
 	const response = await edge.fetch("https://edge.test/v1/uploads", {
 		method: "POST",
@@ -48,6 +56,28 @@ function publish(store: Bucket, address: string) {
 	store.pages.set(`${dns}&type=AAAA`, () => Response.json({ Status: 0 }));
 	store.pages.set(PHOTO, () => new Response(PNG));
 }
+/** As a route does it: the account is asked, then the images are read. */
+const readFor = async (
+	account: TestAccount,
+	sources: ImageSource[],
+): Promise<Read[]> => {
+	const uploads = sources.flatMap((each) =>
+		"upload" in each ? [each.upload] : [],
+	);
+	const known = unwrap(
+		await account.stub.inquire({
+			secretHash: account.secretHash,
+			jobId: null,
+			idempotencyKey: null,
+			maxPrice: 0,
+			uploads,
+			fields: sources.flatMap((each, n) =>
+				"upload" in each ? [`images[${n}].upload`] : [],
+			),
+		}),
+	);
+	return readImages(c, sources, known.images);
+};
 const failure = async (attempt: Promise<unknown>) => {
 	const error = await attempt.catch((thrown) => thrown);
 	if (error instanceof ApiError) return error.failure;
@@ -59,28 +89,62 @@ describe("a job's images", () => {
 		const [store, account] = [bucket(), await newAccount()];
 		publish(store, "93.184.216.34");
 		const upload = await uploaded(account);
-		const made = await intake(c, callerOf(account), [
+		const read = await readFor(account, [
 			...[{ url: dataUrl(JPEG) }, { upload }, { url: PHOTO }, { upload }],
 		]);
-		expect(made.fields).toEqual([
+		expect(read.map(({ field }) => field)).toEqual([
 			...["images[0].url", "images[1].upload"],
 			...["images[2].url", "images[3].upload"],
 		]);
 		const [jpeg, png] = [await sha256(JPEG), await sha256(PNG)];
-		expect(made.sha256s).toEqual([jpeg, jpeg, png, jpeg]);
-		expect([made.ids[1], made.ids[3]]).toEqual([upload, upload]);
-		expect(made.stored).toEqual([made.ids[0], made.ids[2]]);
-		const stored = [upload, ...made.stored].map((id) =>
-			finalKey(account.id, id),
+		expect(read.map((each) => each.sha256)).toEqual([jpeg, jpeg, png, jpeg]);
+		expect(store.keys()).toEqual([finalKey(account.id, upload)]);
+
+		const { ids, inline } = await storeInline(c, callerOf(account), read);
+		expect([ids[1], ids[3]]).toEqual([upload, upload]);
+		expect(inline.map(({ id }) => id)).toEqual([ids[0], ids[2]]);
+		const url = await sha256(new TextEncoder().encode(PHOTO));
+		expect(inline.map((image) => image.url)).toEqual([null, url]);
+		const stored = [upload, ids[0], ids[2]].map((id) =>
+			finalKey(account.id, id as string),
 		);
 		expect(store.keys().sort()).toEqual(stored.sort());
 		for (const { bytes } of store.objects.values())
 			expect(new TextDecoder("latin1").decode(bytes)).not.toContain("PLACE");
-		expect(store.asked.filter((url) => url === PHOTO)).toHaveLength(1);
+		expect(store.asked.filter((asked) => asked === PHOTO)).toHaveLength(1);
 
-		await discard(c, callerOf(account), made.stored);
+		await discard(
+			callerOf(account),
+			inline.map(({ id }) => id),
+		);
 		const left = (await dump(account.stub)).upload as { id: string }[];
 		expect(left.map(({ id }) => id)).toEqual([upload]);
+	});
+
+	it("of a request that was made before are those of the first time, whatever its URLs answer now", async () => {
+		const [store, account] = [bucket(), await newAccount()];
+		const known = [
+			{
+				upload: newUploadId(1),
+				sha256: "a".repeat(64),
+				url: await sha256(new TextEncoder().encode(PHOTO)),
+			},
+			{ upload: newUploadId(2), sha256: "b".repeat(64), url: null },
+		];
+		const sources = [
+			{ upload: (known[1] as { upload: string }).upload },
+			{ url: PHOTO },
+		];
+		const read = await readImages(c, sources, known);
+		expect(read.map((each) => each.sha256)).toEqual([
+			"b".repeat(64),
+			"a".repeat(64),
+		]);
+		expect(store.asked).toEqual([]);
+		expect(await storeInline(c, callerOf(account), read)).toEqual({
+			ids: [known[1]?.upload, known[0]?.upload],
+			inline: [],
+		});
 	});
 
 	it("are all refused, nothing stored, when one is wrong; it is named", async () => {
@@ -99,7 +163,7 @@ describe("a job's images", () => {
 			[{ upload: newUploadId(1) }, "upload_not_found"],
 			[{ upload: other }, "upload_not_found"],
 		] as const) {
-			const found = await failure(intake(c, callerOf(account), [good, bad]));
+			const found = await failure(readFor(account, [good, bad]));
 			const field = "url" in bad ? "images[1].url" : "images[1].upload";
 			expect([bad, found]).toMatchObject([bad, { code, field }]);
 		}
@@ -115,7 +179,7 @@ describe("a job's images", () => {
 			await account.stub.authenticate(account.secretHash),
 		);
 		await account.stub.revokeKey(keyId);
-		const found = await failure(intake(c, callerOf(account), [{ url: PHOTO }]));
+		const found = await failure(readFor(account, [{ url: PHOTO }]));
 		expect(found.code).toBe("revoked_key");
 		expect([store.asked, store.keys()]).toEqual([[], []]);
 	});
@@ -124,7 +188,8 @@ describe("a job's images", () => {
 		const [store, account] = [bucket(), await newAccount()];
 		store.broken = 500;
 		const two = [{ url: dataUrl(JPEG) }, { url: dataUrl(PNG, "image/png") }];
-		const found = await failure(intake(c, callerOf(account), two));
+		const read = await readFor(account, two);
+		const found = await failure(storeInline(c, callerOf(account), read));
 		expect(found).toEqual({ code: "storage_unavailable" });
 		expect((await dump(account.stub)).upload).toEqual([]);
 	});

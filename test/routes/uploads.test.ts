@@ -295,7 +295,9 @@ describe("an announced upload", () => {
 		expect(await (await finalize(account, id)).json()).toEqual(first);
 		await at(account, PUT_VALID_MS + 1_000);
 		expect(store.keys()).toEqual([finalKey(account.id, id)]);
-		expect((await dump(account.stub)).due).toEqual([]);
+		expect((await dump(account.stub)).due).toMatchObject([
+			{ key: `upload:${id}` },
+		]);
 	});
 
 	it("is not finalized with other bytes than announced, or with no image", async () => {
@@ -390,7 +392,9 @@ describe("a deleted image", () => {
 		for (const job of [one, two]) unwrap(await account.stub.admit(job));
 		expect((await call(account, "DELETE", `/${id}`)).status).toBe(204);
 		expect((await call(account, "GET", `/${id}`)).status).toBe(404);
-		expect(await account.stub.admit(admissionOf(account, images))).toEqual({
+		expect(
+			await account.stub.admit(admissionOf(account, images)),
+		).toMatchObject({
 			ok: false,
 			failure: { code: "image_in_use", field: "images[0].upload" },
 		});

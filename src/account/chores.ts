@@ -1,0 +1,139 @@
+/** What the account's alarm does: the due table says what and when. Each chore may be done again, and fails for itself. */
+import { config, type Env } from "../env.ts";
+import { writableUntil } from "../images/key.ts";
+import { remove } from "../images/s3.ts";
+import type { Erased } from "../job/contract.ts";
+import { log } from "../log.ts";
+import type { Resolution } from "./contract.ts";
+import { type Due, dueBy, rearrange } from "./due.ts";
+import { sweepKeys } from "./idempotency.ts";
+import { forget, ORPHAN_AFTER_MS, settle } from "./lifecycle.ts";
+import type { Store } from "./store.ts";
+import { deleteUpload } from "./uploads.ts";
+
+/** When to try again what just failed. */
+export const RETRY_MS = 30_000;
+/** When to look again after a job that is settled and has not noted it. */
+const STILL_RUNNING_MS = 60_000;
+const JOB_ANSWERS_WITHIN_MS = 10_000;
+const AT_ONCE = 32;
+
+/** What chores work with. */
+export interface Place {
+	env: Env;
+	store: Store;
+	/** The account's id. */
+	account: string;
+	clock: () => number;
+}
+
+/** Does what is due, a batch of it. What is left is due still. */
+export async function work(place: Place): Promise<void> {
+	const due = dueBy(place.store.sql, place.clock(), AT_ONCE);
+	await Promise.all(due.map((each) => dispatch(place, each)));
+}
+
+/** Erases a job's log, then what the account has of it. A job that has not ended is left alone. */
+export async function erase(place: Place, jobId: string): Promise<Erased> {
+	const answer: Erased = await within(
+		JOB_ANSWERS_WITHIN_MS,
+		jobOf(place, jobId).erase(),
+	);
+	const { store, clock } = place;
+	if (answer === "erased") store.write(() => forget(store.sql, jobId, clock()));
+	return answer;
+}
+
+/** One chore, and when to look again. */
+async function dispatch(place: Place, due: Due): Promise<void> {
+	let next: number | null;
+	try {
+		next = await act(place, due.key);
+	} catch (error) {
+		log("due_failed", { due: due.key, cause: String(error) });
+		next = place.clock() + RETRY_MS;
+	}
+	rearrange(place.store.sql, due, next);
+}
+
+/** @returns when to look again, or null when it is done with */
+async function act(place: Place, key: string): Promise<number | null> {
+	const { store, clock } = place;
+	const colon = key.indexOf(":");
+	const [kind, ref] = [key.slice(0, colon), key.slice(colon + 1)];
+	switch (kind) {
+		case "orphan":
+			return askJob(place, ref);
+		case "expire":
+			return (await erase(place, ref)) === "erased"
+				? null
+				: clock() + STILL_RUNNING_MS;
+		case "upload":
+			store.write(() => deleteUpload(store.sql, ref, clock()));
+			return null;
+		case "object":
+		case "late":
+			return deleteObject(place, ref);
+		case "keys":
+			return store.write(() => sweepKeys(store.sql, clock()));
+		default:
+			throw new Error(`nothing acts on ${kind}`);
+	}
+}
+
+/**
+ * A hold that stayed unsettled: only the Job knows whether it ran. `void` means that it never started and, by its
+ * tombstone, never will; nothing but that or an outcome frees the hold.
+ */
+async function askJob(place: Place, jobId: string): Promise<number | null> {
+	const { store, clock } = place;
+	const resolution: Resolution = await within<Resolution>(
+		JOB_ANSWERS_WITHIN_MS,
+		jobOf(place, jobId).resolve(),
+	);
+	const now = clock();
+	switch (resolution.answer) {
+		case "running":
+			return Math.max(resolution.until, now) + ORPHAN_AFTER_MS;
+		case "void":
+			store.write(() =>
+				settle(
+					store.sql,
+					{ jobId, status: "expired", outputTokens: 0, maxTokens: 0 },
+					true,
+					now,
+				),
+			);
+			return null;
+		case "finished":
+			store.write(() => settle(store.sql, resolution.outcome, false, now));
+			return null;
+	}
+}
+
+/** An object that a caller may still write by a presigned PUT is deleted again after that. */
+async function deleteObject(
+	{ env, clock }: Place,
+	key: string,
+): Promise<number | null> {
+	const now = clock();
+	await remove(config(env), key);
+	const until = writableUntil(key);
+	return now > until ? null : until + 1;
+}
+
+const jobOf = ({ env, account }: Place, jobId: string) =>
+	env.JOB.get(env.JOB.idFromName(`${account}/${jobId}`));
+
+/** @throws Error when the answer takes longer */
+async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+	let timer: ReturnType<typeof setTimeout> | undefined;
+	const late = new Promise<never>((_, reject) => {
+		timer = setTimeout(() => reject(new Error(`no answer in ${ms} ms`)), ms);
+	});
+	try {
+		return await Promise.race([answer, late]);
+	} finally {
+		clearTimeout(timer);
+	}
+}

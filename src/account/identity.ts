@@ -1,0 +1,43 @@
+/** Who the account is. */
+import { balances } from "./books.ts";
+import type { AccountView } from "./contract.ts";
+import { hex } from "./key.ts";
+
+export interface Identity extends Record<string, SqlStorageValue> {
+	id: string;
+	name: string;
+	created_at: number;
+	/** Keys what tenants must not share: prefix and encoder cache. */
+	cache_secret: string;
+}
+
+export function createIdentity(
+	sql: SqlStorage,
+	{ id, name }: { id: string; name: string },
+	now: number,
+): Identity {
+	const secret = crypto.getRandomValues(new Uint8Array(32));
+	return sql
+		.exec<Identity>(
+			"INSERT INTO account VALUES (?, ?, ?, ?) RETURNING *",
+			id,
+			name,
+			now,
+			hex(secret.buffer),
+		)
+		.one();
+}
+
+export const identityOf = (sql: SqlStorage): Identity =>
+	sql.exec<Identity>("SELECT * FROM account").one();
+
+export function accountView(sql: SqlStorage, identity: Identity): AccountView {
+	const { available, held } = balances(sql);
+	return {
+		id: identity.id,
+		name: identity.name,
+		createdAt: new Date(identity.created_at).toISOString(),
+		available,
+		held,
+	};
+}

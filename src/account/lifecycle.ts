@@ -1,0 +1,199 @@
+/** A job in its account, from the question whether it may run to the end of its time: each function is one transaction's inside. */
+import { failed, type Result } from "../errors.ts";
+import { afford, judge, type Room } from "./admission.ts";
+import { balances, record } from "./books.ts";
+import type {
+	Admission,
+	Inquired,
+	Inquiry,
+	JobIndexRow,
+	Limits,
+	Outcome,
+	SentImage,
+	Settlement,
+} from "./contract.ts";
+import { clearDue, setDue } from "./due.ts";
+import { jobOfKey, nameByKey } from "./idempotency.ts";
+import {
+	closeJob,
+	findJob,
+	type HeldImage,
+	type IndexedJob,
+	insertJob,
+	markGone,
+	rowOf,
+} from "./jobs.ts";
+import { decide, priceOf } from "./ledger.ts";
+import { agreed, Refusal } from "./store.ts";
+import {
+	deleteUpload,
+	finalizeInline,
+	holdImages,
+	releaseImages,
+	sentUploads,
+} from "./uploads.ts";
+
+/** How long after admission, or after a running job's deadline, a hold may stay unsettled before the Job is asked. */
+export const ORPHAN_AFTER_MS = 60_000;
+
+/**
+ * What there is to know before the images of a request are read: whether its name is taken, and if it is not, whether
+ * the account could pay and has room. Writes nothing.
+ */
+export function inquire(
+	sql: SqlStorage,
+	inquiry: Inquiry,
+	jobs: Limits["jobs"],
+	now: number,
+): Result<Extract<Inquired, { ok: true }>> {
+	const { uploads, fields, maxPrice } = inquiry;
+	const job = named(sql, inquiry, now);
+	if (job?.gone) return failed({ code: "job_gone" });
+	if (job) {
+		const known = sentImages(job);
+		const others = uploads
+			.map((id, n) => [id, fields[n] as string] as const)
+			.filter(([id]) => !known.some(({ upload }) => upload === id));
+		const found = sentUploads(
+			sql,
+			others.map(([id]) => id),
+			others.map(([, field]) => field),
+		);
+		if (!found.ok) return found;
+		return { ok: true, jobId: job.id, images: [...known, ...found.images] };
+	}
+	const found = sentUploads(sql, uploads, fields);
+	if (!found.ok) return found;
+	const hold = afford("", maxPrice, { balances: balances(sql), jobs }, now);
+	return hold.ok ? { ok: true, jobId: null, images: found.images } : hold;
+}
+
+/**
+ * Hold, index row, name, images, and when to ask after the job. A repeat changes nothing.
+ * @throws Refusal
+ */
+export function admit(
+	sql: SqlStorage,
+	admission: Admission,
+	jobs: Limits["jobs"],
+	now: number,
+): {
+	answer: "new" | "same";
+	jobId: string;
+	images: HeldImage[];
+	createdAt: number;
+} {
+	const { jobId, idempotencyKey, inline } = admission;
+	const room: Room = { balances: balances(sql), jobs };
+	const verdict = judge(named(sql, admission, now), admission, room, now);
+	if (verdict.answer === "refused") throw new Refusal(verdict.failure);
+	if (verdict.answer === "same") {
+		const { id, images, createdAt } = verdict.job;
+		return { answer: "same", jobId: id, images, createdAt };
+	}
+	finalizeInline(sql, inline);
+	const { images } = agreed(
+		holdImages(sql, jobId, admission.images, admission.fields, inline),
+	);
+	record(sql, verdict.entries, now);
+	insertJob(sql, {
+		id: jobId,
+		bodyHash: admission.bodyHash,
+		model: admission.model,
+		images,
+		hold: admission.maxPrice,
+		createdAt: now,
+		expiresIn: admission.expiresIn,
+	});
+	if (idempotencyKey !== null) nameByKey(sql, idempotencyKey, jobId, now);
+	setDue(sql, `orphan:${jobId}`, now + ORPHAN_AFTER_MS);
+	return { answer: "new", jobId, images, createdAt: now };
+}
+
+/**
+ * The job's one debit or release, the same answer on every repeat; null where no such job was admitted.
+ * @param neverStarted by its tombstone it never will: nothing of it is kept but its name and its ledger rows
+ */
+export function settle(
+	sql: SqlStorage,
+	outcome: Outcome,
+	neverStarted: boolean,
+	now: number,
+): Settlement | null {
+	const { jobId, status } = outcome;
+	const job = findJob(sql, jobId);
+	if (!job) return null;
+	const decision = decide(
+		{
+			balances: balances(sql),
+			credits: new Map(),
+			holds: new Map([[jobId, job.hold]]),
+		},
+		{ kind: "close", job: jobId, price: priceOf(outcome, job.hold.amount) },
+		now,
+	);
+	if (!decision.ok || !decision.closing)
+		throw new Error(`job ${jobId} holds nothing`);
+	const { closing } = decision;
+	if (!job.hold.closed) {
+		record(sql, decision.entries, now);
+		closeJob(sql, jobId, status, closing);
+		clearDue(sql, `orphan:${jobId}`);
+		for (const key of releaseImages(sql, jobId))
+			setDue(sql, `object:${key}`, now);
+		if (neverStarted) forget(sql, jobId, now);
+		else setDue(sql, `expire:${jobId}`, expiry(job, now));
+	}
+	return {
+		price: closing.price,
+		balance: closing.balance,
+		settledAt: new Date(closing.at).toISOString(),
+	};
+}
+
+/** After the Job erased itself: its own images go, and its name stays. Repeatable. */
+export function forget(sql: SqlStorage, jobId: string, now: number): void {
+	for (const { upload, sent } of findJob(sql, jobId)?.images ?? [])
+		if (sent?.inline) deleteUpload(sql, upload, now);
+	markGone(sql, jobId);
+	clearDue(sql, `expire:${jobId}`);
+}
+
+/** Whether a job may be erased: one that is gone already may. */
+export function erasable(sql: SqlStorage, jobId: string): Result<object> {
+	const job = findJob(sql, jobId);
+	if (!job) return failed({ code: "job_not_found" });
+	return job.hold.closed ? { ok: true } : failed({ code: "job_not_finished" });
+}
+
+/** @param endedAt milliseconds since the epoch */
+export const expiry = (job: IndexedJob, endedAt: number): number =>
+	endedAt + job.expiresIn * 1000;
+
+/** A job that can be shown. */
+export function lookup(
+	sql: SqlStorage,
+	jobId: string,
+): Result<{ job: JobIndexRow }> {
+	const job = findJob(sql, jobId);
+	if (!job) return failed({ code: "job_not_found" });
+	if (job.gone) return failed({ code: "job_gone" });
+	return { ok: true, job: rowOf(job) };
+}
+
+/** The job that a request names, by key or by id. */
+function named(
+	sql: SqlStorage,
+	{ jobId, idempotencyKey }: Pick<Inquiry, "jobId" | "idempotencyKey">,
+	now: number,
+): IndexedJob | null {
+	const id =
+		(idempotencyKey !== null && jobOfKey(sql, idempotencyKey, now)) || jobId;
+	return id === null ? null : findJob(sql, id);
+}
+
+/** Images of the first version's jobs are known by their uploads alone. */
+const sentImages = ({ images }: IndexedJob): SentImage[] =>
+	images.flatMap(({ upload, sent }) =>
+		sent ? [{ upload, sha256: sent.sha256, url: sent.url }] : [],
+	);

@@ -1,0 +1,57 @@
+/**
+ * Requests per time as a pure decision: the generic cell rate algorithm, as a bucket that leaks evenly. A burst may use
+ * the whole quota at once; after it, requests pass at the rate at which the bucket leaks.
+ */
+
+/** So many requests in a window. */
+export interface Rate {
+	quota: number;
+	windowMs: number;
+}
+
+/** A request adds `windowMs`, each millisecond takes `quota` away, and full is quota x windowMs: integers, so that nothing drifts. */
+export interface Bucket {
+	/** Milliseconds since the epoch at which it held `fill`. */
+	at: number;
+	fill: number;
+}
+
+export const EMPTY: Bucket = { at: 0, fill: 0 };
+
+export interface Taken {
+	admitted: boolean;
+	bucket: Bucket;
+	/** Requests that would be admitted now, one after the other. */
+	remaining: number;
+	/** Until one more would be; 0 where one would be now. */
+	waitMs: number;
+	/** Until the whole quota is there again. */
+	wholeMs: number;
+}
+
+/** Looks at a bucket, and takes a request from it if it has one. A refusal takes nothing. */
+export function take(bucket: Bucket, rate: Rate, now: number): Taken {
+	const fill = fillAt(bucket, rate, now) + rate.windowMs;
+	const admitted = fill <= rate.quota * rate.windowMs;
+	const after = admitted ? { at: Math.max(bucket.at, now), fill } : bucket;
+	return { admitted, ...look(after, rate, now) };
+}
+
+export function look(
+	bucket: Bucket,
+	rate: Rate,
+	now: number,
+): Omit<Taken, "admitted"> {
+	const fill = fillAt(bucket, rate, now);
+	const room = rate.quota * rate.windowMs - fill;
+	return {
+		bucket,
+		remaining: Math.floor(room / rate.windowMs),
+		waitMs: Math.ceil(Math.max(0, rate.windowMs - room) / rate.quota),
+		wholeMs: Math.ceil(fill / rate.quota),
+	};
+}
+
+/** A clock that was set back leaks nothing, and adds nothing. */
+const fillAt = ({ at, fill }: Bucket, { quota }: Rate, now: number): number =>
+	Math.max(0, fill - Math.max(0, now - at) * quota);
