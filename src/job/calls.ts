@@ -1,4 +1,4 @@
-/** A Job's calls to the Account and the Pool, counted. A call that fails answers null and is tried again by alarm. */
+/** A Job's calls to the Account and the Pool, counted. A call that fails answers null. */
 import type { Outcome, Settlement } from "../account/contract.ts";
 import type { Env } from "../env.ts";
 import { log } from "../log.ts";
@@ -17,11 +17,9 @@ export class Calls {
 	/** Calls made by this instance. */
 	count = 0;
 	readonly #env: Env;
-	readonly #onFailure: () => void;
 
-	constructor(env: Env, onFailure: () => void) {
+	constructor(env: Env) {
 		this.#env = env;
-		this.#onFailure = onFailure;
 	}
 
 	/** Asks for a slot; asked again, it keeps what it has. */
@@ -82,7 +80,6 @@ export class Calls {
 			return await rpc();
 		} catch (error) {
 			log("rpc_failed", { object: "job", cause: String(error) });
-			this.#onFailure();
 			return null;
 		}
 	}

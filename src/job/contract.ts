@@ -1,6 +1,7 @@
 /** What a Job is given, what it logs and what it shows. */
 import type { ImageRef } from "../account/contract.ts";
 import type { Result } from "../errors.ts";
+import type { Place } from "../pool/contract.ts";
 
 export type JobStatus =
 	| "queued"
@@ -18,25 +19,6 @@ export interface Sampling {
 	repetition_penalty: number;
 	seed: number;
 	stop: string[];
-}
-
-/** Milliseconds from now, by half and by nine tenths of the cases. */
-export interface Spread {
-	p50: number;
-	p90: number;
-}
-
-/** A waiting job's place in the Pool's queue. */
-export interface Place {
-	/** 1 is next. */
-	position: number;
-	eta: {
-		start: Spread;
-		first_token: Spread;
-		finish: Spread;
-		/** A worker must start first. */
-		cold: boolean;
-	} | null;
 }
 
 /** All a Job needs to run, written with its claim. */

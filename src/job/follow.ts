@@ -1,7 +1,7 @@
 /** Follows a job's log through whatever drops in between: evictions, deploys, restarts. Runs in the Worker. */
 import type { Env } from "../env.ts";
 import type { LogEvent } from "./contract.ts";
-import { RESYNC } from "./readers.ts";
+import { PAUSE, RESYNC } from "./readers.ts";
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
@@ -18,9 +18,16 @@ export const opener =
 			{ headers: { Upgrade: "websocket" } },
 		);
 
+export interface Taker {
+	/** Gets every event once and in order, `done` last. @returns how many of them it took; the others come again after a pause */
+	take(events: LogEvent[]): number;
+	/** The job was erased: nothing more will come. */
+	gone(): void;
+}
+
 export class Follower {
 	readonly #open: Open;
-	readonly #onEvents: (events: LogEvent[]) => void;
+	readonly #taker: Taker;
 	#last: number;
 	#socket: WebSocket | null = null;
 	#connecting = false;
@@ -28,52 +35,51 @@ export class Follower {
 	#failures = 0;
 	#retry: ReturnType<typeof setTimeout> | undefined;
 
-	/**
-	 * @param first the opener's 101 answer for `after`
-	 * @param onEvents gets every event once and in order, `done` last
-	 */
-	constructor(
-		open: Open,
-		first: Response,
-		after: number,
-		onEvents: (events: LogEvent[]) => void,
-	) {
+	/** @param first the opener's 101 answer for `after` */
+	constructor(open: Open, first: Response, after: number, taker: Taker) {
 		this.#open = open;
-		this.#onEvents = onEvents;
+		this.#taker = taker;
 		this.#last = after;
 		this.#attach(first.webSocket as WebSocket);
 	}
 
-	/** Hangs up until `resume`; the log keeps what comes meanwhile. */
+	/** Stays connected, so that the job knows that somebody is there; the log keeps what comes meanwhile. */
 	pause(): void {
 		if (this.#state !== "flowing") return;
 		this.#state = "paused";
-		this.#detach();
+		this.#say(PAUSE);
 	}
 
 	resume(): void {
 		if (this.#state !== "paused") return;
 		this.#state = "flowing";
-		void this.#connect();
+		this.#say(String(this.#last));
 	}
 
-	/** For good. Harmless to repeat. */
-	close(): void {
+	/**
+	 * For good. Harmless to repeat.
+	 * @param code tells the job why, see `CONTENT`
+	 */
+	close(code = 1000): void {
 		this.#state = "closed";
-		this.#detach();
+		clearTimeout(this.#retry);
+		const socket = this.#socket;
+		this.#socket = null;
+		try {
+			socket?.close(code);
+		} catch {} // closed already
 	}
 
 	async #connect(): Promise<void> {
-		if (this.#connecting || this.#state !== "flowing" || this.#socket) return;
+		if (this.#connecting || this.#state === "closed" || this.#socket) return;
 		this.#connecting = true;
 		try {
-			const { webSocket } = await this.#open(this.#last);
-			if (!webSocket) throw new Error("no socket");
-			if (this.#state === "flowing") this.#attach(webSocket);
-			else {
-				webSocket.accept();
-				webSocket.close(1000);
-			}
+			const { status, webSocket } = await this.#open(this.#last);
+			if (status === 404) {
+				this.close();
+				this.#taker.gone();
+			} else if (!webSocket) throw new Error(`opened with ${status}`);
+			else this.#attach(webSocket);
 		} catch {
 			this.#later();
 		}
@@ -81,32 +87,34 @@ export class Follower {
 	}
 
 	#attach(socket: WebSocket): void {
+		socket.accept();
+		if (this.#state === "closed") {
+			socket.close(1000);
+			return;
+		}
 		this.#socket = socket;
 		const lost = () => {
 			if (this.#socket !== socket) return;
 			this.#socket = null;
 			this.#later();
 		};
-		socket.accept();
 		socket.addEventListener("message", ({ data }) => {
-			if (this.#socket === socket) this.#take(socket, String(data));
+			if (this.#socket === socket) this.#hear(String(data));
 		});
 		socket.addEventListener("close", lost);
 		socket.addEventListener("error", lost);
-		socket.send(String(this.#last));
+		if (this.#state === "flowing") this.#say(String(this.#last));
 	}
 
-	#detach(): void {
-		clearTimeout(this.#retry);
-		const socket = this.#socket;
-		this.#socket = null;
+	/** What cannot be said is said again by the next connection. */
+	#say(message: string): void {
 		try {
-			socket?.close(1000);
-		} catch {} // closed already
+			this.#socket?.send(message);
+		} catch {}
 	}
 
 	#later(): void {
-		if (this.#state !== "flowing") return;
+		if (this.#state === "closed") return;
 		const wait = Math.min(
 			LONGEST_WAIT_MS,
 			FIRST_WAIT_MS * 2 ** this.#failures++,
@@ -115,25 +123,30 @@ export class Follower {
 		this.#retry = setTimeout(() => void this.#connect(), wait);
 	}
 
-	#take(socket: WebSocket, message: string): void {
+	#hear(message: string): void {
+		if (this.#state !== "flowing") return;
 		if (message === RESYNC) {
-			socket.send(String(this.#last));
+			this.#say(String(this.#last));
 			return;
 		}
+		const events = JSON.parse(message) as LogEvent[];
 		const fresh: LogEvent[] = [];
-		for (const event of JSON.parse(message) as LogEvent[]) {
+		let next = this.#last + 1;
+		for (const event of events) {
 			// Replay and live overlap where the Job's instance changed.
-			if (event.seq <= this.#last) continue;
-			if (event.seq !== this.#last + 1) {
-				socket.send(String(this.#last));
-				break;
-			}
-			this.#last = event.seq;
+			if (event.seq !== next) continue;
 			fresh.push(event);
+			next++;
 		}
-		if (fresh.length === 0) return;
+		if (fresh.length > 0) this.#take(fresh);
+		else if (events.some(({ seq }) => seq > this.#last))
+			this.#say(String(this.#last)); // what lies between was lost
+	}
+
+	#take(events: LogEvent[]): void {
 		this.#failures = 0;
-		if (fresh.at(-1)?.type === "done") this.close();
-		this.#onEvents(fresh);
+		const last = events[this.#taker.take(events) - 1];
+		this.#last = last?.seq ?? this.#last;
+		if (last?.type === "done") this.close();
 	}
 }

@@ -10,23 +10,30 @@ import { GpuWorker } from "../backends/worker.ts";
 import { config, type Env } from "../env.ts";
 import { log } from "../log.ts";
 import type { Lease } from "../pool/contract.ts";
+import { Alarm } from "./alarm.ts";
 import type { Sink } from "./attempt.ts";
 import { Calls } from "./calls.ts";
-import type { JobSpec, JobView, Started } from "./contract.ts";
+import type { Erased, JobSpec, JobView, Started } from "./contract.ts";
+import { alarmAt, unanswered } from "./due.ts";
 import type { Batch } from "./log.ts";
 import { pace } from "./pacing.ts";
-import { Readers } from "./readers.ts";
+import { CONTENT, Readers } from "./readers.ts";
 import { JobRecord, type Kept } from "./record.ts";
-import { changeAfter, type HangUp, releasedAfter, run } from "./run.ts";
-import { alarmAt, decide, type JobChange } from "./state.ts";
+import { changeAfter } from "./run.ts";
+import { Slot } from "./slot.ts";
+import { decide, isOpen, type JobChange } from "./state.ts";
 import { outcomeOf, viewOf } from "./view.ts";
+import { within } from "./within.ts";
 
-/** A call to another object that failed is repeated after this. */
+/** What broke, or was begun and never ended, is taken up again after this. */
 const RETRY_MS = 5_000;
 /** The platform ends longer work; the next attempt continues from the log. */
 const LONGEST_ATTEMPT_MS = 14 * 60_000;
 /** When the account asks again after a job that still runs. */
 const ASK_AGAIN_MS = 60_000;
+/** A caller's answer waits no longer than this for a place in the queue, or for a canceled job to be settled. */
+const PLACE_WITHIN_MS = 250;
+const SETTLED_WITHIN_MS = 2_000;
 
 export class Job extends DurableObject<Env> {
 	// Own properties are out of reach of RPC; tests replace and read them.
@@ -42,29 +49,31 @@ export class Job extends DurableObject<Env> {
 	longestAttempt = LONGEST_ATTEMPT_MS;
 
 	#kept: Kept;
+	readonly #alarm: Alarm;
+	readonly #calls: Calls;
 	readonly #readers: Readers;
-	/** Last event that is durable and was sent to the live readers. */
-	#shown: number;
+	/** The work in progress, if any; never rejects. */
+	#driven: Promise<void> = Promise.resolve();
 	#driving = false;
-	/** The pool knows that this job waits, and will call. */
-	#asked = false;
-	/** Ends the attempt in progress. */
-	#hangUp: AbortController | null = null;
 	/** The instance before this one died in an attempt. */
 	#interrupted: boolean;
-	/** Jobs of the pool that run, as last heard. */
-	#running = 0;
+	/** The pool knows that this job waits, and will call. */
+	#asked = false;
+	#asking: Promise<void> = Promise.resolve();
+	/** Where an attempt is in progress. */
+	#slot: Slot | null = null;
 	#writes = 0;
-	readonly #calls: Calls;
-	#alarm: number | null = null;
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		this.#calls = new Calls(env, () => this.#arm(this.clock() + RETRY_MS));
+		this.#alarm = new Alarm(ctx.storage);
+		this.#calls = new Calls(env);
 		this.#kept = JobRecord.open(ctx.storage);
-		this.#shown = this.#record?.log.lastSeq ?? 0;
 		this.#interrupted = this.#record?.state.phase === "running";
-		this.#readers = new Readers(ctx.getWebSockets());
+		this.#readers = new Readers(
+			ctx.getWebSockets(),
+			this.#record?.log.lastSeq ?? 0,
+		);
 	}
 
 	/** Calls to other objects and durable writes of this instance; also in the log line of the job's end. */
@@ -78,38 +87,67 @@ export class Job extends DurableObject<Env> {
 
 	/** Claims and starts the job. Repeating it changes nothing; after a tombstone it is refused. */
 	async start(spec: JobSpec): Promise<Started> {
-		if (this.#kept === "tombstone")
+		if (this.#kept && !this.#record)
 			return { ok: false, failure: { code: "job_gone" } };
-		if (!this.#record)
-			this.#write(() => {
-				this.#kept = JobRecord.claim(this.ctx.storage.sql, spec);
-				this.#arm(this.clock() + RETRY_MS);
-			});
+		const known = this.#record;
+		if (known) {
+			this.#kick();
+			return { ok: true, view: await this.#view(known) };
+		}
+		const now = this.clock();
+		const record = this.#write(() => {
+			this.#alarm.by(now + RETRY_MS);
+			return JobRecord.claim(this.ctx.storage.sql, spec, now);
+		});
+		this.#kept = record;
 		this.#show();
 		this.#kick();
-		return { ok: true, view: await viewOf(this.#record as JobRecord) };
+		await within(PLACE_WITHIN_MS, this.#asking);
+		return { ok: true, view: await viewOf(record, record.state.place) };
 	}
 
 	/** What became of the job, for the Account. A job that never started never will: that is the tombstone. */
 	async resolve(): Promise<Resolution> {
-		if (this.#kept === null) {
-			this.#write(() => JobRecord.bury(this.ctx.storage.sql));
-			this.#kept = "tombstone";
-		}
-		const record = this.#record;
-		if (!record) return { answer: "void" };
-		const outcome = outcomeOf(record);
+		this.#kept ??= this.#write(() => JobRecord.bury(this.ctx.storage.sql));
+		const outcome =
+			this.#kept instanceof JobRecord
+				? outcomeOf(this.#kept)
+				: this.#kept.outcome;
 		if (outcome) return { answer: "finished", outcome };
+		if (!this.#record) return { answer: "void" };
 		this.#kick();
 		return { answer: "running", until: this.clock() + ASK_AGAIN_MS };
 	}
 
-	/** The public state, or null where no job was started. */
+	/** The public state, or null where no job was started, or it was erased. */
 	async view(): Promise<JobView | null> {
 		const record = this.#record;
 		if (!record) return null;
 		this.#kick();
-		return viewOf(record);
+		return this.#view(record);
+	}
+
+	/** Ends the job where it is: free if nothing was shown. One that ended stays as it is. @returns as `view` */
+	async cancel(): Promise<JobView | null> {
+		const record = this.#record;
+		if (!record) return null;
+		this.#end(record, { type: "cancel" });
+		this.#kick();
+		await within(SETTLED_WITHIN_MS, this.#driven);
+		return viewOf(record, null);
+	}
+
+	/** The log and all that was asked are gone, a tombstone stays. Repeating it changes nothing. */
+	async erase(): Promise<Erased> {
+		const record = this.#record;
+		if (record && record.state.phase !== "finished") {
+			this.#kick();
+			return "running";
+		}
+		if (record) this.#kept = this.#write(() => record.erase());
+		this.#kept ??= this.#write(() => JobRecord.bury(this.ctx.storage.sql));
+		this.#readers.dismiss();
+		return "erased";
 	}
 
 	/** From the Pool: a slot is this job's. @returns whether the job has use for it */
@@ -122,34 +160,32 @@ export class Job extends DurableObject<Env> {
 	override async fetch(request: Request): Promise<Response> {
 		const record = this.#record;
 		if (!record) return new Response(null, { status: 404 });
+		const response = this.#readers.accept(this.ctx, record, request);
+		if (response.webSocket) this.#change({ type: "watched" });
 		this.#kick();
-		return this.#readers.accept(this.ctx, record, request);
+		return response;
 	}
 
-	/** The last sequence number that the reader has: it gets what comes after. Synchronous, so that nothing falls between. */
 	override webSocketMessage(socket: WebSocket, message: unknown): void {
 		const record = this.#record;
-		const after = Number(message);
-		if (record && Number.isSafeInteger(after))
-			this.#readers.join(socket, record.log, after, this.#shown);
-		else socket.close(1008);
+		if (record) this.#readers.hear(socket, message, record.log);
 	}
 
-	override webSocketClose(socket: WebSocket): void {
-		this.#readers.leave(socket);
+	override webSocketClose(socket: WebSocket, code: number): void {
+		this.#left(socket, code !== CONTENT);
 	}
 
 	override webSocketError(socket: WebSocket): void {
-		this.#readers.leave(socket);
+		this.#left(socket, true);
 	}
 
 	/** Fires all the while the job runs, which keeps the object in memory; starts what should run and does not. */
 	override async alarm(): Promise<void> {
-		this.#alarm = null;
+		this.#alarm.fired();
 		this.#asked = false;
 		try {
 			this.#kick();
-			await this.#heartbeat();
+			await this.#slot?.heartbeat();
 		} catch (error) {
 			log("alarm_failed", { object: "job", cause: String(error) });
 		} finally {
@@ -157,24 +193,29 @@ export class Job extends DurableObject<Env> {
 		}
 	}
 
-	/** Any call comes by here: whatever should run runs, and an alarm is set. */
+	/** Any call comes by here: whatever is due is done, whatever should run runs, and an alarm is set. */
 	#kick(): void {
 		const record = this.#record;
-		if (this.#driving || !record || record.state.phase === "finished") return;
+		if (!record || record.state.phase === "finished") return;
+		// Readers that a restart cut off closed no socket of this instance.
+		if (!this.#readers.any) this.#change({ type: "left", lost: true });
+		while (this.#end(record, { type: "time" }));
+		if (this.#driving) return;
 		if (record.state.phase === "waiting" && this.#asked) return;
 		this.#driving = true;
 		this.#rearm();
-		const driven = this.#drive(record)
+		this.#driven = this.#drive(record)
 			.catch((error) => {
 				log("job_failed", { object: "job", cause: String(error?.stack) });
 				// Whatever broke, the state in SQLite says where to go on.
-				this.#interrupted = this.#record?.state.phase === "running";
-				this.#arm(this.clock() + RETRY_MS);
+				this.#slot = null;
+				this.#interrupted = record.state.phase === "running";
+				this.#alarm.by(this.clock() + RETRY_MS);
 			})
 			.finally(() => {
 				this.#driving = false;
 			});
-		this.ctx.waitUntil(driven);
+		this.ctx.waitUntil(this.#driven);
 	}
 
 	/** Takes the job as far as it goes now; an alarm, the Pool or a caller takes it on from there. */
@@ -186,63 +227,70 @@ export class Job extends DurableObject<Env> {
 		for (;;) {
 			switch (record.state.phase) {
 				case "waiting":
-					await this.#acquire(record);
+					this.#asking = this.#acquire(record);
+					await this.#asking;
 					if (record.state.phase === "waiting") return;
 					break;
 				case "running":
 					await this.#attempt(record);
 					break;
 				case "backoff":
-					if (!this.#change({ type: "retry" })) return;
+					if (!this.#change({ type: "time" })) return;
 					break;
 				case "settling":
 					if (!(await this.#settle(record))) return;
 					break;
-				default:
+				case "finished":
 					return;
 			}
 		}
 	}
 
 	async #acquire(record: JobRecord): Promise<void> {
-		const acquired = await this.#calls.acquire(record.spec, {
-			resumed: record.state.attempts > 0,
-			tokens: record.spec.sampling.max_tokens - record.log.ids.length,
-			avoid: null,
+		const { spec, state } = record;
+		const acquired = await this.#calls.acquire(spec, {
+			resumed: state.attempts > 0,
+			tokens: spec.sampling.max_tokens - record.log.ids.length,
+			avoid: state.avoid,
 		});
 		this.#asked = acquired !== null;
-		if (acquired?.answer === "granted")
-			this.#change({ type: "granted", lease: acquired.lease });
-		else if (acquired?.answer === "provisioning")
-			this.#change({ type: "provisioning" });
+		if (!acquired) this.#alarm.by(unanswered(record.state, this.clock()));
+		else if (acquired.answer === "granted") {
+			const { lease } = acquired;
+			if (!this.#change({ type: "granted", lease }))
+				await this.#calls.leave(spec);
+		} else if (record.state.phase === "waiting") {
+			const { answer, ...place } = acquired;
+			this.#change({ type: "placed", answer, place });
+			const now = this.clock();
+			this.#alarm.notBefore(alarmAt(record.state, now) ?? now);
+		} else await this.#calls.leave(spec);
 	}
 
 	async #attempt(record: JobRecord): Promise<void> {
 		const { spec } = record;
 		const lease = record.state.lease as Lease;
-		const hangUp = new AbortController();
-		const timer = setTimeout(
-			() => hangUp.abort("seam" satisfies HangUp),
-			this.longestAttempt,
-		);
-		this.#hangUp = hangUp;
-		this.#running = lease.running;
+		// A planned seam keeps its slot.
+		const slot =
+			this.#slot?.lease.epoch === lease.epoch
+				? this.#slot
+				: new Slot(record, lease, this.#calls, this.clock);
+		this.#slot = slot;
 		const sink: Sink = {
 			prompt: (prompt) => record.rendered(prompt),
-			commit: (batch) => {
+			commit: async (batch) => {
+				if (record.state.phase !== "running") return;
 				this.#write(() => record.append(batch));
-				return this.#publish();
+				await this.#readers.publish(this.ctx.storage, record.log);
 			},
-			pace: () => pace(this.#readers.size, this.#running),
+			pace: () => pace(this.#readers.size, slot.running),
 		};
-		const ending = await run(
-			record,
-			lease,
+		const { ending, hangUp } = await slot.attempt(
 			this.backend(spec.model, lease),
 			config(this.env),
 			sink,
-			hangUp.signal,
-		).finally(() => clearTimeout(timer));
+			this.longestAttempt,
+		);
 		if (ending.end === "failed")
 			log("attempt_failed", {
 				job: spec.id,
@@ -250,19 +298,12 @@ export class Job extends DurableObject<Env> {
 				code: ending.error.code,
 			});
 		this.#change(
-			changeAfter(
-				ending,
-				hangUp.signal.reason,
-				record.log.ids.length,
-				this.random(),
-			),
+			changeAfter(ending, hangUp, record.log.ids.length, this.random()),
 			ending.end === "finished" ? ending.rest : null,
 		);
-		// A planned seam keeps its slot.
-		if (record.state.phase !== "running")
-			this.ctx.waitUntil(
-				this.#calls.release(spec, lease, releasedAfter(ending), null),
-			);
+		if (record.state.phase === "running") return;
+		this.#slot = null;
+		this.ctx.waitUntil(slot.release(ending));
 	}
 
 	/** @returns whether the account acknowledged */
@@ -283,15 +324,28 @@ export class Job extends DurableObject<Env> {
 		return true;
 	}
 
-	async #heartbeat(): Promise<void> {
-		const record = this.#record;
-		const lease = record?.state.lease;
-		if (!lease || !this.#hangUp) return;
-		const beat = await this.#calls.heartbeat(record.spec, lease);
-		if (beat) this.#running = beat.running;
-		const still = record.state.lease?.epoch === lease.epoch;
-		if (beat?.held === false && still)
-			this.#hangUp.abort("lease_lost" satisfies HangUp);
+	/** What ends a job from outside an attempt. @returns whether anything changed */
+	#end(record: JobRecord, change: JobChange): boolean {
+		const { phase } = record.state;
+		if (!this.#change(change)) return false;
+		if (isOpen(record.state)) return true;
+		if (this.#slot) this.#slot.hangUp("over");
+		else if (phase !== "backoff")
+			this.ctx.waitUntil(this.#calls.leave(record.spec));
+		return true;
+	}
+
+	#left(socket: WebSocket, lost: boolean): void {
+		this.#readers.leave(socket);
+		if (!this.#readers.any) this.#change({ type: "left", lost });
+	}
+
+	async #view(record: JobRecord): Promise<JobView> {
+		const place =
+			record.state.phase === "waiting"
+				? await within(PLACE_WITHIN_MS, this.#calls.place(record.spec))
+				: null;
+		return viewOf(record, place);
 	}
 
 	/**
@@ -315,48 +369,28 @@ export class Job extends DurableObject<Env> {
 	}
 
 	/** A write that fails leaves memory ahead of storage: only a fresh instance is right again. */
-	#write(change: () => void): void {
+	#write<T>(change: () => T): T {
 		this.#writes++;
 		try {
-			this.ctx.storage.transactionSync(change);
+			return this.ctx.storage.transactionSync(change);
 		} catch (error) {
 			log("write_failed", { object: "job", cause: String(error) });
 			this.ctx.abort("write failed");
+			throw error;
 		}
 	}
 
-	/** Shows what is in the log, once it is durable. */
-	async #publish(): Promise<void> {
-		const log = this.#record?.log;
-		if (!log) return;
-		const upTo = log.lastSeq;
-		await this.ctx.storage.sync();
-		const from = this.#shown;
-		if (upTo <= from) return;
-		this.#shown = upTo;
-		if (this.#readers.size > 0)
-			this.#readers.broadcast(log.between(from, upTo, upTo - from));
-	}
-
-	/** As `#publish`, for those who need not wait. A storage that cannot sync resets the object by itself. */
+	/** Nobody waits for it: a storage that cannot sync resets the object by itself. */
 	#show(): void {
-		this.#publish().catch(() => {});
+		const record = this.#record;
+		if (record)
+			this.#readers.publish(this.ctx.storage, record.log).catch(() => {});
 	}
 
 	#rearm(): void {
 		const record = this.#record;
 		const next = record && alarmAt(record.state, this.clock());
-		if (next !== null) this.#arm(next);
-		else {
-			this.#alarm = null;
-			void this.ctx.storage.deleteAlarm();
-		}
-	}
-
-	/** Brings the alarm forward, never back: an alarm that is pushed away keeps nothing alive. */
-	#arm(at: number): void {
-		if (this.#alarm !== null && this.#alarm <= at) return;
-		this.#alarm = at;
-		void this.ctx.storage.setAlarm(at);
+		if (next === null) this.#alarm.set(null);
+		else this.#alarm.by(next);
 	}
 }

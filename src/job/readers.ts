@@ -1,20 +1,31 @@
 /** The readers of one job: hibernatable WebSockets of the Workers that hold the callers' streams. */
-import type { LogEvent } from "./contract.ts";
 import type { EventLog } from "./log.ts";
 import type { JobRecord } from "./record.ts";
 
 /** One job feeds this many; more are told to come back (measured to 2,000). */
 const MAX_READERS = 4_000;
-const REPLAY_CHUNK = 256;
+
+/** What the Job sends instead of events when a reader must say where it stands. */
+export const RESYNC = '"resync"';
+/** What a reader sends to be sent nothing until it says where it stands. */
+export const PAUSE = "pause";
+/** Close code of a reader that is not lost: it waited as long as it wanted to. */
+export const CONTENT = 4000;
 
 export class Readers {
+	/** All that are connected; those that are live get what comes. */
+	readonly #present: Set<WebSocket>;
 	readonly #live = new Set<WebSocket>();
+	/** Last event that is durable and was sent to the live readers. */
+	#shown: number;
 
 	/**
-	 * Takes over the sockets that outlived the instance before. What it had not sent is unknown, so each reader is asked
-	 * to say where it stands.
+	 * Takes over the sockets that outlived the instance before. What it had not sent is unknown, so each live reader is
+	 * asked to say where it stands.
 	 */
-	constructor(sockets: WebSocket[]) {
+	constructor(sockets: WebSocket[], shown: number) {
+		this.#present = new Set(sockets);
+		this.#shown = shown;
 		for (const socket of sockets) {
 			if (socket.deserializeAttachment() === null) continue;
 			this.#live.add(socket);
@@ -22,8 +33,14 @@ export class Readers {
 		}
 	}
 
+	/** Live readers. */
 	get size(): number {
 		return this.#live.size;
+	}
+
+	/** Whether anybody is connected, live or not. */
+	get any(): boolean {
+		return this.#present.size > 0;
 	}
 
 	/**
@@ -40,33 +57,57 @@ export class Readers {
 		if (after > lastSeq) return Response.json({ lastSeq }, { status: 416 });
 		if (after === lastSeq && state.phase === "finished")
 			return new Response(null, { status: 204 });
-		if (this.size >= MAX_READERS) return new Response(null, { status: 503 });
+		if (this.#present.size >= MAX_READERS)
+			return new Response(null, { status: 503 });
 		const { 0: client, 1: server } = new WebSocketPair();
 		ctx.acceptWebSocket(server);
+		this.#present.add(server);
 		return new Response(null, { status: 101, webSocket: client });
 	}
 
-	/** Replay and joining are one synchronous turn: no event can slip in between. */
-	join(socket: WebSocket, log: EventLog, after: number, shown: number): void {
-		for (let from = after; from < shown; ) {
-			const events = log.between(from, shown, REPLAY_CHUNK);
-			this.#send(socket, JSON.stringify(events));
-			from = events.at(-1)?.seq ?? shown;
+	/** What a reader says. Replay and joining are one synchronous turn: no event can slip in between. */
+	hear(socket: WebSocket, message: unknown, log: EventLog): void {
+		const after = Number(message);
+		if (message === PAUSE) this.#pause(socket);
+		else if (!Number.isSafeInteger(after)) socket.close(1008);
+		else {
+			for (const events of messages(log, after, this.#shown))
+				this.#send(socket, events);
+			socket.serializeAttachment({ joined: true });
+			this.#live.add(socket);
 		}
-		socket.serializeAttachment({ joined: true });
-		this.#live.add(socket);
-	}
-
-	/** Sends to every live reader; a reader that cannot take it is dropped and comes back by itself. */
-	broadcast(events: LogEvent[]): void {
-		const message = JSON.stringify(events);
-		for (const socket of this.#live) this.#send(socket, message);
 	}
 
 	leave(socket: WebSocket): void {
 		this.#live.delete(socket);
+		this.#present.delete(socket);
 	}
 
+	/** Shows what is in the log, once it is durable. */
+	async publish(storage: DurableObjectStorage, log: EventLog): Promise<void> {
+		const upTo = log.lastSeq;
+		await storage.sync();
+		const from = this.#shown;
+		if (upTo <= from) return;
+		this.#shown = upTo;
+		if (this.size === 0) return;
+		for (const events of messages(log, from, upTo))
+			for (const socket of this.#live) this.#send(socket, events);
+	}
+
+	/** Hangs up on all of them. */
+	dismiss(): void {
+		for (const socket of this.#present) socket.close(1000);
+		this.#live.clear();
+		this.#present.clear();
+	}
+
+	#pause(socket: WebSocket): void {
+		socket.serializeAttachment(null);
+		this.#live.delete(socket);
+	}
+
+	/** A reader that cannot take it is dropped and comes back by itself. */
 	#send(socket: WebSocket, message: string): void {
 		try {
 			socket.send(message);
@@ -76,5 +117,10 @@ export class Readers {
 	}
 }
 
-/** What the Job sends instead of events when a reader must say where it stands. */
-export const RESYNC = '"resync"';
+function* messages(log: EventLog, after: number, upTo: number) {
+	for (let from = after; from < upTo; ) {
+		const events = log.between(from, upTo);
+		yield JSON.stringify(events);
+		from = events.at(-1)?.seq ?? upTo;
+	}
+}

@@ -1,10 +1,11 @@
-/** What a Job keeps in SQLite beside its events: spec, state, prompt ids; or the tombstone of a job never started. */
+/** What a Job keeps in SQLite beside its events: spec, state, prompt ids; or the tombstone that stays of it. */
+import type { Outcome } from "../account/contract.ts";
 import { migrate, versionOf } from "../migrate.ts";
 import type { JobSpec } from "./contract.ts";
 import { type Batch, EventLog } from "./log.ts";
 import { STEPS } from "./schema.ts";
 import { claimed, type Decision, type JobState } from "./state.ts";
-import { doneData, stateData, usageData } from "./view.ts";
+import { doneData, outcomeOf, stateData, usageData } from "./view.ts";
 
 interface JobRow extends Record<string, SqlStorageValue> {
 	spec: string | null;
@@ -18,7 +19,13 @@ export interface Prompt {
 	tokens: number;
 }
 
-export type Kept = JobRecord | "tombstone" | null;
+/** The id is never run again. */
+export interface Tombstone {
+	/** Null where the job was never started; else how it had ended before it was erased. */
+	outcome: Outcome | null;
+}
+
+export type Kept = JobRecord | Tombstone | null;
 
 export class JobRecord {
 	readonly #sql: SqlStorage;
@@ -34,7 +41,8 @@ export class JobRecord {
 		if (versionOf(sql) === 0) return null;
 		storage.transactionSync(() => migrate(sql, STEPS));
 		const row = sql.exec<JobRow>("SELECT * FROM job").one();
-		if (row.spec === null || row.state === null) return "tombstone";
+		if (row.spec === null || row.state === null)
+			return { outcome: row.state === null ? null : JSON.parse(row.state) };
 		return new JobRecord(
 			sql,
 			JSON.parse(row.spec),
@@ -44,22 +52,35 @@ export class JobRecord {
 	}
 
 	/** Inside a transaction: the job is this object's, once and for all. */
-	static claim(sql: SqlStorage, spec: JobSpec): JobRecord {
+	static claim(sql: SqlStorage, spec: JobSpec, now: number): JobRecord {
 		migrate(sql, STEPS);
+		const state = claimed(spec, now);
 		sql.exec(
 			"INSERT INTO job (spec, state) VALUES (?, ?)",
 			JSON.stringify(spec),
-			JSON.stringify(claimed),
+			JSON.stringify(state),
 		);
-		const record = new JobRecord(sql, spec, claimed, null);
+		const record = new JobRecord(sql, spec, state, null);
 		record.log.append("job.queued", stateData(record));
 		return record;
 	}
 
 	/** Inside a transaction: the job was never started and never will be. */
-	static bury(sql: SqlStorage): void {
+	static bury(sql: SqlStorage): Tombstone {
 		migrate(sql, STEPS);
 		sql.exec("INSERT INTO job (spec, state) VALUES (NULL, NULL)");
+		return { outcome: null };
+	}
+
+	/** Inside a transaction, after the job's end: what was asked and answered is gone. */
+	erase(): Tombstone {
+		const outcome = outcomeOf(this);
+		this.log.erase();
+		this.#sql.exec(
+			"UPDATE job SET spec = NULL, prompt_ids = NULL, state = ?",
+			JSON.stringify(outcome),
+		);
+		return { outcome };
 	}
 
 	private constructor(
@@ -97,6 +118,7 @@ export class JobRecord {
 
 	/**
 	 * Inside a transaction: the rest of the tokens, the new state and its events.
+	 * @param rest of an answer that is whole
 	 * @param digest SHA-256 of the whole text; with it the log is closed
 	 */
 	apply(
@@ -106,13 +128,16 @@ export class JobRecord {
 	): void {
 		this.#keepPrompt();
 		if (rest) this.log.appendTokens(rest);
+		else if (endsEarly(decision.state)) this.log.release();
 		this.#save({ ...decision.state, promptTokens: this.#state.promptTokens });
 		if (digest !== null) this.log.append("usage", usageData(this));
 		for (const { type, ...data } of decision.log) {
 			if (type === "retrying") this.log.append("job.retrying", data);
 			else this.log.append(`job.${this.#state.status}`, stateData(this));
 		}
-		if (digest !== null) this.log.append("done", doneData(this, digest));
+		if (digest === null) return;
+		this.log.append("done", doneData(this, digest));
+		this.log.fold();
 	}
 
 	#save(state: JobState): void {
@@ -129,3 +154,6 @@ export class JobRecord {
 		this.#prompt = null;
 	}
 }
+
+const endsEarly = ({ phase, outcome }: JobState): boolean =>
+	phase === "settling" && outcome !== "succeeded";

@@ -6,10 +6,8 @@ import type { Lease, Released } from "../pool/contract.ts";
 import { attempt, type Ending, type Sink } from "./attempt.ts";
 import { generationOf, jobError } from "./generation.ts";
 import type { JobRecord } from "./record.ts";
+import type { HangUp } from "./slot.ts";
 import type { JobChange } from "./state.ts";
-
-/** Why the Job itself ended an attempt. */
-export type HangUp = "seam" | "lease_lost";
 
 /**
  * The backend's answer into the log, from where the log ends.
@@ -64,9 +62,9 @@ export function changeAfter(
 		case "finished":
 			return { type: "finished", reason: ending.reason };
 		case "aborted":
-			return hangUp === "lease_lost"
-				? { type: "interrupted", tokens }
-				: { type: "seam", tokens, random };
+			return hangUp === "seam"
+				? { type: "seam", tokens, random }
+				: { type: "interrupted", tokens };
 		case "failed": {
 			const { error } = ending;
 			const { retry } = error;
@@ -75,8 +73,10 @@ export function changeAfter(
 	}
 }
 
-/** What the Pool is told of the worker when the slot is given back. */
+/** What the Pool is told of the worker when the slot is given back; one that refuses a request is well. */
 export function releasedAfter(ending: Ending): Released {
 	if (ending.end !== "failed") return "finished";
-	return ending.error.down ? "down" : "failed";
+	const { down, retry, code } = ending.error;
+	if (down) return "down";
+	return retry || code === "backend_failed" ? "failed" : "finished";
 }

@@ -11,4 +11,30 @@ export const STEPS: readonly ((sql: SqlStorage) => void)[] = [
 		)`);
 		EventLog.create(sql);
 	},
+	(sql) => {
+		// Jobs of the version before were promised no deadlines, and nobody's leaving ends them.
+		const terms = {
+			startBy: null,
+			endBy: null,
+			cancelAt: null,
+			onDisconnect: "continue",
+		};
+		const spec = { ...terms, maxPrice: 0, expiresIn: 604_800, trace: null };
+		const state = {
+			terms,
+			since: Date.now(),
+			place: null,
+			avoid: null,
+			watched: false,
+			leftAt: null,
+		};
+		for (const job of sql.exec<{ spec: string; state: string }>(
+			"SELECT spec, state FROM job WHERE spec IS NOT NULL",
+		))
+			sql.exec(
+				"UPDATE job SET spec = ?, state = ?",
+				JSON.stringify({ ...JSON.parse(job.spec), ...spec }),
+				JSON.stringify({ ...JSON.parse(job.state), ...state }),
+			);
+	},
 ];

@@ -1,16 +1,12 @@
-/** A job's life as pure decisions: (state, event, now) -> what to write. Times are milliseconds since 1970. */
+/** A job's life as pure decisions: (state, change, now) -> what to write. Times are milliseconds since 1970. */
 import type { Outcome, Settlement } from "../account/contract.ts";
 import { wire } from "../errors.ts";
-import type { Lease } from "../pool/contract.ts";
-import type { JobStatus } from "./contract.ts";
+import type { Lease, Place, Waiting } from "../pool/contract.ts";
+import type { JobSpec, JobStatus } from "./contract.ts";
+import { due, type Terms } from "./due.ts";
 
 /** Attempts in a row without one new token, after which the job fails. */
 export const MAX_FAILURES = 8;
-/** The alarm fires this often while a job runs: firing is what keeps the object in memory. */
-export const HEARTBEAT_MS = 10_000;
-/** A waiting job asks the pool again this often, in case the pool lost it. */
-const WAITING_MS = 60_000;
-const SETTLE_AGAIN_MS = 5_000;
 const BACKOFF_MS = { first: 500, most: 30_000 };
 
 export interface JobError {
@@ -20,10 +16,15 @@ export interface JobError {
 }
 
 export interface JobState {
-	/** `waiting` for a slot, `running` an attempt, `backoff` before the next, `settling` an outcome, `finished`; `void` was never started. */
-	phase: "waiting" | "running" | "backoff" | "settling" | "finished" | "void";
+	/** `waiting` for a slot, `running` an attempt, `backoff` before the next, `settling` an outcome, `finished`. */
+	phase: "waiting" | "running" | "backoff" | "settling" | "finished";
+	/** When this phase began. */
+	since: number;
 	/** What readers see. It stays `running` while a later attempt waits for a slot. */
 	status: JobStatus;
+	terms: Terms;
+	/** As the readers were told when they were last told what the job waits for. */
+	place: Place | null;
 	/** Attempts begun. */
 	attempts: number;
 	/** Failed attempts in a row without a new token. */
@@ -31,8 +32,13 @@ export interface JobState {
 	/** Tokens in the log at the last failure. */
 	tokensBefore: number;
 	lease: Lease | null;
+	/** URL of the worker that failed last. */
+	avoid: string | null;
 	/** End of the backoff. */
 	retryAt: number | null;
+	/** Kept only where a lost reader means something: whether any is there or was lost, and when the last was lost. */
+	watched: boolean;
+	leftAt: number | null;
 	startedAt: number | null;
 	finishedAt: number | null;
 	/** Decided before `settling`; terminal. */
@@ -43,14 +49,23 @@ export interface JobState {
 	settlement: Settlement | null;
 }
 
-export const claimed: JobState = {
+export const claimed = (
+	{ startBy, endBy, cancelAt, onDisconnect }: JobSpec,
+	now: number,
+): JobState => ({
 	phase: "waiting",
+	since: now,
 	status: "queued",
+	terms: { startBy, endBy, cancelAt, onDisconnect },
+	place: null,
 	attempts: 0,
 	failures: 0,
 	tokensBefore: 0,
 	lease: null,
+	avoid: null,
 	retryAt: null,
+	watched: false,
+	leftAt: null,
 	startedAt: null,
 	finishedAt: null,
 	outcome: null,
@@ -58,10 +73,11 @@ export const claimed: JobState = {
 	error: null,
 	promptTokens: null,
 	settlement: null,
-};
+});
 
 export type JobChange =
-	| { type: "provisioning" }
+	/** The Pool's answer to a job that must wait. */
+	| { type: "placed"; answer: Waiting; place: Place }
 	| { type: "granted"; lease: Lease }
 	/** `tokens` are those in the log by now; `random` in [0, 1) spreads retries. */
 	| {
@@ -75,8 +91,15 @@ export type JobChange =
 	| { type: "interrupted"; tokens: number }
 	/** The attempt reached its longest time. */
 	| { type: "seam"; tokens: number; random: number }
-	| { type: "retry" }
 	| { type: "finished"; reason: "stop" | "length" }
+	/** The caller's wish. */
+	| { type: "cancel" }
+	/** A reader is there. */
+	| { type: "watched" }
+	/** The last reader is gone: `lost`, or it left because it had what it waited for. */
+	| { type: "left"; lost: boolean }
+	/** Time passed: does the first thing that is due. */
+	| { type: "time" }
 	| { type: "settled"; settlement: Settlement };
 
 /** An event for the log; `id` and `status` are added where it is written. */
@@ -95,86 +118,118 @@ export function decide(
 	change: JobChange,
 	now: number,
 ): Decision | null {
-	const { phase } = state;
 	switch (change.type) {
-		case "provisioning":
-			if (phase !== "waiting" || state.status === "provisioning") return null;
-			return {
-				state: { ...state, status: "provisioning" },
-				log: [{ type: "state" }],
-			};
+		case "placed":
+			return placed(state, change.answer, change.place);
 		case "granted":
-			if (phase !== "waiting") return null;
-			return {
-				state: {
-					...state,
-					phase: "running",
-					status: "running",
-					attempts: state.attempts + 1,
-					lease: change.lease,
-					startedAt: state.startedAt ?? now,
-				},
-				log: state.status === "running" ? [] : [{ type: "state" }],
-			};
+			return granted(state, change.lease, now);
 		case "failed":
-			if (phase !== "running") return null;
+			if (state.phase !== "running") return null;
 			if (!change.retry) return settling(state, "failed", change.error, now);
-			return again(state, change.error.code, change.tokens, change.random, now);
+			return again(state, change, now);
 		case "interrupted":
-			if (phase !== "running") return null;
-			return again(state, "restarted", change.tokens, null, now);
+			if (state.phase !== "running") return null;
+			return again(state, { ...change, random: null, error: null }, now);
 		case "seam":
-			if (phase !== "running") return null;
-			if (change.tokens <= state.tokensBefore)
-				return again(state, "stalled", change.tokens, change.random, now);
-			return {
-				state: {
-					...state,
-					attempts: state.attempts + 1,
-					failures: 0,
-					tokensBefore: change.tokens,
-				},
-				log: [],
-			};
-		case "retry":
-			if (phase !== "backoff" || now < (state.retryAt ?? 0)) return null;
-			return { state: { ...state, phase: "waiting", retryAt: null }, log: [] };
+			return seam(state, change, now);
 		case "finished":
-			if (phase !== "running") return null;
+			if (state.phase !== "running") return null;
 			return settling(
 				{ ...state, finishReason: change.reason },
 				"succeeded",
 				null,
 				now,
 			);
+		case "cancel":
+			return isOpen(state) ? settling(state, "canceled", null, now) : null;
+		case "watched":
+			if (!mindsReaders(state) || (state.watched && state.leftAt === null))
+				return null;
+			return silent({ ...state, watched: true, leftAt: null });
+		case "left":
+			if (!mindsReaders(state) || !state.watched || state.leftAt !== null)
+				return null;
+			return silent(
+				change.lost ? { ...state, leftAt: now } : { ...state, watched: false },
+			);
+		case "time":
+			return passed(state, now);
 		case "settled":
-			if (phase !== "settling" || !state.outcome) return null;
-			return {
-				state: {
-					...state,
-					phase: "finished",
-					status: state.outcome,
-					settlement: change.settlement,
-				},
-				log: [{ type: "state" }],
-			};
+			if (state.phase !== "settling" || !state.outcome) return null;
+			return told({
+				...state,
+				phase: "finished",
+				since: now,
+				status: state.outcome,
+				settlement: change.settlement,
+			});
 	}
 }
 
-/** When the object's alarm must fire next, or null when nothing is left to do. */
-export function alarmAt(state: JobState, now: number): number | null {
-	switch (state.phase) {
-		case "waiting":
-			return now + WAITING_MS;
-		case "running":
-			return now + HEARTBEAT_MS;
-		case "backoff":
-			return state.retryAt ?? now;
-		case "settling":
-			return now + SETTLE_AGAIN_MS;
-		default:
+/** Whether how it ends is still open. */
+export const isOpen = ({ phase }: JobState): boolean =>
+	phase === "waiting" || phase === "running" || phase === "backoff";
+
+const mindsReaders = (state: JobState): boolean =>
+	isOpen(state) && state.terms.onDisconnect === "cancel";
+
+const silent = (state: JobState): Decision => ({ state, log: [] });
+const told = (state: JobState): Decision => ({
+	state,
+	log: [{ type: "state" }],
+});
+
+/** Told once per kind of waiting: a place that moves up is for those who ask. */
+function placed(state: JobState, answer: Waiting, place: Place) {
+	if (state.phase !== "waiting" || state.status === "running") return null;
+	if (state.status === answer && state.place) return null;
+	return told({ ...state, status: answer, place });
+}
+
+function granted(state: JobState, lease: Lease, now: number): Decision | null {
+	if (state.phase !== "waiting" || due(state, now)) return null;
+	const running: JobState = {
+		...state,
+		phase: "running",
+		since: now,
+		status: "running",
+		place: null,
+		attempts: state.attempts + 1,
+		lease,
+		startedAt: state.startedAt ?? now,
+	};
+	return state.status === "running" ? silent(running) : told(running);
+}
+
+function passed(state: JobState, now: number): Decision | null {
+	switch (due(state, now)) {
+		case "retry":
+			return silent({ ...state, phase: "waiting", since: now, retryAt: null });
+		case "expire":
+			return settling(state, "expired", null, now);
+		case "cancel":
+			return settling(state, "canceled", null, now);
+		case null:
 			return null;
 	}
+}
+
+/** The next attempt follows at once, on the same slot; one that brought nothing has failed. */
+function seam(
+	state: JobState,
+	{ tokens, random }: { tokens: number; random: number },
+	now: number,
+): Decision | null {
+	if (state.phase !== "running") return null;
+	if (tokens <= state.tokensBefore)
+		return again(state, { tokens, random, error: { code: "stalled" } }, now);
+	return silent({
+		...state,
+		since: now,
+		attempts: state.attempts + 1,
+		failures: 0,
+		tokensBefore: tokens,
+	});
 }
 
 function settling(
@@ -183,28 +238,34 @@ function settling(
 	error: JobError | null,
 	now: number,
 ): Decision {
-	return {
-		state: {
-			...state,
-			phase: "settling",
-			outcome,
-			error,
-			finishedAt: now,
-			lease: null,
-			retryAt: null,
-		},
-		log: [],
-	};
+	return silent({
+		...state,
+		phase: "settling",
+		since: now,
+		place: null,
+		outcome,
+		error,
+		finishedAt: now,
+		lease: null,
+		retryAt: null,
+		leftAt: null,
+	});
 }
 
-/** Another attempt, later; or the end, when too many in a row brought nothing. `random` null asks for no delay. */
+/**
+ * Another attempt, later; or the end, when too many in a row brought nothing. Without `random` there is no delay, without
+ * `error` the worker was not at fault.
+ */
 function again(
 	state: JobState,
-	reason: string,
-	tokens: number,
-	random: number | null,
+	ended: {
+		tokens: number;
+		random: number | null;
+		error: { code: string } | null;
+	},
 	now: number,
 ): Decision {
+	const { tokens, random, error } = ended;
 	const failures = tokens > state.tokensBefore ? 1 : state.failures + 1;
 	if (failures >= MAX_FAILURES)
 		return settling(
@@ -225,11 +286,19 @@ function again(
 		state: {
 			...state,
 			phase: "backoff",
+			since: now,
 			failures,
 			tokensBefore: tokens,
 			lease: null,
+			avoid: (error && state.lease?.url) ?? state.avoid,
 			retryAt: now + wait,
 		},
-		log: [{ type: "retrying", attempt: state.attempts + 1, reason }],
+		log: [
+			{
+				type: "retrying",
+				attempt: state.attempts + 1,
+				reason: error?.code ?? "restarted",
+			},
+		],
 	};
 }

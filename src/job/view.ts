@@ -1,17 +1,20 @@
 /** A job as it is shown: the view, and the data of the events that close its log. */
 import type { Outcome } from "../account/contract.ts";
 import { sha256 } from "../account/key.ts";
+import type { Place } from "../pool/contract.ts";
 import type { JobView } from "./contract.ts";
 import type { JobRecord } from "./record.ts";
 
 const utf8 = new TextEncoder();
 
-/** The public state now. */
-export async function viewOf({
-	spec,
-	state,
-	log,
-}: JobRecord): Promise<JobView> {
+/**
+ * The public state now.
+ * @param queue where it stands, if it waits
+ */
+export async function viewOf(
+	{ spec, state, log }: JobRecord,
+	queue: Place | null,
+): Promise<JobView> {
 	// One synchronous reading; hashing may take a turn.
 	const view = {
 		id: spec.id,
@@ -29,7 +32,7 @@ export async function viewOf({
 		price: state.settlement?.price ?? null,
 		error: state.phase === "finished" ? state.error : null,
 		metadata: spec.metadata,
-		queue: null,
+		queue: state.phase === "waiting" ? queue : null,
 		lastSeq: log.lastSeq,
 	};
 	return { ...view, sha256: await sha256(view.text) };
@@ -48,6 +51,7 @@ export const outcomeOf = ({ spec, state, log }: JobRecord): Outcome | null =>
 export const stateData = ({ spec, state }: JobRecord) => ({
 	id: spec.id,
 	status: state.status,
+	...state.place,
 	...(state.error && state.phase === "finished" && { error: state.error }),
 	...(state.settlement && { price: state.settlement.price }),
 	...(state.settlement &&

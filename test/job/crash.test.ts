@@ -209,9 +209,7 @@ describe("an attempt", () => {
 		});
 		const job = await startedJob();
 		await events(job, 0, ({ type }) => type === "token");
-		await runInDurableObject(pool(), (_, { storage }) => {
-			storage.sql.exec("DELETE FROM lease");
-		});
+		await pool().leave(`${job.account.id}/${job.id}`);
 		await runDurableObjectAlarm(job.stub());
 		open();
 		expect(textOf(await events(job))).toBe(words(6).join(""));

@@ -201,7 +201,12 @@ describe("a job", () => {
 		await events(job);
 		expect(await job.stub().resolve()).toEqual({
 			answer: "finished",
-			outcome: { jobId: job.id, status: "succeeded", outputTokens: 3 },
+			outcome: {
+				jobId: job.id,
+				status: "succeeded",
+				outputTokens: 3,
+				maxTokens: 300,
+			},
 		});
 	});
 });
