@@ -27,7 +27,9 @@ export async function serve(
 			for await (const chunk of response.body ?? []) outgoing.write(chunk);
 			outgoing.end();
 		} catch {
-			outgoing.destroy(); // what the script breaks, breaks here too
+			// What the script breaks, breaks here too, once what was written has arrived.
+			if (outgoing.headersSent) outgoing.write("", () => outgoing.destroy());
+			else outgoing.destroy();
 		}
 	});
 	await new Promise<void>((listening) =>

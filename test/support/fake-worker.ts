@@ -3,9 +3,27 @@
  * fault comes where the script says. One function over Request and Response, so that it stands in for `fetch` inside
  * workerd and behind a server in Node. Held to test/fixtures/worker-protocol by test/backends/fake-worker.test.ts.
  */
+import type { Fault } from "./fake-worker-faults.ts";
+import {
+	CONTEXT,
+	checkImages,
+	FIRST_ID,
+	failure,
+	IMAGE_TOKENS,
+	parse,
+	promptIdsOf,
+	promptTokens,
+	type Recorded,
+	Refusal,
+	STATUS,
+	textOfIds,
+} from "./fake-worker-protocol.ts";
+
+export type { Fault } from "./fake-worker-faults.ts";
+export { FIRST_ID, type Recorded } from "./fake-worker-protocol.ts";
 
 export interface Script {
-	/** The answer; each entry is one token, its id `FIRST_ID` + its index. */
+	/** The answer; each entry is one token, its id `FIRST_ID` + its index. An empty one waits for the next, as bytes of a character do. */
 	tokens: string[];
 	/** Milliseconds between tokens. */
 	every?: number;
@@ -17,74 +35,13 @@ export interface Script {
 	faults?: Record<number, Fault>;
 }
 
-export type Fault =
-	/** Instead of the stream; or, with `after`, as an `error` event after n tokens of this attempt. */
-	| { error: keyof typeof STATUS; after?: number; field?: string }
-	/** The connection breaks after n tokens; without `after` nobody answers at all. */
-	| { break: true; after?: number }
-	/** Neither byte nor end after n tokens. */
-	| { silent: true; after: number };
-
-export const FIRST_ID = 2000;
-const BYTE = 1000;
-const IMAGE = 3;
-const CONTEXT = 2048;
-const IMAGE_TOKENS = 7;
-
-const STATUS = {
-	unauthorized: 401,
-	invalid_request: 400,
-	model_not_found: 404,
-	context_length_exceeded: 400,
-	image_undecodable: 422,
-	image_unavailable: 424,
-	body_too_large: 413,
-	overloaded: 429,
-	draining: 503,
-	starting: 503,
-	engine_failed: 500,
-} as const;
-
-type Code = keyof typeof STATUS;
-
-export interface Recorded {
-	request_id: string;
-	messages?: { role: string; content: unknown }[];
-	prompt_token_ids?: number[];
-	committed_token_ids?: number[];
-	images: { id: string; url?: string; data?: string }[];
-	max_tokens: number;
-	temperature: number;
-	seed: number;
-	cache_salt: string;
-	[field: string]: unknown;
-}
-
-const FIELDS = new Set([
-	"request_id",
-	"model",
-	"cache_salt",
-	"messages",
-	"prompt_token_ids",
-	"committed_token_ids",
-	"images",
-	"max_tokens",
-	"temperature",
-	"top_p",
-	"repetition_penalty",
-	"seed",
-]);
-
-const utf8 = new TextEncoder();
-
-class Refusal extends Error {
-	readonly code: Code;
-	readonly field: string | undefined;
-	constructor(code: Code, field?: string) {
-		super(code);
-		this.code = code;
-		this.field = field;
-	}
+/** What the edge asked, in the worker's words. */
+interface Asked {
+	body: Recorded;
+	promptIds: number[];
+	script: Script;
+	attempt: number;
+	fault: Fault | undefined;
 }
 
 export class FakeWorker {
@@ -95,6 +52,8 @@ export class FakeWorker {
 	key = "worker-key";
 	/** Hosts that image URLs may name. */
 	allowed = ["s3.test"];
+	/** Whether an image can be had from its URL. */
+	look: (url: string) => Promise<boolean> = async () => true;
 	/** Bytes per chunk of the stream: cuts lines and characters. */
 	chunk = Number.POSITIVE_INFINITY;
 	pingEvery = 5_000;
@@ -116,14 +75,17 @@ export class FakeWorker {
 	async fetch(request: Request): Promise<Response> {
 		if (this.state === "away") throw new TypeError("connection refused");
 		const { pathname } = new URL(request.url);
-		if (pathname === "/healthz") return Response.json({ status: "ok" });
-		if (pathname === "/readyz") return this.#readiness();
+		const route = `${request.method} ${pathname}`;
+		if (route === "GET /healthz") return Response.json({ status: "alive" });
+		if (route === "GET /readyz") return this.#readiness();
 		try {
 			if (request.headers.get("Authorization") !== `Bearer ${this.key}`)
 				throw new Refusal("unauthorized");
-			if (pathname !== "/v1/generate")
-				return new Response(null, { status: 404 });
-			return this.#generate(await this.#read(request), request.signal);
+			if (route === "POST /v1/count")
+				return this.#count(JSON.parse(await request.text()));
+			if (route !== "POST /v1/generate") throw new Refusal("not_found");
+			if (this.state !== "ready") throw new Refusal(this.state);
+			return await this.#generate(await request.text(), request.signal);
 		} catch (error) {
 			if (!(error instanceof Refusal)) throw error;
 			return Response.json(failure(error.code, error.field), {
@@ -148,139 +110,127 @@ export class FakeWorker {
 		});
 	}
 
-	async #read(request: Request): Promise<Recorded> {
-		let body: Recorded;
-		try {
-			body = JSON.parse(await request.text());
-		} catch {
-			throw new Refusal("invalid_request");
-		}
-		const unknown = Object.keys(body).find((field) => !FIELDS.has(field));
-		if (unknown) throw new Refusal("invalid_request", unknown);
-		if (typeof body.model !== "string")
-			throw new Refusal("invalid_request", "model");
-		if (body.model !== this.model) throw new Refusal("model_not_found");
-		if (body.messages && body.prompt_token_ids)
-			throw new Refusal("invalid_request", "prompt_token_ids");
-		if (!(body.max_tokens >= 1))
-			throw new Refusal("invalid_request", "max_tokens");
-		if (!((body.temperature ?? 0) <= 2))
-			throw new Refusal("invalid_request", "temperature");
-		const prompt = body.prompt_token_ids ?? encode(body.messages ?? []);
-		if (prompt.filter((id) => id === IMAGE).length !== body.images.length)
-			throw new Refusal("invalid_request", "images");
-		body.images.forEach((image, n) => {
-			this.#look(image, n);
-		});
-		return body;
+	#count(body: Partial<Recorded>): Response {
+		const prompt_tokens = promptTokens(promptIdsOf(body));
+		return Response.json({ prompt_tokens, context_length: CONTEXT });
 	}
 
-	#look(image: { url?: string; data?: string }, n: number): void {
-		const field = `images[${n}]`;
-		if (image.url !== undefined) {
-			const { protocol, hostname } = new URL(image.url);
-			if (!/^https?:$/.test(protocol) || !this.allowed.includes(hostname))
-				throw new Refusal("image_unavailable", field);
-		} else if (!/^(\/9j\/|iVBORw0KGgo|UklGR|R0lGOD)/.test(image.data ?? ""))
-			throw new Refusal("image_undecodable", field);
-	}
-
-	#generate(body: Recorded, signal: AbortSignal): Response {
+	async #generate(text: string, signal: AbortSignal): Promise<Response> {
+		const body = parse(text, this.model);
+		checkImages(body, this.allowed);
 		this.requests.push(body);
+		const promptIds = promptIdsOf(body);
+		const script = this.script(textOfIds(promptIds));
 		const attempt = Number(/-(\d+)$/.exec(body.request_id ?? "")?.[1] ?? 1);
-		const promptIds = body.prompt_token_ids ?? encode(body.messages ?? []);
-		const script = this.script(decode(promptIds));
 		const fault = script.faults?.[attempt];
+		if (fault && "page" in fault)
+			return new Response("<html>Hello", { status: fault.page });
+		if (fault && "mute" in fault) await aborted(signal);
 		if (fault && "error" in fault && fault.after === undefined)
 			throw new Refusal(fault.error, fault.field);
 		if (fault && "break" in fault && fault.after === undefined)
 			throw new TypeError("connection refused");
 		const committed = body.committed_token_ids ?? [];
-		if (committed.some((id, n) => id !== FIRST_ID + n))
-			throw new Refusal("invalid_request", "committed_token_ids");
+		const foreign = committed.findIndex((id, n) => id !== FIRST_ID + n);
+		if (foreign >= 0)
+			throw new Refusal("invalid_request", `committed_token_ids[${foreign}]`);
 		const left = CONTEXT - promptTokens(promptIds) - committed.length;
 		if (left < 1) throw new Refusal("context_length_exceeded");
+		for (const [n, { url }] of body.images.entries())
+			if (url !== undefined && !(await this.look(url)))
+				throw new Refusal("image_unavailable", `images[${n}]`);
+		return this.#stream({ body, promptIds, script, attempt, fault }, signal);
+	}
 
-		let wire: Wire;
-		const stream = new ReadableStream<Uint8Array>({
-			start: (controller) => {
-				wire = new Wire(controller, this.chunk);
-				const lost = () => wire.break(signal.reason);
-				if (signal.aborted) lost();
-				signal.addEventListener("abort", lost);
-				this.running++;
-				this.peak = Math.max(this.peak, this.running);
-				const ping = setInterval(() => wire.send(": ping\n\n"), this.pingEvery);
-				void this.#answer(wire, body, promptIds, script, attempt)
-					.catch((error) => wire.break(error))
-					.finally(() => {
-						clearInterval(ping);
-						this.running--;
-					});
-			},
-			cancel: () => wire.gone(),
-		});
-		return new Response(stream, {
+	#stream(asked: Asked, signal: AbortSignal): Response {
+		const wire = new Wire(this.chunk, asked.fault);
+		const lost = () => wire.lost(signal.reason);
+		if (signal.aborted) lost();
+		signal.addEventListener("abort", lost);
+		this.running++;
+		this.peak = Math.max(this.peak, this.running);
+		const ping = setInterval(() => wire.send(": ping\n\n"), this.pingEvery);
+		void answer(wire, asked)
+			.catch(lost)
+			.finally(() => {
+				clearInterval(ping);
+				this.running--;
+			});
+		return new Response(wire.stream, {
 			headers: { "Content-Type": "text/event-stream" },
 		});
 	}
-
-	async #answer(
-		wire: Wire,
-		body: Recorded,
-		promptIds: number[],
-		script: Script,
-		attempt: number,
-	): Promise<void> {
-		const fault = script.faults?.[attempt];
-		const from = body.committed_token_ids?.length ?? 0;
-		const group = script.group ?? 1;
-		const end = Math.min(script.tokens.length, from + body.max_tokens);
-		const prompt_tokens = promptTokens(promptIds);
-		wire.event("prompt", { prompt_token_ids: promptIds, prompt_tokens });
-		for (let n = from; n < end && wire.open; n += group) {
-			if (fault?.after !== undefined && n - from >= fault.after) {
-				if ("error" in fault) {
-					wire.event("error", failure(fault.error, fault.field));
-					wire.close();
-				} else if ("break" in fault) wire.break(new Error("reset"));
-				else await wire.ended;
-				return;
-			}
-			await Promise.race([wire.ended, script.gate?.(n, attempt)]);
-			if (script.every) await Promise.race([wire.ended, sleep(script.every)]);
-			if (!wire.open) return;
-			const last = Math.min(n + group, end);
-			wire.event("token", {
-				token_ids: range(FIRST_ID + n, last - n),
-				text: script.tokens.slice(n, last).join(""),
-			});
-		}
-		wire.event("done", {
-			finish_reason: end < script.tokens.length ? "length" : "stop",
-			prompt_tokens,
-			output_tokens: Math.max(0, end - from),
-		});
-		wire.close();
-	}
 }
 
-/** One stream's bytes, in chunks of any size; silent once the reader is gone. */
+async function answer(
+	wire: Wire,
+	{ body, promptIds, script, attempt, fault = {} as Fault }: Asked,
+): Promise<void> {
+	const { tokens, group = 1 } = script;
+	const from = body.committed_token_ids?.length ?? 0;
+	const most = body.max_tokens + ("excess" in fault ? fault.excess : 0);
+	const end = Math.min(tokens.length, from + most);
+	const every = (script.every ?? 0) + ("slow" in fault ? fault.slow : 0);
+	const at = from + (("after" in fault && fault.after) || 0);
+	const prompt_tokens = promptTokens(promptIds);
+	wire.event("prompt", { prompt_token_ids: promptIds, prompt_tokens });
+	for (let n = from; n < end && wire.open; n += group) {
+		const here = n >= at && n < at + group;
+		if (here && "error" in fault) {
+			wire.event("error", failure(fault.error, fault.field));
+			return wire.close();
+		}
+		if (here && "break" in fault) return wire.break();
+		if (here && "silent" in fault) return wire.ended;
+		if (here && "garbage" in fault) wire.send(fault.garbage);
+		await Promise.race([wire.ended, script.gate?.(n, attempt)]);
+		if (every) await Promise.race([wire.ended, sleep(every)]);
+		if (!wire.open) return;
+		const last = Math.min(n + group, end);
+		const text = tokens.slice(n, last).join("");
+		if (here && "ids" in fault) {
+			const first = fault.ids === "foreign" ? 7_000 : -7_000;
+			wire.event("token", { token_ids: range(first + n, last - n), text });
+			return wire.break();
+		}
+		const event = { token_ids: range(FIRST_ID + n, last - n), text };
+		if (!(here && "lost" in fault)) wire.event("token", event);
+		if (here && "twice" in fault) wire.event("token", event);
+	}
+	const sent = Math.max(0, end - from);
+	if (!("unfinished" in fault))
+		wire.event("done", {
+			finish_reason: end < tokens.length ? "length" : "stop",
+			prompt_tokens,
+			output_tokens: sent + ("miscount" in fault ? fault.miscount : 0),
+		});
+	wire.close();
+}
+
+/** One stream's bytes, in chunks of any size and up to where it is cut; silent once the reader is gone. */
 class Wire {
-	readonly #controller: ReadableStreamDefaultController<Uint8Array>;
 	readonly #chunk: number;
+	readonly #fault: Fault | undefined;
+	#controller?: ReadableStreamDefaultController<Uint8Array>;
+	#sent = 0;
 	open = true;
+	readonly stream: ReadableStream<Uint8Array>;
 	readonly ended: Promise<void>;
 	#end: () => void = () => {};
+	#drained: () => void = () => {};
 
-	constructor(
-		controller: ReadableStreamDefaultController<Uint8Array>,
-		chunk: number,
-	) {
-		this.#controller = controller;
+	constructor(chunk: number, fault: Fault | undefined) {
 		this.#chunk = chunk;
+		this.#fault = fault;
 		this.ended = new Promise((resolve) => {
 			this.#end = resolve;
+		});
+		this.stream = new ReadableStream<Uint8Array>({
+			start: (controller) => {
+				this.#controller = controller;
+			},
+			pull: () => this.#drained(),
+			cancel: () => this.#gone(),
 		});
 	}
 
@@ -288,62 +238,67 @@ class Wire {
 		this.send(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
 	}
 
-	send(text: string): void {
-		const bytes = utf8.encode(text);
-		for (let at = 0; this.open && at < bytes.length; at += this.#chunk)
-			this.#controller.enqueue(bytes.slice(at, at + this.#chunk));
+	send(what: string | Uint8Array): void {
+		const bytes = typeof what === "string" ? utf8.encode(what) : what;
+		const fits = Math.min(bytes.length, this.#room(bytes));
+		for (let at = 0; this.open && at < fits; at += this.#chunk)
+			this.#controller?.enqueue(
+				bytes.slice(at, Math.min(fits, at + this.#chunk)),
+			);
+		this.#sent += fits;
+		const fault = this.#fault;
+		if (fits === bytes.length || !fault || !("cut" in fault)) return;
+		if (fault.how === "end") this.close();
+		else this.break();
+	}
+
+	/** How many of these bytes still go through. */
+	#room(bytes: Uint8Array): number {
+		const fault = this.#fault;
+		if (!fault || !("cut" in fault)) return bytes.length;
+		if (fault.cut !== "character") return fault.cut - this.#sent;
+		const lead = bytes.findIndex((byte) => byte >= 0xc2);
+		return lead < 0 ? bytes.length : lead + 1;
 	}
 
 	close(): void {
-		if (this.open) this.#controller.close();
-		this.gone();
+		if (this.open) this.#controller?.close();
+		this.#gone();
 	}
 
-	break(reason: unknown): void {
-		if (this.open) this.#controller.error(reason);
-		this.gone();
+	/** What was sent arrives first; an error drops what still waits in a stream. */
+	break(): void {
+		const controller = this.#controller;
+		const now = () => controller?.error(new Error("reset"));
+		if (this.open && (controller?.desiredSize ?? 0) > 0) now();
+		else if (this.open) this.#drained = now;
+		this.#gone();
 	}
 
-	gone(): void {
+	/** The reader hung up. */
+	lost(reason: unknown): void {
+		if (this.open) this.#controller?.error(reason);
+		this.#gone();
+	}
+
+	#gone(): void {
 		this.open = false;
 		this.#end();
 	}
 }
 
-const failure = (code: Code, field?: string) => ({
-	code,
-	message: `scripted: ${code}`,
-	...(field && { field }),
-	...(code === "context_length_exceeded" && {
-		prompt_tokens: CONTEXT,
-		context_length: CONTEXT,
-	}),
-});
-
-/** One id per byte of text, one per image. */
-function encode(messages: { content: unknown }[]): number[] {
-	return messages.flatMap(({ content }) =>
-		typeof content === "string"
-			? bytes(content)
-			: (content as { type: string; text?: string }[]).flatMap((part) =>
-					part.type === "image" ? [IMAGE] : bytes(part.text ?? ""),
-				),
-	);
-}
-
-const bytes = (text: string): number[] =>
-	Array.from(utf8.encode(text), (byte) => BYTE + byte);
-
-const decode = (ids: number[]): string =>
-	new TextDecoder().decode(
-		Uint8Array.from(ids.filter((id) => id >= BYTE).map((id) => id - BYTE)),
-	);
-
-const promptTokens = (ids: number[]): number =>
-	ids.reduce((n, id) => n + (id === IMAGE ? IMAGE_TOKENS : 1), 0);
+const utf8 = new TextEncoder();
 
 const range = (from: number, count: number): number[] =>
 	Array.from({ length: count }, (_, n) => from + n);
 
 const sleep = (ms: number) =>
 	new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** @throws what the signal aborts with */
+const aborted = (signal: AbortSignal): Promise<never> =>
+	new Promise((_, reject) => {
+		const lost = () => reject(signal.reason);
+		if (signal.aborted) lost();
+		signal.addEventListener("abort", lost);
+	});

@@ -1,0 +1,84 @@
+/** What can go wrong with a worker, as the fake one plays it. n tokens are counted from the start of the attempt. */
+import type { Code } from "./fake-worker-protocol.ts";
+
+export type Fault =
+	/** Instead of the stream; or, with `after`, as an `error` event after n tokens. */
+	| { error: Code; after?: number; field?: string }
+	/** The connection breaks after n tokens; without `after` nobody answers at all. */
+	| { break: true; after?: number }
+	/** The request is taken, and nothing ever comes. */
+	| { mute: true }
+	/** Neither byte nor end after n tokens. */
+	| { silent: true; after: number }
+	/** The stream is over after n bytes, or inside its first character of several bytes: broken off, or ended as if all was well. */
+	| { cut: number | "character"; how: "break" | "end" }
+	/** So many more milliseconds before each token. */
+	| { slow: number }
+	/** The event after n tokens comes twice. */
+	| { twice: true; after: number }
+	/** The event after n tokens never comes. */
+	| { lost: true; after: number }
+	/** `done` counts so many output tokens more than were sent. */
+	| { miscount: number }
+	/** So many tokens more than were asked for, if the script has them. */
+	| { excess: number }
+	/** The event after n tokens has ids that are none, or none of this text; with these the connection breaks behind it. */
+	| { ids: "invalid" | "foreign"; after: number }
+	/** All but `done`. */
+	| { unfinished: true }
+	/** These bytes come between the events, after n tokens. */
+	| { garbage: Uint8Array | string; after: number }
+	/** Something else answers in the worker's place, with this status. */
+	| { page: number };
+
+/** One of each kind, and of some kinds several: each is a way for a worker to break a promise of ours. */
+export const FAULTS = {
+	"is overloaded": { error: "overloaded" },
+	"is starting": { error: "starting" },
+	"is draining": { error: "draining" },
+	"has an engine that failed": { error: "engine_failed" },
+	"cannot fetch an image": { error: "image_unavailable", field: "images[0]" },
+	"refuses the key": { error: "unauthorized" },
+	"serves another model": { error: "model_not_found" },
+	"calls the request wrong": { error: "invalid_request", field: "temperature" },
+	"loses its engine mid-answer": { error: "engine_failed", after: 3 },
+	"drains mid-answer": { error: "draining", after: 3 },
+	"is not there": { break: true },
+	"dies before the first token": { break: true, after: 0 },
+	"dies mid-answer": { break: true, after: 3 },
+	"never answers": { mute: true },
+	"falls silent before the first token": { silent: true, after: 0 },
+	"falls silent mid-answer": { silent: true, after: 3 },
+	"dies after some bytes": { cut: 150, how: "break" },
+	"dies inside a character": { cut: "character", how: "break" },
+	"ends its stream after some bytes": { cut: 150, how: "end" },
+	"ends its stream inside a character": { cut: "character", how: "end" },
+	"is slow": { slow: 100 },
+	"repeats an event": { twice: true, after: 3 },
+	"drops an event": { lost: true, after: 3 },
+	"counts too many tokens": { miscount: 1_000 },
+	"counts too few tokens": { miscount: -2 },
+	"sends more tokens than asked": { excess: 3 },
+	"sends ids that are none": { ids: "invalid", after: 3 },
+	"sends ids of another text": { ids: "foreign", after: 3 },
+	"ends without `done`": { unfinished: true },
+	"sends data that is not JSON": {
+		garbage: "event: token\ndata: {\n\n",
+		after: 3,
+	},
+	"sends events of its own": {
+		garbage: "event: weather\ndata: {}\n\nid: 7\nretry: 1\n\n",
+		after: 3,
+	},
+	// Without a line's end: the event behind it is not recognised.
+	"sends bytes that swallow an event": {
+		garbage: Uint8Array.of(0xff, 0xfe, 0x00),
+		after: 3,
+	},
+	"is hidden by an error page": { page: 502 },
+	"is hidden by a page that says 200": { page: 200 },
+} satisfies Record<string, Fault>;
+
+export type FaultName = keyof typeof FAULTS;
+
+export const FAULT_NAMES = Object.keys(FAULTS) as FaultName[];
