@@ -3,6 +3,10 @@
 export interface Generation {
 	/** Job id and attempt; only for logs. */
 	requestId: string;
+	/** `<account>/<job id>`, for a backend that calls back. */
+	job: string;
+	/** W3C `traceparent` of this attempt. */
+	trace: string | null;
 	model: string;
 	/** Separates tenants in the prefix cache. */
 	cacheSalt: string;
@@ -24,9 +28,11 @@ export interface Message {
 	content: ({ type: "image" } | { type: "text"; text: string })[];
 }
 
+/** Ids come only from a backend that continues: elsewhere `ids` are empty, and `tokens` counts all the same. */
 export type BackendEvent =
+	/** Before the first token; from a backend that does not continue at any time, or never. */
 	| { type: "prompt"; ids: number[]; tokens: number }
-	| { type: "token"; ids: number[]; text: string }
+	| { type: "token"; ids: number[]; tokens: number; text: string }
 	| { type: "done"; reason: "stop" | "length" };
 
 export interface Backend {

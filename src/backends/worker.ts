@@ -124,6 +124,7 @@ export class GpuWorker implements Backend {
 				...headers(this.#address),
 				"Content-Type": "application/json",
 				Accept: "text/event-stream",
+				...(generation.trace && { traceparent: generation.trace }),
 			},
 			body: JSON.stringify(body(generation)),
 			redirect: "manual",
@@ -187,7 +188,7 @@ function read({ event, data }: ServerSentEvent): BackendEvent | null {
 		}
 		case "token": {
 			const { token_ids, text } = checked(TokenEvent, value);
-			return { type: "token", ids: token_ids, text };
+			return { type: "token", ids: token_ids, tokens: token_ids.length, text };
 		}
 		case "done":
 			return { type: "done", reason: checked(DoneEvent, value).finish_reason };

@@ -65,7 +65,7 @@ export async function attempt(
 			if (event.type === "prompt") sink.prompt(event);
 			else if (event.type === "done") return finished(event.reason);
 			else {
-				left -= event.ids.length;
+				left -= event.tokens;
 				if (left < 0)
 					throw new BackendError(
 						"broken_stream",

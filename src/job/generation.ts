@@ -2,6 +2,7 @@
 import type { BackendError, Generation } from "../backends/backend.ts";
 import { wire } from "../errors.ts";
 import type { Lease } from "../pool/contract.ts";
+import { childOf } from "../trace.ts";
 import type { JobRecord } from "./record.ts";
 import { attemptSeed } from "./seed.ts";
 import type { JobError } from "./state.ts";
@@ -15,6 +16,8 @@ export function generationOf(
 	const { sampling } = spec;
 	return {
 		requestId: `${spec.id}-${state.attempts}`,
+		job: `${spec.account}/${spec.id}`,
+		trace: spec.trace && childOf(spec.trace),
 		model: spec.model,
 		cacheSalt: spec.cacheSalt,
 		prompt:

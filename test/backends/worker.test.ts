@@ -24,6 +24,8 @@ const address: WorkerAddress = {
 };
 const generation: Generation = {
 	requestId: "j-1",
+	job: "a/j",
+	trace: null,
 	model: "nano",
 	cacheSalt: "salt",
 	prompt: {
