@@ -68,9 +68,9 @@ const expected = [
 		ids: [1, 4093, 198, 16, 198, 1780, 314, 451, 47, 2, 198, 1, 520, 9531, 198],
 		tokens: 22,
 	},
-	{ type: "token", ids: [504], text: "The" },
-	{ type: "token", ids: [2857, 282], text: " caf" },
-	{ type: "token", ids: [5150], text: "é 😀" },
+	{ type: "token", ids: [504], tokens: 1, text: "The" },
+	{ type: "token", ids: [2857, 282], tokens: 2, text: " caf" },
+	{ type: "token", ids: [5150], tokens: 1, text: "é 😀" },
 	{ type: "done", reason: "stop" },
 ];
 
