@@ -1,4 +1,4 @@
-import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Account } from "../../src/account/account.ts";
 import type { Resolution } from "../../src/account/contract.ts";
@@ -8,8 +8,8 @@ import {
 	admissionOf,
 	bindings,
 	dump,
-	moveClock,
 	newAccount,
+	ringAfter,
 	type TestAccount,
 } from "../support/account.ts";
 
@@ -26,12 +26,6 @@ const admitted = async () => {
 	const admission = admissionOf(account);
 	unwrap(await account.stub.admit(admission));
 	return { account, admission, jobId: admission.jobId };
-};
-
-/** Lets the account's alarm ring as if `ms` had passed. */
-const ringAfter = async (account: TestAccount, ms: number) => {
-	await moveClock(account.stub, ms);
-	expect(await runDurableObjectAlarm(account.stub)).toBe(true);
 };
 
 /** Puts scripted answers in the Job's place: how a Job comes to them is its own tests' business. */

@@ -1,6 +1,6 @@
 /** A real account in the test's own storage, with a key and credit. */
 
-import { runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { Account } from "../../src/account/account.ts";
 import type { Admission } from "../../src/account/contract.ts";
@@ -77,3 +77,13 @@ export const moveClock = (
 	runInDurableObject(stub, (account: Account) => {
 		account.clock = () => Date.now() + ms;
 	});
+
+/** Lets the account's alarm ring as if `ms` had passed. */
+export async function ringAfter(
+	{ stub }: TestAccount,
+	ms: number,
+): Promise<void> {
+	await moveClock(stub, ms);
+	if (!(await runDurableObjectAlarm(stub)))
+		throw new Error("the account has set no alarm");
+}

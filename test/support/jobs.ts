@@ -15,7 +15,8 @@ import {
 import { FakeWorker, type Script } from "./fake-worker.ts";
 
 const workers = new Map<string, FakeWorker>();
-const bucket = new Map<string, ArrayBuffer>();
+/** What lies in the bucket, by path. */
+export const bucket = new Map<string, ArrayBuffer>();
 
 /** What vitest.config.ts says of the workers. */
 const SERVED = {

@@ -1,0 +1,58 @@
+/** Calls of the jobs API, as a caller makes them. */
+import { expect, vi } from "vitest";
+import type { TestAccount } from "./account.ts";
+import { edge } from "./edge.ts";
+
+/** Red, 8 x 8. */
+export const PNG =
+	"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4ISeHFTEMLQkAkL9BAc9woTwAAAAASUVORK5CYII=";
+
+/** A job's body. */
+export const asked = {
+	images: [{ url: PNG }],
+	prompt: "What is this?",
+	temperature: 0,
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: the wire is what these tests look at
+export type Wire = any;
+
+export const call = (
+	account: { key: string } | null,
+	path: string,
+	init: { method?: string; body?: unknown; headers?: HeadersInit } = {},
+): Promise<Response> => {
+	const headers = new Headers(init.headers);
+	if (account) headers.set("Authorization", `Bearer ${account.key}`);
+	const body = init.body === undefined ? null : JSON.stringify(init.body);
+	if (body) headers.set("Content-Type", "application/json");
+	return edge.fetch(`http://edge.test/v1/jobs${path}`, {
+		method: init.method ?? (body ? "POST" : "GET"),
+		headers,
+		body,
+	});
+};
+
+export const create = (account: TestAccount, more: object = {}, headers = {}) =>
+	call(account, "", { body: { ...asked, ...more }, headers });
+
+/** The whole answer, once the job ended. */
+export const ended = (account: TestAccount, id: string): Promise<Wire> =>
+	vi.waitFor(
+		async () => {
+			const job: Wire = await (await call(account, `/${id}`)).json();
+			expect(job.finished_at).not.toBe(null);
+			return job;
+		},
+		{ timeout: 5000 },
+	);
+
+/** Status and code of a refusal, and the field that it names. */
+export async function refusal(
+	response: Response,
+): Promise<[number, string, string?]> {
+	const { code, field } = await response.json<Wire>();
+	return field === undefined
+		? [response.status, code]
+		: [response.status, code, field];
+}
