@@ -1,0 +1,75 @@
+/** Reads the objects' own tables into what the invariants are about; through any connection to their SQLite. */
+import type { Balances, Entry } from "../../src/account/ledger.ts";
+import type { LogEvent } from "../../src/job/contract.ts";
+import { unfold } from "../../src/job/fold.ts";
+import type {
+	Gathered,
+	GatheredAccount,
+	GatheredJob,
+	IndexedJob,
+} from "./invariants.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: rows are what their tables say
+export type Query = (sql: string) => any[];
+
+export function accountFrom(query: Query): GatheredAccount | null {
+	if (!has(query, "account")) return null;
+	const one = <T>(sql: string) => query(sql)[0] as T;
+	return {
+		id: one<{ id: string }>("SELECT id FROM account").id,
+		balances: { ...one<Balances>("SELECT * FROM balance") },
+		entries: query(
+			"SELECT kind, ref, source, target, amount FROM entry ORDER BY seq",
+		) as Entry[],
+		jobs: query(
+			"SELECT id, status, gone, hold, price FROM job ORDER BY seq",
+		).map((row) => ({ ...row, gone: row.gone === 1 }) as IndexedJob),
+		uploads: query("SELECT id, status, key FROM upload"),
+		imageHolds: query("SELECT job FROM image_hold").map(({ job }) => job),
+		due: query("SELECT key FROM due").map(({ key }) => key),
+	};
+}
+
+/** @param name where a tombstone does not say whose it is */
+export function jobFrom(
+	query: Query,
+	name?: { account: string; id: string },
+): GatheredJob | null {
+	if (!has(query, "job")) return null;
+	const [{ spec, state }] = query("SELECT spec, state FROM job") as [
+		{ spec: string | null; state: string | null },
+	];
+	if (spec === null) {
+		const { jobId } = state === null ? { jobId: "" } : JSON.parse(state);
+		const { account, id } = name ?? { account: "", id: jobId };
+		return { account, id, log: null, tokens: 0, maxTokens: 0 };
+	}
+	const known = JSON.parse(spec);
+	const rows = query("SELECT * FROM event ORDER BY seq");
+	return {
+		account: known.account,
+		id: known.id,
+		log: rows.flatMap(({ seq, type, data }): LogEvent[] =>
+			type === "folded" ? unfold({ seq, data }) : [{ seq, type, data }],
+		),
+		tokens: rows.flatMap(({ token_ids }) => JSON.parse(token_ids ?? "[]"))
+			.length,
+		maxTokens: known.sampling.max_tokens,
+	};
+}
+
+export function poolFrom(query: Query): Gathered["pools"][number] {
+	const jobs = (table: string): string[] =>
+		query(`SELECT job FROM ${table}`).map(({ job }) => job);
+	const [state] = query("SELECT model FROM state");
+	return {
+		model: state?.model ?? "none",
+		leased: jobs("held"),
+		waiting: jobs("waiting"),
+	};
+}
+
+const has = (query: Query, table: string): boolean =>
+	query(
+		`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '${table}'`,
+	).length > 0;

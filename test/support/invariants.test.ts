@@ -1,0 +1,337 @@
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import type { LogEvent } from "../../src/job/contract.ts";
+import {
+	type Gathered,
+	type GatheredJob,
+	type Rule,
+	violations,
+} from "./invariants.ts";
+
+const HOLD = 1000;
+const MAX_TOKENS = 8;
+
+/** The log of a job that showed these tokens. */
+function logOf(tokens: string[], status: string, price: number): LogEvent[] {
+	const text = tokens.join("");
+	const events: [string, object][] = [
+		["job.queued", { status: "queued" }],
+		["job.running", { status: "running" }],
+		...tokens.map((text): [string, object] => ["token", { text }]),
+		["usage", { output_tokens: tokens.length }],
+		[`job.${status}`, { status, price }],
+		[
+			"done",
+			{
+				last_seq: tokens.length + 5,
+				tokens: tokens.length,
+				bytes: new TextEncoder().encode(text).length,
+				sha256: createHash("sha256").update(text).digest("hex"),
+			},
+		],
+	];
+	return events.map(([type, data], n) => ({
+		seq: n + 1,
+		type,
+		data: JSON.stringify(data),
+	}));
+}
+
+const jobOf = (
+	id: string,
+	tokens: string[],
+	status: string,
+	price: number,
+): GatheredJob => ({
+	account: "a",
+	id,
+	log: logOf(tokens, status, price),
+	tokens: tokens.length,
+	maxTokens: MAX_TOKENS,
+});
+
+/** An account with a job that succeeded, one that was canceled and one that was deleted; nothing is wrong with it. */
+function sound(): Gathered {
+	const [whole, part] = [
+		jobOf("whole", ["a", " ü", " b"], "succeeded", HOLD),
+		jobOf("part", ["a"], "canceled", HOLD / MAX_TOKENS),
+	];
+	const entry = (
+		kind: "hold" | "settle" | "release",
+		ref: string,
+		amount: number,
+	) => {
+		const way = {
+			hold: { source: "available", target: "held" },
+			settle: { source: "held", target: "revenue" },
+			release: { source: "held", target: "available" },
+		} as const;
+		return { kind, ref, amount, ...way[kind] };
+	};
+	const row = (id: string, status: string, price: number, gone = false) => ({
+		...{ id, status, price, gone },
+		hold: HOLD,
+	});
+	return {
+		accounts: [
+			{
+				id: "a",
+				balances: {
+					funding: -5000,
+					available: 3875,
+					held: 0,
+					revenue: 1125,
+				},
+				entries: [
+					{
+						kind: "credit",
+						ref: "first",
+						source: "funding",
+						target: "available",
+						amount: 5000,
+					},
+					entry("hold", "whole", HOLD),
+					entry("settle", "whole", HOLD),
+					entry("hold", "part", HOLD),
+					entry("settle", "part", 125),
+					entry("release", "part", 875),
+					entry("hold", "erased", HOLD),
+					entry("release", "erased", HOLD),
+				],
+				jobs: [
+					row("whole", "succeeded", HOLD),
+					row("part", "canceled", 125),
+					row("erased", "failed", 0, true),
+				],
+				uploads: [
+					{ id: "img_1", status: "ready", key: "images/a/img_1" },
+					{ id: "img_2", status: "pending", key: "images/a/img_2" },
+				],
+				imageHolds: [],
+				due: ["expire:whole", "expire:part", "object:images/a/img_3"],
+			},
+		],
+		jobs: [
+			whole,
+			part,
+			{ account: "a", id: "erased", log: null, tokens: 0, maxTokens: 0 },
+		],
+		readers: [
+			{ account: "a", job: "whole", after: 0, events: whole.log ?? [] },
+			{
+				account: "a",
+				job: "whole",
+				after: 3,
+				events: whole.log?.slice(3) ?? [],
+			},
+			{
+				account: "a",
+				job: "erased",
+				after: 0,
+				events: logOf(["x"], "failed", 0),
+			},
+		],
+		asked: [
+			{
+				account: "a",
+				name: "PUT whole",
+				ids: ["whole", "whole"],
+				text: "a ü b",
+				ends: ["succeeded"],
+			},
+			{
+				account: "a",
+				name: "key 7",
+				ids: ["part"],
+				text: "a b",
+				ends: ["succeeded", "canceled"],
+			},
+			{
+				account: "a",
+				name: "no answer",
+				ids: [],
+				text: "",
+				ends: ["failed"],
+			},
+		],
+		pools: [{ model: "nano", leased: [], waiting: [] }],
+		objects: ["images/a/img_1", "images/a/img_3"],
+	};
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what breaks a rule need not be well-typed
+type Break = (gathered: any) => void;
+
+/** For each rule, ways to break it. */
+const breaks: Record<Rule, Record<string, Break>> = {
+	"log is whole": {
+		"an event is missing": (g) => g.jobs[1].log.splice(1, 1),
+		"an event has another's number": (g) => {
+			g.jobs[1].log[1].seq = 1;
+		},
+	},
+	"one end": {
+		"it ended twice": (g) => {
+			const { log } = g.jobs[1];
+			log[1] = { ...log.at(-2), seq: 2 };
+		},
+		"it never ended": (g) => g.jobs[1].log.splice(-2, 2),
+		"something follows `done`": (g) =>
+			g.jobs[1].log.push({ seq: 7, type: "token", data: '{"text":""}' }),
+	},
+	"done tells the truth": {
+		"another text": (g) => {
+			g.jobs[1].log[2].data = '{"text":"b"}';
+		},
+		"fewer tokens": (g) => {
+			g.jobs[0].tokens = 2;
+		},
+	},
+	"no more tokens than asked": {
+		"one too many": (g) => {
+			g.jobs[0].maxTokens = 2;
+		},
+	},
+	"readers see the log": {
+		"one missed an event": (g) => {
+			g.readers[0].events = g.readers[0].events.toSpliced(3, 1);
+		},
+		"one saw an event twice": (g) => {
+			g.readers[1].events = [g.readers[1].events[0], ...g.readers[1].events];
+		},
+		"one saw another text": (g) => {
+			g.readers[0].events = logOf(["a", " u", " b"], "succeeded", HOLD);
+		},
+		"one was left in the middle": (g) => {
+			g.readers[0].events = g.readers[0].events.slice(0, 4);
+		},
+		"one of an erased job cannot trust its checksum": (g) => {
+			g.readers[2].events[2].data = '{"text":"y"}';
+		},
+	},
+	"one job for a name": {
+		"a repeat ran as another": (g) => {
+			g.asked[0].ids = ["whole", "part"];
+		},
+	},
+	"nothing runs unasked": {
+		"a job too many": (g) => g.asked.pop(),
+		"money moved for nobody": (g) => {
+			const { entries } = g.accounts[0];
+			entries.push({ ...entries.at(-2), ref: "nobody" });
+			entries.push({ ...entries.at(-2), ref: "nobody" });
+		},
+		"an object that no account knows": (g) =>
+			g.jobs.push({ ...g.jobs[1], id: "stray" }),
+	},
+	"the answer is the answer": {
+		"another one": (g) => {
+			g.asked[0].text = "b";
+		},
+		"only a part": (g) => {
+			g.asked[0].text = "a ü b c";
+		},
+		"a part of another one": (g) => {
+			g.asked[1].text = "b a";
+		},
+	},
+	"ends as it may": {
+		"it failed": (g) => {
+			g.asked[1].ends = ["succeeded"];
+		},
+		"nobody knows it": (g) => {
+			g.asked[2].ids = ["unknown"];
+		},
+	},
+	"one settlement": {
+		"none yet": (g) => {
+			g.accounts[0].jobs[2].price = null;
+		},
+		"two of a job": (g) => {
+			const { entries, balances } = g.accounts[0];
+			entries.splice(4, 1, { ...entries[4], amount: 25 });
+			entries.push({ ...entries[4], amount: 100 });
+			expect(balances.revenue).toBe(1125);
+		},
+		"more given back than held": (g) => {
+			const [row] = g.accounts[0].jobs;
+			row.hold = 999;
+		},
+	},
+	"the price is right": {
+		"a failure cost something": (g) => {
+			g.accounts[0].jobs[0].status = "failed";
+		},
+		"a success cost a part": (g) => {
+			g.accounts[0].jobs[1].status = "succeeded";
+		},
+		"a canceled one cost another part": (g) => {
+			g.jobs[1].maxTokens = 4;
+		},
+	},
+	"books balance": {
+		"money came from nowhere": (g) => {
+			g.accounts[0].balances.available++;
+		},
+		"an entry was not posted": (g) => {
+			const { entries } = g.accounts[0];
+			entries.push({ ...entries[0], ref: "second" });
+		},
+	},
+	"credit is never overspent": {
+		"it was held before it came": (g) => {
+			const { entries } = g.accounts[0];
+			entries.push(entries.shift());
+		},
+	},
+	"nothing is held": {
+		"an image is": (g) => g.accounts[0].imageHolds.push("part"),
+		"a job is asked after": (g) => g.accounts[0].due.push("orphan:part"),
+	},
+	"log and index agree": {
+		"another end": (g) => {
+			g.accounts[0].jobs[1].status = "expired";
+		},
+		"deleted, and still there": (g) => {
+			g.accounts[0].jobs[1].gone = true;
+		},
+		"listed, and erased": (g) => {
+			g.accounts[0].jobs[2].gone = false;
+		},
+	},
+	"no slot is taken": {
+		"one is": (g) => g.pools[0].leased.push("a/whole"),
+	},
+	"nobody waits": {
+		"one does": (g) => g.pools[0].waiting.push("a/part"),
+	},
+	"objects and uploads agree": {
+		"an object that nobody minds": (g) => g.objects.push("images/a/img_9"),
+		"an upload without its object": (g) => g.objects.shift(),
+	},
+};
+
+describe("the invariants", () => {
+	it("find no fault where there is none", () => {
+		expect(violations(sound())).toEqual([]);
+	});
+
+	it("say nothing of what was not gathered", () => {
+		const none: Gathered = {
+			...{ accounts: [], jobs: [], readers: [], asked: [], pools: [] },
+			objects: null,
+		};
+		expect(violations(none)).toEqual([]);
+	});
+
+	for (const [rule, ways] of Object.entries(breaks))
+		it.each(Object.entries(ways))(
+			`see that ${rule} is broken: %s`,
+			(_, way) => {
+				const gathered = structuredClone(sound());
+				way(gathered);
+				const found = violations(gathered).map((violation) => violation.rule);
+				expect(found).toContain(rule);
+			},
+		);
+});
