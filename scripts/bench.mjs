@@ -78,6 +78,11 @@ async function clients() {
 		secrets,
 		s3: s3.url,
 		worker: worker.url,
+		// One account asks for all.
+		vars: {
+			LIMIT_CONCURRENT_JOBS: "100000",
+			LIMIT_REQUESTS_PER_MINUTE: "1000000",
+		},
 	});
 	const { key } = await developmentAccount({
 		edge: edge.url,

@@ -1,0 +1,252 @@
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
+import type { Account } from "../../src/account/account.ts";
+import { unwrap } from "../../src/errors.ts";
+import { newJobId } from "../../src/ids.ts";
+import {
+	admissionOf,
+	bindings,
+	dump,
+	newAccount,
+	type TestAccount,
+} from "../support/account.ts";
+import {
+	asked,
+	call,
+	create,
+	ended,
+	refusal,
+	type Wire,
+} from "../support/calls.ts";
+import { edge } from "../support/edge.ts";
+import { bucket, fakeWorker, gate, words } from "../support/jobs.ts";
+
+const CREDIT = 1_000_000;
+
+/** Other limits than the deployment's, and a clock that only the test moves. */
+async function limited(
+	limits: Partial<
+		Record<"LIMIT_CONCURRENT_JOBS" | "LIMIT_REQUESTS_PER_MINUTE", string>
+	>,
+): Promise<TestAccount & { wait: (ms: number) => Promise<void> }> {
+	const account = await newAccount(CREDIT);
+	let now = Date.now();
+	await runInDurableObject(account.stub, (object: Account) => {
+		const env = { ...bindings, ...limits };
+		Object.defineProperty(object, "env", { value: env });
+		object.clock = () => now;
+	});
+	const wait = async (ms: number) => {
+		now += ms;
+	};
+	return { ...account, wait };
+}
+
+const get = (account: TestAccount, path: string) =>
+	edge.fetch(`http://edge.test${path}`, {
+		headers: { Authorization: `Bearer ${account.key}` },
+	});
+const headers = (response: Response) => ({
+	policy: response.headers.get("RateLimit-Policy"),
+	left: response.headers.get("RateLimit"),
+	retry: response.headers.get("Retry-After"),
+});
+
+describe("requests per minute", () => {
+	it("are counted for the account, over all its routes, and refused with when to come back", async () => {
+		fakeWorker({ tokens: words(2) });
+		const account = await limited({ LIMIT_REQUESTS_PER_MINUTE: "6" });
+		const paths = [
+			...["/v1/account", "/v1/jobs", "/v1/jobs/x", "/v1/uploads/x"],
+			...["/v1/jobs/x/events", "/v1/account", "/v1/account"],
+		];
+		const seen: [number, ReturnType<typeof headers>][] = [];
+		for (const path of paths) {
+			const response = await get(account, path);
+			await response.body?.cancel();
+			seen.push([response.status, headers(response)]);
+		}
+		const policy = '"requests";q=6;w=60, "jobs";q=200;qu="concurrent-requests"';
+		const left = (r: number, t: number) =>
+			`"requests";r=${r};t=${t}, "jobs";r=200`;
+		const none = { policy: null, left: null, retry: null };
+		expect(seen).toEqual([
+			[200, { policy, left: left(5, 10), retry: null }],
+			[200, { policy, left: left(4, 20), retry: null }],
+			[404, { policy, left: left(3, 30), retry: null }],
+			// What is no id of ours asks no account.
+			[404, none],
+			[404, { policy, left: left(2, 40), retry: null }],
+			[200, { policy, left: left(1, 50), retry: null }],
+			[200, { policy, left: left(0, 10), retry: null }],
+		]);
+		const refused = await get(account, "/v1/account");
+		expect(headers(refused)).toEqual({
+			policy,
+			left: left(0, 10),
+			retry: "10",
+		});
+		expect(refused.headers.get("Content-Type")).toBe(
+			"application/problem+json",
+		);
+		expect([refused.status, await refused.json()]).toEqual([
+			429,
+			{
+				code: "rate_limited",
+				limit: 6,
+				retry_after: 10,
+				type: "urn:minigpt4:error:rate_limited",
+				title: "Too many",
+				status: 429,
+				detail: expect.stringMatching(/6 requests a minute.* 10 s/),
+				request_id: expect.any(String),
+			},
+		]);
+		await account.wait(9_999);
+		expect((await get(account, "/v1/account")).status).toBe(429);
+		await account.wait(1);
+		expect((await get(account, "/v1/account")).status).toBe(200);
+		expect((await get(account, "/v1/account")).status).toBe(429);
+	});
+
+	it("count a job once, however many calls it takes behind the edge, and refuse it before anything is stored", async () => {
+		const hold = gate();
+		fakeWorker({ tokens: words(2), gate: () => hold.opened });
+		const account = await limited({ LIMIT_REQUESTS_PER_MINUTE: "3" });
+		for (const left of [2, 1, 0]) {
+			const response = await create(account);
+			expect(response.status).toBe(202);
+			expect(headers(response).left).toContain(`"requests";r=${left};`);
+		}
+		const before = await dump(account.stub);
+		const objects = bucket.size;
+		for (const response of [
+			await create(account),
+			await call(account, `/${newJobId(1)}`, { method: "PUT", body: asked }),
+		])
+			expect(await refusal(response)).toEqual([429, "rate_limited"]);
+		expect(await dump(account.stub)).toEqual(before);
+		expect(bucket.size).toBe(objects);
+		hold.open();
+	});
+
+	it("are not counted for a call without the account's key, and one account's are not another's", async () => {
+		const account = await limited({ LIMIT_REQUESTS_PER_MINUTE: "1" });
+		const other = await newAccount();
+		const { keyId } = unwrap(await other.stub.authenticate(other.secretHash));
+		await other.stub.revokeKey(keyId);
+		const revoked = await get(other, "/v1/account");
+		expect([revoked.status, headers(revoked)]).toEqual([
+			401,
+			{ policy: null, left: null, retry: null },
+		]);
+		expect((await get(account, "/v1/account")).status).toBe(200);
+		expect((await get(account, "/v1/account")).status).toBe(429);
+		expect((await get(await newAccount(), "/v1/account")).status).toBe(200);
+	});
+});
+
+describe("jobs at once", () => {
+	it("are as many as the account may have, and one more for each that ends", async () => {
+		const hold = gate();
+		const worker = fakeWorker({ tokens: words(2), gate: () => hold.opened });
+		worker.slots = 1;
+		const account = await limited({ LIMIT_CONCURRENT_JOBS: "3" });
+		const ids: string[] = [];
+		for (const left of [2, 1, 0]) {
+			const response = await create(account);
+			expect(headers(response).left).toContain(`"jobs";r=${left}`);
+			ids.push((await response.json<Wire>()).id);
+		}
+		const before = await dump(account.stub);
+		const refused = await create(account);
+		expect(headers(refused)).toMatchObject({
+			policy: expect.stringContaining('"jobs";q=3;qu="concurrent-requests"'),
+			retry: "5",
+		});
+		expect(await refused.json()).toMatchObject({
+			code: "too_many_jobs",
+			status: 429,
+			limit: 3,
+		});
+		expect(await dump(account.stub)).toEqual(before);
+		hold.open();
+		for (const id of ids) await ended(account, id);
+		expect((await create(account)).status).toBe(202);
+	});
+
+	it("are never more, however many are sent at once", async () => {
+		const account = await limited({ LIMIT_CONCURRENT_JOBS: "7" });
+		const answers = await Promise.all(
+			Array.from({ length: 40 }, () =>
+				account.stub.admit(admissionOf(account)),
+			),
+		);
+		expect(answers.filter(({ ok }) => ok)).toHaveLength(7);
+		const [refused] = answers.filter((each) => !each.ok);
+		expect(refused).toMatchObject({
+			failure: { code: "too_many_jobs", limit: 7 },
+			limits: { jobs: { quota: 7, remaining: 0 } },
+		});
+	});
+
+	it("are counted from what is stored: a restart forgets none", async () => {
+		const account = await newAccount(CREDIT);
+		for (let n = 0; n < 3; n++)
+			unwrap(await account.stub.admit(admissionOf(account)));
+		await evictDurableObject(account.stub);
+		const { limits } = await account.stub.showTo(account.secretHash);
+		expect(limits?.jobs).toEqual({ quota: 200, remaining: 197 });
+	});
+
+	it("let a repeat through, which is no more", async () => {
+		const account = await limited({ LIMIT_CONCURRENT_JOBS: "1" });
+		const hold = gate();
+		fakeWorker({ tokens: words(2), gate: () => hold.opened });
+		const id = newJobId(Date.now());
+		const put = () => call(account, `/${id}`, { method: "PUT", body: asked });
+		expect((await put()).status).toBe(202);
+		expect((await put()).status).toBe(200);
+		expect((await create(account)).status).toBe(429);
+		hold.open();
+		await ended(account, id);
+	});
+});
+
+it("a page of another origin may send the names and terms of a job, and read its limits", async () => {
+	const preflight = await edge.fetch(
+		`http://edge.test/v1/jobs/${newJobId(1)}`,
+		{
+			method: "OPTIONS",
+			headers: {
+				Origin: "https://elsewhere.example",
+				"Access-Control-Request-Method": "PUT",
+				"Access-Control-Request-Headers":
+					"authorization,cancel-after,idempotency-key,start-within",
+			},
+		},
+	);
+	const allowed = (name: string) =>
+		preflight.headers.get(name)?.toLowerCase().split(/,\s*/);
+	expect(allowed("Access-Control-Allow-Methods")).toContain("put");
+	expect(allowed("Access-Control-Allow-Headers")).toEqual(
+		expect.arrayContaining(["idempotency-key", "cancel-after", "start-within"]),
+	);
+	const account = await newAccount();
+	const response = await get(account, "/v1/account");
+	expect(
+		response.headers
+			.get("Access-Control-Expose-Headers")
+			?.toLowerCase()
+			.split(/,\s*/),
+	).toEqual(
+		expect.arrayContaining([
+			...[
+				"ratelimit",
+				"ratelimit-policy",
+				"retry-after",
+				"idempotent-replayed",
+			],
+		]),
+	);
+});
