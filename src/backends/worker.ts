@@ -23,7 +23,10 @@ export interface WorkerAddress {
 const ids = z.array(z.int().nonnegative());
 const PromptEvent = z.object({ prompt_token_ids: ids, prompt_tokens: z.int() });
 const TokenEvent = z.object({ token_ids: ids, text: z.string() });
-const DoneEvent = z.object({ finish_reason: z.enum(["stop", "length"]) });
+const DoneEvent = z.object({
+	finish_reason: z.enum(["stop", "length"]),
+	output_tokens: z.int(),
+});
 const Failure = z.object({
 	code: z.string(),
 	message: z.string(),
@@ -84,13 +87,15 @@ export class GpuWorker implements Backend {
 		try {
 			reader = await this.#open(generation, either);
 			const parser = new SseParser();
+			let tokens = 0;
 			for (;;) {
 				const { done, value } = await reader.read();
 				if (done) break;
 				alive();
 				for (const event of parser.push(value)) {
-					const known = read(event);
+					const known = read(event, tokens);
 					if (!known) continue;
+					if (known.type === "token") tokens += known.tokens;
 					yield known;
 					if (known.type === "done") return;
 				}
@@ -178,8 +183,14 @@ function failure(text: string): BackendError {
 	return new BackendError(code, message, { field, tokens });
 }
 
-/** @throws BackendError on `error` events and on data that is not of the protocol */
-function read({ event, data }: ServerSentEvent): BackendEvent | null {
+/**
+ * @param tokens that came before it
+ * @throws BackendError on `error` events and on data that is not of the protocol
+ */
+function read(
+	{ event, data }: ServerSentEvent,
+	tokens: number,
+): BackendEvent | null {
 	const value = json(data);
 	switch (event) {
 		case "prompt": {
@@ -190,8 +201,16 @@ function read({ event, data }: ServerSentEvent): BackendEvent | null {
 			const { token_ids, text } = checked(TokenEvent, value);
 			return { type: "token", ids: token_ids, tokens: token_ids.length, text };
 		}
-		case "done":
-			return { type: "done", reason: checked(DoneEvent, value).finish_reason };
+		case "done": {
+			const { finish_reason, output_tokens } = checked(DoneEvent, value);
+			// Something was lost or repeated, and some of it was shown: no other attempt can mend that.
+			if (output_tokens !== tokens)
+				throw new BackendError(
+					"backend_failed",
+					`${tokens} tokens came, the worker counts ${output_tokens}`,
+				);
+			return { type: "done", reason: finish_reason };
+		}
 		case "error":
 			throw failure(data);
 		default:

@@ -31,6 +31,10 @@ export type Fault =
 	/** Something else answers in the worker's place, with this status. */
 	| { page: number };
 
+type KeysOf<F> = F extends unknown ? keyof F : never;
+/** The field that names a fault. */
+export type FaultKind = Exclude<KeysOf<Fault>, "after" | "field" | "how">;
+
 /** One of each kind, and of some kinds several: each is a way for a worker to break a promise of ours. */
 export const FAULTS = {
 	"is overloaded": { error: "overloaded" },

@@ -52,8 +52,10 @@ export function jobFrom(
 		log: rows.flatMap(({ seq, type, data }): LogEvent[] =>
 			type === "folded" ? unfold({ seq, data }) : [{ seq, type, data }],
 		),
-		tokens: rows.flatMap(({ token_ids }) => JSON.parse(token_ids ?? "[]"))
-			.length,
+		tokens: rows.reduce(
+			(sum, { token_ids }) => sum + countOf(JSON.parse(token_ids ?? "0")),
+			0,
+		),
 		maxTokens: known.sampling.max_tokens,
 	};
 }
@@ -68,6 +70,10 @@ export function poolFrom(query: Query): Gathered["pools"][number] {
 		waiting: jobs("waiting"),
 	};
 }
+
+/** A backend that names no ids is counted all the same. */
+const countOf = (ids: number[] | number): number =>
+	typeof ids === "number" ? ids : ids.length;
 
 const has = (query: Query, table: string): boolean =>
 	query(

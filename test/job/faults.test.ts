@@ -1,0 +1,185 @@
+/** Every fault of the fake worker against the promise it attacks, on the real objects, by all the invariants. */
+import { runInDurableObject } from "cloudflare:test";
+import { describe, expect, it, vi } from "vitest";
+import { GpuWorker } from "../../src/backends/worker.ts";
+import { config } from "../../src/env.ts";
+import type { Job } from "../../src/job/job.ts";
+import { bindings } from "../support/account.ts";
+import {
+	FAULT_NAMES,
+	FAULTS,
+	type FaultKind,
+	type FaultName,
+} from "../support/fake-worker-faults.ts";
+import { gather } from "../support/gather-objects.ts";
+import { told, violations } from "../support/invariants.ts";
+import {
+	admittedJob,
+	events,
+	fakeWorker,
+	money,
+	textOf,
+} from "../support/jobs.ts";
+
+const TOKENS = ["The", " cat", " is", " über", " dem", " 😀", "", " Dach", "."];
+const WHOLE = TOKENS.join("");
+const SILENCE_MS = 150;
+
+interface Case {
+	promise: string;
+	/** Of the attempts after the first; without them there is none. */
+	retries?: string[];
+	/** Else the answer is whole and paid for. */
+	failed?: { code: string; shows: string };
+	maxTokens?: number;
+}
+
+const whole = (reason: string): Case => ({
+	promise: "another attempt gives the answer, and one is paid for",
+	retries: [reason],
+});
+const seam = (reason: string): Case => ({
+	promise:
+		"another attempt goes on from the ids in the log: nothing is lost, repeated or changed",
+	retries: [reason],
+});
+const unsold = (code: string, shows: string, retries?: string[]): Case => ({
+	promise:
+		"an answer that may be wrong is not sold: it ends as failed, at price 0",
+	failed: { code, shows },
+	...(retries && { retries }),
+});
+
+const cases: Record<FaultName, Case> = {
+	"is overloaded": whole("overloaded"),
+	"is starting": whole("starting"),
+	"is draining": whole("draining"),
+	"has an engine that failed": whole("engine_failed"),
+	"cannot fetch an image": whole("image_unavailable"),
+	"refuses the key": whole("unauthorized"),
+	"serves another model": whole("model_not_found"),
+	"calls the request wrong": {
+		promise: "a request at fault is told so at once and costs nothing",
+		failed: { code: "invalid_request", shows: "" },
+	},
+	"loses its engine mid-answer": seam("engine_failed"),
+	"drains mid-answer": seam("draining"),
+	"is not there": whole("unreachable"),
+	"dies before the first token": whole("broken_stream"),
+	"dies mid-answer": seam("broken_stream"),
+	"never answers": whole("silent"),
+	"falls silent before the first token": whole("silent"),
+	"falls silent mid-answer": seam("silent"),
+	"dies after some bytes": seam("broken_stream"),
+	"dies inside a character": seam("broken_stream"),
+	"ends its stream after some bytes": seam("broken_stream"),
+	"ends its stream inside a character": seam("broken_stream"),
+	"is slow": { promise: "a slow worker is left to its work" },
+	"repeats an event": unsold(
+		"backend_failed",
+		"The cat is über über dem 😀 Dach.",
+	),
+	"drops an event": unsold("backend_failed", "The cat is dem 😀 Dach."),
+	"counts too many tokens": unsold("backend_failed", WHOLE),
+	"counts too few tokens": unsold("backend_failed", WHOLE),
+	"sends more tokens than asked": {
+		promise: "no token is shown or paid for beyond those asked for",
+		retries: ["broken_stream"],
+		maxTokens: 5,
+	},
+	"sends ids that are none": seam("broken_stream"),
+	"sends ids of another text": unsold("invalid_request", "The cat is über", [
+		"broken_stream",
+	]),
+	"ends without `done`": {
+		promise: "an end that nobody confirmed is asked for again, not believed",
+		retries: ["broken_stream"],
+	},
+	"sends data that is not JSON": seam("broken_stream"),
+	"sends events of its own": {
+		promise: "events of a newer protocol are passed over",
+	},
+	"sends bytes that swallow an event": unsold(
+		"backend_failed",
+		"The cat is dem 😀 Dach.",
+	),
+	"is hidden by an error page": whole("unreachable"),
+	"is hidden by a page that says 200": whole("broken_stream"),
+};
+
+describe("a worker that", () => {
+	it.each(FAULT_NAMES.map((name) => [name, cases[name]?.promise] as const))(
+		"%s: %s",
+		async (name) => {
+			const { retries = [], failed, maxTokens = 300 } = cases[name];
+			const worker = fakeWorker({
+				tokens: TOKENS,
+				every: 4,
+				faults: { 1: FAULTS[name] },
+			});
+			const job = await admittedJob({ sampling: { max_tokens: maxTokens } });
+			await runInDurableObject(job.stub(), (object: Job) => {
+				object.random = () => 0;
+				object.backend = (model, { url }) => {
+					const { workers = [] } = config(bindings).models.get(model) ?? {};
+					const address = workers.find((each) => each.url === url);
+					if (!address) throw new Error(`nothing at ${url}`);
+					return new GpuWorker(address, SILENCE_MS);
+				};
+			});
+			await job.stub().start(job.spec);
+			const [seen, watched] = await Promise.all([events(job), events(job)]);
+			const rest = await events(job, 2);
+
+			const reasons = seen
+				.filter(({ type }) => type === "job.retrying")
+				.map(({ data }) => data.reason);
+			expect(reasons).toEqual(retries);
+			const text = failed ? failed.shows : TOKENS.slice(0, maxTokens).join("");
+			expect(textOf(seen)).toBe(text);
+			expect(seen.at(-2)?.data).toMatchObject(
+				failed
+					? { status: "failed", price: 0, error: { code: failed.code } }
+					: { status: "succeeded", price: 1000 },
+			);
+			expect(await money(job.account)).toEqual({
+				available: failed ? 1_000_000 : 999_000,
+				held: 0,
+			});
+			const asked = {
+				account: job.account.id,
+				name,
+				ids: [job.id],
+				text: failed ? null : text,
+				ends: [failed ? "failed" : "succeeded"],
+			};
+			await vi.waitFor(async () => {
+				const found = violations(
+					await gather(
+						[job],
+						[
+							{ job, seen },
+							{ job, seen: watched },
+							{ job, after: 2, seen: rest },
+						],
+						[asked],
+					),
+				);
+				expect(told(found)).toBe("");
+			});
+			await vi.waitFor(() => expect(worker.running).toBe(0));
+		},
+	);
+
+	it("fails in any way the fake worker knows has its test above", () => {
+		expect(Object.keys(cases).sort()).toEqual([...FAULT_NAMES].sort());
+		// Each kind of fault is played at least once; the compiler minds that none is forgotten here.
+		const kinds: Record<FaultKind, true> = {
+			...{ error: true, break: true, mute: true, silent: true, cut: true },
+			...{ slow: true, twice: true, lost: true, miscount: true, excess: true },
+			...{ ids: true, unfinished: true, garbage: true, page: true },
+		};
+		const played = new Set(Object.values(FAULTS).flatMap(Object.keys));
+		expect(Object.keys(kinds).filter((kind) => !played.has(kind))).toEqual([]);
+	});
+});
