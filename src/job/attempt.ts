@@ -71,7 +71,7 @@ export async function attempt(
 						"broken_stream",
 						"more tokens than were asked for",
 					);
-				if (pending.add(event.ids, event.text)) return finished("stop");
+				if (pending.add(event)) return finished("stop");
 				if (!flushing) void flush();
 			}
 		}

@@ -2,9 +2,13 @@
 import type { Batch } from "./log.ts";
 import { scan } from "./stop.ts";
 
+/** Ids may be missing, see `BackendEvent`; `tokens` counts them all the same. */
+type Tokens = Pick<Batch, "ids" | "tokens" | "text">;
+
 export class Pending {
 	readonly #stops: readonly string[];
 	#ids: number[] = [];
+	#tokens = 0;
 	#shown = "";
 	#held: string;
 
@@ -15,20 +19,21 @@ export class Pending {
 	}
 
 	/** @returns whether a stop string is complete */
-	add(ids: readonly number[], text: string): boolean {
+	add({ ids, tokens, text }: Tokens): boolean {
 		const { shown, held, hit } = scan(this.#stops, this.#held, text);
 		this.#ids.push(...ids);
+		this.#tokens += tokens;
 		this.#shown += shown;
 		this.#held = held;
 		return hit;
 	}
 
 	/**
-	 * What can be shown now. Ids whose text all waits stay here: nobody saw them, a later attempt may draw them again.
-	 * Text without ids stays too: it is the end of an unfinished character, which a later attempt would release again.
+	 * What can be shown now. Tokens whose text all waits stay here: nobody saw them, a later attempt may draw them again.
+	 * Text without a token stays too: it is the end of an unfinished character, which a later attempt would release again.
 	 */
 	take(): Batch | null {
-		return this.#shown === "" || this.#ids.length === 0
+		return this.#shown === "" || this.#tokens === 0
 			? null
 			: this.#drain(this.#held);
 	}
@@ -37,14 +42,14 @@ export class Pending {
 	rest(): Batch | null {
 		this.#shown += this.#held;
 		this.#held = "";
-		return this.#ids.length === 0 && this.#shown === ""
-			? null
-			: this.#drain("");
+		return this.#tokens === 0 && this.#shown === "" ? null : this.#drain("");
 	}
 
 	#drain(held: string): Batch {
-		const batch = { text: this.#shown, ids: this.#ids, held };
+		const { ids, tokens } = { ids: this.#ids, tokens: this.#tokens };
+		const batch = { text: this.#shown, ids, tokens, held };
 		this.#ids = [];
+		this.#tokens = 0;
 		this.#shown = "";
 		return batch;
 	}

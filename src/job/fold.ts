@@ -7,16 +7,18 @@ import type { LogEvent } from "./contract.ts";
 /** A row is closed where another event would make it longer than this, in UTF-16 units. */
 const LONGEST_ROW = 64 * 1024;
 
-/** An event of a log, with the output ids that came with it. */
-export interface Written extends LogEvent {
+/** Output tokens that came with events; ids are all there, or none. */
+export interface Tokens {
 	ids: number[];
+	tokens: number;
 }
 
-export interface Folded {
+export type Written = LogEvent & Tokens;
+
+export interface Folded extends Tokens {
 	/** Sequence number of its last event; the others count up to it. */
 	seq: number;
 	data: string;
-	ids: number[];
 }
 
 /** The text of a `token` event, or any event's type and data. */
@@ -31,15 +33,17 @@ export function fold(
 	let parts: string[] = [];
 	let length = 0;
 	let ids: number[] = [];
+	let tokens = 0;
 	events.forEach((event, n) => {
 		const part = JSON.stringify(entryOf(event));
 		parts.push(part);
 		length += part.length + 1;
 		ids.push(...event.ids);
+		tokens += event.tokens;
 		const next = events[n + 1];
 		if (next && length + next.data.length <= longest) return;
-		rows.push({ seq: event.seq, data: `[${parts.join(",")}]`, ids });
-		[parts, length, ids] = [[], 0, []];
+		rows.push({ seq: event.seq, data: `[${parts.join(",")}]`, ids, tokens });
+		[parts, length, ids, tokens] = [[], 0, [], 0];
 	});
 	return rows;
 }

@@ -39,11 +39,11 @@ export function generationOf(
 			id: `${image.cacheId}.${lease.digest}`,
 			url: urls[n] as string,
 		})),
-		maxTokens: sampling.max_tokens - log.ids.length,
+		maxTokens: sampling.max_tokens - log.tokens,
 		temperature: sampling.temperature,
 		topP: sampling.top_p,
 		repetitionPenalty: sampling.repetition_penalty,
-		seed: attemptSeed(sampling.seed, log.ids.length),
+		seed: attemptSeed(sampling.seed, log.tokens),
 	};
 }
 

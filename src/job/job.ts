@@ -222,7 +222,7 @@ export class Job extends DurableObject<Env> {
 	async #drive(record: JobRecord): Promise<void> {
 		if (this.#interrupted) {
 			this.#interrupted = false;
-			this.#change({ type: "interrupted", tokens: record.log.ids.length });
+			this.#change({ type: "interrupted", tokens: record.log.tokens });
 		}
 		for (;;) {
 			switch (record.state.phase) {
@@ -250,7 +250,7 @@ export class Job extends DurableObject<Env> {
 		const { spec, state } = record;
 		const acquired = await this.#calls.acquire(spec, {
 			resumed: state.attempts > 0,
-			tokens: spec.sampling.max_tokens - record.log.ids.length,
+			tokens: spec.sampling.max_tokens - record.log.tokens,
 			avoid: state.avoid,
 		});
 		this.#asked = acquired !== null;
@@ -298,7 +298,7 @@ export class Job extends DurableObject<Env> {
 				code: ending.error.code,
 			});
 		this.#change(
-			changeAfter(ending, hangUp, record.log.ids.length, this.random()),
+			changeAfter(ending, hangUp, record.log.tokens, this.random()),
 			ending.end === "finished" ? ending.rest : null,
 		);
 		if (record.state.phase === "running") return;

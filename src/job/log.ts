@@ -1,28 +1,19 @@
 /** The append-only event log of one job, in SQLite, with the text so far beside it in memory. */
 import type { LogEvent } from "./contract.ts";
-import { fold, tokenData, unfold } from "./fold.ts";
-
-interface Row extends Record<string, SqlStorageValue> {
-	/** Of the last event in it. */
-	seq: number;
-	/** The event's, or `folded` where there are many. */
-	type: string;
-	data: string;
-	/** JSON. */
-	token_ids: string | null;
-	held: string | null;
-}
+import { fold, type Tokens, tokenData } from "./fold.ts";
+import { eventsOf, FOLDED, NONE, type Row, tokenIds, tokensOf } from "./row.ts";
 
 /** Tokens that come into the log together: one row, one event. */
 export interface Batch {
 	/** What readers see of them. */
 	text: string;
+	/** Empty where the backend names none. */
 	ids: number[];
-	/** Text that belongs to these ids and waits, because it may begin a stop string. */
+	tokens: number;
+	/** Text that belongs to these tokens and waits, because it may begin a stop string. */
 	held: string;
 }
 
-const FOLDED = "folded";
 /** `length` in UTF-16 units of data. */
 const MESSAGE = { events: 256, length: 256 * 1024 };
 
@@ -33,7 +24,9 @@ export class EventLog {
 	text = "";
 	/** See `Batch.held`; of the last batch. */
 	held = "";
-	/** Every output id in the log, in order: what a later attempt continues from. */
+	/** Output tokens. */
+	tokens = 0;
+	/** Their ids in order, what a later attempt continues from; none where the backend names none. */
 	readonly ids: number[] = [];
 
 	static create(sql: SqlStorage): void {
@@ -55,7 +48,8 @@ export class EventLog {
 				.filter(({ type }) => type === "token")
 				.map(({ data }) => JSON.parse(data).text)
 				.join("");
-			this.#remember({ text, ids: idsOf(row), held: row.held ?? this.held });
+			const held = row.held ?? this.held;
+			this.#remember({ text, ...tokensOf(row), held });
 		}
 	}
 
@@ -68,7 +62,7 @@ export class EventLog {
 			++this.lastSeq,
 			"token",
 			tokenData(batch.text),
-			JSON.stringify(batch.ids),
+			batch,
 			batch.held,
 		);
 		this.#remember(batch);
@@ -76,7 +70,7 @@ export class EventLog {
 
 	/** What waits is shown after all: nothing follows that could complete a stop string. */
 	release(): void {
-		if (this.held) this.appendTokens({ text: this.held, ids: [], held: "" });
+		if (this.held) this.appendTokens({ text: this.held, ...NONE, held: "" });
 	}
 
 	/** The next events after `seq`, none later than `upTo`: as many as make a good message, at least one where there is any. */
@@ -93,22 +87,31 @@ export class EventLog {
 		return events;
 	}
 
-	/** Nothing follows: many rows become few, the events stay as they are. */
-	fold(): void {
+	/** The last events. Many rows become few, the events before them stay as they are. */
+	close(last: [type: string, data: object][]): void {
 		const events = this.#rows(0, -1).flatMap((row) =>
 			eventsOf(row).map((event, n) => ({
 				...event,
-				ids: n === 0 ? idsOf(row) : [],
+				...(n === 0 ? tokensOf(row) : NONE),
 			})),
 		);
+		for (const [type, data] of last)
+			events.push({
+				seq: ++this.lastSeq,
+				type,
+				data: JSON.stringify(data),
+				...NONE,
+			});
 		this.erase();
-		for (const { seq, data, ids } of fold(events))
-			this.#insert(seq, FOLDED, data, JSON.stringify(ids), null);
+		for (const row of fold(events))
+			this.#insert(row.seq, FOLDED, row.data, row, null);
 	}
 
 	/** For good; the text in memory is the caller's to forget. */
 	erase(): void {
-		this.#sql.exec("DELETE FROM event");
+		// Deleting would be billed row by row.
+		this.#sql.exec("DROP TABLE event");
+		EventLog.create(this.#sql);
 	}
 
 	/** @param limit -1 for all of them */
@@ -125,6 +128,7 @@ export class EventLog {
 	#remember(batch: Batch): void {
 		this.text += batch.text;
 		this.held = batch.held;
+		this.tokens += batch.tokens;
 		this.ids.push(...batch.ids);
 	}
 
@@ -132,7 +136,7 @@ export class EventLog {
 		seq: number,
 		type: string,
 		data: string,
-		ids: string | null,
+		tokens: Tokens | null,
 		held: string | null,
 	): void {
 		this.#sql.exec(
@@ -140,14 +144,8 @@ export class EventLog {
 			seq,
 			type,
 			data,
-			ids,
+			tokens && tokenIds(tokens),
 			held,
 		);
 	}
 }
-
-const eventsOf = ({ seq, type, data }: Row): LogEvent[] =>
-	type === FOLDED ? unfold({ seq, data }) : [{ seq, type, data }];
-
-const idsOf = ({ token_ids }: Row): number[] =>
-	token_ids === null ? [] : JSON.parse(token_ids);

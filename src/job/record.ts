@@ -4,7 +4,7 @@ import { migrate, versionOf } from "../migrate.ts";
 import type { JobSpec } from "./contract.ts";
 import { type Batch, EventLog } from "./log.ts";
 import { STEPS } from "./schema.ts";
-import { claimed, type Decision, type JobState } from "./state.ts";
+import { claimed, type Decision, type JobState, type Logged } from "./state.ts";
 import { doneData, outcomeOf, stateData, usageData } from "./view.ts";
 
 interface JobRow extends Record<string, SqlStorageValue> {
@@ -112,7 +112,7 @@ export class JobRecord {
 
 	/** Inside a transaction. */
 	append(batch: Batch): void {
-		this.#keepPrompt();
+		if (this.#prompt) this.#save(this.#state);
 		this.log.appendTokens(batch);
 	}
 
@@ -126,32 +126,41 @@ export class JobRecord {
 		rest: Batch | null = null,
 		digest: string | null = null,
 	): void {
-		this.#keepPrompt();
 		if (rest) this.log.appendTokens(rest);
 		else if (endsEarly(decision.state)) this.log.release();
-		this.#save({ ...decision.state, promptTokens: this.#state.promptTokens });
-		if (digest !== null) this.log.append("usage", usageData(this));
-		for (const { type, ...data } of decision.log) {
-			if (type === "retrying") this.log.append("job.retrying", data);
-			else this.log.append(`job.${this.#state.status}`, stateData(this));
+		const { promptTokens } = this.#state;
+		this.#save({ ...decision.state, promptTokens });
+		const events = decision.log.map((logged) => this.#event(logged));
+		if (digest === null)
+			for (const [type, data] of events) this.log.append(type, data);
+		else {
+			const done = doneData(this, events.length + 2, digest);
+			this.log.close([["usage", usageData(this)], ...events, ["done", done]]);
 		}
-		if (digest === null) return;
-		this.log.append("done", doneData(this, digest));
-		this.log.fold();
 	}
 
+	#event({ type, ...data }: Logged): [type: string, data: object] {
+		return type === "retrying"
+			? ["job.retrying", data]
+			: [`job.${this.#state.status}`, stateData(this)];
+	}
+
+	/** And the prompt, where one waits. */
 	#save(state: JobState): void {
-		this.#sql.exec("UPDATE job SET state = ?", JSON.stringify(state));
-		this.#state = state;
-	}
-
-	#keepPrompt(): void {
-		if (!this.#prompt) return;
-		const { ids, tokens } = this.#prompt;
-		this.#sql.exec("UPDATE job SET prompt_ids = ?", JSON.stringify(ids));
-		this.#promptIds = ids;
-		this.#save({ ...this.#state, promptTokens: tokens });
+		const prompt = this.#prompt;
 		this.#prompt = null;
+		if (!prompt) {
+			this.#sql.exec("UPDATE job SET state = ?", JSON.stringify(state));
+			this.#state = state;
+			return;
+		}
+		this.#promptIds = prompt.ids;
+		this.#state = { ...state, promptTokens: prompt.tokens };
+		this.#sql.exec(
+			"UPDATE job SET state = ?, prompt_ids = ?",
+			JSON.stringify(this.#state),
+			JSON.stringify(prompt.ids),
+		);
 	}
 }
 

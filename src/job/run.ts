@@ -25,10 +25,11 @@ export async function run(
 	const full = (): Ending => ({
 		end: "finished",
 		reason: "length",
-		rest: log.held ? { text: log.held, ids: [], held: "" } : null,
+		rest: log.held ? { text: log.held, ids: [], tokens: 0, held: "" } : null,
 	});
-	if (log.ids.length >= spec.sampling.max_tokens) return full();
-	if (!backend.continues && log.ids.length > 0)
+	if (log.tokens >= spec.sampling.max_tokens) return full();
+	const named = log.ids.length === log.tokens;
+	if (log.tokens > 0 && !(backend.continues && named))
 		return {
 			end: "failed",
 			error: new BackendError("backend_failed", "cannot continue"),
@@ -47,7 +48,7 @@ export async function run(
 	const filled =
 		ending.end === "failed" &&
 		ending.error.code === "context_length_exceeded" &&
-		log.ids.length > 0;
+		log.tokens > 0;
 	return filled ? full() : ending;
 }
 

@@ -34,7 +34,7 @@ export class Slot {
 		this.#calls = calls;
 		this.#clock = clock;
 		this.#grantedAt = clock();
-		this.#tokensBefore = record.log.ids.length;
+		this.#tokensBefore = record.log.tokens;
 	}
 
 	/**
@@ -91,7 +91,7 @@ export class Slot {
 
 	#measured(): Measured {
 		const ms = this.#clock() - this.#grantedAt;
-		const tokens = this.#record.log.ids.length - this.#tokensBefore;
+		const tokens = this.#record.log.tokens - this.#tokensBefore;
 		const first =
 			this.#firstTokenAt === null ? ms : this.#firstTokenAt - this.#grantedAt;
 		return { firstTokenMs: tokens > 0 ? first : null, tokens, ms };

@@ -28,7 +28,7 @@ export async function viewOf(
 		finishReason: state.phase === "finished" ? state.finishReason : null,
 		images: spec.images.map((image) => image.upload),
 		promptTokens: state.promptTokens,
-		outputTokens: log.ids.length,
+		outputTokens: log.tokens,
 		price: state.settlement?.price ?? null,
 		error: state.phase === "finished" ? state.error : null,
 		metadata: spec.metadata,
@@ -43,7 +43,7 @@ export const outcomeOf = ({ spec, state, log }: JobRecord): Outcome | null =>
 	state.outcome && {
 		jobId: spec.id,
 		status: state.outcome,
-		outputTokens: log.ids.length,
+		outputTokens: log.tokens,
 		maxTokens: spec.sampling.max_tokens,
 	};
 
@@ -62,13 +62,20 @@ export const stateData = ({ spec, state }: JobRecord) => ({
 export const usageData = ({ spec, state, log }: JobRecord) => ({
 	images: spec.images.length,
 	prompt_tokens: state.promptTokens,
-	output_tokens: log.ids.length,
+	output_tokens: log.tokens,
 });
 
-/** Data of the `done` event, which is the next in the log. */
-export const doneData = ({ log }: JobRecord, textSha256: string) => ({
-	last_seq: log.lastSeq + 1,
-	tokens: log.ids.length,
+/**
+ * Data of the `done` event.
+ * @param ahead how many events after the last one in the log it comes
+ */
+export const doneData = (
+	{ log }: JobRecord,
+	ahead: number,
+	textSha256: string,
+) => ({
+	last_seq: log.lastSeq + ahead,
+	tokens: log.tokens,
 	bytes: utf8.encode(log.text).length,
 	sha256: textSha256,
 });

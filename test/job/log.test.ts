@@ -1,0 +1,90 @@
+import { runInDurableObject } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
+import type { LogEvent } from "../../src/job/contract.ts";
+import { EventLog } from "../../src/job/log.ts";
+import { bindings } from "../support/account.ts";
+
+/** A log in an object of its own. */
+const withLog = (
+	name: string,
+	act: (log: EventLog, sql: SqlStorage) => void,
+): Promise<void> =>
+	runInDurableObject(
+		bindings.JOB.get(bindings.JOB.idFromName(`log/${name}`)),
+		(_, { storage: { sql } }) => {
+			EventLog.create(sql);
+			act(new EventLog(sql), sql);
+		},
+	);
+
+const batch = (text: string, ids: number[]) => ({
+	text,
+	ids,
+	tokens: ids.length,
+	held: "",
+});
+
+/** All events after `seq`, as a reader gets them: message by message. */
+function replay(log: EventLog, seq: number): LogEvent[] {
+	const events: LogEvent[] = [];
+	for (;;) {
+		const next = log.between(events.at(-1)?.seq ?? seq, log.lastSeq);
+		if (next.length === 0) return events;
+		events.push(...next);
+	}
+}
+
+describe("a log", () => {
+	it("reads the same before and after it is closed, from any event on, also when opened anew", () =>
+		withLog("closed", (log, sql) => {
+			log.append("job.queued", { status: "queued" });
+			for (let n = 0; n < 600; n++)
+				log.appendTokens(batch(` "wört" ${n}`, [n, n + 1]));
+			log.append("job.retrying", { attempt: 2 });
+			log.appendTokens({ text: "!", ids: [], tokens: 0, held: "" });
+			const before = replay(log, 0);
+			log.close([
+				["usage", { images: 0 }],
+				["done", { tokens: 1200 }],
+			]);
+			const opened = new EventLog(sql);
+			expect(opened).toMatchObject({
+				lastSeq: 605,
+				tokens: 1200,
+				text: log.text,
+			});
+			expect(opened.ids).toEqual(log.ids);
+			for (const each of [log, opened]) {
+				const whole = replay(each, 0);
+				expect(whole.slice(0, -2)).toEqual(before);
+				expect(whole.map(({ seq }) => seq)).toEqual(whole.map((_, n) => n + 1));
+				for (const seq of [1, 2, 255, 256, 257, 512, 602, 604, 605])
+					expect(replay(each, seq)).toEqual(whole.slice(seq));
+			}
+			const rows = sql.exec("SELECT seq FROM event").toArray();
+			expect(rows).toHaveLength(1);
+		}));
+
+	it("in long rows is sent in messages that are not too long", () =>
+		withLog("long", (log, sql) => {
+			const text = "x".repeat(20_000);
+			for (let n = 0; n < 60; n++) log.appendTokens(batch(text, [n]));
+			log.close([["done", {}]]);
+			expect(sql.exec("SELECT seq FROM event").toArray()).toHaveLength(20);
+			let seq = 0;
+			for (let messages = 0; seq < log.lastSeq; messages++) {
+				const events = log.between(seq, log.lastSeq);
+				expect(JSON.stringify(events).length).toBeLessThan(350_000);
+				expect(messages).toBeLessThan(10);
+				seq = events.at(-1)?.seq ?? Number.NaN;
+			}
+		}));
+
+	it("counts tokens of a backend that names no ids", () =>
+		withLog("nameless", (log, sql) => {
+			log.appendTokens({ text: "two words", ids: [], tokens: 2, held: "" });
+			expect(new EventLog(sql)).toMatchObject({ tokens: 2, ids: [] });
+			log.close([]);
+			expect(new EventLog(sql)).toMatchObject({ tokens: 2, ids: [] });
+		}));
+});
