@@ -32,6 +32,7 @@ app.use(
 			"Start-Within",
 			"Cancel-After",
 			"Last-Event-ID",
+			"traceparent",
 		],
 		allowMethods: ["GET", "POST", "PUT", "DELETE", "OPTIONS"],
 		exposeHeaders: [

@@ -23,6 +23,7 @@ import {
 import { defaultModel, modelOf } from "../models.ts";
 import type { App } from "../router.ts";
 import type { JobRequest } from "../schema/job.ts";
+import { traceOf } from "../trace.ts";
 
 /** @returns the job as it is now, and whether its name was known before */
 export async function createJob(
@@ -52,7 +53,7 @@ export async function createJob(
 		expiresIn: request.expires_in,
 		onDisconnect: request.on_disconnect,
 		...terms(Date.parse(admitted.createdAt)),
-		trace: null,
+		trace: traceOf(c.req.header("traceparent")),
 	});
 	return {
 		view: unwrap(started).view,

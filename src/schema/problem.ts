@@ -9,6 +9,8 @@ export const Problem = z
 		detail: z.string(),
 		code: z.string().openapi({ example: "invalid_request" }),
 		request_id: z.string(),
+		/** With 429: seconds until it is worth another try, as in Retry-After. */
+		retry_after: z.int().optional().openapi({ example: 3 }),
 		/** The member of the request that is wrong. */
 		field: z.string().optional().openapi({ example: "images[0].url" }),
 	})
