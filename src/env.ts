@@ -1,6 +1,7 @@
 /** Bindings and configuration, parsed once. Nothing else reads the environment. */
 import { z } from "zod";
 import type { Account } from "./account/account.ts";
+import type { ReplicateAddress } from "./backends/replicate.ts";
 import type { Job } from "./job/job.ts";
 import {
 	MODEL_IDS,
@@ -69,24 +70,47 @@ const price = z.int().nonnegative();
 /** More replicas than one pool should ask every second. */
 const MOST_WORKERS = 64;
 
+/** Predictions of a model on Replicate. */
+const OnReplicate = strict({
+	/** `owner/name` of a deployment, or `owner/name:version` of a model. */
+	run: z.string().regex(/^[\w.-]+\/[\w.-]+(:[0-9a-f]{64})?$/, {
+		message: "must be owner/deployment or owner/model:version",
+	}),
+	token: secret,
+	/** Predictions at once. */
+	slots: z.int().min(1).max(1_000).default(4),
+	api: url.default("https://api.replicate.com/v1"),
+	/** Where this deployment is reached from outside, and Replicate's signing secret: predictions that nobody wants are found and ended. */
+	webhook: strict({ url, secret }).optional(),
+});
+
 /** Where one model is served; what is left out is as for the others. */
 const Worker = strict({
 	/** One URL, or one for each replica. */
-	url: z.union([
-		url,
-		z
-			.array(url)
-			.min(1)
-			.max(MOST_WORKERS)
-			.refine((urls) => new Set(urls).size === urls.length, {
-				message: "names a replica twice",
-			}),
-	]),
+	url: z
+		.union([
+			url,
+			z
+				.array(url)
+				.min(1)
+				.max(MOST_WORKERS)
+				.refine((urls) => new Set(urls).size === urls.length, {
+					message: "names a replica twice",
+				}),
+		])
+		.optional(),
 	key: secret.optional(),
 	/** A Cloudflare Access service token. */
 	access: strict({ id: secret, secret }).optional(),
+	/** Instead of `url`. */
+	replicate: OnReplicate.optional(),
 	price: price.optional(),
-});
+}).refine(
+	({ url, replicate }) => (url === undefined) !== (replicate === undefined),
+	{
+		message: "needs url or replicate, not both",
+	},
+);
 
 /** What one job costs where nothing else is said, in micro-USD. */
 const PRICES: Record<PriceClass, number> = {
@@ -97,7 +121,7 @@ const PRICES: Record<PriceClass, number> = {
 
 /** Which models are served, where and for how much. */
 const Serving = z.object({
-	/** `{"nano": {"url": …}, "vicuna-7b": {"url": … | […], "key"?: …, "access"?: {"id", "secret"}, "price"?: …}}` */
+	/** `{"nano": {"url": …}, "vicuna-7b": {"url": … | […], "key"?: …, "access"?: {"id", "secret"}, "replicate"?: {"run", "token"}, "price"?: …}}` */
 	WORKERS: json(optional(MODEL_IDS, Worker)).optional(),
 	/** Short for `WORKERS` where nano alone is served. */
 	WORKER_URL: url.optional(),
@@ -111,6 +135,19 @@ const Serving = z.object({
 	/** Short for the price of class `small`, which is nano's. */
 	JOB_PRICE: z.coerce.number().int().nonnegative().optional(),
 });
+
+function onReplicate(
+	model: string,
+	{ run, api, webhook, ...more }: z.infer<typeof OnReplicate>,
+): ReplicateAddress {
+	const [name, version] = run.split(":");
+	return {
+		url: version
+			? `${api}/models/${name}/versions/${version}`
+			: `${api}/deployments/${name}`,
+		replicate: { ...more, model, run, api, webhook: webhook ?? null },
+	};
+}
 
 function served(
 	vars: z.infer<typeof Serving>,
@@ -134,16 +171,21 @@ function served(
 		const worker = workers[id];
 		if (!worker) continue;
 		const key = worker.key ?? WORKER_KEY;
-		if (!key) wrong("WORKER_KEY", `is unset, and ${id} has no key in WORKERS`);
+		const urls = [worker.url ?? []].flat();
+		if (!key && urls.length > 0)
+			wrong("WORKER_KEY", `is unset, and ${id} has no key in WORKERS`);
 		const model = MODELS[id];
 		models.set(id, {
 			...model,
 			price: worker.price ?? priceOf(model.priceClass),
-			workers: [worker.url].flat().map((url) => ({
-				url,
-				key: key ?? "",
-				access: worker.access ?? tunnel,
-			})),
+			workers: [
+				...urls.map((url) => ({
+					url,
+					key: key ?? "",
+					access: worker.access ?? tunnel,
+				})),
+				...(worker.replicate ? [onReplicate(id, worker.replicate)] : []),
+			],
 		});
 	}
 	if (models.size === 0)

@@ -1,5 +1,5 @@
 /** The models there are, as facts; which of them a deployment serves is its configuration (env.ts). */
-import type { WorkerAddress } from "./backends/worker.ts";
+import type { Address } from "./backends/address.ts";
 import { ApiError } from "./errors.ts";
 import {
 	type LeastTokens,
@@ -33,7 +33,7 @@ export interface ServedModel extends Model {
 	/** Of one job, in micro-USD. */
 	price: number;
 	/** Its replicas, at least one; each at another URL. */
-	workers: readonly WorkerAddress[];
+	workers: readonly Address[];
 }
 
 /** By id, in the order in which they are shown; the first is the default. */

@@ -21,6 +21,8 @@ export interface Generation {
 	topP: number;
 	repetitionPenalty: number;
 	seed: number;
+	/** Takes up again what an earlier attempt began, after all that it said until now; null begins anew. */
+	resume: { run: string; text: string; tokens: number } | null;
 }
 
 export interface Message {
@@ -30,16 +32,21 @@ export interface Message {
 
 /** Ids come only from a backend that continues: elsewhere `ids` are empty, and `tokens` counts all the same. */
 export type BackendEvent =
+	/** The backend goes on with it, whoever listens: `resume` finds it by this name. Comes first, if at all. */
+	| { type: "begun"; run: string }
 	/** Before the first token; from a backend that does not continue at any time, or never. */
 	| { type: "prompt"; ids: number[]; tokens: number }
 	| { type: "token"; ids: number[]; tokens: number; text: string }
 	| { type: "done"; reason: "stop" | "length" };
 
+/** Why who listens to an attempt hangs up, as the reason of its signal: only after `over` nobody wants the rest. */
+export type HangUp = "seam" | "lease_lost" | "over";
+
 export interface Backend {
-	/** Whether an attempt can go on from committed ids; without it a job restarts only if no token was shown. */
+	/** Whether an attempt can go on from committed ids; without it a job restarts only if no token was shown, or resumes what was begun. */
 	readonly continues: boolean;
 	/**
-	 * One attempt. Ends after `done`; abort the signal to end it early.
+	 * One attempt. Ends after `done`; abort the signal, with a `HangUp`, to end it early.
 	 * @throws BackendError whatever goes wrong, the caller's abort excepted
 	 */
 	generate(

@@ -131,7 +131,7 @@ export class GpuWorker implements Backend {
 				Accept: "text/event-stream",
 				...(generation.trace && { traceparent: generation.trace }),
 			},
-			body: JSON.stringify(body(generation)),
+			body: JSON.stringify(bodyOf(generation)),
 			redirect: "manual",
 			signal,
 		});
@@ -152,7 +152,8 @@ function headers({ key, access }: WorkerAddress): Record<string, string> {
 	};
 }
 
-const body = (g: Generation) => ({
+/** What the worker protocol's `generate` takes. */
+export const bodyOf = (g: Generation) => ({
 	request_id: g.requestId,
 	model: g.model,
 	cache_salt: g.cacheSalt,
@@ -170,11 +171,15 @@ const body = (g: Generation) => ({
 	seed: g.seed,
 });
 
-/** The failure that a body of the protocol names; a body of anything else in between means that the worker is away. */
-function failure(text: string): BackendError {
+/** A body of anything else in between means that the worker is away. */
+const failure = (text: string): BackendError =>
+	failureOf(text) ??
+	new BackendError("unreachable", "no answer of the worker protocol");
+
+/** The failure that an error object of the worker protocol names; null for what is none. */
+export function failureOf(text: string): BackendError | null {
 	const known = Failure.safeParse(json(text));
-	if (!known.success)
-		return new BackendError("unreachable", "no answer of the worker protocol");
+	if (!known.success) return null;
 	const { code, message, field, prompt_tokens, context_length } = known.data;
 	const tokens =
 		prompt_tokens !== undefined && context_length !== undefined

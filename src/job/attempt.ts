@@ -8,6 +8,8 @@ import { Pending } from "./batch.ts";
 import type { Batch } from "./log.ts";
 
 export interface Sink {
+	/** What the backend began can be resumed by this name from now on. */
+	begun(run: string): void;
 	/** The prompt as ids; to be written with the first tokens. */
 	prompt(prompt: { ids: number[]; tokens: number }): void;
 	/** Writes at once; resolves when the batch is durable and shown. */
@@ -62,7 +64,8 @@ export async function attempt(
 	try {
 		const either = AbortSignal.any([signal, broken.signal]);
 		for await (const event of backend.generate(generation, either)) {
-			if (event.type === "prompt") sink.prompt(event);
+			if (event.type === "begun") sink.begun(event.run);
+			else if (event.type === "prompt") sink.prompt(event);
 			else if (event.type === "done") return finished(event.reason);
 			else {
 				left -= event.tokens;

@@ -44,6 +44,10 @@ export function generationOf(
 		topP: sampling.top_p,
 		repetitionPenalty: sampling.repetition_penalty,
 		seed: attemptSeed(sampling.seed, log.tokens),
+		resume:
+			state.run === null
+				? null
+				: { run: state.run, text: log.text + log.held, tokens: log.tokens },
 	};
 }
 

@@ -5,8 +5,8 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Resolution } from "../account/contract.ts";
 import { sha256 } from "../account/key.ts";
+import { backendAt } from "../backends/address.ts";
 import type { Backend } from "../backends/backend.ts";
-import { GpuWorker } from "../backends/worker.ts";
 import { config, type Env } from "../env.ts";
 import { log } from "../log.ts";
 import type { Lease } from "../pool/contract.ts";
@@ -44,7 +44,7 @@ export class Job extends DurableObject<Env> {
 			.models.get(model)
 			?.workers.find((worker) => worker.url === url);
 		if (!address) throw new Error(`${model} is not served there any more`);
-		return new GpuWorker(address);
+		return backendAt(address);
 	};
 	longestAttempt = LONGEST_ATTEMPT_MS;
 
@@ -277,6 +277,7 @@ export class Job extends DurableObject<Env> {
 				: new Slot(record, lease, this.#calls, this.clock);
 		this.#slot = slot;
 		const sink: Sink = {
+			begun: (run) => this.#write(() => record.begun(run)),
 			prompt: (prompt) => record.rendered(prompt),
 			commit: async (batch) => {
 				if (record.state.phase !== "running") return;

@@ -105,6 +105,11 @@ export class JobRecord {
 		return this.#promptIds;
 	}
 
+	/** Inside a transaction. */
+	begun(run: string): void {
+		this.#save({ ...this.#state, run });
+	}
+
 	/** Keeps the prompt until the next write. */
 	rendered(prompt: Prompt): void {
 		if (!this.#promptIds) this.#prompt = prompt;

@@ -1,12 +1,15 @@
 /** One attempt of a job, from its record: what to ask, and what its ending means for the job. */
-import { type Backend, BackendError } from "../backends/backend.ts";
+import {
+	type Backend,
+	BackendError,
+	type HangUp,
+} from "../backends/backend.ts";
 import type { Config } from "../env.ts";
 import { presignGet } from "../images/s3.ts";
 import type { Lease, Released } from "../pool/contract.ts";
 import { attempt, type Ending, type Sink } from "./attempt.ts";
 import { generationOf, jobError } from "./generation.ts";
 import type { JobRecord } from "./record.ts";
-import type { HangUp } from "./slot.ts";
 import type { JobChange } from "./state.ts";
 
 /**
@@ -21,15 +24,17 @@ export async function run(
 	sink: Sink,
 	signal: AbortSignal,
 ): Promise<Ending> {
-	const { spec, log } = record;
+	const { spec, log, state } = record;
 	const full = (): Ending => ({
 		end: "finished",
 		reason: "length",
 		rest: log.held ? { text: log.held, ids: [], tokens: 0, held: "" } : null,
 	});
 	if (log.tokens >= spec.sampling.max_tokens) return full();
-	const named = log.ids.length === log.tokens;
-	if (log.tokens > 0 && !(backend.continues && named))
+	const goesOn = backend.continues
+		? log.ids.length === log.tokens
+		: state.run !== null;
+	if (log.tokens > 0 && !goesOn)
 		return {
 			end: "failed",
 			error: new BackendError("backend_failed", "cannot continue"),

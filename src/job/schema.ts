@@ -25,6 +25,7 @@ export const STEPS: readonly ((sql: SqlStorage) => void)[] = [
 			since: Date.now(),
 			place: null,
 			avoid: null,
+			run: null,
 			watched: false,
 			leftAt: null,
 		};

@@ -1,14 +1,11 @@
 /** A job's slot on a backend: its attempts there, its heartbeats, and what the Pool is told when it is given back. */
-import type { Backend } from "../backends/backend.ts";
+import type { Backend, HangUp } from "../backends/backend.ts";
 import type { Config } from "../env.ts";
 import type { Lease, Measured } from "../pool/contract.ts";
 import type { Ending, Sink } from "./attempt.ts";
 import type { Calls } from "./calls.ts";
 import type { JobRecord } from "./record.ts";
 import { releasedAfter, run } from "./run.ts";
-
-/** Why the Job itself ended an attempt; `over` says that how the job ends is decided. */
-export type HangUp = "seam" | "lease_lost" | "over";
 
 export class Slot {
 	readonly lease: Lease;

@@ -34,6 +34,8 @@ export interface JobState {
 	lease: Lease | null;
 	/** URL of the worker that failed last. */
 	avoid: string | null;
+	/** What an attempt began on a backend and the next one may resume. */
+	run: string | null;
 	/** End of the backoff. */
 	retryAt: number | null;
 	/** Kept only where a lost reader means something: whether any is there or was lost, and when the last was lost. */
@@ -63,6 +65,7 @@ export const claimed = (
 	tokensBefore: 0,
 	lease: null,
 	avoid: null,
+	run: null,
 	retryAt: null,
 	watched: false,
 	leftAt: null,
@@ -291,6 +294,7 @@ function again(
 			tokensBefore: tokens,
 			lease: null,
 			avoid: (error && state.lease?.url) ?? state.avoid,
+			run: error ? null : state.run,
 			retryAt: now + wait,
 		},
 		log: [

@@ -37,6 +37,7 @@ const generation: Generation = {
 	topP: 1,
 	repetitionPenalty: 1,
 	seed: 1,
+	resume: null,
 };
 const answer = (respond: (request: Request) => Response | Promise<Response>) =>
 	vi

@@ -123,7 +123,8 @@ describe("a worker that", () => {
 				object.backend = (model, { url }) => {
 					const { workers = [] } = config(bindings).models.get(model) ?? {};
 					const address = workers.find((each) => each.url === url);
-					if (!address) throw new Error(`nothing at ${url}`);
+					if (!address || "replicate" in address)
+						throw new Error(`nothing at ${url}`);
 					return new GpuWorker(address, SILENCE_MS);
 				};
 			});
