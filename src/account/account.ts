@@ -194,7 +194,7 @@ export class Account extends DurableObject<Env> {
 		expires(now + RETRY_MS);
 		if ((await erase(this.#place(), jobId)) === "erased") return found;
 		expires(expiry(job, now));
-		return { ...failed({ code: "job_not_finished" }), limits: found.limits };
+		return { ...found, ...failed({ code: "job_not_finished" }) };
 	}
 
 	// Uploads. Several at once, since a job brings its inline images together.
