@@ -47,7 +47,7 @@ beforeAll(async () => {
 	start = () =>
 		startEdge({
 			...{ port, state, secrets, s3: s3.url, worker: gpu.url },
-			vars: { JOB_PRICE: String(PRICE) },
+			vars: { JOB_PRICE: String(PRICE), LIMIT_REQUESTS_PER_MINUTE: "100000" },
 			entry: join(root, "test/support/held-edge.ts"),
 		});
 	edge = await start();
