@@ -36,7 +36,7 @@ export class Slot {
 
 	/**
 	 * The next attempt.
-	 * @param longest ms after which it is moved on; a backend that cannot continue is left to finish
+	 * @param longest ms after which it is moved on, if what it began can be gone on with
 	 * @throws as `run`
 	 */
 	async attempt(
@@ -47,9 +47,10 @@ export class Slot {
 	): Promise<{ ending: Ending; hangUp: HangUp }> {
 		this.#hangUp = new AbortController();
 		const { signal } = this.#hangUp;
-		const timer = backend.continues
-			? setTimeout(() => this.hangUp("seam"), longest)
-			: undefined;
+		const timer = setTimeout(() => {
+			if (backend.continues || this.#record.state.run !== null)
+				this.hangUp("seam");
+		}, longest);
 		const commit: Sink["commit"] = (batch) => {
 			this.#firstTokenAt ??= this.#clock();
 			return sink.commit(batch);

@@ -187,20 +187,6 @@ describe("a job whose object dies", () => {
 });
 
 describe("an attempt", () => {
-	it("that lasts too long ends in a planned seam that nobody sees", async () => {
-		const worker = fakeWorker({ tokens: words(20), every: 20 });
-		const job = await admittedJob();
-		await runInDurableObject(job.stub(), (object: Job) => {
-			object.longestAttempt = 150;
-		});
-		await job.stub().start(job.spec);
-		const seen = await events(job);
-		expect(textOf(seen)).toBe(words(20).join(""));
-		expect(seen.some(({ type }) => type === "job.retrying")).toBe(false);
-		expect(worker.requests.length).toBeGreaterThan(1);
-		expect(worker.peak).toBe(1);
-	});
-
 	it("whose lease ended is given up and goes on under a new one", async () => {
 		const { opened, open } = gate();
 		const worker = fakeWorker({
