@@ -95,6 +95,9 @@ export type Admitted = Answer<{
 	/** `same`: this is a repeat. */
 	answer: "new" | "same";
 	jobId: string;
+	/** As first admitted, whatever is served and asked for it by now. */
+	model: string;
+	maxPrice: number;
 	images: ImageRef[];
 	/** Separates tenants in the engine's prefix cache: HMAC(the account's cache secret, "prefix"). */
 	cacheSalt: string;

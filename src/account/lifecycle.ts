@@ -80,16 +80,19 @@ export function admit(
 ): {
 	answer: "new" | "same";
 	jobId: string;
+	model: string;
+	maxPrice: number;
 	images: HeldImage[];
 	createdAt: number;
 } {
-	const { jobId, idempotencyKey, inline } = admission;
+	const { jobId, idempotencyKey, inline, model, maxPrice } = admission;
 	const room: Room = { balances: balances(sql), jobs };
 	const verdict = judge(named(sql, admission, now), admission, room, now);
 	if (verdict.answer === "refused") throw new Refusal(verdict.failure);
 	if (verdict.answer === "same") {
-		const { id, images, createdAt } = verdict.job;
-		return { answer: "same", jobId: id, images, createdAt };
+		const { id, model, hold, images, createdAt } = verdict.job;
+		const known = { jobId: id, model, maxPrice: hold.amount };
+		return { answer: "same", ...known, images, createdAt };
 	}
 	finalizeInline(sql, inline);
 	const { images } = agreed(
@@ -99,15 +102,15 @@ export function admit(
 	insertJob(sql, {
 		id: jobId,
 		bodyHash: admission.bodyHash,
-		model: admission.model,
+		model,
 		images,
-		hold: admission.maxPrice,
+		hold: maxPrice,
 		createdAt: now,
 		expiresIn: admission.expiresIn,
 	});
 	if (idempotencyKey !== null) nameByKey(sql, idempotencyKey, jobId, now);
 	setDue(sql, `orphan:${jobId}`, now + ORPHAN_AFTER_MS);
-	return { answer: "new", jobId, images, createdAt: now };
+	return { answer: "new", jobId, model, maxPrice, images, createdAt: now };
 }
 
 /**
