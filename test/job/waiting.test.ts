@@ -1,0 +1,182 @@
+/** A job that waits: told where it stands, passive, and never forgotten. */
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { describe, expect, it, vi } from "vitest";
+import { Account } from "../../src/account/account.ts";
+import { unwrap } from "../../src/errors.ts";
+import type { Job } from "../../src/job/job.ts";
+import { Pool } from "../../src/pool/pool.ts";
+import { bindings } from "../support/account.ts";
+import {
+	admittedJob,
+	events,
+	fakeWorker,
+	gate,
+	startedJob,
+	type TestJob,
+	textOf,
+	words,
+} from "../support/jobs.ts";
+
+const pool = () => bindings.POOL.get(bindings.POOL.idFromName("nano"));
+const name = (job: TestJob) => `${job.account.id}/${job.id}`;
+const place = {
+	position: expect.any(Number),
+	eta: {
+		start: { p50: expect.any(Number), p90: expect.any(Number) },
+		first_token: { p50: expect.any(Number), p90: expect.any(Number) },
+		finish: { p50: expect.any(Number), p90: expect.any(Number) },
+		cold: expect.any(Boolean),
+	},
+};
+const queued = (job: TestJob) =>
+	vi.waitFor(async () => expect(await pool().place(name(job))).not.toBe(null));
+
+describe("a waiting job", () => {
+	it("tells its place and its ETA when it is made, on request and in its events", async () => {
+		fakeWorker({ tokens: words(2) }).state = "away";
+		await startedJob();
+		const job = await admittedJob();
+		const { view } = unwrap(await job.stub().start(job.spec));
+		expect(view.queue).toEqual(place);
+		expect(view.queue).toMatchObject({ position: 2, eta: { cold: true } });
+		expect((await job.stub().view())?.queue).toEqual(place);
+		const seen = await events(
+			job,
+			0,
+			({ type }) => type === "job.provisioning",
+		);
+		expect(seen.at(-1)?.data).toEqual({
+			id: job.id,
+			status: "provisioning",
+			...place,
+		});
+		expect(seen[0]?.data).toEqual({ id: job.id, status: "queued" });
+	});
+
+	it("has no place once it runs", async () => {
+		const { opened, open } = gate();
+		fakeWorker({
+			tokens: words(2),
+			gate: (n) => (n === 1 ? opened : undefined),
+		});
+		const job = await startedJob();
+		await events(job, 0, ({ type }) => type === "token");
+		expect((await job.stub().view())?.queue).toBe(null);
+		open();
+		await events(job);
+		expect((await job.stub().view())?.queue).toBe(null);
+	});
+
+	it("is shown without a place where the pool does not answer", async () => {
+		fakeWorker({ tokens: [] }).state = "away";
+		const job = await startedJob();
+		await queued(job);
+		const mute = vi.spyOn(Pool.prototype, "place");
+		mute.mockRejectedValue(new Error("unreachable"));
+		expect(await job.stub().view()).toMatchObject({
+			status: "provisioning",
+			queue: null,
+		});
+	});
+
+	it("is passive: with no timer, stream or call pending it leaves memory, reader and all, and goes on when a worker comes", async () => {
+		const worker = fakeWorker({ tokens: words(3) });
+		worker.state = "away";
+		const job = await startedJob();
+		const reading = events(job);
+		await events(job, 0, ({ type }) => type === "job.provisioning");
+		await runInDurableObject(job.stub(), (object: Job) => {
+			Object.assign(object, { awake: true });
+		});
+		// The platform evicts what has been idle for ten seconds. Nobody calls it meanwhile.
+		await new Promise((wait) => setTimeout(wait, 13_000));
+		await runInDurableObject(job.stub(), (object: Job) => {
+			expect(object).not.toHaveProperty("awake");
+		});
+		worker.state = "ready";
+		const seen = await reading;
+		expect(textOf(seen)).toBe(words(3).join(""));
+		expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, n) => n + 1));
+	}, 40_000);
+
+	it("asks again when the pool forgot it", async () => {
+		fakeWorker({ tokens: [] }).state = "away";
+		const job = await startedJob();
+		await queued(job);
+		await pool().leave(name(job));
+		expect(await pool().place(name(job))).toBe(null);
+		await runDurableObjectAlarm(job.stub());
+		await queued(job);
+	});
+
+	it("asks again when the pool could not be reached", async () => {
+		fakeWorker({ tokens: words(2) });
+		const acquire = vi.spyOn(Pool.prototype, "acquire");
+		acquire.mockRejectedValueOnce(new Error("unreachable"));
+		const job = await startedJob();
+		await vi.waitFor(() => expect(acquire).toHaveBeenCalled());
+		expect(await runDurableObjectAlarm(job.stub())).toBe(true);
+		expect(textOf(await events(job))).toBe(words(2).join(""));
+	});
+
+	it("gives a slot back that came too late", async () => {
+		fakeWorker({ tokens: words(2) });
+		const { opened, open } = gate();
+		const real = Pool.prototype.acquire;
+		const acquire = vi.spyOn(Pool.prototype, "acquire");
+		acquire.mockImplementationOnce(async function (this: Pool, ask) {
+			await opened;
+			return real.call(this, ask);
+		});
+		const job = await startedJob();
+		const canceled = job.stub().cancel();
+		await vi.waitFor(async () =>
+			expect((await stateOf(job)).outcome).toBe("canceled"),
+		);
+		open();
+		expect(await canceled).toMatchObject({ status: "canceled", price: 0 });
+		await vi.waitFor(async () =>
+			expect((await pool().load("nano")).running).toBe(0),
+		);
+	});
+});
+
+describe("a job whose account does not acknowledge", () => {
+	it("asks again later and later, and at once when somebody calls", async () => {
+		fakeWorker({ tokens: words(2) });
+		const settle = vi.spyOn(Account.prototype, "settle");
+		settle.mockResolvedValue(null);
+		const job = await startedJob();
+		await vi.waitFor(() => expect(settle).toHaveBeenCalledTimes(1));
+		const waits: number[] = [];
+		let ahead = 0;
+		for (let n = 0; n < 6; n++) {
+			await vi.waitFor(async () => {
+				const next = await runInDurableObject(
+					job.stub(),
+					async (object: Job, { storage }) =>
+						((await storage.getAlarm()) ?? 0) - object.clock(),
+				);
+				expect(next).toBeGreaterThan(0);
+				waits.push(next);
+			});
+			ahead += waits.at(-1) as number;
+			await runInDurableObject(job.stub(), (object: Job) => {
+				object.clock = () => Date.now() + ahead;
+			});
+			await runDurableObjectAlarm(job.stub());
+		}
+		expect(waits[0]).toBeLessThanOrEqual(5_000);
+		expect(waits.at(-1)).toBeGreaterThan(50_000);
+		settle.mockRestore();
+		await job.stub().view();
+		expect((await events(job)).at(-2)?.data.price).toBe(1000);
+	});
+});
+
+const stateOf = (job: TestJob) =>
+	runInDurableObject(job.stub(), (_, { storage }) =>
+		JSON.parse(
+			storage.sql.exec<{ state: string }>("SELECT state FROM job").one().state,
+		),
+	);
