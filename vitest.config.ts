@@ -14,6 +14,18 @@ export default defineConfig({
 					WORKERS: JSON.stringify({
 						nano: { url: "http://nano.test" },
 						"vicuna-7b": { url: "http://vicuna.test", key: "vicuna-key" },
+						"llama2-7b": {
+							replicate: {
+								run: "acme/llama2-7b",
+								token: "r8_test",
+								slots: 2,
+								api: "http://replicate.test/v1",
+								webhook: {
+									url: "https://api.test",
+									secret: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+								},
+							},
+						},
 					}),
 					WORKER_KEY: "worker-key",
 					S3_ENDPOINT: "http://s3.test",

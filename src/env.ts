@@ -106,10 +106,9 @@ const Worker = strict({
 	replicate: OnReplicate.optional(),
 	price: price.optional(),
 }).refine(
-	({ url, replicate }) => (url === undefined) !== (replicate === undefined),
-	{
-		message: "needs url or replicate, not both",
-	},
+	({ url, key, access, replicate }) =>
+		replicate ? !(url || key || access) : url,
+	{ message: "needs either url, perhaps with key and access, or replicate" },
 );
 
 /** What one job costs where nothing else is said, in micro-USD. */

@@ -133,7 +133,42 @@ describe("the workers' configuration", () => {
 		);
 	});
 
+	it("names a deployment or a version on Replicate, with its own token", () => {
+		const version = "5c7d".repeat(16);
+		const WORKERS = {
+			"vicuna-7b": { replicate: { run: "acme/vicuna", token: "r8_a" } },
+			"llama2-7b": {
+				replicate: {
+					...{ run: `acme/llama:${version}`, token: "r8_b", slots: 9 },
+					webhook: { url: "https://api.test", secret: "whsec_c" },
+				},
+				price: 7,
+			},
+		};
+		const api = "https://api.replicate.com/v1";
+		expect(served({ WORKERS, WORKER_KEY: undefined })).toEqual([
+			{
+				...{ id: "vicuna-7b", price: 5000 },
+				url: `${api}/deployments/acme/vicuna`,
+				replicate: {
+					...{ model: "vicuna-7b", run: "acme/vicuna", token: "r8_a" },
+					...{ slots: 4, api, webhook: null },
+				},
+			},
+			{
+				...{ id: "llama2-7b", price: 7 },
+				url: `${api}/models/acme/llama/versions/${version}`,
+				replicate: {
+					...{ model: "llama2-7b", run: `acme/llama:${version}` },
+					...{ token: "r8_b", slots: 9, api },
+					webhook: { url: "https://api.test", secret: "whsec_c" },
+				},
+			},
+		]);
+	});
+
 	const WORKER = { url: "http://a.test", key: "k-e-y" };
+	const ON_REPLICATE = { run: "acme/nano", token: "k-e-y" };
 	it.each([
 		["both forms at once", { WORKER_URL: "http://b.test" }, "WORKER_URL"],
 		[
@@ -151,7 +186,33 @@ describe("the workers' configuration", () => {
 		[
 			"a member that there is not",
 			{ WORKERS: { nano: { ...WORKER, "k-e-y": 1 } } },
-			"WORKERS.nano: may have url, key, access, price",
+			"WORKERS.nano: may have url, key, access, replicate, price",
+		],
+		[
+			"neither a worker nor Replicate",
+			{ WORKERS: { nano: { key: "k-e-y" } } },
+			"WORKERS.nano: needs either url",
+		],
+		[
+			"a worker and Replicate for one model: an answer begun there could not go on elsewhere",
+			{ WORKERS: { nano: { ...WORKER, replicate: ON_REPLICATE } } },
+			"WORKERS.nano: needs either url",
+		],
+		[
+			"a name that is none of Replicate's",
+			{ WORKERS: { nano: { replicate: { ...ON_REPLICATE, run: "k-e-y" } } } },
+			"WORKERS.nano.replicate.run: must be owner/deployment or owner/model:version",
+		],
+		[
+			"half of a webhook",
+			{
+				WORKERS: {
+					nano: {
+						replicate: { ...ON_REPLICATE, webhook: { secret: "k-e-y" } },
+					},
+				},
+			},
+			"WORKERS.nano.replicate.webhook.url",
 		],
 		[
 			"a wrong URL",

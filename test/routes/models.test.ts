@@ -21,7 +21,11 @@ describe("GET /v1/models", () => {
 		const response = await get();
 		expect(response.status).toBe(200);
 		const list = ModelList.parse(await response.json());
-		expect(list.data.map(({ id }) => id)).toEqual(["nano", "vicuna-7b"]);
+		expect(list.data.map(({ id }) => id)).toEqual([
+			"nano",
+			"vicuna-7b",
+			"llama2-7b",
+		]);
 		expect(list).toMatchObject({ object: "list" });
 		expect(list.data[1]).toEqual({
 			id: "vicuna-7b",
@@ -66,6 +70,8 @@ describe("GET /v1/models", () => {
 			"nano.test",
 			"worker-key",
 			"vicuna-key",
+			"replicate",
+			"r8_test",
 		])
 			expect(text).not.toContain(secret);
 	});
@@ -112,7 +118,7 @@ describe("GET /v1/models/{id}", () => {
 			expect(await (await get(`/${model.id}`)).json()).toEqual(model);
 	});
 
-	it.each(["gpt-5", "llama2-7b", "constructor", "__proto__", "NANO"])(
+	it.each(["gpt-5", "vicuna-13b", "constructor", "__proto__", "NANO"])(
 		"answers 404 for %s and says which there are; that is not kept",
 		async (id) => {
 			const response = await get(`/${id}`);
@@ -121,7 +127,7 @@ describe("GET /v1/models/{id}", () => {
 			expect(await response.json()).toMatchObject({
 				code: "model_not_found",
 				model: id,
-				known: ["nano", "vicuna-7b"],
+				known: ["nano", "vicuna-7b", "llama2-7b"],
 			});
 		},
 	);

@@ -1,0 +1,236 @@
+/** Jobs on the real objects, of a model that Replicate serves. */
+import {
+	evictDurableObject,
+	runDurableObjectAlarm,
+	runInDurableObject,
+} from "cloudflare:test";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { bindings } from "../support/account.ts";
+import {
+	FakeReplicate,
+	type Script,
+	VERSION,
+} from "../support/fake-replicate.ts";
+import { poolFrom } from "../support/gather.ts";
+import { gather } from "../support/gather-objects.ts";
+import { violations } from "../support/invariants.ts";
+import {
+	events,
+	money,
+	startedJob,
+	type TestJob,
+	textOf,
+	types,
+	words,
+} from "../support/jobs.ts";
+
+const elsewhere = globalThis.fetch;
+let fake = new FakeReplicate({ tokens: [] });
+globalThis.fetch = async (input, init) => {
+	const request = new Request(input as RequestInfo, init as RequestInit);
+	return new URL(request.url).hostname.endsWith("replicate.test")
+		? fake.fetch(request)
+		: elsewhere(request);
+};
+
+const pool = () => bindings.POOL.get(bindings.POOL.idFromName("llama2-7b"));
+
+function replicate(script: Script | ((n: number) => Script)): FakeReplicate {
+	fake = new FakeReplicate(script);
+	return fake;
+}
+
+afterEach(() => evictDurableObject(pool()));
+
+const startedThere = (part: Parameters<typeof startedJob>[0] = {}) =>
+	startedJob({ model: "llama2-7b", ...part });
+
+/** Nothing is left over, and every promise about the log and the money holds. */
+async function isAtRest(job: TestJob): Promise<void> {
+	await vi.waitFor(async () => {
+		const gathered = await gather([job]);
+		const pools = [
+			await runInDurableObject(pool(), (_, { storage }) =>
+				poolFrom((sql) => storage.sql.exec(sql).toArray()),
+			),
+		];
+		expect(violations({ ...gathered, pools })).toEqual([]);
+	});
+}
+
+const WORDS = words(8);
+
+describe("a job on Replicate", () => {
+	it("succeeds: told, counted and paid like any other", async () => {
+		replicate({ tokens: WORDS, every: 5 });
+		const job = await startedThere();
+		const seen = await events(job);
+		expect(types(seen)).toEqual([
+			"job.queued",
+			"job.running",
+			"token",
+			"usage",
+			"job.succeeded",
+			"done",
+		]);
+		expect(textOf(seen)).toBe(WORDS.join(""));
+		expect(seen.at(-3)?.data).toEqual({
+			images: 0,
+			prompt_tokens: 11,
+			output_tokens: 8,
+		});
+		expect(await job.stub().view()).toMatchObject({
+			status: "succeeded",
+			price: 1000,
+			outputTokens: 8,
+		});
+		expect(fake.predictions).toHaveLength(1);
+		await isAtRest(job);
+	});
+
+	it("names its images by tenant and by the weights, and stops at its stop strings", async () => {
+		replicate({ tokens: WORDS, every: 10 });
+		const image = {
+			upload: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+			key: "a/b",
+			sha256: "0".repeat(64),
+			contentType: "image/png",
+			bytes: 9,
+			width: 9,
+			height: 9,
+			cacheId: "c".repeat(64),
+		};
+		const job = await startedThere({
+			images: [image],
+			sampling: { stop: ["word3"] },
+		});
+		const seen = await events(job);
+		expect(textOf(seen)).toBe(" word0 word1 word2 ");
+		const [sent] = JSON.parse(String(fake.predictions[0]?.input.images));
+		expect(sent.id).toBe(`${image.cacheId}.${VERSION}`);
+		expect(sent.url).toMatch(/^http:\/\/s3\.test\/.*a\/b\?.*Signature=/);
+		await vi.waitFor(() => expect(fake.statusOf(1)).toBe("canceled"));
+	});
+
+	it("whose prediction fails before a token starts again, and is paid once", async () => {
+		replicate((n) => ({
+			tokens: WORDS,
+			...(n < 3 && { fails: { after: 0, error: "out of memory" } }),
+		}));
+		const job = await startedThere();
+		const seen = await events(job);
+		expect(types(seen)).toEqual([
+			"job.queued",
+			"job.running",
+			"job.retrying",
+			"token",
+			"usage",
+			"job.succeeded",
+			"done",
+		]);
+		expect(textOf(seen)).toBe(WORDS.join(""));
+		expect(fake.predictions).toHaveLength(3);
+		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
+		await isAtRest(job);
+	});
+
+	it("whose prediction fails after a token fails, at price 0: another one would say something else", async () => {
+		replicate({ tokens: WORDS, fails: { after: 3, error: "out of memory" } });
+		const job = await startedThere();
+		const seen = await events(job);
+		expect(seen.at(-2)).toMatchObject({
+			type: "job.failed",
+			data: { price: 0, error: { code: "backend_failed" } },
+		});
+		expect(textOf(seen)).toBe(WORDS.slice(0, 3).join(""));
+		expect(fake.predictions).toHaveLength(1);
+		expect(await money(job.account)).toEqual({ available: 1_000_000, held: 0 });
+		await isAtRest(job);
+	});
+
+	it("whose request the model refuses fails at once, and says why", async () => {
+		const error = {
+			code: "image_undecodable",
+			message: "no",
+			field: "images[0]",
+		};
+		replicate({
+			tokens: WORDS,
+			fails: { after: 0, error: JSON.stringify(error) },
+		});
+		const seen = await events(await startedThere());
+		expect(seen.at(-2)?.data).toMatchObject({
+			status: "failed",
+			error: { code: "image_undecodable", field: "images[0]" },
+		});
+		expect(fake.predictions).toHaveLength(1);
+	});
+
+	it("that is canceled cancels its prediction", async () => {
+		replicate({ tokens: words(1_000), every: 10 });
+		const job = await startedThere();
+		await events(job, 0, ({ type }) => type === "token");
+		expect(await job.stub().cancel()).toMatchObject({ status: "canceled" });
+		await vi.waitFor(() => expect(fake.statusOf(1)).toBe("canceled"));
+		await isAtRest(job);
+	});
+
+	it("whose process dies goes on with the same prediction: nothing is lost, repeated or paid twice", async () => {
+		for (const shown of [0, 3]) {
+			replicate({ tokens: WORDS });
+			fake.allowed = shown;
+			const job = await startedThere();
+			if (shown > 0) await events(job, 0, ({ type }) => type === "token");
+			await vi.waitFor(() =>
+				expect(fake.requests.at(-1)).toMatch(/\/v1\/files/),
+			);
+			await runInDurableObject(job.stub(), (_, state) => {
+				state.abort("the process dies");
+			}).catch(() => {});
+			fake.allowed = Number.POSITIVE_INFINITY;
+			await runDurableObjectAlarm(job.stub());
+			const seen = await events(job);
+			expect(textOf(seen)).toBe(WORDS.join(""));
+			expect(seen.at(-2)?.type).toBe("job.succeeded");
+			expect(fake.predictions).toHaveLength(1);
+			expect(fake.statusOf(1)).toBe("succeeded");
+			await isAtRest(job);
+		}
+	});
+
+	it("that lost its slot goes on with the same prediction", async () => {
+		replicate({ tokens: WORDS });
+		fake.allowed = 3;
+		const job = await startedThere();
+		await events(job, 0, ({ type }) => type === "token");
+		const name = `${job.account.id}/${job.id}`;
+		await pool().leave(name);
+		await runDurableObjectAlarm(job.stub());
+		fake.allowed = Number.POSITIVE_INFINITY;
+		expect(textOf(await events(job))).toBe(WORDS.join(""));
+		expect(fake.predictions).toHaveLength(1);
+	});
+
+	it("waits while Replicate does not know its model, and has no more at once than its slots", async () => {
+		replicate({ tokens: WORDS, every: 10 });
+		fake.refusals.push({ to: "describe", status: 404, times: 1 });
+		const jobs = [await startedThere()];
+		await events(
+			jobs[0] as TestJob,
+			0,
+			({ type }) => type === "job.provisioning",
+		);
+		for (let n = 0; n < 4; n++) jobs.push(await startedThere());
+		let most = 0;
+		const watch = setInterval(() => {
+			const running = fake.predictions.filter(
+				(_, n) => fake.statusOf(n + 1) === "processing",
+			).length;
+			most = Math.max(most, running);
+		}, 5);
+		for (const job of jobs)
+			expect(textOf(await events(job))).toBe(WORDS.join(""));
+		clearInterval(watch);
+		expect(most).toBe(2);
+	});
+});
