@@ -14,6 +14,7 @@ import { jobs } from "./routes/jobs.ts";
 import { models } from "./routes/models.ts";
 import { openapi } from "./routes/openapi.ts";
 import { page } from "./routes/page.ts";
+import { replicate } from "./routes/replicate.ts";
 import { uploads } from "./routes/uploads.ts";
 
 export const app = newRouter();
@@ -57,6 +58,7 @@ app.route("/v1/models", models);
 app.route("/v1/uploads", uploads);
 app.route("/v1/account", account);
 app.route("/admin", admin);
+app.route("/internal/replicate", replicate);
 app.route("/", health);
 openapi(app);
 app.route("/", page);

@@ -1,49 +1,19 @@
 /** Jobs on the real objects, of a model that Replicate serves. */
-import {
-	evictDurableObject,
-	runDurableObjectAlarm,
-	runInDurableObject,
-} from "cloudflare:test";
-import { afterEach, describe, expect, it, vi } from "vitest";
-import { bindings } from "../support/account.ts";
-import {
-	FakeReplicate,
-	type Script,
-	VERSION,
-} from "../support/fake-replicate.ts";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { describe, expect, it, vi } from "vitest";
+import { VERSION } from "../support/fake-replicate.ts";
 import { poolFrom } from "../support/gather.ts";
 import { gather } from "../support/gather-objects.ts";
 import { violations } from "../support/invariants.ts";
 import {
 	events,
 	money,
-	startedJob,
 	type TestJob,
 	textOf,
 	types,
 	words,
 } from "../support/jobs.ts";
-
-const elsewhere = globalThis.fetch;
-let fake = new FakeReplicate({ tokens: [] });
-globalThis.fetch = async (input, init) => {
-	const request = new Request(input as RequestInfo, init as RequestInit);
-	return new URL(request.url).hostname.endsWith("replicate.test")
-		? fake.fetch(request)
-		: elsewhere(request);
-};
-
-const pool = () => bindings.POOL.get(bindings.POOL.idFromName("llama2-7b"));
-
-function replicate(script: Script | ((n: number) => Script)): FakeReplicate {
-	fake = new FakeReplicate(script);
-	return fake;
-}
-
-afterEach(() => evictDurableObject(pool()));
-
-const startedThere = (part: Parameters<typeof startedJob>[0] = {}) =>
-	startedJob({ model: "llama2-7b", ...part });
+import { pool, replicate, startedThere } from "../support/jobs-on-replicate.ts";
 
 /** Nothing is left over, and every promise about the log and the money holds. */
 async function isAtRest(job: TestJob): Promise<void> {
@@ -62,7 +32,7 @@ const WORDS = words(8);
 
 describe("a job on Replicate", () => {
 	it("succeeds: told, counted and paid like any other", async () => {
-		replicate({ tokens: WORDS, every: 5 });
+		const fake = replicate({ tokens: WORDS, every: 5 });
 		const job = await startedThere();
 		const seen = await events(job);
 		expect(types(seen)).toEqual([
@@ -89,7 +59,7 @@ describe("a job on Replicate", () => {
 	});
 
 	it("names its images by tenant and by the weights, and stops at its stop strings", async () => {
-		replicate({ tokens: WORDS, every: 10 });
+		const fake = replicate({ tokens: WORDS, every: 10 });
 		const image = {
 			upload: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
 			key: "a/b",
@@ -113,7 +83,7 @@ describe("a job on Replicate", () => {
 	});
 
 	it("whose prediction fails before a token starts again, and is paid once", async () => {
-		replicate((n) => ({
+		const fake = replicate((n) => ({
 			tokens: WORDS,
 			...(n < 3 && { fails: { after: 0, error: "out of memory" } }),
 		}));
@@ -135,7 +105,10 @@ describe("a job on Replicate", () => {
 	});
 
 	it("whose prediction fails after a token fails, at price 0: another one would say something else", async () => {
-		replicate({ tokens: WORDS, fails: { after: 3, error: "out of memory" } });
+		const fake = replicate({
+			tokens: WORDS,
+			fails: { after: 3, error: "out of memory" },
+		});
 		const job = await startedThere();
 		const seen = await events(job);
 		expect(seen.at(-2)).toMatchObject({
@@ -154,7 +127,7 @@ describe("a job on Replicate", () => {
 			message: "no",
 			field: "images[0]",
 		};
-		replicate({
+		const fake = replicate({
 			tokens: WORDS,
 			fails: { after: 0, error: JSON.stringify(error) },
 		});
@@ -167,7 +140,7 @@ describe("a job on Replicate", () => {
 	});
 
 	it("that is canceled cancels its prediction", async () => {
-		replicate({ tokens: words(1_000), every: 10 });
+		const fake = replicate({ tokens: words(1_000), every: 10 });
 		const job = await startedThere();
 		await events(job, 0, ({ type }) => type === "token");
 		expect(await job.stub().cancel()).toMatchObject({ status: "canceled" });
@@ -177,7 +150,7 @@ describe("a job on Replicate", () => {
 
 	it("whose process dies goes on with the same prediction: nothing is lost, repeated or paid twice", async () => {
 		for (const shown of [0, 3]) {
-			replicate({ tokens: WORDS });
+			const fake = replicate({ tokens: WORDS });
 			fake.allowed = shown;
 			const job = await startedThere();
 			if (shown > 0) await events(job, 0, ({ type }) => type === "token");
@@ -199,7 +172,7 @@ describe("a job on Replicate", () => {
 	});
 
 	it("that lost its slot goes on with the same prediction", async () => {
-		replicate({ tokens: WORDS });
+		const fake = replicate({ tokens: WORDS });
 		fake.allowed = 3;
 		const job = await startedThere();
 		await events(job, 0, ({ type }) => type === "token");
@@ -212,7 +185,7 @@ describe("a job on Replicate", () => {
 	});
 
 	it("waits while Replicate does not know its model, and has no more at once than its slots", async () => {
-		replicate({ tokens: WORDS, every: 10 });
+		const fake = replicate({ tokens: WORDS, every: 10 });
 		fake.refusals.push({ to: "describe", status: 404, times: 1 });
 		const jobs = [await startedThere()];
 		await events(

@@ -1,0 +1,45 @@
+/**
+ * Where Replicate reports on predictions, for what nothing else finds out: a job that was not told, because its process
+ * died and no alarm woke it, goes on; a prediction that outlived its job is ended. What is said in the prediction is not
+ * read here: the job looks it up itself.
+ */
+import { isAccountId } from "../account/key.ts";
+import { ReplicateBackend } from "../backends/replicate.ts";
+import { readWebhook } from "../backends/replicate-webhook.ts";
+import { config } from "../env.ts";
+import { ApiError } from "../errors.ts";
+import { JOB_ID } from "../ids.ts";
+import { readAtMost } from "../read.ts";
+import { newRouter } from "../router.ts";
+
+/** A prediction with its input and output. */
+const LONGEST = 1024 * 1024;
+
+export const replicate = newRouter();
+
+replicate.post("/:model/:account/:job", async (c) => {
+	const { model, account, job } = c.req.param();
+	const address = config(c.env)
+		.models.get(model)
+		?.workers.find((each) => "replicate" in each);
+	const webhook = address?.replicate.webhook;
+	const body = webhook && (await readAtMost(c.req.raw, LONGEST));
+	const told =
+		body &&
+		(await readWebhook(
+			c.req.raw.headers,
+			new TextDecoder().decode(body),
+			webhook.secret,
+			Date.now(),
+		));
+	if (!told || !isAccountId(account) || !JOB_ID.test(job))
+		throw new ApiError({ code: "not_found" });
+	// Any call wakes it.
+	const view = await c.env.JOB.get(
+		c.env.JOB.idFromName(`${account}/${job}`),
+	).view();
+	const over = view === null || view.finishedAt !== null;
+	if (over && (told.status === "starting" || told.status === "processing"))
+		await new ReplicateBackend(address).cancel(told.id);
+	return c.body(null, 204);
+});
