@@ -145,7 +145,8 @@ export class Follower {
 
 	#take(events: LogEvent[]): void {
 		this.#failures = 0;
-		const last = events[this.#taker.take(events) - 1];
+		const taken = this.#taker.take(events);
+		const last = events[taken - 1];
 		this.#last = last?.seq ?? this.#last;
 		if (last?.type === "done") this.close();
 	}

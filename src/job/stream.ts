@@ -1,6 +1,6 @@
 /** A job's events as a caller reads them: server-sent events, held by the Worker. */
 import type { LogEvent } from "./contract.ts";
-import { Follower, type Open } from "./follow.ts";
+import { Follower, type Open, type Taker } from "./follow.ts";
 import { CONTENT } from "./readers.ts";
 
 /** A client that is gone is noticed only by writing to it. */
@@ -9,6 +9,8 @@ const PING_MS = 10_000;
 const BUFFER_BYTES = 256 * 1024;
 /** What an event counts at least, so that no more than 1,000 are kept. */
 const EVENT_BYTES = BUFFER_BYTES / 1_000;
+/** Frames that are ready go out together, until they are so long. */
+const CHUNK_LENGTH = 16 * 1024;
 /** A client that took nothing of a full buffer for so long is hung up on. It has its place: the last `id` it saw. */
 const STALL_MS = 60_000;
 const RETRY = "retry: 1000\n\n";
@@ -36,69 +38,132 @@ export function eventStream(
 	pingMs: number = PING_MS,
 	stallMs: number = STALL_MS,
 ): ReadableStream<Uint8Array> {
-	let follower: Follower | undefined;
-	let ping: ReturnType<typeof setInterval> | undefined;
-	let stall: ReturnType<typeof setTimeout> | undefined;
-	/** Events in the chunk that is being written. */
-	let count = 0;
-	const stop = () => {
-		clearInterval(ping);
-		clearTimeout(stall);
-		follower?.close();
-	};
-	return new ReadableStream<Uint8Array>(
-		{
-			start(controller) {
-				const room = () => controller.desiredSize ?? 0;
-				const write = (text: string, events: number): boolean => {
-					count = events;
-					try {
-						controller.enqueue(utf8.encode(text));
-						return true;
-					} catch {
-						stop(); // the client left in this very turn
-						return false;
-					}
-				};
-				const end = () => {
-					stop();
-					try {
-						controller.close();
-					} catch {} // the client left
-				};
-				const take = (events: LogEvent[]): number => {
-					const frames = fitting(events, room());
-					if (!write(frames.join(""), frames.length)) return 0;
-					if (events[frames.length - 1]?.type === "done") end();
-					else if (room() <= 0) {
-						follower?.pause();
-						stall = setTimeout(() => {
-							stop();
-							controller.error(new Error("the client stalled"));
-						}, stallMs);
-					}
-					return frames.length;
-				};
-				write(RETRY, 0);
-				follower = new Follower(open, first, after, { take, gone: end });
-				ping = setInterval(() => {
-					if (room() > 0) write(PING, 0);
-				}, pingMs);
-				signal.addEventListener("abort", stop);
-				if (signal.aborted) stop();
-			},
-			pull() {
-				clearTimeout(stall);
-				follower?.resume();
-			},
-			cancel: stop,
-		},
-		{
-			highWaterMark: BUFFER_BYTES,
-			// Whole numbers: workerd cuts off the rest.
-			size: (chunk) => Math.ceil(Math.max(chunk.length, count * EVENT_BYTES)),
-		},
-	);
+	const source = new Source(open, first, after, pingMs, stallMs);
+	const stream = new ReadableStream<Uint8Array>(source);
+	signal.addEventListener("abort", () => source.cancel());
+	if (signal.aborted) source.cancel();
+	return stream;
+}
+
+/** From the follower to the client, no faster than it reads. What waits is kept here, so that it can be let go. */
+class Source implements UnderlyingSource<Uint8Array>, Taker {
+	readonly #follow: () => Follower;
+	readonly #pingMs: number;
+	readonly #stallMs: number;
+	#follower: Follower | undefined;
+	#ping: ReturnType<typeof setInterval> | undefined;
+	#stall: ReturnType<typeof setTimeout> | undefined;
+	#controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+	#frames: string[] = [];
+	/** Room that is left for frames. */
+	#room = BUFFER_BYTES;
+	#state: "flowing" | "paused" | "ended" = "flowing";
+
+	constructor(
+		open: Open,
+		first: Response,
+		after: number,
+		pingMs: number,
+		stallMs: number,
+	) {
+		this.#follow = () => new Follower(open, first, after, this);
+		this.#pingMs = pingMs;
+		this.#stallMs = stallMs;
+	}
+
+	start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+		this.#controller = controller;
+		this.#write(RETRY);
+		this.#follower = this.#follow();
+		this.#ping = setInterval(() => {
+			if (this.#wanted) this.#write(PING);
+		}, this.#pingMs);
+	}
+
+	/** The client has read something. */
+	pull(): void {
+		this.#rest();
+		this.#flush();
+		if (this.#state !== "paused" || this.#room < BUFFER_BYTES / 2) return;
+		this.#state = "flowing";
+		this.#follower?.resume();
+	}
+
+	/** The client left. Harmless to repeat. */
+	cancel(): void {
+		this.#frames = [];
+		this.#end();
+	}
+
+	take(events: LogEvent[]): number {
+		let taken = 0;
+		for (const event of events) {
+			const text = frame(event);
+			const weight = weigh(text);
+			// One that is larger than the buffer goes through it all the same.
+			if (weight > this.#room && this.#room < BUFFER_BYTES) break;
+			this.#frames.push(text);
+			this.#room -= weight;
+			taken++;
+		}
+		if (taken < events.length) {
+			this.#state = "paused";
+			this.#follower?.pause();
+		} else if (events.at(-1)?.type === "done") this.#end();
+		this.#flush();
+		return taken;
+	}
+
+	/** Nothing more will come. */
+	gone(): void {
+		this.#end();
+		this.#flush();
+	}
+
+	get #wanted(): boolean {
+		return (this.#controller?.desiredSize ?? 0) > 0;
+	}
+
+	#flush(): void {
+		while (this.#wanted && this.#frames.length > 0) {
+			let chunk = "";
+			do {
+				const text = this.#frames.shift() as string;
+				this.#room += weigh(text);
+				chunk += text;
+			} while (this.#frames.length > 0 && chunk.length < CHUNK_LENGTH);
+			this.#write(chunk);
+		}
+		if (this.#frames.length > 0)
+			this.#stall ??= setTimeout(() => {
+				this.#frames = [];
+				this.gone();
+			}, this.#stallMs);
+		else if (this.#state === "ended")
+			try {
+				this.#controller?.close();
+			} catch {} // closed already, or the client left
+	}
+
+	#end(): void {
+		this.#state = "ended";
+		this.#rest();
+		clearInterval(this.#ping);
+		this.#follower?.close();
+	}
+
+	#rest(): void {
+		clearTimeout(this.#stall);
+		this.#stall = undefined;
+	}
+
+	#write(text: string): void {
+		try {
+			this.#controller?.enqueue(utf8.encode(text));
+		} catch {
+			this.cancel(); // the client left in this very turn
+		}
+	}
 }
 
 /**
@@ -129,18 +194,7 @@ export function untilDone(
 	});
 }
 
-/** As many as there is room for, one at least. */
-function fitting(events: LogEvent[], room: number): string[] {
-	const frames: string[] = [];
-	let left = room;
-	for (const event of events) {
-		const text = frame(event);
-		left -= Math.max(text.length, EVENT_BYTES);
-		if (frames.length > 0 && left < 0) break;
-		frames.push(text);
-	}
-	return frames;
-}
+const weigh = (frame: string): number => Math.max(frame.length, EVENT_BYTES);
 
 const frame = ({ seq, type, data }: LogEvent): string =>
 	`id: ${seq}\nevent: ${type}\ndata: ${data}\n\n`;

@@ -1,0 +1,151 @@
+/** Readers that take nothing, beside readers that do. */
+import { runInDurableObject } from "cloudflare:test";
+import { describe, expect, it, vi } from "vitest";
+import { opener } from "../../src/job/follow.ts";
+import type { Job } from "../../src/job/job.ts";
+import { eventStream } from "../../src/job/stream.ts";
+import { bindings } from "../support/account.ts";
+import {
+	events,
+	fakeWorker,
+	gate,
+	type Read,
+	read,
+	startedJob,
+	type TestJob,
+	textOf,
+	words,
+} from "../support/jobs.ts";
+
+const BUFFER = 256 * 1024;
+/** 600 KB in 30 tokens; an event each, where they come 40 ms apart. */
+const LONG = Array.from({ length: 30 }, (_, n) => `${n}`.padEnd(20_000, "."));
+const long = () => startedJob({ sampling: { max_tokens: 2_000 } });
+const raw = (seen: Read[]): string => seen.map((event) => event.raw).join("");
+const sleep = (ms: number) => new Promise((wait) => setTimeout(wait, ms));
+
+async function stream(job: TestJob, stallMs = 60_000) {
+	const open = opener(bindings, job.account.id, job.id);
+	const never = new AbortController().signal;
+	return eventStream(open, await open(0), 0, never, 10_000, stallMs);
+}
+
+/** Where the one follower of a test goes on after a pause: what it has taken by then, read or not. */
+function resumedAt(): () => number | null {
+	const send = vi.spyOn(WebSocket.prototype, "send");
+	return () => {
+		const said = send.mock.calls.map(([message]) => message);
+		const paused = said.indexOf("pause");
+		const next = said
+			.slice(paused + 1)
+			.find((each) => /^\d+$/.test(String(each)));
+		return paused < 0 || next === undefined ? null : Number(next);
+	};
+}
+
+describe("a reader that stalls", () => {
+	it("for too long is hung up on without `done`; nobody waits for it; it resumes where it was", async () => {
+		fakeWorker({ tokens: LONG, every: 40 });
+		const job = await long();
+		const stalled = await Promise.all(
+			Array.from({ length: 5 }, () => stream(job, 300)),
+		);
+		// Each takes one chunk, and then nothing more.
+		const readers = stalled.map((each) => each.getReader());
+		await Promise.all(readers.map((reader) => reader.read()));
+		const before = Date.now();
+		const fast = await Promise.all([1, 2, 3].map(() => events(job)));
+		expect(Date.now() - before).toBeLessThan(5_000);
+		for (const seen of fast) expect(textOf(seen)).toBe(LONG.join(""));
+		await sleep(500);
+		// What waited was let go, but for what was on its way.
+		for (const [n, reader] of readers.entries()) {
+			reader.releaseLock();
+			const rest = await read(stalled[n] as ReadableStream<Uint8Array>);
+			expect(rest.map(({ type }) => type)).not.toContain("done");
+			const last = rest.at(-1)?.seq ?? 0;
+			expect(last).toBeLessThan(5);
+			expect(raw([...rest, ...(await events(job, last))])).toBe(
+				raw(fast[0] as Read[]),
+			);
+		}
+		await vi.waitFor(() =>
+			runInDurableObject(job.stub(), (_: Job, state) =>
+				expect(state.getWebSockets()).toHaveLength(0),
+			),
+		);
+	});
+
+	it("with less than a buffer to read is hung up on as well", async () => {
+		fakeWorker({ tokens: LONG.slice(0, 5), every: 40 });
+		const job = await long();
+		const bytes = await stream(job, 300);
+		await events(job);
+		await sleep(600);
+		const seen = await read(bytes);
+		expect(seen.map(({ type }) => type)).not.toContain("done");
+	});
+
+	it("is kept no more than 256 KiB for, and goes on where it was", async () => {
+		fakeWorker({ tokens: LONG, every: 40 });
+		const job = await long();
+		const whole = await events(job);
+		const last = resumedAt();
+		const bytes = await stream(job);
+		await sleep(300);
+		expect(raw(await read(bytes))).toBe(raw(whole));
+		const kept = raw(whole.slice(0, last() as number)).length;
+		expect(kept).toBeGreaterThan(BUFFER / 2);
+		// And what is on its way.
+		expect(kept).toBeLessThanOrEqual(BUFFER + 2 * 20_100);
+	});
+
+	it("is kept no more than 1,000 events for, and goes on where it was", async () => {
+		fakeWorker({ tokens: words(3), gate: () => new Promise(() => {}) });
+		const job = await startedJob();
+		await events(job, 0, ({ type }) => type === "job.running");
+		// A log of more events than a test can wait for.
+		await runInDurableObject(job.stub(), async (_, state) => {
+			for (let seq = 3; seq <= 5_000; seq++)
+				state.storage.sql.exec(
+					"INSERT INTO event (seq, type, data) VALUES (?, 'token', ?)",
+					seq,
+					'{"text":""}',
+				);
+			await state.storage.sync();
+			state.abort("killed");
+		}).catch(() => {});
+		const last = resumedAt();
+		const bytes = await stream(job);
+		await sleep(300);
+		const seen = await read(bytes, ({ seq }) => seq === 5_000);
+		expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, n) => n + 1));
+		expect(last()).toBeGreaterThan(500);
+		// And what is on its way: no more than 16 KiB.
+		expect(last()).toBeLessThan(1_000 + 400);
+	});
+
+	it("is still there, as far as the job knows", async () => {
+		const { opened, open } = gate();
+		fakeWorker({
+			tokens: LONG,
+			every: 40,
+			gate: (n) => (n === 25 ? opened : undefined),
+		});
+		const job = await startedJob({
+			onDisconnect: "cancel",
+			sampling: { max_tokens: 2_000 },
+		});
+		const bytes = await stream(job);
+		await vi.waitFor(
+			async () => expect((await job.stub().view())?.outputTokens).toBe(25),
+			5_000,
+		);
+		await runInDurableObject(job.stub(), async (object: Job) => {
+			object.clock = () => Date.now() + 60_000;
+			await object.alarm();
+		});
+		open();
+		expect((await read(bytes)).at(-2)?.type).toBe("job.succeeded");
+	});
+});
