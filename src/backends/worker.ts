@@ -34,16 +34,20 @@ const Failure = z.object({
 	prompt_tokens: z.int().optional(),
 	context_length: z.int().optional(),
 });
-const Readiness = z.object({
-	status: z.literal("ready"),
-	model: z.string().min(1).max(64),
-	digest: z.string().min(1),
-	slots: z.int().positive(),
-});
-export type Readiness = z.infer<typeof Readiness>;
+const Readiness = z.discriminatedUnion("status", [
+	z.object({
+		status: z.literal("ready"),
+		model: z.string().min(1).max(64),
+		digest: z.string().min(1),
+		slots: z.int().positive(),
+	}),
+	z.object({ status: z.enum(["starting", "draining"]) }),
+]);
+/** What a worker says of itself; `away` where no worker answers. */
+export type Probed = z.infer<typeof Readiness> | { status: "away" };
 
-/** What a worker says of itself when it can take requests, else null. Never throws. */
-export async function probe(address: WorkerAddress): Promise<Readiness | null> {
+/** Asks a worker whether it can take requests. Never throws. */
+export async function probe(address: WorkerAddress): Promise<Probed> {
 	const late = new AbortController();
 	const timer = setTimeout(() => late.abort(), PROBE_MS);
 	try {
@@ -53,9 +57,14 @@ export async function probe(address: WorkerAddress): Promise<Readiness | null> {
 			signal: late.signal,
 		});
 		const known = Readiness.safeParse(await response.json());
-		return response.ok && known.success ? known.data : null;
+		if (!known.success) return { status: "away" };
+		// What says that it is ready, but not with 200, is something in between.
+		const { status } = known.data;
+		return response.ok === (status === "ready")
+			? known.data
+			: { status: "away" };
 	} catch {
-		return null;
+		return { status: "away" };
 	} finally {
 		clearTimeout(timer); // a pending timer would keep the pool in memory
 	}

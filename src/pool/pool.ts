@@ -1,16 +1,13 @@
 /**
- * One object per model: leases on the slots of its worker, and a queue for the jobs that found none free. Jobs wait
- * passively and are called when granted; the pool probes the worker only while somebody waits.
+ * One object per model: leases on the slots of its workers, and a fair queue for the jobs that found none free. Jobs wait passively
+ * and are called when granted; the workers are asked only while somebody waits.
  */
 import { DurableObject } from "cloudflare:workers";
-import {
-	probe,
-	type Readiness,
-	type WorkerAddress,
-} from "../backends/worker.ts";
+import { type Address, probe } from "../backends/address.ts";
 import { config, type Env } from "../env.ts";
 import { log } from "../log.ts";
 import { migrate } from "../migrate.ts";
+import { abandoned, ended, started } from "./breaker.ts";
 import type {
 	Acquired,
 	Ask,
@@ -20,305 +17,512 @@ import type {
 	Measured,
 	Place,
 	Released,
-	Waiting,
+	WorkerLoad,
 } from "./contract.ts";
+import type { View } from "./eta.ts";
+import { STARTS } from "./eta.ts";
 import {
-	alarmAt,
-	grantable,
-	LEASE_MS,
-	mustProbe,
+	ASK_EVERY_MS,
+	answered,
+	choose,
+	isDue,
+	isStale,
+	open,
+	takesJobs,
+	unknown,
 	type Worker,
-} from "./decide.ts";
-import { estimate } from "./eta.ts";
+} from "./fleet.ts";
+import { remember } from "./measured.ts";
+import { Outlook } from "./outlook.ts";
+import { FairQueue } from "./queue.ts";
+import { Ramp } from "./ramp.ts";
 import { STEPS } from "./schema.ts";
+import { type Held, Store, type Waiting } from "./store.ts";
+import { Traffic } from "./traffic.ts";
 
-const END = "DELETE FROM lease WHERE job = ? RETURNING epoch";
+/** A lease ends this long after its last heartbeat: a dead job frees its slot. Jobs send one every 10 s. */
+export const LEASE_MS = 35_000;
+/** Measurements are written so many at a time; what is lost in between is measured again. */
+const SAVED_TOGETHER = 16;
+/** An alarm this late has been dropped by the platform. */
+const DROPPED_MS = 10_000;
 
 export class Pool extends DurableObject<Env> {
-	/** Milliseconds since 1970; tests move it. */
+	// Own properties are out of reach of RPC; tests and the simulation replace them.
+	/** Milliseconds since 1970. */
 	clock = (): number => Date.now();
-	readonly #sql: SqlStorage;
+	probe = probe;
+	/** @returns whether the job has use for the slot */
+	grantTo = async (job: string, lease: Lease): Promise<boolean> =>
+		this.env.JOB.get(this.env.JOB.idFromName(job)).granted(lease);
+
+	readonly #store: Store;
 	/** Known from the first job on. */
-	#model: string | null = null;
-	/** Not stored: a fresh instance asks anew. */
-	#worker: Worker | null = null;
-	/** The other model that our worker was last seen to serve. */
-	#mistaken: string | null = null;
-	#probing: Promise<void> | null = null;
+	#model: string | null;
+	readonly #queue = new FairQueue<Waiting>();
+	/** Of the newest job in the queue. */
+	#place = 0;
+	/** Jobs whose `acquire` is not answered yet: in no row, and not to be called. */
+	readonly #asking = new Set<string>();
+	readonly #held = new Map<string, Held & { heardAt: number }>();
+	/** As configured. What they say is not stored: a fresh instance asks anew. */
+	readonly #workers = new Map<string, Worker>();
+	readonly #probes = new Map<string, Promise<void>>();
+	readonly #traffic = new Traffic();
+	readonly #ramp = new Ramp();
+	readonly #outlook: Outlook;
+	#unsaved = 0;
+	#alarm: number | null = null;
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		this.#sql = ctx.storage.sql;
-		ctx.storage.transactionSync(() => migrate(this.#sql, STEPS));
-		this.#model =
-			this.#sql.exec<{ model: string }>("SELECT model FROM pool").toArray()[0]
-				?.model ?? null;
+		const { sql } = ctx.storage;
+		ctx.storage.transactionSync(() => migrate(sql, STEPS));
+		this.#store = new Store(sql);
+		this.#outlook = new Outlook(this.#store.kept, this.#traffic, (now) =>
+			this.#view(now),
+		);
+		this.#model = this.#store.model;
+		for (const waiter of this.#store.waiting()) {
+			this.#queue.push(waiter);
+			this.#place = waiter.place;
+		}
+		// Whoever lives will be heard of within the lease's time.
+		const heardAt = this.clock();
+		for (const held of this.#store.held())
+			this.#held.set(held.job, { ...held, heardAt });
 	}
 
-	/**
-	 * A slot for a job of this pool's model, or a place in the queue. Asked again, a job keeps what it has. A resumed
-	 * job goes to the head.
-	 */
-	async acquire({ model, job, resumed }: Ask): Promise<Acquired> {
-		if (!this.#model) {
-			this.#sql.exec("INSERT INTO pool (model) VALUES (?)", model);
-			this.#model = model;
+	/** A slot for a job of this pool's model, or a place in the queue. Asked again, a job keeps what it has. */
+	async acquire(ask: Ask): Promise<Acquired> {
+		const { job } = ask;
+		this.#learn(ask.model);
+		const held = this.#held.get(job);
+		if (held) {
+			const worker = this.#workerOf(held);
+			if (worker?.state === "unknown") await this.#look([worker]);
+			held.heardAt = this.clock();
+			// A lease on a worker that is away is worth nothing, but it was this job's turn.
+			if (this.#workerOf(held)?.state !== "ready") this.#end(held);
 		}
-		const renewed = this.#sql.exec(
-			"UPDATE lease SET expires_at = ? WHERE job = ? RETURNING epoch",
-			this.clock() + LEASE_MS,
-			job,
-		);
-		if (renewed.toArray().length === 0) this.#enqueue(job, resumed);
-		await this.#arm();
-		if (mustProbe(this.#worker, this.clock())) await this.#probe();
-		if (!this.#worker?.ready) {
-			// A lease on a worker that is away is worth nothing.
-			if (this.#sql.exec(END, job).toArray().length > 0)
-				this.#enqueue(job, true);
-			await this.#arm();
-			return this.#queued("provisioning", job);
-		}
-		this.#announce(this.#grant().filter((grant) => grant.job !== job));
+		if (!this.#held.has(job))
+			await this.#enqueue({ ...ask, resumed: ask.resumed || Boolean(held) });
 		const lease = this.#leaseOf(job);
-		return lease ? { answer: "granted", lease } : this.#queued("queued", job);
+		const waiter = this.#queue.get(job);
+		if (lease) return { answer: "granted", lease };
+		if (!waiter) throw new Error("the job left while it asked");
+		const now = this.clock();
+		const { eta, rawP90 } = this.#outlook.quote(waiter, this.#queue, now);
+		if (this.#asking.delete(job)) {
+			waiter.since = now;
+			waiter.rawP90 = waiter.resumed ? null : rawP90;
+			this.#write(() => this.#store.wait(waiter));
+		}
+		const up = this.#fleet().some(({ state }) => state === "ready");
+		const position = this.#queue.position(job);
+		return { answer: up ? "queued" : "provisioning", position, eta };
 	}
 
 	/** Where a job stands in the queue, or null where it does not wait. */
 	async place(job: string): Promise<Place | null> {
-		const waits = this.#sql
-			.exec("SELECT 1 FROM queue WHERE job = ?", job)
-			.toArray();
-		return waits.length > 0 ? this.#placeOf(job) : null;
+		const waiter = this.#queue.get(job);
+		if (!waiter) return null;
+		const now = this.clock();
+		const { eta } = this.#outlook.quote(waiter, this.#queue, now);
+		return { position: this.#queue.position(job), eta };
 	}
 
-	/** Takes a job out of the queue, or its lease back. Repeating it changes nothing. */
-	async leave(job: string): Promise<void> {
-		this.#sql.exec("DELETE FROM queue WHERE job = ?", job);
-		if (this.#sql.exec(END, job).toArray().length > 0)
-			this.#announce(this.#grant());
-		await this.#arm();
-	}
-
-	/** How busy the pool is, for operators and their autoscaler. */
-	async load(): Promise<Load> {
-		const worker = this.#worker;
-		const slots = worker?.ready ? worker.slots : 0;
-		const waiting = this.#waiting();
-		return {
-			running: this.#leased(),
-			waiting,
-			ready_slots: slots,
-			queued_seconds_per_slot:
-				waiting === 0
-					? 0
-					: (estimate(waiting - 1, slots).finish.p50 -
-							estimate(0, slots).start.p50) /
-						1000,
-			workers: [
-				{
-					origin: new URL(this.#address()?.url ?? "http://none").origin,
-					state: worker ? (worker.ready ? "ready" : "away") : "unknown",
-					slots,
-					running: this.#leased(),
-				},
-			],
-		};
-	}
-
-	/** Keeps a lease. */
+	/** Keeps a lease. Writes nothing. */
 	async heartbeat(job: string, epoch: number): Promise<Beat> {
-		const held = this.#sql.exec(
-			"UPDATE lease SET expires_at = ? WHERE job = ? AND epoch = ? RETURNING epoch",
-			this.clock() + LEASE_MS,
-			job,
-			epoch,
-		);
-		return { held: held.toArray().length > 0, running: this.#leased() };
+		const held = this.#heldBy(job, epoch);
+		if (held) held.heardAt = this.clock();
+		return { held: held !== null, running: this.#held.size };
 	}
 
-	/** Gives a slot back; whoever waits gets it. */
+	/** Gives a slot back; whoever waits gets it. Repeating it changes nothing. */
 	async release(
 		job: string,
 		epoch: number,
 		why: Released,
-		_measured: Measured | null,
+		measured: Measured | null,
 	): Promise<void> {
-		this.#sql.exec("DELETE FROM lease WHERE job = ? AND epoch = ?", job, epoch);
-		if (this.#worker) {
-			const worker = this.#worker;
-			if (why === "finished") worker.seenAt = this.clock();
-			else worker.seenAt = 0;
-			if (why === "down") worker.ready = false;
+		const held = this.#heldBy(job, epoch);
+		if (!held) return;
+		const now = this.clock();
+		const worker = this.#workerOf(held);
+		if (worker) {
+			const breaker = ended(worker.breaker, job, why === "finished", now);
+			if (breaker.openUntil !== null && breaker !== worker.breaker)
+				this.#tell({ ...worker, breaker });
+			this.#workers.set(worker.url, {
+				...worker,
+				breaker,
+				// After a failure it must be asked before another slot of it is promised.
+				heardAt: why === "finished" ? now : 0,
+				state: why === "down" ? "away" : worker.state,
+			});
 		}
-		this.#announce(this.#grant());
-		await this.#arm();
+		this.#end(held);
+		if (why === "finished" && measured && !held.resumed) {
+			const { tokens: budget } = held;
+			remember(this.#store.kept, "services", { ...measured, budget });
+			this.#measured();
+		}
+		this.#settle();
+		if (worker && why !== "finished" && this.#queue.size > 0)
+			this.ctx.waitUntil(this.#look([worker]));
 	}
 
-	override async alarm(): Promise<void> {
-		try {
-			this.#sql.exec("DELETE FROM lease WHERE expires_at <= ?", this.clock());
-			if (this.#waiting() > 0) await this.#probe();
-			this.#announce(this.#grant());
-		} catch (error) {
-			log("alarm_failed", { object: "pool", cause: String(error) });
-		} finally {
-			await this.#arm();
-		}
+	/** Takes a job out of the queue, or its lease back. Repeating it changes nothing. */
+	async leave(job: string): Promise<void> {
+		const waiter = this.#queue.remove(job);
+		if (waiter && !this.#asking.delete(job))
+			this.#write(() => this.#store.waitNoMore(waiter));
+		const held = this.#held.get(job);
+		if (held) this.#end(held);
+		this.#settle();
 	}
 
-	/** Asks the worker how it is; calls that come meanwhile share the answer. */
-	#probe(): Promise<void> {
-		this.#probing ??= (async () => {
-			const address = this.#address();
-			const seen = address && (await probe(address));
-			const ready = seen && this.#isOurs(seen) ? seen : null;
-			if (Boolean(ready) !== Boolean(this.#worker?.ready))
-				log("worker", {
-					model: this.#model,
-					ready: Boolean(ready),
-					slots: ready?.slots ?? 0,
-				});
-			this.#worker = ready
-				? { ...ready, ready: true, seenAt: this.clock() }
-				: this.#worker && { ...this.#worker, ready: false };
-		})().finally(() => {
-			this.#probing = null;
+	/** How busy the pool is, for operators and their autoscaler. Asks the workers that it has not heard of for a while. */
+	async load(model: string): Promise<Load> {
+		this.#learn(model);
+		const now = this.clock();
+		await this.#look(this.#fleet().filter((worker) => isDue(worker, now)));
+		const running = this.#running();
+		const workers = this.#fleet().map((worker): WorkerLoad => {
+			const { url, state, slots, breaker } = worker;
+			return {
+				origin: new URL(url).origin,
+				state:
+					state === "ready" && breaker.openUntil !== null ? "broken" : state,
+				slots: takesJobs(worker) ? slots : 0,
+				running: running.get(url) ?? 0,
+			};
 		});
-		return this.#probing;
-	}
-
-	/** A worker of another model would answer, wrongly. Told once, since the probes repeat. */
-	#isOurs({ model }: Readiness): boolean {
-		const mistaken = model === this.#model ? null : model;
-		if (mistaken && mistaken !== this.#mistaken)
-			log("worker_of_another_model", { model: this.#model, serves: mistaken });
-		this.#mistaken = mistaken;
-		return !mistaken;
-	}
-
-	/** Where this model is served, if it still is. */
-	#address(): WorkerAddress | null {
-		const { models } = config(this.env);
-		return (this.#model && models.get(this.#model)?.workers[0]) || null;
-	}
-
-	/** Moves jobs from the head of the queue to free slots. */
-	#grant(): { job: string; lease: Lease }[] {
-		const worker = this.#worker;
-		const count = grantable({
-			worker,
-			leased: this.#leased(),
-			waiting: this.#waiting(),
-		});
-		if (!worker || count === 0) return [];
-		const expires = this.clock() + LEASE_MS;
-		return this.ctx.storage.transactionSync(() =>
-			this.#sql
-				.exec<{ job: string }>(
-					"SELECT job FROM queue ORDER BY place LIMIT ?",
-					count,
-				)
-				.toArray()
-				.map(({ job }) => {
-					this.#sql.exec("DELETE FROM queue WHERE job = ?", job);
-					this.#sql.exec(
-						"INSERT INTO lease (job, expires_at) VALUES (?, ?)",
-						job,
-						expires,
-					);
-					return { job, lease: this.#leaseOf(job) as Lease };
-				}),
-		);
-	}
-
-	/** Calls the jobs that were granted a slot while they waited. Nobody waits for their answers. */
-	#announce(granted: { job: string; lease: Lease }[]): void {
-		for (const { job, lease } of granted)
-			this.ctx.waitUntil(this.#call(job, lease));
-	}
-
-	async #call(job: string, lease: Lease): Promise<void> {
-		try {
-			const stub = this.env.JOB.get(this.env.JOB.idFromName(job));
-			if (await stub.granted(lease)) return;
-			this.#free(job, lease.epoch);
-			this.#announce(this.#grant());
-		} catch (error) {
-			// To the end of the queue, until the alarm: a job that cannot be reached must neither hold up the others nor spin.
-			log("grant_failed", { job, cause: String(error) });
-			if (this.#free(job, lease.epoch)) this.#enqueue(job, false);
-		}
-		await this.#arm();
-	}
-
-	/** @returns whether that lease was still there */
-	#free(job: string, epoch: number): boolean {
-		const ended = this.#sql.exec(
-			"DELETE FROM lease WHERE job = ? AND epoch = ? RETURNING epoch",
-			job,
-			epoch,
-		);
-		return ended.toArray().length > 0;
-	}
-
-	#enqueue(job: string, first: boolean): void {
-		this.#sql.exec(
-			first
-				? "INSERT OR IGNORE INTO queue (place, job) SELECT coalesce(min(place), 0) - 1, ? FROM queue"
-				: "INSERT OR IGNORE INTO queue (job) VALUES (?)",
-			job,
-		);
-	}
-
-	#queued(answer: Waiting, job: string): Acquired {
-		return { answer, ...this.#placeOf(job) };
-	}
-
-	#placeOf(job: string): Place {
-		const { n } = this.#sql
-			.exec<{ n: number }>(
-				"SELECT count(*) AS n FROM queue WHERE place < (SELECT place FROM queue WHERE job = ?)",
-				job,
-			)
-			.one();
-		const slots = this.#worker?.ready ? this.#worker.slots : 0;
-		return { position: n + 1, eta: estimate(n, slots) };
-	}
-
-	#leaseOf(job: string): Lease | null {
-		const row = this.#sql
-			.exec<{ epoch: number }>("SELECT epoch FROM lease WHERE job = ?", job)
-			.toArray()[0];
-		if (!row) return null;
+		const slots = workers.reduce((sum, worker) => sum + worker.slots, 0);
+		const budgets = Array.from(this.#queue.all(), ({ tokens }) => tokens);
+		const queuedMs = this.#outlook.work(budgets);
 		return {
-			epoch: row.epoch,
-			url: this.#address()?.url ?? "",
-			digest: this.#worker?.digest ?? "",
-			running: this.#leased(),
+			running: this.#held.size,
+			waiting: this.#queue.size,
+			ready_slots: slots,
+			queued_seconds_per_slot: queuedMs / 1000 / Math.max(1, slots),
+			workers,
 		};
 	}
 
-	#leased(): number {
-		return this.#sql
-			.exec<{ n: number }>("SELECT count(*) AS n FROM lease")
-			.one().n;
+	override async alarm(): Promise<void> {
+		this.#alarm = null;
+		try {
+			const now = this.clock();
+			for (const held of this.#held.values())
+				if (now - held.heardAt >= LEASE_MS) {
+					log("lease_expired", { model: this.#model, job: held.job });
+					this.#end(held);
+				}
+			if (this.#queue.size > 0)
+				await this.#look(
+					this.#fleet().filter(
+						(worker) => worker.state !== "ready" || isDue(worker, now),
+					),
+				);
+			this.#settle();
+		} catch (error) {
+			log("alarm_failed", { object: "pool", cause: String(error) });
+		} finally {
+			this.#arm();
+		}
 	}
 
-	#waiting(): number {
-		return this.#sql
-			.exec<{ n: number }>("SELECT count(*) AS n FROM queue")
-			.one().n;
+	/** Asks workers how they are; calls that come meanwhile share the answers. Resolves when one is ready, or all have answered. */
+	#look(workers: Worker[]): Promise<unknown> {
+		const asked = workers.map(({ url }) => {
+			const probing = this.#probes.get(url) ?? this.#ask(url);
+			this.#probes.set(url, probing);
+			return probing.then(() => this.#workers.get(url)?.state === "ready");
+		});
+		return new Promise((resolve) => {
+			for (const ready of asked) ready.then((is) => is && resolve(true));
+			Promise.all(asked).then(resolve);
+		});
 	}
 
-	/** Never moves the alarm further away: what it finds to do when it fires, it decides then. */
-	async #arm(): Promise<void> {
-		const expiry = this.#sql
-			.exec<{ at: number | null }>("SELECT min(expires_at) AS at FROM lease")
-			.one().at;
-		const next = alarmAt(this.#waiting(), expiry, this.clock());
-		const armed = await this.ctx.storage.getAlarm();
-		if (next !== null && (armed === null || next < armed))
-			await this.ctx.storage.setAlarm(next);
+	async #ask(url: string): Promise<void> {
+		const address = this.#addresses().find((address) => address.url === url);
+		const probed = address ? await this.probe(address) : null;
+		this.#probes.delete(url);
+		const worker = this.#workers.get(url);
+		if (!probed || !worker || !this.#model) return;
+		const heard = answered(worker, probed, this.#model, this.clock());
+		this.#workers.set(url, heard);
+		if (heard.state !== worker.state) {
+			this.#tell(heard);
+			if (probed.status === "ready" && heard.state === "mistaken")
+				log("worker_of_another_model", {
+					model: this.#model,
+					serves: probed.model,
+				});
+		}
+		if (heard.slots !== worker.slots)
+			this.#write(() => this.#store.saveSlots(url, heard.slots));
+		if (heard.state !== worker.state || heard.slots !== worker.slots)
+			this.#outlook.changed();
+		this.#settle();
+	}
+
+	#tell({ url, state, slots, breaker }: Worker): void {
+		log("worker", {
+			model: this.#model,
+			origin: new URL(url).origin,
+			state: breaker.openUntil === null ? state : "broken",
+			slots,
+		});
+	}
+
+	/** Into the queue, and out of it at once where a slot is free. */
+	async #enqueue(ask: Ask): Promise<void> {
+		const { job, account, resumed, avoid } = ask;
+		const now = this.clock();
+		if (!this.#queue.get(job)) {
+			this.#place++;
+			this.#traffic.note(account, now);
+			this.#asking.add(job);
+			this.#queue.push({
+				...{ place: this.#place, job, account, resumed, avoid },
+				tokens: Math.max(1, ask.tokens),
+				since: now,
+				rawP90: null,
+			});
+		}
+		this.#settle();
+		const fleet = this.#fleet();
+		const up = fleet.some(
+			(worker) => worker.state === "ready" && !isStale(worker, now),
+		);
+		// While somebody is up, those that were away are asked by the alarm: they may take long to answer.
+		if (this.#queue.get(job))
+			await this.#look(
+				fleet.filter((worker) =>
+					up ? isStale(worker, now) : isDue(worker, now),
+				),
+			);
+	}
+
+	/** After any change: free slots to those who wait, and what follows from it. */
+	#settle(): void {
+		const now = this.clock();
+		const fleet = this.#fleet();
+		this.#announce(this.#grant(fleet, now));
+		if (fleet.every(({ state }) => state !== "unknown")) {
+			const seen = fleet.map(({ url, state }) => ({
+				url,
+				ready: state === "ready",
+			}));
+			const observed = this.#ramp.observe(seen, this.#queue.size > 0, now);
+			if (observed.cold !== null) {
+				remember(this.#store.kept, "colds", observed.cold);
+				this.#measured();
+			}
+			for (const joined of observed.joined)
+				remember(this.#store.kept, "joins", joined);
+		}
+		this.#arm();
+	}
+
+	/** Moves jobs from the queue to free slots. @returns those to call */
+	#grant(fleet: Worker[], now: number): Held[] {
+		if (this.#queue.size === 0) return [];
+		const running = this.#running();
+		const called: Held[] = [];
+		for (;;) {
+			const spots = fleet.map(({ url }) => {
+				const worker = this.#workers.get(url) as Worker;
+				return { worker, open: open(worker, running.get(url) ?? 0, now) };
+			});
+			const next = spots.some((spot) => spot.open > 0)
+				? this.#queue.take(({ avoid }) => choose(spots, avoid) !== null)
+				: null;
+			const worker = next && choose(spots, next.avoid);
+			if (!next || !worker) return called;
+			const { url } = worker;
+			running.set(url, (running.get(url) ?? 0) + 1);
+			const held = this.#hold(next, worker, now);
+			if (!this.#asking.delete(next.job)) called.push(held);
+		}
+	}
+
+	#hold(waiter: Waiting, worker: Worker, now: number): Held {
+		const { job, account, resumed, tokens, rawP90, since } = waiter;
+		const { url, breaker } = worker;
+		this.#workers.set(url, { ...worker, breaker: started(breaker, job) });
+		const epoch = this.#store.newEpoch();
+		const held = { epoch, job, account, url, resumed, tokens, since: now };
+		this.#held.set(job, { ...held, heardAt: now });
+		this.#write(() => {
+			if (!this.#asking.has(job)) this.#store.waitNoMore(waiter);
+			this.#store.hold(held);
+		});
+		this.#outlook.granted(rawP90, now - since, now);
+		return held;
+	}
+
+	/** Calls the jobs that were granted a slot while they waited. Nobody waits for their answers. */
+	#announce(granted: Held[]): void {
+		for (const held of granted) this.ctx.waitUntil(this.#call(held));
+	}
+
+	async #call(held: Held): Promise<void> {
+		const { job, epoch } = held;
+		const lease = this.#leaseOf(job);
+		if (!lease) return;
+		try {
+			if (await this.grantTo(job, lease)) return;
+			const still = this.#heldBy(job, epoch);
+			if (still) this.#end(still);
+			this.#settle();
+		} catch (error) {
+			// To the end of the queue, until the alarm: a job that cannot be reached must neither hold up the others nor spin.
+			log("grant_failed", { job, cause: String(error) });
+			const still = this.#heldBy(job, epoch);
+			if (still) this.#again(still);
+			this.#arm();
+		}
+	}
+
+	#again(held: Held & { heardAt: number }): void {
+		this.#end(held);
+		const { job, account, tokens } = held;
+		this.#place++;
+		const waiter: Waiting = {
+			...{ place: this.#place, job, account, tokens },
+			...{ resumed: false, avoid: null, rawP90: null },
+			since: this.clock(),
+		};
+		this.#queue.push(waiter);
+		this.#write(() => this.#store.wait(waiter));
+	}
+
+	/** Ends a lease. */
+	#end(held: Held): void {
+		this.#held.delete(held.job);
+		this.#write(() => this.#store.free(held));
+		const worker = this.#workerOf(held);
+		if (worker)
+			this.#workers.set(worker.url, {
+				...worker,
+				breaker: abandoned(worker.breaker, held.job),
+			});
+	}
+
+	#view(now: number): View {
+		const fleet = this.#fleet();
+		const { coldSince } = this.#ramp;
+		const broken = fleet.filter(
+			(worker) => worker.state === "ready" && !takesJobs(worker),
+		);
+		return {
+			ready: fleet.filter(takesJobs).map(({ url, slots }) => ({
+				slots,
+				leases: [...this.#held.values()]
+					.filter((held) => held.url === url)
+					.map(({ since, tokens }) => ({ ageMs: now - since, tokens })),
+			})),
+			absent: fleet
+				.filter(({ state }) => state !== "ready")
+				.map(({ url, slots }) => ({
+					slots,
+					ageMs: now - (this.#ramp.since(url) ?? now),
+				})),
+			back: broken.map(({ slots, breaker }) => ({
+				slots,
+				inMs: Math.max(0, (breaker.openUntil ?? now) - now),
+			})),
+			coldMs: coldSince === null ? null : now - coldSince,
+			waiting: this.#queue.order(STARTS).map(({ tokens }) => tokens),
+			arrivals: (count, next) => this.#traffic.futures(count, now, next),
+		};
+	}
+
+	#learn(model: string): void {
+		if (this.#model) return;
+		this.#model = model;
+		this.#write(() => this.#store.learn(model));
+	}
+
+	/** Where this model is served, if it still is. */
+	#addresses(): readonly Address[] {
+		const { models } = config(this.env);
+		return (this.#model && models.get(this.#model)?.workers) || [];
+	}
+
+	#fleet(): Worker[] {
+		const addresses = this.#addresses();
+		if (addresses.length > this.#workers.size) {
+			const slots = this.#store.slots();
+			for (const { url } of addresses)
+				if (!this.#workers.has(url))
+					this.#workers.set(url, unknown(url, slots.get(url) ?? 0));
+		}
+		return addresses.map(({ url }) => this.#workers.get(url) as Worker);
+	}
+
+	#workerOf({ url }: Held): Worker | null {
+		const fleet = this.#fleet();
+		const worker = url ? fleet.find((worker) => worker.url === url) : fleet[0];
+		return worker ?? null;
+	}
+
+	#heldBy(job: string, epoch: number): (Held & { heardAt: number }) | null {
+		const held = this.#held.get(job);
+		return held?.epoch === epoch ? held : null;
+	}
+
+	/** Slots taken of each worker. */
+	#running(): Map<string, number> {
+		const running = new Map<string, number>();
+		for (const held of this.#held.values()) {
+			const url = held.url ?? this.#addresses()[0]?.url ?? "";
+			running.set(url, (running.get(url) ?? 0) + 1);
+		}
+		return running;
+	}
+
+	#leaseOf(job: string): Lease | null {
+		const held = this.#held.get(job);
+		const worker = held && this.#workerOf(held);
+		if (!held || !worker) return null;
+		const { url, digest } = worker;
+		return { epoch: held.epoch, url, digest, running: this.#held.size };
+	}
+
+	/** Something was measured. */
+	#measured(): void {
+		this.#unsaved++;
+		if (this.#unsaved < SAVED_TOGETHER) return;
+		this.#unsaved = 0;
+		this.#write(() => this.#store.saveMeasured());
+	}
+
+	/** A write that fails leaves memory ahead of storage: only a fresh instance is right again. */
+	#write(change: () => void): void {
+		try {
+			this.ctx.storage.transactionSync(change);
+		} catch (error) {
+			log("write_failed", { object: "pool", cause: String(error) });
+			this.ctx.abort("write failed");
+		}
+	}
+
+	/** To ask workers while somebody waits, to end leases without heartbeats. Brings the alarm forward, never back. */
+	#arm(): void {
+		const now = this.clock();
+		let next = this.#queue.size > 0 ? now + ASK_EVERY_MS : null;
+		for (const { heardAt } of this.#held.values())
+			next = Math.min(next ?? Number.POSITIVE_INFINITY, heardAt + LEASE_MS);
+		if (next === null) return;
+		const armed = this.#alarm;
+		if (armed !== null && armed <= next && now - armed < DROPPED_MS) return;
+		this.#alarm = next;
+		void this.ctx.storage.setAlarm(next);
 	}
 }

@@ -221,7 +221,7 @@ describe("a call to the worker", () => {
 			access: { id: "id", secret: "secret" },
 		};
 		await failing(generate(new GpuWorker(tunnel)));
-		expect(await probe(tunnel)).toBe(null);
+		expect(await probe(tunnel)).toEqual({ status: "away" });
 		expect(seen).toHaveLength(2);
 		for (const { headers, redirect } of seen) {
 			expect(redirect).toBe("manual");

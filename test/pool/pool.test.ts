@@ -4,9 +4,13 @@ import {
 	runInDurableObject,
 } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
-import type { Ask } from "../../src/pool/contract.ts";
-import { LEASE_MS } from "../../src/pool/decide.ts";
+import type { Probed, WorkerAddress } from "../../src/backends/worker.ts";
+import type { Env } from "../../src/env.ts";
+import { migrate } from "../../src/migrate.ts";
+import type { Ask, Eta } from "../../src/pool/contract.ts";
 import type { Pool } from "../../src/pool/pool.ts";
+import { LEASE_MS } from "../../src/pool/pool.ts";
+import { STEPS } from "../../src/pool/schema.ts";
 import { bindings } from "../support/account.ts";
 import { fakeWorker } from "../support/jobs.ts";
 
@@ -16,7 +20,8 @@ function newPool(): DurableObjectStub<Pool> {
 	return bindings.POOL.get(bindings.POOL.idFromName(`pool-${pools}`));
 }
 
-const ask = (job: string, part: Partial<Ask> = {}): Ask => ({
+type AskOf = [job: string, part?: Partial<Ask>];
+const ask = (...[job, part = {}]: AskOf): Ask => ({
 	model: "nano",
 	job,
 	account: job.split("/")[0] as string,
@@ -47,6 +52,38 @@ const callsTo = async (
 	return called;
 };
 
+/** Replicas in place of the configured worker, each in whatever state the test puts it. */
+const replicas = async (
+	pool: DurableObjectStub<Pool>,
+	states: Record<string, Probed>,
+) => {
+	const asked: string[] = [];
+	await runInDurableObject(pool, (object: Pool) => {
+		const url = Object.keys(states);
+		const { env } = object as unknown as { env: Env };
+		Object.defineProperty(object, "env", {
+			value: { ...env, WORKERS: { nano: { url } } },
+		});
+		object.probe = async (address) => {
+			const { url } = address as WorkerAddress;
+			asked.push(url);
+			return states[url] as Probed;
+		};
+	});
+	return asked;
+};
+
+const ready = (slots: number, model = "nano"): Probed => ({
+	...{ status: "ready", digest: "d", model, slots },
+});
+
+/** The lease of a job that must have been granted one. */
+const lease = async (pool: DurableObjectStub<Pool>, ...of: AskOf) => {
+	const acquired = await pool.acquire(ask(...of));
+	if (acquired.answer !== "granted") throw new Error(acquired.answer);
+	return acquired.lease;
+};
+
 const moveClock = (pool: DurableObjectStub<Pool>, ms: number) =>
 	runInDurableObject(pool, (object: Pool) => {
 		object.clock = () => Date.now() + ms;
@@ -55,11 +92,34 @@ const moveClock = (pool: DurableObjectStub<Pool>, ms: number) =>
 const alarm = (pool: DurableObjectStub<Pool>) =>
 	runInDurableObject(pool, (_, state) => state.storage.getAlarm());
 
-/** The epoch of a lease that must have been granted. */
-const granted = async (pool: DurableObjectStub<Pool>, job: string) => {
-	const acquired = await pool.acquire(ask(job));
-	if (acquired.answer !== "granted") throw new Error(acquired.answer);
-	return acquired.lease.epoch;
+const granted = async (pool: DurableObjectStub<Pool>, ...of: AskOf) =>
+	(await lease(pool, ...of)).epoch;
+
+/** Rows that the pool writes meanwhile, alarms set included. */
+const rowsWritten = async (
+	pool: DurableObjectStub<Pool>,
+	meanwhile: () => Promise<unknown>,
+) => {
+	let rows = 0;
+	const undo = await runInDurableObject(pool, (_, { storage }) => {
+		const { sql } = storage;
+		const exec = sql.exec.bind(sql);
+		const setAlarm = storage.setAlarm.bind(storage);
+		sql.exec = ((query: string, ...values: unknown[]) => {
+			const cursor = exec(query, ...values);
+			rows += cursor.rowsWritten;
+			return cursor;
+		}) as typeof sql.exec;
+		storage.setAlarm = (at) => {
+			rows++;
+			return setAlarm(at);
+		};
+		return () =>
+			Object.assign(sql, { exec }) && Object.assign(storage, { setAlarm });
+	});
+	await meanwhile();
+	undo();
+	return rows;
 };
 
 describe("a pool", () => {
@@ -223,7 +283,7 @@ describe("a pool's model", () => {
 		expect(acquired).toMatchObject({ answer: "provisioning" });
 	});
 
-	it("is still known when the object starts anew, and learnt by one that an older version wrote", async () => {
+	it("is still known when the object starts anew", async () => {
 		const worker = fakeWorker({ tokens: [] });
 		worker.state = "starting";
 		const pool = newPool();
@@ -233,15 +293,297 @@ describe("a pool's model", () => {
 		const called = await callsTo(pool);
 		await runDurableObjectAlarm(pool);
 		expect(called).toEqual(["a/1"]);
+	});
+});
 
-		const old = newPool();
-		await runInDurableObject(old, (_, { storage }) => {
-			storage.sql.exec("DROP TABLE pool");
-			storage.sql.exec("UPDATE version SET version = 1");
-			storage.sql.exec("INSERT INTO queue (job) VALUES ('a/old')");
+describe("replicas", () => {
+	it("get jobs by most free slots; one that is away, draining or of another model gets none", async () => {
+		const pool = newPool();
+		await callsTo(pool);
+		await replicas(pool, {
+			"http://small.test": ready(1),
+			"http://large.test": ready(3),
+			"http://other.test": ready(9, "vicuna-7b"),
+			"http://leaving.test": { status: "draining" },
+			"http://away.test": { status: "away" },
 		});
-		await evictDurableObject(old);
-		await callsTo(old);
-		await granted(old, "a/old");
+		await pool.load("nano");
+		const urls: string[] = [];
+		for (const job of ["a/1", "a/2", "a/3", "a/4"])
+			urls.push((await lease(pool, job)).url);
+		expect(urls.slice(0, 2)).toEqual([
+			"http://large.test",
+			"http://large.test",
+		]);
+		expect(urls.filter((url) => url === "http://small.test")).toHaveLength(1);
+		expect((await pool.acquire(ask("a/5"))).answer).toBe("queued");
+		expect((await pool.load("nano")).workers).toEqual([
+			{ origin: "http://small.test", state: "ready", slots: 1, running: 1 },
+			{ origin: "http://large.test", state: "ready", slots: 3, running: 3 },
+			{ origin: "http://other.test", state: "mistaken", slots: 0, running: 0 },
+			{
+				origin: "http://leaving.test",
+				state: "draining",
+				slots: 0,
+				running: 0,
+			},
+			{ origin: "http://away.test", state: "away", slots: 0, running: 0 },
+		]);
+	});
+
+	it("that failed a job get others; it gets another one, though it must wait for that", async () => {
+		const pool = newPool();
+		const called = await callsTo(pool);
+		await replicas(pool, {
+			"http://a.test": ready(2),
+			"http://b.test": ready(1),
+		});
+		const bad = await lease(pool, "x/1");
+		expect(bad.url).toBe("http://a.test");
+		const other = await lease(pool, "x/2", { avoid: "http://a.test" });
+		expect(other.url).toBe("http://b.test");
+		await pool.release("x/1", bad.epoch, "failed", null);
+		const again = { resumed: true, avoid: bad.url };
+		expect((await pool.acquire(ask("x/1", again))).answer).toBe("queued");
+		expect((await lease(pool, "x/3")).url).toBe("http://a.test");
+		await pool.release("x/2", other.epoch, "finished", null);
+		expect(called).toEqual(["x/1"]);
+	});
+
+	it("that fail three jobs in a row get none for a while, then one, however ready they say they are", async () => {
+		const pool = newPool();
+		await callsTo(pool);
+		await replicas(pool, { "http://bad.test": ready(4) });
+		for (const job of ["a/1", "a/2", "a/3"])
+			await pool.release(job, await granted(pool, job), "down", null);
+		expect((await pool.acquire(ask("a/4"))).answer).toBe("queued");
+		expect(await pool.load("nano")).toMatchObject({
+			ready_slots: 0,
+			workers: [{ state: "broken", slots: 0 }],
+		});
+		await pool.leave("a/4");
+		await moveClock(pool, 5_100);
+		const trying = await granted(pool, "a/5");
+		expect((await pool.acquire(ask("a/6"))).answer).toBe("queued");
+		await pool.release("a/5", trying, "finished", null);
+		await granted(pool, "a/7");
+		await granted(pool, "a/8");
+	});
+
+	it("that come while jobs wait take them; those that are up are not asked all the time", async () => {
+		const pool = newPool();
+		const called = await callsTo(pool);
+		const states: Record<string, Probed> = {
+			"http://a.test": ready(1),
+			"http://b.test": { status: "away" },
+		};
+		const asked = await replicas(pool, states);
+		await granted(pool, "a/1");
+		expect((await pool.acquire(ask("a/2"))).answer).toBe("queued");
+		asked.length = 0;
+		states["http://b.test"] = { status: "starting" };
+		await runDurableObjectAlarm(pool);
+		expect([asked, called]).toEqual([["http://b.test"], []]);
+		states["http://b.test"] = ready(1);
+		await runDurableObjectAlarm(pool);
+		expect(called).toEqual(["a/2"]);
+	});
+});
+
+describe("a place in the queue", () => {
+	it("is told with an estimate when a job asks, and again on request", async () => {
+		const pool = newPool();
+		await callsTo(pool);
+		await replicas(pool, { "http://a.test": ready(1) });
+		await granted(pool, "a/1");
+		const first = await pool.acquire(ask("a/2"));
+		const second = await pool.acquire(ask("a/3"));
+		const other = await pool.acquire(ask("b/1"));
+		expect([first, second, other]).toMatchObject([
+			{ answer: "queued", position: 1, eta: { cold: false } },
+			{ answer: "queued", position: 2 },
+			{ answer: "queued", position: 2 },
+		]);
+		expect((await pool.place("a/3"))?.position).toBe(3);
+		const start = async (job: string) => (await pool.place(job))?.eta.start.p50;
+		expect(await start("a/2")).toBeGreaterThan(0);
+		expect(await start("a/3")).toBeGreaterThan((await start("a/2")) ?? 0);
+		expect(await pool.place("a/1")).toBe(null);
+		expect(await pool.place("nobody")).toBe(null);
+	});
+
+	it("is estimated from what was measured", async () => {
+		const pool = newPool();
+		await callsTo(pool);
+		await replicas(pool, { "http://a.test": ready(1) });
+		const measured = { firstTokenMs: 100, tokens: 300, ms: 2_000 };
+		for (let n = 0; n < 40; n++) {
+			const epoch = await granted(pool, "a/1");
+			await pool.release("a/1", epoch, "finished", measured);
+		}
+		await granted(pool, "a/1");
+		const eta = async (job: string) => {
+			const acquired = await pool.acquire(ask(job));
+			return acquired.answer === "granted" ? null : acquired.eta;
+		};
+		const { start, finish } = (await eta("a/2")) as Eta;
+		expect(start.p50).toBeGreaterThan(1_500);
+		expect(start.p90).toBeLessThanOrEqual(2_000);
+		expect(finish.p50 - start.p50).toBe(2_000);
+		expect((await eta("a/3"))?.start.p50).toBeGreaterThan(3_500);
+	});
+
+	it("is given up by a job that leaves, and a slot too", async () => {
+		const pool = newPool();
+		const called = await callsTo(pool);
+		await replicas(pool, { "http://a.test": ready(1) });
+		await granted(pool, "a/1");
+		for (const job of ["a/2", "a/3"]) await pool.acquire(ask(job));
+		await pool.leave("a/2");
+		await pool.leave("a/2");
+		expect((await pool.place("a/3"))?.position).toBe(1);
+		await pool.leave("a/1");
+		expect(called).toEqual(["a/3"]);
+		expect(await pool.load("nano")).toMatchObject({ running: 1, waiting: 0 });
+	});
+});
+
+describe("the load", () => {
+	it("is seconds of queued work for each ready slot, and finite where there is none", async () => {
+		const pool = newPool();
+		await callsTo(pool);
+		const states: Record<string, Probed> = { "http://a.test": ready(2) };
+		await replicas(pool, states);
+		expect(await pool.load("nano")).toMatchObject({
+			...{ running: 0, waiting: 0, ready_slots: 2 },
+			queued_seconds_per_slot: 0,
+		});
+		for (const job of ["a/1", "a/2", "a/3"]) await pool.acquire(ask(job));
+		const one = (await pool.load("nano")).queued_seconds_per_slot;
+		expect(one).toBeGreaterThan(0);
+		for (const job of ["b/1", "b/2"]) await pool.acquire(ask(job));
+		expect(await pool.load("nano")).toMatchObject({
+			...{ running: 2, waiting: 3 },
+			queued_seconds_per_slot: 3 * one,
+		});
+		states["http://a.test"] = { status: "away" };
+		await moveClock(pool, 6_000);
+		expect(await pool.load("nano")).toMatchObject({
+			...{ running: 2, waiting: 3, ready_slots: 0 },
+			queued_seconds_per_slot: 6 * one,
+			workers: [{ state: "away" }],
+		});
+	});
+});
+
+describe("a pool that starts anew", () => {
+	it("knows who waits, in what order, and who holds a slot; it gives no epoch twice", async () => {
+		const worker = fakeWorker({ tokens: [] });
+		worker.slots = 1;
+		const pool = newPool();
+		await callsTo(pool);
+		const epoch = await granted(pool, "a/1");
+		for (const job of ["a/2", "a/3", "b/1"]) await pool.acquire(ask(job));
+		await pool.acquire(ask("c/1", { resumed: true }));
+		await evictDurableObject(pool);
+		const called = await callsTo(pool);
+		expect(await granted(pool, "a/1")).toBe(epoch);
+		expect((await pool.heartbeat("a/1", epoch)).held).toBe(true);
+		expect((await pool.acquire(ask("a/2"))).answer).toBe("queued");
+		await pool.release("a/1", epoch, "finished", null);
+		for (const job of ["c/1", "a/2", "b/1", "a/3"]) {
+			expect(called.at(-1)).toBe(job);
+			const next = await granted(pool, job);
+			expect(next).toBeGreaterThan(epoch);
+			await pool.release(job, next, "finished", null);
+		}
+		expect(await pool.load("nano")).toMatchObject({ running: 0, waiting: 0 });
+	});
+
+	it("keeps what it measured", async () => {
+		const pool = newPool();
+		await callsTo(pool);
+		await replicas(pool, { "http://a.test": ready(1) });
+		const measured = { firstTokenMs: 100, tokens: 300, ms: 2_000 };
+		for (let n = 0; n < 32; n++) {
+			const epoch = await granted(pool, "a/1");
+			await pool.release("a/1", epoch, "finished", measured);
+		}
+		await evictDurableObject(pool);
+		await callsTo(pool);
+		await replicas(pool, { "http://a.test": ready(1) });
+		await granted(pool, "a/1");
+		const acquired = await pool.acquire(ask("a/2"));
+		expect(acquired).toMatchObject({ answer: "queued" });
+		if (acquired.answer === "granted") return;
+		const { start, finish } = acquired.eta;
+		expect(finish.p50 - start.p50).toBe(2_000);
+	});
+
+	it.each([1, 2])(
+		"from tables of version %d keeps queue, leases and epochs",
+		async (version) => {
+			const worker = fakeWorker({ tokens: [] });
+			worker.slots = 1;
+			const pool = newPool();
+			await runInDurableObject(pool, (_, { storage }) => {
+				const { sql } = storage;
+				storage.transactionSync(() => {
+					for (const { name } of sql
+						.exec<{ name: string }>(
+							"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_cf%' ESCAPE '\\'",
+						)
+						.toArray())
+						sql.exec(`DROP TABLE ${name}`);
+					migrate(sql, STEPS.slice(0, version));
+					if (version > 1) sql.exec("INSERT INTO pool VALUES ('nano')");
+					for (const job of ["a/0", "a/1"]) {
+						sql.exec("DELETE FROM lease");
+						sql.exec(
+							"INSERT INTO lease (job, expires_at) VALUES (?, ?)",
+							job,
+							Date.now() + LEASE_MS,
+						);
+					}
+					sql.exec("INSERT INTO queue (job) VALUES ('a/2'), ('a/3')");
+				});
+			});
+			await evictDurableObject(pool);
+			const called = await callsTo(pool);
+			expect((await pool.heartbeat("a/1", 2)).held).toBe(true);
+			expect((await pool.acquire(ask("b/1"))).answer).toBe("queued");
+			await pool.release("a/1", 2, "finished", null);
+			expect(called).toEqual(["a/2"]);
+			expect(await granted(pool, "a/2")).toBeGreaterThan(2);
+			expect((await pool.acquire(ask("a/3"))).answer).toBe("queued");
+		},
+	);
+});
+
+describe("what a pool writes", () => {
+	it("is two rows for a job that gets a slot at once, four for one that waits, none for a heartbeat", async () => {
+		const pool = newPool();
+		await callsTo(pool);
+		await replicas(pool, { "http://a.test": ready(1) });
+		const first = await granted(pool, "a/0");
+		await pool.release("a/0", first, "finished", null);
+		let epoch = 0;
+		expect(
+			await rowsWritten(pool, async () => {
+				epoch = await granted(pool, "a/1");
+				await pool.heartbeat("a/1", epoch);
+				await pool.release("a/1", epoch, "finished", null);
+			}),
+		).toBe(2);
+		epoch = await granted(pool, "a/1");
+		// The alarm is set once: to ask the worker in a second.
+		expect(
+			await rowsWritten(pool, async () => {
+				await pool.acquire(ask("a/2"));
+				await pool.release("a/1", epoch, "finished", null);
+				epoch = await granted(pool, "a/2");
+				await pool.release("a/2", epoch, "finished", null);
+			}),
+		).toBe(1 + 4);
 	});
 });

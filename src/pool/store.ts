@@ -1,0 +1,139 @@
+/** A pool's rows: what must outlive the object. All is read once and then kept in memory; writes are few, because each is paid. */
+
+import { type Kept, nothing } from "./measured.ts";
+import type { Waiter } from "./queue.ts";
+
+/** A job in the queue. */
+export interface Waiting extends Waiter {
+	/** The most tokens it may still produce. */
+	tokens: number;
+	avoid: string | null;
+	/** When it came. */
+	since: number;
+	/** The p90 that it was quoted then, uncorrected; null where its start will say nothing of how good quotes are. */
+	rawP90: number | null;
+}
+
+/** A slot that a job holds. */
+export interface Held {
+	epoch: number;
+	job: string;
+	account: string;
+	/** Null: granted by a version that knew one worker only. */
+	url: string | null;
+	resumed: boolean;
+	tokens: number;
+	/** When it was granted. */
+	since: number;
+}
+
+/** Epochs are taken from blocks of this many, so that a grant need not write which one it took. */
+const BLOCK = 1_000;
+
+/** As SQLite has it. */
+type Stored<T extends { resumed: boolean }> = Omit<T, "resumed"> & {
+	resumed: number;
+} & Record<string, SqlStorageValue>;
+
+export class Store {
+	readonly #sql: SqlStorage;
+	#epoch: number;
+	#reserved: number;
+	readonly model: string | null;
+	readonly kept: Kept;
+
+	constructor(sql: SqlStorage) {
+		this.#sql = sql;
+		const state = sql
+			.exec<{ model: string | null; epochs: number; measured: string | null }>(
+				"SELECT * FROM state",
+			)
+			.one();
+		this.model = state.model;
+		this.#epoch = state.epochs;
+		this.#reserved = state.epochs;
+		this.kept = state.measured ? JSON.parse(state.measured) : nothing();
+	}
+
+	learn(model: string): void {
+		this.#sql.exec("UPDATE state SET model = ?", model);
+	}
+
+	/** One that no grant ever had. */
+	newEpoch(): number {
+		if (this.#epoch === this.#reserved) {
+			this.#reserved += BLOCK;
+			this.#sql.exec("UPDATE state SET epochs = ?", this.#reserved);
+		}
+		this.#epoch++;
+		return this.#epoch;
+	}
+
+	saveMeasured(): void {
+		this.#sql.exec("UPDATE state SET measured = ?", JSON.stringify(this.kept));
+	}
+
+	/** In order of arrival. */
+	waiting(): Waiting[] {
+		return this.#sql
+			.exec<Stored<Waiting>>("SELECT * FROM waiting ORDER BY place")
+			.toArray()
+			.map((row) => ({ ...row, resumed: Boolean(row.resumed) }));
+	}
+
+	wait(waiter: Waiting): void {
+		this.#sql.exec(
+			"INSERT INTO waiting (place, job, account, resumed, tokens, avoid, since, rawP90) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			waiter.place,
+			waiter.job,
+			waiter.account,
+			Number(waiter.resumed),
+			waiter.tokens,
+			waiter.avoid,
+			waiter.since,
+			waiter.rawP90,
+		);
+	}
+
+	waitNoMore({ place }: Waiting): void {
+		this.#sql.exec("DELETE FROM waiting WHERE place = ?", place);
+	}
+
+	held(): Held[] {
+		return this.#sql
+			.exec<Stored<Held>>("SELECT * FROM held")
+			.toArray()
+			.map((row) => ({ ...row, resumed: Boolean(row.resumed) }));
+	}
+
+	hold(held: Held): void {
+		this.#sql.exec(
+			"INSERT INTO held (epoch, job, account, url, resumed, tokens, since) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			held.epoch,
+			held.job,
+			held.account,
+			held.url,
+			Number(held.resumed),
+			held.tokens,
+			held.since,
+		);
+	}
+
+	free({ epoch }: Held): void {
+		this.#sql.exec("DELETE FROM held WHERE epoch = ?", epoch);
+	}
+
+	/** Slots of each worker as last heard. */
+	slots(): Map<string, number> {
+		return new Map(
+			this.#sql
+				.exec<{ url: string; slots: number }>("SELECT * FROM worker")
+				.toArray()
+				.map(({ url, slots }) => [url, slots]),
+		);
+	}
+
+	saveSlots(url: string, slots: number): void {
+		this.#sql.exec("INSERT OR REPLACE INTO worker VALUES (?, ?)", url, slots);
+	}
+}

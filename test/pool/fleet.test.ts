@@ -1,0 +1,120 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { closed, ended } from "../../src/pool/breaker.ts";
+import {
+	answered,
+	choose,
+	isDue,
+	isStale,
+	open,
+	type Spot,
+	unknown,
+	type Worker,
+} from "../../src/pool/fleet.ts";
+
+const NOW = 1_000_000;
+const fresh = unknown("http://a.test", 0);
+const ready = answered(
+	fresh,
+	{ status: "ready", model: "nano", digest: "d", slots: 4 },
+	"nano",
+	NOW,
+);
+const broken = ["1", "2", "3"].reduce(
+	(breaker, job) => ended(breaker, job, false, NOW),
+	closed,
+);
+
+describe("a worker", () => {
+	it("has as many open slots as it says, less those taken, and never fewer than none", () => {
+		expect(open(ready, 0, NOW)).toBe(4);
+		expect(open(ready, 3, NOW)).toBe(1);
+		expect(open(ready, 9, NOW)).toBe(0);
+	});
+
+	it.each(["starting", "draining", "away"] as const)(
+		"that is %s gets nothing",
+		(status) => {
+			const now = answered(ready, { status }, "nano", NOW);
+			expect([now.state, open(now, 0, NOW)]).toEqual([status, 0]);
+			expect(now.slots).toBe(4);
+		},
+	);
+
+	it("of another model gets nothing", () => {
+		const other = { model: "vicuna-7b", digest: "d", slots: 4 };
+		const now = answered(fresh, { status: "ready", ...other }, "nano", NOW);
+		expect([now.state, open(now, 0, NOW)]).toEqual(["mistaken", 0]);
+	});
+
+	it("whose circuit is open gets nothing, then one job", () => {
+		const failing = { ...ready, breaker: broken };
+		expect(open(failing, 0, NOW)).toBe(0);
+		expect(open(failing, 0, NOW + 5_000)).toBe(1);
+	});
+
+	it("is asked before a slot of it is promised when nothing was heard of it for a while", () => {
+		expect(isStale(fresh, NOW)).toBe(true);
+		expect(isStale(ready, NOW + 30_000)).toBe(false);
+		expect(isStale(ready, NOW + 30_001)).toBe(true);
+		expect(open(ready, 0, NOW + 30_001)).toBe(0);
+	});
+
+	it("is asked every second while it is not ready, every five while it is", () => {
+		const away = answered(ready, { status: "away" }, "nano", NOW);
+		expect([isDue(away, NOW + 999), isDue(away, NOW + 1_000)]).toEqual([
+			false,
+			true,
+		]);
+		expect([isDue(ready, NOW + 4_999), isDue(ready, NOW + 5_000)]).toEqual([
+			false,
+			true,
+		]);
+	});
+});
+
+const spot = (url: string, open: number, part: Partial<Worker> = {}): Spot => ({
+	worker: { ...ready, url, ...part },
+	open,
+});
+
+describe("the choice of a worker", () => {
+	it("is the one with the most open slots", () => {
+		const spots = [spot("a", 1), spot("b", 3), spot("c", 2)];
+		expect(choose(spots, null)?.url).toBe("b");
+		expect(choose([spot("a", 0)], null)).toBe(null);
+	});
+
+	it("passes over the one that failed the job while another takes jobs, though that be busy", () => {
+		expect(choose([spot("a", 3), spot("b", 1)], "a")?.url).toBe("b");
+		expect(choose([spot("a", 3), spot("b", 0)], "a")).toBe(null);
+		const away = spot("b", 0, { state: "away" });
+		expect(choose([spot("a", 3), away], "a")?.url).toBe("a");
+		const open = spot("b", 0, { breaker: broken });
+		expect(choose([spot("a", 3), open], "a")?.url).toBe("a");
+	});
+
+	it("never takes one without an open slot, and takes one if any is there", () => {
+		const any = fc.record({
+			url: fc.constantFrom("a", "b", "c", "d"),
+			open: fc.nat({ max: 3 }),
+			up: fc.boolean(),
+		});
+		const unique = fc.uniqueArray(any, { selector: ({ url }) => url });
+		const avoided = fc.constantFrom("a", "b", null);
+		fc.assert(
+			fc.property(unique, avoided, (rows, avoid) => {
+				const spots = rows.map(({ url, open, up }) =>
+					spot(url, up ? open : 0, { state: up ? "ready" : "away" }),
+				);
+				const chosen = choose(spots, avoid);
+				const others = rows.filter(({ url, up }) => up && url !== avoid);
+				const of = others.length > 0 ? others : rows;
+				const most = Math.max(0, ...of.map(({ open, up }) => (up ? open : 0)));
+				expect(spots.find((s) => s.worker.url === chosen?.url)?.open ?? 0).toBe(
+					most,
+				);
+			}),
+		);
+	});
+});
