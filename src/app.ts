@@ -11,6 +11,7 @@ import { admin } from "./routes/admin.ts";
 import { events } from "./routes/events.ts";
 import { health } from "./routes/health.ts";
 import { jobs } from "./routes/jobs.ts";
+import { metrics } from "./routes/metrics.ts";
 import { models } from "./routes/models.ts";
 import { openapi } from "./routes/openapi.ts";
 import { page } from "./routes/page.ts";
@@ -34,6 +35,7 @@ app.use(
 			"Cancel-After",
 			"Last-Event-ID",
 			"traceparent",
+			"traceparent",
 		],
 		allowMethods: ["GET", "POST", "PUT", "DELETE", "OPTIONS"],
 		exposeHeaders: [
@@ -45,6 +47,7 @@ app.use(
 			"RateLimit",
 			"RateLimit-Policy",
 			"ETag",
+			"Server-Timing",
 		],
 		maxAge: 86_400,
 	}),
@@ -58,8 +61,10 @@ app.route("/v1/models", models);
 app.route("/v1/uploads", uploads);
 app.route("/v1/account", account);
 app.route("/admin", admin);
+app.route("/admin/pools", pools);
 app.route("/internal/replicate", replicate);
 app.route("/", health);
+app.route("/", metrics);
 openapi(app);
 app.route("/", page);
 

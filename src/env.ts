@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Account } from "./account/account.ts";
 import type { ReplicateAddress } from "./backends/replicate.ts";
 import type { Job } from "./job/job.ts";
+import type { Metrics } from "./metrics/metrics.ts";
 import {
 	MODEL_IDS,
 	MODELS,
@@ -17,6 +18,7 @@ export interface Env {
 	ACCOUNT: DurableObjectNamespace<Account>;
 	JOB: DurableObjectNamespace<Job>;
 	POOL: DurableObjectNamespace<Pool>;
+	METRICS: DurableObjectNamespace<Metrics>;
 	ASSETS: Fetcher;
 	[name: string]: unknown;
 }

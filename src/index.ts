@@ -3,6 +3,7 @@ import { app } from "./app.ts";
 
 export { Account } from "./account/account.ts";
 export { Job } from "./job/job.ts";
+export { Metrics } from "./metrics/metrics.ts";
 export { Pool } from "./pool/pool.ts";
 
 export default app;

@@ -2,11 +2,18 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Limits } from "./account/contract.ts";
 import type { Env } from "./env.ts";
 import { ApiError } from "./errors.ts";
+import type { Timings } from "./request.ts";
 import { fieldOf } from "./schema/field.ts";
 
 export interface App {
 	Bindings: Env;
-	Variables: { requestId: string; limits?: Limits };
+	Variables: {
+		requestId: string;
+		/** W3C `traceparent` of what is done for the request. */
+		trace: string;
+		timings: Timings;
+		limits?: Limits;
+	};
 }
 
 /** A router whose schema violations become `invalid_request`, naming the first wrong field. */

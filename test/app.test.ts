@@ -103,7 +103,7 @@ describe("the log", () => {
 		expect(JSON.parse(requests[0] as string)).toMatchObject({
 			event: "request",
 			request_id: response.headers.get("X-Request-Id"),
-			path: "/v1/jobs",
+			route: "/v1/jobs",
 			status: 400,
 		});
 		for (const secret of [key, "visible", "private question"])

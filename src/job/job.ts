@@ -9,13 +9,16 @@ import { backendAt } from "../backends/address.ts";
 import type { Backend } from "../backends/backend.ts";
 import { config, type Env } from "../env.ts";
 import { log } from "../log.ts";
+import { measure } from "../metrics/measure.ts";
 import type { Lease } from "../pool/contract.ts";
+import { traceId } from "../trace.ts";
 import { Alarm } from "./alarm.ts";
 import type { Sink } from "./attempt.ts";
 import { Calls } from "./calls.ts";
 import type { Erased, JobSpec, JobView, Started } from "./contract.ts";
 import { alarmAt, unanswered } from "./due.ts";
 import type { Batch } from "./log.ts";
+import { type Moment, measures } from "./measures.ts";
 import { pace } from "./pacing.ts";
 import { CONTENT, Readers } from "./readers.ts";
 import { JobRecord, type Kept } from "./record.ts";
@@ -281,7 +284,9 @@ export class Job extends DurableObject<Env> {
 			prompt: (prompt) => record.rendered(prompt),
 			commit: async (batch) => {
 				if (record.state.phase !== "running") return;
+				const before = momentOf(record);
 				this.#write(() => record.append(batch));
+				this.#measure(record, before, null);
 				await this.#readers.publish(this.ctx.storage, record.log);
 			},
 			pace: () => pace(this.#readers.size, slot.running),
@@ -295,6 +300,7 @@ export class Job extends DurableObject<Env> {
 		if (ending.end === "failed")
 			log("attempt_failed", {
 				job: spec.id,
+				trace: spec.trace && traceId(spec.trace),
 				attempt: record.state.attempts,
 				code: ending.error.code,
 			});
@@ -317,6 +323,7 @@ export class Job extends DurableObject<Env> {
 		this.#change({ type: "settled", settlement }, null, digest);
 		log("job", {
 			job: spec.id,
+			trace: spec.trace && traceId(spec.trace),
 			status: outcome.status,
 			tokens: outcome.outputTokens,
 			attempts: state.attempts,
@@ -361,12 +368,21 @@ export class Job extends DurableObject<Env> {
 		const record = this.#record;
 		const decision = record && decide(record.state, change, this.clock());
 		if (!decision) return false;
+		const before = momentOf(record);
 		this.#write(() => {
 			record.apply(decision, rest, digest);
 			this.#rearm();
 		});
+		this.#measure(record, before, change);
 		this.#show();
 		return true;
+	}
+
+	#measure(record: JobRecord, before: Moment, change: JobChange | null): void {
+		const { spec } = record;
+		const after = momentOf(record);
+		const now = this.clock();
+		measure(this.env, this.ctx, measures(spec, before, after, change, now));
 	}
 
 	/** A write that fails leaves memory ahead of storage: only a fresh instance is right again. */
@@ -395,3 +411,8 @@ export class Job extends DurableObject<Env> {
 		else this.#alarm.by(next);
 	}
 }
+
+const momentOf = ({ state, log }: JobRecord): Moment => ({
+	state,
+	tokens: log.tokens,
+});

@@ -34,14 +34,15 @@ admin.openAPIRegistry.registerComponent("securitySchemes", "admin", {
 	description: "The deployment's admin secret.",
 });
 
-const guard = createMiddleware<App>(async (c, next) => {
+/** Passes those who hold the admin secret. */
+export const operators = createMiddleware<App>(async (c, next) => {
 	const secret = config(c.env).ADMIN_SECRET;
 	if (!secret) throw new ApiError({ code: "not_found" });
 	if (!equalInConstantTime(bearer(c) ?? "", secret))
 		throw new ApiError({ code: "invalid_admin_secret" });
 	await next();
 });
-admin.use(guard);
+admin.use(operators);
 
 const security = [{ admin: [] }];
 const json = <S extends z.ZodType>(schema: S) => ({

@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import type { Admitted } from "../account/contract.ts";
 import { answered, type Caller } from "../caller.ts";
 import { config } from "../env.ts";
-import { unwrap } from "../errors.ts";
+import { ApiError, unwrap } from "../errors.ts";
 import { newJobId } from "../ids.ts";
 import {
 	discard,
@@ -20,10 +20,11 @@ import {
 	samplingOf,
 	termsOf,
 } from "../job/request.ts";
+import { measure } from "../metrics/measure.ts";
 import { defaultModel, modelOf } from "../models.ts";
+import { timed } from "../request.ts";
 import type { App } from "../router.ts";
 import type { JobRequest } from "../schema/job.ts";
-import { traceOf } from "../trace.ts";
 
 /** @returns the job as it is now, and whether its name was known before */
 export async function createJob(
@@ -38,8 +39,9 @@ export async function createJob(
 		: defaultModel(models);
 	checkFits(request, model);
 	const terms = termsOf(c.req);
-	const admitted = await admit(c, caller, request, name, model);
-	const started = await jobStub(c, caller, admitted.jobId).start({
+	const admission = admit(c, caller, request, name, model);
+	const admitted = await counted(c, model.id, admission);
+	const start = jobStub(c, caller, admitted.jobId).start({
 		account: caller.id,
 		id: admitted.jobId,
 		model: admitted.model,
@@ -53,10 +55,10 @@ export async function createJob(
 		expiresIn: request.expires_in,
 		onDisconnect: request.on_disconnect,
 		...terms(Date.parse(admitted.createdAt)),
-		trace: traceOf(c.req.header("traceparent")),
+		trace: c.get("trace"),
 	});
 	return {
-		view: unwrap(started).view,
+		view: unwrap(await timed(c, "start", start)).view,
 		repeat: admitted.answer === "same",
 	};
 }
@@ -79,42 +81,39 @@ async function admit(
 			? [{ id: source.upload, field: fields[n] as string }]
 			: [],
 	);
-	const known = answered(
-		c,
-		await account.inquire({
-			secretHash,
-			jobId,
-			idempotencyKey,
-			maxPrice: model.price,
-			uploads: uploads.map(({ id }) => id),
-			fields: uploads.map(({ field }) => field),
-		}),
-	);
-	const images = await readImages(c, request.images, known.images);
+	const inquiry = account.inquire({
+		secretHash,
+		jobId,
+		idempotencyKey,
+		maxPrice: model.price,
+		uploads: uploads.map(({ id }) => id),
+		fields: uploads.map(({ field }) => field),
+	});
+	const known = answered(c, await timed(c, "auth", inquiry));
+	const reading = readImages(c, request.images, known.images);
+	const images = await timed(c, "images", reading);
 	const hash = await bodyHash(
 		await c.req.json(),
 		images.map(({ sha256 }) => sha256),
 	);
 	const { ids, inline } = known.jobId
 		? { ids: [], inline: [] }
-		: await storeInline(c, caller, images);
+		: await timed(c, "images", storeInline(c, caller, images));
 	let kept = false;
 	try {
-		const admitted = answered(
-			c,
-			await account.admit({
-				secretHash,
-				jobId: known.jobId ?? jobId ?? newJobId(Date.now()),
-				idempotencyKey,
-				bodyHash: hash,
-				model: model.id,
-				maxPrice: model.price,
-				expiresIn: request.expires_in,
-				images: ids,
-				fields,
-				inline,
-			}),
-		);
+		const admission = account.admit({
+			secretHash,
+			jobId: known.jobId ?? jobId ?? newJobId(Date.now()),
+			idempotencyKey,
+			bodyHash: hash,
+			model: model.id,
+			maxPrice: model.price,
+			expiresIn: request.expires_in,
+			images: ids,
+			fields,
+			inline,
+		});
+		const admitted = answered(c, await timed(c, "admit", admission));
 		kept = admitted.answer === "new";
 		return admitted;
 	} finally {
@@ -123,5 +122,26 @@ async function admit(
 				caller,
 				inline.map(({ id }) => id),
 			);
+	}
+}
+
+/** Counts an admission by its answer, or by the code of the refusal. */
+async function counted<R extends { answer: string }>(
+	c: Context<App>,
+	model: string,
+	admission: Promise<R>,
+): Promise<R> {
+	let answer = "internal_error";
+	try {
+		const admitted = await admission;
+		answer = admitted.answer;
+		return admitted;
+	} catch (error) {
+		if (error instanceof ApiError) answer = error.failure.code;
+		throw error;
+	} finally {
+		const labels = { model, answer };
+		const one = { name: "admissions_total", labels, value: 1 } as const;
+		measure(c.env, c.executionCtx, [one]);
 	}
 }

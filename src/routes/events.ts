@@ -4,6 +4,7 @@ import { answered, caller } from "../caller.ts";
 import { ApiError } from "../errors.ts";
 import { opener } from "../job/follow.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "../job/stream.ts";
+import { timed } from "../request.ts";
 import { newRouter } from "../router.ts";
 import { problems } from "./problems.ts";
 
@@ -46,9 +47,12 @@ events.openapi(
 		const known = await caller(c);
 		const { id } = c.req.valid("param");
 		const after = startOf(c.req.query("after"), c.req.header("Last-Event-ID"));
-		answered(c, await known.account.lookup(known.secretHash, id));
+		answered(
+			c,
+			await timed(c, "auth", known.account.lookup(known.secretHash, id)),
+		);
 		const open = opener(c.env, known.id, id);
-		const first = await open(after.seq);
+		const first = await timed(c, "read", open(after.seq));
 		switch (first.status) {
 			case 101:
 				break;

@@ -9,6 +9,7 @@ import type { JobView } from "../job/contract.ts";
 import { type Open, opener } from "../job/follow.ts";
 import { idempotencyKeyOf, jobIdOf, preferredWait } from "../job/request.ts";
 import { EVENT_STREAM_HEADERS, eventStream, untilDone } from "../job/stream.ts";
+import { timed } from "../request.ts";
 import { type App, newRouter } from "../router.ts";
 import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
 import { createJob, jobStub } from "./create-job.ts";
@@ -275,8 +276,9 @@ async function shown(
 	ask: (job: ReturnType<typeof jobStub>) => Promise<JobView | null>,
 ): Promise<JobView> {
 	const { account, secretHash } = known;
-	const { job } = answered(c, await account.lookup(secretHash, id));
-	const view = await ask(jobStub(c, known, id));
+	const looked = timed(c, "auth", account.lookup(secretHash, id));
+	const { job } = answered(c, await looked);
+	const view = await timed(c, "read", ask(jobStub(c, known, id)));
 	if (view) return view;
 	throw new ApiError({
 		code: job.status === "accepted" ? "job_not_found" : "job_gone",
