@@ -1,11 +1,14 @@
 /** The data of each server-sent event of a job. */
 import { z } from "@hono/zod-openapi";
-import { JobStatus } from "./job.ts";
+import { Eta, JobStatus } from "./job.ts";
 
 /** `job.<state>`, at each change of state. */
 export const StateEvent = z.object({
 	id: z.string(),
 	status: JobStatus,
+	/** On `job.queued` and `job.provisioning`, once they are known: 1 is next. */
+	position: z.int().optional(),
+	eta: Eta.optional(),
 	/** On `job.failed`. */
 	error: z
 		.object({

@@ -82,7 +82,7 @@ export const JobStatus = z.enum([
 const Quantiles = z.object({ p50: z.int(), p90: z.int() });
 
 /** Milliseconds from now by which half, and nine tenths, of such jobs are there. */
-const Eta = z
+export const Eta = z
 	.object({
 		start: Quantiles,
 		first_token: Quantiles,

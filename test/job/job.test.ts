@@ -1,8 +1,15 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
+import type { ZodObject } from "zod";
 import { sha256 } from "../../src/account/key.ts";
 import type { Job } from "../../src/job/job.ts";
 import { MAX_FAILURES } from "../../src/job/state.ts";
+import {
+	DoneEvent,
+	StateEvent,
+	TokenEvent,
+	UsageEvent,
+} from "../../src/schema/event.ts";
 import { newAccount } from "../support/account.ts";
 import { FIRST_ID } from "../support/fake-worker.ts";
 import {
@@ -16,6 +23,12 @@ import {
 	types,
 	words,
 } from "../support/jobs.ts";
+
+const SCHEMAS: Record<string, ZodObject> = {
+	token: TokenEvent,
+	usage: UsageEvent,
+	done: DoneEvent,
+};
 
 /** Lets the job's alarms ring until it ends, instead of waiting out each backoff. */
 async function hurry(job: Awaited<ReturnType<typeof startedJob>>) {
@@ -47,6 +60,10 @@ describe("a job", () => {
 			"done",
 		]);
 		expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, n) => n + 1));
+		for (const { type, data } of seen) {
+			const schema = type.startsWith("job.") ? StateEvent : SCHEMAS[type];
+			expect(schema?.strict().parse(data)).toEqual(data);
+		}
 		expect(seen[0]?.data).toEqual({ id: job.id, status: "queued" });
 		expect(textOf(seen)).toBe("A cat…");
 		const [usage, ended, done] = seen.slice(-3).map(({ data }) => data);

@@ -5,6 +5,7 @@ import { Account } from "../../src/account/account.ts";
 import { unwrap } from "../../src/errors.ts";
 import type { Job } from "../../src/job/job.ts";
 import { Pool } from "../../src/pool/pool.ts";
+import { StateEvent } from "../../src/schema/event.ts";
 import { bindings } from "../support/account.ts";
 import {
 	admittedJob,
@@ -51,6 +52,8 @@ describe("a waiting job", () => {
 			...place,
 		});
 		expect(seen[0]?.data).toEqual({ id: job.id, status: "queued" });
+		for (const { data } of seen)
+			expect(StateEvent.strict().parse(data)).toEqual(data);
 	});
 
 	it("has no place once it runs", async () => {
