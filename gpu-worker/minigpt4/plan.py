@@ -276,7 +276,7 @@ class _Planner:
                 )
             if self.device == "gpu" and asked > len(self.machine.gpus):
                 raise CannotRun(
-                    f"--tensor-parallel-size {asked}: there are {len(self.machine.gpus)} GPUs; "
+                    f"--tensor-parallel-size {asked}: GPUs here: {len(self.machine.gpus)}; "
                     "ask for no more"
                 )
             self.reasons["tensor_parallel_size"] = "asked for"
@@ -397,7 +397,7 @@ class _Planner:
         if self.checkpoint.quantization is None and self.wishes.quantization is None:
             ways.append("--quantization fp8")
         if self.device == "gpu":
-            ways.append(f"more than {ranks} GPUs of this size")
+            ways.append(f"more GPUs than {ranks} of this size")
         ways.append("a machine with more memory")
         return "use " + " or ".join(ways)
 
