@@ -1,5 +1,6 @@
 """From the engine's ids to what is shown, for the tokenizers of the family and any cut."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import llama_vocabulary
@@ -50,7 +51,7 @@ def run(vocabulary, stop_text, chunks, committed=()):
 @example([319, 6635, 835, 29950], [3], "###")
 def test_the_answer_is_the_same_however_the_engine_cuts_it(vocabulary, ids, cuts, stop_text):
     places = sorted({0, len(ids), *(cut for cut in cuts if cut < len(ids))})
-    chunks = [ids[a:b] for a, b in zip(places, places[1:], strict=False)] or [[]]
+    chunks = [ids[a:b] for a, b in pairwise(places)] or [[]]
     whole = run(vocabulary, stop_text, [[token] for token in ids] or [[]])
     assert run(vocabulary, stop_text, chunks)[-1] == whole[-1]
     assert "###" not in whole[-1][1] or stop_text is None
