@@ -306,6 +306,39 @@ def test_an_older_checkpoint_is_replaced_whole_and_other_folders_never(tmp_path,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out"]
 
 
+def test_a_write_that_fails_says_why_and_leaves_nothing_that_loads(tmp_path, synthetic_sets):
+    import resource
+
+    source, whole = synthetic_sets.original("vicuna-7b"), synthetic_sets.checkpoint("vicuna-7b")
+    sizes = [path.stat().st_size for path in sorted(whole.glob("*.safetensors"))]
+    assert sizes[0] > sizes[1]  # so the limit below stops the first
+    out, limit = tmp_path / "out", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (sizes[1] + 1, limit[1]))
+    try:
+        with pytest.raises(Refused, match=r"File too large.*\n.*is kept"):
+            put_together("vicuna-7b", source, out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert not out.exists() and not list(tmp_path.rglob("config.json"))
+    put_together("vicuna-7b", source, out)
+    assert nano.digest(out) == json.loads((whole / "checkpoint.json").read_text())["digest"]
+
+
+def test_files_in_torchs_older_format_are_read_whole(tmp_path, synthetic_sets):
+    """They cannot be mapped; two tensors of one memory must both arrive."""
+    source = synthetic_sets.copy("vicuna-7b", tmp_path / "set")
+    index = json.loads((source / LLM["vicuna-7b"] / "pytorch_model.bin.index.json").read_text())
+    first, second = (f"model.layers.1.mlp.{name}_proj.weight" for name in ("gate", "up"))
+    path = source / LLM["vicuna-7b"] / index["weight_map"][first]
+    assert path.name == index["weight_map"][second]
+    table = torch.load(path, weights_only=True)
+    table[second] = table[first]
+    torch.save(table, path, _use_new_zipfile_serialization=False)
+    found = tensors(put_together("vicuna-7b", source, tmp_path / "out"))
+    for name in (first, second):
+        assert equal(found[f"language_model.{name}"], table[first])
+
+
 def test_two_at_once_do_not_write_into_each_other(tmp_path, synthetic_sets):
     import fcntl
 

@@ -24,13 +24,14 @@ _MADV_DONTNEED = 4
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor of a file; `read` maps it from there each time."""
+    """A tensor of a file. `mapped`: `read` maps it from there, so that it may be forgotten."""
 
     file: Path
     name: str
     shape: tuple[int, ...]
     dtype: torch.dtype
     read: Callable[[], torch.Tensor]
+    mapped: bool = True
 
     @property
     def bytes(self) -> int:
@@ -104,6 +105,7 @@ def _short(error: Exception) -> str:
 def torch_tensors(path: Path, under: str | None = None) -> dict[str, Stored]:
     """The tensors of a torch.save file, at the top or under one key. Raises Refused."""
     found = load_torch(path)
+    mapped = zipfile.is_zipfile(path)  # torch's format before 1.6 is not, and is read whole
     if under is not None:
         if not isinstance(found, dict) or under not in found:
             raise Refused(f"{path}: has no entry '{under}'", "bring the file in its original form")
@@ -115,7 +117,8 @@ def torch_tensors(path: Path, under: str | None = None) -> dict[str, Stored]:
         if not isinstance(value, torch.Tensor):
             raise Refused(f"{path}: {name} is a {type(value).__name__}, not a tensor")
         value = value.detach()
-        out[name] = Stored(path, name, tuple(value.shape), value.dtype, lambda value=value: value)
+        read = lambda value=value: value  # noqa: E731
+        out[name] = Stored(path, name, tuple(value.shape), value.dtype, read, mapped)
     return out
 
 
