@@ -46,6 +46,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     serve.add_argument("--max-image-megapixels", type=int, default=40, help="decoded size")
     serve.add_argument("--max-body-mib", type=int, default=32, help="size of a request's body")
     serve.add_argument(
+        "--end-with",
+        type=int,
+        default=argparse.SUPPRESS,
+        metavar="PID",
+        help="drain when this process, which must be the parent, ends",
+    )
+    serve.add_argument(
         "--dry-run", action="store_true", help="say how this machine would run it, and leave"
     )
     chosen = serve.add_argument_group("what the machine and the checkpoint decide otherwise")
@@ -71,11 +78,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(given: argparse.Namespace) -> None:
     from .. import logs
+    from ..fork import end_with
     from ..images import Limits
     from ..launch import CannotStart, ServeOptions, plan_for, serve, show_plan
     from ..plan import Wishes
     from ..serve import ServeLimits
 
+    if parent := getattr(given, "end_with", None):
+        end_with(parent)
     wishes = Wishes(**{k: v for k, v in vars(given).items() if k in Wishes.__dataclass_fields__})
     checkpoint = getattr(given, "checkpoint", None) or Path(
         os.environ.get("MINIGPT4_CHECKPOINT") or Path("models", given.model)
