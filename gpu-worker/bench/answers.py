@@ -34,6 +34,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 def summary(turns: Sequence[Turn]) -> dict:
     """Rates over all turns together; times in seconds."""
     seconds = sum(turn.seconds for turn in turns)
+    busy = sum(turn.processor_seconds for turn in turns)
     answers = [answer for turn in turns for answer in turn.answers]
     tokens = sum(len(answer.token_ids) for answer in answers)
     return {
@@ -44,7 +45,8 @@ def summary(turns: Sequence[Turn]) -> dict:
         "ttft_p50": round(percentile([answer.first for answer in answers], 0.5), 3),
         "ttft_p95": round(percentile([answer.first for answer in answers], 0.95), 3),
         "whole_p50": round(percentile([answer.whole for answer in answers], 0.5), 3),
-        "cores_used": round(sum(turn.processor_seconds for turn in turns) / seconds, 2),
+        "cores_used": round(busy / seconds, 2),
+        "tokens_per_processor_second": round(tokens / busy, 2),
         "tokens_per_second_of_turns": [
             round(sum(len(a.token_ids) for a in turn.answers) / turn.seconds, 2) for turn in turns
         ],

@@ -82,6 +82,9 @@ class Cell:
             "demo": demo,
             "demo_more_threads": more,
             "ratio": round(rate / demo["tokens_per_second"], 2),
+            "ratio_per_processor_second": round(
+                worker["tokens_per_processor_second"] / demo["tokens_per_processor_second"], 2
+            ),
             "ratio_of_rounds": [
                 round(w / d, 2)
                 for w, d in zip(
@@ -137,10 +140,11 @@ def measure(given: argparse.Namespace, threads: int) -> list[dict]:
 def table(report: dict) -> str:
     """For people; the times of the demo's way are those of one reader alone."""
     rates = f"{'tok/s':>7} {'req/s':>6}"
+    times = f"{'TTFT p50':>9} {'p95':>8}"
     whole = f"{'whole':>8} {'cores':>5}"
     lines = [
-        f"{'':>7} | {'this worker':^48} | {'the demo, one at a time':^29} | worker / demo",
-        f"{'readers':>7} | {rates} {'TTFT p50':>9} {'p95':>8} {whole} | {rates} {whole} | tok/s",
+        f"{'':>7} | {'this worker':^48} | {'the demo, one at a time':^29} | worker / demo: tok/s",
+        f"{'readers':>7} | {rates} {times} {whole} | {rates} {whole} | (per core used)",
     ]
     for cell in report["cells"]:
         sides = []
@@ -149,7 +153,8 @@ def table(report: dict) -> str:
             if side is cell["worker"]:
                 text += f" {side['ttft_p50']:>7.2f} s {side['ttft_p95']:>6.2f} s"
             sides.append(f"{text} {side['whole_p50']:>6.1f} s {side['cores_used']:>5.1f}")
-        lines.append(" | ".join([f"{cell['readers']:>7}", *sides, f"{cell['ratio']:.1f} x"]))
+        ratios = f"{cell['ratio']:>5.1f} x ({cell['ratio_per_processor_second']:.1f} x)"
+        lines.append(" | ".join([f"{cell['readers']:>7}", *sides, ratios]))
     same = [sum(cell["same_answers"][n] for cell in report["cells"]) for n in (0, 1)]
     lines += [
         "",
@@ -159,7 +164,8 @@ def table(report: dict) -> str:
         f"{report['threads']} PyTorch thread(s) on each side, {report['slots']} slots, "
         f"seed {report['seed']}",
         f"the same answer token by token: {same[0]} of {same[1]}",
-        "cores: processor time of all the side's processes, HTTP and scheduling included",
+        "cores: processor time of all the side's processes, HTTP and scheduling included; per core "
+        "used, the ratio does not depend on what else the machine does",
         "the demo's way shows nothing before the whole answer; with n readers each waits n times "
         "as long",
     ]
