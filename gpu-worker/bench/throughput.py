@@ -165,7 +165,7 @@ def table(report: dict) -> str:
         f"seed {report['seed']}",
         f"the same answer token by token: {same[0]} of {same[1]}",
         "cores: processor time of all the side's processes, HTTP and scheduling included; per core "
-        "used, the ratio does not depend on what else the machine does",
+        "used, the ratio depends less on what else the machine does",
         "the demo's way shows nothing before the whole answer; with n readers each waits n times "
         "as long",
     ]
