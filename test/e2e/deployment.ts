@@ -12,8 +12,12 @@ export interface Deployment {
 	/** The edge. */
 	url: string;
 	s3: string;
+	/** nano's, not through anything. */
+	worker: string;
 	/** An API key with credit. */
 	key: string;
+	/** The key of one more account with credit. */
+	stranger: () => Promise<string>;
 	secrets: Secrets;
 	stop: () => Promise<void>;
 }
@@ -107,12 +111,14 @@ export async function deploy(
 			vars: { JOB_PRICE: "1000", ...vars },
 		});
 		stops.push(edge.stop);
-		const { key } = await developmentAccount({
-			edge: edge.url,
-			state,
-			adminSecret: secrets.adminSecret,
-		});
-		return { url: edge.url, s3, key, secrets, stop };
+		const account = async (of: string) => {
+			const { adminSecret } = secrets;
+			return developmentAccount({ edge: edge.url, state: of, adminSecret });
+		};
+		const { key } = await account(state);
+		const stranger = async () =>
+			(await account(await mkdtemp(join(state, "account-")))).key;
+		return { url: edge.url, s3, worker, key, stranger, secrets, stop };
 	} catch (error) {
 		await stop();
 		throw error;
