@@ -106,8 +106,8 @@ export async function startS3({ port, state, secrets, origins = [] }) {
 
 /**
  * The edge worker in wrangler's dev server; its objects live in `<state>/edge`.
- * @param {Place & { s3: string, worker: string, vars?: Record<string, string>, entry?: string }} options
- *   `s3`, `worker`: URLs; `vars`: configuration (src/env.ts) on top of, or instead of, the usual; `entry`: instead of src/index.ts
+ * @param {Place & { s3: string, worker: string | Record<string, string>, vars?: Record<string, string>, entry?: string }} options
+ *   `s3`: URL; `worker`: nano's URL, or each model's; `vars`: configuration (src/env.ts) on top of, or instead of, the usual; `entry`: instead of src/index.ts
  * @returns {Promise<Server>}
  */
 export async function startEdge({
@@ -123,7 +123,9 @@ export async function startEdge({
 		ENVIRONMENT: "development",
 		KEY_SECRETS: secrets.keySecret,
 		ADMIN_SECRET: secrets.adminSecret,
-		WORKER_URL: worker,
+		...(typeof worker === "string"
+			? { WORKER_URL: worker }
+			: { WORKERS: workersOf(worker) }),
 		WORKER_KEY: secrets.workerKey,
 		S3_ENDPOINT: s3,
 		S3_REGION: REGION,
@@ -136,7 +138,7 @@ export async function startEdge({
 	writePrivate(
 		envFile,
 		Object.entries(config)
-			.map(([name, value]) => `${name}=${JSON.stringify(value)}\n`)
+			.map(([name, value]) => `${name}=${quoted(value)}\n`)
 			.join(""),
 	);
 	const log = join(state, "log", "edge.log");
@@ -170,10 +172,22 @@ export async function startEdge({
 	return { url, port, daemon, stop: () => daemon.stop() };
 }
 
+/** @param {Record<string, string>} urls by model */
+const workersOf = (urls) =>
+	JSON.stringify(
+		Object.fromEntries(
+			Object.entries(urls).map(([model, url]) => [model, { url }]),
+		),
+	);
+
+/** A value as an env file wants it: JSON goes between single quotes, within which nothing is escaped. @param {string} value */
+const quoted = (value) =>
+	value.includes('"') ? `'${value}'` : JSON.stringify(value);
+
 /**
- * The GPU worker with `nano` on the CPU. Resolves once the process runs; `ready` once the engine answers.
- * @param {Place & { imagesFrom: string[], args?: string[] }} options
- *   `imagesFrom`: origins that image URLs may name; `args`: more for `minigpt4-worker serve`
+ * The GPU worker on the CPU, with `nano` unless told otherwise. Resolves once the process runs; `ready` once the engine answers.
+ * @param {Place & { imagesFrom: string[], model?: string, checkpoint?: string, args?: string[] }} options
+ *   `imagesFrom`: origins that image URLs may name; `checkpoint`: folder of the model; `args`: more for `minigpt4-worker serve`
  * @returns {Promise<Server & { ready: Promise<void> }>}
  */
 export async function startWorker({
@@ -181,14 +195,17 @@ export async function startWorker({
 	state,
 	secrets,
 	imagesFrom,
+	model = "nano",
+	checkpoint = paths.nano,
 	args = [],
 }) {
-	const log = join(state, "log", "worker.log");
+	const name = model === "nano" ? "worker" : `worker-${model}`;
+	const log = join(state, "log", `${name}.log`);
 	rotate(log);
 	const daemon = await launch(
 		paths.worker,
 		[
-			...["serve", "nano", "--checkpoint", paths.nano, "--port", String(port)],
+			...["serve", model, "--checkpoint", checkpoint, "--port", String(port)],
 			...imagesFrom.flatMap((origin) => ["--allow-images-from", origin]),
 			...["--drain-seconds", "5", ...args],
 		],

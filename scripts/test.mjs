@@ -35,7 +35,7 @@ import {
  */
 /** @typedef {Count & { title: string, ms: number }} Result */
 
-const STAGE_LIMIT_MS = 15 * 60_000;
+const STAGE_LIMIT_MS = 30 * 60_000;
 const state = join(paths.state, "test");
 const reports = join(state, "reports");
 /** @param {string} tool */

@@ -7,6 +7,7 @@ attempt that starts from committed ids goes on exactly where the first one stopp
 
 import codecs
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,19 +22,33 @@ def _byte_of_character() -> dict[str, int]:
 
 
 class Vocabulary:
-    """The bytes of every token of a byte-level BPE tokenizer; control tokens have none."""
+    """The bytes of every token: of a byte-level BPE tokenizer, or of LLaMA's kind (BPE over
+    characters with byte fallback, "▁" for a space). Control tokens have none.
+
+    `drops_first_space`: LLaMA's kind writes a space before the first word, which is no part of
+    the text.
+    """
 
     def __init__(self, tokenizer_file: Path):
         spec = json.loads(tokenizer_file.read_text(encoding="utf-8"))
-        if (spec.get("decoder") or {}).get("type") != "ByteLevel":
-            raise ValueError(f"{tokenizer_file}: not a byte-level tokenizer")
-        byte_of = _byte_of_character()
+        self.drops_first_space = bool(spec["model"].get("byte_fallback"))
+        if self.drops_first_space:
+            bytes_of = _character_bytes
+        elif (spec.get("decoder") or {}).get("type") == "ByteLevel":
+            byte_of = _byte_of_character()
+
+            def bytes_of(token: str) -> bytes:
+                return bytes(byte_of[character] for character in token)
+        else:
+            raise ValueError(
+                f"{tokenizer_file}: neither a byte-level tokenizer nor one with byte fallback"
+            )
         vocabulary: dict[str, int] = spec["model"]["vocab"]
         added = {token["id"] for token in spec["added_tokens"]}
         self._bytes = [b""] * (1 + max(added.union(vocabulary.values())))
         for token, number in vocabulary.items():
             if number not in added:
-                self._bytes[number] = bytes(byte_of[character] for character in token)
+                self._bytes[number] = bytes_of(token)
 
     def __len__(self) -> int:
         return len(self._bytes)
@@ -47,17 +62,28 @@ class Vocabulary:
         return max(map(len, self._bytes))
 
 
+def _character_bytes(token: str) -> bytes:
+    """ "<0x0A>" is that byte; any other token is its characters."""
+    if match := re.fullmatch("<0x([0-9A-F]{2})>", token):
+        return bytes.fromhex(match[1])
+    return token.replace("▁", " ").encode()
+
+
 class Detokenizer:
     """The text of one growing sequence of ids. Bytes that are no UTF-8 become U+FFFD."""
 
-    def __init__(self, vocabulary: Vocabulary, committed: Iterable[int] = ()):
+    def __init__(self, vocabulary: Vocabulary):
         self._vocabulary = vocabulary
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self.push(committed)  # its text was shown by an earlier attempt
+        self._at_start = vocabulary.drops_first_space
 
     def push(self, token_ids: Iterable[int]) -> str:
         """What these ids add to the text of all ids before them."""
-        return self._decoder.decode(b"".join(self._vocabulary[token] for token in token_ids))
+        data = b"".join(self._vocabulary[token] for token in token_ids)
+        if self._at_start and data:
+            self._at_start = False
+            data = data.removeprefix(b" ")
+        return self._decoder.decode(data)
 
     def finish(self) -> str:
         """Release what waits: no more ids come."""

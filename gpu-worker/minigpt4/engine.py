@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .fork import boot_by_fork
+from .fork import boot_by_fork, guard_children
+from .machine import cores
+from .plan import BATCHED_TOKENS, MIB, Plan
 from .protocol import Sampling
 
 if TYPE_CHECKING:
@@ -20,25 +22,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MIB = 2**20
 SCRAPE_SECONDS = 5.0
 
 
 class EngineFailed(Exception):
     """The engine died or threw."""
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """`kv_cache_mib` is the space for keys and values; `slots` how many requests run at once."""
-
-    checkpoint: Path
-    model: str = "nano"
-    context_length: int = 2048
-    slots: int = 16
-    max_images: int = 4
-    kv_cache_mib: int = 1024
-    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -61,16 +49,6 @@ class Phases:
         yield
         self.seconds[name] = round(time.monotonic() - start, 2)
         log.info("boot phase done", extra={"phase": name, "seconds": self.seconds[name]})
-
-
-def cores() -> int:
-    """Cores this process may use, by affinity and by the quota of its cgroup (v2)."""
-    allowed = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(allowed, int(quota) // int(period)))
-    except (OSError, ValueError):  # no cgroup v2 here, or "max"
-        return allowed
 
 
 def set_environment() -> None:
@@ -162,7 +140,7 @@ class Engine:
         self._llm.shutdown(timeout=seconds)
 
 
-def boot(options: EngineOptions, phases: Phases) -> Engine:
+def boot(checkpoint: Path, model: str, plan: Plan, phases: Phases) -> Engine:
     """Start the engine over a checkpoint. Call it in the main thread, which must stay alive.
 
     Raises whatever vLLM raises when the checkpoint or the memory does not suit it.
@@ -185,24 +163,30 @@ def boot(options: EngineOptions, phases: Phases) -> Engine:
     gc.enable()
     if on_cpu:
         boot_by_fork()
+    else:
+        guard_children()  # here vLLM forks by itself
     with phases.time("configure"):
         arguments = AsyncEngineArgs(
-            model=str(options.checkpoint),
-            served_model_name=options.model,  # the label of its metrics
-            dtype=options.dtype,
-            max_model_len=options.context_length,
-            max_num_seqs=options.slots,
-            max_num_batched_tokens=2048,
-            limit_mm_per_prompt={"image": options.max_images},
-            kv_cache_memory_bytes=options.kv_cache_mib * MIB,
+            model=str(checkpoint),
+            served_model_name=model,  # the label of its metrics
+            dtype=plan.dtype,
+            quantization=plan.quantization if plan.quantize else None,  # else by its config.json
+            tensor_parallel_size=plan.tensor_parallel_size,
+            max_model_len=plan.context_length,
+            max_num_seqs=plan.slots,
+            max_num_batched_tokens=BATCHED_TOKENS,
+            limit_mm_per_prompt={"image": plan.max_images},
+            kv_cache_memory_bytes=plan.kv_cache_mib and plan.kv_cache_mib * MIB,
             mm_processor_cache_gb=0.25,
             skip_mm_profiling=True,  # it would run every image of a full batch through the encoder
-            enforce_eager=True,
+            enforce_eager=plan.eager,
             generation_config="vllm",  # sampling comes from the request alone
             seed=0,
             use_tqdm_on_load=False,
             worker_extension_cls="minigpt4.vllm_model.EncoderRuns",
         )
+        if plan.gpu_memory_utilization is not None:
+            arguments.gpu_memory_utilization = plan.gpu_memory_utilization
         config = arguments.create_engine_config()
     with phases.time("start processes and load weights"):
         return Engine(AsyncLLM.from_vllm_config(config, enable_log_requests=False))

@@ -37,6 +37,14 @@ def guard_children() -> None:
     os.register_at_fork(before=_before, after_in_child=_in_child)
 
 
+def end_with(parent: int) -> None:
+    """Have the kernel send this process SIGTERM when the one that started it ends, however it
+    does (strictly: when the thread of it that forked us ends)."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)  # it ended before the line above
+
+
 _forking = 0  # the process that is about to fork
 
 

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from . import metrics
-from .detokenize import Detokenizer
+from .detokenize import Detokenizer, Vocabulary
 from .engine import EngineFailed
 from .protocol import GenerateRequest, Refused, Sampling
+from .stop_text import Shown, StopText
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -36,12 +37,14 @@ class Generation(Response):
         wanted: GenerateRequest,
         prompt: list[int],
         prompt_tokens: int,
+        dropped_messages: int,
         sampling: Sampling,
     ):
         self._worker = worker
         self._wanted = wanted
         self._prompt = prompt
         self._prompt_tokens = prompt_tokens
+        self._dropped_messages = dropped_messages
         self._sampling = sampling
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,9 +84,11 @@ class Generation(Response):
         engine = self._worker.engine
         assert engine is not None  # admitted
         prompt = {"prompt_token_ids": self._prompt, "prompt_tokens": self._prompt_tokens}
+        if self._dropped_messages:
+            prompt["dropped_messages"] = self._dropped_messages
         outcome |= {"prompt_tokens": self._prompt_tokens, "images": len(pictures)}
         metrics.TOKENS.labels("prompt").inc(self._prompt_tokens)
-        text = Detokenizer(model.vocabulary, committed)
+        answer = Answer(model.vocabulary, model.prompt.stop_text, committed)
         outputs = engine.generate(
             uuid.uuid4().hex,
             [*self._prompt, *committed],
@@ -110,17 +115,22 @@ class Generation(Response):
                 else:
                     await write(": ping\n\n")
                     continue
-                piece = text.push(output.token_ids)
-                if output.finish_reason is not None:
-                    piece += text.finish()
-                if output.token_ids or piece:
-                    await write(_event("token", {"token_ids": output.token_ids, "text": piece}))
-                if not sent and output.token_ids:
+                shown = answer.push(output.token_ids, last=output.finish_reason is not None)
+                chunk = ""
+                if shown.token_ids or shown.text:
+                    data = {"token_ids": shown.token_ids, "text": shown.text}
+                    chunk = _event("token", data)
+                if not sent and shown.token_ids:
                     outcome["first_token"] = time.monotonic()
-                sent += len(output.token_ids)
-                if output.finish_reason is not None:
+                sent += len(shown.token_ids)
+                reason = "stop" if shown.stopped else output.finish_reason
+                if reason is not None:
+                    # Together with the last text: some of it may have no ids to go on from.
                     counts = {"prompt_tokens": self._prompt_tokens, "output_tokens": sent}
-                    await write(_event("done", {"finish_reason": output.finish_reason, **counts}))
+                    chunk += _event("done", {"finish_reason": reason, **counts})
+                if chunk:
+                    await write(chunk)
+                if reason is not None:
                     break
         except (Refused, EngineFailed, StopAsyncIteration) as error:
             refused = error
@@ -139,6 +149,31 @@ class Generation(Response):
                 await _cancel(upcoming)
             await outputs.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Answer:
+    """What may be shown of the ids that the engine says."""
+
+    def __init__(self, vocabulary: Vocabulary, stop_text: str | None, committed: Sequence[int]):
+        self._text = Detokenizer(vocabulary)
+        said = self._text.push(committed)  # its text was shown by an earlier attempt
+        self._stop = StopText(stop_text, said) if stop_text is not None else None
+
+    def push(self, token_ids: Sequence[int], last: bool) -> Shown:
+        """What comes with these ids; with the last ones, all that waited."""
+        if self._stop is None:
+            text = self._text.push(token_ids)
+            return Shown(list(token_ids), text + self._text.finish() if last else text)
+        ids, text = [], ""
+        for token in token_ids:
+            shown = self._stop.push(token, self._text.push([token]))
+            ids, text = ids + shown.token_ids, text + shown.text
+            if shown.stopped:
+                return Shown(ids, text, stopped=True)
+        if last:
+            shown = self._stop.finish(self._text.finish())
+            ids, text = ids + shown.token_ids, text + shown.text
+        return Shown(ids, text)
 
 
 def _event(name: str, data: dict[str, Any]) -> str:

@@ -13,16 +13,17 @@ import signal
 import socket
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import uvicorn
 
-from . import logs, metrics
+from . import footprint, logs, machine, metrics
 from .detokenize import Vocabulary
-from .engine import Engine, EngineOptions, Phases, boot
+from .engine import Engine, Phases, boot
 from .images import Fetcher
-from .models import TEMPLATE
+from .models import CONTEXT_LENGTH, TEMPLATE
+from .plan import CannotRun, Plan, Wishes, plan
 from .prompt import TEMPLATES, Prompt
 from .protocol import Sampling
 from .serve import CUTOFF_SECONDS, Model, ServeLimits, Worker
@@ -37,12 +38,13 @@ STOP_SECONDS = 5.0  # for the engine's processes to end before they are killed
 @dataclass(frozen=True)
 class ServeOptions:
     model: str
+    checkpoint: Path
+    plan: Plan
     host: str
     port: int
     drain_seconds: float
     boot_seconds: float
     image_origins: list[str]
-    engine: EngineOptions
     limits: ServeLimits
 
 
@@ -55,6 +57,28 @@ def worker_key() -> str:
     if not key.isascii() or not key:
         raise CannotStart(f"set {KEY_VARIABLE} to the key that callers must send")
     return key
+
+
+def plan_for(name: str, checkpoint: Path, wishes: Wishes) -> Plan:
+    """How this machine runs a checkpoint. Raises CannotStart."""
+    try:
+        held = json.loads((checkpoint / "checkpoint.json").read_text())["model"]
+        if held != name:
+            raise ValueError(f"it holds {held}")
+        needed = footprint.read(checkpoint)
+    except (OSError, KeyError, ValueError) as error:
+        raise no_checkpoint(name, checkpoint, error) from None
+    try:
+        return plan(machine.read(), needed, wishes, CONTEXT_LENGTH[name])
+    except CannotRun as error:
+        raise CannotStart(f"{name}: {error}") from None
+
+
+def no_checkpoint(name: str, checkpoint: Path, error: Exception) -> CannotStart:
+    return CannotStart(
+        f"{checkpoint} is no checkpoint of {name} ({type(error).__name__}: {error}); "
+        f"make one with: minigpt4-worker assemble {name} --out {checkpoint}"
+    )
 
 
 def load_model(name: str, checkpoint: Path, context_length: int) -> Model:
@@ -75,10 +99,7 @@ def load_model(name: str, checkpoint: Path, context_length: int) -> Model:
             image_fit=config["vision_config"]["fit"],
         )
     except (OSError, KeyError, ValueError) as error:
-        raise CannotStart(
-            f"{checkpoint} is no checkpoint of {name} ({type(error).__name__}: {error}); "
-            f"make one with: minigpt4-worker assemble {name} --out {checkpoint}"
-        ) from None
+        raise no_checkpoint(name, checkpoint, error) from None
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -92,7 +113,7 @@ class Process:
     def __init__(self, options: ServeOptions):
         self._options = options
         key = worker_key()
-        model = load_model(options.model, options.engine.checkpoint, options.engine.context_length)
+        model = load_model(options.model, options.checkpoint, options.plan.context_length)
         try:
             fetcher = Fetcher(options.image_origins, options.limits.image)
         except ValueError as error:
@@ -112,13 +133,15 @@ class Process:
         threading.Thread(target=self._await_signal, name="signals", daemon=True).start()
         host, port = self._socket.getsockname()[:2]
         log.info("listening", extra={"host": host, "port": port})
+        show_plan(self._options.model, self._options.plan)
         phases = Phases()
         late = threading.Timer(self._options.boot_seconds, self._too_late)
         late.daemon = True
         late.start()
         try:
             with phases.time("total"):
-                engine = boot(self._options.engine, phases)
+                given = self._options
+                engine = boot(given.checkpoint, given.model, given.plan, phases)
                 with phases.time("first answer"):
                     warm = self._warm_up(engine)
                     asyncio.run_coroutine_threadsafe(warm, self._loop).result()
@@ -129,7 +152,7 @@ class Process:
         for phase, seconds in phases.seconds.items():
             metrics.BOOT.labels(phase).set(seconds)
         self._engine = engine
-        self._loop.call_soon_threadsafe(self._ready, engine)
+        self._loop.call_soon_threadsafe(self._ready, engine, phases)
         http.join()
         return self._exit_code
 
@@ -151,10 +174,15 @@ class Process:
         ):
             pass
 
-    def _ready(self, engine: Engine) -> None:
+    def _ready(self, engine: Engine, phases: Phases) -> None:
         if self._worker.state == "starting":
             self._worker.ready(engine)
-            log.info("ready", extra={"model": self._worker.model.name})
+            model = self._worker.model.name
+            log.info(
+                "%s is ready",
+                model,
+                extra={"model": model, "boot": phases.seconds, "table": boot_table(phases)},
+            )
         self._watch = self._loop.create_task(self._watch_engine(engine))
 
     async def _watch_engine(self, engine: Engine) -> None:
@@ -210,6 +238,20 @@ class Process:
         took = round(time.monotonic() - start, 1)
         log.info("drained", extra={"all_finished": whole, "seconds": took})
         self._stop.set()
+
+
+def show_plan(model: str, chosen: Plan) -> None:
+    table = logs.Table(chosen.rows(), ("dim", "bold", "dim"))
+    log.info("how %s is run here", model, extra={"plan": asdict(chosen), "table": table})
+
+
+def boot_table(phases: Phases) -> logs.Table:
+    total = max(phases.seconds.values())  # the last phase holds the others
+    rows = [
+        (phase, f"{seconds:6.1f} s", "━" * round(40 * seconds / total) if seconds < total else "")
+        for phase, seconds in phases.seconds.items()
+    ]
+    return logs.Table(rows, ("", "bold", "cyan"))
 
 
 def leave(code: int) -> None:

@@ -50,11 +50,6 @@ class Family:
         """Columns of `llama_proj.weight`: the Q-Former's width, or four joined patches."""
         return 768 if self.qformer else 4 * 1408
 
-    @property
-    def files(self) -> tuple[File, ...]:
-        """The original files, the language model's folder aside."""
-        return (EVA_VIT_G, *((BLIP2_QFORMER,) if self.qformer else ()), self.projector)
-
 
 EVA_VIT_G = File(
     "eva_vit_g.pth",

@@ -1,7 +1,6 @@
 """The worker's HTTP face, docs/worker-protocol.md: an ASGI app over the engine."""
 
 import asyncio
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -29,8 +28,7 @@ from .middleware import (
     on_no_route,
     on_refused,
 )
-from .prompt import Message as Turn
-from .prompt import Prompt
+from .prompt import Message, Prompt
 from .protocol import (
     ImageSource,
     Refused,
@@ -39,6 +37,7 @@ from .protocol import (
     parse_generate,
     parse_json,
 )
+from .trim import trim
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -59,6 +58,57 @@ class Model:
     image_tokens: int
     image_side: int
     image_fit: str
+
+    def render(self, messages: Sequence[Message]) -> list[int]:
+        """The ids of a whole conversation. Raises Refused if it is too long to be counted."""
+        least = self._least_tokens(messages)
+        if least > self.context_length:
+            raise self.too_long(least)
+        return self.prompt.ids(messages)
+
+    def fit(self, messages: Sequence[Message], max_tokens: int) -> tuple[list[int], int]:
+        """The ids of a conversation, trimmed if need be, and how many messages that cost.
+
+        `max_tokens` of the context are kept free for the answer, but no more than a quarter of
+        it: whoever asks for the longest answer there is need not lose all that was said.
+        Raises Refused if no token fits after what must stay.
+        """
+        room = self.context_length - min(max_tokens, self.context_length // 4)
+        fitting: list[int] | None = None
+
+        def fits(messages: Sequence[Message]) -> bool:
+            nonlocal fitting
+            if self._least_tokens(messages) > room:
+                return False
+            ids = self.prompt.ids(messages)
+            if self.length(ids) > room:
+                return False
+            fitting = ids
+            return True
+
+        kept, dropped = trim(messages, fits)
+        ids = self.render(kept) if fitting is None else fitting  # what fitted last is kept
+        if self.length(ids) >= self.context_length:
+            raise self.too_long(self.length(ids))
+        return ids, dropped
+
+    def length(self, prompt: Sequence[int]) -> int:
+        """Tokens of a prompt that holds one placeholder id per image."""
+        images = prompt.count(self.prompt.image_token_id)
+        return len(prompt) + images * (self.image_tokens - 1)
+
+    def too_long(self, prompt_tokens: int) -> Refused:
+        return Refused(
+            "context_length_exceeded",
+            f"the prompt and one token more do not fit into {self.context_length} tokens; "
+            "shorten it",
+            prompt_tokens=prompt_tokens,
+            context_length=self.context_length,
+        )
+
+    def _least_tokens(self, messages: Sequence[Message]) -> int:
+        """At least so many, whatever they are; found without tokenizing."""
+        return self.prompt.least_tokens(messages, self.vocabulary.max_bytes_per_token)
 
 
 @dataclass(frozen=True)
@@ -191,27 +241,30 @@ class Worker:
         self.check_ready()
         wanted = parse_count(parse_json(await self._body(request)))
         self._check_model(wanted.model)
-        ids = await self._render(wanted.messages)
+        ids = await asyncio.to_thread(self.model.render, wanted.messages)
         length = self.model.context_length
-        return JSONResponse({"prompt_tokens": self._length(ids), "context_length": length})
+        return JSONResponse({"prompt_tokens": self.model.length(ids), "context_length": length})
 
     async def _generate(self, request: Request) -> Response:
         self.check_ready()
         wanted = parse_generate(parse_json(await self._body(request)))
         request.scope["outcome"]["request_id"] = wanted.request_id
         self._check_model(wanted.model)
+        dropped = 0
         if wanted.messages is not None:
-            prompt = await self._render(wanted.messages)
+            prompt, dropped = await asyncio.to_thread(
+                self.model.fit, wanted.messages, wanted.sampling.max_tokens
+            )
         else:
             prompt = wanted.prompt_token_ids or []
             self._check_ids(prompt, wanted.committed_token_ids)
         self._check_images(prompt, wanted.images)
-        prompt_tokens = self._length(prompt)
+        prompt_tokens = self.model.length(prompt)
         room = self.model.context_length - prompt_tokens - len(wanted.committed_token_ids)
         if room < 1:
-            raise self._too_long(prompt_tokens)
+            raise self.model.too_long(prompt_tokens)
         sampling = replace(wanted.sampling, max_tokens=min(wanted.sampling.max_tokens, room))
-        return Generation(self, wanted, prompt, prompt_tokens, sampling)
+        return Generation(self, wanted, prompt, prompt_tokens, dropped, sampling)
 
     async def _body(self, request: Request) -> bytes:
         limit = self.limits.max_body_bytes
@@ -251,29 +304,6 @@ class Worker:
             raise invalid("images", f"has {len(images)} entries for {places} image parts")
         if places > self.limits.max_images:
             raise invalid("images", f"has more than {self.limits.max_images} entries")
-
-    async def _render(self, turns: Sequence[Turn]) -> list[int]:
-        size = sum(
-            len(part.encode()) for turn in turns for part in turn.content if isinstance(part, str)
-        )
-        model = self.model
-        if size > model.context_length * model.vocabulary.max_bytes_per_token:
-            # Too long whatever its tokens are, so they need not be counted.
-            raise self._too_long(math.ceil(size / model.vocabulary.max_bytes_per_token))
-        return await asyncio.to_thread(model.prompt.ids, turns)
-
-    def _length(self, prompt: Sequence[int]) -> int:
-        images = prompt.count(self.model.prompt.image_token_id)
-        return len(prompt) + images * (self.model.image_tokens - 1)
-
-    def _too_long(self, prompt_tokens: int) -> Refused:
-        length = self.model.context_length
-        return Refused(
-            "context_length_exceeded",
-            f"the prompt and one token more do not fit into {length} tokens; shorten it",
-            prompt_tokens=prompt_tokens,
-            context_length=length,
-        )
 
     async def pictures(self, images: Sequence[ImageSource]) -> list[tuple[str, "Picture"]]:
         """Fetch and decode side by side. Raises Refused for the first that fails."""

@@ -142,12 +142,13 @@ class Written:
 
     def pieces(self, messages: Sequence[Message]) -> Iterator[Piece]:
         yield Control(self.beginning)
+        demos = Control(f" {DEFAULT_SYSTEM}")  # also when asked for: one turn as in the demo
         system: list[Piece] = []
         turns: list[tuple[str, list[Piece]]] = []
         for message in messages:
             pieces = list(_content(message))
             if message.role == "system":
-                system += pieces
+                system += (demos if piece == Typed(demos.text) else piece for piece in pieces)
             elif message.role not in ("user", "assistant"):
                 raise KeyError(message.role)
             elif turns and turns[-1][0] == message.role:
@@ -159,7 +160,7 @@ class Written:
             yield from turns[0][1]
             yield Control(self.alone_answer)
             return
-        yield from system or [Control(f" {DEFAULT_SYSTEM}")]
+        yield from system or [demos]
         if self.user_first and turns and turns[0][0] == "assistant":
             turns.insert(0, ("user", []))
         for role, pieces in turns:

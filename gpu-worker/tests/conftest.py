@@ -22,3 +22,11 @@ def nano_checkpoint() -> Path:
 @pytest.fixture(scope="session")
 def samples() -> Path:
     return REPOSITORY / "samples"
+
+
+@pytest.fixture(scope="session")
+def synthetic_sets(tmp_path_factory):
+    """Original-format files with random weights, and the checkpoints assembled of them."""
+    from synthetic import Sets
+
+    return Sets(tmp_path_factory.mktemp("synthetic"))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
+from minigpt4.checkpoints.llama_tokenizer import from_sentencepiece
+
 SOURCE = Path(__file__).parents[2] / "node_modules/llama-tokenizer-js/llama-tokenizer.js"
 Piece = ModelProto.SentencePiece
 
@@ -60,4 +62,11 @@ def model() -> ModelProto:
 def write_model(folder: Path) -> Path:
     file = folder / "tokenizer.model"
     file.write_bytes(model().SerializeToString())
+    return file
+
+
+def write_tokenizer(folder: Path) -> Path:
+    """The tokenizer.json that a checkpoint of the family holds."""
+    file = folder / "tokenizer.json"
+    from_sentencepiece(write_model(folder)).save(str(file))
     return file

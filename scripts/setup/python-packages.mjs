@@ -24,7 +24,8 @@ const environment = (tools) => ({
 				"cpu",
 				"--extra",
 				"nano",
-				...(tools ? [] : ["--no-dev"]),
+				// What tests brought stays.
+				...(tools ? [] : ["--no-dev", "--inexact"]),
 			],
 			{
 				what: "uv sync",

@@ -12,10 +12,28 @@ export interface Deployment {
 	/** The edge. */
 	url: string;
 	s3: string;
+	/** nano's, not through anything. */
+	worker: string;
 	/** An API key with credit. */
 	key: string;
+	/** The key of one more account with credit. */
+	stranger: () => Promise<string>;
 	secrets: Secrets;
 	stop: () => Promise<void>;
+}
+
+/** What a further worker needs to know of the deployment. */
+export interface Around {
+	port: number;
+	state: string;
+	secrets: Secrets;
+	s3: string;
+}
+
+export interface Other {
+	/** What the edge is told. */
+	url: string;
+	stop: () => Promise<unknown>;
 }
 
 /** What `npm test` tells of the servers that all stages share; without it, a file starts its own. */
@@ -24,10 +42,12 @@ const shared = process.env;
 /**
  * @param vars configuration of the edge on top of the usual
  * @param through what the edge is told of the worker's URL, where something is to stand between them
+ * @param others starts the workers of further models, by model
  */
 export async function deploy(
 	vars: Record<string, string> = {},
 	through: (worker: string) => Promise<string> = async (worker) => worker,
+	others: (around: Around) => Promise<Record<string, Other>> = async () => ({}),
 ): Promise<Deployment> {
 	const state = await mkdtemp(join(tmpdir(), "minigpt4-e2e-"));
 	const secrets: Secrets = {
@@ -77,17 +97,28 @@ export async function deploy(
 			worker = server.url;
 		}
 
+		const more = Object.entries(await others({ ...(await place()), s3 }));
+		stops.push(...more.map(([, { stop }]) => stop));
+		const nano = await through(worker);
+		const workers = {
+			nano,
+			...Object.fromEntries(more.map(([model, { url }]) => [model, url])),
+		};
+
 		const edge = await startEdge({
-			...{ port, state, secrets, s3, worker: await through(worker) },
+			...{ port, state, secrets, s3 },
+			worker: more.length > 0 ? workers : nano,
 			vars: { JOB_PRICE: "1000", ...vars },
 		});
 		stops.push(edge.stop);
-		const { key } = await developmentAccount({
-			edge: edge.url,
-			state,
-			adminSecret: secrets.adminSecret,
-		});
-		return { url: edge.url, s3, key, secrets, stop };
+		const account = async (of: string) => {
+			const { adminSecret } = secrets;
+			return developmentAccount({ edge: edge.url, state: of, adminSecret });
+		};
+		const { key } = await account(state);
+		const stranger = async () =>
+			(await account(await mkdtemp(join(state, "account-")))).key;
+		return { url: edge.url, s3, worker, key, stranger, secrets, stop };
 	} catch (error) {
 		await stop();
 		throw error;

@@ -7,6 +7,8 @@ import { crc32, deflateSync } from "node:zlib";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { findChromium } from "../../scripts/setup/chromium.mjs";
+import { FakeWorker } from "../support/fake-worker.ts";
+import { serve } from "../support/fake-worker-server.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 import { type Wire, wireTo } from "./wire.ts";
 
@@ -251,6 +253,59 @@ describe("a photo and a question", () => {
 		expect(top).toBeGreaterThanOrEqual(0);
 		expect(top).toBeLessThan(PHONE.height);
 		expect(troubles).toEqual([]);
+	});
+});
+
+describe("the model", () => {
+	it("is no question where one is served", async () => {
+		const { page, troubles } = await visit();
+		expect(await page.locator("#model-choice").isVisible()).toBe(false);
+		expect(await page.locator("#about-nano").isVisible()).toBe(true);
+		await page.getByRole("button", { name: "a cat" }).click();
+		await sent(page);
+		expect(await text(page, "#command")).not.toContain("model");
+		expect(troubles).toEqual([]);
+	});
+
+	it("is chosen from those that are served, each with its price, and is asked and named", async () => {
+		const fake = new FakeWorker({
+			tokens: ["A", " cat", " on", " a", " sofa."],
+		});
+		const two = await deploy({}, undefined, async ({ secrets, s3 }) => {
+			fake.model = "vicuna-7b";
+			fake.key = secrets.workerKey;
+			fake.allowed = [new URL(s3).hostname];
+			return { "vicuna-7b": await serve(fake) };
+		});
+		try {
+			const { page, troubles } = await visit({ ...two, viewport: PHONE });
+			const model = page.getByLabel("Model");
+			expect(await model.locator("option").allTextContents()).toEqual([
+				"nano · 0.001 USD",
+				"vicuna-7b · 0.005 USD",
+			]);
+			expect(await sideways(page)).toBe(0);
+			await page.getByRole("button", { name: "a cat" }).click();
+			await sent(page);
+			expect(await text(page, "#command")).toContain('"model":"nano"');
+			await model.focus();
+			await page.keyboard.press("ArrowDown");
+			expect(await text(page, "#command")).toContain('"model":"vicuna-7b"');
+			expect(await page.locator("#about-nano").isVisible()).toBe(false);
+			expect(await text(page, "#about-other")).toMatch(
+				/^vicuna-7b has 7\.8 billion parameters and reads 2,048 tokens/,
+			);
+			await page.getByRole("button", { name: "Ask" }).click();
+			await state(page, "done");
+			expect(await text(page, "#text")).toBe("A cat on a sofa.");
+			expect(await text(page, "#facts")).toMatch(
+				/Price0\.005 USDModelvicuna-7b/,
+			);
+			expect(fake.requests.map(({ model }) => model)).toEqual(["vicuna-7b"]);
+			expect(troubles).toEqual([]);
+		} finally {
+			await two.stop();
+		}
 	});
 });
 

@@ -160,3 +160,34 @@ test("what only decoding shows to be broken fails at price 0, and the worker goe
 	const answer = await client.post("/jobs", question(), { Prefer: "wait=60" });
 	expect(await answer.json()).toMatchObject({ status: "succeeded" });
 });
+
+/** Images that the worker's encoder has seen; cached ones do not count. */
+async function encoded(): Promise<number> {
+	const { worker, secrets } = deployment;
+	const answer = await fetch(`${worker}/metrics`, {
+		headers: { Authorization: `Bearer ${secrets.workerKey}` },
+	});
+	const line = /^minigpt4_images_encoded_total (\S+)$/m.exec(
+		await answer.text(),
+	);
+	return Number(line?.[1]);
+}
+
+test("an account's image is encoded once for all its jobs, and again for another account", async () => {
+	const bytes = await readFile(
+		join(root, "src/playground/public/samples/rocket.jpg"),
+	);
+	const url = `data:image/jpeg;base64,${bytes.toString("base64")}`;
+	const stranger = new Client(deployment.url, await deployment.stranger());
+	const runs = [await encoded()];
+	for (const caller of [client, client, stranger, stranger]) {
+		const answer = await caller.post(
+			"/jobs",
+			question({ images: [{ url }], max_tokens: 2 }),
+			{ Prefer: "wait=60" },
+		);
+		expect(await answer.json()).toMatchObject({ status: "succeeded" });
+		runs.push(await encoded());
+	}
+	expect(runs.map((run) => run - (runs[0] as number))).toEqual([0, 1, 1, 2, 2]);
+});

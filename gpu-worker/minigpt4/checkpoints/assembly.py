@@ -80,9 +80,13 @@ def assemble(
         )
     if options.synthetic and folder is None:
         raise Refused("--synthetic reads synth.json in the folder of --from", "pass --from")
+    if options.fetch and folder is None:
+        raise Refused("--fetch has nowhere to put the files", "pass --from")
+    if options.fetch:
+        folder.mkdir(parents=True, exist_ok=True)
     dimensions = declared(folder, model) if options.synthetic else released(model)
     sources, missing = locate(model, folder, given)
-    if options.fetch and folder is not None:
+    if options.fetch:
         from .fetch import fetch_missing
 
         fetch_missing(model, folder, sources, [item.option for item in missing], options.synthetic)
@@ -139,7 +143,10 @@ class _Notes:
 def _workshop(out: Path) -> Iterator[tuple[Path, _Notes]]:
     """The hidden folder that the checkpoint is built in; kept when writing is broken off."""
     shop = out.parent / f".{out.name}-assembling"
-    shop.mkdir(exist_ok=True)
+    try:
+        shop.mkdir(exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{out.parent}: cannot be written to ({error.strerror})") from None
     with (shop / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -148,6 +155,12 @@ def _workshop(out: Path) -> Iterator[tuple[Path, _Notes]]:
         notes = _Notes(shop / "notes.json")
         try:
             yield shop, notes
+        except OSError as error:
+            where = error.filename or shop
+            raise Refused(
+                f"{where}: {error.strerror or error}",
+                "what is finished is kept: put that right and run the same command again",
+            ) from None
         except Refused:
             if not notes.shards:
                 shutil.rmtree(shop)

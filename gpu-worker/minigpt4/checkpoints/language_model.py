@@ -67,6 +67,7 @@ def check_config(
         "hidden_act": (found.get("hidden_act", "silu"), "silu"),
         "rope_theta": (found.get("rope_theta", rope.get("rope_theta", 10000.0)), 10000.0),
         "rope_scaling": (found.get("rope_scaling"), None),
+        "rope_type": (rope.get("rope_type", "default"), "default"),
         "tie_word_embeddings": (found.get("tie_word_embeddings", False), False),
         "attention_bias": (found.get("attention_bias", False), False),
     }

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers, processors
 from tokenizers.models import BPE
 
+from .refusal import Refused
+
 if TYPE_CHECKING:
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 CONTROLS = ("<unk>", "<s>", "</s>")  # ids 0, 1, 2
 ADDED = "added_tokens.json"
-
-
-class NotLlamas(ValueError):
-    """The file is no tokenizer of the LLaMA family; the message names the file and the fault."""
+WAY_OUT = "Bring the tokenizer.model that came with the language model."
 
 
 def from_sentencepiece(file: Path, rows: int | None = None) -> Tokenizer:
@@ -31,12 +30,12 @@ def from_sentencepiece(file: Path, rows: int | None = None) -> Tokenizer:
     rows of the language model's embedding; rows beyond the tokens (padding) get special tokens too,
     since an id without a token could be generated but not written.
 
-    Raises NotLlamas, or OSError for a file that cannot be read.
+    Raises Refused naming the file and the fault; OSError for a file that cannot be read.
     """
     proto = _read(file)
     vocabulary = {piece.piece: number for number, piece in enumerate(proto.pieces)}
     if len(vocabulary) != len(proto.pieces):
-        raise NotLlamas(f"{file}: holds a piece twice")
+        raise Refused(f"{file}: holds a piece twice", WAY_OUT)
     tokenizer = Tokenizer(
         BPE(
             vocabulary,
@@ -66,15 +65,17 @@ def from_sentencepiece(file: Path, rows: int | None = None) -> Tokenizer:
             continue  # folders list <s> and the like once more
         if number != tokenizer.get_vocab_size() or token in vocabulary:
             size = tokenizer.get_vocab_size()
-            raise NotLlamas(
-                f"{file.parent / ADDED}: {token!r} is {number}, but the next free id is {size}"
+            raise Refused(
+                f"{file.parent / ADDED}: {token!r} is {number}, but the next free id is {size}",
+                "Bring the added_tokens.json that came with the language model, or none.",
             )
         _add(tokenizer, [token])
     if rows is not None:
         if rows < tokenizer.get_vocab_size():
-            raise NotLlamas(
+            raise Refused(
                 f"{file}: makes {tokenizer.get_vocab_size()} tokens, the language model has only "
-                f"{rows} rows; bring the tokenizer that belongs to it"
+                f"{rows} rows",
+                WAY_OUT,
             )
         _add(tokenizer, [f"<row {n}>" for n in range(tokenizer.get_vocab_size(), rows)])
     return tokenizer
@@ -94,29 +95,31 @@ def _read(file: Path) -> "ModelProto":
     try:
         proto.ParseFromString(file.read_bytes())
     except DecodeError:
-        raise NotLlamas(f"{file}: is no SentencePiece model") from None
+        raise Refused(f"{file}: is no SentencePiece model", WAY_OUT) from None
     if not proto.pieces:
-        raise NotLlamas(f"{file}: is no SentencePiece model (it holds no pieces)")
+        raise Refused(f"{file}: is no SentencePiece model (it holds no pieces)", WAY_OUT)
     trainer, normal = proto.trainer_spec, proto.normalizer_spec
     if trainer.model_type != trainer.BPE:
         kind = trainer.ModelType.Name(trainer.model_type)
-        raise NotLlamas(f"{file}: is a SentencePiece model of type {kind}; LLaMA's is BPE")
+        raise Refused(f"{file}: is a SentencePiece model of type {kind}; LLaMA's is BPE", WAY_OUT)
     first = tuple(piece.piece for piece in proto.pieces[:3])
     if first != CONTROLS:
-        raise NotLlamas(f"{file}: its first pieces are {first}, not {CONTROLS}")
+        raise Refused(f"{file}: its first pieces are {first}, not {CONTROLS}", WAY_OUT)
     kinds = type(proto).SentencePiece
     held = {piece.piece for piece in proto.pieces if piece.type == kinds.BYTE}
     if not trainer.byte_fallback or held != {f"<0x{byte:02X}>" for byte in range(256)}:
-        raise NotLlamas(f"{file}: has no byte fallback, so it cannot write every text")
+        raise Refused(f"{file}: has no byte fallback, so it cannot write every text", WAY_OUT)
     if {piece.type for piece in proto.pieces[3:]} - {kinds.NORMAL, kinds.BYTE}:
-        raise NotLlamas(f"{file}: holds control, unused or user-defined pieces; LLaMA's does not")
+        raise Refused(
+            f"{file}: holds control, unused or user-defined pieces; LLaMA's does not", WAY_OUT
+        )
     if (
         normal.precompiled_charsmap
         or normal.remove_extra_whitespaces
         or not normal.add_dummy_prefix
         or not normal.escape_whitespaces
     ):
-        raise NotLlamas(f"{file}: changes text before it encodes it; LLaMA's does not")
+        raise Refused(f"{file}: changes text before it encodes it; LLaMA's does not", WAY_OUT)
     return proto
 
 
@@ -139,8 +142,11 @@ def _merges(proto: "ModelProto") -> list[tuple[str, str]]:
 
 def _added(file: Path) -> dict[str, int]:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError:
-        raise NotLlamas(f"{file}: is no JSON") from None
+        found = None
+    if not isinstance(found, dict) or any(type(number) is not int for number in found.values()):
+        raise Refused(f"{file}: is no JSON object of tokens and their ids", WAY_OUT)
+    return found

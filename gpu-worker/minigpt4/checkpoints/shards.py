@@ -112,8 +112,9 @@ def write_shard(path: Path, outputs: Sequence[Output], progress: Progress) -> st
                 check_finite(piece, output)
                 put(memoryview(piece.view(torch.uint8).numpy()))
                 progress.advance(piece.nbytes)
-            for tensor in given:
-                forget(tensor)
+            for stored, tensor in zip(output.inputs, given, strict=True):
+                if stored.mapped:
+                    forget(tensor)
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)

@@ -40,10 +40,8 @@ class Missing:
 
 def official(model: str) -> dict[str, File]:
     """Option -> the file of the release that belongs there."""
-    files = {"eva": EVA_VIT_G, "projector": FAMILY[model].projector}
-    if FAMILY[model].qformer:
-        files["qformer"] = BLIP2_QFORMER
-    return files
+    bridge = {"qformer": BLIP2_QFORMER} if FAMILY[model].qformer else {}
+    return {"eva": EVA_VIT_G, **bridge, "projector": FAMILY[model].projector}
 
 
 def _below(folder: Path, name: str) -> Path | None:

@@ -5,6 +5,7 @@ import json
 import mmap
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,13 +24,14 @@ _MADV_DONTNEED = 4
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor of a file; `read` maps it from there each time."""
+    """A tensor of a file. `mapped`: `read` maps it from there, so that it may be forgotten."""
 
     file: Path
     name: str
     shape: tuple[int, ...]
     dtype: torch.dtype
     read: Callable[[], torch.Tensor]
+    mapped: bool = True
 
     @property
     def bytes(self) -> int:
@@ -73,20 +75,26 @@ def load_torch(path: Path) -> object:
     _no_substitute(path)
     try:
         zipped = zipfile.is_zipfile(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a pickle that is refused in the next line
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
     except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL ([\w.]+)|builtin ([\w.]+)|function ([\w.]+)", str(error))
-        if "Weights only" in str(error) and ("nsupported" in str(error) or named):
-            what = next((x for x in named.groups() if x), "an object") if named else "an object"
+        code = re.search(r"(?:GLOBAL|builtin|class|function) ([\w.]+)", str(error))
+        if code:
             raise Refused(
-                f"{path}: holds more than tensors ({what}), which could run code when loaded",
+                f"{path}: holds more than tensors ({code[1]}), which could run code when loaded",
                 "take the file from its official place; this one is not opened",
             ) from None
-        raise Refused(f"{path}: damaged ({_short(error)})", "bring the file again") from None
+        raise Refused(f"{path}: damaged ({_reason(error)})", "bring the file again") from None
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, AssertionError) as error:
         raise Refused(
             f"{path}: not a whole PyTorch file ({_short(error)})", "bring the file again"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """What the unpickler says, without torch's advice to load the file unsafely."""
+    return str(error).rpartition("WeightsUnpickler error:")[2].strip().partition("\n")[0][:160]
 
 
 def _short(error: Exception) -> str:
@@ -97,6 +105,7 @@ def _short(error: Exception) -> str:
 def torch_tensors(path: Path, under: str | None = None) -> dict[str, Stored]:
     """The tensors of a torch.save file, at the top or under one key. Raises Refused."""
     found = load_torch(path)
+    mapped = zipfile.is_zipfile(path)  # torch's format before 1.6 is not, and is read whole
     if under is not None:
         if not isinstance(found, dict) or under not in found:
             raise Refused(f"{path}: has no entry '{under}'", "bring the file in its original form")
@@ -108,7 +117,8 @@ def torch_tensors(path: Path, under: str | None = None) -> dict[str, Stored]:
         if not isinstance(value, torch.Tensor):
             raise Refused(f"{path}: {name} is a {type(value).__name__}, not a tensor")
         value = value.detach()
-        out[name] = Stored(path, name, tuple(value.shape), value.dtype, lambda value=value: value)
+        read = lambda value=value: value  # noqa: E731
+        out[name] = Stored(path, name, tuple(value.shape), value.dtype, read, mapped)
     return out
 
 
@@ -157,7 +167,9 @@ def shard_names(folder: Path) -> list[str]:
             return sorted(set(weight_map(index).values()))
         if (folder / whole).exists():
             return [whole]
-    raise Refused(f"{folder}: holds neither {SAFE} nor {TORCH}, whole or in shards")
+    raise Refused(
+        f"{folder}: holds neither {SAFE} nor {TORCH}, whole or in shards", "bring the whole folder"
+    )
 
 
 def weight_map(index: Path) -> dict[str, str]:
@@ -167,7 +179,9 @@ def weight_map(index: Path) -> dict[str, str]:
             raise ValueError("weight_map names something that is not a file beside it")
         return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refused(f"{index}: not an index of shards ({_short(error)})") from None
+        raise Refused(
+            f"{index}: not an index of shards ({_short(error)})", "bring it again"
+        ) from None
 
 
 def folder_files(folder: Path, wanted: str = r".*") -> list[Path]:
@@ -224,7 +238,10 @@ def check(
                 f"bring {model}'s file; this is another model's",
             )
         if not found[name].dtype.is_floating_point:
-            raise Refused(f"{file}: tensor {name} holds {found[name].dtype}, not numbers to float")
+            raise Refused(
+                f"{file}: tensor {name} holds {found[name].dtype}, not floating-point numbers",
+                "bring the file unquantised, or with the quantization_config that goes with it",
+            )
     for name in sorted(found.keys() - expected.keys()):
         if not re.fullmatch(strays, name) and not any(re.fullmatch(i, name) for i in ignore):
             raise Refused(

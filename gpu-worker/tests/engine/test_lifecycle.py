@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import pty
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +19,7 @@ from threading import Thread
 import httpx
 import psutil
 import pytest
-from worker_process import Worker, answer, events, request, start, stream
+from worker_process import Worker, answer, events, free_port, request, start, stream
 
 ENDLESS = "Count from one to one thousand, one number per line: 1, 2, 3, 4, 5,"
 
@@ -76,6 +78,75 @@ def test_no_key_no_checkpoint_and_a_taken_port_are_told_in_one_line(
     for failed in (no_key, nothing, busy):
         assert failed.returncode == 1
         assert len(failed.stderr.splitlines()) == 1
+
+
+def test_a_dry_run_says_how_this_machine_would_run_it_and_leaves(nano_checkpoint: Path):
+    """One JSON line for programs; for people a table, in colour unless NO_COLOR is set."""
+    plain = run_cli("serve", "nano", "--dry-run", MINIGPT4_CHECKPOINT=str(nano_checkpoint))
+    assert plain.returncode == 0, plain.stderr
+    plan = json.loads(plain.stdout)["plan"]
+    assert (plan["dtype"], plan["slots"], plan["kv_cache_mib"]) == ("float32", 16, 1024)
+    assert plan["reasons"]["context_length"] == "the model's own"
+    command = ("serve", "nano", "--dry-run", "--slots", "3", "--checkpoint", str(nano_checkpoint))
+    for environment, colored in (({"NO_COLOR": "1"}, False), ({"TERM": "xterm"}, True)):
+        shown = run_on_terminal(*command, **environment)
+        assert ("\x1b[" in shown) == colored
+        rows = [re.sub(r"\x1b\[\d+m", "", line) for line in shown.splitlines()]
+        (slots,) = (row for row in rows if row.startswith("  slots "))
+        assert slots.split() == ["slots", "3", "asked", "for"]
+        assert len({row.index(re.split(r"\s{2,}", row)[-1]) for row in rows[1:]}) == 1  # aligned
+
+
+def test_what_this_machine_cannot_do_is_told_in_one_line(nano_checkpoint: Path):
+    asked = ("serve", "nano", "--checkpoint", str(nano_checkpoint), "--context-length", "9000")
+    failed = run_cli(*asked, MINIGPT4_WORKER_KEY="k")
+    assert (failed.returncode, len(failed.stderr.splitlines())) == (1, 1)
+    assert "at most 8192" in failed.stderr
+    other = run_cli("serve", "llama2-7b", "--checkpoint", str(nano_checkpoint))
+    assert "it holds nano" in other.stderr
+
+
+def run_on_terminal(*arguments: str, **environment: str) -> str:
+    inherited = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM")}
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "minigpt4.cli", *arguments],
+        env={**inherited, **environment},
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                shown += chunk
+        except OSError:
+            pass  # Linux: nobody has the terminal open any more
+        assert process.wait(60) == 0
+    os.close(ours)
+    return shown.decode()
+
+
+def test_it_ends_with_the_process_that_it_was_told_to_end_with(nano_checkpoint: Path):
+    port = str(free_port())
+    serve = ["serve", "nano", "--checkpoint", str(nano_checkpoint), "--port", port]
+    code = (
+        "import os, subprocess, sys; command = [sys.executable, '-m', 'minigpt4.cli', "
+        "*sys.argv[1:], '--end-with', str(os.getpid())]; subprocess.Popen(command).wait()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, *serve],
+        env={**os.environ, "MINIGPT4_WORKER_KEY": "k"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until_listening(Worker(f"http://127.0.0.1:{port}", "k"))
+        (child,) = psutil.Process(parent.pid).children()
+    finally:
+        parent.kill()
+        parent.wait(10)
+    child.wait(10)
 
 
 def test_the_command_tells_its_options_without_importing_the_engine():
@@ -145,8 +216,10 @@ def test_it_answers_while_it_starts_fetches_images_and_drains(workers, samples: 
     assert long[-1][1]["code"] == "draining"
     assert worker.wait_for_exit(40) == 0
     assert time.monotonic() - begun < 60
-    for line in worker.log.read_text().splitlines():
-        json.loads(line)  # nothing but JSON is written
+    lines = [json.loads(line) for line in worker.log.read_text().splitlines()]  # all is JSON
+    (ready,) = (line for line in lines if "boot" in line)
+    assert ready["boot"]["total"] >= ready["boot"]["import vllm"] > 0
+    assert [line["plan"]["slots"] for line in lines if "plan" in line] == [16]
     for secret in (worker.key, ENDLESS[:20], "What is this", "cat.jpg"):
         assert secret not in worker.log.read_text()
     socket.create_server(("127.0.0.1", int(worker.url.rsplit(":", 1)[1]))).close()

@@ -12,6 +12,7 @@ import {
 	masked,
 	takeKeyFromAddress,
 } from "./key.js";
+import { chosenModel, showModels } from "./models.js";
 import { element, say } from "./page.js";
 import { showPhoto, watchForPhotos } from "./photo.js";
 import { upload } from "./upload.js";
@@ -198,8 +199,10 @@ watchForPhotos(choose);
 function job() {
 	const fields = new FormData(form);
 	const task = fields.get("task");
+	const model = chosenModel();
 	/** @type {Record<string, unknown>} */
 	const request = {
+		...(model && { model }),
 		images: [{ upload: photo?.id ?? "img_…" }],
 		...(task ? { task } : { prompt: prompt.value.trim() }),
 	};
@@ -292,6 +295,7 @@ prompt.addEventListener("keydown", (event) => {
  * @property {import("./follow.js").Known} known
  * @property {string} body
  * @property {boolean} website
+ * @property {string | null} model where there is a choice
  * @property {string} key
  * @property {number} asked performance.now() when it was asked
  * @property {number | null} first … and when its first token came
@@ -328,6 +332,7 @@ async function ask() {
 		known: nothingKnown(),
 		body: "",
 		website: new FormData(form).get("task") === "website",
+		model: chosenModel(),
 		key,
 		asked: performance.now(),
 		first: null,
@@ -445,6 +450,7 @@ function finish(job, verified) {
 		facts.push(["Speed", `${((tokens - 1) / writing).toFixed(1)} tokens/s`]);
 	if (typeof end.price === "number")
 		facts.push(["Price", answer.usd(end.price)]);
+	if (job.model) facts.push(["Model", job.model]);
 	facts.push(["Job", job.known.id ?? ""]);
 	answer.showFacts(facts);
 	if (job.website) answer.previewWebsite();
@@ -482,3 +488,4 @@ function problemOf(error) {
 takeKeyFromAddress();
 showKey();
 answer.show("empty", "");
+void showModels(showCommand);

@@ -1,0 +1,22 @@
+"""What a figure was measured on."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def machine() -> str:
+    """Cores that may be used, the processor's name, memory."""
+    info = Path("/proc/cpuinfo").read_text()
+    name = next((s.split(":")[1].strip() for s in info.splitlines() if "model name" in s), "CPU")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{len(os.sched_getaffinity(0))} x {name}, {memory:.0f} GiB"
+
+
+def load() -> float:
+    """Runnable processes over the last minute; a quiet machine has well below one."""
+    return round(os.getloadavg()[0], 2)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
