@@ -257,17 +257,17 @@ export class Job extends DurableObject<Env> {
 			avoid: state.avoid,
 		});
 		this.#asked = acquired !== null;
-		if (!acquired) this.#alarm.by(unanswered(record.state, this.clock()));
-		else if (acquired.answer === "granted") {
-			const { lease } = acquired;
-			if (!this.#change({ type: "granted", lease }))
-				await this.#calls.leave(spec);
-		} else if (record.state.phase === "waiting") {
+		if (acquired?.answer === "granted")
+			this.#change({ type: "granted", lease: acquired.lease });
+		else if (acquired) {
 			const { answer, ...place } = acquired;
 			this.#change({ type: "placed", answer, place });
-			const now = this.clock();
+		}
+		const now = this.clock();
+		if (!isOpen(record.state)) await this.#calls.leave(spec);
+		else if (!acquired) this.#alarm.by(unanswered(record.state, now));
+		else if (record.state.phase === "waiting")
 			this.#alarm.notBefore(alarmAt(record.state, now) ?? now);
-		} else await this.#calls.leave(spec);
 	}
 
 	async #attempt(record: JobRecord): Promise<void> {
