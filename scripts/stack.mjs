@@ -4,7 +4,7 @@
  * All listen on 127.0.0.1 only, get their secrets through the environment or a private file, and end with us.
  */
 import { mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BUCKET, ensureBucket, REGION } from "./bucket.mjs";
 import * as paths from "./paths.mjs";
@@ -106,8 +106,9 @@ export async function startS3({ port, state, secrets, origins = [] }) {
 
 /**
  * The edge worker in wrangler's dev server; its objects live in `<state>/edge`.
- * @param {Place & { s3: string, worker: string, vars?: Record<string, string>, entry?: string }} options
- *   `s3`, `worker`: URLs; `vars`: configuration (src/env.ts) on top of, or instead of, the usual; `entry`: instead of src/index.ts
+ * @param {Place & { s3: string, worker: string | string[], vars?: Record<string, string>, entry?: string, config?: string }} options
+ *   `s3`: URL; `worker`: URL, or one for each replica; `vars`: configuration (src/env.ts) on top of, or instead of, the usual; `entry`: instead of src/index.ts;
+ *   `config`: instead of wrangler.toml, its folder gets wrangler's temporary files
  * @returns {Promise<Server>}
  */
 export async function startEdge({
@@ -118,12 +119,15 @@ export async function startEdge({
 	worker,
 	vars = {},
 	entry,
+	config = join(paths.root, "wrangler.toml"),
 }) {
-	const config = {
+	const values = {
 		ENVIRONMENT: "development",
 		KEY_SECRETS: secrets.keySecret,
 		ADMIN_SECRET: secrets.adminSecret,
-		WORKER_URL: worker,
+		...(typeof worker === "string"
+			? { WORKER_URL: worker }
+			: { WORKERS: JSON.stringify({ nano: { url: worker } }) }),
 		WORKER_KEY: secrets.workerKey,
 		S3_ENDPOINT: s3,
 		S3_REGION: REGION,
@@ -135,8 +139,13 @@ export async function startEdge({
 	const envFile = join(state, "edge.env");
 	writePrivate(
 		envFile,
-		Object.entries(config)
-			.map(([name, value]) => `${name}=${JSON.stringify(value)}\n`)
+		Object.entries(values)
+			// Within double quotes the file's format knows no quotes.
+			.map(([name, value]) =>
+				value.includes('"')
+					? `${name}='${value}'\n`
+					: `${name}=${JSON.stringify(value)}\n`,
+			)
 			.join(""),
 	);
 	const log = join(state, "log", "edge.log");
@@ -147,11 +156,13 @@ export async function startEdge({
 			join(paths.root, "node_modules", "wrangler", "bin", "wrangler.js"),
 			"dev",
 			...(entry ? [entry] : []),
+			...["--config", config],
 			...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"],
 			...["--persist-to", join(state, "edge"), "--env-file", envFile],
 			...["--show-interactive-dev-session", "false"],
 		],
 		{
+			cwd: dirname(config),
 			log,
 			env: {
 				XDG_CONFIG_HOME: join(state, "wrangler"),
