@@ -187,6 +187,26 @@ describe("the pool", () => {
 	});
 });
 
+describe("a worker that is not served any more", () => {
+	it("is given up for another, like one that went away", async () => {
+		fakeWorker({ tokens: words(3) });
+		const acquire = vi.spyOn(Pool.prototype, "acquire");
+		const real = Pool.prototype.acquire;
+		acquire.mockImplementationOnce(async function (this: Pool, ask) {
+			const acquired = await real.call(this, ask);
+			if (acquired.answer !== "granted") throw new Error("no slot");
+			const lease = { ...acquired.lease, url: "http://gone.test" };
+			return { answer: "granted", lease };
+		});
+		const seen = await events(await startedJob());
+		expect(textOf(seen)).toBe(words(3).join(""));
+		expect(seen.find(({ type }) => type === "job.retrying")?.data).toEqual({
+			attempt: 2,
+			reason: "unreachable",
+		});
+	});
+});
+
 describe("a poison job", () => {
 	it("fails alone, at price 0, after so many attempts; the others finish", async () => {
 		const faults = Object.fromEntries(
