@@ -37,7 +37,7 @@ export default defineConfig({
 	],
 	test: {
 		include: ["test/**/*.test.ts"],
-		exclude: ["test/e2e/**"],
+		exclude: ["test/e2e/**", "test/chaos/**"],
 		testTimeout: 20_000,
 	},
 });

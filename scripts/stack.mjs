@@ -4,7 +4,7 @@
  * All listen on 127.0.0.1 only, get their secrets through the environment or a private file, and end with us.
  */
 import { mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BUCKET, ensureBucket, REGION } from "./bucket.mjs";
 import * as paths from "./paths.mjs";
@@ -106,8 +106,9 @@ export async function startS3({ port, state, secrets, origins = [] }) {
 
 /**
  * The edge worker in wrangler's dev server; its objects live in `<state>/edge`.
- * @param {Place & { s3: string, worker: string | Record<string, string>, vars?: Record<string, string>, entry?: string }} options
- *   `s3`: URL; `worker`: nano's URL, or each model's; `vars`: configuration (src/env.ts) on top of, or instead of, the usual; `entry`: instead of src/index.ts
+ * @param {Place & { s3: string, worker: string | Record<string, string | string[]>, vars?: Record<string, string>, entry?: string, config?: string }} options
+ *   `s3`: URL; `worker`: nano's URL, or each model's, or those of its replicas; `vars`: configuration (src/env.ts) on top of, or instead of, the usual;
+ *   `entry`: instead of src/index.ts; `config`: instead of wrangler.toml, its folder gets wrangler's temporary files
  * @returns {Promise<Server>}
  */
 export async function startEdge({
@@ -118,8 +119,9 @@ export async function startEdge({
 	worker,
 	vars = {},
 	entry,
+	config = join(paths.root, "wrangler.toml"),
 }) {
-	const config = {
+	const values = {
 		ENVIRONMENT: "development",
 		KEY_SECRETS: secrets.keySecret,
 		ADMIN_SECRET: secrets.adminSecret,
@@ -137,7 +139,7 @@ export async function startEdge({
 	const envFile = join(state, "edge.env");
 	writePrivate(
 		envFile,
-		Object.entries(config)
+		Object.entries(values)
 			.map(([name, value]) => `${name}=${quoted(value)}\n`)
 			.join(""),
 	);
@@ -149,11 +151,13 @@ export async function startEdge({
 			join(paths.root, "node_modules", "wrangler", "bin", "wrangler.js"),
 			"dev",
 			...(entry ? [entry] : []),
+			...["--config", config],
 			...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"],
 			...["--persist-to", join(state, "edge"), "--env-file", envFile],
 			...["--show-interactive-dev-session", "false"],
 		],
 		{
+			cwd: dirname(config),
 			log,
 			env: {
 				XDG_CONFIG_HOME: join(state, "wrangler"),
@@ -172,7 +176,7 @@ export async function startEdge({
 	return { url, port, daemon, stop: () => daemon.stop() };
 }
 
-/** @param {Record<string, string>} urls by model */
+/** @param {Record<string, string | string[]>} urls by model */
 const workersOf = (urls) =>
 	JSON.stringify(
 		Object.fromEntries(

@@ -82,6 +82,7 @@ const stages = [
 	...(existsSync(join(paths.root, "test/e2e/tsconfig.json"))
 		? [inRoot("types", "types (end to end)", "tsc", "-p", "test/e2e")]
 		: []),
+	inRoot("types", "types (chaos)", "tsc", "-p", "test/chaos"),
 	{
 		name: "lint",
 		title: "lint (Python)",
@@ -111,6 +112,7 @@ const stages = [
 		report: () => readJunit(junit),
 	},
 	{ ...vitest("e2e", "end to end", "test/e2e/vitest.config.ts"), engine: true },
+	{ ...vitest("chaos", "chaos", "test/chaos/vitest.config.ts"), engine: true },
 ];
 
 /** @param {string[]} wanted names of stages, none for all */

@@ -21,7 +21,8 @@ const PRIVATE: readonly [RegExp, string][] = [
 	[/\b(?:mg_live_|whsec_|r8_)[\w+/=-]+/g, "…"],
 	[/\bBearer\s+\S+/gi, "Bearer …"],
 	[/\bdata:[\w/+.-]*[;,]\S*/gi, "data:…"],
-	[/(\bhttps?:\/\/)(?:[^\s/?#@]*@)?([^\s/?#"'`]*)[^\s"'`)]*/gi, "$1$2/…"],
+	[/(\bhttps?:\/\/)[^\s/?#@]*@/gi, "$1…@"],
+	[/(\bhttps?:\/\/[^\s/?#"'`)]+)[/?#][^\s"'`)]+/gi, "$1/…"],
 	// From the first quotation mark to the last: what is quoted may hold some itself.
 	[/["'`][\s\S]*["'`]/, "…"],
 ];

@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import re
 import time
 from typing import Any
 
@@ -16,6 +17,14 @@ log = logging.getLogger(__name__)
 
 OPEN_ROUTES = ("/healthz", "/readyz")
 ROUTES = (*OPEN_ROUTES, "/metrics", "/v1/count", "/v1/generate")
+
+# W3C Trace Context; only the trace's id is logged, the edge's lines have the same.
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def trace_of(scope: Scope) -> str | None:
+    match = TRACEPARENT.fullmatch(dict(scope["headers"]).get(b"traceparent", b""))
+    return match and match[1].decode()
 
 
 def refusal(scope: Scope, refused: Refused) -> Response:
@@ -70,6 +79,8 @@ class Observed:
         start = time.monotonic()
         status = 0
         outcome: dict[str, Any] = {}
+        if trace := trace_of(scope):
+            outcome["trace"] = trace
         scope["outcome"] = outcome
 
         async def watched(message: Message) -> None:

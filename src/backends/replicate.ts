@@ -179,7 +179,10 @@ export class ReplicateBackend implements Backend {
 					...(version && { version }),
 					input: inputOf(generation),
 					...(webhook && {
-						webhook: `${webhook.url}/internal/replicate/${generation.model}/${generation.job}`,
+						webhook: new URL(
+							`/internal/replicate/${generation.model}/${generation.job}`,
+							webhook.url,
+						).href,
 						webhook_events_filter: ["start", "completed"],
 					}),
 				},
@@ -204,12 +207,13 @@ export class ReplicateBackend implements Backend {
 			for (;;) {
 				const event = next && (await within(this.#silenceMs, next));
 				signal.throwIfAborted();
-				if (event?.value?.event === "output") {
+				if (event?.value && !LAST.has(event.value.event)) {
 					next = stream?.next();
-					yield heard.piece(event.value.data);
+					if (event.value.event === "output")
+						yield heard.piece(event.value.data);
 					continue;
 				}
-				if (event) next = undefined; // it ended, well or not
+				if (event) next = undefined;
 				const prediction = await this.#look(run, signal);
 				const ended = ENDED.has(prediction.status);
 				if (ended || !next) {
@@ -287,6 +291,9 @@ const ENDED = new Set<Prediction["status"]>([
 	"canceled",
 	"aborted",
 ]);
+
+/** Events of a stream after which nothing comes, for good or not. */
+const LAST = new Set(["done", "error"]);
 
 /** The worker protocol's request, flat: what is no number is JSON text. */
 function inputOf(generation: Generation): Record<string, unknown> {

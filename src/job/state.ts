@@ -284,7 +284,7 @@ function again(
 		BACKOFF_MS.most,
 		BACKOFF_MS.first * 2 ** (failures - 1),
 	);
-	const wait = random === null ? 0 : longest * (0.5 + random / 2);
+	const wait = random === null ? 0 : Math.ceil(longest * (0.5 + random / 2));
 	return {
 		state: {
 			...state,

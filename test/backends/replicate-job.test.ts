@@ -17,15 +17,18 @@ import { pool, replicate, startedThere } from "../support/jobs-on-replicate.ts";
 
 /** Nothing is left over, and every promise about the log and the money holds. */
 async function isAtRest(job: TestJob): Promise<void> {
-	await vi.waitFor(async () => {
-		const gathered = await gather([job]);
-		const pools = [
-			await runInDurableObject(pool(), (_, { storage }) =>
-				poolFrom((sql) => storage.sql.exec(sql).toArray()),
-			),
-		];
-		expect(violations({ ...gathered, pools })).toEqual([]);
-	});
+	await vi.waitFor(
+		async () => {
+			const gathered = await gather([job]);
+			const pools = [
+				await runInDurableObject(pool(), (_, { storage }) =>
+					poolFrom((sql) => storage.sql.exec(sql).toArray()),
+				),
+			];
+			expect(violations({ ...gathered, pools })).toEqual([]);
+		},
+		{ timeout: 5_000 },
+	);
 }
 
 const WORDS = words(8);
@@ -79,7 +82,9 @@ describe("a job on Replicate", () => {
 		const [sent] = JSON.parse(String(fake.predictions[0]?.input.images));
 		expect(sent.id).toBe(`${image.cacheId}.${VERSION}`);
 		expect(sent.url).toMatch(/^http:\/\/s3\.test\/.*a\/b\?.*Signature=/);
-		await vi.waitFor(() => expect(fake.statusOf(1)).toBe("canceled"));
+		await vi.waitFor(() => expect(fake.statusOf(1)).toBe("canceled"), {
+			timeout: 5_000,
+		});
 	});
 
 	it("whose prediction fails before a token starts again, and is paid once", async () => {
@@ -144,7 +149,9 @@ describe("a job on Replicate", () => {
 		const job = await startedThere();
 		await events(job, 0, ({ type }) => type === "token");
 		expect(await job.stub().cancel()).toMatchObject({ status: "canceled" });
-		await vi.waitFor(() => expect(fake.statusOf(1)).toBe("canceled"));
+		await vi.waitFor(() => expect(fake.statusOf(1)).toBe("canceled"), {
+			timeout: 5_000,
+		});
 		await isAtRest(job);
 	});
 
@@ -154,8 +161,9 @@ describe("a job on Replicate", () => {
 			fake.allowed = shown;
 			const job = await startedThere();
 			if (shown > 0) await events(job, 0, ({ type }) => type === "token");
-			await vi.waitFor(() =>
-				expect(fake.requests.at(-1)).toMatch(/\/v1\/files/),
+			await vi.waitFor(
+				() => expect(fake.requests.at(-1)).toMatch(/\/v1\/files/),
+				{ timeout: 5_000 },
 			);
 			await runInDurableObject(job.stub(), (_, state) => {
 				state.abort("the process dies");

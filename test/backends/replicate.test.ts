@@ -241,7 +241,9 @@ describe("a prediction", () => {
 	it("that somebody else canceled may go better another time", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS, every: 10 });
 		const run = failing(generate());
-		await vi.waitFor(() => expect(fake.predictions).toHaveLength(1));
+		await vi.waitFor(() => expect(fake.predictions).toHaveLength(1), {
+			timeout: 5_000,
+		});
 		const { id } = made(fake, 1);
 		await fetch(`http://replicate.test/v1/predictions/${id}/cancel`, {
 			method: "POST",
@@ -262,7 +264,9 @@ describe("hanging up", () => {
 				return false;
 			}),
 		);
-		await vi.waitFor(() => expect(tokensOf(events)).toBeGreaterThan(1));
+		await vi.waitFor(() => expect(tokensOf(events)).toBeGreaterThan(1), {
+			timeout: 5_000,
+		});
 		hangUp.abort(reason);
 		await run;
 		return { fake, events };

@@ -9,6 +9,8 @@ import {
 } from "../../src/backends/backend.ts";
 import type { Job } from "../../src/job/job.ts";
 import { MAX_FAILURES } from "../../src/job/state.ts";
+import type { Measured } from "../../src/pool/contract.ts";
+import { Pool } from "../../src/pool/pool.ts";
 import { newAccount } from "../support/account.ts";
 import {
 	admittedJob,
@@ -126,6 +128,82 @@ describe("a backend that cannot continue", () => {
 			{ run: "run-1", text: "one tw", tokens: 2 },
 		]);
 		expect(worker.requests).toHaveLength(0);
+	});
+});
+
+describe("the pool", () => {
+	const told = () => {
+		const acquire = vi.spyOn(Pool.prototype, "acquire");
+		const release = vi.spyOn(Pool.prototype, "release");
+		return {
+			asks: () => acquire.mock.calls.map(([ask]) => ask),
+			releases: () => release.mock.calls.map((args) => args.slice(2)),
+		};
+	};
+
+	it("is asked for another worker than the one that failed, and told what an answer took", async () => {
+		const { asks, releases } = told();
+		fakeWorker({
+			tokens: words(8),
+			every: 20,
+			faults: { 1: { break: true, after: 3 } },
+		});
+		const job = await startedJob();
+		await events(job);
+		const { id } = job.account;
+		const ask = { model: "nano", account: id, job: `${id}/${job.id}` };
+		expect(asks()).toEqual([
+			{ ...ask, resumed: false, tokens: 300, avoid: null },
+			{ ...ask, resumed: true, tokens: 297, avoid: "http://nano.test" },
+		]);
+		await vi.waitFor(() =>
+			expect(releases()).toEqual([
+				["failed", null],
+				[
+					"finished",
+					{
+						firstTokenMs: expect.any(Number),
+						tokens: 5,
+						ms: expect.any(Number),
+					},
+				],
+			]),
+		);
+		const { firstTokenMs, ms } = (releases()[1] as [string, Measured])[1];
+		expect(firstTokenMs).toBeGreaterThanOrEqual(15);
+		expect(ms).toBeGreaterThanOrEqual(80);
+		expect(firstTokenMs).toBeLessThan(ms);
+	});
+
+	it.each([
+		["image_undecodable", "finished"],
+		["engine_failed", "failed"],
+		["draining", "down"],
+	] as const)("hears after %s that the worker is: %s", async (error, why) => {
+		const { releases } = told();
+		fakeWorker({ tokens: words(2), faults: { 1: { error } } });
+		await events(await startedJob());
+		expect(releases()[0]).toEqual([why, null]);
+	});
+});
+
+describe("a worker that is not served any more", () => {
+	it("is given up for another, like one that went away", async () => {
+		fakeWorker({ tokens: words(3) });
+		const acquire = vi.spyOn(Pool.prototype, "acquire");
+		const real = Pool.prototype.acquire;
+		acquire.mockImplementationOnce(async function (this: Pool, ask) {
+			const acquired = await real.call(this, ask);
+			if (acquired.answer !== "granted") throw new Error("no slot");
+			const lease = { ...acquired.lease, url: "http://gone.test" };
+			return { answer: "granted", lease };
+		});
+		const seen = await events(await startedJob());
+		expect(textOf(seen)).toBe(words(3).join(""));
+		expect(seen.find(({ type }) => type === "job.retrying")?.data).toEqual({
+			attempt: 2,
+			reason: "unreachable",
+		});
 	});
 });
 

@@ -29,6 +29,13 @@ const place = {
 		cold: expect.any(Boolean),
 	},
 };
+const QUANTILES = { p50: 1, p90: 2 };
+const ETA = {
+	start: QUANTILES,
+	first_token: QUANTILES,
+	finish: QUANTILES,
+	cold: false,
+};
 const queued = (job: TestJob) =>
 	vi.waitFor(async () => expect(await pool().place(name(job))).not.toBe(null));
 
@@ -120,6 +127,27 @@ describe("a waiting job", () => {
 		await vi.waitFor(() => expect(acquire).toHaveBeenCalled());
 		expect(await runDurableObjectAlarm(job.stub())).toBe(true);
 		expect(textOf(await events(job))).toBe(words(2).join(""));
+	});
+
+	it("keeps a slot that came before the answer that it must wait", async () => {
+		const worker = fakeWorker({ tokens: words(3), every: 20 });
+		const leave = vi.spyOn(Pool.prototype, "leave");
+		const acquire = vi.spyOn(Pool.prototype, "acquire");
+		const real = Pool.prototype.acquire;
+		acquire.mockImplementationOnce(async function (this: Pool, ask) {
+			const acquired = await real.call(this, ask);
+			if (acquired.answer !== "granted") throw new Error("no slot");
+			const [account, id] = ask.job.split("/");
+			const stub = bindings.JOB.get(
+				bindings.JOB.idFromName(`${account}/${id}`),
+			);
+			expect(await stub.granted(acquired.lease)).toBe(true);
+			return { answer: "queued", position: 1, eta: { ...ETA } };
+		});
+		const job = await startedJob();
+		expect(textOf(await events(job))).toBe(words(3).join(""));
+		expect(leave).not.toHaveBeenCalled();
+		expect(worker.requests).toHaveLength(1);
 	});
 
 	it("gives a slot back that came too late", async () => {

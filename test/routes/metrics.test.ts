@@ -159,18 +159,21 @@ describe("GET /metrics", () => {
 		worker.slots = 2;
 		const jobs: TestJob[] = [];
 		for (let n = 0; n < 3; n++) jobs.push(await startedJob());
-		await vi.waitFor(async () => {
-			const now = await scraped();
-			const of = (name: string, labels = {}) =>
-				sampleOf(now, name, { model: "nano", ...labels });
-			expect(of("running_jobs")).toBe(2);
-			expect(of("queue_jobs")).toBe(1);
-			expect(of("ready_slots")).toBe(2);
-			expect(of("queued_seconds_per_slot")).toBeGreaterThan(0);
-			expect(of("workers", { state: "ready" })).toBe(1);
-			expect(of("pool_up")).toBe(1);
-			expect(sampleOf(now, "queue_jobs", { model: "vicuna-7b" })).toBe(0);
-		});
+		await vi.waitFor(
+			async () => {
+				const now = await scraped();
+				const of = (name: string, labels = {}) =>
+					sampleOf(now, name, { model: "nano", ...labels });
+				expect(of("running_jobs")).toBe(2);
+				expect(of("queue_jobs")).toBe(1);
+				expect(of("ready_slots")).toBe(2);
+				expect(of("queued_seconds_per_slot")).toBeGreaterThan(0);
+				expect(of("workers", { state: "ready" })).toBe(1);
+				expect(of("pool_up")).toBe(1);
+				expect(sampleOf(now, "queue_jobs", { model: "vicuna-7b" })).toBe(0);
+			},
+			{ timeout: 5_000 },
+		);
 		for (const job of jobs) await job.stub().cancel();
 	});
 

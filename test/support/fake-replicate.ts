@@ -257,6 +257,7 @@ export class FakeReplicate {
 					clearInterval(tick);
 					controller.close();
 				};
+				send("logs", "loading\nloaded");
 				tick = setInterval(() => {
 					const status = this.#status(made);
 					for (const piece of this.#said(made).slice(sent)) {

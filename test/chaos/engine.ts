@@ -1,0 +1,194 @@
+/** A round on the real engine, greedy in float32: whatever dies in between, each answer is the one that nobody interrupted. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ensureBucket } from "../../scripts/bucket.mjs";
+import * as paths from "../../scripts/paths.mjs";
+import { type Secrets, secretsOf } from "../../scripts/secrets.mjs";
+import { textOf } from "../support/invariants.ts";
+import { openAccount } from "./accounts.ts";
+import { Caller, type Story } from "./caller.ts";
+import { gatherFiles } from "./gather-files.ts";
+import { lineTo } from "./line.ts";
+import * as parts from "./parts.ts";
+import { type Blow, type JobPlan, Random } from "./plan.ts";
+import { atRest, wrongWith } from "./rest.ts";
+import {
+	interruptions,
+	type Result,
+	type Run,
+	recorded,
+	struck,
+	toldBy,
+} from "./result.ts";
+
+const QUESTIONS = [
+	["cat.jpg", "What is in this picture?"],
+	["coffee.jpg", "Describe this image in detail."],
+	["rocket.jpg", "What is in this picture?"],
+	["astronaut.jpg", "Describe this image in detail."],
+] as const;
+const MAX_TOKENS = 40;
+/** Each while two jobs run: the one whose reader calls for it, and another one. */
+const BLOWS: Blow[] = ["kill edge", "cut workers", "kill edge", "cut callers"];
+
+/**
+ * The engine and the bucket are those that MINIGPT4_WORKER_URL and MINIGPT4_S3_URL name; without them both are started, and the
+ * engine is killed as well.
+ * @param limitMs after which the callers give up
+ */
+export const runEngine = ({
+	seed,
+	limitMs,
+	onProgress = () => {},
+}: {
+	seed: number;
+	limitMs: number;
+	onProgress?: (doing: string) => void;
+}): Promise<Result> =>
+	recorded(seed, 0, async (run) => {
+		const { state, result } = run;
+		onProgress("the engine boots");
+		const stage = await setTheStage(run);
+		const signal = AbortSignal.timeout(limitMs);
+		const from = new Random(seed, 0);
+		const stories: Story[] = [];
+		const texts: string[] = [];
+		let asked = 0;
+		/** @param onToken told how many `token` events the reader has seen */
+		const ask = async (onToken: (tokens: number) => void = () => {}) => {
+			const index = asked++;
+			const question = index % QUESTIONS.length;
+			const caller = new Caller(jobOf(from, index), {
+				...{ url: stage.callers.url, account: stage.account, signal },
+				body: await bodyOf(question),
+				ends: ["succeeded"],
+				text: () => texts[question] ?? null,
+				...{ tally: result.tally, struck: () => true, onToken },
+			});
+			const story = await caller.live();
+			stories.push(story);
+			return story;
+		};
+		for (const [n] of QUESTIONS.entries()) {
+			onProgress(`question ${n + 1}, undisturbed`);
+			const { readings } = await ask();
+			texts.push(textOf(readings[0] ?? []));
+		}
+		for (const text of texts)
+			if (text.length < 20) result.wrong.push(`this is no answer: ${text}`);
+		for (const blow of stage.worker ? [...BLOWS, KILL] : BLOWS) {
+			onProgress(blow);
+			const after = 1 + from.below(4);
+			const strike = (tokens: number) => {
+				if (tokens !== after) return;
+				struck(run, blow, "token");
+				stage.fall(blow);
+			};
+			const pair = await Promise.all([ask(strike), ask()]);
+			if (blow !== "cut callers" && !pair.some(wentOn))
+				result.wrong.push(`${blow} interrupted nobody`);
+			for (const part of stage.all) await part.settled();
+		}
+		onProgress("waiting for rest");
+		await atRest(state);
+		await stage.edge.stop();
+		result.jobs = stories.length;
+		result.starts = stage.edge.starts;
+		const kept = gatherFiles(state);
+		result.interrupted = interruptions(kept.jobs);
+		result.wrong.push(
+			...stories.flatMap(({ surprises }) => surprises),
+			...wrongWith({
+				...kept,
+				...toldBy(stories),
+				objects: null, // the bucket may be shared
+			}),
+		);
+	});
+
+/** Another attempt took over after something was shown. */
+const wentOn = ({ readings: [events = []] }: Story): boolean => {
+	const first = events.findIndex(({ type }) => type === "token");
+	const again = events.findIndex(({ type }) => type === "job.retrying");
+	return first >= 0 && again > first;
+};
+
+const KILL: Blow = "kill worker";
+
+const jobOf = (from: Random, index: number): JobPlan => ({
+	...{ index, account: 0, by: from.one(["id", "key"]), name: from.ulid() },
+	...{ create: "stream", end: "none", endAfter: 0, faults: {}, strikes: [] },
+	...{ tokens: [], maxTokens: MAX_TOKENS, every: 0, group: 1 },
+	hangUps: [{ events: 2 + from.below(5), ms: from.below(500) }],
+	readers: [{ ms: from.below(1_000), hangUps: [] }],
+	repeats: [from.below(1_000)],
+});
+
+async function bodyOf(question: number): Promise<object> {
+	const [photo, prompt] = QUESTIONS[question] as (typeof QUESTIONS)[number];
+	const bytes = await readFile(
+		join(paths.root, "src/playground/public/samples", photo),
+	);
+	return {
+		images: [{ url: `data:image/jpeg;base64,${bytes.toString("base64")}` }],
+		...{ prompt, temperature: 0, max_tokens: MAX_TOKENS },
+	};
+}
+
+async function setTheStage({ state, stops }: Run) {
+	const given = process.env;
+	const secrets: Secrets = {
+		...secretsOf(state),
+		...(given.MINIGPT4_WORKER_KEY && { workerKey: given.MINIGPT4_WORKER_KEY }),
+		...(given.MINIGPT4_S3_ACCESS_KEY && {
+			s3AccessKey: given.MINIGPT4_S3_ACCESS_KEY,
+		}),
+		...(given.MINIGPT4_S3_SECRET_KEY && {
+			s3SecretKey: given.MINIGPT4_S3_SECRET_KEY,
+		}),
+	};
+	let s3 = given.MINIGPT4_S3_URL;
+	if (s3)
+		await ensureBucket({
+			endpoint: s3,
+			accessKeyId: secrets.s3AccessKey,
+			secretAccessKey: secrets.s3SecretKey,
+			origins: ["http://127.0.0.1"],
+		});
+	else {
+		const storage = await parts.storage(state, secrets);
+		stops.push(() => storage.stop());
+		await storage.start();
+		s3 = storage.url;
+	}
+	let worker: parts.Part | null = null;
+	let at = Number(new URL(given.MINIGPT4_WORKER_URL ?? "http://none:1").port);
+	if (!given.MINIGPT4_WORKER_URL) {
+		worker = await parts.engine(state, secrets, s3);
+		stops.push(() => (worker as parts.Part).stop());
+		await worker.start();
+		at = worker.port;
+	}
+	const workers = await lineTo(at);
+	stops.push(workers.stop);
+	const edge = await parts.edge(
+		...([state, secrets, s3] as const),
+		() => [workers.url],
+		() => ({}),
+	);
+	stops.push(() => edge.stop());
+	await edge.start();
+	const callers = await lineTo(edge.port);
+	stops.push(callers.stop);
+	return {
+		...{ edge, worker, callers },
+		all: worker ? [edge, worker] : [edge],
+		account: await openAccount(edge.url, secrets.adminSecret, "engine"),
+		fall(blow: Blow): void {
+			if (blow === "kill edge") edge.kill(0);
+			else if (blow === "kill worker") worker?.kill(0);
+			else if (blow === "cut workers") workers.cut();
+			else callers.cut();
+		},
+	};
+}

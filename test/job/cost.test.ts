@@ -1,0 +1,43 @@
+/** What a job costs us: rows that its object writes, and alarms that it sets. */
+import { runInDurableObject } from "cloudflare:test";
+import { expect, it } from "vitest";
+import { admittedJob, events, fakeWorker, words } from "../support/jobs.ts";
+
+it.each([
+	["a short answer", 8, 0],
+	["a long one", 40, 40],
+])(
+	"%s: eighteen rows, one for each batch, and two for the alarm",
+	async (_, tokens, every) => {
+		fakeWorker({ tokens: words(tokens), every });
+		const job = await admittedJob();
+		const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
+		let alarms = 0;
+		await runInDurableObject(job.stub(), (_, { storage }) => {
+			const sql = storage.sql;
+			const exec = sql.exec.bind(sql);
+			// What the object executes from now on, through its own handle.
+			sql.exec = ((...args: Parameters<typeof exec>) => {
+				const cursor = exec(...args);
+				cursors.push(cursor);
+				return cursor;
+			}) as typeof sql.exec;
+			const [set, unset] = [storage.setAlarm, storage.deleteAlarm];
+			storage.setAlarm = (...args) => {
+				alarms++;
+				return set.apply(storage, args);
+			};
+			storage.deleteAlarm = (...args) => {
+				alarms++;
+				return unset.apply(storage, args);
+			};
+		});
+		await job.stub().start(job.spec);
+		const seen = await events(job);
+		const batches = seen.filter(({ type }) => type === "token").length;
+		const rows = cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
+		expect(rows).toBe(18 + batches);
+		// Set and deleted; a slow machine may see it fire in between.
+		expect(alarms).toBeLessThanOrEqual(4);
+	},
+);
