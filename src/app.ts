@@ -15,6 +15,7 @@ import { metrics } from "./routes/metrics.ts";
 import { models } from "./routes/models.ts";
 import { openapi } from "./routes/openapi.ts";
 import { page } from "./routes/page.ts";
+import { pools } from "./routes/pools.ts";
 import { replicate } from "./routes/replicate.ts";
 import { uploads } from "./routes/uploads.ts";
 

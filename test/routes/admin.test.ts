@@ -234,6 +234,8 @@ describe("the OpenAPI document", () => {
 			"/admin/accounts/{id}/credits",
 			"/admin/accounts/{id}/keys",
 			"/admin/accounts/{id}/keys/{key_id}",
+			"/admin/pools",
+			"/admin/pools/{model}",
 		]);
 		for (const [, methods] of paths)
 			for (const operation of Object.values(methods))

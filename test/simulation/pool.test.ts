@@ -1,23 +1,45 @@
-import { runInDurableObject } from "cloudflare:test";
-import { expect, it } from "vitest";
-import type { Pool } from "../../src/pool/pool.ts";
-import { bindings } from "../support/account.ts";
-import { reportOf } from "./report.ts";
-import { play, SCENE } from "./world.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { day } from "./day.ts";
+import { type Report, reportOf } from "./report.ts";
 
-it.each([1, 2, 3])(
-	"seed %d",
-	async (seed) => {
-		const stub = bindings.POOL.get(bindings.POOL.idFromName(`day-${seed}`));
-		const from = Date.now();
-		const story = await runInDurableObject(stub, (pool: Pool, { storage }) => {
-			const url = SCENE.workers.slice();
-			const WORKERS = { nano: { url } };
-			Object.defineProperty(pool, "env", { value: { ...bindings, WORKERS } });
-			return play(pool, storage, { ...SCENE, seed, jobs: 4000 });
-		});
-		console.log(Date.now() - from, JSON.stringify(reportOf(story), null, 1));
-		expect(story.wrongs).toEqual([]);
-	},
-	300_000,
-);
+/** Four thousand jobs of nine accounts on up to four workers. `npm run simulate` plays longer days, and draws them. */
+describe("a pool through a day of bursts", () => {
+	let report: Report;
+	beforeAll(async () => {
+		report = reportOf(await day({ seed: 1 }));
+	}, 120_000);
+
+	it("gives every job a slot, no worker more than it has slots, no epoch twice", () => {
+		expect(report.wrongs).toEqual([]);
+		expect(report.jobs).toBe(4_000);
+	});
+
+	it("quotes starts and ends that nine in ten jobs keep, and half of them by the p50", () => {
+		for (const { jobs, underP50, underP90 } of [report.start, report.finish]) {
+			expect(jobs).toBeGreaterThan(3_000);
+			expect(underP90).toBeGreaterThan(0.85);
+			expect(underP90).toBeLessThan(0.95);
+			expect(underP50).toBeGreaterThan(0.35);
+			expect(underP50).toBeLessThan(0.7);
+		}
+	});
+
+	it("quotes as well for the heavy account as for the light ones", () => {
+		for (const { underP90 } of [report.heavy, report.light]) {
+			expect(underP90).toBeGreaterThan(0.82);
+			expect(underP90).toBeLessThan(0.97);
+		}
+	});
+
+	it("lets nobody get more than one slot before an account's first job, however much the heavy one sends", () => {
+		expect(report.first.jobs).toBeGreaterThan(100);
+		expect(report.first.byOne).toBe(1);
+	});
+
+	it("has a load figure by which workers come for the bursts and go in the calm, all of them", () => {
+		expect(report.signal.burst).toBeGreaterThan(2 * report.signal.calm);
+		expect(report.coldStarts).toBeGreaterThan(3);
+		expect(report.signal.none).toBeGreaterThan(0);
+		expect(report.signal.most).toBeLessThan(Number.POSITIVE_INFINITY);
+	});
+});

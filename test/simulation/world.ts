@@ -2,36 +2,15 @@
  * A day of a real Pool object under a virtual clock: bursty callers, workers that take a minute to come, an autoscaler that reads
  * the pool's load figure. The pool sees of it what it sees in production: requests, releases, heartbeats, answers to probes.
  */
-import type { Ask, Eta, Lease } from "../../src/pool/contract.ts";
+import type { Ask, Lease } from "../../src/pool/contract.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import { Random } from "./random.ts";
+import type { Scene, Signal, Story, Told } from "./story.ts";
 import { Timeline } from "./timeline.ts";
 
-export interface Scene {
-	seed: number;
-	/** Jobs that arrive. */
-	jobs: number;
-	workers: readonly string[];
-	slots: number;
-	/** Mean of a job's time on a slot, in ms; log-normal. */
-	service: number;
-	spread: number;
-	/** Jobs arrive at this share of what all workers can do. */
-	load: number;
-	/** So many times the mean rate in a burst. */
-	burst: number;
-	/** Share of the time that is burst. */
-	bursty: number;
-	/** Mean length of a burst, in ms. */
-	burstLength: number;
-	coldStart: number;
-	/** Shares of the accounts in what arrives; the first one is the heavy one. */
-	accounts: readonly number[];
-	/** Share of the jobs that die without a word. */
-	deaths: number;
-}
-
-export const SCENE: Omit<Scene, "seed" | "jobs"> = {
+export const SCENE: Scene = {
+	seed: 1,
+	jobs: 4_000,
 	workers: [1, 2, 3, 4].map((n) => `http://replica-${n}.test`),
 	slots: 2,
 	service: 12_000,
@@ -48,57 +27,15 @@ export const SCENE: Omit<Scene, "seed" | "jobs"> = {
 /** Of the autoscaler, as one on Kubernetes has it. */
 const POLL_MS = 15_000;
 /** It wants the queue gone in this time. */
-const DRAIN_MS = 30_000;
+const DRAIN_S = 30;
 /** Fewer workers only after nothing else was wanted for this time. */
 const SETTLE_MS = 60_000;
 const HEARTBEAT_MS = 10_000;
+const QUIET_MS = 60_000;
 const BACKOFF_MS = 500;
 const FIRST_TOKEN_MS = 400;
-const MS_PER_TOKEN = 40;
-
-/** A job as it went. */
-export interface Told {
-	job: string;
-	account: number;
-	at: number;
-	/** What it was told when it came; null where it started at once. */
-	quote: Eta | null;
-	position: number;
-	startedAt: number | null;
-	/** From its first start, where it was not interrupted. */
-	firstTokenAt: number | null;
-	endedAt: number | null;
-	/** No other job of its account waited or ran when it came. */
-	lone: boolean;
-	/** Grants to others between, and the most to one of them. */
-	overtaken: number;
-	overtakenByOne: number;
-}
-
-/** The state of things at one poll of the autoscaler. */
-export interface Signal {
-	at: number;
-	burst: boolean;
-	waiting: number;
-	running: number;
-	readySlots: number;
-	queuedSecondsPerSlot: number;
-	/** Workers that the autoscaler wants. */
-	wanted: number;
-}
-
-export interface Story {
-	jobs: Told[];
-	signals: Signal[];
-	/** From none to one. */
-	coldStarts: number;
-	/** Epochs, in the order of their grants. */
-	epochs: number[];
-	/** What must not be; empty. */
-	wrongs: string[];
-	/** Of virtual time. */
-	ms: number;
-}
+/** Of the mean job, and what every job may produce. */
+const TOKENS = { mean: 100, budget: 1_000 };
 
 interface Machine {
 	url: string;
@@ -143,6 +80,8 @@ class World {
 	readonly #jobs = new Map<string, Doing>();
 	readonly #alive = new Set<Doing>();
 	readonly #waiting = new Set<Doing>();
+	/** When each account last got a slot. */
+	readonly #grantedAt = new Map<number, number>();
 	readonly #signals: Signal[] = [];
 	readonly #epochs: number[] = [];
 	readonly #wrongs: string[] = [];
@@ -177,6 +116,7 @@ class World {
 
 	story(): Story {
 		return {
+			scene: this.#scene,
 			jobs: [...this.#jobs.values()],
 			signals: this.#signals,
 			coldStarts: this.#coldStarts,
@@ -237,11 +177,11 @@ class World {
 		const ms = this.#random.logNormal(service, spread);
 		const doing: Doing = {
 			...{ job, account, at: this.time.now, quote: null, position: 0 },
-			...{ startedAt: null, firstTokenAt: null, endedAt: null },
-			lone: ![...this.#alive].some((other) => other.account === account),
+			...{ startedAt: null, endedAt: null, ranMs: 0 },
+			first: this.#isQuiet(account),
 			...{ overtaken: 0, overtakenByOne: 0, byAccount: new Map() },
 			...{ service: ms, attempts: 0 },
-			tokens: Math.max(1, Math.round((ms - FIRST_TOKEN_MS) / MS_PER_TOKEN)),
+			tokens: Math.min(Math.ceil((TOKENS.mean * ms) / service), TOKENS.budget),
 		};
 		this.#jobs.set(job, doing);
 		this.#alive.add(doing);
@@ -249,9 +189,17 @@ class World {
 		await this.#ask(doing, null);
 	}
 
+	#isQuiet(account: number): boolean {
+		const grantedAt = this.#grantedAt.get(account) ?? 0;
+		return (
+			this.time.now - grantedAt > QUIET_MS &&
+			![...this.#alive].some((other) => other.account === account)
+		);
+	}
+
 	async #ask(doing: Doing, avoid: string | null): Promise<void> {
 		const ask: Ask = {
-			...{ model: "nano", job: doing.job, avoid, tokens: 2_000 },
+			...{ model: "nano", job: doing.job, avoid, tokens: TOKENS.budget },
 			account: `account-${doing.account}`,
 			resumed: doing.attempts > 0,
 		};
@@ -272,6 +220,7 @@ class World {
 		if (doing.attempts === 1) {
 			doing.startedAt = this.time.now;
 			this.#waiting.delete(doing);
+			this.#grantedAt.set(doing.account, this.time.now);
 			for (const other of this.#waiting) {
 				const { account, byAccount } = other;
 				other.overtaken++;
@@ -293,20 +242,20 @@ class World {
 		if (machine.running > this.#scene.slots)
 			this.#wrongs.push(`${machine.running} jobs on ${url}`);
 		if (this.#random.uniform() < this.#scene.deaths) {
-			this.#end(doing, machine);
+			this.#leave(doing, machine);
 			return;
 		}
-		if (doing.attempts === 1)
-			doing.firstTokenAt = this.time.now + FIRST_TOKEN_MS;
 		const beat = async () => {
-			if (doing.endedAt !== null) return;
+			if (!this.#alive.has(doing)) return;
 			const { held } = await this.#pool.heartbeat(doing.job, epoch);
 			if (!held) this.#wrongs.push(`${doing.job} lost its lease`);
 			this.time.after(HEARTBEAT_MS, beat);
 		};
 		this.time.after(HEARTBEAT_MS, beat);
 		this.time.after(doing.service, async () => {
-			this.#end(doing, machine);
+			this.#leave(doing, machine);
+			doing.endedAt = this.time.now;
+			doing.ranMs = doing.service;
 			await this.#pool.release(doing.job, epoch, "finished", {
 				firstTokenMs: FIRST_TOKEN_MS,
 				tokens: doing.tokens,
@@ -315,8 +264,7 @@ class World {
 		});
 	}
 
-	#end(doing: Doing, machine: Machine): void {
-		doing.endedAt = this.time.now;
+	#leave(doing: Doing, machine: Machine): void {
 		this.#alive.delete(doing);
 		machine.running--;
 		if (machine.state === "draining" && machine.running === 0)
@@ -326,11 +274,10 @@ class World {
 	async #poll(): Promise<void> {
 		const load = await this.#pool.load("nano");
 		const { slots } = this.#scene;
-		const queued =
-			load.queued_seconds_per_slot * 1000 * Math.max(1, load.ready_slots);
+		const queued = load.queued_seconds_per_slot * Math.max(1, load.ready_slots);
 		const wanted = Math.min(
 			this.#machines.length,
-			Math.ceil((load.running + queued / DRAIN_MS) / slots),
+			Math.ceil((load.running + queued / DRAIN_S) / slots),
 		);
 		this.#scaleTo(wanted);
 		this.#signals.push({
@@ -339,7 +286,7 @@ class World {
 			waiting: load.waiting,
 			running: load.running,
 			readySlots: load.ready_slots,
-			queuedSecondsPerSlot: load.queued_seconds_per_slot,
+			queued: load.queued_seconds_per_slot,
 			wanted: this.#wanted,
 		});
 		this.time.after(POLL_MS, () => this.#poll());

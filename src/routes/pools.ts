@@ -1,0 +1,59 @@
+/** How busy each model's workers are: for operators, and for what scales the workers. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { config, type Env } from "../env.ts";
+import { modelOf } from "../models.ts";
+import { newRouter } from "../router.ts";
+import { Pool, PoolList } from "../schema/pool.ts";
+import { operators } from "./admin.ts";
+import { problems } from "./problems.ts";
+
+export const pools = newRouter();
+pools.use(operators);
+
+const security = [{ admin: [] }];
+const json = <S extends z.ZodType>(schema: S) => ({
+	"application/json": { schema },
+});
+
+pools.openapi(
+	createRoute({
+		method: "get",
+		path: "/",
+		summary: "The pools of all models",
+		security,
+		responses: {
+			200: { description: "The pools", content: json(PoolList) },
+			...problems(401),
+		},
+	}),
+	async (c) => {
+		const models = [...config(c.env).models.keys()];
+		const data = await Promise.all(models.map((id) => poolOf(c.env, id)));
+		return c.json({ data, next_cursor: null }, 200);
+	},
+);
+
+pools.openapi(
+	createRoute({
+		method: "get",
+		path: "/{model}",
+		summary: "The pool of a model",
+		security,
+		request: { params: z.object({ model: z.string() }) },
+		responses: {
+			200: { description: "The pool", content: json(Pool) },
+			...problems(401, 404),
+		},
+	}),
+	async (c) => {
+		const { models } = config(c.env);
+		const { id } = modelOf(models, c.req.valid("param").model);
+		return c.json(await poolOf(c.env, id), 200);
+	},
+);
+
+/** The wire form of a pool. */
+async function poolOf(env: Env, model: string): Promise<z.infer<typeof Pool>> {
+	const load = await env.POOL.get(env.POOL.idFromName(model)).load(model);
+	return { object: "pool", model, ...load };
+}

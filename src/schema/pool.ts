@@ -1,0 +1,43 @@
+import { z } from "@hono/zod-openapi";
+
+/** How busy a model's workers are. */
+export const Pool = z
+	.object({
+		object: z.literal("pool"),
+		model: z.string(),
+		running: z.int().openapi({ description: "Jobs that hold a slot" }),
+		waiting: z.int().openapi({ description: "Jobs in the queue" }),
+		ready_slots: z
+			.int()
+			.openapi({ description: "Slots of the workers that take jobs" }),
+		queued_seconds_per_slot: z.number().openapi({
+			description:
+				"Estimated seconds of work in the queue for each ready slot, or for one slot while there is none: the figure to scale workers by",
+		}),
+		workers: z.array(
+			z.object({
+				origin: z.string(),
+				state: z
+					.enum([
+						"ready",
+						"draining",
+						"starting",
+						"away",
+						"mistaken",
+						"broken",
+						"unknown",
+					])
+					.openapi({
+						description:
+							"`mistaken`: it serves another model. `broken`: jobs failed on it, and it gets none for a while.",
+					}),
+				slots: z.int(),
+				running: z.int(),
+			}),
+		),
+	})
+	.openapi("Pool");
+
+export const PoolList = z
+	.object({ data: z.array(Pool), next_cursor: z.null() })
+	.openapi("PoolList");
