@@ -271,6 +271,17 @@ describe("a job's life, in whatever order things happen,", () => {
 		});
 	});
 
+	it("counts tokens and attempts that only grow", () => {
+		always((life) => {
+			life.slice(1).forEach(({ state }, n) => {
+				const before = (life[n] as Moment).state;
+				expect(state.tokensBefore).toBeGreaterThanOrEqual(before.tokensBefore);
+				expect(state.attempts - before.attempts).toBeGreaterThanOrEqual(0);
+				expect(state.attempts - before.attempts).toBeLessThanOrEqual(1);
+			});
+		});
+	});
+
 	it("does not start after its time to start, nor ends by its deadline before it", () => {
 		always((life, { startBy, endBy }) => {
 			for (const { state } of life) {
