@@ -142,7 +142,7 @@ function quotes(day, { x, y, width, height }) {
 	const across = scale(0, log(most), x, x + width);
 	const up = scale(0, log(most), y + height, y);
 	const marks = [0, 10, 100, 1000].filter((seconds) => seconds < most);
-	const every = Math.ceil(day.quotes.length / 3000);
+	const every = Math.ceil(day.quotes.length / 1500);
 	return [
 		text(x, y - 18, "Each job's wait by its quoted p90", 'class="title"'),
 		...marks.map(

@@ -3,7 +3,7 @@
  * and are called when granted; the workers are asked only while somebody waits.
  */
 import { DurableObject } from "cloudflare:workers";
-import { type Address, probe } from "../backends/address.ts";
+import { probe } from "../backends/address.ts";
 import { config, type Env } from "../env.ts";
 import { log } from "../log.ts";
 import { migrate } from "../migrate.ts";
@@ -19,17 +19,14 @@ import type {
 	Released,
 	WorkerLoad,
 } from "./contract.ts";
-import type { View } from "./eta.ts";
-import { STARTS } from "./eta.ts";
+import { STARTS, type View } from "./eta.ts";
 import {
 	ASK_EVERY_MS,
-	answered,
 	choose,
 	isDue,
 	isStale,
 	open,
 	takesJobs,
-	unknown,
 	type Worker,
 } from "./fleet.ts";
 import { remember } from "./measured.ts";
@@ -39,6 +36,7 @@ import { Ramp } from "./ramp.ts";
 import { STEPS } from "./schema.ts";
 import { type Held, Store, type Waiting } from "./store.ts";
 import { Traffic } from "./traffic.ts";
+import { Workers } from "./workers.ts";
 
 /** A lease ends this long after its last heartbeat: a dead job frees its slot. Jobs send one every 10 s. */
 export const LEASE_MS = 35_000;
@@ -65,9 +63,7 @@ export class Pool extends DurableObject<Env> {
 	/** Jobs whose `acquire` is not answered yet: in no row, and not to be called. */
 	readonly #asking = new Set<string>();
 	readonly #held = new Map<string, Held & { heardAt: number }>();
-	/** As configured. What they say is not stored: a fresh instance asks anew. */
-	readonly #workers = new Map<string, Worker>();
-	readonly #probes = new Map<string, Promise<void>>();
+	readonly #workers: Workers;
 	readonly #traffic = new Traffic();
 	readonly #ramp = new Ramp();
 	readonly #outlook: Outlook;
@@ -82,6 +78,15 @@ export class Pool extends DurableObject<Env> {
 		this.#outlook = new Outlook(this.#store.kept, this.#traffic, (now) =>
 			this.#view(now),
 		);
+		this.#workers = new Workers(this.#store.slots(), {
+			model: () => this.#model,
+			addresses: () =>
+				(this.#model && config(this.env).models.get(this.#model)?.workers) ||
+				[],
+			probe: (address) => this.probe(address),
+			clock: () => this.clock(),
+			heard: (before, now) => this.#heard(before, now),
+		});
 		this.#model = this.#store.model;
 		for (const waiter of this.#store.waiting()) {
 			this.#queue.push(waiter);
@@ -100,7 +105,7 @@ export class Pool extends DurableObject<Env> {
 		const held = this.#held.get(job);
 		if (held) {
 			const worker = this.#workerOf(held);
-			if (worker?.state === "unknown") await this.#look([worker]);
+			if (worker?.state === "unknown") await this.#workers.ask([worker]);
 			held.heardAt = this.clock();
 			// A lease on a worker that is away is worth nothing, but it was this job's turn.
 			if (this.#workerOf(held)?.state !== "ready") this.#end(held);
@@ -118,7 +123,7 @@ export class Pool extends DurableObject<Env> {
 			waiter.rawP90 = waiter.resumed ? null : rawP90;
 			this.#write(() => this.#store.wait(waiter));
 		}
-		const up = this.#fleet().some(({ state }) => state === "ready");
+		const up = this.#workers.all().some(({ state }) => state === "ready");
 		const position = this.#queue.position(job);
 		return { answer: up ? "queued" : "provisioning", position, eta };
 	}
@@ -151,16 +156,14 @@ export class Pool extends DurableObject<Env> {
 		const now = this.clock();
 		const worker = this.#workerOf(held);
 		if (worker) {
-			const breaker = ended(worker.breaker, job, why === "finished", now);
-			if (breaker.openUntil !== null && breaker !== worker.breaker)
-				this.#tell({ ...worker, breaker });
-			this.#workers.set(worker.url, {
+			this.#workers.set({
 				...worker,
-				breaker,
+				breaker: ended(worker.breaker, job, why === "finished", now),
 				// After a failure it must be asked before another slot of it is promised.
 				heardAt: why === "finished" ? now : 0,
 				state: why === "down" ? "away" : worker.state,
 			});
+			if (why !== "finished") this.#outlook.changed();
 		}
 		this.#end(held);
 		if (why === "finished" && measured && !held.resumed) {
@@ -170,7 +173,7 @@ export class Pool extends DurableObject<Env> {
 		}
 		this.#settle();
 		if (worker && why !== "finished" && this.#queue.size > 0)
-			this.ctx.waitUntil(this.#look([worker]));
+			this.ctx.waitUntil(this.#workers.ask([worker]));
 	}
 
 	/** Takes a job out of the queue, or its lease back. Repeating it changes nothing. */
@@ -187,9 +190,10 @@ export class Pool extends DurableObject<Env> {
 	async load(model: string): Promise<Load> {
 		this.#learn(model);
 		const now = this.clock();
-		await this.#look(this.#fleet().filter((worker) => isDue(worker, now)));
+		const due = this.#workers.all().filter((worker) => isDue(worker, now));
+		await this.#workers.ask(due);
 		const running = this.#running();
-		const workers = this.#fleet().map((worker): WorkerLoad => {
+		const workers = this.#workers.all().map((worker): WorkerLoad => {
 			const { url, state, slots, breaker } = worker;
 			return {
 				origin: new URL(url).origin,
@@ -221,10 +225,10 @@ export class Pool extends DurableObject<Env> {
 					this.#end(held);
 				}
 			if (this.#queue.size > 0)
-				await this.#look(
-					this.#fleet().filter(
-						(worker) => worker.state !== "ready" || isDue(worker, now),
-					),
+				await this.#workers.ask(
+					this.#workers
+						.all()
+						.filter((worker) => worker.state !== "ready" || isDue(worker, now)),
 				);
 			this.#settle();
 		} catch (error) {
@@ -234,49 +238,13 @@ export class Pool extends DurableObject<Env> {
 		}
 	}
 
-	/** Asks workers how they are; calls that come meanwhile share the answers. Resolves when one is ready, or all have answered. */
-	#look(workers: Worker[]): Promise<unknown> {
-		const asked = workers.map(({ url }) => {
-			const probing = this.#probes.get(url) ?? this.#ask(url);
-			this.#probes.set(url, probing);
-			return probing.then(() => this.#workers.get(url)?.state === "ready");
-		});
-		return new Promise((resolve) => {
-			for (const ready of asked) ready.then((is) => is && resolve(true));
-			Promise.all(asked).then(resolve);
-		});
-	}
-
-	async #ask(url: string): Promise<void> {
-		const address = this.#addresses().find((address) => address.url === url);
-		const probed = address ? await this.probe(address) : null;
-		this.#probes.delete(url);
-		const worker = this.#workers.get(url);
-		if (!probed || !worker || !this.#model) return;
-		const heard = answered(worker, probed, this.#model, this.clock());
-		this.#workers.set(url, heard);
-		if (heard.state !== worker.state) {
-			this.#tell(heard);
-			if (probed.status === "ready" && heard.state === "mistaken")
-				log("worker_of_another_model", {
-					model: this.#model,
-					serves: probed.model,
-				});
-		}
-		if (heard.slots !== worker.slots)
-			this.#write(() => this.#store.saveSlots(url, heard.slots));
-		if (heard.state !== worker.state || heard.slots !== worker.slots)
+	/** A worker answered. */
+	#heard(before: Worker, now: Worker): void {
+		if (now.slots !== before.slots)
+			this.#write(() => this.#store.saveSlots(now.url, now.slots));
+		if (now.state !== before.state || now.slots !== before.slots)
 			this.#outlook.changed();
 		this.#settle();
-	}
-
-	#tell({ url, state, slots, breaker }: Worker): void {
-		log("worker", {
-			model: this.#model,
-			origin: new URL(url).origin,
-			state: breaker.openUntil === null ? state : "broken",
-			slots,
-		});
 	}
 
 	/** Into the queue, and out of it at once where a slot is free. */
@@ -295,24 +263,21 @@ export class Pool extends DurableObject<Env> {
 			});
 		}
 		this.#settle();
-		const fleet = this.#fleet();
-		const up = fleet.some(
-			(worker) => worker.state === "ready" && !isStale(worker, now),
+		if (!this.#queue.get(job)) return;
+		// While somebody is up, those that were away are asked by the alarm.
+		const up = this.#workers.up();
+		await this.#workers.askForOne(
+			this.#workers
+				.all()
+				.filter((worker) => (up ? isStale(worker, now) : isDue(worker, now))),
 		);
-		// While somebody is up, those that were away are asked by the alarm: they may take long to answer.
-		if (this.#queue.get(job))
-			await this.#look(
-				fleet.filter((worker) =>
-					up ? isStale(worker, now) : isDue(worker, now),
-				),
-			);
 	}
 
 	/** After any change: free slots to those who wait, and what follows from it. */
 	#settle(): void {
 		const now = this.clock();
-		const fleet = this.#fleet();
-		this.#announce(this.#grant(fleet, now));
+		this.#announce(this.#grant(now));
+		const fleet = this.#workers.all();
 		if (fleet.every(({ state }) => state !== "unknown")) {
 			const seen = fleet.map(({ url, state }) => ({
 				url,
@@ -330,15 +295,15 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Moves jobs from the queue to free slots. @returns those to call */
-	#grant(fleet: Worker[], now: number): Held[] {
+	#grant(now: number): Held[] {
 		if (this.#queue.size === 0) return [];
 		const running = this.#running();
 		const called: Held[] = [];
 		for (;;) {
-			const spots = fleet.map(({ url }) => {
-				const worker = this.#workers.get(url) as Worker;
-				return { worker, open: open(worker, running.get(url) ?? 0, now) };
-			});
+			const spots = this.#workers.all().map((worker) => ({
+				worker,
+				open: open(worker, running.get(worker.url) ?? 0, now),
+			}));
 			const next = spots.some((spot) => spot.open > 0)
 				? this.#queue.take(({ avoid }) => choose(spots, avoid) !== null)
 				: null;
@@ -354,7 +319,7 @@ export class Pool extends DurableObject<Env> {
 	#hold(waiter: Waiting, worker: Worker, now: number): Held {
 		const { job, account, resumed, tokens, rawP90, since } = waiter;
 		const { url, breaker } = worker;
-		this.#workers.set(url, { ...worker, breaker: started(breaker, job) });
+		this.#workers.set({ ...worker, breaker: started(breaker, job) });
 		const epoch = this.#store.newEpoch();
 		const held = { epoch, job, account, url, resumed, tokens, since: now };
 		this.#held.set(job, { ...held, heardAt: now });
@@ -408,15 +373,15 @@ export class Pool extends DurableObject<Env> {
 		this.#write(() => this.#store.free(held));
 		const worker = this.#workerOf(held);
 		if (worker)
-			this.#workers.set(worker.url, {
+			this.#workers.set({
 				...worker,
 				breaker: abandoned(worker.breaker, held.job),
 			});
 	}
 
 	#view(now: number): View {
-		const fleet = this.#fleet();
-		const { coldSince } = this.#ramp;
+		const fleet = this.#workers.all();
+		const cold = fleet.every(({ state }) => state !== "ready");
 		const broken = fleet.filter(
 			(worker) => worker.state === "ready" && !takesJobs(worker),
 		);
@@ -437,7 +402,7 @@ export class Pool extends DurableObject<Env> {
 				slots,
 				inMs: Math.max(0, (breaker.openUntil ?? now) - now),
 			})),
-			coldMs: coldSince === null ? null : now - coldSince,
+			coldMs: cold ? now - (this.#ramp.coldSince ?? now) : null,
 			waiting: this.#queue.order(STARTS).map(({ tokens }) => tokens),
 			arrivals: (count, next) => this.#traffic.futures(count, now, next),
 		};
@@ -449,27 +414,10 @@ export class Pool extends DurableObject<Env> {
 		this.#write(() => this.#store.learn(model));
 	}
 
-	/** Where this model is served, if it still is. */
-	#addresses(): readonly Address[] {
-		const { models } = config(this.env);
-		return (this.#model && models.get(this.#model)?.workers) || [];
-	}
-
-	#fleet(): Worker[] {
-		const addresses = this.#addresses();
-		if (addresses.length > this.#workers.size) {
-			const slots = this.#store.slots();
-			for (const { url } of addresses)
-				if (!this.#workers.has(url))
-					this.#workers.set(url, unknown(url, slots.get(url) ?? 0));
-		}
-		return addresses.map(({ url }) => this.#workers.get(url) as Worker);
-	}
-
 	#workerOf({ url }: Held): Worker | null {
-		const fleet = this.#fleet();
-		const worker = url ? fleet.find((worker) => worker.url === url) : fleet[0];
-		return worker ?? null;
+		return url === null
+			? (this.#workers.all()[0] ?? null)
+			: this.#workers.get(url);
 	}
 
 	#heldBy(job: string, epoch: number): (Held & { heardAt: number }) | null {
@@ -481,7 +429,7 @@ export class Pool extends DurableObject<Env> {
 	#running(): Map<string, number> {
 		const running = new Map<string, number>();
 		for (const held of this.#held.values()) {
-			const url = held.url ?? this.#addresses()[0]?.url ?? "";
+			const url = this.#workerOf(held)?.url ?? "";
 			running.set(url, (running.get(url) ?? 0) + 1);
 		}
 		return running;

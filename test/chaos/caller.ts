@@ -97,18 +97,18 @@ export class Caller {
 		const { plan } = { plan: this.#plan };
 		const first = await this.#create();
 		const id = this.#ids[0] as string;
-		const beside = [
+		const beside = together([
 			...plan.repeats.map((ms) => this.#repeat(ms)),
 			...plan.readers.map(async ({ ms, hangUps }) => {
 				await this.#sleep(ms);
 				this.#readings.push(await this.#read(id, hangUps));
 			}),
-		];
+		]);
 		if (plan.end === "leave") {
 			await this.#read(id, plan.hangUps, first, plan.endAfter);
-			await Promise.all(beside);
+			await beside;
 		} else {
-			const canceled = { by: Promise.resolve() };
+			const canceled: { by: Promise<unknown> } = { by: beside };
 			const read = await this.#read(
 				id,
 				plan.hangUps,
@@ -117,11 +117,11 @@ export class Caller {
 				(tokens) => {
 					this.#request.onToken?.(tokens);
 					if (plan.end === "cancel" && tokens === plan.endAfter)
-						canceled.by = this.#cancel(id);
+						canceled.by = together([this.#cancel(id)]);
 				},
 			);
 			this.#readings.push(read);
-			await Promise.all([...beside, canceled.by]);
+			await Promise.all([beside, canceled.by]);
 		}
 		const job = await this.#ended(id);
 		await this.#conflict();
@@ -339,6 +339,13 @@ interface Call {
 	idempotencyKey?: string;
 	cancelAfter?: string | null;
 	after?: number;
+}
+
+/** All of them; one that fails while nobody waits yet is heard later. */
+function together(promises: Promise<unknown>[]): Promise<unknown> {
+	const all = Promise.all(promises);
+	all.catch(() => {});
+	return all;
 }
 
 class Surprise extends Error {}

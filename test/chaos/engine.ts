@@ -45,11 +45,10 @@ export const runEngine = ({
 	limitMs: number;
 	onProgress?: (doing: string) => void;
 }): Promise<Result> =>
-	recorded(seed, 0, async (run) => {
-		const { state, result } = run;
+	recorded(seed, 0, limitMs, async (run) => {
+		const { state, result, signal } = run;
 		onProgress("the engine boots");
 		const stage = await setTheStage(run);
-		const signal = AbortSignal.timeout(limitMs);
 		const from = new Random(seed, 0);
 		const stories: Story[] = [];
 		const texts: string[] = [];
@@ -78,7 +77,7 @@ export const runEngine = ({
 			if (text.length < 20) result.wrong.push(`this is no answer: ${text}`);
 		for (const blow of stage.worker ? [...BLOWS, KILL] : BLOWS) {
 			onProgress(blow);
-			const after = 1 + from.below(4);
+			const after = 1 + from.below(3);
 			const strike = (tokens: number) => {
 				if (tokens !== after) return;
 				struck(run, blow, "token");
@@ -119,8 +118,12 @@ const jobOf = (from: Random, index: number): JobPlan => ({
 	...{ index, account: 0, by: from.one(["id", "key"]), name: from.ulid() },
 	...{ create: "stream", end: "none", endAfter: 0, faults: {}, strikes: [] },
 	...{ tokens: [], maxTokens: MAX_TOKENS, every: 0, group: 1 },
-	hangUps: [{ events: 2 + from.below(5), ms: from.below(500) }],
-	readers: [{ ms: from.below(1_000), hangUps: [] }],
+	// Who strikes must see the tokens as they come.
+	hangUps: [],
+	readers: [
+		{ ms: 0, hangUps: [{ events: 2 + from.below(5), ms: from.below(500) }] },
+		{ ms: from.below(1_000), hangUps: [] },
+	],
 	repeats: [from.below(1_000)],
 });
 
@@ -135,7 +138,7 @@ async function bodyOf(question: number): Promise<object> {
 	};
 }
 
-async function setTheStage({ state, stops }: Run) {
+async function setTheStage({ state, stops, giveUp }: Run) {
 	const given = process.env;
 	const secrets: Secrets = {
 		...secretsOf(state),
@@ -180,9 +183,10 @@ async function setTheStage({ state, stops }: Run) {
 	await edge.start();
 	const callers = await lineTo(edge.port);
 	stops.push(callers.stop);
+	const all = worker ? [edge, worker] : [edge];
+	for (const part of all) part.onLost = giveUp;
 	return {
-		...{ edge, worker, callers },
-		all: worker ? [edge, worker] : [edge],
+		...{ edge, worker, callers, all },
 		account: await openAccount(edge.url, secrets.adminSecret, "engine"),
 		fall(blow: Blow): void {
 			if (blow === "kill edge") edge.kill(0);

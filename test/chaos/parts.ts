@@ -26,6 +26,8 @@ export class Part {
 	#changing: Promise<void> = Promise.resolve();
 	/** It is up and nothing is about to change that. */
 	up = false;
+	/** Told when it does not come back. */
+	onLost: () => void = () => {};
 	/** How long starting again took, in ms, each time. */
 	readonly starts: number[] = [];
 
@@ -54,7 +56,7 @@ export class Part {
 			await sleep(ms);
 			await this.start();
 		})();
-		this.#changing.catch(() => {}); // who settles sees it
+		this.#changing.catch(() => this.onLost()); // why, sees who settles
 		return true;
 	}
 

@@ -31,12 +31,19 @@ export interface Run {
 	state: string;
 	/** What to stop at the end, the last first. */
 	stops: (() => Promise<unknown>)[];
+	/** Aborts when the callers must give up. */
+	signal: AbortSignal;
+	giveUp: () => void;
 }
 
-/** Lives a run to its end, whatever it throws; leaves nothing running, and nothing behind where all is well. */
+/**
+ * Lives a run to its end, whatever it throws; leaves nothing running, and nothing behind where all is well.
+ * @param limitMs after which the callers give up
+ */
 export async function recorded(
 	seed: number,
 	jobs: number,
+	limitMs: number,
 	live: (run: Run) => Promise<void>,
 ): Promise<Result> {
 	const began = Date.now();
@@ -48,11 +55,16 @@ export async function recorded(
 		seconds: 0,
 	};
 	const stops: Run["stops"] = [];
+	const over = new AbortController();
+	const giveUp = () => over.abort();
+	const late = setTimeout(giveUp, limitMs);
 	try {
-		await live({ result, state, stops });
+		await live({ result, state, stops, signal: over.signal, giveUp });
 	} catch (error) {
 		result.wrong.push(String((error as Error)?.stack ?? error));
 	}
+	clearTimeout(late);
+	giveUp();
 	for (const stop of stops.reverse())
 		await stop().catch((error) => result.wrong.push(`stopping: ${error}`));
 	if (result.wrong.length === 0) {

@@ -5,7 +5,7 @@ import * as paths from "../../scripts/paths.mjs";
 import { secretsOf } from "../../scripts/secrets.mjs";
 import type { Gathered } from "../support/invariants.ts";
 import { type KnownAccount, openAccount } from "./accounts.ts";
-import { Caller, type Story, type Tally } from "./caller.ts";
+import { Caller, type Story } from "./caller.ts";
 import { Control, type Striker } from "./control.ts";
 import { gatherFiles, objectsIn } from "./gather-files.ts";
 import { type Line, lineTo } from "./line.ts";
@@ -50,19 +50,18 @@ export const run = ({
 	limitMs: number;
 	onProgress?: (progress: Progress) => void;
 }): Promise<Result> =>
-	recorded(seed, jobs, async (run) => {
+	recorded(seed, jobs, limitMs, async (run) => {
 		const { state, result } = run;
 		let ended = 0;
 		const progress = (doing: string) => {
 			const blows = Object.values(result.blows).reduce((sum, n) => sum + n, 0);
 			onProgress({ ended, jobs, blows, doing });
 		};
-		const signal = AbortSignal.timeout(limitMs);
 		progress("starting");
 		const plan = planOf(seed, jobs);
 		const stage = await setTheStage(plan, run);
 		const stories = await inTurn(plan, async (job) => {
-			const story = await ask(job, stage, signal, result.tally);
+			const story = await ask(job, stage, run);
 			ended++;
 			progress("asking");
 			return story;
@@ -104,12 +103,11 @@ type Stage = Awaited<ReturnType<typeof setTheStage>>;
 async function ask(
 	job: JobPlan,
 	{ callers, accounts, control, image }: Stage,
-	signal: AbortSignal,
-	tally: Tally,
+	{ signal, result }: Run,
 ): Promise<Story> {
 	const account = accounts[job.account] as KnownAccount;
 	return new Caller(job, {
-		...{ url: callers.url, account, signal, tally },
+		...{ url: callers.url, account, signal, tally: result.tally },
 		body: bodyOf(job, image),
 		ends: endsOf(job),
 		text: (end) => textOf(job, end),
@@ -164,6 +162,7 @@ async function setTheStage(plan: Plan, run: Run) {
 		}),
 	);
 	const all = [s3, ...workers, edge];
+	for (const part of all) part.onLost = run.giveUp;
 	stops.push(...all.map((part) => () => part.stop()));
 	await Promise.all([s3.start(), ...workers.map((worker) => worker.start())]);
 	for (const { port } of workers) lines.workers.push(await lineTo(port));

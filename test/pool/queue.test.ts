@@ -109,6 +109,21 @@ describe("the queue", () => {
 		);
 	});
 
+	it("does so too after a crowd of accounts came and went", () => {
+		fc.assert(
+			fc.property(fc.integer({ min: 1, max: 100 }), (crowd) => {
+				const queue = new FairQueue<Waiter>();
+				let place = 0;
+				for (let n = 0; n < 10; n++) queue.push(waiter(++place, "old"));
+				for (let n = 0; n < crowd; n++)
+					queue.push(waiter(++place, `crowd-${n}`));
+				for (let n = 0; n < crowd + 1; n++) queue.take();
+				queue.push(waiter(++place, "quiet"));
+				expect(queue.position(`quiet/${place}`)).toBeLessThanOrEqual(2);
+			}),
+		);
+	});
+
 	it("serves another account's first job at the very next slot, however many jobs one has sent", () => {
 		const queue = new FairQueue<Waiter>();
 		for (let n = 1; n <= 1_000; n++) queue.push(waiter(n, "heavy"));
