@@ -1,12 +1,14 @@
 // @ts-check
 /** `npm run bench`: what is measured is named by the first word; each has options of its own. */
 
-const HELP = `npm run bench -- [edge | throughput] [options]
+const HELP = `npm run bench -- [edge | throughput | readers | admissions] [options]
 
   edge        the edge beside the bare worker: time to first token, tokens per second (the default)
   throughput  the worker under load beside the original demo's way, one request at a time
+  readers     two thousand readers of one job: what each got, and how late
+  admissions  jobs created per second and core, in a small and in a large account, and what a job costs
 
-  npm run bench -- edge --help, npm run bench -- throughput --help: their options
+  npm run bench -- edge --help (or another): its options
 `;
 
 const [what = "edge", ...rest] = process.argv.slice(2);
@@ -14,6 +16,12 @@ if (what === "--help") process.stdout.write(HELP);
 else if (what === "throughput") {
 	const { throughput } = await import("./bench/throughput.mjs");
 	process.exitCode = await throughput(rest);
+} else if (what === "readers") {
+	const { readers } = await import("./bench/readers.mjs");
+	process.exit(await readers(rest));
+} else if (what === "admissions") {
+	const { admissions } = await import("./bench/admissions.mjs");
+	process.exit(await admissions(rest));
 } else if (what === "edge" || what.startsWith("--")) {
 	await import("./bench/edge.mjs");
 } else {

@@ -1,0 +1,198 @@
+/**
+ * The edge as it is, but for this: where BENCH_COSTS is set it counts what its objects would be billed for, `GET /bench/costs`;
+ * and it fills an account with settled jobs, `POST /bench/jobs?account=…&count=…`. Only a bench starts it.
+ */
+import { Account as RealAccount } from "../../src/account/account.ts";
+import type { Env } from "../../src/env.ts";
+import app, {
+	Job as RealJob,
+	Metrics as RealMetrics,
+	Pool as RealPool,
+} from "../../src/index.ts";
+
+/** What one class of objects used since the process began. */
+interface Used {
+	requests: number;
+	rowsRead: number;
+	rowsWritten: number;
+	/** Seconds for which its objects were at work, each by itself; calls at the same time count once. */
+	objectSeconds: number;
+}
+
+const used = new Map<string, Used>();
+/** Their counts grow until they are read to the end. */
+const cursors: { of: Used; cursor: SqlStorageCursor<never> }[] = [];
+
+const of = (name: string): Used => {
+	const known = used.get(name);
+	if (known) return known;
+	const fresh = { requests: 0, rowsRead: 0, rowsWritten: 0, objectSeconds: 0 };
+	used.set(name, fresh);
+	return fresh;
+};
+
+function collect(): void {
+	for (const { of, cursor } of cursors.splice(0)) {
+		of.rowsRead += cursor.rowsRead;
+		of.rowsWritten += cursor.rowsWritten;
+	}
+}
+
+/** Before the object is made, so that its first statements count too. */
+function countRows(
+	name: string,
+	{ storage }: DurableObjectState,
+	env: Env,
+): void {
+	if (!env.BENCH_COSTS) return;
+	const { sql } = storage;
+	const exec = sql.exec.bind(sql);
+	const setAlarm = storage.setAlarm.bind(storage);
+	const to = of(name);
+	Object.defineProperty(sql, "exec", {
+		value: (...args: Parameters<typeof exec>) => {
+			const cursor = exec(...args);
+			cursors.push({ of: to, cursor: cursor as never });
+			if (cursors.length > 1_000) collectOld();
+			return cursor;
+		},
+	});
+	Object.defineProperty(storage, "setAlarm", {
+		value: (...args: Parameters<typeof setAlarm>) => {
+			to.rowsWritten++; // as the price list has it
+			return setAlarm(...args);
+		},
+	});
+}
+
+/** All but the newest, whose reader may still be at work. */
+function collectOld(): void {
+	const newest = cursors.splice(-100);
+	collect();
+	cursors.push(...newest);
+}
+
+/** Calls from outside and alarms, and how long the object was busy with them. */
+// biome-ignore lint/suspicious/noExplicitAny: any class of objects
+function countCalls(name: string, made: any, calls: string[]): void {
+	const to = of(name);
+	const { prototype } = made;
+	const busy = new WeakMap<object, { calls: number; since: number }>();
+	for (const call of calls) {
+		const real = prototype[call];
+		if (!real) throw new Error(`${name} has no ${call}`);
+		prototype[call] = async function (this: object, ...args: unknown[]) {
+			const now = busy.get(this) ?? { calls: 0, since: 0 };
+			busy.set(this, now);
+			to.requests++;
+			if (now.calls++ === 0) now.since = Date.now();
+			try {
+				return await real.apply(this, args);
+			} finally {
+				if (--now.calls === 0)
+					to.objectSeconds += (Date.now() - now.since) / 1000;
+			}
+		};
+	}
+}
+
+export class Account extends RealAccount {
+	constructor(ctx: DurableObjectState, env: Env) {
+		countRows("Account", ctx, env);
+		super(ctx, env);
+	}
+
+	/** Jobs that succeeded a while ago, with their ledger rows and due times. */
+	async fill(count: number): Promise<void> {
+		const { storage } = this.ctx;
+		const { sql } = storage;
+		const id = "printf('01BENCH%019d', n)";
+		const numbers =
+			"WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?)";
+		const now = Date.now();
+		storage.transactionSync(() => {
+			sql.exec(
+				`${numbers} INSERT INTO job (id, body_hash, model, images, hold, created_at, status, price, balance, settled_at, expires_in)
+				SELECT ${id}, lower(hex(randomblob(32))), 'nano', '[]', 1, ?, 'succeeded', 1, 1, ?, 604800 FROM number`,
+				...[count, now, now],
+			);
+			for (const [kind, source, target] of [
+				["hold", "available", "held"],
+				["settle", "held", "revenue"],
+			] as const)
+				sql.exec(
+					`${numbers} INSERT INTO entry (at, kind, ref, source, target, amount)
+					SELECT ?, ?, ${id}, ?, ?, 1 FROM number`,
+					...[count, now, kind, source, target],
+				);
+			sql.exec(
+				"UPDATE balance SET available = available - ?, revenue = revenue + ?",
+				...[count, count],
+			);
+			sql.exec(
+				`${numbers} INSERT INTO due (key, at) SELECT 'expire:' || ${id}, ? + n FROM number`,
+				...[count, now + 604_800_000],
+			);
+		});
+	}
+}
+
+export class Job extends RealJob {
+	constructor(ctx: DurableObjectState, env: Env) {
+		countRows("Job", ctx, env);
+		super(ctx, env);
+	}
+}
+
+export class Pool extends RealPool {
+	constructor(ctx: DurableObjectState, env: Env) {
+		countRows("Pool", ctx, env);
+		super(ctx, env);
+	}
+}
+
+export class Metrics extends RealMetrics {
+	constructor(ctx: DurableObjectState, env: Env) {
+		countRows("Metrics", ctx, env);
+		super(ctx, env);
+	}
+}
+
+let counting = false;
+
+export default {
+	async fetch(
+		request: Request,
+		env: Env,
+		ctx: ExecutionContext,
+	): Promise<Response> {
+		if (env.BENCH_COSTS && !counting) {
+			counting = true;
+			countCalls("Account", RealAccount, [
+				"inquire",
+				"admit",
+				"settle",
+				"alarm",
+			]);
+			countCalls("Job", RealJob, ["start", "granted", "resolve", "alarm"]);
+			countCalls("Pool", RealPool, [
+				"acquire",
+				"heartbeat",
+				"release",
+				"alarm",
+			]);
+			countCalls("Metrics", RealMetrics, ["add"]);
+		}
+		const { pathname, searchParams } = new URL(request.url);
+		if (pathname === "/bench/costs") {
+			collect();
+			return Response.json(Object.fromEntries(used));
+		}
+		if (pathname !== "/bench/jobs") return app.fetch(request, env, ctx);
+		const account = env.ACCOUNT.get(
+			env.ACCOUNT.idFromName(searchParams.get("account") ?? ""),
+		) as unknown as { fill(count: number): Promise<void> };
+		await account.fill(Number(searchParams.get("count")));
+		return new Response(null, { status: 204 });
+	},
+};
