@@ -26,7 +26,7 @@ const HELP = `npm run bench -- admissions [options]
 
 /**
  * Cloudflare's price list for Durable Objects with SQLite storage, in US dollars, Workers Paid plan, what is included not
- * deducted: https://developers.cloudflare.com/durable-objects/platform/pricing, as of November 2026. An alarm that is set
+ * deducted: https://developers.cloudflare.com/durable-objects/platform/pricing, from a stored copy, November 2026. An alarm that is set
  * counts as a row written, a call or an alarm that rings as a request, and each object is billed as 128 MB.
  */
 const PRICES = {
