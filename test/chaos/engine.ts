@@ -21,13 +21,10 @@ import {
 	toldBy,
 } from "./result.ts";
 
-const QUESTIONS = [
-	["cat.jpg", "What is in this picture?"],
-	["coffee.jpg", "Describe this image in detail."],
-	["rocket.jpg", "What is in this picture?"],
-	["astronaut.jpg", "Describe this image in detail."],
-] as const;
-const MAX_TOKENS = 40;
+/** Questions that get long answers, so that a blow falls in the middle of one. */
+const PHOTOS = ["cat.jpg", "coffee.jpg", "rocket.jpg", "astronaut.jpg"];
+const PROMPT = "Describe this image in detail.";
+const MAX_TOKENS = 96;
 /** Each while two jobs run: the one whose reader calls for it, and another one. */
 const BLOWS: Blow[] = ["kill edge", "cut workers", "kill edge", "cut callers"];
 
@@ -56,7 +53,7 @@ export const runEngine = ({
 		/** @param onToken told how many `token` events the reader has seen */
 		const ask = async (onToken: (tokens: number) => void = () => {}) => {
 			const index = asked++;
-			const question = index % QUESTIONS.length;
+			const question = index % PHOTOS.length;
 			const caller = new Caller(jobOf(from, index), {
 				...{ url: stage.callers.url, account: stage.account, signal },
 				body: await bodyOf(question),
@@ -68,8 +65,8 @@ export const runEngine = ({
 			stories.push(story);
 			return story;
 		};
-		for (const [n] of QUESTIONS.entries()) {
-			onProgress(`question ${n + 1}, undisturbed`);
+		for (const photo of PHOTOS) {
+			onProgress(`${photo}, undisturbed`);
 			const { readings } = await ask();
 			texts.push(textOf(readings[0] ?? []));
 		}
@@ -77,7 +74,7 @@ export const runEngine = ({
 			if (text.length < 20) result.wrong.push(`this is no answer: ${text}`);
 		for (const blow of stage.worker ? [...BLOWS, KILL] : BLOWS) {
 			onProgress(blow);
-			const after = 1 + from.below(3);
+			const after = 1 + from.below(2);
 			const strike = (tokens: number) => {
 				if (tokens !== after) return;
 				struck(run, blow, "token");
@@ -128,13 +125,11 @@ const jobOf = (from: Random, index: number): JobPlan => ({
 });
 
 async function bodyOf(question: number): Promise<object> {
-	const [photo, prompt] = QUESTIONS[question] as (typeof QUESTIONS)[number];
-	const bytes = await readFile(
-		join(paths.root, "src/playground/public/samples", photo),
-	);
+	const samples = join(paths.root, "src/playground/public/samples");
+	const bytes = await readFile(join(samples, PHOTOS[question] as string));
 	return {
 		images: [{ url: `data:image/jpeg;base64,${bytes.toString("base64")}` }],
-		...{ prompt, temperature: 0, max_tokens: MAX_TOKENS },
+		...{ prompt: PROMPT, temperature: 0, max_tokens: MAX_TOKENS },
 	};
 }
 

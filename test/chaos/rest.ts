@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
 	type Gathered,
 	type GatheredAccount,
+	NOTHING,
 	told,
 	violations,
 } from "../support/invariants.ts";
@@ -15,13 +16,13 @@ const MONTH_WITHIN_MS = 120_000;
 
 /** One line for each rule that is broken somewhere. */
 export const wrongWith = (gathered: Gathered): string[] =>
-	told(violations(gathered)).split("\n").filter(Boolean);
+	violations(gathered).map(told);
 
 /** Until nothing is held, asked after, leased or queued; or until that should long have been so. */
 export async function atRest(state: string): Promise<void> {
 	for (const until = Date.now() + REST_WITHIN_MS; Date.now() < until; ) {
 		const moving = violations({
-			...{ jobs: [], readers: [], asked: [], objects: null },
+			...NOTHING,
 			accounts: accountsOf(state).map((account) => ({ ...account, jobs: [] })),
 			pools: poolsOf(state),
 		}).filter(({ rule }) =>

@@ -166,7 +166,7 @@ describe("a worker that", () => {
 						[asked],
 					),
 				);
-				expect(told(found)).toBe("");
+				expect(found.map(told)).toEqual([]);
 			});
 			await vi.waitFor(() => expect(worker.running).toBe(0));
 		},

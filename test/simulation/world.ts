@@ -4,6 +4,8 @@
  */
 import type { Ask, Lease } from "../../src/pool/contract.ts";
 import type { Pool } from "../../src/pool/pool.ts";
+import { poolFrom } from "../support/gather.ts";
+import { NOTHING, told, violations } from "../support/invariants.ts";
 import { Random } from "./random.ts";
 import type { Scene, Signal, Story, Told } from "./story.ts";
 import { Timeline } from "./timeline.ts";
@@ -32,6 +34,7 @@ const DRAIN_S = 30;
 const SETTLE_MS = 60_000;
 const HEARTBEAT_MS = 10_000;
 const QUIET_MS = 60_000;
+const REST_MS = 60_000;
 const BACKOFF_MS = 500;
 const FIRST_TOKEN_MS = 400;
 /** Of the mean job, and what every job may produce. */
@@ -60,15 +63,21 @@ export async function play(
 ): Promise<Story> {
 	const world = new World(pool, scene);
 	const { time } = world;
-	while (!world.over) {
+	const step = async () => {
 		const alarm = (await storage.getAlarm()) ?? Number.POSITIVE_INFINITY;
 		if (alarm <= time.next) {
 			time.now = Math.max(time.now, alarm);
 			await storage.deleteAlarm();
 			await pool.alarm();
 		} else await time.step();
-	}
-	return world.story();
+	};
+	while (!world.over) await step();
+	const story = world.story();
+	// The slots of jobs that died are free again after a while.
+	for (const rest = time.now + REST_MS; time.now < rest; ) await step();
+	const pools = [poolFrom((sql) => storage.sql.exec(sql).toArray())];
+	const found = violations({ ...NOTHING, pools });
+	return { ...story, wrongs: [...story.wrongs, ...found.map(told)] };
 }
 
 class World {

@@ -93,6 +93,12 @@ export type Rule =
 	| "nobody waits"
 	| "objects and uploads agree";
 
+/** Where nobody looked, nothing is wrong. */
+export const NOTHING: Gathered = {
+	...{ accounts: [], jobs: [], readers: [], asked: [], pools: [] },
+	objects: null,
+};
+
 export interface Violation {
 	rule: Rule;
 	where: string;
@@ -401,9 +407,9 @@ export const textOf = (events: LogEvent[]): string =>
 		.map(({ data }) => JSON.parse(data).text)
 		.join("");
 
-/** For people: one line for each. */
-export const told = (found: Violation[]): string =>
-	found.map(({ rule, where, what }) => `${rule}: ${where}: ${what}`).join("\n");
+/** For people. */
+export const told = ({ rule, where, what }: Violation): string =>
+	`${rule}: ${where}: ${what}`;
 
 const nameOf = ({ account, id }: { account: string; id: string }) =>
 	`${account}/${id}`;
