@@ -94,8 +94,11 @@ export class Pool extends DurableObject<Env> {
 		}
 		// Whoever lives will be heard of within the lease's time.
 		const heardAt = this.clock();
-		for (const held of this.#store.held())
+		for (const held of this.#store.held()) {
+			const older = this.#held.get(held.job);
+			if (older) this.#store.free(older);
 			this.#held.set(held.job, { ...held, heardAt });
+		}
 	}
 
 	/** A slot for a job of this pool's model, or a place in the queue. Asked again, a job keeps what it has. */
@@ -108,7 +111,8 @@ export class Pool extends DurableObject<Env> {
 			if (worker?.state === "unknown") await this.#workers.ask([worker]);
 			held.heardAt = this.clock();
 			// A lease on a worker that is away is worth nothing, but it was this job's turn.
-			if (this.#workerOf(held)?.state !== "ready") this.#end(held);
+			const still = this.#held.get(job) === held;
+			if (still && this.#workerOf(held)?.state !== "ready") this.#end(held);
 		}
 		if (!this.#held.has(job))
 			await this.#enqueue({ ...ask, resumed: ask.resumed || Boolean(held) });
@@ -367,9 +371,10 @@ export class Pool extends DurableObject<Env> {
 		this.#write(() => this.#store.wait(waiter));
 	}
 
-	/** Ends a lease. */
+	/** Ends a lease. A newer one of the same job stays. */
 	#end(held: Held): void {
-		this.#held.delete(held.job);
+		if (this.#held.get(held.job)?.epoch === held.epoch)
+			this.#held.delete(held.job);
 		this.#write(() => this.#store.free(held));
 		const worker = this.#workerOf(held);
 		if (worker)

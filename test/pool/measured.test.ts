@@ -89,7 +89,7 @@ describe("what is left of something", () => {
 				(age, u) => {
 					const left = residual(rising, age, u);
 					expect(left).toBeGreaterThanOrEqual(0);
-					expect(left).toBeLessThan(Math.max(8_000, age));
+					expect(left).toBeLessThanOrEqual(Math.max(8_000, age));
 				},
 			),
 		);
