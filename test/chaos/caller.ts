@@ -58,7 +58,8 @@ export class Caller {
 	}
 
 	async live(): Promise<Story> {
-		const { plan, request } = { plan: this.#plan, request: this.#request };
+		const plan = this.#plan;
+		const request = this.#request;
 		let ended: string | null = null;
 		try {
 			if (plan.end === "abandon") await this.#abandon();
@@ -94,7 +95,7 @@ export class Caller {
 
 	/** @returns how it ended */
 	async #whole(): Promise<string> {
-		const { plan } = { plan: this.#plan };
+		const plan = this.#plan;
 		const first = await this.#create();
 		const id = this.#ids[0] as string;
 		const beside = together([
@@ -146,7 +147,7 @@ export class Caller {
 	/** The same once more: it must be the same job. */
 	async #repeat(ms: number): Promise<void> {
 		await this.#sleep(ms);
-		const { plan } = { plan: this.#plan };
+		const plan = this.#plan;
 		const answer = await this.#until(
 			{ ...this.#creation(), accept: "application/json", prefer: null },
 			[200, 202, ...(plan.end === "delete" ? [410] : [])],
@@ -250,12 +251,12 @@ export class Caller {
 	}
 
 	#creation(): Call {
-		const { plan, request } = { plan: this.#plan, request: this.#request };
+		const plan = this.#plan;
 		return {
 			...(plan.by === "id"
 				? { method: "PUT", path: `/jobs/${plan.name}` }
 				: { method: "POST", path: "/jobs", idempotencyKey: plan.name }),
-			body: request.body,
+			body: this.#request.body,
 			accept:
 				plan.create === "stream" ? "text/event-stream" : "application/json",
 			prefer: plan.create === "wait" ? "wait=2" : null,

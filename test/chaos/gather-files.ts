@@ -84,7 +84,10 @@ function each<T>(
 	return readdirSync(folder)
 		.filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name))
 		.map((name) => {
-			const db = new DatabaseSync(join(folder, name), { readOnly: true });
+			const db = new DatabaseSync(join(folder, name), {
+				readOnly: true,
+				timeout: 5_000, // the edge may be at it
+			});
 			try {
 				return read((sql) => db.prepare(sql).all(), name);
 			} finally {

@@ -1,0 +1,132 @@
+/** Random lives of jobs on the real objects: whatever befalls one, all the invariants hold. */
+import {
+	evictDurableObject,
+	runDurableObjectAlarm,
+	runInDurableObject,
+} from "cloudflare:test";
+import fc from "fast-check";
+import { expect, it, vi } from "vitest";
+import type { Job } from "../../src/job/job.ts";
+import { bindings } from "../support/account.ts";
+import { FAULTS, type FaultName } from "../support/fake-worker-faults.ts";
+import { gather } from "../support/gather-objects.ts";
+import { told, violations } from "../support/invariants.ts";
+import {
+	events,
+	fakeWorker,
+	startedJob,
+	type TestJob,
+} from "../support/jobs.ts";
+
+/** Those that pass, without half a minute of silence. */
+const PASSING: FaultName[] = [
+	"is overloaded",
+	"is draining",
+	"has an engine that failed",
+	"loses its engine mid-answer",
+	"is not there",
+	"dies before the first token",
+	"dies mid-answer",
+	"dies inside a character",
+	"ends its stream after some bytes",
+	"ends without `done`",
+	"sends more tokens than asked",
+	"sends ids that are none",
+	"is hidden by an error page",
+];
+
+const upTo = (max: number) => fc.integer({ min: 0, max });
+const life = fc.record({
+	tokens: fc.array(fc.constantFrom("a", " ü", "", "😀", "\n", " b"), {
+		minLength: 1,
+		maxLength: 14,
+	}),
+	group: fc.integer({ min: 1, max: 3 }),
+	maxTokens: fc.integer({ min: 1, max: 16 }),
+	/** By attempt. */
+	faults: fc.array(fc.option(fc.constantFrom(...PASSING)), { maxLength: 3 }),
+	/** After how many tokens its object dies, or its caller cancels it. */
+	deaths: fc.array(upTo(14), { maxLength: 2 }),
+	cancel: fc.option(upTo(14), { freq: 3 }),
+	/** After which event another reader begins. */
+	after: upTo(6),
+});
+
+const pool = () => bindings.POOL.get(bindings.POOL.idFromName("nano"));
+
+const kill = (job: TestJob): Promise<void> =>
+	runInDurableObject(job.stub(), (_, state) => state.abort("killed")).catch(
+		() => {},
+	);
+
+/** Once so many tokens are in the log, or the job has ended without. */
+const until = (job: TestJob, tokens: number) =>
+	vi.waitFor(
+		async () => {
+			const view = await job.stub().view();
+			if (view?.finishedAt === null)
+				expect(view.outputTokens).toBeGreaterThanOrEqual(tokens);
+		},
+		{ timeout: 10_000, interval: 5 },
+	);
+
+/** Its alarms ring without anybody waiting for them; no deadline passes. */
+async function hurried(job: TestJob): Promise<void> {
+	for (let ahead = 0; ; ahead = Math.min(ahead + 60_000, 1_800_000)) {
+		if ((await job.stub().view())?.finishedAt) return;
+		await runInDurableObject(job.stub(), (object: Job) => {
+			object.clock = () => Date.now() + ahead;
+		});
+		await runDurableObjectAlarm(job.stub());
+		await new Promise((resolve) => setTimeout(resolve, 30));
+	}
+}
+
+it("a job that fails, dies and is canceled at any point has one end, one text, one price and leaves nothing behind", async () => {
+	await fc.assert(
+		fc.asyncProperty(life, async (life) => {
+			const { tokens, group, maxTokens, deaths, cancel } = life;
+			// A worker that failed the lives before has a new one.
+			await evictDurableObject(pool()).catch(() => {});
+			fakeWorker({
+				...{ tokens, group, every: 4 },
+				faults: Object.fromEntries(
+					life.faults.flatMap((name, n) =>
+						name ? [[n + 1, FAULTS[name]]] : [],
+					),
+				),
+			});
+			const job = await startedJob({ sampling: { max_tokens: maxTokens } });
+			const reading = events(job);
+			const blows = [
+				...deaths.map((at) => ({ at, fall: () => kill(job) })),
+				...(cancel === null
+					? []
+					: [{ at: cancel, fall: () => job.stub().cancel() }]),
+			].sort((a, b) => a.at - b.at);
+			const hurrying = hurried(job).catch(() => {});
+			for (const { at, fall } of blows) {
+				await until(job, at);
+				await fall();
+			}
+			await hurrying;
+			await hurried(job);
+			const seen = await reading;
+			const late = await events(job, Math.min(life.after, seen.length - 1));
+			const asked = {
+				...{ account: job.account.id, name: "one", ids: [job.id] },
+				text: tokens.slice(0, maxTokens).join(""),
+				ends: ["succeeded", ...(cancel === null ? [] : ["canceled"])],
+			};
+			const readings = [
+				{ job, seen },
+				{ job, seen: late, after: Math.min(life.after, seen.length - 1) },
+			];
+			await vi.waitFor(async () => {
+				const found = violations(await gather([job], readings, [asked]));
+				expect(found.map(told)).toEqual([]);
+			});
+		}),
+		{ numRuns: 30 },
+	);
+}, 120_000);
