@@ -122,10 +122,13 @@ it("a job that fails, dies and is canceled at any point has one end, one text, o
 				{ job, seen },
 				{ job, seen: late, after: Math.min(life.after, seen.length - 1) },
 			];
-			await vi.waitFor(async () => {
-				const found = violations(await gather([job], readings, [asked]));
-				expect(found.map(told)).toEqual([]);
-			});
+			await vi.waitFor(
+				async () => {
+					const found = violations(await gather([job], readings, [asked]));
+					expect(found.map(told)).toEqual([]);
+				},
+				{ timeout: 10_000 },
+			);
 		}),
 		{ numRuns: 30 },
 	);
