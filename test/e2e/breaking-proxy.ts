@@ -35,17 +35,23 @@ export async function proxyTo(target: string): Promise<BreakingProxy> {
 			outgoing.writeHead(answer.status, {
 				"Content-Type": answer.headers.get("Content-Type") ?? "",
 			});
+			// One chunk of a fast worker may hold the whole rest of an answer, so whole events are counted and let through.
+			let waiting = Buffer.alloc(0);
 			for await (const bytes of answer.body ?? []) {
-				outgoing.write(bytes);
-				tokens +=
-					Buffer.from(bytes).toString().split("event: token").length - 1;
-				if (tokens >= most) {
-					// What was written arrives first, then nothing more does.
-					outgoing.write("", () => outgoing.destroy());
-					return;
+				waiting = Buffer.concat([waiting, bytes]);
+				for (let end = endOfEvent(waiting); end; end = endOfEvent(waiting)) {
+					const event = waiting.subarray(0, end);
+					waiting = waiting.subarray(end);
+					outgoing.write(event);
+					if (event.includes("event: token")) tokens += 1;
+					if (tokens >= most) {
+						// What was written arrives first, then nothing more does.
+						outgoing.write("", () => outgoing.destroy());
+						return;
+					}
 				}
 			}
-			outgoing.end();
+			outgoing.end(waiting);
 		} catch {
 			outgoing.destroy();
 		}
@@ -61,4 +67,10 @@ export async function proxyTo(target: string): Promise<BreakingProxy> {
 			await once(server, "close");
 		},
 	};
+}
+
+/** Where the first event of the bytes ends, 0 where none does yet. */
+function endOfEvent(bytes: Buffer): number {
+	const blank = bytes.indexOf("\n\n");
+	return blank < 0 ? 0 : blank + 2;
 }
