@@ -85,7 +85,7 @@ export class Caller {
 
 	/** Calls until somebody answers, or hangs up in the middle; and is never heard of again. */
 	async #abandon(): Promise<void> {
-		for (let tries = 0; tries < 100; tries++) {
+		for (;;) {
 			const answer = await this.#try(this.#creation());
 			if (answer) this.#ids.push(idOf(answer));
 			await answer?.body?.cancel().catch(() => {});

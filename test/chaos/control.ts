@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { JobPlan, Plan, Point, Strike } from "./plan.ts";
 
 /** What a part says of where it is. */
@@ -19,7 +20,9 @@ interface Said {
 	port?: number;
 }
 
-/** Does what was planned. @returns false where it could not, so that it is tried again when the job comes by again */
+const AGAIN_MS = 50;
+
+/** Does what was planned. @returns false where it could not, so that it is tried again */
 export type Striker = (strike: Strike, said: { port: number }) => boolean;
 
 export class Control {
@@ -28,8 +31,14 @@ export class Control {
 	readonly #byName = new Map<string, number>();
 	readonly #done = new Set<Strike>();
 	readonly #server = createServer(async (request, response) => {
-		if (this.#hear(JSON.parse(await text(request))))
-			response.writeHead(204).end();
+		const said: Said = JSON.parse(await text(request));
+		// A part that is only starting answers calls before it counts as up: it waits here until it can be struck.
+		while (!response.destroyed) {
+			const verdict = this.#hear(said);
+			if (verdict === "go on") return response.writeHead(204).end();
+			if (verdict === "dies") return;
+			await sleep(AGAIN_MS);
+		}
 	});
 	url = "";
 
@@ -61,11 +70,18 @@ export class Control {
 		);
 	}
 
-	/** @returns whether to go on. What waits for its death must not, nor what dies of something else before its turn. */
-	#hear({ point, job = "", key, index, tokens = 0, port = 0 }: Said): boolean {
+	/** What waits for its death must not go on, nor what dies of something else before its turn. */
+	#hear({
+		point,
+		job = "",
+		key,
+		index,
+		tokens = 0,
+		port = 0,
+	}: Said): "go on" | "dies" | "again" {
 		const known =
 			index ?? this.#byName.get(job) ?? (key ? this.#byName.get(key) : null);
-		if (known === null || known === undefined) return true;
+		if (known === null || known === undefined) return "go on";
 		this.#byName.set(job, known);
 		const { strikes } = this.#plan.jobs[known] as JobPlan;
 		const due = strikes.find(
@@ -74,9 +90,11 @@ export class Control {
 				tokens >= strike.tokens &&
 				!this.#done.has(strike),
 		);
-		if (!due) return true;
-		if (this.#strike(due, { port })) this.#done.add(due);
-		return !due.blow.startsWith("kill");
+		if (!due) return "go on";
+		const fell = this.#strike(due, { port });
+		if (fell) this.#done.add(due);
+		if (!due.blow.startsWith("kill")) return "go on";
+		return fell ? "dies" : "again";
 	}
 }
 
