@@ -99,6 +99,7 @@ export class Pool extends DurableObject<Env> {
 			if (older) this.#store.free(older);
 			this.#held.set(held.job, { ...held, heardAt });
 		}
+		this.#arm(); // should the platform have lost the alarm, any call brings it back
 	}
 
 	/** A slot for a job of this pool's model, or a place in the queue. Asked again, a job keeps what it has. */

@@ -89,6 +89,8 @@ const moveClock = (pool: DurableObjectStub<Pool>, ms: number) =>
 		object.clock = () => Date.now() + ms;
 	});
 
+const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
+
 const alarm = (pool: DurableObjectStub<Pool>) =>
 	runInDurableObject(pool, (_, state) => state.storage.getAlarm());
 
@@ -498,6 +500,54 @@ describe("a pool that starts anew", () => {
 			await pool.release(job, next, "finished", null);
 		}
 		expect(await pool.load("nano")).toMatchObject({ running: 0, waiting: 0 });
+	});
+
+	it("gives one lease, in memory and in its rows, to a job that asks twice while its worker turns out to be away", async () => {
+		const pool = newPool();
+		const two = (first: Probed) =>
+			replicas(pool, { "http://a.test": first, "http://b.test": ready(1) });
+		await callsTo(pool);
+		await two(ready(2));
+		expect((await lease(pool, "a/1")).url).toBe("http://a.test");
+		await evictDurableObject(pool);
+		await callsTo(pool);
+		await two({ status: "away" });
+		// The first takes its time to say so, and the other one is known to be ready by then.
+		let told = false;
+		await runInDurableObject(pool, (object: Pool) => {
+			const { probe } = object;
+			object.probe = async (address) => {
+				while (address.url === "http://a.test" && !told) await sleep(5);
+				return probe(address);
+			};
+		});
+		await pool.release("b/1", await granted(pool, "b/1"), "finished", null);
+		setTimeout(() => {
+			told = true;
+		}, 50);
+		const [one, other] = await Promise.all([
+			granted(pool, "a/1"),
+			granted(pool, "a/1"),
+		]);
+		expect(other).toBe(one);
+		const epochs = () =>
+			runInDurableObject(pool, (_, { storage }) =>
+				storage.sql.exec("SELECT epoch FROM held").toArray(),
+			);
+		expect(await epochs()).toEqual([{ epoch: one }]);
+		await pool.release("a/1", one, "finished", null);
+		expect(await epochs()).toEqual([]);
+	});
+
+	it("ends leases in time though its alarm was lost, as soon as anybody calls", async () => {
+		const pool = newPool();
+		await callsTo(pool);
+		await replicas(pool, { "http://a.test": ready(1) });
+		await granted(pool, "a/1");
+		await runInDurableObject(pool, (_, { storage }) => storage.deleteAlarm());
+		await evictDurableObject(pool);
+		expect(await pool.place("a/1")).toBe(null);
+		expect(await alarm(pool)).not.toBe(null);
 	});
 
 	it("keeps what it measured", async () => {
