@@ -10,6 +10,8 @@ import { type ServerSentEvent, SseParser } from "./sse.ts";
 
 /** The worker pings every 5 s; a stream silent for longer than this is dead. */
 const SILENCE_MS = 30_000;
+/** A worker whose engine hangs may go on pinging. */
+const STALL_MS = 120_000;
 const PROBE_MS = 2_000;
 
 /** Where a worker answers, and what opens it. */
@@ -74,10 +76,20 @@ export class GpuWorker implements Backend {
 	readonly continues = true;
 	readonly #address: WorkerAddress;
 	readonly #silenceMs: number;
+	readonly #stallMs: number;
 
-	constructor(address: WorkerAddress, silenceMs: number = SILENCE_MS) {
+	/**
+	 * @param silenceMs for which nothing may come
+	 * @param stallMs for which nothing but pings may come
+	 */
+	constructor(
+		address: WorkerAddress,
+		silenceMs: number = SILENCE_MS,
+		stallMs: number = STALL_MS,
+	) {
 		this.#address = address;
 		this.#silenceMs = silenceMs;
+		this.#stallMs = stallMs;
 	}
 
 	async *generate(
@@ -97,13 +109,20 @@ export class GpuWorker implements Backend {
 			reader = await this.#open(generation, either);
 			const parser = new SseParser();
 			let tokens = 0;
+			let heardAt = Date.now();
 			for (;;) {
 				const { done, value } = await reader.read();
 				if (done) break;
 				alive();
+				if (Date.now() - heardAt > this.#stallMs)
+					throw new BackendError(
+						"silent",
+						`nothing but pings from the worker for ${this.#stallMs} ms`,
+					);
 				for (const event of parser.push(value)) {
 					const known = read(event, tokens);
 					if (!known) continue;
+					heardAt = Date.now();
 					if (known.type === "token") tokens += known.tokens;
 					yield known;
 					if (known.type === "done") return;

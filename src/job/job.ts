@@ -143,6 +143,15 @@ export class Job extends DurableObject<Env> {
 		return record.state.lease?.epoch === lease.epoch;
 	}
 
+	/** For the Pool: whether the lease of that epoch is this job's. One that should run and does not is started. */
+	async holds(epoch: number): Promise<boolean> {
+		if (!this.#job) return false;
+		const { record, drive } = this.#job;
+		const { phase, lease } = record.state;
+		drive.kick();
+		return phase === "running" && lease?.epoch === epoch;
+	}
+
 	/** A reader's socket, see `Readers.accept`; events flow once the reader says where it stands. */
 	override async fetch(request: Request): Promise<Response> {
 		if (!this.#job) return new Response(null, { status: 404 });

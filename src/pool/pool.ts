@@ -45,6 +45,9 @@ const SAVED_TOGETHER = 16;
 /** An alarm this late has been dropped by the platform. */
 const DROPPED_MS = 10_000;
 
+/** A lease, and when this instance last heard of its job; null where it never did. */
+type Heard = Held & { heardAt: number | null };
+
 export class Pool extends DurableObject<Env> {
 	// Own properties are out of reach of RPC; tests and the simulation replace them.
 	/** Milliseconds since 1970. */
@@ -53,6 +56,9 @@ export class Pool extends DurableObject<Env> {
 	/** @returns whether the job has use for the slot */
 	grantTo = async (job: string, lease: Lease): Promise<boolean> =>
 		this.env.JOB.get(this.env.JOB.idFromName(job)).granted(lease);
+	/** @returns whether the job still has the lease of that epoch */
+	holdsStill = async (job: string, epoch: number): Promise<boolean> =>
+		this.env.JOB.get(this.env.JOB.idFromName(job)).holds(epoch);
 
 	readonly #store: Store;
 	/** Known from the first job on. */
@@ -62,7 +68,8 @@ export class Pool extends DurableObject<Env> {
 	#place = 0;
 	/** Jobs whose `acquire` is not answered yet: in no row, and not to be called. */
 	readonly #asking = new Set<string>();
-	readonly #held = new Map<string, Held & { heardAt: number }>();
+	readonly #held = new Map<string, Heard>();
+	readonly #startedAt = this.clock();
 	readonly #workers: Workers;
 	readonly #traffic = new Traffic();
 	readonly #ramp = new Ramp();
@@ -92,14 +99,17 @@ export class Pool extends DurableObject<Env> {
 			this.#queue.push(waiter);
 			this.#place = waiter.place;
 		}
-		// Whoever lives will be heard of within the lease's time.
-		const heardAt = this.clock();
 		for (const held of this.#store.held()) {
 			const older = this.#held.get(held.job);
 			if (older) this.#store.free(older);
-			this.#held.set(held.job, { ...held, heardAt });
+			this.#held.set(held.job, { ...held, heardAt: null });
 		}
-		this.#arm(); // should the platform have lost the alarm, any call brings it back
+		// One that was set stays: were it pushed away at each start, it would never fire. One that was lost is set again.
+		if (this.#held.size + this.#queue.size > 0)
+			ctx.blockConcurrencyWhile(async () => {
+				this.#alarm = await ctx.storage.getAlarm();
+				this.#arm();
+			});
 	}
 
 	/** A slot for a job of this pool's model, or a place in the queue. Asked again, a job keeps what it has. */
@@ -223,12 +233,11 @@ export class Pool extends DurableObject<Env> {
 	override async alarm(): Promise<void> {
 		this.#alarm = null;
 		try {
+			await this.#askUnheard();
 			const now = this.clock();
 			for (const held of this.#held.values())
-				if (now - held.heardAt >= LEASE_MS) {
-					log("lease_expired", { model: this.#model, job: held.job });
-					this.#end(held);
-				}
+				if (held.heardAt !== null && now - held.heardAt >= LEASE_MS)
+					this.#expire(held);
 			if (this.#queue.size > 0)
 				await this.#workers.ask(
 					this.#workers
@@ -241,6 +250,31 @@ export class Pool extends DurableObject<Env> {
 		} finally {
 			this.#arm();
 		}
+	}
+
+	/**
+	 * Heartbeats are in memory alone, and a pool that nobody calls is put to sleep between its alarms: what a fresh instance
+	 * has not heard of, it asks after. Otherwise each would wait anew for a job that is dead.
+	 */
+	async #askUnheard(): Promise<void> {
+		const unheard = [...this.#held.values()].filter(
+			({ heardAt }) => heardAt === null,
+		);
+		await Promise.all(
+			unheard.map(async (held) => {
+				const holds = await this.holdsStill(held.job, held.epoch).catch(
+					() => false,
+				);
+				if (held.heardAt !== null || this.#held.get(held.job) !== held) return;
+				if (holds) held.heardAt = this.clock();
+				else this.#expire(held);
+			}),
+		);
+	}
+
+	#expire(held: Held): void {
+		log("lease_expired", { model: this.#model, job: held.job });
+		this.#end(held);
 	}
 
 	/** A worker answered. */
@@ -359,7 +393,7 @@ export class Pool extends DurableObject<Env> {
 		}
 	}
 
-	#again(held: Held & { heardAt: number }): void {
+	#again(held: Held): void {
 		this.#end(held);
 		const { job, account, tokens } = held;
 		this.#place++;
@@ -426,7 +460,7 @@ export class Pool extends DurableObject<Env> {
 			: this.#workers.get(url);
 	}
 
-	#heldBy(job: string, epoch: number): (Held & { heardAt: number }) | null {
+	#heldBy(job: string, epoch: number): Heard | null {
 		const held = this.#held.get(job);
 		return held?.epoch === epoch ? held : null;
 	}
@@ -472,7 +506,10 @@ export class Pool extends DurableObject<Env> {
 		const now = this.clock();
 		let next = this.#queue.size > 0 ? now + ASK_EVERY_MS : null;
 		for (const { heardAt } of this.#held.values())
-			next = Math.min(next ?? Number.POSITIVE_INFINITY, heardAt + LEASE_MS);
+			next = Math.min(
+				next ?? Number.POSITIVE_INFINITY,
+				(heardAt ?? this.#startedAt) + LEASE_MS,
+			);
 		if (next === null) return;
 		const armed = this.#alarm;
 		if (armed !== null && armed <= next && now - armed < DROPPED_MS) return;

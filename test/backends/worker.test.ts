@@ -138,21 +138,30 @@ describe("the worker's stream", () => {
 		});
 	});
 
-	it("is given up when it is silent, pings excepted", async () => {
-		const worker = new FakeWorker({
-			tokens: ["a", "b"],
-			faults: { 1: { silent: true, after: 1 } },
-		});
-		answer((request) => worker.fetch(request));
+	it("is given up when it is silent, and later also when there are only pings", async () => {
+		const playing = (pings?: true) => {
+			const worker = new FakeWorker({
+				tokens: ["a", "b"],
+				faults: { 1: { silent: true, after: 1, ...(pings && { pings }) } },
+			});
+			worker.pingEvery = 30;
+			answer((request) => worker.fetch(request));
+			return worker;
+		};
+		const silent = playing();
 		const { code, retry } = await failing(
 			generate(new GpuWorker(address, 100)),
 		);
 		expect([code, retry]).toEqual(["silent", true]);
-		expect(worker.running).toBe(0);
-		worker.pingEvery = 30;
+		expect(silent.running).toBe(0);
+		playing(true);
 		const hangUp = AbortSignal.timeout(400);
 		await failing(generate(new GpuWorker(address, 100), hangUp));
 		expect(hangUp.aborted).toBe(true);
+		const stalled = playing(true);
+		const failure = await failing(generate(new GpuWorker(address, 100, 300)));
+		expect([failure.code, failure.retry]).toEqual(["silent", true]);
+		expect(stalled.running).toBe(0);
 	});
 
 	it("ends on the worker when the reader hangs up", async () => {

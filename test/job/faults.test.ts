@@ -70,6 +70,7 @@ const cases: Record<FaultName, Case> = {
 	"never answers": whole("silent"),
 	"falls silent before the first token": whole("silent"),
 	"falls silent mid-answer": seam("silent"),
+	"pings on and says nothing": seam("silent"),
 	"dies after some bytes": seam("broken_stream"),
 	"dies inside a character": seam("broken_stream"),
 	"ends its stream after some bytes": seam("broken_stream"),
@@ -117,6 +118,7 @@ describe("a worker that", () => {
 				every: 4,
 				faults: { 1: FAULTS[name] },
 			});
+			worker.pingEvery = SILENCE_MS / 4;
 			const job = await admittedJob({ sampling: { max_tokens: maxTokens } });
 			await runInDurableObject(job.stub(), (object: Job) => {
 				object.random = () => 0;
@@ -125,7 +127,7 @@ describe("a worker that", () => {
 					const address = workers.find((each) => each.url === url);
 					if (!address || "replicate" in address)
 						throw new Error(`nothing at ${url}`);
-					return new GpuWorker(address, SILENCE_MS);
+					return new GpuWorker(address, SILENCE_MS, 2 * SILENCE_MS);
 				};
 			});
 			await job.stub().start(job.spec);

@@ -539,11 +539,38 @@ describe("a pool that starts anew", () => {
 		expect(await epochs()).toEqual([]);
 	});
 
-	it("ends leases in time though its alarm was lost, as soon as anybody calls", async () => {
+	it("asks the jobs that it has not heard of, so that a dead one's lease ends though the pool sleeps between its alarms", async () => {
+		const pool = newPool();
+		const replace = async (alive: string[]) => {
+			await callsTo(pool);
+			await replicas(pool, { "http://a.test": ready(2) });
+			await runInDurableObject(pool, (object: Pool) => {
+				object.holdsStill = async (job) => alive.includes(job);
+			});
+		};
+		await replace([]);
+		const dead = await granted(pool, "a/dead");
+		const alive = await granted(pool, "a/alive");
+		await evictDurableObject(pool);
+		await replace(["a/alive"]);
+		await runDurableObjectAlarm(pool);
+		expect((await pool.heartbeat("a/dead", dead)).held).toBe(false);
+		expect((await pool.heartbeat("a/alive", alive)).held).toBe(true);
+		await evictDurableObject(pool);
+		await replace([]);
+		await runDurableObjectAlarm(pool);
+		expect(await pool.load("nano")).toMatchObject({ running: 0 });
+	});
+
+	it("leaves its alarm where it was, and sets one that was lost, as soon as anybody calls", async () => {
 		const pool = newPool();
 		await callsTo(pool);
 		await replicas(pool, { "http://a.test": ready(1) });
 		await granted(pool, "a/1");
+		const at = await alarm(pool);
+		await evictDurableObject(pool);
+		expect(await pool.place("a/1")).toBe(null);
+		expect(await alarm(pool)).toBe(at);
 		await runInDurableObject(pool, (_, { storage }) => storage.deleteAlarm());
 		await evictDurableObject(pool);
 		expect(await pool.place("a/1")).toBe(null);

@@ -8,8 +8,8 @@ export type Fault =
 	| { break: true; after?: number }
 	/** The request is taken, and nothing ever comes. */
 	| { mute: true }
-	/** Neither byte nor end after n tokens. */
-	| { silent: true; after: number }
+	/** Neither byte nor end after n tokens; or nothing but pings. */
+	| { silent: true; after: number; pings?: true }
 	/** The stream is over after n bytes, or inside its first character of several bytes: broken off, or ended as if all was well. */
 	| { cut: number | "character"; how: "break" | "end" }
 	/** So many more milliseconds before each token. */
@@ -33,7 +33,10 @@ export type Fault =
 
 type KeysOf<F> = F extends unknown ? keyof F : never;
 /** The field that names a fault. */
-export type FaultKind = Exclude<KeysOf<Fault>, "after" | "field" | "how">;
+export type FaultKind = Exclude<
+	KeysOf<Fault>,
+	"after" | "field" | "how" | "pings"
+>;
 
 /** One of each kind, and of some kinds several: each is a way for a worker to break a promise of ours. */
 export const FAULTS = {
@@ -53,6 +56,7 @@ export const FAULTS = {
 	"never answers": { mute: true },
 	"falls silent before the first token": { silent: true, after: 0 },
 	"falls silent mid-answer": { silent: true, after: 3 },
+	"pings on and says nothing": { silent: true, after: 3, pings: true },
 	"dies after some bytes": { cut: 300, how: "break" },
 	"dies inside a character": { cut: "character", how: "break" },
 	"ends its stream after some bytes": { cut: 300, how: "end" },

@@ -181,7 +181,10 @@ async function answer(
 			return wire.close();
 		}
 		if (here && "break" in fault) return wire.break();
-		if (here && "silent" in fault) return wire.ended;
+		if (here && "silent" in fault) {
+			if (!fault.pings) wire.hush();
+			return wire.ended;
+		}
 		if (here && "garbage" in fault) wire.send(fault.garbage);
 		await Promise.race([wire.ended, script.gate?.(n, attempt)]);
 		if (every) await Promise.race([wire.ended, sleep(every)]);
@@ -213,6 +216,7 @@ class Wire {
 	readonly #fault: Fault | undefined;
 	#controller?: ReadableStreamDefaultController<Uint8Array>;
 	#sent = 0;
+	#hushed = false;
 	open = true;
 	readonly stream: ReadableStream<Uint8Array>;
 	readonly ended: Promise<void>;
@@ -234,11 +238,17 @@ class Wire {
 		});
 	}
 
+	/** Nothing goes through any more, and the connection stays. */
+	hush(): void {
+		this.#hushed = true;
+	}
+
 	event(name: string, data: object): void {
 		this.send(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
 	}
 
 	send(what: string | Uint8Array): void {
+		if (this.#hushed) return;
 		const bytes = typeof what === "string" ? utf8.encode(what) : what;
 		const fits = Math.min(bytes.length, this.#room(bytes));
 		for (let at = 0; this.open && at < fits; at += this.#chunk)
