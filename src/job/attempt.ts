@@ -69,9 +69,10 @@ export async function attempt(
 			else if (event.type === "done") return finished(event.reason);
 			else {
 				left -= event.tokens;
+				// Nobody can say which of them are the answer.
 				if (left < 0)
 					throw new BackendError(
-						"broken_stream",
+						"backend_failed",
 						"more tokens than were asked for",
 					);
 				if (pending.add(event)) return finished("stop");

@@ -84,8 +84,7 @@ const cases: Record<FaultName, Case> = {
 	"counts too many tokens": unsold("backend_failed", WHOLE),
 	"counts too few tokens": unsold("backend_failed", WHOLE),
 	"sends more tokens than asked": {
-		promise: "no token is shown or paid for beyond those asked for",
-		retries: ["broken_stream"],
+		...unsold("backend_failed", TOKENS.slice(0, 5).join("")),
 		maxTokens: 5,
 	},
 	"sends ids that are none": seam("broken_stream"),
@@ -109,10 +108,19 @@ const cases: Record<FaultName, Case> = {
 };
 
 describe("a worker that", () => {
-	it.each(FAULT_NAMES.map((name) => [name, cases[name]?.promise] as const))(
+	it.each([
+		...FAULT_NAMES.map((name) => [name, cases[name].promise, cases[name]]),
+		[
+			"repeats an event",
+			"what fills the budget with it is not sold either",
+			{
+				...unsold("backend_failed", "The cat is über über"),
+				maxTokens: 5,
+			},
+		],
+	] as [FaultName, string, Case][])(
 		"%s: %s",
-		async (name) => {
-			const { retries = [], failed, maxTokens = 300 } = cases[name];
+		async (name, _, { retries = [], failed, maxTokens = 300 }) => {
 			const worker = fakeWorker({
 				tokens: TOKENS,
 				every: 4,
