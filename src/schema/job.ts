@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { JOB_ID } from "../ids.ts";
 import { TASKS } from "../tasks.ts";
 import { ImageSource, UploadId } from "./image.ts";
 
@@ -10,20 +11,60 @@ const tasks = Object.keys(TASKS) as [
 /** Largest body of a job: four images inline as base64, and room for the rest. */
 export const JOB_BODY_LIMIT = 24 * 1024 * 1024;
 
+export const JobId = z
+	.string()
+	.regex(JOB_ID, "is no job id")
+	.openapi({ example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" });
+
+/** UTF-16 units of one text. */
+export const LONGEST_TEXT = 32_768;
+/** Messages that one request may bring. */
+export const MOST_MESSAGES = 64;
+
+const ContentPart = z.discriminatedUnion("type", [
+	z.strictObject({
+		type: z.literal("text"),
+		text: z.string().max(LONGEST_TEXT),
+	}),
+	z.strictObject({ type: z.literal("image") }),
+]);
+
+/** A turn of a conversation. The n-th `image` part of a request takes `images[n]`. */
+export const Message = z
+	.strictObject({
+		role: z.enum(["system", "user", "assistant"]),
+		content: z.union([
+			z.string().max(LONGEST_TEXT),
+			z.array(ContentPart).min(1).max(64),
+		]),
+	})
+	.openapi("Message");
+export type Message = z.infer<typeof Message>;
+
 export const JobRequest = z
 	.strictObject({
 		model: z.string().max(64).optional().openapi({
 			description: "One of GET /v1/models; the first of them when left out",
 			example: "nano",
 		}),
-		images: z.array(ImageSource).min(1).max(4),
+		images: z.array(ImageSource).max(4).default([]).openapi({
+			description: "At least one for a `task`",
+		}),
 		prompt: z
 			.string()
 			.min(1)
-			.max(32_768)
+			.max(LONGEST_TEXT)
 			.optional()
 			.openapi({ example: "What is in this picture?" }),
 		task: z.enum(tasks).optional(),
+		messages: z.array(Message).min(1).max(MOST_MESSAGES).optional().openapi({
+			description:
+				"A conversation, instead of `prompt`. The last message is the user's; only a user's message holds images. The n-th `image` part takes `images[n]`; images that no part takes come before the first user message's text.",
+		}),
+		previous_job: JobId.optional().openapi({
+			description:
+				"Goes on from this job: its whole conversation, its answer and its images come before `prompt` or `messages`. It must have ended, and neither failed nor be gone.",
+		}),
 		max_tokens: z.int().min(1).max(2048).default(300),
 		/** 0 is greedy. */
 		temperature: z.number().min(0).max(2).default(1),
@@ -62,12 +103,50 @@ export const JobRequest = z
 				"`cancel` cancels the job when its last reader left and none came back for ten seconds.",
 		}),
 	})
-	.refine((job) => (job.prompt === undefined) !== (job.task === undefined), {
-		path: ["prompt"],
-		message: "or `task`: send exactly one of them",
-	})
+	.superRefine(checkAsked)
 	.openapi("JobRequest");
 export type JobRequest = z.infer<typeof JobRequest>;
+
+/** What no member alone can get wrong. */
+function checkAsked(
+	job: {
+		prompt?: string | undefined;
+		task?: string | undefined;
+		messages?: Message[] | undefined;
+		previous_job?: string | undefined;
+		images: unknown[];
+	},
+	context: z.core.$RefinementCtx,
+): void {
+	const wrong = (path: (string | number)[], message: string) =>
+		context.addIssue({ code: "custom", path, message });
+	const { prompt, task, messages, previous_job, images } = job;
+	const asked = [prompt, task, messages].filter((way) => way !== undefined);
+	if (asked.length !== 1)
+		wrong(["prompt"], "or `task` or `messages`: send exactly one of them");
+	else if (task !== undefined && previous_job !== undefined)
+		wrong(["task"], "is asked about images alone: send `prompt` instead");
+	else if (task !== undefined && images.length === 0)
+		wrong(["images"], "a `task` needs at least one");
+	if (!messages) return;
+	let parts = 0;
+	for (const [n, { role, content }] of messages.entries())
+		for (const [m, part] of typeof content === "string"
+			? []
+			: content.entries()) {
+			if (part.type !== "image") continue;
+			const path = ["messages", n, "content", m];
+			if (role !== "user") wrong(path, "only a user's message holds images");
+			else if (++parts > images.length)
+				wrong(
+					path,
+					`is image part ${parts}, and \`images\` has ${images.length}`,
+				);
+		}
+	const last = messages.length - 1;
+	if (messages[last]?.role !== "user")
+		wrong(["messages", last, "role"], "the last message must be the user's");
+}
 
 export const JobStatus = z.enum([
 	"queued",
