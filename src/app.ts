@@ -8,9 +8,11 @@ import { trace } from "./request.ts";
 import { newRouter } from "./router.ts";
 import { account } from "./routes/account.ts";
 import { admin } from "./routes/admin.ts";
+import { docs } from "./routes/docs.ts";
 import { events } from "./routes/events.ts";
 import { health } from "./routes/health.ts";
 import { jobs } from "./routes/jobs.ts";
+import { keys } from "./routes/keys.ts";
 import { metrics } from "./routes/metrics.ts";
 import { models } from "./routes/models.ts";
 import { openapi } from "./routes/openapi.ts";
@@ -25,24 +27,17 @@ app.use(trace);
 app.use(
 	"/v1/*",
 	cors({
+		// Authority is in the key alone, never in a cookie, so any page may try; a key may be bound to origins.
 		origin: "*",
-		allowHeaders: [
-			"Authorization",
-			"Content-Type",
-			"Accept",
-			"Prefer",
-			"Idempotency-Key",
-			"Start-Within",
-			"Cancel-After",
-			"Last-Event-ID",
-			"traceparent",
-			"traceparent",
-		],
-		allowMethods: ["GET", "POST", "PUT", "DELETE", "OPTIONS"],
+		// No list of what a page may send: the preflight allows what it asks for, so that any client's own headers pass.
+		allowMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
 		exposeHeaders: [
 			"X-Request-Id",
+			"X-Job-Id",
 			"Location",
+			"Allow",
 			"Retry-After",
+			"WWW-Authenticate",
 			"Preference-Applied",
 			"Idempotent-Replayed",
 			"RateLimit",
@@ -61,12 +56,14 @@ app.route("/v1/jobs", events);
 app.route("/v1/models", models);
 app.route("/v1/uploads", uploads);
 app.route("/v1/account", account);
+app.route("/v1/keys", keys);
 app.route("/admin", admin);
 app.route("/admin/pools", pools);
 app.route("/internal/replicate", replicate);
 app.route("/", health);
 app.route("/", metrics);
 openapi(app);
+app.route("/docs", docs);
 app.route("/", page);
 
 app.notFound((c) => {

@@ -10,6 +10,11 @@ export type Failure =
 	| { code: "invalid_key" }
 	| { code: "revoked_key" }
 	| { code: "invalid_admin_secret" }
+	/** `origin`: as the page's browser sent it. */
+	| { code: "origin_not_allowed"; origin: string }
+	| { code: "bound_key" }
+	| { code: "last_key" }
+	| { code: "too_many_keys"; limit: number }
 	| { code: "not_found" }
 	| { code: "method_not_allowed" }
 	| { code: "account_not_found" }
@@ -66,6 +71,7 @@ interface Wire {
 		| 400
 		| 401
 		| 402
+		| 403
 		| 404
 		| 405
 		| 409
@@ -99,6 +105,28 @@ export function wire(failure: Failure): Wire {
 			return {
 				status: 401,
 				detail: "This key was revoked. Use another key of the account.",
+			};
+		case "origin_not_allowed":
+			return {
+				status: 403,
+				detail: `This key does not work on pages of ${failure.origin}: its \`origins\` do not list that. Use a key that lists it, made with POST /v1/keys from your server.`,
+			};
+		case "bound_key":
+			return {
+				status: 403,
+				detail:
+					"This key has `origins`, so it is out in pages and neither makes nor revokes keys. Use a key without `origins`.",
+			};
+		case "last_key":
+			return {
+				status: 409,
+				detail:
+					"This is the last key that can make others; without it the account were locked. Create another one without `origins` first: POST /v1/keys.",
+			};
+		case "too_many_keys":
+			return {
+				status: 409,
+				detail: `The account has ${failure.limit} keys. Revoke one that is no longer used: DELETE /v1/keys/{id}.`,
 			};
 		case "invalid_admin_secret":
 			return {

@@ -8,6 +8,7 @@ const TITLES: Record<number, string> = {
 	400: "Bad request",
 	401: "Not authenticated",
 	402: "Payment required",
+	403: "Not allowed",
 	404: "Not found",
 	405: "Method not allowed",
 	409: "Conflict",

@@ -3,7 +3,6 @@
  * beside this one, by subject; here are the calls that it takes.
  */
 import { DurableObject } from "cloudflare:workers";
-import { ulid } from "ulid";
 import { config, type Env } from "../env.ts";
 import { failed, type Result } from "../errors.ts";
 import { log } from "../log.ts";
@@ -15,6 +14,7 @@ import type {
 	Admission,
 	Admitted,
 	Answer,
+	Credential,
 	Inquired,
 	Inquiry,
 	JobIndexRow,
@@ -30,7 +30,15 @@ import {
 	identityOf,
 } from "./identity.ts";
 import { findJob, pageJobs } from "./jobs.ts";
-import { createKey, keyOf, listKeys, revokeKey } from "./keys.ts";
+import {
+	addKey,
+	createKey,
+	dropKey,
+	keyOf,
+	listKeys,
+	type NewKey,
+	revokeKey,
+} from "./keys.ts";
 import {
 	admit,
 	erasable,
@@ -102,14 +110,9 @@ export class Account extends DurableObject<Env> {
 		);
 	}
 
-	async createKey(key: {
-		name: string;
-		secretHash: string;
-	}): Promise<Result<{ key: KeyView }>> {
-		const now = this.clock();
-		const id = `key_${ulid(now)}`;
+	async createKey(key: NewKey): Promise<Result<{ key: KeyView }>> {
 		return this.#asOperator(() =>
-			this.#store.write(() => createKey(this.#sql, { id, ...key }, now)),
+			this.#store.write(() => createKey(this.#sql, key, this.clock())),
 		);
 	}
 
@@ -126,15 +129,46 @@ export class Account extends DurableObject<Env> {
 	// For callers. Each names its key, so that one RPC authenticates and answers. A request's first call counts against
 	// the rate; those that can only follow another one (`admit`, `finalizeUploads`, `discardUploads`) do not.
 
-	async authenticate(secretHash: string): Promise<Answer<{ keyId: string }>> {
+	async authenticate(
+		secretHash: Credential,
+	): Promise<Answer<{ keyId: string }>> {
 		return this.#asCaller(secretHash, (_, keyId) => ({ ok: true, keyId }));
 	}
 
-	async showTo(secretHash: string): Promise<Answer<{ account: AccountView }>> {
+	async showTo(
+		secretHash: Credential,
+	): Promise<Answer<{ account: AccountView }>> {
 		return this.#asCaller(secretHash, (identity) => ({
 			ok: true,
 			account: accountView(this.#sql, identity),
 		}));
+	}
+
+	async keysOf(credential: Credential): Promise<Answer<{ keys: KeyView[] }>> {
+		return this.#asCaller(credential, (_, keyId) => ({
+			ok: true,
+			keys: listKeys(this.#sql, keyId),
+		}));
+	}
+
+	/** Makes a key as its owner, who may have only so many. */
+	async addKey(
+		credential: Credential,
+		key: NewKey,
+	): Promise<Answer<{ key: KeyView }>> {
+		return this.#asCaller(credential, (_, keyId) =>
+			this.#store.write(() => addKey(this.#sql, keyId, key, this.clock())),
+		);
+	}
+
+	/** Revokes a key as its owner, who keeps one to go on with. */
+	async dropKey(
+		credential: Credential,
+		id: string,
+	): Promise<Answer<{ key: KeyView }>> {
+		return this.#asCaller(credential, (_, keyId) =>
+			this.#store.write(() => dropKey(this.#sql, keyId, id, this.clock())),
+		);
 	}
 
 	/** Before a job's images are read: who asks, what the name stands for, and whether there is money and room. */
@@ -165,7 +199,7 @@ export class Account extends DurableObject<Env> {
 	}
 
 	async lookup(
-		secretHash: string,
+		secretHash: Credential,
 		jobId: string,
 	): Promise<Answer<{ job: JobIndexRow }>> {
 		return this.#asCaller(secretHash, () => lookup(this.#sql, jobId));
@@ -173,7 +207,7 @@ export class Account extends DurableObject<Env> {
 
 	/** The index, newest first, without what was deleted or expired. */
 	async jobs(
-		secretHash: string,
+		secretHash: Credential,
 		page: { cursor: string | null; limit: number },
 	): Promise<Answer<{ jobs: JobIndexRow[]; nextCursor: string | null }>> {
 		return this.#asCaller(secretHash, () =>
@@ -182,7 +216,10 @@ export class Account extends DurableObject<Env> {
 	}
 
 	/** Erases a job that has ended, once it is asked for whatever dies meanwhile. Repeating it changes nothing. */
-	async eraseJob(secretHash: string, jobId: string): Promise<Answer<object>> {
+	async eraseJob(
+		secretHash: Credential,
+		jobId: string,
+	): Promise<Answer<object>> {
 		const now = this.clock();
 		const found = await this.#asCaller(secretHash, () =>
 			erasable(this.#sql, jobId),
@@ -201,7 +238,7 @@ export class Account extends DurableObject<Env> {
 
 	/** Makes room for what is about to be sent: a row comes before its object. */
 	async createUploads(
-		secretHash: string,
+		secretHash: Credential,
 		drafts: UploadDraft[],
 	): Promise<Answer<{ uploads: UploadView[] }>> {
 		const now = this.clock();
@@ -220,7 +257,7 @@ export class Account extends DurableObject<Env> {
 
 	/** The objects are stored. Repeating it changes nothing. */
 	async finalizeUploads(
-		secretHash: string,
+		secretHash: Credential,
 		stored: ({ id: string } & StoredImage)[],
 	): Promise<Answer<{ uploads: UploadView[] }>> {
 		const now = this.clock();
@@ -235,7 +272,7 @@ export class Account extends DurableObject<Env> {
 
 	/** What was created and came to nothing. An upload that is ready, or a job's, stays. */
 	async discardUploads(
-		secretHash: string,
+		secretHash: Credential,
 		ids: string[],
 	): Promise<Answer<object>> {
 		return this.#asCaller(
@@ -249,7 +286,7 @@ export class Account extends DurableObject<Env> {
 	}
 
 	async upload(
-		secretHash: string,
+		secretHash: Credential,
 		id: string,
 	): Promise<Answer<{ upload: UploadView }>> {
 		return this.#asCaller(secretHash, () => getUpload(this.#sql, id));
@@ -257,7 +294,7 @@ export class Account extends DurableObject<Env> {
 
 	/** An image that a job holds lives until the job ends. */
 	async deleteUpload(
-		secretHash: string,
+		secretHash: Credential,
 		id: string,
 	): Promise<Answer<{ id: string }>> {
 		return this.#asCaller(secretHash, () =>
@@ -314,7 +351,7 @@ export class Account extends DurableObject<Env> {
 
 	/** What every caller's method begins with, and the limits that every answer tells. */
 	async #asCaller<T extends object>(
-		secretHash: string,
+		secretHash: Credential,
 		act: (identity: Identity, keyId: string) => Result<T>,
 		rate: "counts" | "follows" = "counts",
 	): Promise<Answer<T>> {

@@ -4,7 +4,7 @@ import { createBooks } from "./books.ts";
 import { createDueTable } from "./due.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
 import { createJobTable, keepJobsForAWhile } from "./jobs.ts";
-import { createKeyTable } from "./keys.ts";
+import { bindKeysToOrigins, createKeyTable } from "./keys.ts";
 import { createUploadTables, keepUploadsForAWhile } from "./uploads.ts";
 
 export const STEPS: readonly Step[] = [
@@ -26,4 +26,5 @@ export const STEPS: readonly Step[] = [
 		keepJobsForAWhile(sql);
 		keepUploadsForAWhile(sql);
 	},
+	bindKeysToOrigins,
 ];

@@ -2,7 +2,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
 import type { Account as AccountObject } from "../account/account.ts";
-import type { KeyView } from "../account/contract.ts";
 import {
 	equalInConstantTime,
 	isAccountId,
@@ -24,6 +23,7 @@ import {
 	KeyRequest,
 } from "../schema/account.ts";
 import { accountOf } from "./account.ts";
+import { keyOf } from "./keys.ts";
 import { problems } from "./problems.ts";
 
 export const admin = newRouter();
@@ -136,9 +136,9 @@ admin.openapi(
 		const { id } = c.req.valid("param");
 		const [signer] = config(c.env).KEY_SECRETS as [string];
 		const { key, secretHash } = await issueKey(signer, id);
-		const { name } = c.req.valid("json");
+		const { name, origins = null } = c.req.valid("json");
 		const created = unwrap(
-			await stub(c.env, id).createKey({ name, secretHash }),
+			await stub(c.env, id).createKey({ name, origins, secretHash }),
 		);
 		return c.json({ ...keyOf(created.key), key }, 201, {
 			"Cache-Control": "no-store",
@@ -189,12 +189,3 @@ function stub(env: Env, id: string): DurableObjectStub<AccountObject> {
 	if (!isAccountId(id)) throw new ApiError({ code: "account_not_found" });
 	return env.ACCOUNT.get(env.ACCOUNT.idFromName(id));
 }
-
-/** The wire form of a key. */
-const keyOf = (view: KeyView): z.infer<typeof Key> => ({
-	id: view.id,
-	object: "key",
-	name: view.name,
-	created_at: view.createdAt,
-	revoked_at: view.revokedAt,
-});

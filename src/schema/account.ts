@@ -24,8 +24,35 @@ export const CreditRequest = z
 	})
 	.openapi("CreditRequest");
 
+/** Scheme, host and port, just as a browser sends them in `Origin`; what differs in anything is another origin. */
+const Origin = z
+	.string()
+	.max(256)
+	.superRefine((text, ctx) => {
+		const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null;
+		if (url?.origin === text) return;
+		const meant = url && !text.includes("*") ? `\`${url.origin}\`` : null;
+		ctx.addIssue({
+			code: "custom",
+			message: `is no origin: ${meant ? `write ${meant}` : "write scheme, host and port, without wildcards, as in `https://app.example.com`"}`,
+		});
+	})
+	.openapi({ example: "https://app.example.com" });
+
 export const KeyRequest = z
-	.strictObject({ name: z.string().min(1).max(128) })
+	.strictObject({
+		name: z.string().min(1).max(128).openapi({ example: "website" }),
+		origins: z
+			.array(Origin)
+			.min(1, "is empty: list the origins, or leave `origins` out for any")
+			.max(20)
+			.transform((origins) => [...new Set(origins)])
+			.optional()
+			.openapi({
+				description:
+					"The only pages that may call with this key, by origin. A call without an `Origin` header, as servers make it, passes. Such a key neither makes nor revokes keys. Any page when left out.",
+			}),
+	})
 	.openapi("KeyRequest");
 
 export const Key = z
@@ -35,6 +62,10 @@ export const Key = z
 		name: z.string(),
 		created_at: z.iso.datetime(),
 		revoked_at: z.iso.datetime().nullable(),
+		/** The only origins whose pages may call with it; null is any. */
+		origins: z.array(z.string()).nullable(),
+		/** Whether it is the key of this call. */
+		current: z.boolean(),
 	})
 	.openapi("Key");
 
@@ -43,4 +74,6 @@ export const KeyList = z
 	.openapi("KeyList");
 
 /** The only time the key itself is shown. */
-export const CreatedKey = Key.extend({ key: z.string() }).openapi("CreatedKey");
+export const CreatedKey = Key.extend({
+	key: z.string().openapi({ example: "mg_live_…" }),
+}).openapi("CreatedKey");
