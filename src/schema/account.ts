@@ -29,9 +29,9 @@ const Origin = z
 	.string()
 	.max(256)
 	.superRefine((text, ctx) => {
-		const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null;
+		const url = /^https?:\/\/[^*]+$/i.test(text) ? URL.parse(text) : null;
 		if (url?.origin === text) return;
-		const meant = url && !text.includes("*") ? `\`${url.origin}\`` : null;
+		const meant = url && `\`${url.origin}\``;
 		ctx.addIssue({
 			code: "custom",
 			message: `is no origin: ${meant ? `write ${meant}` : "write scheme, host and port, without wildcards, as in `https://app.example.com`"}`,
