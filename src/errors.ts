@@ -19,7 +19,7 @@ export type Failure =
 	| { code: "method_not_allowed" }
 	| { code: "account_not_found" }
 	| { code: "key_not_found" }
-	| { code: "job_not_found" }
+	| { code: "job_not_found"; field?: string }
 	| { code: "upload_not_found"; field?: string }
 	| { code: "body_required" }
 	| { code: "invalid_json" }
@@ -37,10 +37,16 @@ export type Failure =
 	| { code: "id_conflict" }
 	| { code: "idempotency_conflict" }
 	| { code: "job_not_finished" }
+	| { code: "previous_job_unfinished"; field: string }
+	| { code: "previous_job_failed"; field: string }
+	| { code: "image_gone"; field: string }
+	| { code: "job_canceled" }
+	| { code: "job_expired" }
+	| { code: "unsupported_endpoint" }
 	/** `retry_after`: seconds. */
 	| { code: "rate_limited"; limit: number; retry_after: number }
 	| { code: "too_many_jobs"; limit: number; retry_after: number }
-	| { code: "job_gone" }
+	| { code: "job_gone"; field?: string }
 	| { code: "credit_conflict" }
 	| { code: "image_type_unsupported"; field: string }
 	| { code: "image_truncated"; field: string }
@@ -215,11 +221,48 @@ export function wire(failure: Failure): Wire {
 				status: 429,
 				detail: `Your account has ${failure.limit} jobs that have not ended, and may have no more. Try again when one of them ends.`,
 			};
-		case "job_gone":
+		case "previous_job_unfinished":
+			return {
+				status: 409,
+				detail:
+					"The job to go on from has not ended. Wait for its end: GET it with `Prefer: wait`, or read its events.",
+			};
+		case "previous_job_failed":
+			return {
+				status: 409,
+				detail:
+					"The job to go on from has no answer: it failed, or expired before it ran. Ask it again, or send the conversation as `messages`.",
+			};
+		case "image_gone":
 			return {
 				status: 410,
 				detail:
-					"This job was deleted or expired. Its id is never run again: choose a new one.",
+					"An image of the job to go on from was deleted. Send the conversation as `messages`, with the image.",
+			};
+		case "job_canceled":
+			return {
+				status: 409,
+				detail:
+					"The job was canceled before its answer was whole. What it said is at /v1/jobs/{id}, see X-Job-Id; ask again under a new Idempotency-Key.",
+			};
+		case "job_expired":
+			return {
+				status: 503,
+				detail:
+					"No worker was free in time. Nothing was charged; try again later.",
+			};
+		case "unsupported_endpoint":
+			return {
+				status: 404,
+				detail:
+					"This API does not have that endpoint of OpenAI's. Use POST /v1/chat/completions; in OpenAI's packages that is `client.chat.completions.create`.",
+			};
+		case "job_gone":
+			return {
+				status: 410,
+				detail: failure.field
+					? "The job to go on from was deleted or expired. Send the conversation as `messages`, with its images."
+					: "This job was deleted or expired. Its id is never run again: choose a new one.",
 			};
 		case "credit_conflict":
 			return {

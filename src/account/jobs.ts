@@ -7,8 +7,10 @@ import type { Closing, Hold } from "./ledger.ts";
 export interface HeldImage extends Omit<ImageRef, "cacheId"> {
 	/** How the caller sent it: what tells a repeat of the request. Unknown for jobs of the first version. */
 	sent?: Omit<SentImage, "upload"> & {
-		/** It came with the job and goes with it. */
+		/** It belongs to jobs: it came with one, and goes with the last that has it. */
 		inline: boolean;
+		/** It came with an earlier job of the conversation, not with this one's request. */
+		before?: true;
 	};
 }
 

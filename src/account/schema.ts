@@ -5,7 +5,11 @@ import { createDueTable } from "./due.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
 import { createJobTable, keepJobsForAWhile } from "./jobs.ts";
 import { bindKeysToOrigins, createKeyTable } from "./keys.ts";
-import { createUploadTables, keepUploadsForAWhile } from "./uploads.ts";
+import {
+	createImageUseTable,
+	createUploadTables,
+	keepUploadsForAWhile,
+} from "./uploads.ts";
 
 export const STEPS: readonly Step[] = [
 	(sql) => {
@@ -27,4 +31,5 @@ export const STEPS: readonly Step[] = [
 		keepUploadsForAWhile(sql);
 	},
 	bindKeysToOrigins,
+	createImageUseTable,
 ];

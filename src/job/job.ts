@@ -12,7 +12,7 @@ import { log } from "../log.ts";
 import type { Lease } from "../pool/contract.ts";
 import { Alarm } from "./alarm.ts";
 import { Calls } from "./calls.ts";
-import type { Erased, JobSpec, JobView, Started } from "./contract.ts";
+import type { Erased, JobSpec, JobView, Said, Started } from "./contract.ts";
 import { Drive, type Means } from "./drive.ts";
 import { Life } from "./life.ts";
 import { CONTENT, Readers } from "./readers.ts";
@@ -106,6 +106,13 @@ export class Job extends DurableObject<Env> {
 	/** The public state, or null where no job was started, or it was erased. */
 	async view(): Promise<JobView | null> {
 		return this.#job && this.#view(this.#job);
+	}
+
+	/** The conversation up to now, or null where no job was started, or it was erased. */
+	async said(): Promise<Said | null> {
+		if (!this.#job) return null;
+		const { spec, log } = this.#job.record;
+		return { messages: spec.messages, answer: log.text };
 	}
 
 	/** Ends the job where it is: free if nothing was shown. One that ended stays as it is. @returns as `view` */

@@ -7,7 +7,12 @@ import { answered, type Caller, caller } from "../caller.ts";
 import { ApiError } from "../errors.ts";
 import type { JobView } from "../job/contract.ts";
 import { type Open, opener } from "../job/follow.ts";
-import { idempotencyKeyOf, jobIdOf, preferredWait } from "../job/request.ts";
+import {
+	askedOf,
+	idempotencyKeyOf,
+	jobIdOf,
+	preferredWait,
+} from "../job/request.ts";
 import { EVENT_STREAM_HEADERS, eventStream, untilDone } from "../job/stream.ts";
 import { timed } from "../request.ts";
 import { type App, newRouter } from "../router.ts";
@@ -101,7 +106,8 @@ jobs.openapi(
 			c.req.header("Idempotency-Key"),
 		);
 		const name = { jobId: null, idempotencyKey };
-		const job = await createJob(c, known, c.req.valid("json"), name);
+		const asked = askedOf(c.req.valid("json"), await c.req.json());
+		const job = await createJob(c, known, asked, name);
 		return respond(c, known, job);
 	},
 );
@@ -124,7 +130,8 @@ jobs.openapi(
 	async (c) => {
 		const known = await caller(c);
 		const name = { jobId: c.req.valid("param").id, idempotencyKey: null };
-		const job = await createJob(c, known, c.req.valid("json"), name);
+		const asked = askedOf(c.req.valid("json"), await c.req.json());
+		const job = await createJob(c, known, asked, name);
 		return respond(c, known, job);
 	},
 );

@@ -46,7 +46,7 @@ async function life(account: TestAccount, object: Account): Promise<void> {
 	});
 	const { jobId } = admission;
 	for (let times = 0; times < 2; times++) {
-		unwrap(await object.inquire({ ...admission, uploads: [] }));
+		unwrap(await object.inquire({ ...admission, uploads: [], previous: null }));
 		unwrap(await object.admit(admission));
 	}
 	unwrap(await object.lookup(secretHash, jobId));

@@ -48,6 +48,7 @@ export const admissionOf = (
 	images: [],
 	fields: [],
 	inline: [],
+	previousJob: null,
 	...part,
 });
 
