@@ -1,0 +1,85 @@
+/** The account's event feed: one order, `seq` 1, 2, 3, … without a gap. What it holds is what webhooks deliver. */
+import { z } from "@hono/zod-openapi";
+import { JobSummary } from "./job.ts";
+
+export const TERMINAL_EVENTS = [
+	"job.succeeded",
+	"job.failed",
+	"job.canceled",
+	"job.expired",
+] as const;
+
+export const EVENT_TYPES = [
+	"job.created",
+	...TERMINAL_EVENTS,
+	"job.deleted",
+	"webhook.gave_up",
+	"webhook.disabled",
+] as const;
+
+export const EventType = z.enum(EVENT_TYPES).openapi("EventType");
+export type EventType = z.infer<typeof EventType>;
+
+const seq = z.int().openapi({
+	description: "1, 2, 3, … in the account's feed, without a gap",
+	example: 42,
+});
+
+const event = <T extends string, D extends z.ZodType>(
+	types: readonly [T, ...T[]],
+	data: D,
+) =>
+	z.object({
+		id: z.string().openapi({
+			description:
+				"The same wherever the event is met: in the feed, and as `webhook-id`",
+			example: "evt_0123456789abcdef_42",
+		}),
+		object: z.literal("event"),
+		seq,
+		type: z.enum(types),
+		created_at: z.iso.datetime(),
+		data,
+	});
+
+/** Why a webhook was disabled: its receiver answered 410, or took nothing for five days. */
+export const DisabledReason = z.enum(["gone", "no_success"]);
+
+export const Event = z
+	.discriminatedUnion("type", [
+		event(["job.created", "job.deleted"], JobSummary),
+		event(
+			TERMINAL_EVENTS,
+			JobSummary.extend({ finished_at: z.iso.datetime() }),
+		),
+		event(
+			["webhook.gave_up"],
+			z.object({
+				webhook: z.string(),
+				/** Id of the event that was not accepted. */
+				event: z.string(),
+				attempts: z.int(),
+				/** Of the last attempt. */
+				reason: z.string(),
+			}),
+		),
+		event(
+			["webhook.disabled"],
+			z.object({ webhook: z.string(), reason: DisabledReason }),
+		),
+	])
+	.openapi("Event");
+export type Event = z.infer<typeof Event>;
+
+export const EventList = z
+	.object({
+		data: z.array(Event),
+		next_cursor: z.string().nullable().openapi({
+			description:
+				"The next page's `after`; null where the feed ends. A page may be empty and still have one, where none of its events has a type that was asked for.",
+		}),
+		last_seq: z.int().openapi({
+			description: "The newest event's, asked for or not; 0 in an empty feed",
+		}),
+	})
+	.openapi("EventList");
