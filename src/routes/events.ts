@@ -6,9 +6,13 @@ import { opener } from "../job/follow.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "../job/stream.ts";
 import { timed } from "../request.ts";
 import { newRouter } from "../router.ts";
+import { JobEvent } from "../schema/event.ts";
 import { problems } from "./problems.ts";
 
 export const events = newRouter();
+
+// No schema of a route can say what a stream is made of.
+events.openAPIRegistry.register("JobEvent", JobEvent);
 
 const SEQ = z.string().openapi({
 	description: "Sequence number of the last event already seen",

@@ -46,3 +46,30 @@ export const DoneEvent = z.object({
 	/** SHA-256 over those bytes, hex. */
 	sha256: z.string(),
 });
+
+const seq = z.int().openapi({ description: "The event's `id:`: 1, 2, 3, …" });
+const event = <T extends string, D extends z.ZodType>(type: T, data: D) =>
+	z.object({ seq, type: z.literal(type), data });
+
+/** An event as a client has it: what `id:`, `event:` and `data:` said. */
+export const JobEvent = z
+	.discriminatedUnion("type", [
+		z.object({
+			seq,
+			type: z.enum([
+				"job.queued",
+				"job.provisioning",
+				"job.running",
+				"job.succeeded",
+				"job.failed",
+				"job.canceled",
+				"job.expired",
+			]),
+			data: StateEvent,
+		}),
+		event("job.retrying", RetryingEvent),
+		event("token", TokenEvent),
+		event("usage", UsageEvent),
+		event("done", DoneEvent),
+	])
+	.openapi("JobEvent");
