@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
 import type { Account } from "./account/account.ts";
 import type { Answer, Credential } from "./account/contract.ts";
 import { readKey } from "./account/key.ts";
@@ -37,6 +38,12 @@ export async function caller(c: Context<App>): Promise<Caller> {
 		account: c.env.ACCOUNT.get(c.env.ACCOUNT.idFromName(known.account)),
 	};
 }
+
+/** Before a body is read: a call without a key of ours costs nothing. */
+export const keyed = createMiddleware<App>(async (c, next) => {
+	await caller(c);
+	await next();
+});
 
 /**
  * What an account answered, its limits noted for the response.

@@ -20,8 +20,8 @@ export interface Asked {
 	model: string | null;
 	/** What is asked now, without what was said before. */
 	turns: Conversation<AskedImage>;
-	/** The request's field that holds the turns, for errors. */
-	field: string;
+	/** The request's fields that hold the texts and the images, for errors. */
+	fields: { texts: string; images: string };
 	previousJob: string | null;
 	/** Without a bound on the answer it is a quarter of the model's context, which every worker keeps free for it. */
 	sampling: Omit<Sampling, "max_tokens"> & { max_tokens: number | null };
@@ -37,7 +37,10 @@ export interface Asked {
 export const askedOf = (request: JobRequest, sent: object): Asked => ({
 	model: request.model ?? null,
 	turns: turnsOf(request),
-	field: request.messages ? "messages" : "prompt",
+	fields: {
+		texts: request.messages ? "messages" : "prompt",
+		images: "images",
+	},
 	previousJob: request.previous_job ?? null,
 	sampling: {
 		max_tokens: request.max_tokens,
@@ -70,20 +73,19 @@ export const randomSeed = (): number =>
 /**
  * Refuses what cannot fit, whatever the tokenizer does; what only tokenizing shows fails later, at price 0. Only what a
  * worker never drops counts: images, system messages and the last message (docs/worker-protocol.md).
- * @param field the request's, that holds the texts
  * @throws ApiError `invalid_request`, `context_length_exceeded`
  */
 export function checkFits(
 	messages: readonly Message[],
 	model: Model,
-	field: string,
+	fields: Asked["fields"],
 ): void {
 	const images = imagesIn(messages);
 	if (images > model.maxImages)
 		throw new ApiError({
 			code: "invalid_request",
-			field: "images",
-			detail: `\`images\`: ${model.id} takes at most ${model.maxImages} in a conversation.`,
+			field: fields.images,
+			detail: `\`${fields.images}\`: ${model.id} takes at most ${model.maxImages} images in a conversation.`,
 		});
 	const stays = messages.filter(
 		({ role }, n) => role === "system" || n === messages.length - 1,
@@ -99,7 +101,7 @@ export function checkFits(
 	if (tokens + 1 > model.contextLength)
 		throw new ApiError({
 			code: "context_length_exceeded",
-			field,
+			field: fields.texts,
 			tokens,
 			context_length: model.contextLength,
 		});

@@ -38,7 +38,7 @@ export async function createJob(
 	// Without a name of one it is the model of the job that it goes on from.
 	const named = asked.model ? modelOf(models, asked.model) : null;
 	const model = named ?? (asked.previousJob ? null : defaultModel(models));
-	if (model) checkFits(asked.turns.messages, model, asked.field);
+	if (model) checkFits(asked.turns.messages, model, asked.fields);
 	const terms = termsOf(c.req);
 	const admission = admit(c, caller, asked, name, model);
 	const known = model ?? defaultModel(models);
@@ -112,7 +112,7 @@ async function admit(
 			? modelOf(models, known.previousModel)
 			: defaultModel(models));
 	const messages = known.jobId ? null : await conversation(c, caller, asked);
-	if (messages) checkFits(messages, model, asked.field);
+	if (messages) checkFits(messages, model, asked.fields);
 	const reading = readImages(c, turns.images, known.images);
 	const images = await timed(c, "images", reading);
 	const hash = await bodyHash(

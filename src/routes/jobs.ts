@@ -3,7 +3,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import { body } from "../body.ts";
-import { answered, type Caller, caller } from "../caller.ts";
+import { answered, type Caller, caller, keyed } from "../caller.ts";
 import { ApiError } from "../errors.ts";
 import type { JobView } from "../job/contract.ts";
 import { type Open, opener } from "../job/follow.ts";
@@ -23,13 +23,7 @@ import { problems } from "./problems.ts";
 
 export const jobs = newRouter();
 
-/** Before the body is read: a call without a key of ours costs nothing. */
-const keyed = createMiddleware<App>(async (c, next) => {
-	await caller(c);
-	await next();
-});
-
-/** Nor does one whose name is none. */
+/** Before the body is read: a call whose name is none costs nothing. */
 const named = createMiddleware<App>(async (c, next) => {
 	jobIdOf(c.req.param("id") as string);
 	await next();

@@ -3,7 +3,10 @@ import { z } from "@hono/zod-openapi";
 import { LONGEST_TEXT, MOST_MESSAGES } from "./job.ts";
 
 const unsupported = (message: string) =>
-	z.unknown().refine((value) => value === undefined || value === null, message);
+	z
+		.unknown()
+		.refine((value) => value === undefined || value === null, message)
+		.optional();
 
 /** OpenAI's clients send null for what was not given. */
 const given = <S extends z.ZodType>(schema: S) =>
@@ -196,7 +199,7 @@ export const ChatRequest = z
 				] as const
 			).map((parameter) => [
 				parameter,
-				unsupported("is not supported here: leave it out").optional(),
+				unsupported("is not supported here: leave it out"),
 			]),
 		),
 	})
