@@ -40,7 +40,7 @@ export const ask: Command = {
 	],
 	summary:
 		"Asks a question about up to four images, or goes on from an earlier job.",
-	about: `${IMAGE}\nThe last word is the question; - there reads it from standard input. Where something is piped in and only one\nword is given, it is the image if a file has that name, and what is piped in is the question; else the other\nway round. Ctrl-C cancels the job.`,
+	about: `${IMAGE}\nThe last word is the question; - there reads it from standard input. Where something is piped in and only one word is given, it is the image if a file has that name, and what is piped in is the question; else the other way round. Ctrl-C cancels the job.`,
 	options: ["previous", ...SAMPLING],
 	async run(context, words) {
 		const { images, question } = await sort(context, words);

@@ -1,6 +1,6 @@
 /** What a command is, and what it has to do its work with. */
 import type { MiniGPT4 } from "../index.ts";
-import { type Given, GLOBAL, type OptionName, option } from "./options.ts";
+import type { Given, OptionName } from "./options.ts";
 import type { Output, StatusLine, Styles } from "./terminal.ts";
 
 /** The process around the command; tests bring their own. */
@@ -42,31 +42,4 @@ export interface Command {
 	about?: string;
 	options: readonly OptionName[];
 	run: (context: Context, words: string[]) => Promise<void>;
-}
-
-/** How a command is used. */
-export function helpOf(command: Command, style: Styles): string {
-	const names = [...command.options, ...GLOBAL];
-	return [
-		`${command.summary}\n`,
-		...command.usage.map(
-			(usage) => `  ${style.bold(`minigpt4 ${command.name}`)} ${usage}`,
-		),
-		"",
-		...(command.about ? [command.about, ""] : []),
-		...optionLines(names, style),
-		"",
-	].join("\n");
-}
-
-function optionLines(names: readonly OptionName[], style: Styles): string[] {
-	const flags = names.map((name) => {
-		const { short, value } = option(name);
-		return `${short ? `-${short}, ` : ""}--${name}${value ? ` ${value}` : ""}`;
-	});
-	const width = Math.max(...flags.map(({ length }) => length));
-	return names.map(
-		(name, n) =>
-			`  ${style.cyan((flags[n] as string).padEnd(width))}  ${option(name).help}`,
-	);
 }

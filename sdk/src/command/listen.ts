@@ -19,7 +19,7 @@ export const listen: Command = {
 	],
 	summary: "Forwards the account's events to an address of this machine.",
 	about:
-		"What comes from now on, or after the event --after names. Each is one POST, signed as Standard Webhooks with the\nsecret that is printed first; MINIGPT4_WEBHOOK_SECRET sets one (whsec_…). One is sent after the other, once: what\nfails is not tried again. With --json, one line for each answer.",
+		"What comes from now on, or after the event --after names. Each is one POST, signed as Standard Webhooks with the secret that is printed first; MINIGPT4_WEBHOOK_SECRET sets one (whsec_…). One is sent after the other, once: what fails is not tried again. With --json, one line for each answer.",
 	options: ["forward", "events", "after"],
 	async run(context, words) {
 		const { client, values, env, json, out, print, note, style, interrupt } =

@@ -1,18 +1,20 @@
 /** From the words of the command line to the number that the process ends with. */
 import { MiniGPT4 } from "../index.ts";
-import {
-	type Command,
-	type Context,
-	helpOf,
-	type Surroundings,
-} from "./command.ts";
-import { ALONE, COMMANDS, groups, help } from "./commands.ts";
+import type { Command, Context, Surroundings } from "./command.ts";
+import { ALONE, COMMANDS } from "./commands.ts";
 import { EXIT, endingOf, Interrupted, UsageError } from "./exit.ts";
+import { helpOf, helpOfGroup, overview } from "./help.ts";
 import { type Given, GLOBAL, nearest, read } from "./options.ts";
-import { harmless, StatusLine, stylesFor } from "./terminal.ts";
+import {
+	harmless,
+	StatusLine,
+	type Styles,
+	stylesFor,
+	widthOf,
+} from "./terminal.ts";
 
 /** How long a call that fails is tried again: somebody is waiting. */
-const RETRY_FOR_MS = 10_000;
+const RETRY_FOR_MS = 5_000;
 const DEFAULT_BASE_URL = "http://127.0.0.1:8787";
 
 /** @returns the exit code */
@@ -34,20 +36,17 @@ export async function run(
 			out.write(`minigpt4 ${version}\n`);
 			return EXIT.ok;
 		}
-		if (given.words.length === 0 || given.words[0] === "help") {
-			const asked = given.words.slice(1);
-			if (asked.length > 0) out.write(helpFor(asked, style));
-			else
-				(given.values.help || given.words.length > 0 ? out : err).write(
-					help(style),
-				);
-			return given.values.help || given.words.length > 0 ? EXIT.ok : EXIT.usage;
-		}
-		if (given.values.help) {
-			out.write(helpFor(given.words, style));
+		const asks = given.words[0] === "help";
+		const words = asks ? given.words.slice(1) : given.words;
+		if (asks || given.values.help) {
+			out.write(help(words, widthOf(out), style));
 			return EXIT.ok;
 		}
-		const found = find(given.words);
+		if (words.length === 0) {
+			err.write(overview(widthOf(err), stylesFor(err, env)));
+			return EXIT.usage;
+		}
+		const found = find(words);
 		command = found.command;
 		checkOptions(command, given);
 		baseURL = address(given.values["base-url"] ?? baseURL);
@@ -104,7 +103,10 @@ function find(words: string[]): { command: Command; words: string[] } {
 			group,
 		);
 	}
-	const like = nearest(group, groups());
+	const like = nearest(
+		group,
+		COMMANDS.flatMap(({ name }) => name.split(" ").slice(0, 1)),
+	);
 	throw new UsageError(
 		/\.(jpe?g|png|webp|gif)$/i.test(group)
 			? `What about ${group}? minigpt4 describe ${group}`
@@ -112,16 +114,13 @@ function find(words: string[]): { command: Command; words: string[] } {
 	);
 }
 
-function helpFor(words: string[], style: Context["style"]): string {
-	const [group = ""] = words;
-	const inGroup = COMMANDS.filter(({ name }) => name.startsWith(`${group} `));
-	const exact = COMMANDS.find(
-		({ name }) => name === words.slice(0, 2).join(" "),
-	);
-	if (exact) return helpOf(exact, style);
-	if (inGroup.length > 0)
-		return inGroup.map((command) => helpOf(command, style)).join("\n");
-	return helpOf(find(words).command, style);
+function help(words: string[], width: number, style: Styles): string {
+	const [group] = words;
+	if (group === undefined) return overview(width, style);
+	const within = COMMANDS.filter(({ name }) => name.startsWith(`${group} `));
+	if (within.length > 0 && words.length === 1)
+		return helpOfGroup(within, width, style);
+	return helpOf(find(words).command, width, style);
 }
 
 function checkOptions(command: Command, { names }: Given): void {

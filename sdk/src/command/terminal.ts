@@ -190,3 +190,49 @@ export function table(
 			.trimEnd()}\n`;
 	return `${dim(line(head).trimEnd())}\n${rows.map(line).join("")}`;
 }
+
+/** A text in lines of so many columns, broken between words; its own line breaks stay. */
+export function fold(text: string, width: number): string {
+	return text
+		.split("\n")
+		.map((paragraph) => {
+			let column = 0;
+			let folded = "";
+			for (const word of paragraph.split(" ")) {
+				const long = visible(word);
+				if (column > 0 && column + 1 + long > width) {
+					folded += `\n${word}`;
+					column = long;
+				} else {
+					folded += column > 0 ? ` ${word}` : word;
+					column += long + (column > 0 ? 1 : 0);
+				}
+			}
+			return folded;
+		})
+		.join("\n");
+}
+
+/** Names and what they mean: side by side, or below each other where that leaves too little room. */
+export function glossary(
+	entries: readonly (readonly [name: string, meaning: string])[],
+	width: number,
+	style: Style,
+): string {
+	const names = Math.max(...entries.map(([name]) => visible(name)));
+	const room = width - names - 4;
+	if (room < 28)
+		return entries
+			.map(
+				([name, meaning]) =>
+					`  ${style(name)}\n    ${fold(meaning, width - 4).replaceAll("\n", "\n    ")}`,
+			)
+			.join("\n");
+	const indent = " ".repeat(names + 4);
+	return entries
+		.map(([name, meaning]) => {
+			const gap = " ".repeat(names - visible(name) + 2);
+			return `  ${style(name)}${gap}${fold(meaning, room).replaceAll("\n", `\n${indent}`)}`;
+		})
+		.join("\n");
+}
