@@ -60,7 +60,7 @@ export async function cancelOnce(
 			}
 			note(
 				job.status === "canceled"
-					? `Canceled job ${id}; it cost ${money(job.price ?? 0)}.`
+					? `Canceled job ${id}; it cost ${job.price ? money(job.price) : "nothing"}.`
 					: job.price === null
 						? `Job ${id} is being canceled.`
 						: `Job ${id} had ended already: ${job.status}, ${money(job.price)}.`,

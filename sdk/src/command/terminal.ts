@@ -32,7 +32,7 @@ export function stylesFor(out: Output, env: NodeJS.ProcessEnv): Styles {
 
 /** Columns to write in: a terminal's own, else none are counted. */
 export const widthOf = (out: Output): number =>
-	out.isTTY ? Math.max(20, out.columns ?? 80) : Number.POSITIVE_INFINITY;
+	out.isTTY ? Math.max(20, out.columns || 80) : Number.POSITIVE_INFINITY;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
 const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
