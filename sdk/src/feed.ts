@@ -52,7 +52,7 @@ export class Feed {
 					query: { types: types?.join() },
 					headers: { "Last-Event-ID": String(after) },
 				}),
-				...{ after, whole: !types, patience: Infinity, signal },
+				...{ after, whole: !types, patience: Number.POSITIVE_INFINITY, signal },
 			});
 			for await (const { data } of events) yield data as Event;
 		} finally {

@@ -19,10 +19,27 @@ export type Key = Schemas["Key"];
 export type KeyRequest = Schemas["KeyRequest"];
 export type Model = Schemas["Model"];
 export type Problem = Schemas["Problem"];
+export type Redelivery = Soon<"Redelivery">;
+export type RedeliveryRequest = Soon<"RedeliveryRequest">;
 export type Upload = Schemas["Upload"];
 export type Webhook = Soon<"Webhook">;
+export type WebhookChange = Soon<"WebhookChange">;
 export type WebhookRequest = Soon<"WebhookRequest">;
-export type WebhookChange = Soon<"WebhookPatch">;
-export type CreatedWebhook = Soon<"CreatedWebhook">;
-/** What a webhook delivers. */
-export type WebhookMessage = Soon<"WebhookMessage">;
+export type WebhookWithSecret = Soon<"WebhookWithSecret">;
+
+/** What a webhook delivers: a job that ended comes whole, or as the event had it if it was erased meanwhile. */
+export type WebhookMessage = Message<Event> | Test;
+
+type Message<E> = E extends { type: infer T; data: infer D }
+	? {
+			type: T;
+			timestamp: string;
+			data: D extends { finished_at: string } ? Job | D : D;
+		}
+	: never;
+
+interface Test {
+	type: "webhook.test";
+	timestamp: string;
+	data: Record<string, unknown>;
+}

@@ -6,11 +6,13 @@ import {
 	type Transport,
 } from "./transport.ts";
 import type {
-	CreatedWebhook,
 	Delivery,
+	Redelivery,
+	RedeliveryRequest,
 	Webhook,
 	WebhookChange,
 	WebhookRequest,
+	WebhookWithSecret,
 } from "./types.ts";
 import { verify } from "./verify.ts";
 
@@ -28,7 +30,7 @@ export class Webhooks {
 	create(
 		request: WebhookRequest,
 		options?: CallOptions,
-	): Promise<CreatedWebhook> {
+	): Promise<WebhookWithSecret> {
 		const call = { method: "POST", json: request, once: true } as const;
 		return this.#call("", options, call);
 	}
@@ -63,7 +65,7 @@ export class Webhooks {
 	}
 
 	/** A new secret. The old one signs too for 24 hours. */
-	rotate(id: string, options?: CallOptions): Promise<CreatedWebhook> {
+	rotate(id: string, options?: CallOptions): Promise<WebhookWithSecret> {
 		const call = { method: "POST", once: true } as const;
 		return this.#call(`${pathOf(id)}/rotate`, options, call);
 	}
@@ -93,9 +95,9 @@ export class Webhooks {
 	/** Delivers one event again, or all of them after a number. */
 	redeliver(
 		id: string,
-		what: { event: string } | { after: number },
+		what: RedeliveryRequest,
 		options?: CallOptions,
-	): Promise<unknown> {
+	): Promise<Redelivery> {
 		const call = { method: "POST", json: what } as const;
 		return this.#call(`${pathOf(id)}/redeliver`, options, call);
 	}
