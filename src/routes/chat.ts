@@ -25,6 +25,7 @@ import {
 } from "../schema/chat.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
 import { createJob } from "./create-job.ts";
+import { JOB_REQUEST_FAILURES } from "./failures.ts";
 import { openaiErrors } from "./openai-errors.ts";
 
 export const chat = newRouter();
@@ -47,6 +48,7 @@ chat.openapi(
 	createRoute({
 		method: "post",
 		path: "/completions",
+		operationId: "createChatCompletion",
 		summary: "Ask as OpenAI's clients do",
 		description:
 			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing. Hanging up cancels the job. An answer that takes more than a minute begins as 200 with spaces, which keep the connection; should the job fail after that, the body is the error object. A stream begins after ten seconds at the latest; should the job fail after that, the last event is the error object.",
@@ -86,6 +88,12 @@ chat.openapi(
 				429,
 				502,
 				503,
+				...JOB_REQUEST_FAILURES,
+				"idempotency_conflict",
+				"job_gone",
+				"job_canceled",
+				"job_expired",
+				"backend_failed",
 			),
 		},
 	}),

@@ -13,6 +13,7 @@ import * as s3 from "../images/s3.ts";
 import { type App, newRouter } from "../router.ts";
 import { DeletedFile, File as FileWire } from "../schema/file.ts";
 import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
+import { IMAGE_FAILURES } from "./failures.ts";
 import { openaiErrors } from "./openai-errors.ts";
 
 export const files = newRouter();
@@ -33,6 +34,7 @@ files.openapi(
 	createRoute({
 		method: "post",
 		path: "/",
+		operationId: "createFile",
 		summary: "Upload an image as OpenAI's clients do",
 		description:
 			"An upload of up to 4 MB; its id goes into `image_url.url` or `file.file_id` of a chat message, or into `images` of a job. Larger ones go through /v1/uploads.",
@@ -50,6 +52,7 @@ files.openapi(
 								file: { type: "string", format: "binary" },
 								purpose: { type: "string", enum: PURPOSES },
 							},
+							example: { file: "(the image)", purpose: "vision" },
 						},
 					},
 				},
@@ -57,7 +60,7 @@ files.openapi(
 		},
 		responses: {
 			200: { description: "The file", content: json(FileWire) },
-			...openaiErrors(400, 401, 413, 415, 422, 429, 503),
+			...openaiErrors(400, 401, 413, 415, 422, 429, 503, ...IMAGE_FAILURES),
 		},
 	}),
 	async (c) => {
@@ -78,12 +81,13 @@ files.openapi(
 	createRoute({
 		method: "get",
 		path: "/{id}",
+		operationId: "getFile",
 		summary: "A file",
 		middleware: keyed,
 		request: { params },
 		responses: {
 			200: { description: "The file", content: json(FileWire) },
-			...openaiErrors(401, 404, 429),
+			...openaiErrors(401, 404, 429, "upload_not_found"),
 		},
 	}),
 	async (c) => {
@@ -96,6 +100,7 @@ files.openapi(
 	createRoute({
 		method: "get",
 		path: "/{id}/content",
+		operationId: "getFileContent",
 		summary: "A file's bytes",
 		description: "As they are kept: without places, times and texts.",
 		middleware: keyed,
@@ -107,7 +112,7 @@ files.openapi(
 					"image/*": { schema: { type: "string", format: "binary" } },
 				},
 			},
-			...openaiErrors(401, 404, 429, 503),
+			...openaiErrors(401, 404, 429, 503, "upload_not_found"),
 		},
 	}),
 	async (c) => {
@@ -134,6 +139,7 @@ files.openapi(
 	createRoute({
 		method: "delete",
 		path: "/{id}",
+		operationId: "deleteFile",
 		summary: "Delete a file",
 		description:
 			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
@@ -141,7 +147,7 @@ files.openapi(
 		request: { params },
 		responses: {
 			200: { description: "Deleted", content: json(DeletedFile) },
-			...openaiErrors(401, 404, 429),
+			...openaiErrors(401, 404, 429, "upload_not_found"),
 		},
 	}),
 	async (c) => {

@@ -19,10 +19,11 @@ keys.openapi(
 	createRoute({
 		method: "get",
 		path: "/",
+		operationId: "listKeys",
 		summary: "The account's keys, without their secrets",
 		responses: {
 			200: { description: "The keys, oldest first", content: json(KeyList) },
-			...problems(401, 403, 429),
+			...problems(401, 429),
 		},
 	}),
 	async (c) => {
@@ -36,6 +37,7 @@ keys.openapi(
 	createRoute({
 		method: "post",
 		path: "/",
+		operationId: "createKey",
 		summary: "Create an API key; it is shown this once",
 		description:
 			"With `origins` for a web page: other pages cannot call with it. It is still public, so give its account no more credit than you would lose.",
@@ -43,7 +45,16 @@ keys.openapi(
 		request: { body: { required: true, content: json(KeyRequest) } },
 		responses: {
 			201: { description: "The key", content: json(CreatedKey) },
-			...problems(400, 401, 403, 409, 413, 415, 429),
+			...problems(
+				400,
+				401,
+				413,
+				415,
+				429,
+				"invalid_json",
+				"bound_key",
+				"too_many_keys",
+			),
 		},
 	}),
 	async (c) => {
@@ -69,13 +80,18 @@ keys.openapi(
 	createRoute({
 		method: "delete",
 		path: "/{id}",
+		operationId: "revokeKey",
 		summary: "Revoke a key; it is refused from the next call on",
 		description:
 			"Repeating it changes nothing. The last key without `origins` stays (409): create another one first.",
-		request: { params: z.object({ id: z.string() }) },
+		request: {
+			params: z.object({
+				id: z.string().openapi({ example: "key_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
+			}),
+		},
 		responses: {
 			200: { description: "The revoked key", content: json(Key) },
-			...problems(401, 403, 404, 409, 429),
+			...problems(401, 429, "bound_key", "key_not_found", "last_key"),
 		},
 	}),
 	async (c) => {

@@ -30,9 +30,11 @@ interface ErrorResponse {
  * The error responses of a route that speaks OpenAI's shapes, for the OpenAPI document, with an example for each code.
  * @param of statuses, for the codes that they have everywhere, and the codes of this route
  */
-export const openaiErrors = <Of extends number | FailureCode>(
-	...of: Of[]
-): Record<Extract<Of, number>, ErrorResponse> =>
+export const openaiErrors = <
+	const Of extends readonly (number | FailureCode)[],
+>(
+	...of: Of
+): Record<Extract<Of[number], number>, ErrorResponse> =>
 	Object.fromEntries(
 		Array.from(failuresOf(of), ([status, failures]) => [
 			status,
@@ -51,7 +53,7 @@ export const openaiErrors = <Of extends number | FailureCode>(
 				},
 			},
 		]),
-	) as Record<Extract<Of, number>, ErrorResponse>;
+	) as Record<Extract<Of[number], number>, ErrorResponse>;
 
 function openaiErrorOf(failure: Failure) {
 	const { status, detail: message } = wire(failure);

@@ -218,7 +218,24 @@ export const ChatRequest = z
 				message: "is only for `stream: true`",
 			});
 	})
-	.openapi("ChatRequest");
+	.openapi("ChatRequest", {
+		example: {
+			model: "nano",
+			messages: [
+				{
+					role: "user",
+					content: [
+						{
+							type: "image_url",
+							image_url: { url: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" },
+						},
+						{ type: "text", text: "What is in this picture?" },
+					],
+				},
+			],
+			max_completion_tokens: 60,
+		},
+	});
 export type ChatRequest = z.infer<typeof ChatRequest>;
 
 const Usage = z.object({
@@ -253,7 +270,27 @@ export const ChatCompletion = z
 		),
 		usage: Usage,
 	})
-	.openapi("ChatCompletion");
+	.openapi("ChatCompletion", {
+		example: {
+			id: "chatcmpl-01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+			created: 1_795_426_200,
+			model: "nano",
+			object: "chat.completion",
+			choices: [
+				{
+					index: 0,
+					message: {
+						role: "assistant",
+						content: "The photo shows a tabby cat with green eyes.",
+						refusal: null,
+					},
+					logprobs: null,
+					finish_reason: "stop",
+				},
+			],
+			usage: { prompt_tokens: 94, completion_tokens: 11, total_tokens: 105 },
+		},
+	});
 export type ChatCompletion = z.infer<typeof ChatCompletion>;
 
 export const ChatCompletionChunk = z
@@ -275,5 +312,20 @@ export const ChatCompletionChunk = z
 		/** With `stream_options.include_usage`: null but in the last chunk, which has no choice. */
 		usage: Usage.nullable().optional(),
 	})
-	.openapi("ChatCompletionChunk");
+	.openapi("ChatCompletionChunk", {
+		example: {
+			id: "chatcmpl-01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+			created: 1_795_426_200,
+			model: "nano",
+			object: "chat.completion.chunk",
+			choices: [
+				{
+					index: 0,
+					delta: { content: " cat" },
+					logprobs: null,
+					finish_reason: null,
+				},
+			],
+		},
+	});
 export type ChatCompletionChunk = z.infer<typeof ChatCompletionChunk>;

@@ -45,6 +45,27 @@ const event = <T extends string, D extends z.ZodType>(
 /** Why a webhook was disabled: its receiver answered 410, or took nothing for five days. */
 export const DisabledReason = z.enum(["gone", "no_success"]);
 
+const JOB_EVENT = {
+	id: "evt_0123456789abcdef_42",
+	object: "event",
+	seq: 42,
+	type: "job.succeeded",
+	created_at: "2026-11-23T09:30:01.480Z",
+	data: {
+		id: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+		object: "job",
+		status: "succeeded",
+		model: "nano",
+		created_at: "2026-11-23T09:30:00.000Z",
+		finished_at: "2026-11-23T09:30:01.480Z",
+		price: 1_000,
+		urls: {
+			self: "http://127.0.0.1:8787/v1/jobs/01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+			events: "http://127.0.0.1:8787/v1/jobs/01JD8Z6Q3V9Y4K2M7N5P8R1S3T/events",
+		},
+	},
+};
+
 export const Event = z
 	.discriminatedUnion("type", [
 		event(["job.created", "job.deleted"], JobSummary),
@@ -68,7 +89,7 @@ export const Event = z
 			z.object({ webhook: z.string(), reason: DisabledReason }),
 		),
 	])
-	.openapi("Event");
+	.openapi("Event", { example: JOB_EVENT });
 export type Event = z.infer<typeof Event>;
 
 export const EventList = z
@@ -82,4 +103,6 @@ export const EventList = z
 			description: "The newest event's, asked for or not; 0 in an empty feed",
 		}),
 	})
-	.openapi("EventList");
+	.openapi("EventList", {
+		example: { data: [JOB_EVENT], next_cursor: null, last_seq: 42 },
+	});

@@ -15,9 +15,25 @@ export const File = z
 		purpose: z.literal("vision"),
 		status: z.enum(["uploaded", "processed"]),
 	})
-	.openapi("File");
+	.openapi("File", {
+		example: {
+			id: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+			object: "file",
+			bytes: 52_822,
+			created_at: 1_795_426_198,
+			filename: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T.jpeg",
+			purpose: "vision",
+			status: "processed",
+		},
+	});
 export type File = z.infer<typeof File>;
 
 export const DeletedFile = z
 	.object({ id: UploadId, object: z.literal("file"), deleted: z.literal(true) })
-	.openapi("DeletedFile");
+	.openapi("DeletedFile", {
+		example: {
+			id: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+			object: "file",
+			deleted: true,
+		},
+	});

@@ -29,7 +29,12 @@ export const WebhookRequest = z
 		events: Events.default(DEFAULT_EVENTS),
 		description: Description.default(""),
 	})
-	.openapi("WebhookRequest");
+	.openapi("WebhookRequest", {
+		example: {
+			url: "https://example.com/hooks/minigpt4",
+			description: "production",
+		},
+	});
 export type WebhookRequest = z.infer<typeof WebhookRequest>;
 
 export const WebhookChange = z
@@ -42,7 +47,9 @@ export const WebhookChange = z
 				"Enables it again: what it was owed when it was disabled, and all events since, are delivered now. `redeliver` with `after` moves it elsewhere.",
 		}),
 	})
-	.openapi("WebhookChange");
+	.openapi("WebhookChange", {
+		example: { events: ["job.succeeded", "job.failed"] },
+	});
 export type WebhookChange = z.infer<typeof WebhookChange>;
 
 /** `webhook` of a job's request. */
@@ -51,8 +58,23 @@ export const JobWebhook = z
 		url: WebhookUrl,
 		events: Events.default(DEFAULT_EVENTS),
 	})
-	.openapi("JobWebhook");
+	.openapi("JobWebhook", {
+		example: { url: "https://example.com/hooks/minigpt4" },
+	});
 export type JobWebhook = z.infer<typeof JobWebhook>;
+
+const WEBHOOK = {
+	id: "wh_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+	object: "webhook",
+	scope: "account",
+	url: "https://example.com/hooks/minigpt4",
+	events: ["job.succeeded", "job.failed", "job.canceled", "job.expired"],
+	description: "production",
+	status: "enabled",
+	disabled_reason: null,
+	created_at: "2026-11-23T09:00:00.000Z",
+	last_success_at: "2026-11-23T09:30:01.700Z",
+};
 
 export const Webhook = z
 	.object({
@@ -70,7 +92,7 @@ export const Webhook = z
 		created_at: z.iso.datetime(),
 		last_success_at: z.iso.datetime().nullable(),
 	})
-	.openapi("Webhook");
+	.openapi("Webhook", { example: WEBHOOK });
 export type Webhook = z.infer<typeof Webhook>;
 
 const Secret = z.string().openapi({
@@ -81,16 +103,40 @@ const Secret = z.string().openapi({
 /** The only times that a webhook's secret is shown: when it is made and when it is rotated. */
 export const WebhookWithSecret = Webhook.extend({ secret: Secret }).openapi(
 	"WebhookWithSecret",
+	{
+		example: {
+			...WEBHOOK,
+			last_success_at: null,
+			secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		},
+	},
 );
 
 export const WebhookList = z
 	.object({ data: z.array(Webhook), next_cursor: z.null() })
-	.openapi("WebhookList");
+	.openapi("WebhookList", { example: { data: [WEBHOOK], next_cursor: null } });
 
 /** The account's own secret: it signs what jobs' own webhooks get. */
 export const AccountWebhookSecret = z
 	.object({ secret: z.string() })
-	.openapi("AccountWebhookSecret");
+	.openapi("AccountWebhookSecret", {
+		example: { secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" },
+	});
+
+const DELIVERY = {
+	id: "dlv_17",
+	object: "delivery",
+	event: "evt_0123456789abcdef_42",
+	type: "job.succeeded",
+	seq: 42,
+	attempt: 1,
+	at: "2026-11-23T09:30:01.500Z",
+	status: "delivered",
+	http_status: 204,
+	error: null,
+	duration_ms: 86,
+	next_attempt_at: null,
+};
 
 /** One event on its way to one webhook; each attempt changes it. */
 export const Delivery = z
@@ -118,19 +164,23 @@ export const Delivery = z
 		/** Null where none follows, and while an earlier event of the same job is not through. */
 		next_attempt_at: z.iso.datetime().nullable(),
 	})
-	.openapi("Delivery");
+	.openapi("Delivery", { example: DELIVERY });
 export type Delivery = z.infer<typeof Delivery>;
 
 export const DeliveryList = z
 	.object({ data: z.array(Delivery), next_cursor: z.string().nullable() })
-	.openapi("DeliveryList");
+	.openapi("DeliveryList", {
+		example: { data: [DELIVERY], next_cursor: null },
+	});
 
 export const RedeliveryRequest = z
 	.union([
 		z.strictObject({ event: z.string().max(64) }),
 		z.strictObject({ after: z.int().min(0) }),
 	])
-	.openapi("RedeliveryRequest");
+	.openapi("RedeliveryRequest", {
+		example: { event: "evt_0123456789abcdef_42" },
+	});
 
 export const Redelivery = z
 	.object({
@@ -141,7 +191,14 @@ export const Redelivery = z
 		after: z.int().nullable(),
 		last_seq: z.int(),
 	})
-	.openapi("Redelivery");
+	.openapi("Redelivery", {
+		example: {
+			webhook: "wh_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+			delivery: DELIVERY,
+			after: null,
+			last_seq: 42,
+		},
+	});
 
 /** What a receiver gets (Standard Webhooks). `data` is the whole job on its terminal events, as GET shows it, and the event's own `data` otherwise. */
 export const WebhookMessage = z
@@ -150,4 +207,14 @@ export const WebhookMessage = z
 		timestamp: z.iso.datetime(),
 		data: z.record(z.string(), z.unknown()),
 	})
-	.openapi("WebhookMessage");
+	.openapi("WebhookMessage", {
+		example: {
+			type: "job.succeeded",
+			timestamp: "2026-11-23T09:30:01.480Z",
+			data: {
+				id: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+				object: "job",
+				status: "succeeded",
+			},
+		},
+	});
