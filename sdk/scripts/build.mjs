@@ -1,7 +1,13 @@
 // @ts-check
 /** From the wire's types to dist/: JavaScript and declarations, module by module. Nothing is bundled: who bundles drops what they do not call. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, rmSync } from "node:fs";
+import {
+	chmodSync,
+	copyFileSync,
+	existsSync,
+	renameSync,
+	rmSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -17,8 +23,15 @@ const node = (...args) =>
 const tsc = fileURLToPath(import.meta.resolve("typescript/lib/tsc.js"));
 
 node("scripts/wire.mjs");
-rmSync(dist, { recursive: true, force: true });
-node(tsc, "-p", "tsconfig.build.json");
+// Who packs meanwhile finds what was there, or what is there now.
+const made = `${dist}.${process.pid}`;
+try {
+	node(tsc, "-p", "tsconfig.build.json", "--outDir", made);
+	const command = join(made, "command", "main.js");
+	if (existsSync(command)) chmodSync(command, 0o755);
+	rmSync(dist, { recursive: true, force: true });
+	renameSync(made, dist);
+} finally {
+	rmSync(made, { recursive: true, force: true });
+}
 copyFileSync(join(sdk, "..", "LICENSE"), join(sdk, "LICENSE"));
-const command = join(dist, "command", "main.js");
-if (existsSync(command)) chmodSync(command, 0o755);

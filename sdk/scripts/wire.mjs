@@ -3,7 +3,7 @@
  * Writes src/wire.ts: the types of the OpenAPI document that the edge itself serves, and the union of its error codes.
  * The edge's app runs in this process; what only workerd has is stood in for, since nothing here calls it.
  */
-import { writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
 import openapiTS, { astToString } from "openapi-typescript";
@@ -60,10 +60,14 @@ const types = await openapiTS(await openapiDocument(), {
 	defaultNonNullable: false,
 });
 const codes = errorCodes().map((code) => `\n\t| ${JSON.stringify(code)}`);
+const file = new URL("../src/wire.ts", import.meta.url);
+const made = new URL(`../src/wire.ts.${process.pid}`, import.meta.url);
 await writeFile(
-	new URL("../src/wire.ts", import.meta.url),
+	made,
 	`${astToString(types)}
 /** Every \`code\` that an error answer of the API may have. */
 export type ErrorCode =${codes.join("")};
 `,
 );
+// Who reads it meanwhile finds it whole.
+await rename(made, file);
