@@ -1,46 +1,28 @@
 /** The `minigpt4` command as a user has it: packed, installed, and run against an edge with the real nano worker. */
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { freePort } from "../../scripts/ports.mjs";
 import { type Deployment, deploy } from "./deployment.ts";
+import { type Installed, installSDK } from "./packed-sdk.ts";
 
 const CAT = join(process.cwd(), "samples/cat.jpg");
 const SURE = ["--temperature", "0", "--max-tokens", "12"];
 const LONG = ["--temperature", "1.2", "--max-tokens", "600"];
 
 let stack: Deployment;
+let installed: Installed;
 let folder: string;
 let command: string;
 let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
-	folder = await mkdtemp(join(tmpdir(), "minigpt4-command-"));
-	const npm = promisify(execFile);
-	const packed = await npm(
-		"npm",
-		["pack", "--json", "--pack-destination", folder],
-		{
-			cwd: "sdk",
-		},
-	);
-	const [{ filename }] = JSON.parse(
-		packed.stdout.slice(packed.stdout.indexOf("[")),
-	);
-	await writeFile(join(folder, "package.json"), "{}");
-	await npm(
-		"npm",
-		["install", "--offline", "--no-audit", join(folder, filename)],
-		{
-			cwd: folder,
-		},
-	);
+	installed = await installSDK();
+	folder = installed.folder;
 	command = join(folder, "node_modules/.bin/minigpt4");
 	stack = await deploy();
 	env = {
@@ -51,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
 	await stack?.stop();
-	await rm(folder, { recursive: true, force: true });
+	await installed?.remove();
 });
 
 interface Ran {
