@@ -11,6 +11,7 @@ import { admin } from "./routes/admin.ts";
 import { chat } from "./routes/chat.ts";
 import { docs } from "./routes/docs.ts";
 import { events } from "./routes/events.ts";
+import { feed } from "./routes/feed.ts";
 import { files } from "./routes/files.ts";
 import { health } from "./routes/health.ts";
 import { jobs } from "./routes/jobs.ts";
@@ -23,6 +24,7 @@ import { pools } from "./routes/pools.ts";
 import { replicate } from "./routes/replicate.ts";
 import { unsupported } from "./routes/unsupported.ts";
 import { uploads } from "./routes/uploads.ts";
+import { webhooks } from "./routes/webhooks.ts";
 
 export const app = newRouter();
 
@@ -63,6 +65,8 @@ app.route("/v1/files", files);
 app.route("/v1", unsupported);
 app.route("/v1/account", account);
 app.route("/v1/keys", keys);
+app.route("/v1/events", feed);
+app.route("/v1/webhooks", webhooks);
 app.route("/admin", admin);
 app.route("/admin/pools", pools);
 app.route("/internal/replicate", replicate);

@@ -67,6 +67,12 @@ export type Failure =
 	| { code: "url_unreachable"; field: string; detail: string }
 	| { code: "storage_unavailable" }
 	| { code: "backend_failed" }
+	| { code: "webhook_not_found" }
+	| { code: "webhook_disabled" }
+	| { code: "too_many_webhooks"; limit: number }
+	| { code: "event_not_found"; field: string }
+	/** `oldest`: sequence number of the oldest event that is kept. */
+	| { code: "events_gone"; field: string; oldest: number }
 	| { code: "too_many_readers" }
 	| { code: "internal_error" };
 
@@ -121,7 +127,7 @@ export function wire(failure: Failure): Wire {
 			return {
 				status: 403,
 				detail:
-					"This key has `origins`, so it is out in pages and neither makes nor revokes keys. Use a key without `origins`.",
+					"This key has `origins`, so it is out in pages: it manages neither keys nor webhooks. Use a key without `origins`.",
 			};
 		case "last_key":
 			return {
@@ -331,6 +337,30 @@ export function wire(failure: Failure): Wire {
 				status: 502,
 				detail:
 					"The model could not finish this job after several attempts. Nothing was charged.",
+			};
+		case "webhook_not_found":
+			return { status: 404, detail: "Your account has no such webhook." };
+		case "webhook_disabled":
+			return {
+				status: 409,
+				detail:
+					'The webhook is disabled. Enable it first: PATCH it with {"status": "enabled"}.',
+			};
+		case "too_many_webhooks":
+			return {
+				status: 409,
+				detail: `Your account has ${failure.limit} webhooks and may have no more. Delete one, or let one receiver hand the events on.`,
+			};
+		case "event_not_found":
+			return {
+				status: 404,
+				detail:
+					"Your account's feed has no such event. Ids are in GET /v1/events and in the webhook's deliveries.",
+			};
+		case "events_gone":
+			return {
+				status: 410,
+				detail: `Events are kept for 30 days, and the oldest is ${failure.oldest} now. Go on from ${failure.oldest - 1}, and list the jobs of the time before.`,
 			};
 		case "too_many_readers":
 			return {

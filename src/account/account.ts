@@ -3,9 +3,12 @@
  * beside this one, by subject; here are the calls that it takes.
  */
 import { DurableObject } from "cloudflare:workers";
+import { ulid } from "ulid";
 import { config, type Env } from "../env.ts";
 import { failed, type Result } from "../errors.ts";
+import { Readers } from "../job/readers.ts";
 import { log } from "../log.ts";
+import type { EventType } from "../schema/event-type.ts";
 import { addCredit } from "./books.ts";
 import { cacheSalt, withCacheIds } from "./cache.ts";
 import { erase, type Place, RETRY_MS, work } from "./chores.ts";
@@ -24,6 +27,14 @@ import type {
 } from "./contract.ts";
 import { setDue } from "./due.ts";
 import {
+	eventsAfter,
+	type FeedEvent,
+	feedLog,
+	findEvent,
+	lastSeq,
+	startAfter,
+} from "./feed.ts";
+import {
 	accountView,
 	createIdentity,
 	type Identity,
@@ -34,6 +45,7 @@ import {
 	addKey,
 	createKey,
 	dropKey,
+	isBound,
 	keyOf,
 	listKeys,
 	type NewKey,
@@ -59,6 +71,20 @@ import {
 	type UploadDraft,
 	type UploadView,
 } from "./uploads.ts";
+import {
+	accountSecrets,
+	changeWebhook,
+	createWebhook,
+	deleteWebhook,
+	findWebhook,
+	listWebhooks,
+	type Reading,
+	type Report,
+	readFor,
+	report,
+	rotateAccountSecret,
+	type WebhookView,
+} from "./webhooks.ts";
 
 export class Account extends DurableObject<Env> {
 	/** Milliseconds since the epoch; tests move it. */
@@ -67,13 +93,17 @@ export class Account extends DurableObject<Env> {
 	readonly #sql: SqlStorage;
 	readonly #meter: Meter;
 	#identity: Identity | null;
+	/** Of the feed. */
+	#readers: Readers;
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		this.#store = new Store(ctx.storage);
+		this.#store = new Store(ctx.storage, () => this.#publish());
 		this.#sql = this.#store.sql;
 		this.#meter = new Meter(this.#sql);
 		this.#identity = this.#store.made ? identityOf(this.#sql) : null;
+		const shown = this.#identity ? lastSeq(this.#sql) : 0;
+		this.#readers = new Readers(ctx.getWebSockets(), shown);
 	}
 
 	// For operators.
@@ -302,6 +332,186 @@ export class Account extends DurableObject<Env> {
 		);
 	}
 
+	// The event feed, and where it is sent.
+
+	/**
+	 * A page of the feed.
+	 * @param after null: from the oldest that is kept
+	 * @param field of the request that `after` came from, for errors
+	 * @param types null: all
+	 */
+	async events(
+		secretHash: Credential,
+		from: { after: number | null; field: string },
+		limit: number,
+		types: EventType[] | null,
+	): Promise<
+		Answer<{
+			events: FeedEvent[];
+			after: number;
+			upTo: number;
+			lastSeq: number;
+		}>
+	> {
+		return this.#asCaller(secretHash, () => {
+			const start = startAfter(this.#sql, from.after, from.field);
+			if (!start.ok) return start;
+			const { after } = start;
+			const wanted = ({ type }: FeedEvent) => types?.includes(type) ?? true;
+			const page = eventsAfter(this.#sql, after, limit, wanted);
+			return { ok: true, after, ...page, lastSeq: lastSeq(this.#sql) };
+		});
+	}
+
+	/** A socket that the feed flows into, for a reader that `events` has let in: see `Readers.accept`. */
+	override async fetch(request: Request): Promise<Response> {
+		await this.#store.wake();
+		if (!this.#identity) return new Response(null, { status: 404 });
+		const feed = feedLog(this.#sql);
+		// While nobody reads, nothing is shown to anybody: the first reader begins where the feed is now.
+		if (!this.#readers.any) this.#readers = new Readers([], feed.lastSeq);
+		return this.#readers.accept(this.ctx, feed, false, request);
+	}
+
+	override webSocketMessage(socket: WebSocket, message: unknown): void {
+		if (!this.#identity) return;
+		this.#readers.hear(socket, message, feedLog(this.#sql));
+		this.#publish();
+	}
+
+	override webSocketClose(socket: WebSocket): void {
+		this.#readers.leave(socket);
+	}
+
+	override webSocketError(socket: WebSocket): void {
+		this.#readers.leave(socket);
+	}
+
+	/** Shows what is new to those who read. Nobody waits for it: a storage that cannot sync resets the object by itself. */
+	#publish(): void {
+		if (!this.#identity || !this.#readers.any) return;
+		const feed = feedLog(this.#sql);
+		this.#readers.publish(this.ctx.storage, feed).catch(() => {});
+	}
+
+	async createWebhook(
+		secretHash: Credential,
+		hook: Pick<WebhookView, "url" | "events" | "description" | "origin">,
+	): Promise<Answer<{ webhook: WebhookView }>> {
+		const now = this.clock();
+		const id = `wh_${ulid(now)}`;
+		return this.#asOwner(secretHash, () =>
+			this.#store.write(() => createWebhook(this.#sql, { id, ...hook }, now)),
+		);
+	}
+
+	async webhooks(
+		secretHash: Credential,
+	): Promise<Answer<{ webhooks: WebhookView[] }>> {
+		return this.#asOwner(secretHash, () => ({
+			ok: true,
+			webhooks: listWebhooks(this.#sql),
+		}));
+	}
+
+	async webhook(
+		secretHash: Credential,
+		id: string,
+	): Promise<Answer<{ webhook: WebhookView }>> {
+		return this.#asOwner(secretHash, () => findWebhook(this.#sql, id));
+	}
+
+	async changeWebhook(
+		secretHash: Credential,
+		id: string,
+		change: Parameters<typeof changeWebhook>[2],
+	): Promise<Answer<{ webhook: WebhookView }>> {
+		return this.#asOwner(secretHash, () =>
+			this.#store.write(() =>
+				changeWebhook(this.#sql, id, change, this.clock()),
+			),
+		);
+	}
+
+	async deleteWebhook(
+		secretHash: Credential,
+		id: string,
+	): Promise<Answer<{ webhook: WebhookView }>> {
+		return this.#asOwner(secretHash, () =>
+			this.#store.write(() => deleteWebhook(this.#sql, id, this.clock())),
+		);
+	}
+
+	/** What there is to deliver once more: one event, by its number, or all after another one. */
+	async redelivery(
+		secretHash: Credential,
+		id: string,
+		what: { event: number | null } | { after: number },
+	): Promise<
+		Answer<{
+			webhook: WebhookView;
+			event: FeedEvent | null;
+			after: number | null;
+			lastSeq: number;
+		}>
+	> {
+		return this.#asOwner(secretHash, () => {
+			const found = findWebhook(this.#sql, id);
+			if (!found.ok) return found;
+			if (found.webhook.status === "disabled")
+				return failed({ code: "webhook_disabled" });
+			const known = { ...found, lastSeq: lastSeq(this.#sql) };
+			if ("after" in what) {
+				const start = startAfter(this.#sql, what.after, "after");
+				return start.ok ? { ...known, event: null, after: start.after } : start;
+			}
+			const event =
+				what.event === null ? null : findEvent(this.#sql, what.event);
+			return event
+				? { ...known, event, after: null }
+				: failed({ code: "event_not_found", field: "event" });
+		});
+	}
+
+	/** The secret that signs what jobs' own webhooks get. */
+	async webhookSecret(
+		secretHash: Credential,
+	): Promise<Answer<{ secret: string }>> {
+		return this.#asOwner(secretHash, () => {
+			const [secret] = this.#store.write(() =>
+				accountSecrets(this.#sql, this.clock()),
+			);
+			return { ok: true, secret: secret as string };
+		});
+	}
+
+	async rotateWebhookSecret(
+		secretHash: Credential,
+	): Promise<Answer<{ secret: string }>> {
+		return this.#asOwner(secretHash, () => ({
+			ok: true,
+			secret: this.#store.write(() =>
+				rotateAccountSecret(this.#sql, this.clock()),
+			),
+		}));
+	}
+
+	// For the Endpoint.
+
+	/** What a webhook has to deliver; see `readFor`. */
+	async readFor(id: string, after: number | null): Promise<Reading> {
+		await this.#store.wake();
+		if (!this.#identity) throw new Error("there is no such account");
+		return this.#store.write(() => readFor(this.#sql, id, after, this.clock()));
+	}
+
+	/** How a webhook fares, for the feed. */
+	async report(id: string, reports: Report[]): Promise<void> {
+		await this.#store.wake();
+		if (!this.#identity) throw new Error("there is no such account");
+		this.#store.write(() => report(this.#sql, id, reports, this.clock()));
+	}
+
 	// For the Job.
 
 	/** The job's one debit or release, the same answer on every repeat; null where no such job was admitted here. */
@@ -347,6 +557,18 @@ export class Account extends DurableObject<Env> {
 		return this.#identity
 			? act(this.#identity)
 			: failed({ code: "account_not_found" });
+	}
+
+	/** As a caller, with a key that is not out in pages. */
+	async #asOwner<T extends object>(
+		secretHash: Credential,
+		act: () => Result<T>,
+	): Promise<Answer<T>> {
+		return this.#asCaller(secretHash, (_, keyId) =>
+			isBound(listKeys(this.#sql), keyId)
+				? failed({ code: "bound_key" })
+				: act(),
+		);
 	}
 
 	/** What every caller's method begins with, and the limits that every answer tells. */

@@ -1,5 +1,6 @@
 /** What the Account answers over RPC, and to whom. The Worker and the Job are its only callers. */
 import type { Result } from "../errors.ts";
+import type { JobHook } from "./webhooks.ts";
 
 /**
  * What a call shows of its key: the SHA-256 of its secret, hex (the secret itself never leaves the Worker); and, where a page
@@ -100,6 +101,8 @@ export interface Admission {
 	inline: InlineImage[];
 	/** The job that it goes on from: its images come before these. */
 	previousJob: string | null;
+	/** Its own, beside the account's. */
+	webhook: JobHook | null;
 }
 
 export type Admitted = Answer<{

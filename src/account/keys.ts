@@ -107,7 +107,8 @@ export function dropKey(
 }
 
 /** A key that is out in pages would, if it made another one, outlive its own revocation. */
-const isBound = (keys: KeyView[], holder: string): boolean =>
+/** Whether the key with this id is bound to origins, and so out in pages. */
+export const isBound = (keys: KeyView[], holder: string): boolean =>
 	keys.some(({ id, origins }) => id === holder && origins !== null);
 
 function findKey(

@@ -13,6 +13,7 @@ import type {
 	Settlement,
 } from "./contract.ts";
 import { clearDue, setDue } from "./due.ts";
+import { tellOfJob } from "./feed.ts";
 import { jobOfKey, nameByKey } from "./idempotency.ts";
 import {
 	closeJob,
@@ -33,6 +34,7 @@ import {
 	releaseImages,
 	sentUploads,
 } from "./uploads.ts";
+import { useJobHook } from "./webhooks.ts";
 
 /** How long after admission, or after a running job's deadline, a hold may stay unsettled before the Job is asked. */
 export const ORPHAN_AFTER_MS = 60_000;
@@ -123,9 +125,12 @@ export function admit(
 		hold: maxPrice,
 		createdAt: now,
 		expiresIn: admission.expiresIn,
+		webhook: admission.webhook,
 	});
 	if (idempotencyKey !== null) nameByKey(sql, idempotencyKey, jobId, now);
 	setDue(sql, `orphan:${jobId}`, now + ORPHAN_AFTER_MS);
+	if (admission.webhook) useJobHook(sql, admission.webhook, now);
+	tellOfJob(sql, "job.created", indexedJob(sql, jobId), now);
 	return { answer: "new", jobId, model, maxPrice, images, createdAt: now };
 }
 
@@ -160,7 +165,8 @@ export function settle(
 		clearDue(sql, `orphan:${jobId}`);
 		for (const key of releaseImages(sql, jobId))
 			setDue(sql, `object:${key}`, now);
-		if (neverStarted) forget(sql, jobId, now);
+		tellOfJob(sql, `job.${status}`, indexedJob(sql, jobId), now);
+		if (neverStarted) bury(sql, jobId, now);
 		else setDue(sql, `expire:${jobId}`, expiry(job, now));
 	}
 	return {
@@ -172,6 +178,13 @@ export function settle(
 
 /** After the Job erased itself: images that are no other job's go, and its name stays. Repeatable. */
 export function forget(sql: SqlStorage, jobId: string, now: number): void {
+	const job = findJob(sql, jobId);
+	if (job && !job.gone) tellOfJob(sql, "job.deleted", job, now);
+	bury(sql, jobId, now);
+}
+
+/** What of a job goes with it, where nobody needs to be told. */
+function bury(sql: SqlStorage, jobId: string, now: number): void {
 	for (const { upload, sent } of findJob(sql, jobId)?.images ?? [])
 		if (sent?.inline) dropImage(sql, jobId, upload, now);
 	markGone(sql, jobId);
@@ -198,6 +211,13 @@ export function lookup(
 	if (!job) return failed({ code: "job_not_found" });
 	if (job.gone) return failed({ code: "job_gone" });
 	return { ok: true, job: rowOf(job) };
+}
+
+/** One that must be there. */
+function indexedJob(sql: SqlStorage, jobId: string): IndexedJob {
+	const job = findJob(sql, jobId);
+	if (job) return job;
+	throw new Error(`job ${jobId} is not in the index`);
 }
 
 /** The job that a request names, by key or by id. */

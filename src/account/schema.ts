@@ -2,6 +2,7 @@
 import type { Step } from "../migrate.ts";
 import { createBooks } from "./books.ts";
 import { createDueTable } from "./due.ts";
+import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
 import { createJobTable, keepJobsForAWhile } from "./jobs.ts";
 import { bindKeysToOrigins, createKeyTable } from "./keys.ts";
@@ -10,6 +11,7 @@ import {
 	createUploadTables,
 	keepUploadsForAWhile,
 } from "./uploads.ts";
+import { createWebhookTables } from "./webhooks.ts";
 
 export const STEPS: readonly Step[] = [
 	(sql) => {
@@ -32,4 +34,8 @@ export const STEPS: readonly Step[] = [
 	},
 	bindKeysToOrigins,
 	createImageUseTable,
+	(sql) => {
+		createEventTable(sql);
+		createWebhookTables(sql);
+	},
 ];

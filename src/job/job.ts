@@ -154,7 +154,9 @@ export class Job extends DurableObject<Env> {
 	override async fetch(request: Request): Promise<Response> {
 		if (!this.#job) return new Response(null, { status: 404 });
 		const { record, life, drive } = this.#job;
-		const answer = this.#means.readers.accept(this.ctx, record, request);
+		const ended = record.state.phase === "finished";
+		const { readers } = this.#means;
+		const answer = readers.accept(this.ctx, record.log, ended, request);
 		if (answer.webSocket) life.change({ type: "watched" });
 		drive.kick();
 		return answer;

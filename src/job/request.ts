@@ -6,6 +6,7 @@ import { ApiError } from "../errors.ts";
 import { JOB_ID } from "../ids.ts";
 import type { Model } from "../models.ts";
 import type { JobRequest } from "../schema/job.ts";
+import type { JobWebhook } from "../schema/webhook.ts";
 import type { JobSpec, Sampling } from "./contract.ts";
 import {
 	type AskedImage,
@@ -29,6 +30,8 @@ export interface Asked {
 	/** Seconds. */
 	expiresIn: number;
 	onDisconnect: JobSpec["onDisconnect"];
+	/** Its own, where it names one. */
+	webhook?: JobWebhook | undefined;
 	/** What the body hash is made of, beside the images. */
 	sent: object;
 }
@@ -53,6 +56,7 @@ export const askedOf = (request: JobRequest, sent: object): Asked => ({
 	metadata: request.metadata,
 	expiresIn: request.expires_in,
 	onDisconnect: request.on_disconnect,
+	webhook: request.webhook,
 	sent,
 });
 

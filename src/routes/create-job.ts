@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import type { Admitted } from "../account/contract.ts";
 import type { Message } from "../backends/backend.ts";
 import { answered, type Caller } from "../caller.ts";
+import { jobHook } from "../endpoint/hook.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { newJobId } from "../ids.ts";
@@ -90,6 +91,11 @@ async function admit(
 	const { account, secretHash } = caller;
 	const { models } = config(c.env);
 	const { turns, previousJob } = asked;
+	const { EGRESS_ALLOW } = config(c.env);
+	const { origin } = new URL(c.req.url);
+	const webhook = asked.webhook
+		? await jobHook(caller.id, asked.webhook, origin, EGRESS_ALLOW)
+		: null;
 	const fields = turns.images.map(({ field }) => field);
 	const uploads = turns.images.flatMap(({ source, field }) =>
 		"upload" in source ? [{ id: source.upload, field }] : [],
@@ -136,6 +142,7 @@ async function admit(
 			fields,
 			inline,
 			previousJob,
+			webhook,
 		});
 		const admitted = answered(c, await timed(c, "admit", admission));
 		kept = admitted.answer === "new";

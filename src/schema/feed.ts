@@ -1,24 +1,7 @@
 /** The account's event feed: one order, `seq` 1, 2, 3, … without a gap. What it holds is what webhooks deliver. */
 import { z } from "@hono/zod-openapi";
+import { DisabledReason, TERMINAL_EVENTS } from "./event-type.ts";
 import { JobSummary } from "./job.ts";
-
-export const TERMINAL_EVENTS = [
-	"job.succeeded",
-	"job.failed",
-	"job.canceled",
-	"job.expired",
-] as const;
-
-export const EVENT_TYPES = [
-	"job.created",
-	...TERMINAL_EVENTS,
-	"job.deleted",
-	"webhook.gave_up",
-	"webhook.disabled",
-] as const;
-
-export const EventType = z.enum(EVENT_TYPES).openapi("EventType");
-export type EventType = z.infer<typeof EventType>;
 
 const seq = z.int().openapi({
 	description: "1, 2, 3, … in the account's feed, without a gap",
@@ -41,9 +24,6 @@ const event = <T extends string, D extends z.ZodType>(
 		created_at: z.iso.datetime(),
 		data,
 	});
-
-/** Why a webhook was disabled: its receiver answered 410, or took nothing for five days. */
-export const DisabledReason = z.enum(["gone", "no_success"]);
 
 const JOB_EVENT = {
 	id: "evt_0123456789abcdef_42",

@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { JOB_ID } from "../ids.ts";
 import { TASKS } from "../tasks.ts";
 import { ImageSource, UploadId } from "./image.ts";
+import { JobWebhook } from "./webhook.ts";
 
 const tasks = Object.keys(TASKS) as [
 	keyof typeof TASKS,
@@ -38,7 +39,15 @@ export const Message = z
 			z.array(ContentPart).min(1).max(64),
 		]),
 	})
-	.openapi("Message");
+	.openapi("Message", {
+		example: {
+			role: "user",
+			content: [
+				{ type: "image" },
+				{ type: "text", text: "What is in this picture?" },
+			],
+		},
+	});
 export type Message = z.infer<typeof Message>;
 
 export const JobRequest = z
@@ -102,9 +111,21 @@ export const JobRequest = z
 			description:
 				"`cancel` cancels the job when its last reader left and none came back for ten seconds.",
 		}),
+		webhook: JobWebhook.optional().openapi({
+			description:
+				"Where this job is told of, beside the account's webhooks: signed with the account's secret (GET /v1/webhooks/secret).",
+		}),
 	})
 	.superRefine(checkAsked)
-	.openapi("JobRequest");
+	.openapi("JobRequest", {
+		example: {
+			model: "nano",
+			images: [{ upload: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }],
+			prompt: "What is in this picture?",
+			max_tokens: 60,
+			temperature: 0,
+		},
+	});
 export type JobRequest = z.infer<typeof JobRequest>;
 
 /** What no member alone can get wrong. */
@@ -213,8 +234,49 @@ export const Job = z
 		sha256: z.string(),
 		urls: z.object({ self: z.url(), events: z.url() }),
 	})
-	.openapi("Job");
+	.openapi("Job", {
+		example: {
+			id: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+			object: "job",
+			status: "succeeded",
+			model: "nano",
+			created_at: "2026-11-23T09:30:00.000Z",
+			started_at: "2026-11-23T09:30:00.120Z",
+			finished_at: "2026-11-23T09:30:01.480Z",
+			images: [{ upload: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }],
+			output: {
+				text: "The photo shows a tabby cat with green eyes.",
+				finish_reason: "stop",
+			},
+			usage: { images: 1, prompt_tokens: 94, output_tokens: 11 },
+			price: 1_000,
+			error: null,
+			metadata: {},
+			queue: null,
+			last_seq: 15,
+			sha256:
+				"0703946e81b7b129333e8bc2065cfa2717ead0071c10d5812313e56bf659b0ab",
+			urls: {
+				self: "http://127.0.0.1:8787/v1/jobs/01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+				events:
+					"http://127.0.0.1:8787/v1/jobs/01JD8Z6Q3V9Y4K2M7N5P8R1S3T/events",
+			},
+		},
+	});
 export type Job = z.infer<typeof Job>;
+
+const SUMMARY = {
+	id: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+	object: "job",
+	status: "succeeded",
+	model: "nano",
+	created_at: "2026-11-23T09:30:00.000Z",
+	price: 1_000,
+	urls: {
+		self: "http://127.0.0.1:8787/v1/jobs/01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+		events: "http://127.0.0.1:8787/v1/jobs/01JD8Z6Q3V9Y4K2M7N5P8R1S3T/events",
+	},
+};
 
 export const JobSummary = z
 	.object({
@@ -227,8 +289,8 @@ export const JobSummary = z
 		price: z.int().nullable(),
 		urls: z.object({ self: z.url(), events: z.url() }),
 	})
-	.openapi("JobSummary");
+	.openapi("JobSummary", { example: SUMMARY });
 
 export const JobList = z
 	.object({ data: z.array(JobSummary), next_cursor: z.string().nullable() })
-	.openapi("JobList");
+	.openapi("JobList", { example: { data: [SUMMARY], next_cursor: null } });

@@ -1,6 +1,6 @@
 /** Webhooks: where an account's events are sent, and what became of each. */
 import { z } from "@hono/zod-openapi";
-import { DisabledReason, EventType, TERMINAL_EVENTS } from "./feed.ts";
+import { DisabledReason, EventType, TERMINAL_EVENTS } from "./event-type.ts";
 
 /** What it may lead to is checked where it is used; see src/egress.ts. */
 export const WebhookUrl = z.string().min(1).max(2048).openapi({

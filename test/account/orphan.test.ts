@@ -137,6 +137,7 @@ describe("a hold whose job never settled", () => {
 		});
 		expect((await dump(account.stub)).due).toMatchObject([
 			{ key: `expire:${jobId}` },
+			{ key: "feed:sweep" },
 		]);
 	});
 
@@ -167,6 +168,7 @@ describe("a hold whose job never settled", () => {
 		expect(await money(account)).toEqual({ available: 0, held: 0 });
 		expect((await dump(account.stub)).due).toMatchObject([
 			{ key: `expire:${jobId}` },
+			{ key: "feed:sweep" },
 		]);
 	});
 

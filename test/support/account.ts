@@ -49,6 +49,7 @@ export const admissionOf = (
 	fields: [],
 	inline: [],
 	previousJob: null,
+	webhook: null,
 	...part,
 });
 
