@@ -20,12 +20,17 @@ import {
 } from "vitest";
 import { root } from "../../scripts/paths.mjs";
 import { findChromium } from "../../scripts/setup/chromium.mjs";
-import type { MiniGPT4, NewJob, UploadSource } from "../../sdk/src/index.ts";
+import type {
+	Job,
+	MiniGPT4,
+	NewJob,
+	UploadSource,
+} from "../../sdk/src/index.ts";
 import { FakeWorker } from "../support/fake-worker.ts";
 import { serve } from "../support/fake-worker-server.ts";
 import { cuttingProxy } from "./cutting-proxy.ts";
 import { type Deployment, deploy } from "./deployment.ts";
-import { type Installed, installSDK } from "./packed-sdk.ts";
+import { type Installed, installSDK, type SDK } from "./packed-sdk.ts";
 
 const MB = 1024 * 1024;
 const CAT = "samples/cat.jpg";
@@ -346,19 +351,19 @@ describe("an account", () => {
 	});
 });
 
-/** The whole answer, piece by piece, and what went by while it came. */
-async function read(client: MiniGPT4, job: NewJob, during?: Promise<unknown>) {
-	const stream = client.jobs.stream(job);
+/** The job as it ended, if all that came piece by piece was its text. */
+async function read(client: MiniGPT4, asked: NewJob): Promise<Job> {
+	const stream = client.jobs.stream(asked);
 	const seqs: number[] = [];
 	let text = "";
 	for await (const event of stream) {
 		seqs.push(event.seq);
 		if (event.type === "token") text += event.data.text;
 	}
-	await during;
 	expect(seqs).toEqual(seqs.map((_, n) => n + 1));
-	expect((await stream.job()).output.text).toBe(text);
-	return text;
+	const job = await stream.job();
+	expect(job.output.text).toBe(text);
+	return job;
 }
 
 describe("a stream gives the exact text", () => {
@@ -372,8 +377,8 @@ describe("a stream gives the exact text", () => {
 					read(through, LONG),
 					read(through, SHORT),
 				]);
-				expect(long).toBe(WORDS.join(""));
-				expect(short).toBe(whole);
+				expect(long.output.text).toBe(WORDS.join(""));
+				expect(short.output.text).toBe(whole);
 				expect(proxy.cuts()).toBeGreaterThan(4);
 			} finally {
 				await proxy.stop();
@@ -390,10 +395,15 @@ describe("a stream gives the exact text", () => {
 		const short = read(client, { ...SHORT, max_tokens: 60 });
 		await sleep(500);
 		await stack.crash();
-		expect(await short).toBe(whole);
-		expect(await long).toBe(WORDS.join(""));
+		const jobs = await Promise.all([short, long]);
+		expect(jobs.map(({ output }) => output.text)).toEqual([
+			whole,
+			WORDS.join(""),
+		]);
+		// Each was paid for once.
+		const [one, other] = jobs.map(({ price }) => price as number);
 		expect((await client.account.get()).balance).toEqual({
-			available: balance.available - 2 * PRICE,
+			available: balance.available - Number(one) - Number(other),
 			held: 0,
 		});
 	});
@@ -404,7 +414,8 @@ describe("in a browser", () => {
 		const pages = createServer(async ({ url = "" }, answer) => {
 			if (url === "/") {
 				answer.setHeader("Content-Type", "text/html");
-				return answer.end("<!doctype html><title>A page</title>");
+				return answer.end(`<!doctype html><link rel="icon" href="data:,">
+<script type="module">import * as sdk from "/dist/index.js"; window.sdk = sdk;</script>`);
 			}
 			answer.setHeader("Content-Type", "text/javascript");
 			answer.end(await readFile(join(installed.path, normalize(url))));
@@ -423,13 +434,11 @@ describe("in a browser", () => {
 		await page.goto(
 			`http://localhost:${(pages.address() as AddressInfo).port}/`,
 		);
+		await page.waitForFunction(() => "sdk" in window);
 		const photo = (await readFile(CAT)).toString("base64");
 		const seen = await page.evaluate(
 			async ({ apiKey, baseURL, photo, short, long }) => {
-				const path = "/dist/index.js";
-				const { MiniGPT4 } = (await import(
-					path
-				)) as typeof import("../../sdk/src/index.ts");
+				const { MiniGPT4 } = (window as never as { sdk: SDK }).sdk;
 				const client = new MiniGPT4({ apiKey, baseURL });
 				const image = await (
 					await fetch(`data:image/jpeg;base64,${photo}`)
