@@ -1,5 +1,7 @@
 /** `webhooks`: the addresses that the account's events are delivered to. */
+import type { EventType } from "../index.ts";
 import type { Command } from "./command.ts";
+import { eventTypes } from "./event-types.ts";
 import { UsageError } from "./exit.ts";
 import { number } from "./options.ts";
 import { harmless, table, widthOf } from "./terminal.ts";
@@ -65,7 +67,10 @@ export const create: Command = {
 		const webhook = await client.webhooks.create(
 			{
 				url,
-				...(values.events && { events: values.events.split(",") }),
+				...(values.events && {
+					// What is no event type the API refuses by name.
+					events: eventTypes(values.events),
+				}),
 				...(values.description && { description: values.description }),
 			},
 			{ signal: interrupt },
