@@ -2,13 +2,12 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { type Event, GoneError, NotFoundError } from "../index.ts";
 import type { Command, Context } from "./command.ts";
+import { ENDS, eventTypes } from "./event-types.ts";
 import { Interrupted, UsageError } from "./exit.ts";
 import { number } from "./options.ts";
 import { cut, widthOf } from "./terminal.ts";
 import { duration } from "./words.ts";
 
-/** As of a webhook that names none. */
-const USUAL = ["job.succeeded", "job.failed", "job.canceled", "job.expired"];
 /** A receiver has so long to answer, here and there. */
 const ANSWER_WITHIN_MS = 15_000;
 
@@ -30,7 +29,8 @@ export const listen: Command = {
 			);
 		const url = target(values.forward);
 		const secret = secretOf(env.MINIGPT4_WEBHOOK_SECRET);
-		const types = values.events?.split(",").map((type) => type.trim()) ?? USUAL;
+		const types =
+			values.events === undefined ? ENDS : eventTypes(values.events);
 		const given = number("after", values.after);
 		let after =
 			given ??
@@ -163,7 +163,7 @@ async function dataOf(
 	{ client, interrupt }: Context,
 	{ type, data }: Event,
 ): Promise<unknown> {
-	if (!USUAL.includes(type) || !("id" in data)) return data;
+	if (!ENDS.includes(type) || !("id" in data)) return data;
 	try {
 		return await client.jobs.get(String(data.id), { signal: interrupt });
 	} catch (error) {

@@ -1,5 +1,4 @@
 /** `webhooks`: the addresses that the account's events are delivered to. */
-import type { EventType } from "../index.ts";
 import type { Command } from "./command.ts";
 import { eventTypes } from "./event-types.ts";
 import { UsageError } from "./exit.ts";

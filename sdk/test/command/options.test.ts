@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { eventTypes } from "../../src/command/event-types.ts";
 import { UsageError } from "../../src/command/exit.ts";
 import { nearest, number, read } from "../../src/command/options.ts";
 
@@ -38,4 +39,13 @@ it("a slip of the finger is understood, a guess is not made", () => {
 	expect(nearest("descirbe", ["describe", "ask"])).toBe("describe");
 	expect(nearest("jbos", ["jobs", "keys"])).toBe("jobs");
 	expect(nearest("zzz", ["ask", "jobs"])).toBeNull();
+});
+
+it("events are named as the feed names them", () => {
+	expect(eventTypes("job.failed, job.created")).toEqual([
+		"job.failed",
+		"job.created",
+	]);
+	expect(() => eventTypes("job.succeded")).toThrow("Is it job.succeeded?");
+	expect(() => eventTypes("")).toThrow("There is: job.created,");
 });
