@@ -32,7 +32,8 @@ export const chat = newRouter();
 
 /** For so long the status waits for what becomes of the job; after that it is 200, and a failure comes in the body. */
 const STREAM_WITHIN_MS = 10_000;
-const ANSWER_WITHIN_MS = 60_000;
+/** Proxies that stand in between commonly take a minute of silence for a dead connection. */
+const ANSWER_WITHIN_MS = 30_000;
 
 const headers = z.object({
 	"X-Job-Id": z.string().openapi({
@@ -51,7 +52,7 @@ chat.openapi(
 		operationId: "createChatCompletion",
 		summary: "Ask as OpenAI's clients do",
 		description:
-			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing. Hanging up cancels the job. An answer that takes more than a minute begins as 200 with spaces, which keep the connection; should the job fail after that, the body is the error object. A stream begins after ten seconds at the latest; should the job fail after that, the last event is the error object.",
+			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing. Hanging up cancels the job. An answer that takes more than 30 seconds begins as 200 with spaces, which keep the connection; should the job fail after that, the body is the error object. A stream begins after ten seconds at the latest; should the job fail after that, the last event is the error object.",
 		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
