@@ -140,7 +140,11 @@ async function answer(
 			Object.entries(settings).filter(([, value]) => value !== undefined),
 		) as { model?: string }),
 	};
-	const stream = client.jobs.stream(request, { signal: interrupt });
+	const stream = client.jobs.stream(request, {
+		signal: interrupt,
+		// What is paid for is not given up for a restart of the API.
+		retryFor: 30_000,
+	});
 	try {
 		await showAnswer(context, stream);
 	} catch (error) {

@@ -8,6 +8,8 @@ import { number } from "./options.ts";
 import { cut, widthOf } from "./terminal.ts";
 import { duration } from "./words.ts";
 
+/** An API that restarts, or a network that is away, ends nothing. */
+const OUTAGE_MS = 600_000;
 /** A receiver has so long to answer, here and there. */
 const ANSWER_WITHIN_MS = 15_000;
 
@@ -51,6 +53,7 @@ export const listen: Command = {
 			for await (const event of client.events.stream({
 				after,
 				signal: interrupt,
+				retryFor: OUTAGE_MS,
 			})) {
 				after = event.seq;
 				if (types.includes(event.type))
