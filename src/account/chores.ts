@@ -8,7 +8,6 @@ import type { Erased } from "../job/contract.ts";
 import { log } from "../log.ts";
 import type { Resolution } from "./contract.ts";
 import { type Due, dueBy, rearrange } from "./due.ts";
-import { sweepEvents } from "./feed.ts";
 import { sweepKeys } from "./idempotency.ts";
 import { forget, ORPHAN_AFTER_MS, settle } from "./lifecycle.ts";
 import type { Store } from "./store.ts";
@@ -89,8 +88,6 @@ async function act(
 			return deleteObject(place, ref);
 		case "keys":
 			return store.write(() => sweepKeys(store.sql, clock()));
-		case "feed":
-			return store.write(() => sweepEvents(store.sql, clock()));
 		case "notify":
 			return notifyEndpoint(place, due);
 		case "hook":

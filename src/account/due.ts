@@ -1,7 +1,8 @@
 /**
  * One table of due times per object; its alarm is the earliest. Keys say what is due: `orphan:<job>` (there is one for
  * each job that has not settled), `expire:<job>`, `upload:<id>`, `object:<key>` and `late:<key>`, `keys:sweep`,
- * `feed:sweep`, `notify:<webhook>` (its Endpoint has something to read), `hook:<webhook of jobs>`. Setting a time in the same transaction as the fact it follows from is what makes it sure.
+ * `notify:<webhook>` (its Endpoint has something to read), `hook:<webhook of jobs>` (whether it is still used). Setting a
+ * time in the same transaction as the fact it follows from is what makes it sure.
  */
 
 export interface Due {

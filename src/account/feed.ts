@@ -6,14 +6,12 @@ import { failed, type Result } from "../errors.ts";
 import type { Log } from "../job/readers.ts";
 import type { EventType } from "../schema/event-type.ts";
 import type { JobIndexRow } from "./contract.ts";
-import { setDueUnlessSet } from "./due.ts";
 import { type IndexedJob, rowOf } from "./jobs.ts";
 import { notify } from "./webhooks.ts";
 
-/** How long an event is kept. The newest one stays for good: its number is where the next one goes on. */
+/** How long an event is kept at least. The newest one stays for good: its number is where the next one goes on. */
 export const EVENT_KEPT_MS = 30 * 24 * 60 * 60_000;
-const SWEEP_EVERY_MS = 60 * 60_000;
-const SWEPT_AT_ONCE = 500;
+const SWEPT_AT_ONCE = 4;
 /** A reader that asks for few types is sent on after so many others. */
 const SCANNED = 5_000;
 /** Events of one message to a reader. */
@@ -88,7 +86,7 @@ export function tell(
 		"INSERT INTO event (at, type, webhook, data) VALUES (?, ?, ?, ?)",
 		...[now, fact.type, own, JSON.stringify(fact.data)],
 	);
-	setDueUnlessSet(sql, "feed:sweep", now + EVENT_KEPT_MS);
+	sweep(sql, now);
 	notify(sql, { ...fact, webhook: own }, now);
 }
 
@@ -151,17 +149,13 @@ export function findEvent(sql: SqlStorage, seq: number): FeedEvent | null {
 	return row ? eventOf(row) : null;
 }
 
-/** @returns when to sweep again, or null while there is nothing to sweep */
-export function sweepEvents(sql: SqlStorage, now: number): number | null {
+/** Each event takes more old ones along than it adds, so that none needs an alarm of its own. */
+function sweep(sql: SqlStorage, now: number): void {
 	sql.exec(
 		`DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ${SWEPT_AT_ONCE})
 			AND at <= ? AND seq < (SELECT max(seq) FROM event)`,
 		now - EVENT_KEPT_MS,
 	);
-	const oldest = findEvent(sql, oldestSeq(sql));
-	if (!oldest || oldest.seq === lastSeq(sql)) return null;
-	const due = oldest.at + EVENT_KEPT_MS;
-	return due <= now ? now : Math.max(due, now + SWEEP_EVERY_MS);
 }
 
 /** The feed as those read it who stay connected; `data` is a whole `FeedEvent`. */

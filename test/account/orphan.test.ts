@@ -137,7 +137,6 @@ describe("a hold whose job never settled", () => {
 		});
 		expect((await dump(account.stub)).due).toMatchObject([
 			{ key: `expire:${jobId}` },
-			{ key: "feed:sweep" },
 		]);
 	});
 
@@ -168,7 +167,6 @@ describe("a hold whose job never settled", () => {
 		expect(await money(account)).toEqual({ available: 0, held: 0 });
 		expect((await dump(account.stub)).due).toMatchObject([
 			{ key: `expire:${jobId}` },
-			{ key: "feed:sweep" },
 		]);
 	});
 
