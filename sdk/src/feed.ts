@@ -5,7 +5,7 @@ import { type CallOptions, optionsOf, type Transport } from "./transport.ts";
 import type { Event, EventPage, EventType } from "./types.ts";
 
 export interface FeedOptions extends CallOptions {
-	/** Number of the last event already seen; 0 begins at the oldest that is kept. */
+	/** Number of the last event already seen. Begins at the oldest that is kept when left out. */
 	after?: number;
 	/** Only these. */
 	types?: EventType[];
@@ -37,7 +37,7 @@ export class Feed {
 
 	/** What there is and then what comes, for ever, through broken connections: end it with `signal`, or by leaving the loop. */
 	async *stream({
-		after = 0,
+		after: from,
 		types,
 		...options
 	}: FeedOptions = {}): AsyncGenerator<Event, void, undefined> {
@@ -50,9 +50,13 @@ export class Feed {
 					...each,
 					path: "/v1/events",
 					query: { types: types?.join() },
-					headers: { "Last-Event-ID": String(after) },
+					headers: {
+						"Last-Event-ID": after ? String(after) : from?.toString(),
+					},
 				}),
-				...{ after, whole: !types, patience: Number.POSITIVE_INFINITY, signal },
+				// A filter leaves gaps, and so does what is too old to be kept.
+				gap: (after, seq) => !types && after > 0 && seq > after + 1,
+				...{ after: from ?? 0, patience: Number.POSITIVE_INFINITY, signal },
 			});
 			for await (const { data } of events) yield data as Event;
 		} finally {

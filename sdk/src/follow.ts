@@ -18,8 +18,8 @@ export interface Following {
 	open: (after: number) => Call;
 	/** Sequence number of the last event already seen. */
 	after: number;
-	/** Whether the numbers have no gaps. */
-	whole: boolean;
+	/** Whether something is missing between an event and the next that came. */
+	gap: (after: number, seq: number) => boolean;
 	/** Connections in a row that may bring no event. */
 	patience: number;
 	signal: AbortSignal;
@@ -28,7 +28,7 @@ export interface Following {
 /** The events in order, each once; ends where the API says that there are no more. @throws StreamError `stream_broken` */
 export async function* follow(
 	transport: Transport,
-	{ open, after, whole, patience, signal }: Following,
+	{ open, after, gap, patience, signal }: Following,
 ): AsyncGenerator<Numbered> {
 	for (let barren = 0; ; barren++) {
 		const call = open(after);
@@ -47,7 +47,7 @@ export async function* follow(
 				// One that was seen already, and what has no number, says nothing new.
 				if (!(seq > after)) continue;
 				// Something is missing: ask again from where we are.
-				if (whole && seq > after + 1) break;
+				if (gap(after, seq)) break;
 				const event = { seq, type, data: JSON.parse(data) };
 				after = seq;
 				barren = -1;

@@ -158,7 +158,8 @@ export class Jobs {
 						const headers = { ...call.headers, "Last-Event-ID": String(after) };
 						return { ...call, headers };
 					},
-					...{ after, whole: true, patience: PATIENCE, signal },
+					...{ after, patience: PATIENCE, signal },
+					gap: (after, seq) => seq > after + 1,
 				});
 			} finally {
 				end();

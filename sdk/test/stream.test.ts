@@ -14,7 +14,7 @@ const TEXT = PIECES.join("");
 
 const start = (response: ServerResponse) =>
 	response.writeHead(200, { "Content-Type": "text/event-stream" });
-const afterOf = ({ headers }: Asked) => Number(headers["last-event-id"]);
+const afterOf = ({ headers }: Asked) => Number(headers["last-event-id"] ?? 0);
 const rest = (log: LogEvent[], asked: Asked) =>
 	log.filter(({ seq }) => seq > afterOf(asked));
 const jobOf = (text = TEXT, status = "succeeded") => ({
@@ -164,7 +164,7 @@ describe("a stream", () => {
 		});
 		const reading = follow(transport, {
 			open: () => ({ path: "/" }),
-			...{ after: 7, whole: true, patience: 2 },
+			...{ after: 7, gap: () => false, patience: 2 },
 			signal: new AbortController().signal,
 		}).next();
 		await expect(reading).rejects.toMatchObject({ code: "stream_broken" });
@@ -294,6 +294,26 @@ describe("the feed", () => {
 		expect(server.asked.map(afterOf)).toEqual([0, 2]);
 		expect(server.asked[0]?.path).toContain(
 			`types=${encodeURIComponent(types.join())}`,
+		);
+	});
+
+	it("begins at the oldest that is kept, and asks again for what is missing after it", async () => {
+		const kept = [5, 6, 7].map((seq) => event(seq, "job.created"));
+		const server = await serve((asked, response, n) => {
+			const next = kept.filter(({ seq }) => seq > afterOf(asked));
+			const sent = n === 0 ? next.filter(({ seq }) => seq !== 6) : next;
+			start(response).end(
+				sse(sent.map((data) => ({ seq: data.seq, type: data.type, data }))),
+			);
+		});
+		const seen = [];
+		for await (const one of clientOf(server).events.stream()) {
+			seen.push(one);
+			if (one.seq === 7) break;
+		}
+		expect(seen).toEqual(kept);
+		expect(server.asked.map(({ headers }) => headers["last-event-id"])).toEqual(
+			[undefined, "5"],
 		);
 	});
 

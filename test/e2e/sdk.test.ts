@@ -1,12 +1,14 @@
 /** The SDK as its users have it, against a real edge: the real nano worker, and a scripted one where an answer must last. */
 import { execFile } from "node:child_process";
 import { randomFillSync } from "node:crypto";
+import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join, normalize } from "node:path";
 import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
@@ -60,12 +62,32 @@ const SHORT: NewJob = {
 let installed: Installed;
 let stack: Deployment;
 let client: MiniGPT4;
+let hooks: Awaited<ReturnType<typeof receiver>>;
 const clientAt = (baseURL: string) =>
 	new installed.sdk.MiniGPT4({ apiKey: stack.key, baseURL });
 
+/** Takes webhooks, and keeps them as they came. */
+async function receiver() {
+	const received: { headers: IncomingHttpHeaders; body: string }[] = [];
+	const server = createServer(async (request, answer) => {
+		received.push({ headers: request.headers, body: await text(request) });
+		answer.writeHead(204).end();
+	});
+	server.listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const { port } = server.address() as AddressInfo;
+	return {
+		url: `http://127.0.0.1:${port}/hook`,
+		received,
+		stop: () => void server.close(),
+	};
+}
+
 beforeAll(async () => {
 	installed = await installSDK();
-	stack = await deploy(undefined, undefined, async ({ secrets }) => {
+	hooks = await receiver();
+	const vars = { EGRESS_ALLOW: new URL(hooks.url).host };
+	stack = await deploy(vars, undefined, async ({ secrets }) => {
 		scripted.key = secrets.workerKey;
 		return { "vicuna-7b": await serve(scripted) };
 	});
@@ -73,6 +95,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
 	await stack?.stop();
+	hooks?.stop();
 	await installed?.remove();
 });
 
@@ -348,6 +371,87 @@ describe("an account", () => {
 			keys.push({ id, current });
 		expect(keys.filter(({ current }) => current)).toHaveLength(1);
 		expect(keys.map(({ id }) => id)).toContain(made.id);
+	});
+});
+
+describe("what happens in an account", () => {
+	it("is told by the feed, in pages and as it happens", async () => {
+		const { last_seq: after } = await client.events.list({ limit: 1 }).page();
+		const job = client.jobs.run(SHORT);
+		const seen = [];
+		for await (const event of client.events.stream({ after })) {
+			seen.push(event);
+			if (event.type === "job.succeeded") break;
+		}
+		const { id } = await job;
+		expect(
+			seen.map(({ seq, type, data }) => [seq, type, "id" in data && data.id]),
+		).toEqual([
+			[after + 1, "job.created", id],
+			[after + 2, "job.succeeded", id],
+		]);
+		const listed = [];
+		for await (const event of client.events.list({ after, limit: 1 }))
+			listed.push(event);
+		expect(listed).toEqual(seen);
+		const types = ["job.succeeded" as const];
+		expect((await client.events.list({ after, types }).page()).data).toEqual(
+			seen.slice(1),
+		);
+	});
+
+	it("is delivered to a webhook, which verifies it", async () => {
+		const { sdk } = installed;
+		const made = await client.webhooks.create({ url: hooks.url });
+		expect(await client.webhooks.get(made.id)).toMatchObject({
+			...{ id: made.id, url: hooks.url, status: "enabled" },
+		});
+		expect(await client.webhooks.test(made.id)).toMatchObject({
+			status: "delivered",
+			type: "webhook.test",
+		});
+		const job = await client.jobs.run(SHORT);
+		await expect.poll(() => hooks.received.length, { timeout: 10_000 }).toBe(2);
+		const [tested, ended] = hooks.received.map(({ body, headers }) => ({
+			...{ body, headers },
+			verified: (secret: string, options = {}) =>
+				sdk.webhooks.verify(body, headers, secret, options),
+		}));
+		expect((await tested?.verified(made.secret))?.type).toBe("webhook.test");
+		expect(await ended?.verified(made.secret)).toMatchObject({
+			type: "job.succeeded",
+			data: { id: job.id, output: { text: job.output.text } },
+		});
+		await expect(
+			ended?.verified(made.secret, { now: Date.now() + 301_000 }),
+		).rejects.toMatchObject({ code: "timestamp_too_old" });
+		await expect(
+			sdk.webhooks.verify(`${ended?.body} `, ended?.headers ?? {}, made.secret),
+		).rejects.toMatchObject({ code: "signature_mismatch" });
+
+		const rotated = await client.webhooks.rotate(made.id);
+		expect(rotated.secret).not.toBe(made.secret);
+		await client.webhooks.test(made.id);
+		const last = hooks.received.at(-1);
+		for (const secret of [made.secret, rotated.secret])
+			expect(
+				await sdk.webhooks.verify(
+					last?.body ?? "",
+					last?.headers ?? {},
+					secret,
+				),
+			).toMatchObject({ type: "webhook.test" });
+		const types = [];
+		for await (const { type } of client.webhooks.deliveries(made.id))
+			types.push(type);
+		expect(types).toContain("job.succeeded");
+		await client.webhooks.update(made.id, { description: "of a test" });
+		expect((await client.webhooks.list().page()).data).toMatchObject([
+			{ id: made.id, description: "of a test" },
+		]);
+		await client.webhooks.delete(made.id);
+		expect((await client.webhooks.list().page()).data).toEqual([]);
+		expect((await client.webhooks.secret()).secret).toMatch(/^whsec_/);
 	});
 });
 
