@@ -4,7 +4,7 @@
  * has installed. Each must end well and say something that is known to be true; one of which nothing is known fails.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { glob, readFile, symlink, writeFile } from "node:fs/promises";
+import { glob, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { delimiter, join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -54,13 +54,13 @@ const NOT_RUN: {
 			expect((await manifest()).scripts).toHaveProperty(script as string),
 	},
 	{
-		line: /^npm pack -w (\S+)$/,
+		line: /^npm pack -w (\S+)/,
 		because: "the package is packed for this very file",
 		check: async ([, workspace]) =>
 			expect((await manifest()).workspaces).toContain(workspace),
 	},
 	{
-		line: /^npm install (.+)$/,
+		line: /^(?:npm init -y && )?npm install (.+)$/,
 		because: "the packages are there, and a test asks no registry",
 		check: async ([, packages]) => {
 			const { name, version } = await manifest("sdk/package.json");
@@ -70,6 +70,12 @@ const NOT_RUN: {
 					expect(each.split("/").at(-1)).toBe(`${name}-${version}.tgz`);
 				else expect(devDependencies).toHaveProperty([each]);
 		},
+	},
+	{
+		line: /^mkdir -p \S+ && cp -r \S+\.tgz (\S+) /,
+		because: "makes the reader's project; the test has one that holds the same",
+		check: async ([, folder]) =>
+			expect(await readdir(join(root, folder as string))).toContain("cat.jpg"),
 	},
 	{
 		line: /^pip install (\S+)$/,
