@@ -84,8 +84,25 @@ export async function errorOf(response: Response): Promise<APIError> {
 /** Nobody answered, or the answer broke off. */
 export class ConnectionError extends MiniGPT4Error {
 	declare readonly code: "connection_failed";
-	constructor(cause: unknown) {
-		super("connection_failed", "The API could not be reached.", { cause });
+	/** @param origin whose */
+	constructor(origin: string, cause: unknown) {
+		super(
+			"connection_failed",
+			`${origin} does not answer, or broke off. Check \`baseURL\`, and that it runs.`,
+			{ cause },
+		);
+	}
+}
+
+/** Somebody answered who is not the API: a login page, a proxy, another server. */
+export class ForeignAnswerError extends MiniGPT4Error {
+	declare readonly code: "foreign_answer";
+	/** @param origin whose */
+	constructor(origin: string) {
+		super(
+			"foreign_answer",
+			`${origin} answered, but not as the API does. Check \`baseURL\`.`,
+		);
 	}
 }
 

@@ -41,7 +41,10 @@ export class Feed {
 		types,
 		...options
 	}: FeedOptions = {}): AsyncGenerator<Event, void, undefined> {
-		const each = optionsOf({ ...options, totalTimeout: undefined });
+		const each = optionsOf({
+			...options,
+			totalTimeout: Number.POSITIVE_INFINITY,
+		});
 		const total = options.totalTimeout ?? this.#transport.defaults.totalTimeout;
 		const { signal, end } = limitOf(options.signal, total);
 		try {

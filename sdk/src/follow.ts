@@ -1,6 +1,6 @@
 /** A stream of numbered events that survives its connections. */
 import { backoff, sleep } from "./backoff.ts";
-import { StreamError } from "./errors.ts";
+import { ForeignAnswerError, StreamError } from "./errors.ts";
 import { frames } from "./sse.ts";
 import { type Call, optionsOf, type Transport } from "./transport.ts";
 
@@ -38,11 +38,11 @@ export async function* follow(
 			headers: { ...call.headers, Accept: "text/event-stream" },
 		});
 		if (response.status === 204) return;
+		const type = response.headers.get("Content-Type");
+		if (!response.body || !type?.startsWith("text/event-stream"))
+			throw new ForeignAnswerError(transport.baseURL);
 		try {
-			for await (const { id, type, data } of frames(
-				response.body as ReadableStream<Uint8Array>,
-				IDLE_MS,
-			)) {
+			for await (const { id, type, data } of frames(response.body, IDLE_MS)) {
 				const seq = Number(id);
 				// One that was seen already, and what has no number, says nothing new.
 				if (!(seq > after)) continue;

@@ -55,8 +55,19 @@ export class Jobs {
 	}
 
 	/** Asks, and waits for the answer. @throws JobError where the job did not succeed; APIError, StreamError */
-	run(job: NewJob, options?: CreateOptions & StreamOptions): Promise<Job> {
-		return this.stream(job, options).job();
+	async run(
+		job: NewJob,
+		options: CreateOptions & StreamOptions = {},
+	): Promise<Job> {
+		const total = options.totalTimeout ?? this.#transport.defaults.totalTimeout;
+		const { signal, end } = limit(options.signal, total);
+		// One limit on all of it, not one on each of its calls.
+		const totalTimeout = Number.POSITIVE_INFINITY;
+		try {
+			return await this.stream(job, { ...options, signal, totalTimeout }).job();
+		} finally {
+			end();
+		}
 	}
 
 	/** Asks, and answers the events as they come. Nothing is sent before the first of them is awaited. */
@@ -142,7 +153,10 @@ export class Jobs {
 		options: StreamOptions,
 		creation: (signal: AbortSignal) => Promise<Call | undefined>,
 	): JobStream {
-		const each = optionsOf({ ...options, totalTimeout: undefined });
+		const each = optionsOf({
+			...options,
+			totalTimeout: Number.POSITIVE_INFINITY,
+		});
 		const jobs = this;
 		const transport = this.#transport;
 		async function* events() {

@@ -4,6 +4,7 @@ import {
 	APIError,
 	ConnectionError,
 	errorOf,
+	ForeignAnswerError,
 	MiniGPT4Error,
 	TimeoutError,
 } from "./errors.ts";
@@ -65,7 +66,11 @@ export class Transport {
 	json<T>(call: Call): Promise<T> {
 		return this.#limited(call, async (response) => {
 			const text = await response.text();
-			return text ? JSON.parse(text) : undefined;
+			try {
+				return text ? JSON.parse(text) : undefined;
+			} catch {
+				throw new ForeignAnswerError(this.baseURL);
+			}
 		});
 	}
 
@@ -142,7 +147,7 @@ export class Transport {
 		} catch (error) {
 			signal.throwIfAborted();
 			if (error instanceof MiniGPT4Error) throw error;
-			throw new ConnectionError(error);
+			throw new ConnectionError(new URL(url).origin, error);
 		} finally {
 			end();
 		}

@@ -253,6 +253,15 @@ describe("an abort of a stream", () => {
 		expect(await abort(true)).toEqual([["POST", "/v1/jobs/<id>/cancel"]]);
 	});
 
+	it("by its total time covers the last question too", async () => {
+		const server = await serve((asked, response) => {
+			if (isStream(asked)) start(response).end(sse(logOf(PIECES)));
+		});
+		const running = clientOf(server).jobs.run(JOB, { totalTimeout: 400 });
+		await expect(running).rejects.toMatchObject({ code: "timeout" });
+		expect(server.asked.map(({ method }) => method)).toEqual(["PUT", "GET"]);
+	});
+
 	it("by its total time is a timeout", async () => {
 		const server = await open();
 		const running = clientOf(server).jobs.run(JOB, { totalTimeout: 300 });

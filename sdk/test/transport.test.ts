@@ -252,6 +252,27 @@ describe("an error", () => {
 		expect(error).toMatchObject({ requestId: null });
 	});
 
+	it("tells where nobody answers, and of a server that is not the API", async () => {
+		const away = await serve(() => {});
+		await away.stop();
+		await expect(clientOf(away).account.get({ retryFor: 0 })).rejects.toThrow(
+			away.url,
+		);
+		const other = await serve((_, response) =>
+			response.writeHead(200).end("<html>Sign in</html>"),
+		);
+		const client = clientOf(other);
+		for (const call of [
+			client.account.get(),
+			client.jobs.run({ prompt: "Hi" }),
+		])
+			await expect(call).rejects.toMatchObject({
+				code: "foreign_answer",
+				message: expect.stringContaining(other.url),
+			});
+		expect(other.asked).toHaveLength(2);
+	});
+
 	it("has a code that the compiler knows", () => {
 		expectTypeOf<APIError["code"]>().toEqualTypeOf<ErrorCode | "unknown">();
 		expectTypeOf<"insufficient_credit">().toExtend<ErrorCode>();

@@ -42,7 +42,7 @@ it.each([
 	["a wrong key", await answer(401, "invalid_key"), EXIT.authentication],
 	["a key that may not", await answer(403, "bound_key"), EXIT.authentication],
 	["no credit", await answer(402, "insufficient_credit"), EXIT.credit],
-	["nobody there", new ConnectionError(new Error("x")), EXIT.network],
+	["nobody there", new ConnectionError(API, new Error("x")), EXIT.network],
 	["no answer in time", new TimeoutError(5), EXIT.network],
 	["a stream that broke", new StreamError("stream_broken", "x"), EXIT.network],
 	["too many requests", await answer(429, "rate_limited"), EXIT.later],
