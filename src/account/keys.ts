@@ -106,8 +106,7 @@ export function dropKey(
 	return revoked;
 }
 
-/** A key that is out in pages would, if it made another one, outlive its own revocation. */
-/** Whether the key with this id is bound to origins, and so out in pages. */
+/** Whether the key with this id is bound to origins, and so out in pages: if it made another one, it would outlive its own revocation. */
 export const isBound = (keys: KeyView[], holder: string): boolean =>
 	keys.some(({ id, origins }) => id === holder && origins !== null);
 

@@ -117,6 +117,8 @@ describe("a page of another origin can read", () => {
 			`/v1/jobs/${id}`,
 			"/v1/models",
 			"/v1/keys",
+			"/v1/events",
+			"/v1/webhooks",
 		]) {
 			const response = await at(path, { headers: keyed(account.key) });
 			expect(response.status).toBe(200);

@@ -204,6 +204,10 @@ describe("a key with origins", () => {
 			["DELETE", `/uploads/img_${ulid}`, undefined],
 			["GET", "/account", undefined],
 			["GET", "/keys", undefined],
+			["GET", "/events", undefined],
+			["GET", "/webhooks", undefined],
+			["GET", "/webhooks/secret", undefined],
+			["POST", "/webhooks", { url: "https://example.com/hook" }],
 			["POST", "/keys", { name: "k" }],
 			["DELETE", `/keys/${page.id}`, undefined],
 		] as const) {
@@ -215,6 +219,12 @@ describe("a key with origins", () => {
 				"origin_not_allowed",
 			]);
 		}
+		const chat = await api(page.key, "/chat/completions", {
+			body: { model: "nano", messages: [{ role: "user", content: "Hi" }] },
+			origin,
+		});
+		expect(chat.status).toBe(403);
+		expect((await chat.json<Wire>()).error.code).toBe("origin_not_allowed");
 		expect(await dump(account.stub)).toEqual(before);
 		const [, now] = /r=(\d+)/.exec((await left()) ?? "") ?? [];
 		// The other call that looks counts itself; time may give some back.
