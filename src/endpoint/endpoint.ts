@@ -107,7 +107,7 @@ export class Endpoint extends DurableObject<Env> {
 	}
 
 	/** Tries once, now, whatever else is owed; also where the webhook is disabled. */
-	async test(whose: Whose): Promise<DeliveryView | null> {
+	async sendTest(whose: Whose): Promise<DeliveryView | null> {
 		const state = await this.#claimed(whose);
 		await this.#read();
 		if (!this.#state?.webhook) return null;

@@ -48,7 +48,10 @@ export async function send(
 	withinMs: number,
 ): Promise<Tried> {
 	const none = (error: string): Tried => ({ httpStatus: null, error });
-	const signal = AbortSignal.timeout(withinMs);
+	// A timer that is left behind would keep the object awake.
+	const late = new AbortController();
+	const timer = setTimeout(() => late.abort(), withinMs);
+	const { signal } = late;
 	try {
 		const url = new URL(text);
 		const found = await objection(url, egress, signal);
@@ -74,6 +77,8 @@ export async function send(
 				? `No answer within ${withinMs / 1000} s.`
 				: "The connection failed.",
 		);
+	} finally {
+		clearTimeout(timer);
 	}
 }
 

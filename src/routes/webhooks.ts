@@ -295,7 +295,7 @@ webhooks.openapi(
 		const known = await caller(c);
 		const { id } = await found(c, known);
 		const whose = { account: known.id, id };
-		const tested = await endpoint(c, known, id).test(whose);
+		const tested = await endpoint(c, known, id).sendTest(whose);
 		if (!tested) throw new ApiError({ code: "webhook_not_found" });
 		return c.json(deliveryOf(tested), 200);
 	},
