@@ -86,11 +86,7 @@ export class ConnectionError extends MiniGPT4Error {
 	declare readonly code: "connection_failed";
 	/** @param origin whose */
 	constructor(origin: string, cause: unknown) {
-		super(
-			"connection_failed",
-			`${origin} does not answer, or broke off. Check \`baseURL\`, and that it runs.`,
-			{ cause },
-		);
+		super("connection_failed", `${origin} could not be reached.`, { cause });
 	}
 }
 

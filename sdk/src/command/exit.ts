@@ -88,7 +88,7 @@ export function endingOf(error: unknown, baseURL: string): Ending {
 		return ending({
 			exit: EXIT.network,
 			code: error.code,
-			message: `${error.message.replace(/\.$/, "")}: ${baseURL}${causeOf(error)}`,
+			message: `${error.message.replace(/\.$/, "")}${error instanceof TimeoutError ? `: ${baseURL}` : ""}${causeOf(error)}`,
 			next: "Is it running? `npm start` serves it at http://127.0.0.1:8787; another address goes into MINIGPT4_BASE_URL or --base-url.",
 		});
 	if (error instanceof StreamError)
