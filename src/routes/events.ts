@@ -7,7 +7,6 @@ import { EVENT_STREAM_HEADERS, eventStream } from "../job/stream.ts";
 import { timed } from "../request.ts";
 import { newRouter } from "../router.ts";
 import { EventStream, JobEvent } from "../schema/event.ts";
-import { JobId } from "../schema/job.ts";
 import { problems } from "./problems.ts";
 
 export const events = newRouter();
@@ -25,11 +24,13 @@ events.openapi(
 		method: "get",
 		path: "/{id}/events",
 		operationId: "followJob",
-		summary: "A job's events as server-sent events, until `done`",
+		summary: "A job's events as server-sent events, until done",
 		description:
 			"Replays the log after `after` (or `Last-Event-ID`; the query wins), then goes on live. A stream that ends without `done` broke: reconnect with the last `id`. A comment comes every 10 s.",
 		request: {
-			params: z.object({ id: JobId }),
+			params: z.object({
+				id: z.string().openapi({ example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
+			}),
 			query: z.object({ after: SEQ.optional() }),
 			headers: z.object({ "last-event-id": SEQ.optional() }),
 		},

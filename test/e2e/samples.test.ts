@@ -4,7 +4,7 @@
  * has installed. Each must end well and say something that is known to be true; one of which nothing is known fails.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { glob, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { glob, mkdtemp, readFile, symlink, writeFile } from "node:fs/promises";
 import { delimiter, join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -72,10 +72,16 @@ const NOT_RUN: {
 		},
 	},
 	{
-		line: /^mkdir -p \S+ && cp -r \S+\.tgz (\S+) /,
-		because: "makes the reader's project; the test has one that holds the same",
-		check: async ([, folder]) =>
-			expect(await readdir(join(root, folder as string))).toContain("cat.jpg"),
+		line: /^mkdir -p \S+ && cp (\S+) \S+\.tgz (\S+) /,
+		because:
+			"makes the reader's project beside the repository; the test's is elsewhere",
+		check: async ([, flag, folder]) => {
+			const to = await mkdtemp(join(project.folder, "copied-"));
+			const from = join(root, folder as string);
+			const { code } = await run(["cp", flag as string, from, to]);
+			expect(code).toBe(0);
+			await readFile(join(to, folder as string, "cat.jpg"));
+		},
 	},
 	{
 		line: /^pip install (\S+)$/,

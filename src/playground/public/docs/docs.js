@@ -28,6 +28,7 @@ async function show() {
 		theme: "none",
 		withDefaultFonts: false,
 		telemetry: false,
+		modelsSectionLabel: "Schemas",
 		proxyUrl: "",
 		agent: { disabled: true },
 		mcp: { disabled: true },
