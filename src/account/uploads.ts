@@ -234,7 +234,7 @@ export function holdImages(
 		const sent = {
 			sha256: row.sha256,
 			url: came?.url ?? null,
-			inline: came !== undefined || isUsed(sql, row.id),
+			inline: came !== undefined,
 		};
 		return { ...imageOf(row), sent };
 	});

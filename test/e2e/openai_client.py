@@ -1,6 +1,6 @@
 """The openai package against the edge, as its users run it: each way prints what it saw, as JSON.
 
-    OPENAI_BASE_URL=… OPENAI_API_KEY=… python openai_client.py text|image|stream|errors|retry|abort
+OPENAI_BASE_URL=… OPENAI_API_KEY=… python openai_client.py text|image|stream|errors|retry|abort
 """
 
 import base64
