@@ -59,8 +59,7 @@ export const outside: string[] = [];
 
 const elsewhere = globalThis.fetch;
 globalThis.fetch = async (input, init) => {
-	const request = new Request(input as RequestInfo, init as RequestInit);
-	const url = new URL(request.url);
+	const url = new URL(input instanceof Request ? input.url : String(input));
 	if (url.hostname === "cloudflare-dns.com") {
 		const name = url.searchParams.get("name") ?? "";
 		const found = names.get(name) ?? ["93.184.216.34"];
@@ -72,9 +71,12 @@ globalThis.fetch = async (input, init) => {
 				.map((data) => ({ type: v4 ? 1 : 28, data })),
 		});
 	}
-	outside.push(request.url);
+	outside.push(url.href);
 	const receiver = receivers.get(url.hostname);
-	if (receiver) return receiver.take(request);
+	if (receiver)
+		return receiver.take(
+			new Request(input as RequestInfo, init as RequestInit),
+		);
 	// Those of a test that is over: nothing leaves the machine.
 	if (url.hostname.endsWith(".example.org"))
 		throw new TypeError(`no way to ${url.hostname}`);
