@@ -1,6 +1,14 @@
 /** The docs in a real browser. */
 import { type Browser, chromium } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import {
+	afterAll,
+	afterEach,
+	beforeAll,
+	describe,
+	expect,
+	it,
+	vi,
+} from "vitest";
 import { findChromium } from "../../scripts/setup/chromium.mjs";
 import { type Deployment, deploy } from "./deployment.ts";
 
@@ -77,6 +85,19 @@ describe("the docs", () => {
 				if (tags[0] === "Jobs")
 					await page.getByText(summary).first().waitFor({ state: "attached" });
 		expect([troubles, elsewhere]).toEqual([[], []]);
+	});
+
+	it("name this deployment in the guides, and lead from one to another", async () => {
+		const { page } = await visit();
+		await page.getByText(`MINIGPT4_BASE_URL=${stack.url}`).first().waitFor();
+		const link = page.getByRole("link", { name: "With the TypeScript SDK" });
+		await link.first().click();
+		const heading = page.getByRole("heading", {
+			name: "With the TypeScript SDK",
+		});
+		await vi.waitFor(async () =>
+			expect((await heading.boundingBox())?.y).toBeLessThan(DESK.height / 3),
+		);
 	});
 
 	it.each([

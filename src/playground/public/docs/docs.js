@@ -10,6 +10,19 @@ async function get(path) {
 	return response;
 }
 
+/** A guide as part of this page: it names this deployment, and links to its neighbours by their headings. @param {string} guide */
+const here = (guide) =>
+	guide
+		.replaceAll(
+			"MINIGPT4_BASE_URL=http://127.0.0.1:8787",
+			`MINIGPT4_BASE_URL=${location.origin}`,
+		)
+		.replace(
+			/\[([^\]]+)\]\(\w+\.md\)/g,
+			(_, title) =>
+				`[${title}](#description/${title.toLowerCase().replaceAll(" ", "-")})`,
+		);
+
 async function show() {
 	const { Scalar } = /** @type {any} */ (globalThis);
 	if (!Scalar)
@@ -19,7 +32,9 @@ async function show() {
 	const [content, ...guides] = await Promise.all([
 		get("/openapi.json").then((response) => response.json()),
 		...GUIDES.map((name) =>
-			get(`/docs/guides/${name}`).then((response) => response.text()),
+			get(`/docs/guides/${name}`)
+				.then((response) => response.text())
+				.then(here),
 		),
 	]);
 	content.info.description = [content.info.description, ...guides].join("\n\n");
