@@ -50,12 +50,12 @@ const DETAILS: Details = {
 	},
 	url_refused: {
 		field: "images[0].url",
-		detail:
-			"`images[0].url` must be an https: URL of a public host, or a data: URL.",
+		detail: "`images[0].url` must use port 443.",
 	},
 	url_unreachable: {
 		field: "images[0].url",
-		detail: "`images[0].url` answered 404. Check the URL, or upload the image.",
+		detail:
+			"`images[0].url`: the server answered 404. Check the URL, or upload the image.",
 	},
 	too_many_webhooks: { limit: 50 },
 	event_not_found: { field: "event" },
