@@ -261,6 +261,8 @@ export class Endpoint extends DurableObject<Env> {
 				state.cursor,
 			);
 			if (moves !== this.#moves || !this.#state) continue;
+			// Another reading, for a call, was faster.
+			if (this.#state.cursor !== state.cursor) continue;
 			const atEnd = this.#take(reading) && news === this.#news;
 			if (!this.#state) return;
 			this.#behind =
