@@ -33,7 +33,7 @@ const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [
 	{
 		name: "Webhooks",
 		description:
-			"The same events, sent to an address of yours, signed after Standard Webhooks, and repeated for a day until they are taken.",
+			"The same events, sent to an address of yours, signed after Standard Webhooks, and repeated for three days until they are taken.",
 		paths: /^\/v1\/webhooks(\/|$)/,
 	},
 	{
