@@ -1,12 +1,13 @@
 // @ts-check
 /** `npm run bench`: what is measured is named by the first word; each has options of its own. */
 
-const HELP = `npm run bench -- [edge | throughput | readers | admissions] [options]
+const HELP = `npm run bench -- [edge | throughput | readers | admissions | webhooks] [options]
 
   edge        the edge beside the bare worker: time to first token, tokens per second (the default)
   throughput  the worker under load beside the original demo's way, one request at a time
   readers     two thousand readers of one job: what each got, and how late
   admissions  jobs created per second and core, in a small and in a large account, and what a job costs
+  webhooks    how late events reach receivers that answer, with and without others that do not
 
   npm run bench -- edge --help (or another): its options
 `;
@@ -22,6 +23,9 @@ else if (what === "throughput") {
 } else if (what === "admissions") {
 	const { admissions } = await import("./bench/admissions.mjs");
 	process.exit(await admissions(rest));
+} else if (what === "webhooks") {
+	const { webhooks } = await import("./bench/webhooks.mjs");
+	process.exit(await webhooks(rest));
 } else if (what === "edge" || what.startsWith("--")) {
 	await import("./bench/edge.mjs");
 } else {

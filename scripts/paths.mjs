@@ -14,3 +14,8 @@ export const versitygw = join(state, "bin", "versitygw");
 export const venv = join(gpuWorker, ".venv");
 export const worker = join(venv, "bin", "minigpt4-worker");
 export const nano = join(state, "models", "nano");
+/** Scalar's script, beside the page that runs it. */
+export const apiReference = join(
+	root,
+	"src/playground/public/docs/reference.js",
+);

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { tryLock, unlock } from "./lock.mjs";
 import { state } from "./paths.mjs";
 import { rotate } from "./process.mjs";
+import { apiReferenceScript } from "./setup/api-reference.mjs";
 import { findChromium, installChromium } from "./setup/chromium.mjs";
 import { nanoWeights } from "./setup/nano-weights.mjs";
 import { nodePackages } from "./setup/node-packages.mjs";
@@ -76,7 +77,7 @@ export function setUp({ board, tests = false, signal }) {
 	};
 
 	const s3 = ensure(versitygw);
-	const edge = ensure(nodePackages);
+	const edge = Promise.all([ensure(nodePackages), ensure(apiReferenceScript)]);
 	const environment = (async () => {
 		await turn;
 		if (isFresh(pythonPackagesAndTools) || (!tests && isFresh(pythonPackages)))

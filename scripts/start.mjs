@@ -67,6 +67,7 @@ function welcome(url, key) {
 	return [
 		"",
 		`  ${bold("Playground")}   ${cyan(`${url}/#key=${key}`)}`,
+		`  ${bold("Docs")}         ${cyan(`${url}/docs`)}`,
 		`  ${bold("API key")}      ${key}`,
 		"",
 		`  ${dim("Ask about a photo, from this folder:")}`,

@@ -76,6 +76,10 @@ const stages = [
 		"--error-on-warnings",
 		".",
 	),
+	// Writes the wire's types, which the rest of these stages may name.
+	inRoot("types", "build (SDK)", "node", "sdk/scripts/build.mjs"),
+	inRoot("types", "types (SDK)", "tsc", "-p", "sdk"),
+	inRoot("types", "types (SDK core)", "tsc", "-p", "sdk/tsconfig.core.json"),
 	inRoot("types", "types (edge)", "tsc", "-p", "."),
 	inRoot("types", "types (scripts)", "tsc", "-p", "scripts"),
 	inRoot("types", "types (playground)", "tsc", "-p", "src/playground"),
@@ -96,6 +100,7 @@ const stages = [
 		command: [python("ruff"), "format", "--check"],
 	},
 	vitest("unit", "unit, in workerd", "vitest.config.ts"),
+	vitest("sdk", "SDK", "sdk/vitest.config.ts"),
 	{
 		name: "pytest",
 		title: "GPU worker (pytest)",

@@ -8,16 +8,23 @@ import { trace } from "./request.ts";
 import { newRouter } from "./router.ts";
 import { account } from "./routes/account.ts";
 import { admin } from "./routes/admin.ts";
+import { chat } from "./routes/chat.ts";
+import { docs } from "./routes/docs.ts";
 import { events } from "./routes/events.ts";
+import { feed } from "./routes/feed.ts";
+import { files } from "./routes/files.ts";
 import { health } from "./routes/health.ts";
 import { jobs } from "./routes/jobs.ts";
+import { keys } from "./routes/keys.ts";
 import { metrics } from "./routes/metrics.ts";
 import { models } from "./routes/models.ts";
 import { openapi } from "./routes/openapi.ts";
 import { page } from "./routes/page.ts";
 import { pools } from "./routes/pools.ts";
 import { replicate } from "./routes/replicate.ts";
+import { unsupported } from "./routes/unsupported.ts";
 import { uploads } from "./routes/uploads.ts";
+import { webhooks } from "./routes/webhooks.ts";
 
 export const app = newRouter();
 
@@ -25,24 +32,17 @@ app.use(trace);
 app.use(
 	"/v1/*",
 	cors({
+		// Authority is in the key alone, never in a cookie, so any page may try; a key may be bound to origins.
 		origin: "*",
-		allowHeaders: [
-			"Authorization",
-			"Content-Type",
-			"Accept",
-			"Prefer",
-			"Idempotency-Key",
-			"Start-Within",
-			"Cancel-After",
-			"Last-Event-ID",
-			"traceparent",
-			"traceparent",
-		],
-		allowMethods: ["GET", "POST", "PUT", "DELETE", "OPTIONS"],
+		// No list of what a page may send: the preflight allows what it asks for, so that any client's own headers pass.
+		allowMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
 		exposeHeaders: [
 			"X-Request-Id",
+			"X-Job-Id",
 			"Location",
+			"Allow",
 			"Retry-After",
+			"WWW-Authenticate",
 			"Preference-Applied",
 			"Idempotent-Replayed",
 			"RateLimit",
@@ -60,13 +60,20 @@ app.route("/v1/jobs", jobs);
 app.route("/v1/jobs", events);
 app.route("/v1/models", models);
 app.route("/v1/uploads", uploads);
+app.route("/v1/chat", chat);
+app.route("/v1/files", files);
+app.route("/v1", unsupported);
 app.route("/v1/account", account);
+app.route("/v1/keys", keys);
+app.route("/v1/events", feed);
+app.route("/v1/webhooks", webhooks);
 app.route("/admin", admin);
 app.route("/admin/pools", pools);
 app.route("/internal/replicate", replicate);
 app.route("/", health);
 app.route("/", metrics);
 openapi(app);
+app.route("/docs", docs);
 app.route("/", page);
 
 app.notFound((c) => {

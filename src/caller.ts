@@ -1,6 +1,7 @@
 import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
 import type { Account } from "./account/account.ts";
-import type { Answer } from "./account/contract.ts";
+import type { Answer, Credential } from "./account/contract.ts";
 import { readKey } from "./account/key.ts";
 import { config } from "./env.ts";
 import { ApiError, unwrap } from "./errors.ts";
@@ -9,7 +10,7 @@ import type { App } from "./router.ts";
 /** Who calls, as far as the key alone tells; `account` has yet to confirm that the key exists and is not revoked. */
 export interface Caller {
 	id: string;
-	secretHash: string;
+	secretHash: Credential;
 	account: DurableObjectStub<Account>;
 }
 
@@ -29,12 +30,20 @@ export async function caller(c: Context<App>): Promise<Caller> {
 	if (!key) throw new ApiError({ code: "missing_key" });
 	const known = await readKey(config(c.env).KEY_SECRETS, key);
 	if (!known) throw new ApiError({ code: "invalid_key" });
+	const { secretHash } = known;
+	const origin = c.req.header("Origin");
 	return {
 		id: known.account,
-		secretHash: known.secretHash,
+		secretHash: origin === undefined ? secretHash : { secretHash, origin },
 		account: c.env.ACCOUNT.get(c.env.ACCOUNT.idFromName(known.account)),
 	};
 }
+
+/** Before a body is read: a call without a key of ours costs nothing. */
+export const keyed = createMiddleware<App>(async (c, next) => {
+	await caller(c);
+	await next();
+});
 
 /**
  * What an account answered, its limits noted for the response.

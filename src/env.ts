@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Account } from "./account/account.ts";
 import type { ReplicateAddress } from "./backends/replicate.ts";
+import type { Endpoint } from "./endpoint/endpoint.ts";
 import type { Job } from "./job/job.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import {
@@ -19,6 +20,7 @@ export interface Env {
 	JOB: DurableObjectNamespace<Job>;
 	POOL: DurableObjectNamespace<Pool>;
 	METRICS: DurableObjectNamespace<Metrics>;
+	ENDPOINT: DurableObjectNamespace<Endpoint>;
 	ASSETS: Fetcher;
 	[name: string]: unknown;
 }
@@ -220,7 +222,9 @@ const Config = z
 		LIMIT_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(600),
 		/** DNS over HTTPS, JSON form, for the guarded fetcher. */
 		DNS_URL: z.url().default("https://cloudflare-dns.com/dns-query"),
-		/** `host:port` pairs that the guarded fetcher may reach although they are not public. */
+		/** How long a webhook's receiver has to answer. */
+		WEBHOOK_TIMEOUT_MS: z.coerce.number().int().min(100).default(15_000),
+		/** `host:port` pairs that images and webhooks may lead to although they are not public. */
 		EGRESS_ALLOW: list,
 	})
 	.refine(

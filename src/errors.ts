@@ -10,11 +10,16 @@ export type Failure =
 	| { code: "invalid_key" }
 	| { code: "revoked_key" }
 	| { code: "invalid_admin_secret" }
+	/** `origin`: as the page's browser sent it. */
+	| { code: "origin_not_allowed"; origin: string }
+	| { code: "bound_key" }
+	| { code: "last_key" }
+	| { code: "too_many_keys"; limit: number }
 	| { code: "not_found" }
 	| { code: "method_not_allowed" }
 	| { code: "account_not_found" }
 	| { code: "key_not_found" }
-	| { code: "job_not_found" }
+	| { code: "job_not_found"; field?: string }
 	| { code: "upload_not_found"; field?: string }
 	| { code: "body_required" }
 	| { code: "invalid_json" }
@@ -32,10 +37,16 @@ export type Failure =
 	| { code: "id_conflict" }
 	| { code: "idempotency_conflict" }
 	| { code: "job_not_finished" }
+	| { code: "previous_job_unfinished"; field: string }
+	| { code: "previous_job_failed"; field: string }
+	| { code: "image_gone"; field: string }
+	| { code: "job_canceled" }
+	| { code: "job_expired" }
+	| { code: "unsupported_endpoint" }
 	/** `retry_after`: seconds. */
 	| { code: "rate_limited"; limit: number; retry_after: number }
 	| { code: "too_many_jobs"; limit: number; retry_after: number }
-	| { code: "job_gone" }
+	| { code: "job_gone"; field?: string }
 	| { code: "credit_conflict" }
 	| { code: "image_type_unsupported"; field: string }
 	| { code: "image_truncated"; field: string }
@@ -56,6 +67,12 @@ export type Failure =
 	| { code: "url_unreachable"; field: string; detail: string }
 	| { code: "storage_unavailable" }
 	| { code: "backend_failed" }
+	| { code: "webhook_not_found" }
+	| { code: "webhook_disabled" }
+	| { code: "too_many_webhooks"; limit: number }
+	| { code: "event_not_found"; field: string }
+	/** `oldest`: sequence number of the oldest event that is kept. */
+	| { code: "events_gone"; field: string; oldest: number }
 	| { code: "too_many_readers" }
 	| { code: "internal_error" };
 
@@ -66,6 +83,7 @@ interface Wire {
 		| 400
 		| 401
 		| 402
+		| 403
 		| 404
 		| 405
 		| 409
@@ -99,6 +117,28 @@ export function wire(failure: Failure): Wire {
 			return {
 				status: 401,
 				detail: "This key was revoked. Use another key of the account.",
+			};
+		case "origin_not_allowed":
+			return {
+				status: 403,
+				detail: `This key does not work on pages of ${failure.origin}: its \`origins\` do not list that. Use a key that lists it, made with POST /v1/keys from your server.`,
+			};
+		case "bound_key":
+			return {
+				status: 403,
+				detail:
+					"This key has `origins`, so it is out in pages: it manages neither keys nor webhooks. Use a key without `origins`.",
+			};
+		case "last_key":
+			return {
+				status: 409,
+				detail:
+					"This is the last key that can make others; without it the account were locked. Create another one without `origins` first: POST /v1/keys.",
+			};
+		case "too_many_keys":
+			return {
+				status: 409,
+				detail: `The account has ${failure.limit} keys. Revoke one that is no longer used: DELETE /v1/keys/{id}.`,
 			};
 		case "invalid_admin_secret":
 			return {
@@ -187,11 +227,48 @@ export function wire(failure: Failure): Wire {
 				status: 429,
 				detail: `Your account has ${failure.limit} jobs that have not ended, and may have no more. Try again when one of them ends.`,
 			};
-		case "job_gone":
+		case "previous_job_unfinished":
+			return {
+				status: 409,
+				detail:
+					"The job to go on from has not ended. Wait for its end: GET it with `Prefer: wait`, or read its events.",
+			};
+		case "previous_job_failed":
+			return {
+				status: 409,
+				detail:
+					"The job to go on from has no answer: it failed, or expired before it ran. Ask it again, or send the conversation as `messages`.",
+			};
+		case "image_gone":
 			return {
 				status: 410,
 				detail:
-					"This job was deleted or expired. Its id is never run again: choose a new one.",
+					"An image of the job to go on from was deleted. Send the conversation as `messages`, with the image.",
+			};
+		case "job_canceled":
+			return {
+				status: 409,
+				detail:
+					"The job was canceled before its answer was whole. What it said is at /v1/jobs/{id}, see X-Job-Id; ask again under a new Idempotency-Key.",
+			};
+		case "job_expired":
+			return {
+				status: 503,
+				detail:
+					"No worker was free in time. Nothing was charged; try again later.",
+			};
+		case "unsupported_endpoint":
+			return {
+				status: 404,
+				detail:
+					"This API does not have that endpoint of OpenAI's. Use POST /v1/chat/completions; in OpenAI's packages that is `client.chat.completions.create`.",
+			};
+		case "job_gone":
+			return {
+				status: 410,
+				detail: failure.field
+					? "The job to go on from was deleted or expired. Send the conversation as `messages`, with its images."
+					: "This job was deleted or expired. Its id is never run again: choose a new one.",
 			};
 		case "credit_conflict":
 			return {
@@ -260,6 +337,30 @@ export function wire(failure: Failure): Wire {
 				status: 502,
 				detail:
 					"The model could not finish this job after several attempts. Nothing was charged.",
+			};
+		case "webhook_not_found":
+			return { status: 404, detail: "Your account has no such webhook." };
+		case "webhook_disabled":
+			return {
+				status: 409,
+				detail:
+					'The webhook is disabled. Enable it first: PATCH it with {"status": "enabled"}.',
+			};
+		case "too_many_webhooks":
+			return {
+				status: 409,
+				detail: `Your account has ${failure.limit} webhooks and may have no more. Delete one, or let one receiver hand the events on.`,
+			};
+		case "event_not_found":
+			return {
+				status: 404,
+				detail:
+					"Your account's feed has no such event. Ids are in GET /v1/events and in the webhook's deliveries.",
+			};
+		case "events_gone":
+			return {
+				status: 410,
+				detail: `Events are kept for 30 days, and the oldest is ${failure.oldest} now. Go on from ${failure.oldest - 1}, and list the jobs of the time before.`,
 			};
 		case "too_many_readers":
 			return {

@@ -2,6 +2,7 @@
 import { app } from "./app.ts";
 
 export { Account } from "./account/account.ts";
+export { Endpoint } from "./endpoint/endpoint.ts";
 export { Job } from "./job/job.ts";
 export { Metrics } from "./metrics/metrics.ts";
 export { Pool } from "./pool/pool.ts";

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { type Failure, wire } from "./errors.ts";
 import { log } from "./log.ts";
+import { errorOf, isModel, retrying, speaksOpenAI } from "./openai/error.ts";
 import type { App } from "./router.ts";
 import type { Problem } from "./schema/problem.ts";
 
@@ -8,6 +9,7 @@ const TITLES: Record<number, string> = {
 	400: "Bad request",
 	401: "Not authenticated",
 	402: "Payment required",
+	403: "Not allowed",
 	404: "Not found",
 	405: "Method not allowed",
 	409: "Conflict",
@@ -20,6 +22,19 @@ const TITLES: Record<number, string> = {
 	502: "Model failed",
 	503: "Unavailable",
 };
+
+/** The problem details of a failure. */
+export function problemOf(failure: Failure, request_id: string): Problem {
+	const { status, detail } = wire(failure);
+	return {
+		...failure,
+		type: `urn:minigpt4:error:${failure.code}`,
+		title: TITLES[status] ?? "Error",
+		status,
+		detail,
+		request_id,
+	};
+}
 
 /** The response for a failure. What broke inside goes to the log under the request's id, not to the caller. */
 export function problem(
@@ -35,20 +50,23 @@ export function problem(
 			code: failure.code,
 			cause: cause?.stack ?? null,
 		});
-	const body: Problem = {
-		...failure,
-		type: `urn:minigpt4:error:${failure.code}`,
-		title: TITLES[status] ?? "Error",
-		status,
-		detail,
-		request_id,
-	};
-	const headers: Record<string, string> = {
-		"Content-Type": "application/problem+json",
-	};
+	const headers: Record<string, string> = {};
 	if (status === 401) headers["WWW-Authenticate"] = "Bearer";
 	if (status === 503) headers["Retry-After"] = "2";
 	if ("retry_after" in failure)
 		headers["Retry-After"] = String(failure.retry_after);
-	return c.body(JSON.stringify(body), status, headers);
+	const { code } = failure;
+	const field = "field" in failure ? failure.field : undefined;
+	const error = errorOf({ status, code, message: detail, field });
+	if (speaksOpenAI(c.req.path))
+		return c.json({ error }, status, { ...headers, ...retrying(status, code) });
+	const body: Problem = {
+		...problemOf(failure, request_id),
+		// The one native route that OpenAI's clients read.
+		...(isModel(c.req.path) && { error }),
+	};
+	return c.body(JSON.stringify(body), status, {
+		...headers,
+		"Content-Type": "application/problem+json",
+	});
 }

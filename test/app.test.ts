@@ -42,45 +42,6 @@ describe("every response", () => {
 	});
 });
 
-describe("a page of another origin", () => {
-	it("may call the API after its preflight, and read what it needs", async () => {
-		const preflight = await at("/v1/jobs", {
-			method: "OPTIONS",
-			headers: {
-				Origin: "https://elsewhere.example",
-				"Access-Control-Request-Method": "POST",
-				"Access-Control-Request-Headers": "authorization, content-type",
-			},
-		});
-		expect(preflight.status).toBe(204);
-		expect(preflight.headers.get("Access-Control-Allow-Origin")).toBe("*");
-		expect(
-			preflight.headers.get("Access-Control-Allow-Headers")?.toLowerCase(),
-		).toContain("authorization");
-		const refused = await at("/v1/jobs", {
-			headers: { Origin: "https://elsewhere.example" },
-		});
-		expect(refused.status).toBe(401);
-		expect(refused.headers.get("Access-Control-Allow-Origin")).toBe("*");
-		expect(refused.headers.get("Access-Control-Expose-Headers")).toContain(
-			"X-Request-Id",
-		);
-		await refused.body?.cancel();
-	});
-
-	it("may not call the admin routes", async () => {
-		const response = await at("/admin/accounts", {
-			method: "OPTIONS",
-			headers: {
-				Origin: "https://elsewhere.example",
-				"Access-Control-Request-Method": "POST",
-			},
-		});
-		expect(response.headers.get("Access-Control-Allow-Origin")).toBeNull();
-		await response.body?.cancel();
-	});
-});
-
 describe("the log", () => {
 	it("has one line per request, with its id, and neither key nor query nor content", async () => {
 		const lines: string[] = [];
@@ -94,7 +55,7 @@ describe("the log", () => {
 				Authorization: `Bearer ${key}`,
 				"Content-Type": "application/json",
 			},
-			body: JSON.stringify({ prompt: "a private question" }),
+			body: JSON.stringify({ prompt: "a private question", max_tokens: 0 }),
 		});
 		expect(response.status).toBe(400);
 		await response.body?.cancel();

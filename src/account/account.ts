@@ -6,7 +6,9 @@ import { DurableObject } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { config, type Env } from "../env.ts";
 import { failed, type Result } from "../errors.ts";
+import { Readers } from "../job/readers.ts";
 import { log } from "../log.ts";
+import type { EventType } from "../schema/event-type.ts";
 import { addCredit } from "./books.ts";
 import { cacheSalt, withCacheIds } from "./cache.ts";
 import { erase, type Place, RETRY_MS, work } from "./chores.ts";
@@ -15,6 +17,7 @@ import type {
 	Admission,
 	Admitted,
 	Answer,
+	Credential,
 	Inquired,
 	Inquiry,
 	JobIndexRow,
@@ -24,13 +27,30 @@ import type {
 } from "./contract.ts";
 import { setDue } from "./due.ts";
 import {
+	eventsAfter,
+	type FeedEvent,
+	feedLog,
+	findEvent,
+	lastSeq,
+	startAfter,
+} from "./feed.ts";
+import {
 	accountView,
 	createIdentity,
 	type Identity,
 	identityOf,
 } from "./identity.ts";
 import { findJob, pageJobs } from "./jobs.ts";
-import { createKey, keyOf, listKeys, revokeKey } from "./keys.ts";
+import {
+	addKey,
+	createKey,
+	dropKey,
+	isBound,
+	keyOf,
+	listKeys,
+	type NewKey,
+	revokeKey,
+} from "./keys.ts";
 import {
 	admit,
 	erasable,
@@ -51,6 +71,20 @@ import {
 	type UploadDraft,
 	type UploadView,
 } from "./uploads.ts";
+import {
+	accountSecrets,
+	changeWebhook,
+	createWebhook,
+	deleteWebhook,
+	findWebhook,
+	listWebhooks,
+	type Reading,
+	type Report,
+	readFor,
+	report,
+	rotateAccountSecret,
+	type WebhookView,
+} from "./webhooks.ts";
 
 export class Account extends DurableObject<Env> {
 	/** Milliseconds since the epoch; tests move it. */
@@ -59,13 +93,17 @@ export class Account extends DurableObject<Env> {
 	readonly #sql: SqlStorage;
 	readonly #meter: Meter;
 	#identity: Identity | null;
+	/** Of the feed. */
+	#readers: Readers;
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		this.#store = new Store(ctx.storage);
+		this.#store = new Store(ctx.storage, () => this.#publish());
 		this.#sql = this.#store.sql;
 		this.#meter = new Meter(this.#sql);
 		this.#identity = this.#store.made ? identityOf(this.#sql) : null;
+		const shown = this.#identity ? lastSeq(this.#sql) : 0;
+		this.#readers = new Readers(ctx.getWebSockets(), shown);
 	}
 
 	// For operators.
@@ -102,14 +140,9 @@ export class Account extends DurableObject<Env> {
 		);
 	}
 
-	async createKey(key: {
-		name: string;
-		secretHash: string;
-	}): Promise<Result<{ key: KeyView }>> {
-		const now = this.clock();
-		const id = `key_${ulid(now)}`;
+	async createKey(key: NewKey): Promise<Result<{ key: KeyView }>> {
 		return this.#asOperator(() =>
-			this.#store.write(() => createKey(this.#sql, { id, ...key }, now)),
+			this.#store.write(() => createKey(this.#sql, key, this.clock())),
 		);
 	}
 
@@ -126,15 +159,46 @@ export class Account extends DurableObject<Env> {
 	// For callers. Each names its key, so that one RPC authenticates and answers. A request's first call counts against
 	// the rate; those that can only follow another one (`admit`, `finalizeUploads`, `discardUploads`) do not.
 
-	async authenticate(secretHash: string): Promise<Answer<{ keyId: string }>> {
+	async authenticate(
+		secretHash: Credential,
+	): Promise<Answer<{ keyId: string }>> {
 		return this.#asCaller(secretHash, (_, keyId) => ({ ok: true, keyId }));
 	}
 
-	async showTo(secretHash: string): Promise<Answer<{ account: AccountView }>> {
+	async showTo(
+		secretHash: Credential,
+	): Promise<Answer<{ account: AccountView }>> {
 		return this.#asCaller(secretHash, (identity) => ({
 			ok: true,
 			account: accountView(this.#sql, identity),
 		}));
+	}
+
+	async keysOf(credential: Credential): Promise<Answer<{ keys: KeyView[] }>> {
+		return this.#asCaller(credential, (_, keyId) => ({
+			ok: true,
+			keys: listKeys(this.#sql, keyId),
+		}));
+	}
+
+	/** Makes a key as its owner, who may have only so many. */
+	async addKey(
+		credential: Credential,
+		key: NewKey,
+	): Promise<Answer<{ key: KeyView }>> {
+		return this.#asCaller(credential, (_, keyId) =>
+			this.#store.write(() => addKey(this.#sql, keyId, key, this.clock())),
+		);
+	}
+
+	/** Revokes a key as its owner, who keeps one to go on with. */
+	async dropKey(
+		credential: Credential,
+		id: string,
+	): Promise<Answer<{ key: KeyView }>> {
+		return this.#asCaller(credential, (_, keyId) =>
+			this.#store.write(() => dropKey(this.#sql, keyId, id, this.clock())),
+		);
 	}
 
 	/** Before a job's images are read: who asks, what the name stands for, and whether there is money and room. */
@@ -165,7 +229,7 @@ export class Account extends DurableObject<Env> {
 	}
 
 	async lookup(
-		secretHash: string,
+		secretHash: Credential,
 		jobId: string,
 	): Promise<Answer<{ job: JobIndexRow }>> {
 		return this.#asCaller(secretHash, () => lookup(this.#sql, jobId));
@@ -173,7 +237,7 @@ export class Account extends DurableObject<Env> {
 
 	/** The index, newest first, without what was deleted or expired. */
 	async jobs(
-		secretHash: string,
+		secretHash: Credential,
 		page: { cursor: string | null; limit: number },
 	): Promise<Answer<{ jobs: JobIndexRow[]; nextCursor: string | null }>> {
 		return this.#asCaller(secretHash, () =>
@@ -182,7 +246,10 @@ export class Account extends DurableObject<Env> {
 	}
 
 	/** Erases a job that has ended, once it is asked for whatever dies meanwhile. Repeating it changes nothing. */
-	async eraseJob(secretHash: string, jobId: string): Promise<Answer<object>> {
+	async eraseJob(
+		secretHash: Credential,
+		jobId: string,
+	): Promise<Answer<object>> {
 		const now = this.clock();
 		const found = await this.#asCaller(secretHash, () =>
 			erasable(this.#sql, jobId),
@@ -201,7 +268,7 @@ export class Account extends DurableObject<Env> {
 
 	/** Makes room for what is about to be sent: a row comes before its object. */
 	async createUploads(
-		secretHash: string,
+		secretHash: Credential,
 		drafts: UploadDraft[],
 	): Promise<Answer<{ uploads: UploadView[] }>> {
 		const now = this.clock();
@@ -220,7 +287,7 @@ export class Account extends DurableObject<Env> {
 
 	/** The objects are stored. Repeating it changes nothing. */
 	async finalizeUploads(
-		secretHash: string,
+		secretHash: Credential,
 		stored: ({ id: string } & StoredImage)[],
 	): Promise<Answer<{ uploads: UploadView[] }>> {
 		const now = this.clock();
@@ -235,7 +302,7 @@ export class Account extends DurableObject<Env> {
 
 	/** What was created and came to nothing. An upload that is ready, or a job's, stays. */
 	async discardUploads(
-		secretHash: string,
+		secretHash: Credential,
 		ids: string[],
 	): Promise<Answer<object>> {
 		return this.#asCaller(
@@ -249,7 +316,7 @@ export class Account extends DurableObject<Env> {
 	}
 
 	async upload(
-		secretHash: string,
+		secretHash: Credential,
 		id: string,
 	): Promise<Answer<{ upload: UploadView }>> {
 		return this.#asCaller(secretHash, () => getUpload(this.#sql, id));
@@ -257,12 +324,192 @@ export class Account extends DurableObject<Env> {
 
 	/** An image that a job holds lives until the job ends. */
 	async deleteUpload(
-		secretHash: string,
+		secretHash: Credential,
 		id: string,
 	): Promise<Answer<{ id: string }>> {
 		return this.#asCaller(secretHash, () =>
 			this.#store.write(() => deleteUpload(this.#sql, id, this.clock())),
 		);
+	}
+
+	// The event feed, and where it is sent.
+
+	/**
+	 * A page of the feed.
+	 * @param after null: from the oldest that is kept
+	 * @param field of the request that `after` came from, for errors
+	 * @param types null: all
+	 */
+	async events(
+		secretHash: Credential,
+		from: { after: number | null; field: string },
+		limit: number,
+		types: EventType[] | null,
+	): Promise<
+		Answer<{
+			events: FeedEvent[];
+			after: number;
+			upTo: number;
+			lastSeq: number;
+		}>
+	> {
+		return this.#asCaller(secretHash, () => {
+			const start = startAfter(this.#sql, from.after, from.field);
+			if (!start.ok) return start;
+			const { after } = start;
+			const wanted = ({ type }: FeedEvent) => types?.includes(type) ?? true;
+			const page = eventsAfter(this.#sql, after, limit, wanted);
+			return { ok: true, after, ...page, lastSeq: lastSeq(this.#sql) };
+		});
+	}
+
+	/** A socket that the feed flows into, for a reader that `events` has let in: see `Readers.accept`. */
+	override async fetch(request: Request): Promise<Response> {
+		await this.#store.wake();
+		if (!this.#identity) return new Response(null, { status: 404 });
+		const feed = feedLog(this.#sql);
+		// While nobody reads, nothing is shown to anybody: the first reader begins where the feed is now.
+		if (!this.#readers.any) this.#readers = new Readers([], feed.lastSeq);
+		return this.#readers.accept(this.ctx, feed, false, request);
+	}
+
+	override webSocketMessage(socket: WebSocket, message: unknown): void {
+		if (!this.#identity) return;
+		this.#readers.hear(socket, message, feedLog(this.#sql));
+		this.#publish();
+	}
+
+	override webSocketClose(socket: WebSocket): void {
+		this.#readers.leave(socket);
+	}
+
+	override webSocketError(socket: WebSocket): void {
+		this.#readers.leave(socket);
+	}
+
+	/** Shows what is new to those who read. Nobody waits for it: a storage that cannot sync resets the object by itself. */
+	#publish(): void {
+		if (!this.#identity || !this.#readers.any) return;
+		const feed = feedLog(this.#sql);
+		this.#readers.publish(this.ctx.storage, feed).catch(() => {});
+	}
+
+	async createWebhook(
+		secretHash: Credential,
+		hook: Pick<WebhookView, "url" | "events" | "description" | "origin">,
+	): Promise<Answer<{ webhook: WebhookView }>> {
+		const now = this.clock();
+		const id = `wh_${ulid(now)}`;
+		return this.#asOwner(secretHash, () =>
+			this.#store.write(() => createWebhook(this.#sql, { id, ...hook }, now)),
+		);
+	}
+
+	async webhooks(
+		secretHash: Credential,
+	): Promise<Answer<{ webhooks: WebhookView[] }>> {
+		return this.#asOwner(secretHash, () => ({
+			ok: true,
+			webhooks: listWebhooks(this.#sql),
+		}));
+	}
+
+	async webhook(
+		secretHash: Credential,
+		id: string,
+	): Promise<Answer<{ webhook: WebhookView }>> {
+		return this.#asOwner(secretHash, () => findWebhook(this.#sql, id));
+	}
+
+	async changeWebhook(
+		secretHash: Credential,
+		id: string,
+		change: Parameters<typeof changeWebhook>[2],
+	): Promise<Answer<{ webhook: WebhookView }>> {
+		return this.#asOwner(secretHash, () =>
+			this.#store.write(() =>
+				changeWebhook(this.#sql, id, change, this.clock()),
+			),
+		);
+	}
+
+	async deleteWebhook(
+		secretHash: Credential,
+		id: string,
+	): Promise<Answer<{ webhook: WebhookView }>> {
+		return this.#asOwner(secretHash, () =>
+			this.#store.write(() => deleteWebhook(this.#sql, id, this.clock())),
+		);
+	}
+
+	/** What there is to deliver once more: one event, by its number, or all after another one. */
+	async redelivery(
+		secretHash: Credential,
+		id: string,
+		what: { event: number | null } | { after: number },
+	): Promise<
+		Answer<{
+			webhook: WebhookView;
+			event: FeedEvent | null;
+			after: number | null;
+			lastSeq: number;
+		}>
+	> {
+		return this.#asOwner(secretHash, () => {
+			const found = findWebhook(this.#sql, id);
+			if (!found.ok) return found;
+			if (found.webhook.status === "disabled")
+				return failed({ code: "webhook_disabled" });
+			const known = { ...found, lastSeq: lastSeq(this.#sql) };
+			if ("after" in what) {
+				const start = startAfter(this.#sql, what.after, "after");
+				return start.ok ? { ...known, event: null, after: start.after } : start;
+			}
+			const event =
+				what.event === null ? null : findEvent(this.#sql, what.event);
+			return event
+				? { ...known, event, after: null }
+				: failed({ code: "event_not_found", field: "event" });
+		});
+	}
+
+	/** The secret that signs what jobs' own webhooks get. */
+	async webhookSecret(
+		secretHash: Credential,
+	): Promise<Answer<{ secret: string }>> {
+		return this.#asOwner(secretHash, () => {
+			const [secret] = this.#store.write(() =>
+				accountSecrets(this.#sql, this.clock()),
+			);
+			return { ok: true, secret: secret as string };
+		});
+	}
+
+	async rotateWebhookSecret(
+		secretHash: Credential,
+	): Promise<Answer<{ secret: string }>> {
+		return this.#asOwner(secretHash, () => ({
+			ok: true,
+			secret: this.#store.write(() =>
+				rotateAccountSecret(this.#sql, this.clock()),
+			),
+		}));
+	}
+
+	// For the Endpoint.
+
+	/** What a webhook has to deliver; see `readFor`. */
+	async readFor(id: string, after: number | null): Promise<Reading> {
+		await this.#store.wake();
+		if (!this.#identity) throw new Error("there is no such account");
+		return this.#store.write(() => readFor(this.#sql, id, after, this.clock()));
+	}
+
+	/** How a webhook fares, for the feed. */
+	async report(id: string, reports: Report[]): Promise<void> {
+		await this.#store.wake();
+		if (!this.#identity) throw new Error("there is no such account");
+		this.#store.write(() => report(this.#sql, id, reports, this.clock()));
 	}
 
 	// For the Job.
@@ -312,9 +559,21 @@ export class Account extends DurableObject<Env> {
 			: failed({ code: "account_not_found" });
 	}
 
+	/** As a caller, with a key that is not out in pages. */
+	async #asOwner<T extends object>(
+		secretHash: Credential,
+		act: () => Result<T>,
+	): Promise<Answer<T>> {
+		return this.#asCaller(secretHash, (_, keyId) =>
+			isBound(listKeys(this.#sql), keyId)
+				? failed({ code: "bound_key" })
+				: act(),
+		);
+	}
+
 	/** What every caller's method begins with, and the limits that every answer tells. */
 	async #asCaller<T extends object>(
-		secretHash: string,
+		secretHash: Credential,
 		act: (identity: Identity, keyId: string) => Result<T>,
 		rate: "counts" | "follows" = "counts",
 	): Promise<Answer<T>> {

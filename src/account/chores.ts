@@ -1,4 +1,6 @@
 /** What the account's alarm does: the due table says what and when. Each chore may be done again, and fails for itself. */
+
+import { endpointOf } from "../endpoint/address.ts";
 import { config, type Env } from "../env.ts";
 import { writableUntil } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
@@ -10,13 +12,19 @@ import { sweepKeys } from "./idempotency.ts";
 import { forget, ORPHAN_AFTER_MS, settle } from "./lifecycle.ts";
 import type { Store } from "./store.ts";
 import { deleteUpload } from "./uploads.ts";
+import { deleteWebhook, revision } from "./webhooks.ts";
 
 /** When to try again what just failed. */
 export const RETRY_MS = 30_000;
 /** When to look again after a job that is settled and has not noted it. */
 const STILL_RUNNING_MS = 60_000;
 const JOB_ANSWERS_WITHIN_MS = 10_000;
+const ENDPOINT_ANSWERS_WITHIN_MS = 10_000;
+/** When to look again after a webhook of jobs that is still owed something. */
+const STILL_OWED_MS = 24 * 60 * 60_000;
 const AT_ONCE = 32;
+/** A chore that has cleared its row itself, in the turn in which it saw that it may. */
+const CLEARED = "cleared";
 
 /** What chores work with. */
 export interface Place {
@@ -46,19 +54,23 @@ export async function erase(place: Place, jobId: string): Promise<Erased> {
 
 /** One chore, and when to look again. */
 async function dispatch(place: Place, due: Due): Promise<void> {
-	let next: number | null;
+	let next: number | null | typeof CLEARED;
 	try {
-		next = await act(place, due.key);
+		next = await act(place, due);
 	} catch (error) {
 		log("due_failed", { due: due.key, cause: String(error) });
 		next = place.clock() + RETRY_MS;
 	}
-	rearrange(place.store.sql, due, next);
+	if (next !== CLEARED) rearrange(place.store.sql, due, next);
 }
 
 /** @returns when to look again, or null when it is done with */
-async function act(place: Place, key: string): Promise<number | null> {
+async function act(
+	place: Place,
+	due: Due,
+): Promise<number | null | typeof CLEARED> {
 	const { store, clock } = place;
+	const { key } = due;
 	const colon = key.indexOf(":");
 	const [kind, ref] = [key.slice(0, colon), key.slice(colon + 1)];
 	switch (kind) {
@@ -76,6 +88,10 @@ async function act(place: Place, key: string): Promise<number | null> {
 			return deleteObject(place, ref);
 		case "keys":
 			return store.write(() => sweepKeys(store.sql, clock()));
+		case "notify":
+			return notifyEndpoint(place, due);
+		case "hook":
+			return dropUnused(place, ref);
 		default:
 			throw new Error(`nothing acts on ${kind}`);
 	}
@@ -109,6 +125,39 @@ async function askJob(place: Place, jobId: string): Promise<number | null> {
 			store.write(() => settle(store.sql, resolution.outcome, false, now));
 			return null;
 	}
+}
+
+/**
+ * An Endpoint that is told reads the feed by itself, then or later. What was written while it was being told it may have
+ * missed, so the row is cleared in the turn that sees that there was nothing.
+ */
+async function notifyEndpoint(
+	{ env, store, account, clock }: Place,
+	due: Due,
+): Promise<number | typeof CLEARED> {
+	const id = due.key.slice("notify:".length);
+	const told = revision(store.sql, id);
+	await within(
+		ENDPOINT_ANSWERS_WITHIN_MS,
+		endpointOf(env, account, id).tell({ account, id }),
+	);
+	if (revision(store.sql, id) !== told) return clock();
+	rearrange(store.sql, due, null);
+	return CLEARED;
+}
+
+/** A webhook of jobs that no job has named in a long time, unless something is still owed to it. */
+async function dropUnused(
+	{ env, store, account, clock }: Place,
+	id: string,
+): Promise<number | null> {
+	const idle = await within<boolean>(
+		ENDPOINT_ANSWERS_WITHIN_MS,
+		endpointOf(env, account, id).idle(),
+	);
+	if (!idle) return clock() + STILL_OWED_MS;
+	store.write(() => deleteWebhook(store.sql, id, clock()));
+	return null;
 }
 
 /** An object that a caller may still write by a presigned PUT is deleted again after that. */

@@ -1,5 +1,12 @@
 /** What the Account answers over RPC, and to whom. The Worker and the Job are its only callers. */
 import type { Result } from "../errors.ts";
+import type { JobHook } from "./webhooks.ts";
+
+/**
+ * What a call shows of its key: the SHA-256 of its secret, hex (the secret itself never leaves the Worker); and, where a page
+ * calls, the page's origin, by which a key may be bound.
+ */
+export type Credential = string | { secretHash: string; origin: string };
 
 /** A finalized image as a job needs it. */
 export interface ImageRef {
@@ -38,8 +45,7 @@ export interface SentImage {
 
 /** What a request for a job says before its images are read. */
 export interface Inquiry {
-	/** SHA-256 of the key's secret, hex. The secret itself never leaves the Worker. */
-	secretHash: string;
+	secretHash: Credential;
 	/** The id or the key (its SHA-256, hex) by which the caller names the job, if any. */
 	jobId: string | null;
 	idempotencyKey: string | null;
@@ -49,11 +55,15 @@ export interface Inquiry {
 	uploads: string[];
 	/** Field of the request for each of them, for errors: `images[0].upload`. */
 	fields: string[];
+	/** The job that it goes on from; and what a job of each model costs, where it is to be that job's model. */
+	previous: { job: string; prices: Record<string, number> | null } | null;
 }
 
 export type Inquired = Answer<{
 	/** The job that has this name already; then nothing may be stored for it again. */
 	jobId: string | null;
+	/** The model of the job that it goes on from; null without one, and for a name that is known. */
+	previousModel: string | null;
 	/** The named uploads, and all images of that job. */
 	images: SentImage[];
 }>;
@@ -71,7 +81,7 @@ export interface InlineImage {
 }
 
 export interface Admission {
-	secretHash: string;
+	secretHash: Credential;
 	/** What the job is called, unless its idempotency key names another one. */
 	jobId: string;
 	/** SHA-256 of the caller's key, hex. */
@@ -89,6 +99,10 @@ export interface Admission {
 	fields: string[];
 	/** Those of `images` that came with this request. */
 	inline: InlineImage[];
+	/** The job that it goes on from: its images come before these. */
+	previousJob: string | null;
+	/** Its own, beside the account's. */
+	webhook: JobHook | null;
 }
 
 export type Admitted = Answer<{
@@ -160,4 +174,8 @@ export interface KeyView {
 	/** RFC 3339. */
 	createdAt: string;
 	revokedAt: string | null;
+	/** The origins whose pages may call with it; null is any. */
+	origins: string[] | null;
+	/** Whether it is the key of the call that asks. */
+	current: boolean;
 }

@@ -1,7 +1,8 @@
 /**
  * One table of due times per object; its alarm is the earliest. Keys say what is due: `orphan:<job>` (there is one for
- * each job that has not settled), `expire:<job>`, `upload:<id>`, `object:<key>` and `late:<key>`, `keys:sweep`. Setting
- * a time in the same transaction as the fact it follows from is what makes it sure.
+ * each job that has not settled), `expire:<job>`, `upload:<id>`, `object:<key>` and `late:<key>`, `keys:sweep`,
+ * `notify:<webhook>` (its Endpoint has something to read), `hook:<webhook of jobs>` (whether it is still used). Setting a
+ * time in the same transaction as the fact it follows from is what makes it sure.
  */
 
 export interface Due {
@@ -50,6 +51,11 @@ export function countDue(sql: SqlStorage, kind: string, most: number): number {
 export function clearDue(sql: SqlStorage, key: string): void {
 	sql.exec("DELETE FROM due WHERE key = ?", key);
 }
+
+/** When it is due, or null where it is not. */
+export const dueAt = (sql: SqlStorage, key: string): number | null =>
+	sql.exec<{ at: number }>("SELECT at FROM due WHERE key = ?", key).toArray()[0]
+		?.at ?? null;
 
 /** What is due by now, the oldest first. */
 export function dueBy(sql: SqlStorage, now: number, limit: number): Due[] {

@@ -2,13 +2,16 @@
 import { failed, type Result } from "../errors.ts";
 import type { ImageRef, JobIndexRow, Outcome, SentImage } from "./contract.ts";
 import type { Closing, Hold } from "./ledger.ts";
+import type { JobHook } from "./webhooks.ts";
 
 /** A job's image, before the account's cache secret turned its hash into a cache id. */
 export interface HeldImage extends Omit<ImageRef, "cacheId"> {
 	/** How the caller sent it: what tells a repeat of the request. Unknown for jobs of the first version. */
 	sent?: Omit<SentImage, "upload"> & {
-		/** It came with the job and goes with it. */
+		/** It belongs to jobs: it came with one, and goes with the last that has it. */
 		inline: boolean;
+		/** It came with an earlier job of the conversation, not with this one's request. */
+		before?: true;
 	};
 }
 
@@ -24,6 +27,8 @@ export interface IndexedJob {
 	/** Seconds from its end for which it is kept. */
 	expiresIn: number;
 	hold: Hold;
+	/** Its own webhook, and what that is to be told of. */
+	webhook: Pick<JobHook, "id" | "events"> | null;
 }
 
 interface JobRow extends Record<string, SqlStorageValue> {
@@ -40,6 +45,7 @@ interface JobRow extends Record<string, SqlStorageValue> {
 	price: number | null;
 	balance: number | null;
 	settled_at: number | null;
+	webhook: string | null;
 }
 
 export function createJobTable(sql: SqlStorage): void {
@@ -81,10 +87,11 @@ export function insertJob(
 		hold: number;
 		createdAt: number;
 		expiresIn: number;
+		webhook: JobHook | null;
 	},
 ): void {
 	sql.exec(
-		"INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		"INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, webhook) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		job.id,
 		job.bodyHash,
 		job.model,
@@ -92,6 +99,8 @@ export function insertJob(
 		job.hold,
 		job.createdAt,
 		job.expiresIn,
+		job.webhook &&
+			JSON.stringify({ id: job.webhook.id, events: job.webhook.events }),
 	);
 }
 
@@ -170,6 +179,7 @@ const indexed = (row: JobRow): IndexedJob => ({
 	status: row.status,
 	gone: row.gone === 1,
 	expiresIn: row.expires_in,
+	webhook: row.webhook === null ? null : JSON.parse(row.webhook),
 	hold: {
 		amount: row.hold,
 		closed:

@@ -1,12 +1,27 @@
-/** The account's API keys: SHA-256 of each secret, never the secret. */
+/** The account's API keys: SHA-256 of each secret, never the secret. A key may be bound to the origins of the pages that use it. */
+import { ulid } from "ulid";
 import { failed, type Result } from "../errors.ts";
-import type { KeyView } from "./contract.ts";
+import type { Credential, KeyView } from "./contract.ts";
+
+/** Live keys that an owner may have. */
+const MOST_KEYS = 100;
+/** Revoked ones that are still listed, and told from unknown ones. */
+const REVOKED_KEPT = 100;
+
+export interface NewKey {
+	name: string;
+	secretHash: string;
+	/** As browsers write them: `https://app.example.com`. Left out or null: any. */
+	origins?: string[] | null;
+}
 
 interface KeyRow extends Record<string, SqlStorageValue> {
 	id: string;
 	name: string;
 	created_at: number;
 	revoked_at: number | null;
+	/** JSON array; null is any origin. */
+	origins: string | null;
 }
 
 export function createKeyTable(sql: SqlStorage): void {
@@ -19,19 +34,26 @@ export function createKeyTable(sql: SqlStorage): void {
 	)`);
 }
 
+/** Keys that were made before they could be bound are not. */
+export function bindKeysToOrigins(sql: SqlStorage): void {
+	sql.exec("ALTER TABLE key ADD COLUMN origins TEXT");
+}
+
 export function createKey(
 	sql: SqlStorage,
-	key: { id: string; name: string; secretHash: string },
+	key: NewKey,
 	now: number,
 ): Result<{ key: KeyView }> {
+	const id = `key_${ulid(now)}`;
 	sql.exec(
-		"INSERT INTO key (id, name, secret_hash, created_at) VALUES (?, ?, ?, ?)",
-		key.id,
+		"INSERT INTO key (id, name, secret_hash, created_at, origins) VALUES (?, ?, ?, ?, ?)",
+		id,
 		key.name,
 		key.secretHash,
 		now,
+		key.origins ? JSON.stringify(key.origins) : null,
 	);
-	return findKey(sql, key.id);
+	return findKey(sql, id);
 }
 
 /** A second revocation keeps the first one's time. */
@@ -39,46 +61,104 @@ export function revokeKey(
 	sql: SqlStorage,
 	id: string,
 	now: number,
+	current?: string,
 ): Result<{ key: KeyView }> {
 	sql.exec(
 		"UPDATE key SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
 		now,
 		id,
 	);
-	return findKey(sql, id);
+	return findKey(sql, id, current);
 }
 
-function findKey(sql: SqlStorage, id: string): Result<{ key: KeyView }> {
+/** Makes a key on behalf of the holder of another one. */
+export function addKey(
+	sql: SqlStorage,
+	holder: string,
+	key: NewKey,
+	now: number,
+): Result<{ key: KeyView }> {
+	const keys = listKeys(sql, holder);
+	const live = keys.filter(({ revokedAt }) => revokedAt === null);
+	if (isBound(keys, holder)) return failed({ code: "bound_key" });
+	if (live.length >= MOST_KEYS)
+		return failed({ code: "too_many_keys", limit: MOST_KEYS });
+	return createKey(sql, key, now);
+}
+
+/** Revokes a key on behalf of the holder of another one, or of itself, unless none were left that can make others. */
+export function dropKey(
+	sql: SqlStorage,
+	holder: string,
+	id: string,
+	now: number,
+): Result<{ key: KeyView }> {
+	const keys = listKeys(sql, holder);
+	if (isBound(keys, holder)) return failed({ code: "bound_key" });
+	const free = keys.filter((key) => !key.revokedAt && key.origins === null);
+	if (free.length === 1 && free[0]?.id === id)
+		return failed({ code: "last_key" });
+	const revoked = revokeKey(sql, id, now, holder);
+	sql.exec(
+		"DELETE FROM key WHERE revoked_at IS NOT NULL AND id NOT IN (SELECT id FROM key WHERE revoked_at IS NOT NULL ORDER BY revoked_at DESC, id DESC LIMIT ?)",
+		REVOKED_KEPT,
+	);
+	return revoked;
+}
+
+/** Whether the key with this id is bound to origins, and so out in pages: if it made another one, it would outlive its own revocation. */
+export const isBound = (keys: KeyView[], holder: string): boolean =>
+	keys.some(({ id, origins }) => id === holder && origins !== null);
+
+function findKey(
+	sql: SqlStorage,
+	id: string,
+	current?: string,
+): Result<{ key: KeyView }> {
 	const row = sql
 		.exec<KeyRow>("SELECT * FROM key WHERE id = ?", id)
 		.toArray()[0];
-	return row ? { ok: true, key: view(row) } : failed({ code: "key_not_found" });
+	return row
+		? { ok: true, key: view(row, current) }
+		: failed({ code: "key_not_found" });
 }
 
-export function listKeys(sql: SqlStorage): KeyView[] {
+/** @param current id of the key of the call that asks */
+export function listKeys(sql: SqlStorage, current?: string): KeyView[] {
 	return sql
 		.exec<KeyRow>("SELECT * FROM key ORDER BY created_at, id")
 		.toArray()
-		.map(view);
+		.map((row) => view(row, current));
 }
 
-/** The id of the live key with this secret, or why there is none. */
+/** The id of the live key with this secret that this page may use, or why there is none. */
 export function keyOf(
 	sql: SqlStorage,
-	secretHash: string,
+	credential: Credential,
 ): Result<{ keyId: string }> {
+	const { secretHash, origin } =
+		typeof credential === "string"
+			? { secretHash: credential, origin: null }
+			: credential;
 	const row = sql
 		.exec<KeyRow>("SELECT * FROM key WHERE secret_hash = ?", secretHash)
 		.toArray()[0];
 	if (!row) return failed({ code: "invalid_key" });
 	if (row.revoked_at !== null) return failed({ code: "revoked_key" });
+	if (origin !== null && originsOf(row)?.includes(origin) === false)
+		return failed({ code: "origin_not_allowed", origin: origin.slice(0, 256) });
 	return { ok: true, keyId: row.id };
 }
 
-const view = (row: KeyRow): KeyView => ({
+const originsOf = (row: KeyRow): string[] | null =>
+	row.origins === null ? null : JSON.parse(row.origins);
+
+const view = (row: KeyRow, current?: string): KeyView => ({
 	id: row.id,
 	name: row.name,
 	createdAt: new Date(row.created_at).toISOString(),
 	revokedAt:
 		row.revoked_at === null ? null : new Date(row.revoked_at).toISOString(),
+	origins: originsOf(row),
+	current: row.id === current,
 });

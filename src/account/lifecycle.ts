@@ -13,6 +13,7 @@ import type {
 	Settlement,
 } from "./contract.ts";
 import { clearDue, setDue } from "./due.ts";
+import { tellOfJob } from "./feed.ts";
 import { jobOfKey, nameByKey } from "./idempotency.ts";
 import {
 	closeJob,
@@ -26,12 +27,14 @@ import {
 import { decide, priceOf } from "./ledger.ts";
 import { agreed, Refusal } from "./store.ts";
 import {
-	deleteUpload,
+	dropImage,
 	finalizeInline,
 	holdImages,
+	isReady,
 	releaseImages,
 	sentUploads,
 } from "./uploads.ts";
+import { useJobHook } from "./webhooks.ts";
 
 /** How long after admission, or after a running job's deadline, a hold may stay unsettled before the Job is asked. */
 export const ORPHAN_AFTER_MS = 60_000;
@@ -60,12 +63,23 @@ export function inquire(
 			others.map(([, field]) => field),
 		);
 		if (!found.ok) return found;
-		return { ok: true, jobId: job.id, images: [...known, ...found.images] };
+		return {
+			ok: true,
+			jobId: job.id,
+			previousModel: null,
+			images: [...known, ...found.images],
+		};
 	}
+	const before = inquiry.previous && previousOf(sql, inquiry.previous.job);
+	if (before && !before.ok) return before;
 	const found = sentUploads(sql, uploads, fields);
 	if (!found.ok) return found;
-	const hold = afford("", maxPrice, { balances: balances(sql), jobs }, now);
-	return hold.ok ? { ok: true, jobId: null, images: found.images } : hold;
+	const previousModel = before?.job.model ?? null;
+	const price = inquiry.previous?.prices?.[previousModel ?? ""] ?? maxPrice;
+	const hold = afford("", price, { balances: balances(sql), jobs }, now);
+	return hold.ok
+		? { ok: true, jobId: null, previousModel, images: found.images }
+		: hold;
 }
 
 /**
@@ -85,7 +99,8 @@ export function admit(
 	images: HeldImage[];
 	createdAt: number;
 } {
-	const { jobId, idempotencyKey, inline, model, maxPrice } = admission;
+	const { jobId, idempotencyKey, inline, model, maxPrice, previousJob } =
+		admission;
 	const room: Room = { balances: balances(sql), jobs };
 	const verdict = judge(named(sql, admission, now), admission, room, now);
 	if (verdict.answer === "refused") throw new Refusal(verdict.failure);
@@ -95,8 +110,11 @@ export function admit(
 		return { answer: "same", ...known, images, createdAt };
 	}
 	finalizeInline(sql, inline);
+	const before = previousJob
+		? agreed(previousOf(sql, previousJob)).job.images
+		: [];
 	const { images } = agreed(
-		holdImages(sql, jobId, admission.images, admission.fields, inline),
+		holdImages(sql, jobId, before, admission.images, admission.fields, inline),
 	);
 	record(sql, verdict.entries, now);
 	insertJob(sql, {
@@ -107,9 +125,12 @@ export function admit(
 		hold: maxPrice,
 		createdAt: now,
 		expiresIn: admission.expiresIn,
+		webhook: admission.webhook,
 	});
 	if (idempotencyKey !== null) nameByKey(sql, idempotencyKey, jobId, now);
 	setDue(sql, `orphan:${jobId}`, now + ORPHAN_AFTER_MS);
+	if (admission.webhook) useJobHook(sql, admission.webhook, now);
+	tellOfJob(sql, "job.created", indexedJob(sql, jobId), now);
 	return { answer: "new", jobId, model, maxPrice, images, createdAt: now };
 }
 
@@ -144,7 +165,8 @@ export function settle(
 		clearDue(sql, `orphan:${jobId}`);
 		for (const key of releaseImages(sql, jobId))
 			setDue(sql, `object:${key}`, now);
-		if (neverStarted) forget(sql, jobId, now);
+		tellOfJob(sql, `job.${status}`, indexedJob(sql, jobId), now);
+		if (neverStarted) bury(sql, jobId, now);
 		else setDue(sql, `expire:${jobId}`, expiry(job, now));
 	}
 	return {
@@ -154,10 +176,17 @@ export function settle(
 	};
 }
 
-/** After the Job erased itself: its own images go, and its name stays. Repeatable. */
+/** After the Job erased itself: images that are no other job's go, and its name stays. Repeatable. */
 export function forget(sql: SqlStorage, jobId: string, now: number): void {
+	const job = findJob(sql, jobId);
+	if (job && !job.gone) tellOfJob(sql, "job.deleted", job, now);
+	bury(sql, jobId, now);
+}
+
+/** What of a job goes with it, where nobody needs to be told. */
+function bury(sql: SqlStorage, jobId: string, now: number): void {
 	for (const { upload, sent } of findJob(sql, jobId)?.images ?? [])
-		if (sent?.inline) deleteUpload(sql, upload, now);
+		if (sent?.inline) dropImage(sql, jobId, upload, now);
 	markGone(sql, jobId);
 	clearDue(sql, `expire:${jobId}`);
 }
@@ -184,6 +213,13 @@ export function lookup(
 	return { ok: true, job: rowOf(job) };
 }
 
+/** One that must be there. */
+function indexedJob(sql: SqlStorage, jobId: string): IndexedJob {
+	const job = findJob(sql, jobId);
+	if (job) return job;
+	throw new Error(`job ${jobId} is not in the index`);
+}
+
 /** The job that a request names, by key or by id. */
 function named(
 	sql: SqlStorage,
@@ -195,8 +231,28 @@ function named(
 	return id === null ? null : findJob(sql, id);
 }
 
-/** Images of the first version's jobs are known by their uploads alone. */
+/** A job that another one may go on from, with all its images. */
+function previousOf(sql: SqlStorage, id: string): Result<{ job: IndexedJob }> {
+	const field = "previous_job";
+	const job = findJob(sql, id);
+	if (!job) return failed({ code: "job_not_found", field });
+	if (job.gone) return failed({ code: "job_gone", field });
+	switch (job.status) {
+		case "accepted":
+			return failed({ code: "previous_job_unfinished", field });
+		case "failed":
+		case "expired":
+			return failed({ code: "previous_job_failed", field });
+	}
+	return job.images.every(({ upload }) => isReady(sql, upload))
+		? { ok: true, job }
+		: failed({ code: "image_gone", field });
+}
+
+/** What came with the request. Images of the first version's jobs are known by their uploads alone. */
 const sentImages = ({ images }: IndexedJob): SentImage[] =>
 	images.flatMap(({ upload, sent }) =>
-		sent ? [{ upload, sha256: sent.sha256, url: sent.url }] : [],
+		sent && !sent.before
+			? [{ upload, sha256: sent.sha256, url: sent.url }]
+			: [],
 	);

@@ -2,10 +2,16 @@
 import type { Step } from "../migrate.ts";
 import { createBooks } from "./books.ts";
 import { createDueTable } from "./due.ts";
+import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
 import { createJobTable, keepJobsForAWhile } from "./jobs.ts";
-import { createKeyTable } from "./keys.ts";
-import { createUploadTables, keepUploadsForAWhile } from "./uploads.ts";
+import { bindKeysToOrigins, createKeyTable } from "./keys.ts";
+import {
+	createImageUseTable,
+	createUploadTables,
+	keepUploadsForAWhile,
+} from "./uploads.ts";
+import { createWebhookTables } from "./webhooks.ts";
 
 export const STEPS: readonly Step[] = [
 	(sql) => {
@@ -25,5 +31,11 @@ export const STEPS: readonly Step[] = [
 		createIdempotencyTable(sql);
 		keepJobsForAWhile(sql);
 		keepUploadsForAWhile(sql);
+	},
+	bindKeysToOrigins,
+	createImageUseTable,
+	(sql) => {
+		createEventTable(sql);
+		createWebhookTables(sql);
 	},
 ];

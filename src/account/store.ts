@@ -12,8 +12,12 @@ export class Store {
 	/** When the alarm rings, as last seen; read anew at the start of each call. */
 	#alarm: number | null = null;
 
-	constructor(storage: DurableObjectStorage) {
+	readonly #written: () => void;
+
+	/** @param written what follows each transaction */
+	constructor(storage: DurableObjectStorage, written: () => void) {
 		this.#storage = storage;
+		this.#written = written;
 		this.sql = storage.sql;
 		this.#made = versionOf(this.sql) > 0;
 		if (this.#made) storage.transactionSync(() => migrate(this.sql, STEPS));
@@ -49,6 +53,7 @@ export class Store {
 	write<T>(change: () => T): T {
 		const result = this.#storage.transactionSync(change);
 		this.#arm();
+		this.#written();
 		return result;
 	}
 

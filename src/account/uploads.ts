@@ -83,6 +83,19 @@ export function createUploadTables(sql: SqlStorage): void {
 	sql.exec("CREATE INDEX image_hold_upload ON image_hold (upload)");
 }
 
+/** Whose an image is that came along: which jobs go on having it, their own request's or an earlier one's. */
+export function createImageUseTable(sql: SqlStorage): void {
+	sql.exec(`CREATE TABLE image_use (
+		upload TEXT NOT NULL,
+		job TEXT NOT NULL,
+		PRIMARY KEY (upload, job)
+	) WITHOUT ROWID`);
+	sql.exec(`INSERT OR IGNORE INTO image_use (upload, job)
+		SELECT json_extract(image.value, '$.upload'), job.id
+		FROM job, json_each(job.images) AS image
+		WHERE job.gone = 0 AND json_extract(image.value, '$.sent.inline')`);
+}
+
 /** Uploads that were finalized before there was an end to keeping them have thirty days from now on. */
 export function keepUploadsForAWhile(sql: SqlStorage): void {
 	sql.exec(
@@ -201,19 +214,22 @@ export function discardUploads(
 	}
 }
 
-/** Keeps a job's images from being deleted until it ends, and says where they are. For the admission's transaction. */
+/**
+ * Keeps a job's images from being deleted until it ends, and those that belong to jobs until the last of those is gone;
+ * and says where they are. For the admission's transaction.
+ * @param before images of the job that it goes on from, all of them there
+ */
 export function holdImages(
 	sql: SqlStorage,
 	jobId: string,
+	before: readonly HeldImage[],
 	uploadIds: readonly string[],
 	fields: readonly string[],
 	inline: readonly InlineImage[],
 ): Result<{ images: HeldImage[] }> {
 	const found = usable(sql, uploadIds, fields);
 	if (!found.ok) return found;
-	for (const id of new Set(uploadIds))
-		sql.exec("INSERT INTO image_hold (job, upload) VALUES (?, ?)", jobId, id);
-	const images = found.rows.map((row) => {
+	const own = found.rows.map((row): HeldImage => {
 		const came = inline.find(({ id }) => id === row.id);
 		const sent = {
 			sha256: row.sha256,
@@ -222,8 +238,43 @@ export function holdImages(
 		};
 		return { ...imageOf(row), sent };
 	});
+	const images = [
+		...before.map(({ sent, ...image }) => ({
+			...image,
+			...(sent && { sent: { ...sent, before: true as const } }),
+		})),
+		...own,
+	];
+	for (const { upload, sent } of images) {
+		sql.exec(
+			"INSERT OR IGNORE INTO image_hold (job, upload) VALUES (?, ?)",
+			jobId,
+			upload,
+		);
+		if (sent?.inline)
+			sql.exec(
+				"INSERT OR IGNORE INTO image_use (upload, job) VALUES (?, ?)",
+				upload,
+				jobId,
+			);
+	}
 	return { ok: true, images };
 }
+
+/** A job that has gone needs its image no more: one that belongs to jobs goes with the last of them. Repeatable. */
+export function dropImage(
+	sql: SqlStorage,
+	jobId: string,
+	upload: string,
+	now: number,
+): void {
+	sql.exec("DELETE FROM image_use WHERE upload = ? AND job = ?", upload, jobId);
+	if (!isUsed(sql, upload)) deleteUpload(sql, upload, now);
+}
+
+/** Whether an image can still be given to a job. */
+export const isReady = (sql: SqlStorage, upload: string): boolean =>
+	find(sql, upload)?.status === "ready";
 
 /** Ends a job's holds. @returns keys of objects whose upload was deleted and that no job holds any more */
 export function releaseImages(sql: SqlStorage, jobId: string): string[] {
@@ -294,6 +345,11 @@ function findLive(sql: SqlStorage, id: string): UploadRow | null {
 	const row = find(sql, id);
 	return row && row.status !== "deleted" ? row : null;
 }
+
+/** Whether it belongs to a job. */
+const isUsed = (sql: SqlStorage, upload: string): boolean =>
+	sql.exec("SELECT 1 FROM image_use WHERE upload = ? LIMIT 1", upload).toArray()
+		.length > 0;
 
 const isHeld = (sql: SqlStorage, id: string): boolean =>
 	sql.exec("SELECT 1 FROM image_hold WHERE upload = ? LIMIT 1", id).toArray()

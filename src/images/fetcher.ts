@@ -1,24 +1,13 @@
-/**
- * The one way out to addresses that a caller names: https on port 443, public addresses only, redirects by hand.
- *
- * Every address of a name must be public before anything connects. The connection then resolves the name once more, and a
- * Worker cannot pin the address that it connects to: against a name that changes its answer in between, only the
- * platform's own egress helps, which on Cloudflare reaches no private network. Where the edge is run elsewhere, its
- * network has to deny it the private ranges.
- */
+/** Images behind addresses that a caller names: guarded by src/egress.ts, redirects by hand. */
+import { type Egress as Egresses, objection } from "../egress.ts";
 import { ApiError } from "../errors.ts";
 import { readAtMost } from "../read.ts";
-import { isPrivateName, isPublic, literal } from "./address.ts";
-import type { Resolver } from "./resolver.ts";
 
 const MAX_REDIRECTS = 3;
 const WITHIN_MS = 10_000;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
-export interface Egress {
-	resolve: Resolver;
-	/** `host:port` pairs reachable although they are not public, over http too; empty in production. */
-	allow: readonly string[];
+export interface Egress extends Egresses {
 	/** Milliseconds for everything: names, redirects, body. */
 	withinMs?: number;
 }
@@ -95,47 +84,31 @@ async function check(
 	egress: Egress,
 	signal: AbortSignal,
 ): Promise<void> {
-	if (url.username || url.password)
-		throw refused(field, "holds credentials. Send a URL without them.");
-	const isHttp = url.protocol === "http:";
-	const port = url.port || (isHttp ? "80" : "443");
-	if (isHttp || url.protocol === "https:")
-		if (egress.allow.includes(`${url.hostname}:${port}`)) return;
-	if (url.protocol !== "https:")
-		throw refused(
-			field,
-			"leads to something other than https. Send `https:` or `data:`.",
-		);
-	if (port !== "443") throw refused(field, "must use port 443.");
-	if (!(await isPublicHost(url.hostname, field, egress, signal)))
-		throw refused(
-			field,
-			"leads to an address that is not public. Upload the image instead.",
-		);
-}
-
-async function isPublicHost(
-	host: string,
-	field: string,
-	{ resolve }: Egress,
-	signal: AbortSignal,
-): Promise<boolean> {
-	const address = literal(host);
-	if (address) return isPublic(address);
-	const name = host.toLowerCase().replace(/\.+$/, "");
-	if (isPrivateName(name)) return false;
-	let addresses: string[];
-	try {
-		addresses = await resolve(name, signal);
-	} catch {
-		throw unreachable(
-			field,
-			"its host could not be looked up. Try again, or upload the image.",
-		);
+	switch (await objection(url, egress, signal)) {
+		case null:
+			return;
+		case "credentials":
+			throw refused(field, "holds credentials. Send a URL without them.");
+		case "scheme":
+			throw refused(
+				field,
+				"leads to something other than https. Send `https:` or `data:`.",
+			);
+		case "port":
+			throw refused(field, "must use port 443.");
+		case "private":
+			throw refused(
+				field,
+				"leads to an address that is not public. Upload the image instead.",
+			);
+		case "lookup":
+			throw unreachable(
+				field,
+				"its host could not be looked up. Try again, or upload the image.",
+			);
+		case "no_host":
+			throw unreachable(field, "there is no such host. Check the URL.");
 	}
-	if (addresses.length === 0)
-		throw unreachable(field, "there is no such host. Check the URL.");
-	return addresses.every(isPublic);
 }
 
 const refused = (field: string, words: string) =>

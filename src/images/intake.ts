@@ -11,12 +11,9 @@ import { answered, type Caller } from "../caller.ts";
 import { type Config, config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { newUploadId } from "../ids.ts";
+import type { AskedImage } from "../job/conversation.ts";
 import type { App } from "../router.ts";
-import {
-	IMAGE_LIMITS,
-	type ImageSource,
-	type ImageType,
-} from "../schema/image.ts";
+import { IMAGE_LIMITS, type ImageType } from "../schema/image.ts";
 import { readDataUrl } from "./data-url.ts";
 import { fetchGuarded } from "./fetcher.ts";
 import { type Inspected, inspect } from "./inspect.ts";
@@ -32,23 +29,18 @@ export type Read = {
 	sha256: string;
 } & ({ upload: string } | { received: Received; url: string | null });
 
-/** The request's field of each image, for errors. */
-export const fieldsOf = (sources: readonly ImageSource[]): string[] =>
-	sources.map((source, n) =>
-		"url" in source ? `images[${n}].url` : `images[${n}].upload`,
-	);
-
 /**
  * A job's images: uploads by what the account knows of them, `data:` URLs decoded, `https:` URLs fetched, unless the
  * account knows from the first time what came of them. Stores nothing.
  * @param known what the account answered for this request
- * @throws ApiError naming `images[n].upload` or `images[n].url`
+ * @throws ApiError naming the image's field
  */
 export async function readImages(
 	c: Context<App>,
-	sources: readonly ImageSource[],
+	asked: readonly AskedImage[],
 	known: readonly SentImage[],
 ): Promise<Read[]> {
+	const sources = asked.map(({ source }) => source);
 	const urls = await Promise.all(
 		sources.map((source) =>
 			"url" in source && !isDataUrl(source.url) ? sha256(source.url) : null,
@@ -64,7 +56,7 @@ export async function readImages(
 	});
 	return Promise.all(
 		sources.map(async (source, n): Promise<Read> => {
-			const field = fieldsOf(sources)[n] as string;
+			const { field } = asked[n] as AskedImage;
 			const image = recognized[n];
 			if (image) return { field, sha256: image.sha256, upload: image.upload };
 			if ("upload" in source)

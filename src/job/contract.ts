@@ -1,5 +1,6 @@
 /** What a Job is given, what it logs and what it shows. */
 import type { ImageRef } from "../account/contract.ts";
+import type { Message } from "../backends/backend.ts";
 import type { Result } from "../errors.ts";
 import type { Place } from "../pool/contract.ts";
 
@@ -26,8 +27,8 @@ export interface JobSpec {
 	account: string;
 	id: string;
 	model: string;
-	/** What the user asks, rendered from `prompt` or `task`. */
-	prompt: string;
+	/** The whole conversation, up to what is asked; the n-th image part takes `images[n]`. */
+	messages: Message[];
 	images: ImageRef[];
 	sampling: Sampling;
 	metadata: Record<string, string>;
@@ -82,6 +83,13 @@ export interface JobView {
 	lastSeq: number;
 	/** Over the UTF-8 bytes of `text`, hex. */
 	sha256: string;
+}
+
+/** What was said, for a job that goes on from it. */
+export interface Said {
+	messages: Message[];
+	/** The text, also of a job that was canceled. */
+	answer: string;
 }
 
 export type Started = Result<{ view: JobView }>;

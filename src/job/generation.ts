@@ -23,17 +23,7 @@ export function generationOf(
 		prompt:
 			promptIds && log.ids.length > 0
 				? { promptIds, committedIds: log.ids }
-				: {
-						messages: [
-							{
-								role: "user",
-								content: [
-									...spec.images.map(() => ({ type: "image" as const })),
-									{ type: "text", text: spec.prompt },
-								],
-							},
-						],
-					},
+				: { messages: spec.messages },
 		images: spec.images.map((image, n) => ({
 			// Another tenant, or other weights, never meet the same cache entry.
 			id: `${image.cacheId}.${lease.digest}`,

@@ -12,7 +12,7 @@ import { log } from "../log.ts";
 import type { Lease } from "../pool/contract.ts";
 import { Alarm } from "./alarm.ts";
 import { Calls } from "./calls.ts";
-import type { Erased, JobSpec, JobView, Started } from "./contract.ts";
+import type { Erased, JobSpec, JobView, Said, Started } from "./contract.ts";
 import { Drive, type Means } from "./drive.ts";
 import { Life } from "./life.ts";
 import { CONTENT, Readers } from "./readers.ts";
@@ -108,6 +108,13 @@ export class Job extends DurableObject<Env> {
 		return this.#job && this.#view(this.#job);
 	}
 
+	/** The conversation up to now, or null where no job was started, or it was erased. */
+	async said(): Promise<Said | null> {
+		if (!this.#job) return null;
+		const { spec, log } = this.#job.record;
+		return { messages: spec.messages, answer: log.text };
+	}
+
 	/** Ends the job where it is: free if nothing was shown. One that ended stays as it is. @returns as `view` */
 	async cancel(): Promise<JobView | null> {
 		if (!this.#job) return null;
@@ -156,7 +163,9 @@ export class Job extends DurableObject<Env> {
 	override async fetch(request: Request): Promise<Response> {
 		if (!this.#job) return new Response(null, { status: 404 });
 		const { record, life, drive } = this.#job;
-		const answer = this.#means.readers.accept(this.ctx, record, request);
+		const ended = record.state.phase === "finished";
+		const { readers } = this.#means;
+		const answer = readers.accept(this.ctx, record.log, ended, request);
 		if (answer.webSocket) life.change({ type: "watched" });
 		drive.kick();
 		return answer;

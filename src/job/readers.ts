@@ -1,8 +1,7 @@
-/** The readers of one job: hibernatable WebSockets of the Workers that hold the callers' streams. */
-import type { EventLog } from "./log.ts";
-import type { JobRecord } from "./record.ts";
+/** The readers of one log: hibernatable WebSockets of the Workers that hold the callers' streams. */
+import type { LogEvent } from "./contract.ts";
 
-/** One job feeds this many; more are told to come back (measured to 2,000). */
+/** One log feeds this many; more are told to come back (measured to 2,000). */
 const MAX_READERS = 4_000;
 
 /** What the Job sends instead of events when a reader must say where it stands. */
@@ -11,6 +10,14 @@ export const RESYNC = '"resync"';
 export const PAUSE = "pause";
 /** Close code of a reader that is not lost: it waited as long as it wanted to. */
 export const CONTENT = 4000;
+
+/** A job's events, or an account's. */
+export interface Log {
+	/** 0 in an empty log. */
+	readonly lastSeq: number;
+	/** Events after `from` up to `upTo`, as many as fit into one message; at least one where there is any. */
+	between(from: number, upTo: number): LogEvent[];
+}
 
 export class Readers {
 	/** All that are connected; those that are live get what comes. */
@@ -49,14 +56,13 @@ export class Readers {
 	 */
 	accept(
 		ctx: DurableObjectState,
-		{ log, state }: JobRecord,
+		{ lastSeq }: Pick<Log, "lastSeq">,
+		ended: boolean,
 		request: Request,
 	): Response {
 		const after = Number(new URL(request.url).searchParams.get("after"));
-		const { lastSeq } = log;
 		if (after > lastSeq) return Response.json({ lastSeq }, { status: 416 });
-		if (after === lastSeq && state.phase === "finished")
-			return new Response(null, { status: 204 });
+		if (after === lastSeq && ended) return new Response(null, { status: 204 });
 		if (this.#present.size >= MAX_READERS)
 			return new Response(null, { status: 503 });
 		const { 0: client, 1: server } = new WebSocketPair();
@@ -66,7 +72,7 @@ export class Readers {
 	}
 
 	/** What a reader says. Replay and joining are one synchronous turn: no event can slip in between. */
-	hear(socket: WebSocket, message: unknown, log: EventLog): void {
+	hear(socket: WebSocket, message: unknown, log: Log): void {
 		const after = Number(message);
 		if (message === PAUSE) this.#pause(socket);
 		else if (!Number.isSafeInteger(after)) socket.close(1008);
@@ -84,7 +90,7 @@ export class Readers {
 	}
 
 	/** Shows what is in the log, once it is durable. */
-	async publish(storage: DurableObjectStorage, log: EventLog): Promise<void> {
+	async publish(storage: DurableObjectStorage, log: Log): Promise<void> {
 		const upTo = log.lastSeq;
 		await storage.sync();
 		const from = this.#shown;
@@ -117,7 +123,7 @@ export class Readers {
 	}
 }
 
-function* messages(log: EventLog, after: number, upTo: number) {
+function* messages(log: Log, after: number, upTo: number) {
 	for (let from = after; from < upTo; ) {
 		const events = log.between(from, upTo);
 		yield JSON.stringify(events);

@@ -1,50 +1,115 @@
 /** A job request on its way to admission: what is refused before anything is stored, and what names it. */
 import canonicalize from "canonicalize";
 import { sha256 } from "../account/key.ts";
+import type { Message } from "../backends/backend.ts";
 import { ApiError } from "../errors.ts";
 import { JOB_ID } from "../ids.ts";
 import type { Model } from "../models.ts";
 import type { JobRequest } from "../schema/job.ts";
-import { TASKS } from "../tasks.ts";
+import type { JobWebhook } from "../schema/webhook.ts";
 import type { JobSpec, Sampling } from "./contract.ts";
+import {
+	type AskedImage,
+	type Conversation,
+	imagesIn,
+	turnsOf,
+} from "./conversation.ts";
 
-/** What the user asks, from `prompt` or `task`. */
-export const promptOf = (request: JobRequest): string =>
-	request.task ? TASKS[request.task] : (request.prompt ?? "");
+/** A request for a job, whichever route took it. */
+export interface Asked {
+	/** Null: as the job that it goes on from, else the default. */
+	model: string | null;
+	/** What is asked now, without what was said before. */
+	turns: Conversation<AskedImage>;
+	/** The request's fields that hold the texts and the images, for errors. */
+	fields: { texts: string; images: string };
+	previousJob: string | null;
+	/** Without a bound on the answer it is a quarter of the model's context, which every worker keeps free for it. */
+	sampling: Omit<Sampling, "max_tokens"> & { max_tokens: number | null };
+	metadata: Record<string, string>;
+	/** Seconds. */
+	expiresIn: number;
+	onDisconnect: JobSpec["onDisconnect"];
+	/** Its own, where it names one. */
+	webhook?: JobWebhook | undefined;
+	/** What the body hash is made of, beside the images. */
+	sent: object;
+}
+
+/** @param sent the body before defaults */
+export const askedOf = (request: JobRequest, sent: object): Asked => ({
+	model: request.model ?? null,
+	turns: turnsOf(request),
+	fields: {
+		texts: request.messages ? "messages" : "prompt",
+		images: "images",
+	},
+	previousJob: request.previous_job ?? null,
+	sampling: {
+		max_tokens: request.max_tokens,
+		temperature: request.temperature,
+		top_p: request.top_p,
+		repetition_penalty: request.repetition_penalty,
+		seed: request.seed ?? randomSeed(),
+		stop: request.stop,
+	},
+	metadata: request.metadata,
+	expiresIn: request.expires_in,
+	onDisconnect: request.on_disconnect,
+	webhook: request.webhook,
+	sent,
+});
+
+export const samplingFor = (
+	{ sampling }: Asked,
+	{ contextLength }: Model,
+): Sampling => ({
+	...sampling,
+	max_tokens: Math.min(
+		sampling.max_tokens ?? Math.floor(contextLength / 4),
+		contextLength,
+	),
+});
+
+export const randomSeed = (): number =>
+	crypto.getRandomValues(new Uint32Array(1))[0] as number;
 
 /**
- * Refuses what cannot fit, whatever the tokenizer does; what only tokenizing shows fails later, at price 0.
+ * Refuses what cannot fit, whatever the tokenizer does; what only tokenizing shows fails later, at price 0. Only what a
+ * worker never drops counts: images, system messages and the last message (docs/worker-protocol.md).
  * @throws ApiError `invalid_request`, `context_length_exceeded`
  */
-export function checkFits(request: JobRequest, model: Model): void {
-	if (request.images.length > model.maxImages)
+export function checkFits(
+	messages: readonly Message[],
+	model: Model,
+	fields: Asked["fields"],
+): void {
+	const images = imagesIn(messages);
+	if (images > model.maxImages)
 		throw new ApiError({
 			code: "invalid_request",
-			field: "images",
-			detail: `\`images\`: ${model.id} takes at most ${model.maxImages}.`,
+			field: fields.images,
+			detail: `\`${fields.images}\`: ${model.id} takes at most ${model.maxImages} images in a conversation.`,
 		});
-	const tokens =
-		model.leastTokens(promptOf(request)) +
-		request.images.length * model.imageTokens;
+	const stays = messages.filter(
+		({ role }, n) => role === "system" || n === messages.length - 1,
+	);
+	const tokens = stays
+		.flatMap(({ content }) => content)
+		.reduce(
+			(sum, part) =>
+				sum + (part.type === "text" ? model.leastTokens(part.text) : 0),
+			images * model.imageTokens,
+		);
 	// One token of the context is left for the answer.
 	if (tokens + 1 > model.contextLength)
 		throw new ApiError({
 			code: "context_length_exceeded",
-			field: "prompt",
+			field: fields.texts,
 			tokens,
 			context_length: model.contextLength,
 		});
 }
-
-export const samplingOf = (request: JobRequest): Sampling => ({
-	max_tokens: request.max_tokens,
-	temperature: request.temperature,
-	top_p: request.top_p,
-	repetition_penalty: request.repetition_penalty,
-	seed:
-		request.seed ?? (crypto.getRandomValues(new Uint32Array(1))[0] as number),
-	stop: request.stop,
-});
 
 /**
  * SHA-256 over canonical JSON (RFC 8785) of what the caller sent, before defaults, images replaced by their sha256: the

@@ -38,4 +38,18 @@ export const STEPS: readonly ((sql: SqlStorage) => void)[] = [
 				JSON.stringify({ ...JSON.parse(job.state), ...state }),
 			);
 	},
+	(sql) => {
+		// What was asked was one user's text, after all images.
+		for (const job of sql.exec<{ spec: string }>(
+			"SELECT spec FROM job WHERE spec IS NOT NULL",
+		)) {
+			const { prompt, ...spec } = JSON.parse(job.spec);
+			const images = spec.images.map(() => ({ type: "image" }));
+			const content = [...images, { type: "text", text: prompt }];
+			sql.exec(
+				"UPDATE job SET spec = ?",
+				JSON.stringify({ ...spec, messages: [{ role: "user", content }] }),
+			);
+		}
+	},
 ];

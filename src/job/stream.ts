@@ -28,6 +28,7 @@ const utf8 = new TextEncoder();
  * The events after `after`, until `done`. Survives the Job's restarts; ends its socket when the client goes. Breaks without
  * `done` where the client stalls, or the job is erased.
  * @param first the opener's 101 answer for `after`
+ * @param framed the bytes of an event; none for one that is passed over
  * @param signal the request's: it and `cancel` both tell of a client that left, either may come first
  */
 export function eventStream(
@@ -37,8 +38,9 @@ export function eventStream(
 	signal: AbortSignal,
 	pingMs: number = PING_MS,
 	stallMs: number = STALL_MS,
+	framed: (event: LogEvent) => string = frame,
 ): ReadableStream<Uint8Array> {
-	const source = new Source(open, first, after, pingMs, stallMs);
+	const source = new Source(open, first, after, pingMs, stallMs, framed);
 	const stream = new ReadableStream<Uint8Array>(source);
 	signal.addEventListener("abort", () => source.cancel());
 	if (signal.aborted) source.cancel();
@@ -50,6 +52,7 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	readonly #follow: () => Follower;
 	readonly #pingMs: number;
 	readonly #stallMs: number;
+	readonly #framed: (event: LogEvent) => string;
 	#follower: Follower | undefined;
 	#ping: ReturnType<typeof setInterval> | undefined;
 	#stall: ReturnType<typeof setTimeout> | undefined;
@@ -65,10 +68,12 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 		after: number,
 		pingMs: number,
 		stallMs: number,
+		framed: (event: LogEvent) => string,
 	) {
 		this.#follow = () => new Follower(open, first, after, this);
 		this.#pingMs = pingMs;
 		this.#stallMs = stallMs;
+		this.#framed = framed;
 	}
 
 	start(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -98,7 +103,11 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	take(events: LogEvent[]): number {
 		let taken = 0;
 		for (const event of events) {
-			const text = frame(event);
+			const text = this.#framed(event);
+			if (text === "") {
+				taken++;
+				continue;
+			}
 			const weight = weigh(text);
 			// One that is larger than the buffer goes through it all the same.
 			if (weight > this.#room && this.#room < BUFFER_BYTES) break;
@@ -196,5 +205,5 @@ export function untilDone(
 
 const weigh = (frame: string): number => Math.max(frame.length, EVENT_BYTES);
 
-const frame = ({ seq, type, data }: LogEvent): string =>
+export const frame = ({ seq, type, data }: LogEvent): string =>
 	`id: ${seq}\nevent: ${type}\ndata: ${data}\n\n`;

@@ -13,6 +13,7 @@ account.openapi(
 	createRoute({
 		method: "get",
 		path: "/",
+		operationId: "getAccount",
 		summary: "The account of this key, with its balance",
 		responses: {
 			200: {

@@ -2,7 +2,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
 import type { Account as AccountObject } from "../account/account.ts";
-import type { KeyView } from "../account/contract.ts";
 import {
 	equalInConstantTime,
 	isAccountId,
@@ -24,6 +23,7 @@ import {
 	KeyRequest,
 } from "../schema/account.ts";
 import { accountOf } from "./account.ts";
+import { keyOf } from "./keys.ts";
 import { problems } from "./problems.ts";
 
 export const admin = newRouter();
@@ -48,20 +48,25 @@ const security = [{ admin: [] }];
 const json = <S extends z.ZodType>(schema: S) => ({
 	"application/json": { schema },
 });
-const AccountParams = z.object({ id: z.string() });
-const KeyParams = z.object({ id: z.string(), key_id: z.string() });
+const AccountParams = z.object({
+	id: z.string().openapi({ example: "0123456789abcdef" }),
+});
+const KeyParams = AccountParams.extend({
+	key_id: z.string().openapi({ example: "key_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
+});
 
 admin.openapi(
 	createRoute({
 		method: "post",
 		path: "/accounts",
+		operationId: "createAccount",
 		summary: "Create an account",
 		security,
 		middleware: body({ limit: SMALL_BODY }),
 		request: { body: { required: true, content: json(AccountRequest) } },
 		responses: {
 			201: { description: "The new account", content: json(Account) },
-			...problems(400, 401, 413, 415),
+			...problems(400, 413, 415, "invalid_admin_secret", "invalid_json"),
 		},
 	}),
 	async (c) => {
@@ -78,12 +83,13 @@ admin.openapi(
 	createRoute({
 		method: "get",
 		path: "/accounts/{id}",
+		operationId: "getAnyAccount",
 		summary: "An account, with its balance",
 		security,
 		request: { params: AccountParams },
 		responses: {
 			200: { description: "The account", content: json(Account) },
-			...problems(401, 404),
+			...problems("invalid_admin_secret", "account_not_found"),
 		},
 	}),
 	async (c) => {
@@ -97,6 +103,7 @@ admin.openapi(
 	createRoute({
 		method: "post",
 		path: "/accounts/{id}/credits",
+		operationId: "addCredit",
 		summary: "Add credit, once per credit id",
 		security,
 		middleware: body({ limit: SMALL_BODY }),
@@ -106,7 +113,15 @@ admin.openapi(
 		},
 		responses: {
 			200: { description: "The account after it", content: json(Account) },
-			...problems(400, 401, 404, 409, 413, 415),
+			...problems(
+				400,
+				413,
+				415,
+				"invalid_admin_secret",
+				"invalid_json",
+				"account_not_found",
+				"credit_conflict",
+			),
 		},
 	}),
 	async (c) => {
@@ -120,6 +135,7 @@ admin.openapi(
 	createRoute({
 		method: "post",
 		path: "/accounts/{id}/keys",
+		operationId: "createKeyOf",
 		summary: "Create an API key; it is shown this once",
 		security,
 		middleware: body({ limit: SMALL_BODY }),
@@ -129,16 +145,23 @@ admin.openapi(
 		},
 		responses: {
 			201: { description: "The key", content: json(CreatedKey) },
-			...problems(400, 401, 404, 413, 415),
+			...problems(
+				400,
+				413,
+				415,
+				"invalid_admin_secret",
+				"invalid_json",
+				"account_not_found",
+			),
 		},
 	}),
 	async (c) => {
 		const { id } = c.req.valid("param");
 		const [signer] = config(c.env).KEY_SECRETS as [string];
 		const { key, secretHash } = await issueKey(signer, id);
-		const { name } = c.req.valid("json");
+		const { name, origins = null } = c.req.valid("json");
 		const created = unwrap(
-			await stub(c.env, id).createKey({ name, secretHash }),
+			await stub(c.env, id).createKey({ name, origins, secretHash }),
 		);
 		return c.json({ ...keyOf(created.key), key }, 201, {
 			"Cache-Control": "no-store",
@@ -150,12 +173,13 @@ admin.openapi(
 	createRoute({
 		method: "get",
 		path: "/accounts/{id}/keys",
+		operationId: "listKeysOf",
 		summary: "The account's keys, without their secrets",
 		security,
 		request: { params: AccountParams },
 		responses: {
 			200: { description: "The keys, oldest first", content: json(KeyList) },
-			...problems(401, 404),
+			...problems("invalid_admin_secret", "account_not_found"),
 		},
 	}),
 	async (c) => {
@@ -169,12 +193,13 @@ admin.openapi(
 	createRoute({
 		method: "delete",
 		path: "/accounts/{id}/keys/{key_id}",
+		operationId: "revokeKeyOf",
 		summary: "Revoke a key; it is refused from the next call on",
 		security,
 		request: { params: KeyParams },
 		responses: {
 			200: { description: "The revoked key", content: json(Key) },
-			...problems(401, 404),
+			...problems("invalid_admin_secret", "account_not_found", "key_not_found"),
 		},
 	}),
 	async (c) => {
@@ -189,12 +214,3 @@ function stub(env: Env, id: string): DurableObjectStub<AccountObject> {
 	if (!isAccountId(id)) throw new ApiError({ code: "account_not_found" });
 	return env.ACCOUNT.get(env.ACCOUNT.idFromName(id));
 }
-
-/** The wire form of a key. */
-const keyOf = (view: KeyView): z.infer<typeof Key> => ({
-	id: view.id,
-	object: "key",
-	name: view.name,
-	created_at: view.createdAt,
-	revoked_at: view.revokedAt,
-});

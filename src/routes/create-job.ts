@@ -1,99 +1,128 @@
 /** From a request to a job: admitted by the Account and claimed by the Job; no answer tells of a job before both are done. */
 import type { Context } from "hono";
 import type { Admitted } from "../account/contract.ts";
+import type { Message } from "../backends/backend.ts";
 import { answered, type Caller } from "../caller.ts";
+import { jobHook } from "../endpoint/hook.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { newJobId } from "../ids.ts";
-import {
-	discard,
-	fieldsOf,
-	readImages,
-	storeInline,
-} from "../images/intake.ts";
+import { discard, readImages, storeInline } from "../images/intake.ts";
 import type { JobView } from "../job/contract.ts";
+import { goOn } from "../job/conversation.ts";
 import {
+	type Asked,
 	bodyHash,
 	checkFits,
 	type Name,
-	promptOf,
-	samplingOf,
+	samplingFor,
 	termsOf,
 } from "../job/request.ts";
 import { measure } from "../metrics/measure.ts";
-import { defaultModel, modelOf } from "../models.ts";
+import {
+	defaultModel,
+	modelOf,
+	type ServedModel,
+	type ServedModels,
+} from "../models.ts";
 import { timed } from "../request.ts";
 import type { App } from "../router.ts";
-import type { JobRequest } from "../schema/job.ts";
 
 /** @returns the job as it is now, and whether its name was known before */
 export async function createJob(
 	c: Context<App>,
 	caller: Caller,
-	request: JobRequest,
+	asked: Asked,
 	name: Name,
 ): Promise<{ view: JobView; repeat: boolean }> {
 	const { models } = config(c.env);
-	const model = request.model
-		? modelOf(models, request.model)
-		: defaultModel(models);
-	checkFits(request, model);
+	// Without a name of one it is the model of the job that it goes on from.
+	const named = asked.model ? modelOf(models, asked.model) : null;
+	const model = named ?? (asked.previousJob ? null : defaultModel(models));
+	if (model) checkFits(asked.turns.messages, model, asked.fields);
 	const terms = termsOf(c.req);
-	const admission = admit(c, caller, request, name, model);
-	const admitted = await counted(c, model.id, admission);
-	const start = jobStub(c, caller, admitted.jobId).start({
+	const admission = admit(c, caller, asked, name, model);
+	const known = model ?? defaultModel(models);
+	const { admitted, messages } = await counted(c, known.id, admission);
+	const job = jobStub(c, caller, admitted.jobId);
+	const repeat = admitted.answer === "same";
+	if (repeat) {
+		const view = await timed(c, "start", job.view());
+		if (view) return { view, repeat };
+	}
+	const start = job.start({
 		account: caller.id,
 		id: admitted.jobId,
 		model: admitted.model,
-		prompt: promptOf(request),
+		messages: messages ?? (await conversation(c, caller, asked)),
 		images: admitted.images,
-		sampling: samplingOf(request),
-		metadata: request.metadata,
+		sampling: samplingFor(asked, models.get(admitted.model) ?? known),
+		metadata: asked.metadata,
 		cacheSalt: admitted.cacheSalt,
 		createdAt: admitted.createdAt,
 		maxPrice: admitted.maxPrice,
-		expiresIn: request.expires_in,
-		onDisconnect: request.on_disconnect,
+		expiresIn: asked.expiresIn,
+		onDisconnect: asked.onDisconnect,
 		...terms(Date.parse(admitted.createdAt)),
 		trace: c.get("trace"),
 	});
-	return {
-		view: unwrap(await timed(c, "start", start)).view,
-		repeat: admitted.answer === "same",
-	};
+	return { view: unwrap(await timed(c, "start", start)).view, repeat };
 }
 
 export const jobStub = (c: Context<App>, caller: Caller, id: string) =>
 	c.env.JOB.get(c.env.JOB.idFromName(`${caller.id}/${id}`));
 
-/** Images that came along are stored only for a name that is new, and taken back where the job is refused after all. */
+/**
+ * Images that came along are stored only for a name that is new, and taken back where the job is refused after all.
+ * @param asked its model, where it does not depend on the job before
+ * @returns with the conversation, unless the name was known
+ */
 async function admit(
 	c: Context<App>,
 	caller: Caller,
-	request: JobRequest,
+	asked: Asked,
 	{ jobId, idempotencyKey }: Name,
-	model: { id: string; price: number },
-): Promise<Extract<Admitted, { ok: true }>> {
+	named: ServedModel | null,
+): Promise<{
+	answer: string;
+	admitted: Extract<Admitted, { ok: true }>;
+	messages: Message[] | null;
+}> {
 	const { account, secretHash } = caller;
-	const fields = fieldsOf(request.images);
-	const uploads = request.images.flatMap((source, n) =>
-		"upload" in source
-			? [{ id: source.upload, field: fields[n] as string }]
-			: [],
+	const { models } = config(c.env);
+	const { turns, previousJob } = asked;
+	const { EGRESS_ALLOW } = config(c.env);
+	const { origin } = new URL(c.req.url);
+	const webhook = asked.webhook
+		? await jobHook(caller.id, asked.webhook, origin, EGRESS_ALLOW)
+		: null;
+	const fields = turns.images.map(({ field }) => field);
+	const uploads = turns.images.flatMap(({ source, field }) =>
+		"upload" in source ? [{ id: source.upload, field }] : [],
 	);
 	const inquiry = account.inquire({
 		secretHash,
 		jobId,
 		idempotencyKey,
-		maxPrice: model.price,
+		maxPrice: (named ?? defaultModel(models)).price,
 		uploads: uploads.map(({ id }) => id),
 		fields: uploads.map(({ field }) => field),
+		previous: previousJob
+			? { job: previousJob, prices: named ? null : pricesOf(models) }
+			: null,
 	});
 	const known = answered(c, await timed(c, "auth", inquiry));
-	const reading = readImages(c, request.images, known.images);
+	const model =
+		named ??
+		(known.previousModel
+			? modelOf(models, known.previousModel)
+			: defaultModel(models));
+	const messages = known.jobId ? null : await conversation(c, caller, asked);
+	if (messages) checkFits(messages, model, asked.fields);
+	const reading = readImages(c, turns.images, known.images);
 	const images = await timed(c, "images", reading);
 	const hash = await bodyHash(
-		await c.req.json(),
+		asked.sent,
 		images.map(({ sha256 }) => sha256),
 	);
 	const { ids, inline } = known.jobId
@@ -108,14 +137,16 @@ async function admit(
 			bodyHash: hash,
 			model: model.id,
 			maxPrice: model.price,
-			expiresIn: request.expires_in,
+			expiresIn: asked.expiresIn,
 			images: ids,
 			fields,
 			inline,
+			previousJob,
+			webhook,
 		});
 		const admitted = answered(c, await timed(c, "admit", admission));
 		kept = admitted.answer === "new";
-		return admitted;
+		return { answer: admitted.answer, admitted, messages };
 	} finally {
 		if (!kept)
 			await discard(
@@ -123,6 +154,24 @@ async function admit(
 				inline.map(({ id }) => id),
 			);
 	}
+}
+
+const pricesOf = (models: ServedModels): Record<string, number> =>
+	Object.fromEntries(Array.from(models, ([id, { price }]) => [id, price]));
+
+/**
+ * All that the model is to read. The account knows the job that it goes on from.
+ * @throws ApiError `job_gone` where that was erased meanwhile; `invalid_request`
+ */
+async function conversation(
+	c: Context<App>,
+	caller: Caller,
+	{ turns, previousJob }: Asked,
+): Promise<Message[]> {
+	if (!previousJob) return goOn(null, turns.messages);
+	const said = await timed(c, "read", jobStub(c, caller, previousJob).said());
+	if (!said) throw new ApiError({ code: "job_gone", field: "previous_job" });
+	return goOn(said, turns.messages);
 }
 
 /** Counts an admission by its answer, or by the code of the refusal. */

@@ -6,9 +6,13 @@ import { opener } from "../job/follow.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "../job/stream.ts";
 import { timed } from "../request.ts";
 import { newRouter } from "../router.ts";
+import { EventStream, JobEvent } from "../schema/event.ts";
 import { problems } from "./problems.ts";
 
 export const events = newRouter();
+
+// No schema of a route can say what a stream is made of.
+events.openAPIRegistry.register("JobEvent", JobEvent);
 
 const SEQ = z.string().openapi({
 	description: "Sequence number of the last event already seen",
@@ -19,11 +23,14 @@ events.openapi(
 	createRoute({
 		method: "get",
 		path: "/{id}/events",
-		summary: "A job's events as server-sent events, until `done`",
+		operationId: "followJob",
+		summary: "A job's events as server-sent events, until done",
 		description:
 			"Replays the log after `after` (or `Last-Event-ID`; the query wins), then goes on live. A stream that ends without `done` broke: reconnect with the last `id`. A comment comes every 10 s.",
 		request: {
-			params: z.object({ id: z.string() }),
+			params: z.object({
+				id: z.string().openapi({ example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
+			}),
 			query: z.object({ after: SEQ.optional() }),
 			headers: z.object({ "last-event-id": SEQ.optional() }),
 		},
@@ -31,16 +38,20 @@ events.openapi(
 			200: {
 				description: "The events",
 				content: {
-					"text/event-stream": {
-						schema: z.string().openapi({
-							example:
-								'retry: 1000\n\nid: 1\nevent: job.queued\ndata: {"id":"01JD8Z6Q3V9Y4K2M7N5P8R1S3T","status":"queued"}\n\nid: 3\nevent: token\ndata: {"text":"A cat"}\n\n',
-						}),
-					},
+					"text/event-stream": { schema: EventStream },
 				},
 			},
 			204: { description: "The job ended and you have seen all of it" },
-			...problems(400, 401, 404, 410, 429, 503),
+			...problems(
+				400,
+				401,
+				404,
+				410,
+				429,
+				"job_not_found",
+				"job_gone",
+				"too_many_readers",
+			),
 		},
 	}),
 	async (c) => {

@@ -3,28 +3,29 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import { body } from "../body.ts";
-import { answered, type Caller, caller } from "../caller.ts";
+import { answered, type Caller, caller, keyed } from "../caller.ts";
 import { ApiError } from "../errors.ts";
 import type { JobView } from "../job/contract.ts";
 import { type Open, opener } from "../job/follow.ts";
-import { idempotencyKeyOf, jobIdOf, preferredWait } from "../job/request.ts";
+import {
+	askedOf,
+	idempotencyKeyOf,
+	jobIdOf,
+	preferredWait,
+} from "../job/request.ts";
 import { EVENT_STREAM_HEADERS, eventStream, untilDone } from "../job/stream.ts";
 import { timed } from "../request.ts";
 import { type App, newRouter } from "../router.ts";
+import { EventStream } from "../schema/event.ts";
 import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
 import { createJob, jobStub } from "./create-job.ts";
+import { JOB_REQUEST_FAILURES, PREVIOUS_JOB_FAILURES } from "./failures.ts";
 import { jobOf, summaryOf } from "./job-wire.ts";
 import { problems } from "./problems.ts";
 
 export const jobs = newRouter();
 
-/** Before the body is read: a call without a key of ours costs nothing. */
-const keyed = createMiddleware<App>(async (c, next) => {
-	await caller(c);
-	await next();
-});
-
-/** Nor does one whose name is none. */
+/** Before the body is read: a call whose name is none costs nothing. */
 const named = createMiddleware<App>(async (c, next) => {
 	jobIdOf(c.req.param("id") as string);
 	await next();
@@ -68,20 +69,37 @@ const created = {
 		description:
 			"The job, ended, or as it is now if its name was known; or its events",
 		headers: location,
-		content: { ...json(Job), "text/event-stream": { schema: z.string() } },
+		content: { ...json(Job), "text/event-stream": { schema: EventStream } },
 	},
 	202: {
 		description: "The job, accepted",
 		headers: location,
 		content: json(Job),
 	},
-	...problems(400, 401, 402, 404, 409, 410, 413, 415, 422, 429, 503),
+	...problems(
+		400,
+		401,
+		402,
+		404,
+		409,
+		410,
+		413,
+		415,
+		422,
+		429,
+		503,
+		...JOB_REQUEST_FAILURES,
+		...PREVIOUS_JOB_FAILURES,
+		"id_conflict",
+		"idempotency_conflict",
+	),
 };
 
 jobs.openapi(
 	createRoute({
 		method: "post",
 		path: "/",
+		operationId: "createJob",
 		summary: "Ask about images",
 		description:
 			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most 60) and answers 200 if the job ended by then. With an `Idempotency-Key` it may be repeated safely: the same request again answers the same job, as it is then, and its events from the first on; another request under the same key is refused (409).",
@@ -101,7 +119,8 @@ jobs.openapi(
 			c.req.header("Idempotency-Key"),
 		);
 		const name = { jobId: null, idempotencyKey };
-		const job = await createJob(c, known, c.req.valid("json"), name);
+		const asked = askedOf(c.req.valid("json"), await c.req.json());
+		const job = await createJob(c, known, asked, name);
 		return respond(c, known, job);
 	},
 );
@@ -110,6 +129,7 @@ jobs.openapi(
 	createRoute({
 		method: "put",
 		path: "/{id}",
+		operationId: "putJob",
 		summary: "Ask about images, under an id of your own",
 		description:
 			"As POST, for a job whose id you choose: a ULID, unique in your account. However often it is sent, one job runs and one is paid for. The same request again answers the job as it is then; another request under the same id is refused (409), and so is one whose job was deleted or expired (410).",
@@ -124,7 +144,8 @@ jobs.openapi(
 	async (c) => {
 		const known = await caller(c);
 		const name = { jobId: c.req.valid("param").id, idempotencyKey: null };
-		const job = await createJob(c, known, c.req.valid("json"), name);
+		const asked = askedOf(c.req.valid("json"), await c.req.json());
+		const job = await createJob(c, known, asked, name);
 		return respond(c, known, job);
 	},
 );
@@ -133,12 +154,13 @@ jobs.openapi(
 	createRoute({
 		method: "get",
 		path: "/{id}",
+		operationId: "getJob",
 		summary: "A job, with its text so far",
 		middleware: keyed,
 		request: { params },
 		responses: {
 			200: { description: "The job", content: json(Job) },
-			...problems(401, 404, 410, 429),
+			...problems(401, 404, 410, 429, "job_not_found", "job_gone"),
 		},
 	}),
 	async (c) => {
@@ -153,6 +175,7 @@ jobs.openapi(
 	createRoute({
 		method: "get",
 		path: "/",
+		operationId: "listJobs",
 		summary: "The account's jobs, newest first",
 		description: "Without those that were deleted or expired.",
 		middleware: keyed,
@@ -185,6 +208,7 @@ jobs.openapi(
 	createRoute({
 		method: "post",
 		path: "/{id}/cancel",
+		operationId: "cancelJob",
 		summary: "Cancel a job",
 		description:
 			"Free before the first token; after it the job costs its share of the price, by the tokens that were shown. A job that has ended is answered as it is.",
@@ -193,7 +217,7 @@ jobs.openapi(
 		responses: {
 			200: { description: "The job, ended", content: json(Job) },
 			202: { description: "The job, ending", content: json(Job) },
-			...problems(401, 404, 410, 429),
+			...problems(401, 404, 410, 429, "job_not_found", "job_gone"),
 		},
 	}),
 	async (c) => {
@@ -208,6 +232,7 @@ jobs.openapi(
 	createRoute({
 		method: "delete",
 		path: "/{id}",
+		operationId: "deleteJob",
 		summary: "Delete a job that has ended",
 		description:
 			"Its text, its request and the images that came along are erased. Its id stays taken (410 from now on), and so do its price and time in the ledger.",
@@ -215,7 +240,7 @@ jobs.openapi(
 		request: { params },
 		responses: {
 			204: { description: "Deleted" },
-			...problems(401, 404, 409, 429),
+			...problems(401, 404, 409, 429, "job_not_found", "job_not_finished"),
 		},
 	}),
 	async (c) => {

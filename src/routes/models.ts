@@ -34,6 +34,7 @@ models.openapi(
 	createRoute({
 		method: "get",
 		path: "/",
+		operationId: "listModels",
 		summary: "The models to ask, the default first",
 		description: "Needs no key. The list has OpenAI's shape.",
 		security: [],
@@ -53,14 +54,17 @@ models.openapi(
 	createRoute({
 		method: "get",
 		path: "/{id}",
+		operationId: "getModel",
 		summary: "A model",
 		description: "Needs no key.",
 		security: [],
-		request: { params: z.object({ id: z.string() }) },
+		request: {
+			params: z.object({ id: z.string().openapi({ example: "nano" }) }),
+		},
 		responses: {
 			200: { description: "The model", content: json(Model) },
 			304: unchanged,
-			...problems(404),
+			...problems(404, "model_not_found"),
 		},
 	}),
 	(c) => {

@@ -1,25 +1,80 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { App } from "../router.ts";
 
+/** Chapters of the reference, in order, and the paths that each holds. */
+const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [
+	{
+		name: "Jobs",
+		description:
+			"A question about images and its answer. One job runs and is paid for once, however often it is sent under its name; its events can be read from any point on.",
+		paths: /^\/v1\/jobs(\/|$)/,
+	},
+	{
+		name: "Uploads",
+		description: "Photos that several jobs ask about, or large ones.",
+		paths: /^\/v1\/uploads(\/|$)/,
+	},
+	{
+		name: "Models",
+		description: "What there is to ask, and what it costs.",
+		paths: /^\/v1\/models(\/|$)/,
+	},
+	{
+		name: "Account and keys",
+		description: "What is left to spend, and who may spend it.",
+		paths: /^\/v1\/(account|keys)(\/|$)/,
+	},
+	{
+		name: "Events",
+		description:
+			"What happened in the account, in one order without a gap. Whoever missed a webhook reads on here.",
+		paths: /^\/v1\/events(\/|$)/,
+	},
+	{
+		name: "Webhooks",
+		description:
+			"The same events, sent to an address of yours, signed after Standard Webhooks, and repeated for three days until they are taken.",
+		paths: /^\/v1\/webhooks(\/|$)/,
+	},
+	{
+		name: "For OpenAI's clients",
+		description:
+			"OpenAI's SDKs work with this as their base URL: every completion is a job, every file an upload. Errors have OpenAI's shape here.",
+		paths: /^\/v1\/(chat|files)(\/|$)/,
+	},
+	{
+		name: "Operators",
+		description: "Accounts, credit and workers, behind the admin secret.",
+		paths: /^\/admin(\/|$)/,
+	},
+];
+
 /** The OpenAPI 3.1 document, from the same schemas that parse the requests. */
 export function openapi(app: OpenAPIHono<App>): void {
 	app.openAPIRegistry.registerComponent("securitySchemes", "key", {
 		type: "http",
 		scheme: "bearer",
-		description: "An API key: mg_live_<account>_<secret>_<tag>.",
+		description:
+			"An API key, whole: `mg_live_<account>_<secret>_<tag>`. `npm start` prints one; `POST /v1/keys` makes more.",
 	});
-	app.get("/openapi.json", (c) =>
-		c.json(
-			app.getOpenAPI31Document({
-				openapi: "3.1.0",
-				info: {
-					title: "MiniGPT-4 API",
-					version: "0.1.0",
-					description:
-						"Send a photo, ask about it, read the answer token by token. Money is in integer micro-USD, times are RFC 3339, errors are problem details with a stable code.",
-				},
-				security: [{ key: [] }],
-			}),
-		),
-	);
+	app.get("/openapi.json", (c) => {
+		const document = app.getOpenAPI31Document({
+			openapi: "3.1.0",
+			info: {
+				title: "MiniGPT-4 API",
+				version: "0.1.0",
+				description:
+					"Send a photo, ask about it, read the answer token by token. Money is in integer micro-USD, times are RFC 3339, errors are problem details with a stable code.",
+			},
+			servers: [{ url: new URL(c.req.url).origin }],
+			security: [{ key: [] }],
+			tags: CHAPTERS.map(({ name, description }) => ({ name, description })),
+		});
+		for (const [path, operations] of Object.entries(document.paths ?? {})) {
+			const chapter = CHAPTERS.find(({ paths }) => paths.test(path));
+			for (const operation of Object.values(operations))
+				if (chapter) operation.tags = [chapter.name];
+		}
+		return c.json(document);
+	});
 }

@@ -6,7 +6,8 @@ import { type App, newRouter } from "../router.ts";
 /** The playground: static files, each sent with a policy that lets it do what it does and nothing else. */
 export const page = newRouter();
 
-const NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'";
+export const NOTHING =
+	"default-src 'none'; base-uri 'none'; form-action 'none'";
 
 /** The page runs its own scripts, talks to this API and PUTs large photos to the image store. */
 const pagePolicy = (store: string): string =>
@@ -25,7 +26,8 @@ const HEADERS = {
 		"camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 };
 
-async function file(
+/** A file of the page's. @throws ApiError `not_found` */
+export async function file(
 	c: Context<App>,
 	path: string,
 	policy: string,

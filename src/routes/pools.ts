@@ -19,11 +19,12 @@ pools.openapi(
 	createRoute({
 		method: "get",
 		path: "/",
+		operationId: "listPools",
 		summary: "The pools of all models",
 		security,
 		responses: {
 			200: { description: "The pools", content: json(PoolList) },
-			...problems(401),
+			...problems("invalid_admin_secret"),
 		},
 	}),
 	async (c) => {
@@ -37,12 +38,15 @@ pools.openapi(
 	createRoute({
 		method: "get",
 		path: "/{model}",
+		operationId: "getPool",
 		summary: "The pool of a model",
 		security,
-		request: { params: z.object({ model: z.string() }) },
+		request: {
+			params: z.object({ model: z.string().openapi({ example: "nano" }) }),
+		},
 		responses: {
 			200: { description: "The pool", content: json(Pool) },
-			...problems(401, 404),
+			...problems("invalid_admin_secret", "model_not_found"),
 		},
 	}),
 	async (c) => {

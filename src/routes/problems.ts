@@ -1,5 +1,8 @@
 import { z } from "@hono/zod-openapi";
+import type { FailureCode } from "../errors.ts";
+import { problemOf } from "../problem.ts";
 import { Problem } from "../schema/problem.ts";
+import { failuresOf } from "./failures.ts";
 
 const headers = z.object({
 	"Retry-After": z.int().optional().openapi({
@@ -20,21 +23,40 @@ const headers = z.object({
 interface ProblemResponse {
 	description: string;
 	headers?: typeof headers;
-	content: { "application/problem+json": { schema: typeof Problem } };
+	content: {
+		"application/problem+json": {
+			schema: typeof Problem;
+			examples: Record<string, { value: Problem }>;
+		};
+	};
 }
 
-/** The problem responses of a route, for the OpenAPI document; which codes they carry is in each detail. */
-export const problems = <Status extends number>(
-	...statuses: Status[]
-): Record<Status, ProblemResponse> =>
+const REQUEST_ID = "req_01JD8Z6Q3V9Y4K2M7N5P8R1S3T";
+
+/**
+ * The problem responses of a route, for the OpenAPI document, with an example for each code.
+ * @param of statuses, for the codes that they have everywhere, and the codes of this route
+ */
+export const problems = <const Of extends readonly (number | FailureCode)[]>(
+	...of: Of
+): Record<Extract<Of[number], number>, ProblemResponse> =>
 	Object.fromEntries(
-		statuses.map((status) => [
+		Array.from(failuresOf(of), ([status, failures]) => [
 			status,
 			{
-				description:
-					status === 429 ? "Too many: see Retry-After" : "Problem details",
+				description: `${status === 429 ? "Too many, see Retry-After" : "Problem details"}: ${failures.map(({ code }) => `\`${code}\``).join(", ")}`,
 				...((status === 429 || status === 503) && { headers }),
-				content: { "application/problem+json": { schema: Problem } },
+				content: {
+					"application/problem+json": {
+						schema: Problem,
+						examples: Object.fromEntries(
+							failures.map((failure) => [
+								failure.code,
+								{ value: problemOf(failure, REQUEST_ID) },
+							]),
+						),
+					},
+				},
 			},
 		]),
-	) as Record<Status, ProblemResponse>;
+	) as Record<Extract<Of[number], number>, ProblemResponse>;

@@ -20,6 +20,7 @@ import * as s3 from "../images/s3.ts";
 import { type App, newRouter } from "../router.ts";
 import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
 import { Upload, UploadRequest } from "../schema/upload.ts";
+import { IMAGE_FAILURES } from "./failures.ts";
 import { problems } from "./problems.ts";
 
 export const uploads = newRouter();
@@ -56,6 +57,7 @@ uploads.openapi(
 	createRoute({
 		method: "post",
 		path: "/",
+		operationId: "createUpload",
 		summary: "Upload an image",
 		description:
 			"Send an image of up to 4 MB as the body, with its content type, and it is ready at once. Or send its type, length and SHA-256 as JSON: the answer holds a URL, good for 15 minutes, and the headers to PUT exactly those bytes with (up to 20 MB); then finalize. Places, times and texts in the file's metadata are removed, orientation is kept. An upload that is not finalized within an hour is deleted, and any other 30 days after its creation, or when the last job that holds it then ends.",
@@ -68,7 +70,18 @@ uploads.openapi(
 				description: "The upload: ready, or pending with a URL to PUT to",
 				content: json(Upload),
 			},
-			...problems(400, 401, 413, 415, 422, 429, 503),
+			...problems(
+				400,
+				401,
+				413,
+				415,
+				422,
+				429,
+				503,
+				"invalid_json",
+				"body_required",
+				...IMAGE_FAILURES,
+			),
 		},
 	}),
 	async (c) => {
@@ -102,13 +115,26 @@ uploads.openapi(
 	createRoute({
 		method: "post",
 		path: "/{id}/finalize",
+		operationId: "finalizeUpload",
 		summary: "Check what was PUT, and keep it",
 		description:
 			"Reads the stored bytes, checks them against what was declared, and makes the upload ready. Repeating it changes nothing.",
 		request: { params },
 		responses: {
 			200: { description: "The upload, ready", content: json(Upload) },
-			...problems(401, 404, 409, 413, 422, 429, 503),
+			...problems(
+				401,
+				404,
+				409,
+				413,
+				422,
+				429,
+				503,
+				"upload_not_found",
+				"upload_incomplete",
+				"upload_mismatch",
+				...IMAGE_FAILURES,
+			),
 		},
 	}),
 	async (c) => {
@@ -136,11 +162,12 @@ uploads.openapi(
 	createRoute({
 		method: "get",
 		path: "/{id}",
+		operationId: "getUpload",
 		summary: "An upload",
 		request: { params },
 		responses: {
 			200: { description: "The upload", content: json(Upload) },
-			...problems(401, 404, 429),
+			...problems(401, 404, 429, "upload_not_found"),
 		},
 	}),
 	async (c) => {
@@ -153,11 +180,15 @@ uploads.openapi(
 	createRoute({
 		method: "delete",
 		path: "/{id}",
+		operationId: "deleteUpload",
 		summary: "Delete an upload",
 		description:
 			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
 		request: { params },
-		responses: { 204: { description: "Deleted" }, ...problems(401, 404, 429) },
+		responses: {
+			204: { description: "Deleted" },
+			...problems(401, 404, 429, "upload_not_found"),
+		},
 	}),
 	async (c) => {
 		const { account, secretHash } = await caller(c);

@@ -46,3 +46,49 @@ export const DoneEvent = z.object({
 	/** SHA-256 over those bytes, hex. */
 	sha256: z.string(),
 });
+
+const seq = z.int().openapi({ description: "The event's `id:`: 1, 2, 3, …" });
+const event = <T extends string, D extends z.ZodType>(type: T, data: D) =>
+	z.object({ seq, type: z.literal(type), data });
+
+/** An event as a client has it: what `id:`, `event:` and `data:` said. */
+export const JobEvent = z
+	.discriminatedUnion("type", [
+		z.object({
+			seq,
+			type: z.enum([
+				"job.queued",
+				"job.provisioning",
+				"job.running",
+				"job.succeeded",
+				"job.failed",
+				"job.canceled",
+				"job.expired",
+			]),
+			data: StateEvent,
+		}),
+		event("job.retrying", RetryingEvent),
+		event("token", TokenEvent),
+		event("usage", UsageEvent),
+		event("done", DoneEvent),
+	])
+	.openapi("JobEvent", {
+		example: { seq: 3, type: "token", data: { text: " cat" } },
+	});
+
+/** A job's events as they go over the wire. */
+export const EventStream = z.string().openapi("EventStream", {
+	description:
+		"Server-sent events: `id:` is the sequence number, `event:` and `data:` are type and data of a JobEvent.",
+	example: [
+		"retry: 1000",
+		'id: 1\nevent: job.queued\ndata: {"id":"01JD8Z6Q3V9Y4K2M7N5P8R1S3T","status":"queued"}',
+		'id: 2\nevent: job.running\ndata: {"id":"01JD8Z6Q3V9Y4K2M7N5P8R1S3T","status":"running"}',
+		'id: 3\nevent: token\ndata: {"text":"The photo shows a tabby"}',
+		'id: 4\nevent: token\ndata: {"text":" cat with green eyes."}',
+		'id: 5\nevent: usage\ndata: {"images":1,"prompt_tokens":94,"output_tokens":11}',
+		'id: 6\nevent: job.succeeded\ndata: {"id":"01JD8Z6Q3V9Y4K2M7N5P8R1S3T","status":"succeeded","price":1000,"finish_reason":"stop"}',
+		'id: 7\nevent: done\ndata: {"last_seq":6,"tokens":11,"bytes":43,"sha256":"0703946e81b7b129333e8bc2065cfa2717ead0071c10d5812313e56bf659b0ab"}',
+		"",
+	].join("\n\n"),
+});

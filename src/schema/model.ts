@@ -4,6 +4,20 @@ import { PRICE_CLASSES } from "../models.ts";
 /** What every model of this API can do. */
 export const CAPABILITIES = ["images", "tasks", "streaming", "resume"] as const;
 
+const MODEL = {
+	id: "nano",
+	object: "model",
+	created: 1_795_392_000,
+	owned_by: "minigpt4-api",
+	parameters: 144_108_912,
+	context_length: 2_048,
+	image_tokens: 8,
+	max_images: 4,
+	price_class: "small",
+	price: 1_000,
+	capabilities: [...CAPABILITIES],
+};
+
 /** OpenAI's model object, and what a caller here wants to know before asking. */
 export const Model = z
 	.object({
@@ -29,10 +43,10 @@ export const Model = z
 			.openapi({ description: "Of one job that succeeds, in micro-USD" }),
 		capabilities: z.array(z.enum(CAPABILITIES)),
 	})
-	.openapi("Model");
+	.openapi("Model", { example: MODEL });
 export type Model = z.infer<typeof Model>;
 
 /** The one list that has OpenAI's shape instead of `{data, next_cursor}`: its clients read it to find out what they may ask. */
 export const ModelList = z
 	.object({ object: z.literal("list"), data: z.array(Model) })
-	.openapi("ModelList");
+	.openapi("ModelList", { example: { object: "list", data: [MODEL] } });

@@ -1,5 +1,17 @@
 import { z } from "@hono/zod-openapi";
 
+const POOL = {
+	object: "pool",
+	model: "nano",
+	running: 3,
+	waiting: 0,
+	ready_slots: 16,
+	queued_seconds_per_slot: 0,
+	workers: [
+		{ origin: "http://127.0.0.1:8000", state: "ready", slots: 16, running: 3 },
+	],
+};
+
 /** How busy a model's workers are. */
 export const Pool = z
 	.object({
@@ -36,8 +48,8 @@ export const Pool = z
 			}),
 		),
 	})
-	.openapi("Pool");
+	.openapi("Pool", { example: POOL });
 
 export const PoolList = z
 	.object({ data: z.array(Pool), next_cursor: z.null() })
-	.openapi("PoolList");
+	.openapi("PoolList", { example: { data: [POOL], next_cursor: null } });

@@ -15,7 +15,14 @@ export const UploadRequest = z
 		bytes: z.int().min(1).max(IMAGE_LIMITS.bytes),
 		sha256: Sha256,
 	})
-	.openapi("UploadRequest");
+	.openapi("UploadRequest", {
+		example: {
+			content_type: "image/jpeg",
+			bytes: 52_822,
+			sha256:
+				"3bdbdffcc407537699aadcde33e5c20dce408ffaedc28c998ca15c1a49d4a00a",
+		},
+	});
 
 export const Upload = z
 	.object({
@@ -38,5 +45,18 @@ export const Upload = z
 			})
 			.optional(),
 	})
-	.openapi("Upload");
+	.openapi("Upload", {
+		example: {
+			id: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+			object: "upload",
+			status: "ready",
+			content_type: "image/jpeg",
+			bytes: 52_822,
+			sha256:
+				"3bdbdffcc407537699aadcde33e5c20dce408ffaedc28c998ca15c1a49d4a00a",
+			width: 512,
+			height: 512,
+			created_at: "2026-11-23T09:29:58.000Z",
+		},
+	});
 export type Upload = z.infer<typeof Upload>;

@@ -103,8 +103,8 @@ describe("admission", () => {
 		expect(codes.filter((c) => c === "new")).toHaveLength(50);
 		expect(codes.filter((c) => c === "insufficient_credit")).toHaveLength(150);
 		expect(await money(account)).toEqual({ available: 999, held: 50 * PRICE });
-		const { job, due } = await dump(account.stub);
-		expect([job?.length, due?.length]).toEqual([50, 50]);
+		const { job, due, event } = await dump(account.stub);
+		expect([job?.length, due?.length, event?.length]).toEqual([50, 50, 50]);
 	});
 
 	it("repeated in parallel and later holds once and answers the same", async () => {

@@ -65,6 +65,7 @@ function run(steps: readonly Step[]) {
 				...{ id: each.name, bodyHash: each.body, model: "nano", images: [] },
 				...{ createdAt: 0, status: "accepted", gone: false, expiresIn: 1 },
 				hold: { amount: PRICE, closed: null },
+				webhook: null,
 			});
 		}
 		answers.push({

@@ -61,7 +61,7 @@ describe("a hold whose job never settled", () => {
 				account: account.id,
 				id: jobId,
 				model: "nano",
-				prompt: "too late",
+				messages: [],
 				images: [],
 				sampling: {
 					max_tokens: 1,

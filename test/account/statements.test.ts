@@ -46,7 +46,7 @@ async function life(account: TestAccount, object: Account): Promise<void> {
 	});
 	const { jobId } = admission;
 	for (let times = 0; times < 2; times++) {
-		unwrap(await object.inquire({ ...admission, uploads: [] }));
+		unwrap(await object.inquire({ ...admission, uploads: [], previous: null }));
 		unwrap(await object.admit(admission));
 	}
 	unwrap(await object.lookup(secretHash, jobId));
@@ -82,5 +82,6 @@ it("no statement of an account reads more rows for the jobs that were before, an
 	expect(new Set(read.map(({ text }) => text)).size).toBeGreaterThan(20);
 	expect(read.filter(({ rowsRead }) => rowsRead > 50)).toEqual([]);
 	const written = read.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
-	expect(written).toBeLessThanOrEqual(40);
+	// Three of them tell the feed.
+	expect(written).toBeLessThanOrEqual(43);
 });

@@ -1,6 +1,8 @@
 /** Jobs on the real objects, of a model that Replicate serves. */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
+import { newAccount } from "../support/account.ts";
+import { asked, call, ended, type Wire } from "../support/calls.ts";
 import { VERSION } from "../support/fake-replicate.ts";
 import { poolFrom } from "../support/gather.ts";
 import { gather } from "../support/gather-objects.ts";
@@ -34,6 +36,26 @@ async function isAtRest(job: TestJob): Promise<void> {
 const WORDS = words(8);
 
 describe("a job on Replicate", () => {
+	it("takes a conversation as any other does, and is gone on from", async () => {
+		const fake = replicate({ tokens: WORDS });
+		const account = await newAccount(50_000);
+		const told = async (body: object) => {
+			const response = await call(account, "", { body });
+			return ended(account, (await response.json<Wire>()).id);
+		};
+		const first = await told({ ...asked, model: "llama2-7b" });
+		const second = await told({ prompt: "And?", previous_job: first.id });
+		expect(second).toMatchObject({ status: "succeeded", model: "llama2-7b" });
+		const text = (text: string) => ({ type: "text", text });
+		const input = fake.predictions[1]?.input as Record<string, string>;
+		expect(JSON.parse(input.messages as string)).toEqual([
+			{ role: "user", content: [{ type: "image" }, text("What is this?")] },
+			{ role: "assistant", content: [text(WORDS.join(""))] },
+			{ role: "user", content: [text("And?")] },
+		]);
+		expect(JSON.parse(input.images as string)).toHaveLength(1);
+	});
+
 	it("succeeds: told, counted and paid like any other", async () => {
 		const fake = replicate({ tokens: WORDS, every: 5 });
 		const job = await startedThere();

@@ -8,11 +8,14 @@ export interface BreakingProxy {
 	url: string;
 	/** For each of the next generations: `token` events to let through before the connection breaks. */
 	breaks: number[];
+	/** While set: `token` events of a generation to let through; what comes after them stays here until the edge hangs up. */
+	stall: number | null;
 	stop: () => Promise<void>;
 }
 
 export async function proxyTo(target: string): Promise<BreakingProxy> {
 	const breaks: number[] = [];
+	const proxy = { breaks, stall: null as number | null };
 	const server = createServer(async (incoming, outgoing) => {
 		const hungUp = new AbortController();
 		outgoing.on("close", () => hungUp.abort());
@@ -50,6 +53,8 @@ export async function proxyTo(target: string): Promise<BreakingProxy> {
 						return;
 					}
 				}
+				if (generates && proxy.stall !== null && tokens >= proxy.stall)
+					await once(hungUp.signal, "abort");
 			}
 			outgoing.end(waiting);
 		} catch {
@@ -58,15 +63,14 @@ export async function proxyTo(target: string): Promise<BreakingProxy> {
 	});
 	server.listen(0, "127.0.0.1");
 	await once(server, "listening");
-	return {
+	return Object.assign(proxy, {
 		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-		breaks,
 		stop: async () => {
 			server.close();
 			server.closeAllConnections();
 			await once(server, "close");
 		},
-	};
+	});
 }
 
 /** Where the first event of the bytes ends, 0 where none does yet. */

@@ -19,6 +19,8 @@ export interface Deployment {
 	/** The key of one more account with credit. */
 	stranger: () => Promise<string>;
 	secrets: Secrets;
+	/** `kill -9` of the edge, and a new one on the same port and data. Resolves when that is up. */
+	crash: () => Promise<void>;
 	stop: () => Promise<void>;
 }
 
@@ -105,12 +107,18 @@ export async function deploy(
 			...Object.fromEntries(more.map(([model, { url }]) => [model, url])),
 		};
 
-		const edge = await startEdge({
-			...{ port, state, secrets, s3 },
-			worker: more.length > 0 ? workers : nano,
-			vars: { JOB_PRICE: "1000", ...vars },
-		});
-		stops.push(edge.stop);
+		const start = () =>
+			startEdge({
+				...{ port, state, secrets, s3 },
+				worker: more.length > 0 ? workers : nano,
+				vars: { JOB_PRICE: "1000", ...vars },
+			});
+		let edge = await start();
+		stops.push(() => edge.stop());
+		const crash = async () => {
+			await edge.daemon.kill();
+			edge = await start();
+		};
 		const account = async (of: string) => {
 			const { adminSecret } = secrets;
 			return developmentAccount({ edge: edge.url, state: of, adminSecret });
@@ -118,7 +126,7 @@ export async function deploy(
 		const { key } = await account(state);
 		const stranger = async () =>
 			(await account(await mkdtemp(join(state, "account-")))).key;
-		return { url: edge.url, s3, worker, key, stranger, secrets, stop };
+		return { url: edge.url, s3, worker, key, stranger, secrets, crash, stop };
 	} catch (error) {
 		await stop();
 		throw error;

@@ -10,6 +10,7 @@ import {
 	storeInline,
 } from "../../src/images/intake.ts";
 import { finalKey } from "../../src/images/key.ts";
+import { imagesOf } from "../../src/job/conversation.ts";
 import type { App } from "../../src/router.ts";
 import type { ImageSource } from "../../src/schema/image.ts";
 import {
@@ -74,9 +75,10 @@ const readFor = async (
 			fields: sources.flatMap((each, n) =>
 				"upload" in each ? [`images[${n}].upload`] : [],
 			),
+			previous: null,
 		}),
 	);
-	return readImages(c, sources, known.images);
+	return readImages(c, imagesOf(sources), known.images);
 };
 const failure = async (attempt: Promise<unknown>) => {
 	const error = await attempt.catch((thrown) => thrown);
@@ -135,7 +137,7 @@ describe("a job's images", () => {
 			{ upload: (known[1] as { upload: string }).upload },
 			{ url: PHOTO },
 		];
-		const read = await readImages(c, sources, known);
+		const read = await readImages(c, imagesOf(sources), known);
 		expect(read.map((each) => each.sha256)).toEqual([
 			"b".repeat(64),
 			"a".repeat(64),

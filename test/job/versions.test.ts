@@ -2,6 +2,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { STEPS } from "../../src/job/schema.ts";
+import { claimed } from "../../src/job/state.ts";
 import { migrate, versionOf } from "../../src/migrate.ts";
 import { FIRST_ID } from "../support/fake-worker.ts";
 import {
@@ -19,7 +20,6 @@ const SPEC = [
 	"account",
 	"id",
 	"model",
-	"prompt",
 	"images",
 	"sampling",
 	"metadata",
@@ -58,9 +58,10 @@ async function writtenByVersion1(
 			migrate(sql, STEPS.slice(0, 1));
 			sql.exec(
 				"INSERT INTO job (spec, state, prompt_ids) VALUES (?, ?, ?)",
-				JSON.stringify(
-					Object.fromEntries(SPEC.map((field) => [field, job.spec[field]])),
-				),
+				JSON.stringify({
+					...Object.fromEntries(SPEC.map((field) => [field, job.spec[field]])),
+					prompt: "What is this?",
+				}),
 				JSON.stringify(state),
 				JSON.stringify(PROMPT),
 			);
@@ -83,6 +84,60 @@ const LOG = [
 
 const version = (job: TestJob) =>
 	runInDurableObject(job.stub(), (_, { storage }) => versionOf(storage.sql));
+
+/** A job that version 2 admitted and had not begun, its question one text beside the images. */
+async function writtenByVersion2(job: TestJob): Promise<void> {
+	await runInDurableObject(job.stub(), async (_, { storage }) => {
+		const { messages: _messages, ...spec } = job.spec;
+		const state = claimed(job.spec, Date.now());
+		storage.transactionSync(() => {
+			migrate(storage.sql, STEPS.slice(0, 2));
+			storage.sql.exec(
+				"INSERT INTO job (spec, state) VALUES (?, ?)",
+				JSON.stringify({ ...spec, prompt: "What is this?" }),
+				JSON.stringify(state),
+			);
+			storage.sql.exec(
+				"INSERT INTO event VALUES (?, ?, ?, ?, ?)",
+				...(LOG[0] ?? []),
+			);
+		});
+		await storage.sync();
+	});
+	await runInDurableObject(job.stub(), (_, state) =>
+		state.abort("an old instance goes"),
+	).catch(() => {});
+}
+
+describe("a job of version 2", () => {
+	it("asks what it was to ask, its images first, and can be gone on from", async () => {
+		const worker = fakeWorker({ tokens: words(2) });
+		const image = {
+			...{ upload: "img_1", key: "images/1", sha256: "a", bytes: 9 },
+			...{ contentType: "image/png", width: 8, height: 8, cacheId: "b" },
+		};
+		const job = await admittedJob({ images: [image, image] });
+		await writtenByVersion2(job);
+		expect(await job.stub().view()).toMatchObject({ status: "queued" });
+		expect(textOf(await events(job))).toBe(words(2).join(""));
+		const messages = [
+			{
+				role: "user",
+				content: [
+					{ type: "image" },
+					{ type: "image" },
+					{ type: "text", text: "What is this?" },
+				],
+			},
+		];
+		expect(worker.requests[0]?.messages).toEqual(messages);
+		expect(await job.stub().said()).toEqual({
+			messages,
+			answer: words(2).join(""),
+		});
+		expect(await version(job)).toBe(STEPS.length);
+	});
+});
 
 describe("a job of version 1", () => {
 	it("that was running goes on from its tokens, with no deadline it was never given", async () => {

@@ -130,7 +130,13 @@ describe("POST /v1/jobs", () => {
 	});
 
 	it.each([
-		["no images", { images: [] }, 400, "invalid_request", "images"],
+		[
+			"a task without images",
+			{ images: [], prompt: undefined, task: "describe" },
+			400,
+			"invalid_request",
+			"images",
+		],
 		[
 			"an unknown parameter",
 			{ maxtokens: 3 },

@@ -48,6 +48,8 @@ export const admissionOf = (
 	images: [],
 	fields: [],
 	inline: [],
+	previousJob: null,
+	webhook: null,
 	...part,
 });
 

@@ -11,7 +11,8 @@ const held = () => new Promise<void>((go) => setTimeout(go, HELD_MS));
 export class Job extends RealJob {
 	/** Admitted, not claimed. */
 	override async start(spec: JobSpec): Promise<Started> {
-		if (spec.prompt === "hold before the claim") await held();
+		const text = JSON.stringify(spec.messages);
+		if (text.includes("hold before the claim")) await held();
 		return super.start(spec);
 	}
 }

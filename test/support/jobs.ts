@@ -72,7 +72,11 @@ export interface TestJob {
 
 /** Admitted, not started. */
 export async function admittedJob(
-	part: Partial<Omit<JobSpec, "sampling">> & {
+	{
+		prompt = "What is this?",
+		...part
+	}: Partial<Omit<JobSpec, "sampling" | "messages">> & {
+		prompt?: string;
 		sampling?: Partial<Sampling>;
 	} = {},
 	account?: TestAccount,
@@ -85,7 +89,15 @@ export async function admittedJob(
 		account: owner.id,
 		id,
 		model: "nano",
-		prompt: "What is this?",
+		messages: [
+			{
+				role: "user",
+				content: [
+					...(part.images ?? []).map(() => ({ type: "image" as const })),
+					{ type: "text", text: prompt },
+				],
+			},
+		],
 		images: [],
 		metadata: {},
 		cacheSalt,

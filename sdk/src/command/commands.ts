@@ -1,0 +1,36 @@
+/** Every command, in the order of the help. */
+import { balance, models, upload } from "./account.ts";
+import { ask, describe } from "./ask.ts";
+import type { Command } from "./command.ts";
+import * as jobs from "./jobs.ts";
+import * as keys from "./keys.ts";
+import { listen } from "./listen.ts";
+import * as webhooks from "./webhooks.ts";
+
+export const COMMANDS: readonly Command[] = [
+	describe,
+	ask,
+	jobs.list,
+	jobs.get,
+	jobs.follow,
+	jobs.cancel,
+	jobs.remove,
+	upload,
+	models,
+	balance,
+	keys.list,
+	keys.create,
+	keys.revoke,
+	webhooks.list,
+	webhooks.create,
+	webhooks.test,
+	webhooks.redeliver,
+	listen,
+];
+
+/** What a group does when it is named alone. */
+export const ALONE: Record<string, string> = {
+	jobs: "jobs list",
+	keys: "keys list",
+	webhooks: "webhooks list",
+};

@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+/** The `minigpt4` command: this process, tied to `run`. */
+import { fstatSync, readFileSync } from "node:fs";
+import { EXIT } from "./exit.ts";
+import { run } from "./run.ts";
+
+const { version } = JSON.parse(
+	readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+) as { version: string };
+
+/** Whether somebody feeds standard input: a terminal and /dev/null do not. */
+function isPiped(): boolean {
+	try {
+		const stdin = fstatSync(0);
+		return stdin.isFIFO() || stdin.isFile() || stdin.isSocket();
+	} catch {
+		return false;
+	}
+}
+
+const interrupt = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+	process.on(signal, () => {
+		// Who asks twice does not want to wait.
+		if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
+		interrupt.abort(new Error("interrupted"));
+	});
+
+// Who reads our output may leave early, as `head` does.
+for (const stream of [process.stdout, process.stderr])
+	stream.on("error", (error: NodeJS.ErrnoException) =>
+		process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.failed),
+	);
+
+process.exitCode = await run(
+	process.argv.slice(2),
+	{
+		env: process.env,
+		out: process.stdout,
+		err: process.stderr,
+		input: isPiped() ? process.stdin : null,
+		interrupt: interrupt.signal,
+		now: Date.now,
+	},
+	version,
+);
+// A request that is still retried in the background keeps nobody waiting, and neither does a pipe that never ends.
+process.stdin.destroy();

@@ -1,0 +1,18 @@
+import { verify } from "./verify.ts";
+
+export { type ClientOptions, MiniGPT4 } from "./client.ts";
+export * from "./errors.ts";
+export type { FeedOptions } from "./feed.ts";
+export type { UploadSource } from "./image.ts";
+export type { JobStream } from "./job-stream.ts";
+export type { CreateOptions, NewJob, StreamOptions } from "./jobs.ts";
+export type { Page, Paged } from "./paged.ts";
+export type { CallOptions } from "./transport.ts";
+export type * from "./types.ts";
+export { ulid } from "./ulid.ts";
+export type { Progress, UploadOptions } from "./uploads.ts";
+export { type VerifyOptions, WebhookError } from "./verify.ts";
+export type { ErrorCode } from "./wire.ts";
+
+/** For those who receive webhooks: needs no client and no key. */
+export const webhooks = { verify };

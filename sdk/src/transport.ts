@@ -1,0 +1,198 @@
+/** One call over HTTP: headers, time limits, and trying again where that may help and cannot harm. */
+import { backoff, sleep } from "./backoff.ts";
+import {
+	APIError,
+	ConnectionError,
+	errorOf,
+	ForeignAnswerError,
+	MiniGPT4Error,
+	TimeoutError,
+} from "./errors.ts";
+import { limit } from "./limit.ts";
+
+export type Fetch = (
+	input: string,
+	init: RequestInit & { duplex?: "half" },
+) => Promise<Response>;
+
+/** What every method takes. Times are in milliseconds. */
+export interface CallOptions {
+	/** Ends the call, waits and retries included: it rejects with the signal's reason. */
+	signal?: AbortSignal | undefined;
+	/** Of one try. 60,000 unless told otherwise. */
+	timeout?: number | undefined;
+	/** Of the whole call: tries, waits, and where it streams, the stream. None unless told otherwise. */
+	totalTimeout?: number | undefined;
+	/** How long to go on trying where the API is away, overloaded or failing. 60,000 unless told otherwise; 0 never tries again. */
+	retryFor?: number | undefined;
+}
+
+export interface Call extends CallOptions {
+	method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | undefined;
+	/** Below the base URL, or a whole URL of someone else, who does not get the key. */
+	path: string;
+	query?: Record<string, string | number | undefined> | undefined;
+	headers?: Record<string, string | undefined> | undefined;
+	/** Sent as JSON. */
+	json?: unknown;
+	/** Sent as it is, made anew for each try. */
+	body?: (() => BodyInit) | undefined;
+	/** Where doing it twice is not the same as doing it once, it is tried again only if it cannot have been done. */
+	once?: boolean | undefined;
+	/** Does without a key. */
+	open?: boolean | undefined;
+}
+
+export interface TransportOptions extends CallOptions {
+	baseURL: string;
+	apiKey: string | undefined;
+	fetch: Fetch;
+}
+
+export class Transport {
+	readonly baseURL: string;
+	readonly defaults: CallOptions;
+	readonly #apiKey: string | undefined;
+	readonly fetch: Fetch;
+
+	constructor({ baseURL, apiKey, fetch, ...defaults }: TransportOptions) {
+		this.baseURL = baseURL.replace(/\/+$/, "");
+		this.#apiKey = apiKey;
+		this.fetch = fetch;
+		this.defaults = defaults;
+	}
+
+	/** The answer's JSON; undefined where it has none. */
+	json<T>(call: Call): Promise<T> {
+		return this.#limited(call, async (response) => {
+			const text = await response.text();
+			try {
+				return text ? JSON.parse(text) : undefined;
+			} catch {
+				throw new ForeignAnswerError(this.baseURL);
+			}
+		});
+	}
+
+	/** The answer as soon as it begins. `call.signal` ends its body too; time limits do not. */
+	open(call: Call): Promise<Response> {
+		return this.#limited(call, async (response) => response);
+	}
+
+	async #limited<T>(
+		call: Call,
+		read: (response: Response) => Promise<T>,
+	): Promise<T> {
+		const { retryFor = 60_000, ...rest } = {
+			...this.defaults,
+			...defined(call),
+		};
+		const total = limit(rest.signal, rest.totalTimeout);
+		const started = Date.now();
+		try {
+			for (let failures = 0; ; failures++) {
+				try {
+					return await this.#try({ ...rest, signal: total.signal }, read);
+				} catch (error) {
+					total.signal.throwIfAborted();
+					const wait = waitAfter(error as Error, failures, call.once);
+					if (wait === null || Date.now() - started + wait > retryFor)
+						throw error;
+					await sleep(wait, total.signal);
+				}
+			}
+		} finally {
+			total.end();
+		}
+	}
+
+	async #try<T>(
+		call: Call,
+		read: (response: Response) => Promise<T>,
+	): Promise<T> {
+		const foreign = /^https?:/.test(call.path);
+		if (!foreign && !call.open && !this.#apiKey)
+			throw new MiniGPT4Error(
+				"missing_key",
+				"There is no API key. Pass `apiKey`, or set MINIGPT4_API_KEY.",
+			);
+		const headers = new Headers();
+		if (!foreign && this.#apiKey)
+			headers.set("Authorization", `Bearer ${this.#apiKey}`);
+		if (call.json !== undefined)
+			headers.set("Content-Type", "application/json");
+		for (const [name, value] of Object.entries(call.headers ?? {}))
+			if (value !== undefined) headers.set(name, value);
+		const query = new URLSearchParams();
+		for (const [name, value] of Object.entries(call.query ?? {}))
+			if (value !== undefined) query.set(name, String(value));
+		const body =
+			call.json === undefined ? call.body?.() : JSON.stringify(call.json);
+		const url =
+			(foreign ? "" : this.baseURL) +
+			call.path +
+			(query.size ? `?${query}` : "");
+
+		const { signal, end } = limit(call.signal, call.timeout ?? 60_000);
+		try {
+			const response = await this.fetch(url, {
+				method: call.method ?? "GET",
+				headers,
+				signal,
+				...(body !== undefined && { body }),
+				...(body instanceof ReadableStream && { duplex: "half" as const }),
+			});
+			if (!response.ok) throw await errorOf(response);
+			return await read(response);
+		} catch (error) {
+			signal.throwIfAborted();
+			if (error instanceof MiniGPT4Error) throw error;
+			throw new ConnectionError(new URL(url).origin, error);
+		} finally {
+			end();
+		}
+	}
+}
+
+/** Milliseconds to wait before the next try after a failure; null where there should be none. */
+function waitAfter(
+	error: Error,
+	failures: number,
+	once: boolean | undefined,
+): number | null {
+	const wait = backoff(failures);
+	if (error instanceof APIError) {
+		const { status, retryAfter = 0 } = error;
+		// With these two nothing was done.
+		const refused = status === 429 || status === 503;
+		if (!refused && (once || (status !== 408 && status < 500))) return null;
+		// Never sooner than asked.
+		return retryAfter * 1000 + wait;
+	}
+	const lost =
+		error instanceof ConnectionError || error instanceof TimeoutError;
+	return lost && (!once || neverSent(error)) ? wait : null;
+}
+
+/** Node tells where nobody listened. */
+const neverSent = ({ cause }: Error): boolean =>
+	((cause as Error | undefined)?.cause as { code?: string } | undefined)
+		?.code === "ECONNREFUSED";
+
+const defined = <T extends object>(object: T): T =>
+	Object.fromEntries(
+		Object.entries(object).filter(([, value]) => value !== undefined),
+	) as T;
+
+/** The caller's part of a call. */
+export const optionsOf = ({
+	signal,
+	timeout,
+	totalTimeout,
+	retryFor,
+}: CallOptions = {}): CallOptions => ({
+	signal,
+	timeout,
+	totalTimeout,
+	retryFor,
+});

@@ -1,0 +1,43 @@
+/** The names of the wire's types. The types themselves are the API's own. */
+import type { components } from "./wire.ts";
+
+type Schemas = components["schemas"];
+
+export type Account = Schemas["Account"];
+export type CreatedKey = Schemas["CreatedKey"];
+export type Delivery = Schemas["Delivery"];
+export type Event = Schemas["Event"];
+export type EventPage = Schemas["EventList"];
+export type EventType = Schemas["EventType"];
+export type Job = Schemas["Job"];
+export type JobEvent = Schemas["JobEvent"];
+export type JobRequest = Schemas["JobRequest"];
+export type JobSummary = Schemas["JobSummary"];
+export type Key = Schemas["Key"];
+export type KeyRequest = Schemas["KeyRequest"];
+export type Model = Schemas["Model"];
+export type Problem = Schemas["Problem"];
+export type Redelivery = Schemas["Redelivery"];
+export type RedeliveryRequest = Schemas["RedeliveryRequest"];
+export type Upload = Schemas["Upload"];
+export type Webhook = Schemas["Webhook"];
+export type WebhookChange = Schemas["WebhookChange"];
+export type WebhookRequest = Schemas["WebhookRequest"];
+export type WebhookWithSecret = Schemas["WebhookWithSecret"];
+
+/** What a webhook delivers: a job that ended comes whole, or as the event had it if it was erased meanwhile. */
+export type WebhookMessage = Message<Event> | Test;
+
+type Message<E> = E extends { type: infer T; data: infer D }
+	? {
+			type: T;
+			timestamp: string;
+			data: D extends { finished_at: string } ? Job | D : D;
+		}
+	: never;
+
+interface Test {
+	type: "webhook.test";
+	timestamp: string;
+	data: Record<string, unknown>;
+}

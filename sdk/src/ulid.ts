@@ -1,0 +1,10 @@
+const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/** A ULID: 48 bits of time and 80 at random, so that ids sort by time and never meet. */
+export function ulid(now: number = Date.now()): string {
+	let time = "";
+	for (let n = 0; n < 10; n++, now = Math.floor(now / 32))
+		time = DIGITS[now % 32] + time;
+	const random = crypto.getRandomValues(new Uint8Array(16));
+	return time + Array.from(random, (byte) => DIGITS[byte % 32]).join("");
+}

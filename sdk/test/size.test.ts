@@ -1,0 +1,15 @@
+import { expect, test } from "vitest";
+import { CORE, sizeOf } from "../scripts/size.mjs";
+
+test("the client is under 8 KiB, minified and compressed", async () => {
+	const { gzip, modules } = await sizeOf(CORE);
+	expect(modules.length).toBeGreaterThan(5);
+	expect(gzip).toBeLessThan(8 * 1024);
+});
+
+test("verifying webhooks brings no client along", async () => {
+	const { modules } = await sizeOf(
+		'export { webhooks } from "./src/index.ts";',
+	);
+	expect(modules.map(([path]) => path).join()).not.toMatch(/client|transport/);
+});

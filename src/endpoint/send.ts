@@ -1,0 +1,88 @@
+/** One try: signed, to a public address, without following redirects. What the receiver says beyond its status is not read far. */
+import { Webhook } from "standardwebhooks";
+import { type Egress, type Objection, objection } from "../egress.ts";
+import { readAtMost } from "../read.ts";
+import type { Tried } from "./judge.ts";
+
+/** A short answer is read, so that its connection can be used again. */
+const READ_BYTES = 4 * 1024;
+
+const OBJECTIONS: Record<Objection, string> = {
+	credentials: "The URL holds credentials.",
+	scheme: "The URL does not begin with https.",
+	port: "The URL must use port 443.",
+	private: "The host's address is not public.",
+	lookup: "The host could not be looked up.",
+	no_host: "There is no such host.",
+};
+
+export interface Message {
+	/** The event's id. */
+	id: string;
+	body: string;
+}
+
+/** `webhook-id`, `webhook-timestamp` and `webhook-signature`; each valid secret signs. @param now milliseconds since 1970 */
+export function signed(
+	{ id, body }: Message,
+	secrets: readonly string[],
+	now: number,
+): Record<string, string> {
+	const at = new Date(now);
+	return {
+		"webhook-id": id,
+		"webhook-timestamp": String(Math.floor(now / 1000)),
+		"webhook-signature": secrets
+			.map((secret) => new Webhook(secret).sign(id, at, body))
+			.join(" "),
+	};
+}
+
+/** @param withinMs for looking up, connecting, sending and reading */
+export async function send(
+	text: string,
+	message: Message,
+	secrets: readonly string[],
+	egress: Egress,
+	now: number,
+	withinMs: number,
+): Promise<Tried> {
+	const none = (error: string): Tried => ({ httpStatus: null, error });
+	// A timer that is left behind would keep the object awake.
+	const late = new AbortController();
+	const timer = setTimeout(() => late.abort(), withinMs);
+	const { signal } = late;
+	try {
+		const url = new URL(text);
+		const found = await objection(url, egress, signal);
+		if (found) return none(OBJECTIONS[found]);
+		const response = await fetch(url, {
+			method: "POST",
+			redirect: "manual",
+			signal,
+			headers: {
+				"Content-Type": "application/json",
+				"User-Agent": "minigpt4-api",
+				...signed(message, secrets, now),
+			},
+			body: message.body,
+		});
+		// The status alone counts; a body that breaks takes nothing back.
+		await readAtMost(response, READ_BYTES).catch(() => {});
+		const { status, ok } = response;
+		return { httpStatus: status, error: ok ? null : wordsOf(status) };
+	} catch {
+		return none(
+			signal.aborted
+				? `No answer within ${withinMs / 1000} s.`
+				: "The connection failed.",
+		);
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+const wordsOf = (status: number): string =>
+	status >= 300 && status < 400
+		? `Answered ${status}: redirects are not followed. Give the webhook its final URL.`
+		: `Answered ${status}, and only 2xx accepts.`;

@@ -1,0 +1,16 @@
+/** The API's reference, drawn by Scalar in the browser, and the guides: static files beside the playground's. */
+import { newRouter } from "../router.ts";
+import { file, NOTHING } from "./page.ts";
+
+export const docs = newRouter();
+
+/** Scalar writes `<style>` elements and attributes, some of them without a nonce. It reaches this API and nothing else. */
+const POLICY = `${NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'`;
+
+docs.get("/", (c) => file(c, "/docs/", POLICY));
+docs.get("/guides/:name{[a-z]+}", (c) =>
+	file(c, `/docs/guides/${c.req.param("name")}.md`, NOTHING),
+);
+docs.get("/:name{[a-z]+\\.(css|js)}", (c) =>
+	file(c, `/docs/${c.req.param("name")}`, NOTHING),
+);

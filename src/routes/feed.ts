@@ -1,0 +1,130 @@
+/** The account's event feed: in pages, or as a stream that never ends. */
+import { createRoute, z } from "@hono/zod-openapi";
+import type { FeedEvent } from "../account/feed.ts";
+import { answered, caller } from "../caller.ts";
+import { ApiError } from "../errors.ts";
+import type { LogEvent } from "../job/contract.ts";
+import type { Open } from "../job/follow.ts";
+import { EVENT_STREAM_HEADERS, eventStream, frame } from "../job/stream.ts";
+import { newRouter } from "../router.ts";
+import { EVENT_TYPES, EventType } from "../schema/event-type.ts";
+import { EventList } from "../schema/feed.ts";
+import { eventOf } from "./feed-wire.ts";
+import { problems } from "./problems.ts";
+
+export const feed = newRouter();
+
+const Seq = z.string().regex(/^\d{1,15}$/, "is no event's number");
+
+const Types = z
+	.string()
+	.transform((text) => text.split(","))
+	.pipe(z.array(EventType))
+	.openapi({
+		type: "string",
+		description: `Only events of these types, with commas between them: ${EVENT_TYPES.join(", ")}`,
+		example: "job.succeeded,job.failed",
+	});
+
+feed.openapi(
+	createRoute({
+		method: "get",
+		path: "/",
+		operationId: "listEvents",
+		summary: "The account's events, oldest first",
+		description:
+			"Each has a number, 1, 2, 3, …: one that is missing was missed. Kept for 30 days. With `Accept: text/event-stream` the same events as server-sent events, for ever: `id:` is the number, and `Last-Event-ID` goes on from there (the query wins). A comment comes every 10 s.",
+		request: {
+			query: z.strictObject({
+				after: Seq.optional().openapi({
+					description:
+						"Number of the last event already seen; from the oldest that is kept when left out",
+					example: "41",
+				}),
+				limit: z.coerce.number().int().min(1).max(1000).default(100),
+				types: Types.optional(),
+			}),
+			headers: z.object({
+				"last-event-id": z.string().optional().openapi({ example: "41" }),
+			}),
+		},
+		responses: {
+			200: {
+				description: "A page of events, or all from there on",
+				content: {
+					"application/json": { schema: EventList },
+					"text/event-stream": {
+						schema: z.string().openapi({
+							example:
+								'id: 42\nevent: job.succeeded\ndata: {"id":"evt_0123456789abcdef_42","object":"event","seq":42,"type":"job.succeeded","created_at":"2026-11-23T10:00:00.000Z","data":{"id":"01JD8Z6Q3V9Y4K2M7N5P8R1S3T","status":"succeeded"}}\n\n',
+						}),
+					},
+				},
+			},
+			...problems(400, 401, 429, "events_gone", "too_many_readers"),
+		},
+	}),
+	async (c) => {
+		const { id, account, secretHash } = await caller(c);
+		const { after, limit, types = null } = c.req.valid("query");
+		const streams = /\btext\/event-stream\b/i.test(
+			c.req.header("Accept") ?? "",
+		);
+		const from = startOf(
+			after,
+			streams ? c.req.header("Last-Event-ID") : undefined,
+		);
+		const { origin } = new URL(c.req.url);
+		const page = answered(
+			c,
+			await account.events(secretHash, from, streams ? 1 : limit, types),
+		);
+		if (!streams)
+			return c.json(
+				{
+					data: page.events.map((event) => eventOf(id, event, origin)),
+					next_cursor: page.upTo < page.lastSeq ? String(page.upTo) : null,
+					last_seq: page.lastSeq,
+				},
+				200,
+			);
+		const framed = (event: LogEvent) => {
+			const told = JSON.parse(event.data) as FeedEvent;
+			if (types && !types.includes(told.type)) return "";
+			return frame({
+				...event,
+				data: JSON.stringify(eventOf(id, told, origin)),
+			});
+		};
+		const open: Open = (seq) =>
+			// A new stub each time: one that failed stays broken.
+			c.env.ACCOUNT.get(c.env.ACCOUNT.idFromName(id)).fetch(
+				`http://account/feed?after=${seq}`,
+				{ headers: { Upgrade: "websocket" } },
+			);
+		const first = await open(page.after);
+		if (first.status !== 101) throw new ApiError({ code: "too_many_readers" });
+		const stream = eventStream(
+			...[open, first, page.after, c.req.raw.signal, undefined, undefined],
+			framed,
+		);
+		return new Response(stream, { headers: EVENT_STREAM_HEADERS });
+	},
+);
+
+/** Where to start, and the field that said so. @throws ApiError `invalid_request` */
+function startOf(
+	query: string | undefined,
+	header: string | undefined,
+): { after: number | null; field: string } {
+	const field = query !== undefined ? "after" : "Last-Event-ID";
+	// A browser that has no last id sends the header empty, if at all.
+	const text = query ?? (header || undefined);
+	if (text === undefined) return { after: null, field: "after" };
+	if (Seq.safeParse(text).success) return { after: Number(text), field };
+	throw new ApiError({
+		code: "invalid_request",
+		field,
+		detail: `\`${field}\` must be the number of an event, as its \`id:\` said.`,
+	});
+}

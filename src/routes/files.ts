@@ -1,0 +1,216 @@
+/** OpenAI's files, over uploads: the same ids, under their names. */
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import type { UploadView } from "../account/uploads.ts";
+import { readBody } from "../body.ts";
+import { answered, type Caller, caller, keyed } from "../caller.ts";
+import { config } from "../env.ts";
+import { ApiError } from "../errors.ts";
+import { UPLOAD_ID } from "../ids.ts";
+import { receive, storeBody } from "../images/intake.ts";
+import { finalKey } from "../images/key.ts";
+import * as s3 from "../images/s3.ts";
+import { type App, newRouter } from "../router.ts";
+import { DeletedFile, File as FileWire } from "../schema/file.ts";
+import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
+import { IMAGE_FAILURES } from "./failures.ts";
+import { openaiErrors } from "./openai-errors.ts";
+
+export const files = newRouter();
+
+/** What of a form is not the file. */
+const FORM_BYTES = 64 * 1024;
+/** Purposes with which an image may come. */
+const PURPOSES = ["vision", "user_data"];
+
+const json = <S extends z.ZodType>(schema: S) => ({
+	"application/json": { schema },
+});
+const params = z.object({
+	id: z.string().openapi({ example: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
+});
+
+files.openapi(
+	createRoute({
+		method: "post",
+		path: "/",
+		operationId: "createFile",
+		summary: "Upload an image as OpenAI's clients do",
+		description:
+			"An upload of up to 4 MB; its id goes into `image_url.url` or `file.file_id` of a chat message, or into `images` of a job. Larger ones go through /v1/uploads.",
+		middleware: keyed,
+		request: {
+			body: {
+				required: true,
+				content: {
+					"multipart/form-data": {
+						// No zod schema: it would have the form parsed before its length is known.
+						schema: {
+							type: "object",
+							required: ["file", "purpose"],
+							properties: {
+								file: { type: "string", format: "binary" },
+								purpose: { type: "string", enum: PURPOSES },
+							},
+							example: { file: "(the image)", purpose: "vision" },
+						},
+					},
+				},
+			},
+		},
+		responses: {
+			200: { description: "The file", content: json(FileWire) },
+			...openaiErrors(400, 401, 413, 415, 422, 429, 503, ...IMAGE_FAILURES),
+		},
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const file = await sentFile(c);
+		const declared = ImageType.safeParse(file.type.toLowerCase());
+		const received = await receive(
+			new Uint8Array(await file.arrayBuffer()),
+			declared.success ? declared.data : null,
+			"file",
+			IMAGE_LIMITS.inlineBytes,
+		);
+		return c.json(fileOf(await storeBody(c, known, received)), 200);
+	},
+);
+
+files.openapi(
+	createRoute({
+		method: "get",
+		path: "/{id}",
+		operationId: "getFile",
+		summary: "A file",
+		middleware: keyed,
+		request: { params },
+		responses: {
+			200: { description: "The file", content: json(FileWire) },
+			...openaiErrors(401, 404, 429, "upload_not_found"),
+		},
+	}),
+	async (c) => {
+		const { id } = c.req.valid("param");
+		return c.json(fileOf(await find(c, await caller(c), id)), 200);
+	},
+);
+
+files.openapi(
+	createRoute({
+		method: "get",
+		path: "/{id}/content",
+		operationId: "getFileContent",
+		summary: "A file's bytes",
+		description: "As they are kept: without places, times and texts.",
+		middleware: keyed,
+		request: { params },
+		responses: {
+			200: {
+				description: "The image",
+				content: {
+					"image/*": { schema: { type: "string", format: "binary" } },
+				},
+			},
+			...openaiErrors(401, 404, 429, 503, "upload_not_found"),
+		},
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const file = await find(c, known, c.req.valid("param").id);
+		const bytes =
+			file.status === "ready" &&
+			(await s3.get(
+				config(c.env),
+				finalKey(known.id, file.id),
+				IMAGE_LIMITS.bytes,
+			));
+		if (!bytes || bytes === "too_large")
+			throw new ApiError({ code: "upload_not_found", field: "id" });
+		return c.body(bytes, 200, {
+			"Content-Type": file.contentType,
+			"Cache-Control": "private, no-store",
+			"X-Content-Type-Options": "nosniff",
+		});
+	},
+);
+
+files.openapi(
+	createRoute({
+		method: "delete",
+		path: "/{id}",
+		operationId: "deleteFile",
+		summary: "Delete a file",
+		description:
+			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
+		middleware: keyed,
+		request: { params },
+		responses: {
+			200: { description: "Deleted", content: json(DeletedFile) },
+			...openaiErrors(401, 404, 429, "upload_not_found"),
+		},
+	}),
+	async (c) => {
+		const { account, secretHash } = await caller(c);
+		const id = checked(c.req.valid("param").id);
+		answered(c, await account.deleteUpload(secretHash, id));
+		return c.json({ id, object: "file" as const, deleted: true as const }, 200);
+	},
+);
+
+/** @throws ApiError naming the form's field that is wrong */
+async function sentFile(c: Context<App>): Promise<File> {
+	const type = c.req.header("Content-Type") ?? "";
+	if (!/^multipart\/form-data\s*;/i.test(type))
+		throw new ApiError({
+			code: "unsupported_media_type",
+			expected: "multipart/form-data with the fields `file` and `purpose`",
+		});
+	const limit = IMAGE_LIMITS.inlineBytes + FORM_BYTES;
+	const bytes = await readBody(c.req.raw, limit);
+	const wrong = (field: string, words: string) =>
+		new ApiError({
+			code: "invalid_request",
+			field,
+			detail: `\`${field}\` ${words}`,
+		});
+	const form = await new Response(bytes, { headers: { "Content-Type": type } })
+		.formData()
+		.catch(() => {
+			throw wrong("body", "is no form. Send multipart/form-data.");
+		});
+	for (const name of form.keys())
+		if (name !== "file" && name !== "purpose")
+			throw wrong(name, "is not supported here: leave it out.");
+	const purpose = form.get("purpose");
+	if (typeof purpose !== "string" || !PURPOSES.includes(purpose))
+		throw wrong("purpose", "must be vision (or user_data): files are images.");
+	const file: unknown = form.get("file");
+	if (!(file instanceof File))
+		throw wrong("file", "must be a file: the image, with a filename.");
+	return file;
+}
+
+/** What is no id of ours wakes no object. @throws ApiError `upload_not_found` */
+function checked(id: string): string {
+	if (UPLOAD_ID.test(id)) return id;
+	throw new ApiError({ code: "upload_not_found", field: "id" });
+}
+
+async function find(
+	c: Context<App>,
+	{ account, secretHash }: Caller,
+	id: string,
+): Promise<UploadView> {
+	return answered(c, await account.upload(secretHash, checked(id))).upload;
+}
+
+const fileOf = (view: UploadView): FileWire => ({
+	id: view.id,
+	object: "file",
+	bytes: view.bytes,
+	created_at: Math.floor(view.createdAt / 1000),
+	filename: `${view.id}.${view.contentType.slice("image/".length)}`,
+	purpose: "vision",
+	status: view.status === "ready" ? "processed" : "uploaded",
+});

@@ -1,0 +1,114 @@
+/** The caller's own API keys. */
+import { createRoute, z } from "@hono/zod-openapi";
+import type { KeyView } from "../account/contract.ts";
+import { issueKey } from "../account/key.ts";
+import { body, SMALL_BODY } from "../body.ts";
+import { answered, caller } from "../caller.ts";
+import { config } from "../env.ts";
+import { newRouter } from "../router.ts";
+import { CreatedKey, Key, KeyList, KeyRequest } from "../schema/account.ts";
+import { problems } from "./problems.ts";
+
+export const keys = newRouter();
+
+const json = <S extends z.ZodType>(schema: S) => ({
+	"application/json": { schema },
+});
+
+keys.openapi(
+	createRoute({
+		method: "get",
+		path: "/",
+		operationId: "listKeys",
+		summary: "The account's keys, without their secrets",
+		responses: {
+			200: { description: "The keys, oldest first", content: json(KeyList) },
+			...problems(401, 429),
+		},
+	}),
+	async (c) => {
+		const { account, secretHash } = await caller(c);
+		const { keys } = answered(c, await account.keysOf(secretHash));
+		return c.json({ data: keys.map(keyOf), next_cursor: null }, 200);
+	},
+);
+
+keys.openapi(
+	createRoute({
+		method: "post",
+		path: "/",
+		operationId: "createKey",
+		summary: "Create an API key; it is shown this once",
+		description:
+			"With `origins` for a web page: other pages cannot call with it. It is still public, so give its account no more credit than you would lose.",
+		middleware: body({ limit: SMALL_BODY }),
+		request: { body: { required: true, content: json(KeyRequest) } },
+		responses: {
+			201: { description: "The key", content: json(CreatedKey) },
+			...problems(
+				400,
+				401,
+				413,
+				415,
+				429,
+				"invalid_json",
+				"bound_key",
+				"too_many_keys",
+			),
+		},
+	}),
+	async (c) => {
+		const { account, secretHash, id } = await caller(c);
+		const { name, origins = null } = c.req.valid("json");
+		const [signer] = config(c.env).KEY_SECRETS as [string];
+		const issued = await issueKey(signer, id);
+		const added = answered(
+			c,
+			await account.addKey(secretHash, {
+				name,
+				origins,
+				secretHash: issued.secretHash,
+			}),
+		);
+		return c.json({ ...keyOf(added.key), key: issued.key }, 201, {
+			"Cache-Control": "no-store",
+		});
+	},
+);
+
+keys.openapi(
+	createRoute({
+		method: "delete",
+		path: "/{id}",
+		operationId: "revokeKey",
+		summary: "Revoke a key; it is refused from the next call on",
+		description:
+			"Repeating it changes nothing. The last key without `origins` stays (409): create another one first.",
+		request: {
+			params: z.object({
+				id: z.string().openapi({ example: "key_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
+			}),
+		},
+		responses: {
+			200: { description: "The revoked key", content: json(Key) },
+			...problems(401, 429, "bound_key", "key_not_found", "last_key"),
+		},
+	}),
+	async (c) => {
+		const { account, secretHash } = await caller(c);
+		const { id } = c.req.valid("param");
+		const dropped = answered(c, await account.dropKey(secretHash, id));
+		return c.json(keyOf(dropped.key), 200);
+	},
+);
+
+/** The wire form of a key. */
+export const keyOf = (view: KeyView): z.infer<typeof Key> => ({
+	id: view.id,
+	object: "key",
+	name: view.name,
+	created_at: view.createdAt,
+	revoked_at: view.revokedAt,
+	origins: view.origins,
+	current: view.current,
+});

@@ -1,0 +1,451 @@
+/** Webhooks: where an account's events are sent, and what became of them. */
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
+import type { WebhookView } from "../account/webhooks.ts";
+import { body, SMALL_BODY } from "../body.ts";
+import { answered, type Caller, caller } from "../caller.ts";
+import { endpointOf } from "../endpoint/address.ts";
+import type { DeliveryView } from "../endpoint/contract.ts";
+import { webhookUrl } from "../endpoint/hook.ts";
+import { config } from "../env.ts";
+import { ApiError } from "../errors.ts";
+import { type App, newRouter } from "../router.ts";
+import {
+	AccountWebhookSecret,
+	Delivery,
+	DeliveryList,
+	Redelivery,
+	RedeliveryRequest,
+	Webhook,
+	WebhookChange,
+	WebhookList,
+	WebhookRequest,
+	WebhookWithSecret,
+} from "../schema/webhook.ts";
+import { seqOf } from "./feed-wire.ts";
+import { problems } from "./problems.ts";
+
+export const webhooks = newRouter();
+
+const json = <S extends z.ZodType>(schema: S) => ({
+	"application/json": { schema },
+});
+const params = z.object({
+	id: z.string().openapi({ example: "wh_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
+});
+const NOT_STORED = { "Cache-Control": "no-store" };
+
+/** Before the body is read: a call without a key of ours costs nothing. */
+const keyed = createMiddleware<App>(async (c, next) => {
+	await caller(c);
+	await next();
+});
+
+webhooks.openapi(
+	createRoute({
+		method: "post",
+		path: "/",
+		operationId: "createWebhook",
+		summary: "Have events sent to an address",
+		description:
+			"From now on each event of these types is POSTed there as `{type, timestamp, data}`, signed after Standard Webhooks with the secret that this answer shows; `data` of a job's end is the whole job. Any 2xx within 15 s accepts it. What is not accepted is tried again after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h, up to a tenth longer each; the events of one job come in order, each when the one before was accepted or given up. Deliveries may repeat: `webhook-id` is the event's id. 410 disables the webhook at once, and so do five days without one success; both are events.",
+		middleware: [keyed, body({ limit: SMALL_BODY })] as const,
+		request: { body: { required: true, content: json(WebhookRequest) } },
+		responses: {
+			201: { description: "The webhook", content: json(WebhookWithSecret) },
+			...problems(
+				400,
+				401,
+				413,
+				415,
+				429,
+				"invalid_json",
+				"bound_key",
+				"too_many_webhooks",
+				"url_refused",
+			),
+		},
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const { url, ...wanted } = c.req.valid("json");
+		const { webhook } = answered(
+			c,
+			await known.account.createWebhook(known.secretHash, {
+				...wanted,
+				url: checked(c, url),
+				origin: new URL(c.req.url).origin,
+			}),
+		);
+		const secret = await endpoint(c, known, webhook.id).secret({
+			...{ account: known.id, id: webhook.id },
+		});
+		return c.json({ ...wire(webhook, null), secret }, 201, NOT_STORED);
+	},
+);
+
+webhooks.openapi(
+	createRoute({
+		method: "get",
+		path: "/",
+		operationId: "listWebhooks",
+		summary: "The account's webhooks, oldest first",
+		description: "Without the addresses that jobs named for themselves.",
+		middleware: keyed,
+		responses: {
+			200: { description: "The webhooks", content: json(WebhookList) },
+			...problems(401, 429, "bound_key"),
+		},
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const { webhooks } = answered(
+			c,
+			await known.account.webhooks(known.secretHash),
+		);
+		const data = await Promise.all(
+			webhooks.map((webhook) => shown(c, known, webhook)),
+		);
+		return c.json({ data, next_cursor: null }, 200);
+	},
+);
+
+// Before `/{id}`: "secret" is no webhook.
+webhooks.openapi(
+	createRoute({
+		method: "get",
+		path: "/secret",
+		operationId: "getWebhookSecret",
+		summary: "The account's own secret, which signs what jobs' webhooks get",
+		middleware: keyed,
+		responses: {
+			200: { description: "The secret", content: json(AccountWebhookSecret) },
+			...problems(401, 429, "bound_key"),
+		},
+	}),
+	async (c) => {
+		const { account, secretHash } = await caller(c);
+		const { secret } = answered(c, await account.webhookSecret(secretHash));
+		return c.json({ secret }, 200, NOT_STORED);
+	},
+);
+
+webhooks.openapi(
+	createRoute({
+		method: "post",
+		path: "/secret/rotate",
+		operationId: "rotateWebhookSecret",
+		summary: "A new secret for jobs' webhooks",
+		description: "The old one signs too for 24 hours.",
+		middleware: keyed,
+		responses: {
+			200: {
+				description: "The new secret",
+				content: json(AccountWebhookSecret),
+			},
+			...problems(401, 429, "bound_key"),
+		},
+	}),
+	async (c) => {
+		const { account, secretHash } = await caller(c);
+		const rotated = await account.rotateWebhookSecret(secretHash);
+		const { secret } = answered(c, rotated);
+		return c.json({ secret }, 200, NOT_STORED);
+	},
+);
+
+webhooks.openapi(
+	createRoute({
+		method: "get",
+		path: "/{id}",
+		operationId: "getWebhook",
+		summary: "A webhook",
+		middleware: keyed,
+		request: { params },
+		responses: {
+			200: { description: "The webhook", content: json(Webhook) },
+			...problems(401, 429, "bound_key", "webhook_not_found"),
+		},
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const webhook = await found(c, known);
+		return c.json(await shown(c, known, webhook), 200);
+	},
+);
+
+webhooks.openapi(
+	createRoute({
+		method: "patch",
+		path: "/{id}",
+		operationId: "changeWebhook",
+		summary: "Change a webhook, or enable it again",
+		description:
+			"What is owed goes to a new `url` at once. Of a job's webhook only `status` can be changed.",
+		middleware: [keyed, body({ limit: SMALL_BODY })] as const,
+		request: {
+			params,
+			body: { required: true, content: json(WebhookChange) },
+		},
+		responses: {
+			200: { description: "The webhook", content: json(Webhook) },
+			...problems(
+				400,
+				401,
+				413,
+				415,
+				429,
+				"invalid_json",
+				"bound_key",
+				"webhook_not_found",
+				"url_refused",
+			),
+		},
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const { url, events, description, status } = c.req.valid("json");
+		const changed = await known.account.changeWebhook(
+			known.secretHash,
+			c.req.valid("param").id,
+			{
+				...(url !== undefined && { url: checked(c, url) }),
+				...(events && { events }),
+				...(description !== undefined && { description }),
+				enable: status === "enabled",
+			},
+		);
+		const { webhook } = answered(c, changed);
+		return c.json(await shown(c, known, webhook), 200);
+	},
+);
+
+webhooks.openapi(
+	createRoute({
+		method: "delete",
+		path: "/{id}",
+		operationId: "deleteWebhook",
+		summary: "Delete a webhook, with what is owed to it",
+		middleware: keyed,
+		request: { params },
+		responses: {
+			204: { description: "Deleted" },
+			...problems(401, 429, "bound_key", "webhook_not_found"),
+		},
+	}),
+	async (c) => {
+		const { account, secretHash } = await caller(c);
+		const { id } = c.req.valid("param");
+		answered(c, await account.deleteWebhook(secretHash, id));
+		return c.body(null, 204);
+	},
+);
+
+webhooks.openapi(
+	createRoute({
+		method: "post",
+		path: "/{id}/rotate",
+		operationId: "rotateWebhook",
+		summary: "A new secret for a webhook",
+		description: "The old one signs too for 24 hours.",
+		middleware: keyed,
+		request: { params },
+		responses: {
+			200: {
+				description: "The webhook with its new secret",
+				content: json(WebhookWithSecret),
+			},
+			...problems(400, 401, 429, "bound_key", "webhook_not_found"),
+		},
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const webhook = await found(c, known);
+		if (webhook.scope === "job")
+			throw new ApiError({
+				code: "invalid_request",
+				field: "id",
+				detail:
+					"`id` is a job's webhook, which the account's secret signs. POST /v1/webhooks/secret/rotate.",
+			});
+		const whose = { account: known.id, id: webhook.id };
+		const secret = await endpoint(c, known, webhook.id).rotate(whose);
+		const now = await shown(c, known, webhook);
+		return c.json({ ...now, secret }, 200, NOT_STORED);
+	},
+);
+
+webhooks.openapi(
+	createRoute({
+		method: "post",
+		path: "/{id}/test",
+		operationId: "testWebhook",
+		summary: "Send a test event now",
+		description:
+			"One try of a `webhook.test` event, also where the webhook is disabled. Answers what came of it.",
+		middleware: keyed,
+		request: { params },
+		responses: {
+			200: { description: "The delivery", content: json(Delivery) },
+			...problems(401, 429, "bound_key", "webhook_not_found"),
+		},
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const { id } = await found(c, known);
+		const whose = { account: known.id, id };
+		const tested = await endpoint(c, known, id).sendTest(whose);
+		if (!tested) throw new ApiError({ code: "webhook_not_found" });
+		return c.json(deliveryOf(tested), 200);
+	},
+);
+
+webhooks.openapi(
+	createRoute({
+		method: "get",
+		path: "/{id}/deliveries",
+		operationId: "listDeliveries",
+		summary: "What was sent, and what became of it, newest first",
+		description:
+			"Those that are through are kept for 30 days, the newest 10,000 of them.",
+		middleware: keyed,
+		request: {
+			params,
+			query: z.strictObject({
+				cursor: z
+					.string()
+					.regex(/^\d{1,15}$/, "is not one of ours")
+					.optional(),
+				limit: z.coerce.number().int().min(1).max(100).default(20),
+			}),
+		},
+		responses: {
+			200: { description: "A page of deliveries", content: json(DeliveryList) },
+			...problems(400, 401, 429, "bound_key", "webhook_not_found"),
+		},
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const { id } = await found(c, known);
+		const { cursor, limit } = c.req.valid("query");
+		const before = cursor === undefined ? null : Number(cursor);
+		const page = await endpoint(c, known, id).deliveries(before, limit);
+		return c.json(
+			{
+				data: page.deliveries.map(deliveryOf),
+				next_cursor: page.next === null ? null : String(page.next),
+			},
+			200,
+		);
+	},
+);
+
+webhooks.openapi(
+	createRoute({
+		method: "post",
+		path: "/{id}/redeliver",
+		operationId: "redeliver",
+		summary: "Deliver one event again, or all after one",
+		description:
+			"`event`: that one, now, whatever its type. `after`: the webhook goes on in the feed after that number, whether it was there before or not; what was owed from before it stays owed.",
+		middleware: [keyed, body({ limit: SMALL_BODY })] as const,
+		request: {
+			params,
+			body: { required: true, content: json(RedeliveryRequest) },
+		},
+		responses: {
+			202: { description: "It is under way", content: json(Redelivery) },
+			...problems(
+				400,
+				401,
+				413,
+				415,
+				429,
+				"invalid_json",
+				"bound_key",
+				"webhook_not_found",
+				"webhook_disabled",
+				"event_not_found",
+				"events_gone",
+			),
+		},
+	}),
+	async (c) => {
+		const known = await caller(c);
+		const { id } = c.req.valid("param");
+		const asked = c.req.valid("json");
+		const what =
+			"after" in asked ? asked : { event: seqOf(known.id, asked.event) };
+		const { event, after, lastSeq } = answered(
+			c,
+			await known.account.redelivery(known.secretHash, id, what),
+		);
+		const whose = { account: known.id, id };
+		const object = endpoint(c, known, id);
+		const delivery = event && (await object.redeliver(whose, event));
+		if (after !== null) await object.rewind(whose, after);
+		return c.json(
+			{
+				webhook: id,
+				delivery: delivery && deliveryOf(delivery),
+				after,
+				last_seq: lastSeq,
+			},
+			202,
+		);
+	},
+);
+
+const endpoint = (c: Context<App>, known: Caller, id: string) =>
+	endpointOf(c.env, known.id, id);
+
+/** @throws ApiError `webhook_not_found` */
+async function found(c: Context<App>, known: Caller): Promise<WebhookView> {
+	const id = c.req.param("id") as string;
+	const { account, secretHash } = known;
+	return answered(c, await account.webhook(secretHash, id)).webhook;
+}
+
+/** @throws ApiError `url_refused` */
+const checked = (c: Context<App>, url: string): string =>
+	webhookUrl(url, "url", config(c.env).EGRESS_ALLOW);
+
+async function shown(
+	c: Context<App>,
+	known: Caller,
+	webhook: WebhookView,
+): Promise<Webhook> {
+	const success = await endpoint(c, known, webhook.id).lastSuccess();
+	return wire(webhook, success);
+}
+
+const wire = (webhook: WebhookView, lastSuccess: number | null): Webhook => ({
+	id: webhook.id,
+	object: "webhook",
+	scope: webhook.scope,
+	url: webhook.url,
+	events: webhook.events,
+	description: webhook.description,
+	status: webhook.status,
+	disabled_reason: webhook.reason,
+	created_at: time(webhook.createdAt),
+	last_success_at: lastSuccess === null ? null : time(lastSuccess),
+});
+
+const deliveryOf = (view: DeliveryView): Delivery => ({
+	id: `dlv_${view.id}`,
+	object: "delivery",
+	event: view.event,
+	type: view.type,
+	seq: view.seq,
+	attempt: view.attempt,
+	at: time(view.at),
+	status: view.status,
+	http_status: view.httpStatus,
+	error: view.error,
+	duration_ms: view.durationMs,
+	next_attempt_at: view.nextAt === null ? null : time(view.nextAt),
+});
+
+const time = (ms: number): string => new Date(ms).toISOString();

@@ -1,0 +1,39 @@
+/** OpenAI's file object, over an upload. */
+import { z } from "@hono/zod-openapi";
+import { UploadId } from "./image.ts";
+
+export const File = z
+	.object({
+		id: UploadId,
+		object: z.literal("file"),
+		/** Of the file as sent. */
+		bytes: z.int(),
+		created_at: z.int().openapi({ description: "Seconds since 1970" }),
+		/** Made of the id: names of files are not kept. */
+		filename: z.string(),
+		/** Every file here is an image for a model to see. */
+		purpose: z.literal("vision"),
+		status: z.enum(["uploaded", "processed"]),
+	})
+	.openapi("File", {
+		example: {
+			id: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+			object: "file",
+			bytes: 52_822,
+			created_at: 1_795_426_198,
+			filename: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T.jpeg",
+			purpose: "vision",
+			status: "processed",
+		},
+	});
+export type File = z.infer<typeof File>;
+
+export const DeletedFile = z
+	.object({ id: UploadId, object: z.literal("file"), deleted: z.literal(true) })
+	.openapi("DeletedFile", {
+		example: {
+			id: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+			object: "file",
+			deleted: true,
+		},
+	});

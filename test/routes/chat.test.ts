@@ -1,0 +1,594 @@
+import { describe, expect, it, vi } from "vitest";
+import { opener } from "../../src/job/follow.ts";
+import { eventStream } from "../../src/job/stream.ts";
+import { Listener, lateCompletion } from "../../src/openai/answer.ts";
+import { bindings, newAccount, type TestAccount } from "../support/account.ts";
+import { call, ended, PNG, type Wire } from "../support/calls.ts";
+import { edge } from "../support/edge.ts";
+import { fakeWorker, gate, money, startedJob, words } from "../support/jobs.ts";
+
+const CREDIT = 50_000;
+const ANSWER = words(3).join("");
+const ask = [{ role: "user", content: "What is this?" }];
+const imageUrl = (url: string) => ({ type: "image_url", image_url: { url } });
+const text = (text: string) => ({ type: "text", text });
+
+const complete = (
+	account: { key: string } | null,
+	body: object,
+	headers: Record<string, string> = {},
+	signal?: AbortSignal,
+): Promise<Response> =>
+	edge.fetch("http://edge.test/v1/chat/completions", {
+		method: "POST",
+		headers: {
+			"Content-Type": "application/json",
+			...(account && { Authorization: `Bearer ${account.key}` }),
+			...headers,
+		},
+		body: JSON.stringify({ model: "nano", messages: ask, ...body }),
+		...(signal && { signal }),
+	});
+
+/** The data of each event, `[DONE]` as text. */
+async function chunksOf(response: Response): Promise<Wire[]> {
+	const body = await response.text();
+	return body
+		.split("\n\n")
+		.flatMap((frame) => (frame.startsWith("data: ") ? [frame.slice(6)] : []))
+		.map((data) => (data === "[DONE]" ? data : JSON.parse(data)));
+}
+
+/** Status, and the error object without its words. */
+async function refusal(response: Response): Promise<unknown[]> {
+	const { error } = await response.json<Wire>();
+	expect(error.message.length).toBeGreaterThan(10);
+	return [response.status, error.type, error.code, error.param];
+}
+
+const jobOf = (response: Response): string =>
+	response.headers.get("X-Job-Id") as string;
+
+const statusOf = async (account: TestAccount, id: string) =>
+	(await (await call(account, `/${id}`)).json<Wire>()).status;
+
+describe("a completion", () => {
+	it("has OpenAI's shape, and is a job that is paid for once", async () => {
+		fakeWorker({ tokens: words(3) });
+		const account = await newAccount(CREDIT);
+		const response = await complete(account, { metadata: { order: "7" } });
+		expect(response.status).toBe(200);
+		const id = jobOf(response);
+		const job = await ended(account, id);
+		expect(await response.json()).toEqual({
+			id: `chatcmpl-${id}`,
+			object: "chat.completion",
+			created: Math.floor(Date.parse(job.created_at) / 1000),
+			model: "nano",
+			choices: [
+				{
+					index: 0,
+					message: { role: "assistant", content: ANSWER, refusal: null },
+					logprobs: null,
+					finish_reason: "stop",
+				},
+			],
+			usage: { prompt_tokens: 13, completion_tokens: 3, total_tokens: 16 },
+		});
+		expect(job).toMatchObject({
+			status: "succeeded",
+			output: { text: ANSWER },
+			metadata: { order: "7" },
+			price: 1000,
+		});
+		expect(await money(account)).toEqual({ available: CREDIT - 1000, held: 0 });
+		expect(response.headers.get("RateLimit")).toContain("requests");
+	});
+
+	it("streams a role, the text, why it ended and, where asked for, the usage; then [DONE]", async () => {
+		fakeWorker({ tokens: words(3) });
+		const account = await newAccount(CREDIT);
+		for (const include_usage of [undefined, false, true]) {
+			const response = await complete(account, {
+				stream: true,
+				...(include_usage !== undefined && {
+					stream_options: { include_usage },
+				}),
+			});
+			expect(response.headers.get("Content-Type")).toMatch(
+				/^text\/event-stream/,
+			);
+			const chunks = await chunksOf(response);
+			expect(chunks.pop()).toBe("[DONE]");
+			if (include_usage)
+				expect(chunks.pop()).toMatchObject({
+					choices: [],
+					usage: { prompt_tokens: 13, completion_tokens: 3, total_tokens: 16 },
+				});
+			for (const chunk of chunks) {
+				expect(chunk).toMatchObject({
+					id: `chatcmpl-${jobOf(response)}`,
+					object: "chat.completion.chunk",
+					model: "nano",
+					created: expect.any(Number),
+				});
+				expect(chunk.usage).toBe(include_usage ? null : undefined);
+			}
+			const choices = chunks.map(({ choices }: Wire) => choices[0]);
+			expect(choices[0]).toEqual({
+				index: 0,
+				delta: { role: "assistant", content: "", refusal: null },
+				logprobs: null,
+				finish_reason: null,
+			});
+			expect(choices.at(-1)).toEqual({
+				index: 0,
+				delta: {},
+				logprobs: null,
+				finish_reason: "stop",
+			});
+			const middle = choices.slice(1, -1);
+			expect(middle.map(({ delta }: Wire) => delta.content).join("")).toBe(
+				ANSWER,
+			);
+			for (const { finish_reason, delta } of middle) {
+				expect(finish_reason).toBe(null);
+				expect(Object.keys(delta)).toEqual(["content"]);
+			}
+		}
+	});
+
+	it("reads several images from wherever they are, and turns, in their order", async () => {
+		const worker = fakeWorker({ tokens: words(3) });
+		const account = await newAccount(CREDIT);
+		const [, photo] = PNG.split(",") as [string, string];
+		const form = new FormData();
+		form.set("purpose", "vision");
+		form.set("file", new File([Uint8Array.fromBase64(photo)], "red.png"));
+		const { id: file } = await (
+			await edge.fetch("http://edge.test/v1/files", {
+				method: "POST",
+				headers: { Authorization: `Bearer ${account.key}` },
+				body: form,
+			})
+		).json<Wire>();
+		const response = await complete(account, {
+			messages: [
+				{ role: "developer", content: "Be brief." },
+				{
+					role: "user",
+					content: [text("One:"), imageUrl(PNG), imageUrl(file)],
+				},
+				{ role: "assistant", content: "A square.", refusal: null },
+				{
+					role: "user",
+					content: [{ type: "file", file: { file_id: file } }, text("And?")],
+				},
+			],
+		});
+		expect(response.status).toBe(200);
+		expect(worker.requests[0]?.messages).toEqual([
+			{ role: "system", content: [text("Be brief.")] },
+			{
+				role: "user",
+				content: [text("One:"), { type: "image" }, { type: "image" }],
+			},
+			{ role: "assistant", content: [text("A square.")] },
+			{ role: "user", content: [{ type: "image" }, text("And?")] },
+		]);
+		const urls = worker.requests[0]?.images.map(({ url }) => url) ?? [];
+		expect(urls.map((url) => url?.includes(file))).toEqual([false, true, true]);
+		expect((await ended(account, jobOf(response))).images).toHaveLength(3);
+	});
+
+	it("passes on what OpenAI's parameters ask for, and leaves room for the rest", async () => {
+		const worker = fakeWorker({ tokens: words(30) });
+		const account = await newAccount(CREDIT);
+		const asked = await complete(account, {
+			max_tokens: 99,
+			max_completion_tokens: 5,
+			temperature: 0,
+			top_p: 0.5,
+			seed: 7,
+			stop: null,
+			n: 1,
+			user: "someone",
+			frequency_penalty: 0,
+			presence_penalty: 0,
+			logprobs: false,
+			response_format: { type: "text" },
+			tools: [],
+			tool_choice: "none",
+			store: false,
+			logit_bias: null,
+			parallel_tool_calls: null,
+		});
+		expect((await asked.json<Wire>()).choices[0].finish_reason).toBe("length");
+		expect(worker.requests[0]).toMatchObject({
+			max_tokens: 5,
+			temperature: 0,
+			top_p: 0.5,
+			seed: 7,
+		});
+		await complete(account, { stop: [" word2", "x"] });
+		// A quarter of nano's context.
+		expect(worker.requests[1]).toMatchObject({ max_tokens: 512 });
+		const stopped = await complete(account, { stop: " word2", max_tokens: 9 });
+		expect((await stopped.json<Wire>()).choices[0]).toMatchObject({
+			message: { content: " word0 word1" },
+			finish_reason: "stop",
+		});
+		const far = await complete(account, { max_tokens: 100_000 });
+		expect(far.status).toBe(200);
+	});
+
+	it.each([
+		["n", { n: 2 }],
+		["logprobs", { logprobs: true }],
+		["top_logprobs", { top_logprobs: 2 }],
+		["response_format.type", { response_format: { type: "json_object" } }],
+		["tools", { tools: [{ type: "function", function: { name: "x" } }] }],
+		["tool_choice", { tool_choice: "auto" }],
+		["functions", { functions: [{ name: "x" }] }],
+		["logit_bias", { logit_bias: { 1: 1 } }],
+		["frequency_penalty", { frequency_penalty: 0.5 }],
+		["presence_penalty", { presence_penalty: 1 }],
+		["store", { store: true }],
+		["reasoning_effort", { reasoning_effort: "low" }],
+		["stream_options", { stream_options: { include_usage: true } }],
+		["stop", { stop: ["a", "b", "c", "d", "e"] }],
+		["temperature", { temperature: 3 }],
+		["max_tokens", { max_tokens: 0 }],
+		["nonsense", { nonsense: 1 }],
+		["messages", { messages: [] }],
+		["messages[0].role", { messages: [{ role: "assistant", content: "x" }] }],
+		["messages[0].role", { messages: [{ role: "tool", content: "x" }] }],
+		[
+			"messages[0].content[0].type",
+			{
+				messages: [
+					{
+						role: "user",
+						content: [{ type: "input_audio", input_audio: {} }],
+					},
+				],
+			},
+		],
+		[
+			"messages[0].content[1].image_url",
+			{
+				messages: [
+					{
+						role: "user",
+						content: [text("x"), { type: "image_url", image_url: "x" }],
+					},
+				],
+			},
+		],
+		[
+			"messages",
+			{
+				messages: [
+					{
+						role: "user",
+						content: Array.from({ length: 5 }, () => imageUrl(PNG)),
+					},
+				],
+			},
+		],
+	])(
+		"that asks for what there is not is refused and names %s",
+		async (param, body) => {
+			fakeWorker({ tokens: words(3) });
+			const account = await newAccount(CREDIT);
+			expect(await refusal(await complete(account, body))).toEqual([
+				400,
+				"invalid_request_error",
+				"invalid_request",
+				param,
+			]);
+			expect(await money(account)).toEqual({ available: CREDIT, held: 0 });
+		},
+	);
+
+	it("whose image is wrong names its part", async () => {
+		fakeWorker({ tokens: words(3) });
+		const account = await newAccount(CREDIT);
+		const seen = async (...content: object[]) =>
+			refusal(
+				await complete(account, { messages: [{ role: "user", content }] }),
+			);
+		const url = "messages[0].content[1].image_url.url";
+		expect(
+			await seen(text("x"), imageUrl("data:image/png;base64,aaaa")),
+		).toEqual([422, "invalid_request_error", "image_type_unsupported", url]);
+		expect(await seen(text("x"), imageUrl("http://x.example/y.png"))).toEqual([
+			422,
+			"invalid_request_error",
+			"url_refused",
+			url,
+		]);
+		expect(
+			await seen(text("x"), imageUrl("img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T")),
+		).toEqual([404, "invalid_request_error", "upload_not_found", url]);
+		expect(await seen({ type: "file", file: { file_id: "file-abc" } })).toEqual(
+			[
+				404,
+				"invalid_request_error",
+				"upload_not_found",
+				"messages[0].content[0].file.file_id",
+			],
+		);
+	});
+
+	it("that fails before it speaks has the failure's status, streamed or not, and costs nothing", async () => {
+		fakeWorker({
+			tokens: words(3),
+			faults: { 1: { error: "image_undecodable", field: "images[0]" } },
+		});
+		const account = await newAccount(CREDIT);
+		const messages = [{ role: "user", content: [text("x"), imageUrl(PNG)] }];
+		for (const stream of [true, false])
+			expect(
+				await refusal(await complete(account, { messages, stream })),
+			).toEqual([
+				422,
+				"invalid_request_error",
+				"image_undecodable",
+				"messages[0].content[1].image_url.url",
+			]);
+		expect(await money(account)).toEqual({ available: CREDIT, held: 0 });
+	});
+
+	it("that fails in mid-stream ends with an error object and without [DONE]", async () => {
+		const hold = gate();
+		fakeWorker({
+			tokens: words(9),
+			gate: (n) => (n === 2 ? hold.opened : undefined),
+			faults: { 1: { error: "invalid_request", after: 2 } },
+		});
+		const account = await newAccount(CREDIT);
+		const response = await complete(account, { stream: true });
+		expect(response.status).toBe(200);
+		hold.open();
+		const chunks = await chunksOf(response);
+		expect(chunks.at(-1)).toEqual({
+			error: {
+				message: expect.any(String),
+				type: "invalid_request_error",
+				param: null,
+				code: "invalid_request",
+			},
+		});
+		expect(chunks.length).toBeGreaterThan(2);
+		expect(await money(account)).toEqual({ available: CREDIT, held: 0 });
+	});
+
+	it("under an Idempotency-Key runs once, and a repeat answers the same, streamed or not", async () => {
+		const worker = fakeWorker({ tokens: words(3) });
+		const account = await newAccount(CREDIT);
+		const key = { "Idempotency-Key": "one" };
+		const messages = [{ role: "user", content: [text("x"), imageUrl(PNG)] }];
+		const first = await complete(account, { messages }, key);
+		const answer = await first.json<Wire>();
+		const again = await complete(account, { messages, stream: false }, key);
+		expect(await again.json()).toEqual(answer);
+		expect(again.headers.get("Idempotent-Replayed")).toBe("true");
+		const streamed = await complete(account, { messages, stream: true }, key);
+		const chunks = (await chunksOf(streamed)).slice(0, -1);
+		expect(
+			chunks.map(({ choices }) => choices[0].delta.content ?? "").join(""),
+		).toBe(ANSWER);
+		expect(chunks[0].id).toBe(answer.id);
+		expect(worker.requests).toHaveLength(1);
+		for (const other of [
+			{ messages, seed: 1 },
+			{ messages: [{ role: "user", content: [text("y"), imageUrl(PNG)] }] },
+			{ messages: [{ role: "user", content: [imageUrl(PNG), text("x")] }] },
+		]) {
+			const refused = await complete(account, other, key);
+			expect(refused.headers.get("x-should-retry")).toBe("false");
+			expect(await refusal(refused)).toEqual([
+				409,
+				"invalid_request_error",
+				"idempotency_conflict",
+				null,
+			]);
+		}
+		expect(await money(account)).toEqual({ available: CREDIT - 1000, held: 0 });
+	});
+
+	it.each([true, false])(
+		"that is hung up on is canceled (streamed: %s)",
+		async (stream) => {
+			const hold = gate();
+			fakeWorker({
+				tokens: words(5),
+				gate: (n) => (n === 2 ? hold.opened : undefined),
+			});
+			const account = await newAccount(CREDIT);
+			const left = new AbortController();
+			const response = complete(account, { stream }, {}, left.signal).catch(
+				() => null,
+			);
+			const id = await vi.waitFor(async () => {
+				const { data } = await (await call(account, "")).json<Wire>();
+				expect(data).toHaveLength(1);
+				expect(
+					(await (await call(account, `/${data[0].id}`)).json<Wire>()).output
+						.text,
+				).toBe(words(2).join(""));
+				return data[0].id as string;
+			});
+				if (stream) await (await response)?.body?.cancel();
+			left.abort();
+			// It gives a client ten seconds to come back.
+			await vi.waitFor(
+				async () => expect(await statusOf(account, id)).toBe("canceled"),
+				{ timeout: 15_000, interval: 500 },
+			);
+			hold.open();
+			expect((await money(account)).held).toBe(0);
+		},
+		30_000,
+	);
+
+	it("that was canceled says so to a repeat, once and for all", async () => {
+		const hold = gate();
+		fakeWorker({ tokens: words(5), gate: () => hold.opened });
+		const account = await newAccount(CREDIT);
+		const key = { "Idempotency-Key": "one" };
+		const first = complete(account, {}, key);
+		const id = await vi.waitFor(async () => {
+			const { data } = await (await call(account, "")).json<Wire>();
+			expect(data).toHaveLength(1);
+			return data[0].id as string;
+		});
+		await call(account, `/${id}/cancel`, { method: "POST" });
+		for (const response of [await first, await complete(account, {}, key)]) {
+			expect(response.headers.get("x-should-retry")).toBe("false");
+			expect(await refusal(response)).toEqual([
+				409,
+				"invalid_request_error",
+				"job_canceled",
+				null,
+			]);
+		}
+		hold.open();
+	});
+
+	it("of a job that waits long begins with spaces, and ends as JSON all the same", async () => {
+		for (const cancels of [false, true]) {
+			const hold = gate();
+			fakeWorker({
+				tokens: words(3),
+				gate: (n) => (n === 1 ? hold.opened : undefined),
+			});
+			const job = await startedJob();
+			const open = opener(bindings, job.account.id, job.id);
+			const first = await open(0);
+			const never = new AbortController().signal;
+			const events = eventStream(open, first, 0, never, 20);
+			const head = { id: `chatcmpl-${job.id}`, created: 1, model: "nano" };
+			const body = lateCompletion(head, new Listener(events, []), "");
+			setTimeout(() => {
+				if (cancels) void job.stub().cancel();
+				else hold.open();
+			}, 200);
+			const text = await new Response(body).text();
+			expect(text).toMatch(/^ {3,}\{/);
+			expect(JSON.parse(text)).toMatchObject(
+				cancels
+					? { error: { code: "job_canceled" } }
+					: {
+							object: "chat.completion",
+							choices: [{ message: { content: ANSWER } }],
+						},
+			);
+		}
+	});
+});
+
+describe("an error", () => {
+	it("has OpenAI's shape on OpenAI's routes, with the status that their clients go by", async () => {
+		fakeWorker({ tokens: words(3) });
+		const account = await newAccount(0);
+		const keyless = await complete(null, {});
+		expect(keyless.headers.get("Content-Type")).toMatch(/^application\/json/);
+		expect(keyless.headers.get("X-Request-Id")).toMatch(/^req_/);
+		expect(await refusal(keyless)).toEqual([
+			401,
+			"authentication_error",
+			"missing_key",
+			null,
+		]);
+		expect(await refusal(await complete({ key: "sk-x" }, {}))).toEqual([
+			401,
+			"authentication_error",
+			"invalid_key",
+			null,
+		]);
+		expect(await refusal(await complete(account, {}))).toEqual([
+			402,
+			"insufficient_quota",
+			"insufficient_credit",
+			null,
+		]);
+		expect(await refusal(await complete(account, { model: "gpt-4o" }))).toEqual(
+			[404, "invalid_request_error", "model_not_found", null],
+		);
+		const text = "a b c d e f g h ".repeat(1_000);
+		expect(
+			await refusal(
+				await complete(account, {
+					messages: [{ role: "user", content: text }],
+				}),
+			),
+		).toEqual([
+			400,
+			"invalid_request_error",
+			"context_length_exceeded",
+			"messages",
+		]);
+		const get = await edge.fetch("http://edge.test/v1/chat/completions");
+		expect([get.status, get.headers.get("Allow")]).toEqual([405, "POST"]);
+		expect((await get.json<Wire>()).error.code).toBe("method_not_allowed");
+	});
+
+	it("of a rate says when to come back", async () => {
+		fakeWorker({ tokens: words(3) });
+		const hold = gate();
+		fakeWorker({ tokens: words(3), gate: () => hold.opened });
+		const account = await newAccount(10_000_000);
+		let response: Response;
+		// 600 a minute, a hundred of them at once.
+		do {
+			response = await edge.fetch(
+				"http://edge.test/v1/files/img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+				{
+					headers: { Authorization: `Bearer ${account.key}` },
+				},
+			);
+		} while (response.status === 404);
+		expect(Number(response.headers.get("Retry-After"))).toBeGreaterThan(0);
+		expect(await refusal(response)).toEqual([
+			429,
+			"rate_limit_error",
+			"rate_limited",
+			null,
+		]);
+		hold.open();
+	});
+
+	it("of an endpoint that is not here names the one that is", async () => {
+		for (const [method, path] of [
+			["POST", "/v1/responses"],
+			["GET", "/v1/responses/resp_1"],
+			["DELETE", "/v1/responses/resp_1"],
+			["POST", "/v1/responses/resp_1/cancel"],
+			["GET", "/v1/responses/resp_1/input_items"],
+			["POST", "/v1/completions"],
+			["POST", "/v1/embeddings"],
+		] as const) {
+			const response = await edge.fetch(`http://edge.test${path}`, { method });
+			const { error } = await response.json<Wire>();
+			expect([response.status, error.code]).toEqual([
+				404,
+				"unsupported_endpoint",
+			]);
+			expect(error.message).toContain("/v1/chat/completions");
+		}
+	});
+
+	it("of a model reads well on both sides", async () => {
+		const response = await edge.fetch("http://edge.test/v1/models/gpt-4o");
+		expect(response.headers.get("Content-Type")).toBe(
+			"application/problem+json",
+		);
+		expect(await response.json()).toMatchObject({
+			status: 404,
+			code: "model_not_found",
+			error: { code: "model_not_found", type: "invalid_request_error" },
+		});
+	});
+});

@@ -1,0 +1,151 @@
+import { describe, expect, it } from "vitest";
+import { newAccount, type TestAccount } from "../support/account.ts";
+import { asked, create, ended, type Wire } from "../support/calls.ts";
+import { edge } from "../support/edge.ts";
+import { fixture } from "../support/images.ts";
+import { bucket, fakeWorker, words } from "../support/jobs.ts";
+
+const JPEG = fixture("place.jpg").bytes;
+
+const call = (
+	account: TestAccount | null,
+	path: string,
+	init: { method?: string; body?: FormData | string } = {},
+	headers: Record<string, string> = {},
+): Promise<Response> =>
+	edge.fetch(`http://edge.test/v1/files${path}`, {
+		...init,
+		headers: {
+			...(account && { Authorization: `Bearer ${account.key}` }),
+			...headers,
+		},
+	});
+
+const form = (parts: Record<string, string | Blob>): FormData => {
+	const made = new FormData();
+	for (const [name, part] of Object.entries(parts)) made.set(name, part);
+	return made;
+};
+const photo = (bytes: Uint8Array<ArrayBuffer> = JPEG, type = "") =>
+	new File([bytes], "photo.jpg", { type });
+const send = (account: TestAccount, parts: Record<string, string | Blob>) =>
+	call(account, "", { method: "POST", body: form(parts) });
+const refusal = async (response: Response) => {
+	const { error } = await response.json<Wire>();
+	return [response.status, error.code, error.param];
+};
+
+describe("a file", () => {
+	it.each(["", "image/jpeg", "application/octet-stream"])(
+		"sent as %j is an upload under OpenAI's names, whole way round",
+		async (type) => {
+			fakeWorker({ tokens: words(3) });
+			const account = await newAccount(5_000);
+			const sent = await send(account, {
+				purpose: "vision",
+				file: photo(JPEG, type),
+			});
+			expect(sent.status).toBe(200);
+			const file = await sent.json<Wire>();
+			expect(file).toEqual({
+				id: expect.stringMatching(/^img_/),
+				object: "file",
+				bytes: JPEG.length,
+				created_at: expect.any(Number),
+				filename: `${file.id}.jpeg`,
+				purpose: "vision",
+				status: "processed",
+			});
+			expect(Math.abs(file.created_at - Date.now() / 1000)).toBeLessThan(60);
+			expect(await (await call(account, `/${file.id}`)).json()).toEqual(file);
+
+			const content = await call(account, `/${file.id}/content`);
+			expect(content.headers.get("Content-Type")).toBe("image/jpeg");
+			const kept = new Uint8Array(await content.arrayBuffer());
+			expect(kept.slice(0, 2)).toEqual(JPEG.slice(0, 2));
+			expect(new TextDecoder("latin1").decode(kept)).not.toContain("PLACE");
+
+			const images = [{ upload: file.id }];
+			const job: Wire = await (
+				await create(account, { ...asked, images })
+			).json();
+			expect(await ended(account, job.id)).toMatchObject({ images });
+
+			const gone = await call(account, `/${file.id}`, { method: "DELETE" });
+			expect(await gone.json()).toEqual({
+				id: file.id,
+				object: "file",
+				deleted: true,
+			});
+			for (const path of [`/${file.id}`, `/${file.id}/content`])
+				expect((await call(account, path)).status).toBe(404);
+		},
+	);
+
+	it("is nobody else's", async () => {
+		const [account, other] = [await newAccount(), await newAccount()];
+		const sent = await send(account, { purpose: "vision", file: photo() });
+		const { id } = await sent.json<Wire>();
+		for (const [path, method] of [
+			[`/${id}`, "GET"],
+			[`/${id}/content`, "GET"],
+			[`/${id}`, "DELETE"],
+			["/file-abc", "GET"],
+			["/file-abc", "DELETE"],
+		] as const)
+			expect((await call(other, path, { method })).status).toBe(404);
+		expect((await call(account, `/${id}`)).status).toBe(200);
+		expect(await refusal(await call(null, `/${id}`))).toEqual([
+			401,
+			"missing_key",
+			null,
+		]);
+	});
+
+	it("that is not one is refused by the name of the field, and nothing is stored", async () => {
+		const account = await newAccount();
+		for (const [parts, refused] of [
+			[{ file: photo() }, [400, "invalid_request", "purpose"]],
+			[
+				{ file: photo(), purpose: "batch" },
+				[400, "invalid_request", "purpose"],
+			],
+			[{ purpose: "vision" }, [400, "invalid_request", "file"]],
+			[{ purpose: "vision", file: "text" }, [400, "invalid_request", "file"]],
+			[
+				{ purpose: "vision", file: photo(), "expires_after[seconds]": "9" },
+				[400, "invalid_request", "expires_after[seconds]"],
+			],
+			[
+				{ purpose: "vision", file: photo(new Uint8Array(99)) },
+				[422, "image_type_unsupported", "file"],
+			],
+			[
+				{ purpose: "vision", file: photo(JPEG, "image/png") },
+				[422, "image_type_unsupported", "file"],
+			],
+		] as [Record<string, string | Blob>, unknown[]][])
+			expect(await refusal(await send(account, parts))).toEqual(refused);
+		expect(
+			[...bucket.keys()].filter((key) => key.includes(account.id)),
+		).toEqual([]);
+	});
+
+	it("that is too large is refused before it is read to the end; a body that is no form, too", async () => {
+		const account = await newAccount();
+		const large = photo(new Uint8Array(5 * 1024 * 1024));
+		expect(
+			await refusal(await send(account, { purpose: "vision", file: large })),
+		).toEqual([413, "body_too_large", null]);
+		const post = (body: string, type: string) =>
+			call(account, "", { method: "POST", body }, { "Content-Type": type });
+		expect(await refusal(await post("{}", "application/json"))).toEqual([
+			415,
+			"unsupported_media_type",
+			null,
+		]);
+		expect(
+			await refusal(await post("nonsense", "multipart/form-data; boundary=x")),
+		).toEqual([400, "invalid_request", "body"]);
+	});
+});
