@@ -20,7 +20,7 @@ import type { Erased } from "../../src/job/contract.ts";
 import type { Acquired, Ask, Lease } from "../../src/pool/contract.ts";
 import type { Point } from "./plan.ts";
 
-export { default, Metrics } from "../../src/index.ts";
+export { default, Endpoint, Metrics } from "../../src/index.ts";
 
 /** Goes on when the harness says so; without an answer this process is about to die. */
 async function at(

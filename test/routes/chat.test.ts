@@ -420,7 +420,7 @@ describe("a completion", () => {
 				).toBe(words(2).join(""));
 				return data[0].id as string;
 			});
-				if (stream) await (await response)?.body?.cancel();
+			if (stream) await (await response)?.body?.cancel();
 			left.abort();
 			// It gives a client ten seconds to come back.
 			await vi.waitFor(

@@ -19,6 +19,8 @@ interface Used {
 	objectSeconds: number;
 }
 
+export { Endpoint } from "../../src/index.ts";
+
 const used = new Map<string, Used>();
 /** Their counts grow until they are read to the end. */
 const cursors: { of: Used; cursor: SqlStorageCursor<never> }[] = [];

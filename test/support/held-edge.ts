@@ -3,7 +3,7 @@ import type { Outcome, Settlement } from "../../src/account/contract.ts";
 import { Account as RealAccount, Job as RealJob } from "../../src/index.ts";
 import type { JobSpec, Started } from "../../src/job/contract.ts";
 
-export { default, Metrics, Pool } from "../../src/index.ts";
+export { default, Endpoint, Metrics, Pool } from "../../src/index.ts";
 
 const HELD_MS = 4_000;
 const held = () => new Promise<void>((go) => setTimeout(go, HELD_MS));
