@@ -10,7 +10,7 @@ import type { App } from "./router.ts";
 /** Who calls, as far as the key alone tells; `account` has yet to confirm that the key exists and is not revoked. */
 export interface Caller {
 	id: string;
-	secretHash: Credential;
+	credential: Credential;
 	account: DurableObjectStub<Account>;
 }
 
@@ -34,7 +34,7 @@ export async function caller(c: Context<App>): Promise<Caller> {
 	const origin = c.req.header("Origin");
 	return {
 		id: known.account,
-		secretHash: origin === undefined ? secretHash : { secretHash, origin },
+		credential: origin === undefined ? secretHash : { secretHash, origin },
 		account: c.env.ACCOUNT.get(c.env.ACCOUNT.idFromName(known.account)),
 	};
 }

@@ -160,15 +160,15 @@ export class Account extends DurableObject<Env> {
 	// the rate; those that can only follow another one (`admit`, `finalizeUploads`, `discardUploads`) do not.
 
 	async authenticate(
-		secretHash: Credential,
+		credential: Credential,
 	): Promise<Answer<{ keyId: string }>> {
-		return this.#asCaller(secretHash, (_, keyId) => ({ ok: true, keyId }));
+		return this.#asCaller(credential, (_, keyId) => ({ ok: true, keyId }));
 	}
 
 	async showTo(
-		secretHash: Credential,
+		credential: Credential,
 	): Promise<Answer<{ account: AccountView }>> {
-		return this.#asCaller(secretHash, (identity) => ({
+		return this.#asCaller(credential, (identity) => ({
 			ok: true,
 			account: accountView(this.#sql, identity),
 		}));
@@ -203,7 +203,7 @@ export class Account extends DurableObject<Env> {
 
 	/** Before a job's images are read: who asks, what the name stands for, and whether there is money and room. */
 	async inquire(inquiry: Inquiry): Promise<Inquired> {
-		return this.#asCaller(inquiry.secretHash, () =>
+		return this.#asCaller(inquiry.credential, () =>
 			inquire(this.#sql, inquiry, this.#jobs(), this.clock()),
 		);
 	}
@@ -211,7 +211,7 @@ export class Account extends DurableObject<Env> {
 	/** Key, hold, index row and image holds in one transaction. Repeating it changes nothing; a refusal leaves no row. */
 	async admit(admission: Admission): Promise<Admitted> {
 		const answer = await this.#asCaller(
-			admission.secretHash,
+			admission.credential,
 			() =>
 				this.#store.refusable(() =>
 					admit(this.#sql, admission, this.#jobs(), this.clock()),
@@ -229,29 +229,29 @@ export class Account extends DurableObject<Env> {
 	}
 
 	async lookup(
-		secretHash: Credential,
+		credential: Credential,
 		jobId: string,
 	): Promise<Answer<{ job: JobIndexRow }>> {
-		return this.#asCaller(secretHash, () => lookup(this.#sql, jobId));
+		return this.#asCaller(credential, () => lookup(this.#sql, jobId));
 	}
 
 	/** The index, newest first, without what was deleted or expired. */
 	async jobs(
-		secretHash: Credential,
+		credential: Credential,
 		page: { cursor: string | null; limit: number },
 	): Promise<Answer<{ jobs: JobIndexRow[]; nextCursor: string | null }>> {
-		return this.#asCaller(secretHash, () =>
+		return this.#asCaller(credential, () =>
 			pageJobs(this.#sql, page.cursor, page.limit),
 		);
 	}
 
 	/** Erases a job that has ended, once it is asked for whatever dies meanwhile. Repeating it changes nothing. */
 	async eraseJob(
-		secretHash: Credential,
+		credential: Credential,
 		jobId: string,
 	): Promise<Answer<object>> {
 		const now = this.clock();
-		const found = await this.#asCaller(secretHash, () =>
+		const found = await this.#asCaller(credential, () =>
 			erasable(this.#sql, jobId),
 		);
 		const job = found.ok && findJob(this.#sql, jobId);
@@ -268,13 +268,13 @@ export class Account extends DurableObject<Env> {
 
 	/** Makes room for what is about to be sent: a row comes before its object. */
 	async createUploads(
-		secretHash: Credential,
+		credential: Credential,
 		drafts: UploadDraft[],
 	): Promise<Answer<{ uploads: UploadView[] }>> {
 		const now = this.clock();
 		const inline = drafts.every(({ way }) => way === "inline");
 		return this.#asCaller(
-			secretHash,
+			credential,
 			({ id }) => ({
 				ok: true,
 				uploads: this.#store.write(() =>
@@ -287,14 +287,14 @@ export class Account extends DurableObject<Env> {
 
 	/** The objects are stored. Repeating it changes nothing. */
 	async finalizeUploads(
-		secretHash: Credential,
+		credential: Credential,
 		stored: ({ id: string } & StoredImage)[],
 	): Promise<Answer<{ uploads: UploadView[] }>> {
 		const now = this.clock();
 		const finalize = (image: { id: string } & StoredImage) =>
 			agreed(finalizeUpload(this.#sql, image.id, image, now)).upload;
 		return this.#asCaller(
-			secretHash,
+			credential,
 			() => this.#store.refusable(() => ({ uploads: stored.map(finalize) })),
 			"follows",
 		);
@@ -302,11 +302,11 @@ export class Account extends DurableObject<Env> {
 
 	/** What was created and came to nothing. An upload that is ready, or a job's, stays. */
 	async discardUploads(
-		secretHash: Credential,
+		credential: Credential,
 		ids: string[],
 	): Promise<Answer<object>> {
 		return this.#asCaller(
-			secretHash,
+			credential,
 			() => {
 				this.#store.write(() => discardUploads(this.#sql, ids, this.clock()));
 				return { ok: true };
@@ -316,18 +316,18 @@ export class Account extends DurableObject<Env> {
 	}
 
 	async upload(
-		secretHash: Credential,
+		credential: Credential,
 		id: string,
 	): Promise<Answer<{ upload: UploadView }>> {
-		return this.#asCaller(secretHash, () => getUpload(this.#sql, id));
+		return this.#asCaller(credential, () => getUpload(this.#sql, id));
 	}
 
 	/** An image that a job holds lives until the job ends. */
 	async deleteUpload(
-		secretHash: Credential,
+		credential: Credential,
 		id: string,
 	): Promise<Answer<{ id: string }>> {
-		return this.#asCaller(secretHash, () =>
+		return this.#asCaller(credential, () =>
 			this.#store.write(() => deleteUpload(this.#sql, id, this.clock())),
 		);
 	}
@@ -341,7 +341,7 @@ export class Account extends DurableObject<Env> {
 	 * @param types null: all
 	 */
 	async events(
-		secretHash: Credential,
+		credential: Credential,
 		from: { after: number | null; field: string },
 		limit: number,
 		types: EventType[] | null,
@@ -353,7 +353,7 @@ export class Account extends DurableObject<Env> {
 			lastSeq: number;
 		}>
 	> {
-		return this.#asCaller(secretHash, () => {
+		return this.#asCaller(credential, () => {
 			const start = startAfter(this.#sql, from.after, from.field);
 			if (!start.ok) return start;
 			const { after } = start;
@@ -395,38 +395,38 @@ export class Account extends DurableObject<Env> {
 	}
 
 	async createWebhook(
-		secretHash: Credential,
+		credential: Credential,
 		hook: Pick<WebhookView, "url" | "events" | "description" | "origin">,
 	): Promise<Answer<{ webhook: WebhookView }>> {
 		const now = this.clock();
 		const id = `wh_${ulid(now)}`;
-		return this.#asOwner(secretHash, () =>
+		return this.#asOwner(credential, () =>
 			this.#store.write(() => createWebhook(this.#sql, { id, ...hook }, now)),
 		);
 	}
 
 	async webhooks(
-		secretHash: Credential,
+		credential: Credential,
 	): Promise<Answer<{ webhooks: WebhookView[] }>> {
-		return this.#asOwner(secretHash, () => ({
+		return this.#asOwner(credential, () => ({
 			ok: true,
 			webhooks: listWebhooks(this.#sql),
 		}));
 	}
 
 	async webhook(
-		secretHash: Credential,
+		credential: Credential,
 		id: string,
 	): Promise<Answer<{ webhook: WebhookView }>> {
-		return this.#asOwner(secretHash, () => findWebhook(this.#sql, id));
+		return this.#asOwner(credential, () => findWebhook(this.#sql, id));
 	}
 
 	async changeWebhook(
-		secretHash: Credential,
+		credential: Credential,
 		id: string,
 		change: Parameters<typeof changeWebhook>[2],
 	): Promise<Answer<{ webhook: WebhookView }>> {
-		return this.#asOwner(secretHash, () =>
+		return this.#asOwner(credential, () =>
 			this.#store.write(() =>
 				changeWebhook(this.#sql, id, change, this.clock()),
 			),
@@ -434,17 +434,17 @@ export class Account extends DurableObject<Env> {
 	}
 
 	async deleteWebhook(
-		secretHash: Credential,
+		credential: Credential,
 		id: string,
 	): Promise<Answer<{ webhook: WebhookView }>> {
-		return this.#asOwner(secretHash, () =>
+		return this.#asOwner(credential, () =>
 			this.#store.write(() => deleteWebhook(this.#sql, id, this.clock())),
 		);
 	}
 
 	/** What there is to deliver once more: one event, by its number, or all after another one. */
 	async redelivery(
-		secretHash: Credential,
+		credential: Credential,
 		id: string,
 		what: { event: number | null } | { after: number },
 	): Promise<
@@ -455,7 +455,7 @@ export class Account extends DurableObject<Env> {
 			lastSeq: number;
 		}>
 	> {
-		return this.#asOwner(secretHash, () => {
+		return this.#asOwner(credential, () => {
 			const found = findWebhook(this.#sql, id);
 			if (!found.ok) return found;
 			if (found.webhook.status === "disabled")
@@ -475,9 +475,9 @@ export class Account extends DurableObject<Env> {
 
 	/** The secret that signs what jobs' own webhooks get. */
 	async webhookSecret(
-		secretHash: Credential,
+		credential: Credential,
 	): Promise<Answer<{ secret: string }>> {
-		return this.#asOwner(secretHash, () => {
+		return this.#asOwner(credential, () => {
 			const [secret] = this.#store.write(() =>
 				accountSecrets(this.#sql, this.clock()),
 			);
@@ -486,9 +486,9 @@ export class Account extends DurableObject<Env> {
 	}
 
 	async rotateWebhookSecret(
-		secretHash: Credential,
+		credential: Credential,
 	): Promise<Answer<{ secret: string }>> {
-		return this.#asOwner(secretHash, () => ({
+		return this.#asOwner(credential, () => ({
 			ok: true,
 			secret: this.#store.write(() =>
 				rotateAccountSecret(this.#sql, this.clock()),
@@ -561,10 +561,10 @@ export class Account extends DurableObject<Env> {
 
 	/** As a caller, with a key that is not out in pages. */
 	async #asOwner<T extends object>(
-		secretHash: Credential,
+		credential: Credential,
 		act: () => Result<T>,
 	): Promise<Answer<T>> {
-		return this.#asCaller(secretHash, (_, keyId) =>
+		return this.#asCaller(credential, (_, keyId) =>
 			isBound(listKeys(this.#sql), keyId)
 				? failed({ code: "bound_key" })
 				: act(),
@@ -573,13 +573,13 @@ export class Account extends DurableObject<Env> {
 
 	/** What every caller's method begins with, and the limits that every answer tells. */
 	async #asCaller<T extends object>(
-		secretHash: Credential,
+		credential: Credential,
 		act: (identity: Identity, keyId: string) => Result<T>,
 		rate: "counts" | "follows" = "counts",
 	): Promise<Answer<T>> {
 		await this.#store.wake();
 		if (!this.#identity) return failed({ code: "invalid_key" });
-		const key = keyOf(this.#sql, secretHash);
+		const key = keyOf(this.#sql, credential);
 		if (!key.ok) return key;
 		const quotas = config(this.env);
 		const now = this.clock();

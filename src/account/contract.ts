@@ -45,7 +45,7 @@ export interface SentImage {
 
 /** What a request for a job says before its images are read. */
 export interface Inquiry {
-	secretHash: Credential;
+	credential: Credential;
 	/** The id or the key (its SHA-256, hex) by which the caller names the job, if any. */
 	jobId: string | null;
 	idempotencyKey: string | null;
@@ -81,7 +81,7 @@ export interface InlineImage {
 }
 
 export interface Admission {
-	secretHash: Credential;
+	credential: Credential;
 	/** What the job is called, unless its idempotency key names another one. */
 	jobId: string;
 	/** SHA-256 of the caller's key, hex. */

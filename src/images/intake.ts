@@ -103,7 +103,7 @@ export async function discard(
 ): Promise<void> {
 	if (ids.length === 0) return;
 	await caller.account
-		.discardUploads(caller.secretHash, [...ids])
+		.discardUploads(caller.credential, [...ids])
 		.catch(() => {});
 }
 
@@ -152,8 +152,8 @@ export async function storeBody(
 	received: Received,
 ): Promise<UploadView> {
 	const stored = await put(c, caller, "body", [received]);
-	const { account, secretHash } = caller;
-	const done = answered(c, await account.finalizeUploads(secretHash, stored));
+	const { account, credential } = caller;
+	const done = answered(c, await account.finalizeUploads(credential, stored));
 	return done.uploads[0] as UploadView;
 }
 
@@ -172,8 +172,8 @@ async function put(
 		sha256,
 		way,
 	}));
-	const { account, secretHash } = caller;
-	answered(c, await account.createUploads(secretHash, drafts));
+	const { account, credential } = caller;
+	answered(c, await account.createUploads(credential, drafts));
 	// All of them are waited for: none may write after it was discarded.
 	const placed = await Promise.allSettled(
 		drafts.map(({ id }, n) =>

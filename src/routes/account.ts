@@ -24,8 +24,8 @@ account.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, secretHash } = await caller(c);
-		const shown = answered(c, await account.showTo(secretHash));
+		const { account, credential } = await caller(c);
+		const shown = answered(c, await account.showTo(credential));
 		return c.json(accountOf(shown.account), 200);
 	},
 );

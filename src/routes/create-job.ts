@@ -88,7 +88,7 @@ async function admit(
 	admitted: Extract<Admitted, { ok: true }>;
 	messages: Message[] | null;
 }> {
-	const { account, secretHash } = caller;
+	const { account, credential } = caller;
 	const { models } = config(c.env);
 	const { turns, previousJob } = asked;
 	const { EGRESS_ALLOW } = config(c.env);
@@ -101,7 +101,7 @@ async function admit(
 		"upload" in source ? [{ id: source.upload, field }] : [],
 	);
 	const inquiry = account.inquire({
-		secretHash,
+		credential,
 		jobId,
 		idempotencyKey,
 		maxPrice: (named ?? defaultModel(models)).price,
@@ -131,7 +131,7 @@ async function admit(
 	let kept = false;
 	try {
 		const admission = account.admit({
-			secretHash,
+			credential,
 			jobId: known.jobId ?? jobId ?? newJobId(Date.now()),
 			idempotencyKey,
 			bodyHash: hash,

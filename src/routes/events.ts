@@ -60,7 +60,7 @@ events.openapi(
 		const after = startOf(c.req.query("after"), c.req.header("Last-Event-ID"));
 		answered(
 			c,
-			await timed(c, "auth", known.account.lookup(known.secretHash, id)),
+			await timed(c, "auth", known.account.lookup(known.credential, id)),
 		);
 		const open = opener(c.env, known.id, id);
 		const first = await timed(c, "read", open(after.seq));

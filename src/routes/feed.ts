@@ -65,7 +65,7 @@ feed.openapi(
 		},
 	}),
 	async (c) => {
-		const { id, account, secretHash } = await caller(c);
+		const { id, account, credential } = await caller(c);
 		const { after, limit, types = null } = c.req.valid("query");
 		const streams = /\btext\/event-stream\b/i.test(
 			c.req.header("Accept") ?? "",
@@ -77,7 +77,7 @@ feed.openapi(
 		const { origin } = new URL(c.req.url);
 		const page = answered(
 			c,
-			await account.events(secretHash, from, streams ? 1 : limit, types),
+			await account.events(credential, from, streams ? 1 : limit, types),
 		);
 		if (!streams)
 			return c.json(

@@ -151,9 +151,9 @@ files.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, secretHash } = await caller(c);
+		const { account, credential } = await caller(c);
 		const id = checked(c.req.valid("param").id);
-		answered(c, await account.deleteUpload(secretHash, id));
+		answered(c, await account.deleteUpload(credential, id));
 		return c.json({ id, object: "file" as const, deleted: true as const }, 200);
 	},
 );
@@ -199,10 +199,10 @@ function checked(id: string): string {
 
 async function find(
 	c: Context<App>,
-	{ account, secretHash }: Caller,
+	{ account, credential }: Caller,
 	id: string,
 ): Promise<UploadView> {
-	return answered(c, await account.upload(secretHash, checked(id))).upload;
+	return answered(c, await account.upload(credential, checked(id))).upload;
 }
 
 const fileOf = (view: UploadView): FileWire => ({

@@ -192,8 +192,8 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const { cursor = null, limit } = c.req.valid("query");
-		const { account, secretHash } = await caller(c);
-		const page = answered(c, await account.jobs(secretHash, { cursor, limit }));
+		const { account, credential } = await caller(c);
+		const page = answered(c, await account.jobs(credential, { cursor, limit }));
 		return c.json(
 			{
 				data: page.jobs.map((row) => summaryOf(row, originOf(c))),
@@ -244,8 +244,8 @@ jobs.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, secretHash } = await caller(c);
-		answered(c, await account.eraseJob(secretHash, c.req.valid("param").id));
+		const { account, credential } = await caller(c);
+		answered(c, await account.eraseJob(credential, c.req.valid("param").id));
 		return c.body(null, 204);
 	},
 );
@@ -300,8 +300,8 @@ async function shown(
 	id: string,
 	ask: (job: ReturnType<typeof jobStub>) => Promise<JobView | null>,
 ): Promise<JobView> {
-	const { account, secretHash } = known;
-	const looked = timed(c, "auth", account.lookup(secretHash, id));
+	const { account, credential } = known;
+	const looked = timed(c, "auth", account.lookup(credential, id));
 	const { job } = answered(c, await looked);
 	const view = await timed(c, "read", ask(jobStub(c, known, id)));
 	if (view) return view;

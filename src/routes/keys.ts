@@ -27,8 +27,8 @@ keys.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, secretHash } = await caller(c);
-		const { keys } = answered(c, await account.keysOf(secretHash));
+		const { account, credential } = await caller(c);
+		const { keys } = answered(c, await account.keysOf(credential));
 		return c.json({ data: keys.map(keyOf), next_cursor: null }, 200);
 	},
 );
@@ -58,13 +58,13 @@ keys.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, secretHash, id } = await caller(c);
+		const { account, credential, id } = await caller(c);
 		const { name, origins = null } = c.req.valid("json");
 		const [signer] = config(c.env).KEY_SECRETS as [string];
 		const issued = await issueKey(signer, id);
 		const added = answered(
 			c,
-			await account.addKey(secretHash, {
+			await account.addKey(credential, {
 				name,
 				origins,
 				secretHash: issued.secretHash,
@@ -95,9 +95,9 @@ keys.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, secretHash } = await caller(c);
+		const { account, credential } = await caller(c);
 		const { id } = c.req.valid("param");
-		const dropped = answered(c, await account.dropKey(secretHash, id));
+		const dropped = answered(c, await account.dropKey(credential, id));
 		return c.json(keyOf(dropped.key), 200);
 	},
 );

@@ -85,7 +85,7 @@ uploads.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, secretHash, id: owner } = await caller(c);
+		const { account, credential, id: owner } = await caller(c);
 		const request = c.req.valid("json") as z.infer<typeof UploadRequest>;
 		const draft = {
 			id: newUploadId(Date.now()),
@@ -94,7 +94,7 @@ uploads.openapi(
 			sha256: request.sha256,
 			way: "put" as const,
 		};
-		const made = answered(c, await account.createUploads(secretHash, [draft]));
+		const made = answered(c, await account.createUploads(credential, [draft]));
 		const view = made.uploads[0] as UploadView;
 		const put = await s3.presignPut(
 			config(c.env),
@@ -149,10 +149,10 @@ uploads.openapi(
 			throw new ApiError({ code: "upload_incomplete", field: "id" });
 		}
 		const stored = await place(config(c.env), known.id, upload.id, sent.image);
-		const { account, secretHash } = known;
+		const { account, credential } = known;
 		const done = answered(
 			c,
-			await account.finalizeUploads(secretHash, [stored]),
+			await account.finalizeUploads(credential, [stored]),
 		);
 		return c.json(uploadOf(done.uploads[0] as UploadView), 200);
 	},
@@ -191,10 +191,10 @@ uploads.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, secretHash } = await caller(c);
+		const { account, credential } = await caller(c);
 		const { id } = c.req.valid("param");
 		if (!UPLOAD_ID.test(id)) throw new ApiError({ code: "upload_not_found" });
-		answered(c, await account.deleteUpload(secretHash, id));
+		answered(c, await account.deleteUpload(credential, id));
 		return c.body(null, 204);
 	},
 );
@@ -240,8 +240,8 @@ async function find(
 ): Promise<UploadView> {
 	// What is no id of ours wakes no object.
 	if (!UPLOAD_ID.test(id)) throw new ApiError({ code: "upload_not_found" });
-	const { account, secretHash } = known;
-	return answered(c, await account.upload(secretHash, id)).upload;
+	const { account, credential } = known;
+	return answered(c, await account.upload(credential, id)).upload;
 }
 
 /** The wire form of an upload. */

@@ -72,7 +72,7 @@ webhooks.openapi(
 		const { url, ...wanted } = c.req.valid("json");
 		const { webhook } = answered(
 			c,
-			await known.account.createWebhook(known.secretHash, {
+			await known.account.createWebhook(known.credential, {
 				...wanted,
 				url: checked(c, url),
 				origin: new URL(c.req.url).origin,
@@ -102,7 +102,7 @@ webhooks.openapi(
 		const known = await caller(c);
 		const { webhooks } = answered(
 			c,
-			await known.account.webhooks(known.secretHash),
+			await known.account.webhooks(known.credential),
 		);
 		const data = await Promise.all(
 			webhooks.map((webhook) => shown(c, known, webhook)),
@@ -125,8 +125,8 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, secretHash } = await caller(c);
-		const { secret } = answered(c, await account.webhookSecret(secretHash));
+		const { account, credential } = await caller(c);
+		const { secret } = answered(c, await account.webhookSecret(credential));
 		return c.json({ secret }, 200, NOT_STORED);
 	},
 );
@@ -148,8 +148,8 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, secretHash } = await caller(c);
-		const rotated = await account.rotateWebhookSecret(secretHash);
+		const { account, credential } = await caller(c);
+		const rotated = await account.rotateWebhookSecret(credential);
 		const { secret } = answered(c, rotated);
 		return c.json({ secret }, 200, NOT_STORED);
 	},
@@ -207,7 +207,7 @@ webhooks.openapi(
 		const known = await caller(c);
 		const { url, events, description, status } = c.req.valid("json");
 		const changed = await known.account.changeWebhook(
-			known.secretHash,
+			known.credential,
 			c.req.valid("param").id,
 			{
 				...(url !== undefined && { url: checked(c, url) }),
@@ -235,9 +235,9 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, secretHash } = await caller(c);
+		const { account, credential } = await caller(c);
 		const { id } = c.req.valid("param");
-		answered(c, await account.deleteWebhook(secretHash, id));
+		answered(c, await account.deleteWebhook(credential, id));
 		return c.body(null, 204);
 	},
 );
@@ -379,7 +379,7 @@ webhooks.openapi(
 			"after" in asked ? asked : { event: seqOf(known.id, asked.event) };
 		const { event, after, lastSeq } = answered(
 			c,
-			await known.account.redelivery(known.secretHash, id, what),
+			await known.account.redelivery(known.credential, id, what),
 		);
 		const whose = { account: known.id, id };
 		const object = endpoint(c, known, id);
@@ -403,8 +403,8 @@ const endpoint = (c: Context<App>, known: Caller, id: string) =>
 /** @throws ApiError `webhook_not_found` */
 async function found(c: Context<App>, known: Caller): Promise<WebhookView> {
 	const id = c.req.param("id") as string;
-	const { account, secretHash } = known;
-	return answered(c, await account.webhook(secretHash, id)).webhook;
+	const { account, credential } = known;
+	return answered(c, await account.webhook(credential, id)).webhook;
 }
 
 /** @throws ApiError `url_refused` */

@@ -146,7 +146,7 @@ describe("admission", () => {
 		const refusals = [
 			[admissionOf(account), "insufficient_credit"],
 			[{ ...used, bodyHash: "b".repeat(64) }, "id_conflict"],
-			[admissionOf(account, { secretHash: "0".repeat(64) }), "invalid_key"],
+			[admissionOf(account, { credential: "0".repeat(64) }), "invalid_key"],
 			[
 				admissionOf(account, {
 					maxPrice: 0,

@@ -7,6 +7,7 @@ import type {
 	Admission,
 	Admitted,
 	Answer,
+	Credential,
 	Outcome,
 	Settlement,
 } from "../../src/account/contract.ts";
@@ -57,13 +58,13 @@ export class Account extends RealAccount {
 
 	/** A clock that was moved rings no alarm by itself. It is moved further, for what must be done twice. */
 	override async showTo(
-		secretHash: string,
+		credential: Credential,
 	): Promise<Answer<{ account: AccountView }>> {
 		if (this.#ahead > 0) {
 			this.#ahead += STEP_MS;
 			await this.alarm();
 		}
-		return super.showTo(secretHash);
+		return super.showTo(credential);
 	}
 }
 

@@ -30,7 +30,7 @@ const PHOTO = "https://photos.example.org/cat.png";
 /** All that intake reads of a request's context. */
 const c = { env: bindings, set: () => {} } as unknown as Context<App>;
 const callerOf = ({ id, secretHash, stub }: TestAccount): Caller => ({
-	...{ id, secretHash, account: stub },
+	...{ id, credential: secretHash, account: stub },
 });
 const dataUrl = (bytes: Uint8Array, type = "image/jpeg") =>
 	`data:${type};base64,${bytes.toBase64()}`;
@@ -67,7 +67,7 @@ const readFor = async (
 	);
 	const known = unwrap(
 		await account.stub.inquire({
-			secretHash: account.secretHash,
+			credential: account.secretHash,
 			jobId: null,
 			idempotencyKey: null,
 			maxPrice: 0,

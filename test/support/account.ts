@@ -38,7 +38,7 @@ export const admissionOf = (
 	account: TestAccount,
 	part: Partial<Admission> = {},
 ): Admission => ({
-	secretHash: account.secretHash,
+	credential: account.secretHash,
 	jobId: newJobId(Date.now()),
 	bodyHash: "a".repeat(64),
 	model: "nano",
