@@ -174,7 +174,9 @@ function strike(job: JobPlan, point: Point, blow: Blow, from: Random): void {
 	for (const [attempt, fault] of Object.entries(job.faults))
 		if (SPOILT.includes(fault)) delete job.faults[Number(attempt)];
 	const last = Math.min(job.tokens.length, job.maxTokens) - job.group;
-	const tokens = point === "token" ? 1 + from.below(last - 1) : 0;
+	// An answer of one group has no middle: it is struck before its first token.
+	const tokens =
+		point === "token" ? Math.min(last, 1 + from.below(last - 1)) : 0;
 	job.strikes.push({ point, blow, tokens, ms: 300 + from.below(2_500) });
 }
 
