@@ -3,16 +3,15 @@
 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { ulid } from "ulid";
 import { FakeWorker } from "../../test/support/fake-worker.ts";
 import { root } from "../paths.mjs";
-import { stopAll } from "../process.mjs";
-import { setUp } from "../setup.mjs";
-import { Board, red } from "../terminal.mjs";
 import { call, fakeStack, upload } from "./fake-stack.mjs";
+import { framed } from "./frame.mjs";
 import { percentile } from "./load.mjs";
-import { cpuSeconds, loadNow, machine, workerds } from "./machine.mjs";
+import { cpuSeconds, workerds } from "./machine.mjs";
+
+/** @typedef {import("../terminal.mjs").Board} Board */
 
 const HELP = `npm run bench -- admissions [options]
 
@@ -47,55 +46,17 @@ const TOKENS = 16;
 /** `admit`: POST while the worker says nothing, so that what the edge does for a job's answer is left out. @typedef {"admit" | "POST" | "PUT" | "list"} Way */
 
 /** @param {string[]} args @returns {Promise<number>} exit code */
-export async function admissions(args) {
-	const { values } = parseArgs({
+export const admissions = (args) =>
+	framed(
 		args,
-		options: {
-			jobs: { type: "string", default: "150" },
-			rounds: { type: "string", default: "3" },
-			concurrency: { type: "string", default: "16" },
-			large: { type: "string", default: "100000" },
-			seed: { type: "string", default: "1" },
-			json: { type: "boolean", default: false },
-			help: { type: "boolean", default: false },
+		HELP,
+		{ jobs: 150, rounds: 3, concurrency: 16, large: 100_000, seed: 1 },
+		async (options, board) => {
+			const speed = await measureSpeed(options, board);
+			const costs = await measureCosts(options, board);
+			return { figures: { speed, costs } };
 		},
-	});
-	if (values.help) {
-		process.stdout.write(HELP);
-		return 0;
-	}
-	const board = new Board(values.json ? process.stderr : process.stdout);
-	for (const name of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]))
-		process.on(name, () => void stopAll().then(() => process.exit(130)));
-	try {
-		await setUp({ board }).all;
-		const load = loadNow();
-		const options = {
-			jobs: Number(values.jobs),
-			rounds: Number(values.rounds),
-			concurrency: Number(values.concurrency),
-			large: Number(values.large),
-			seed: Number(values.seed),
-		};
-		const speed = await measureSpeed(options, board);
-		const costs = await measureCosts(options, board);
-		const all = {
-			date: new Date().toISOString(),
-			machine: machine(),
-			load: { before: load, after: loadNow() },
-			...{ options, speed, costs },
-		};
-		board.print("");
-		if (values.json) process.stdout.write(`${JSON.stringify(all)}\n`);
-		else board.print(JSON.stringify(all, null, 2));
-		return 0;
-	} catch (error) {
-		board.print(red(error instanceof Error ? error.message : String(error)));
-		return 1;
-	} finally {
-		await stopAll();
-	}
-}
+	);
 
 /** @param {() => Promise<void> | undefined} [gate] awaited before an answer's first token */
 const newWorker = (gate = () => undefined) => {

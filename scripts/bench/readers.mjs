@@ -4,21 +4,14 @@ import { fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { FakeWorker } from "../../test/support/fake-worker.ts";
-import { stopAll } from "../process.mjs";
-import { setUp } from "../setup.mjs";
-import { Board, dim, red } from "../terminal.mjs";
+import { dim } from "../terminal.mjs";
 import { call, fakeStack, upload } from "./fake-stack.mjs";
+import { framed } from "./frame.mjs";
 import { percentile } from "./load.mjs";
-import {
-	cpuSeconds,
-	loadNow,
-	machine,
-	memory,
-	waitedSeconds,
-	workerds,
-} from "./machine.mjs";
+import { cpuSeconds, memory, waitedSeconds, workerds } from "./machine.mjs";
+
+/** @typedef {import("../terminal.mjs").Board} Board */
 
 const HELP = `npm run bench -- readers [options]
 
@@ -48,58 +41,23 @@ function drawing(seed) {
 }
 
 /** @param {string[]} args @returns {Promise<number>} exit code */
-export async function readers(args) {
-	const { values } = parseArgs({
+export const readers = (args) =>
+	framed(
 		args,
-		options: {
-			readers: { type: "string", default: "2000" },
-			late: { type: "string", default: "100" },
-			batches: { type: "string", default: "120" },
-			stall: { type: "string", default: "60" },
-			processes: { type: "string", default: "2" },
-			seed: { type: "string", default: "1" },
-			json: { type: "boolean", default: false },
-			help: { type: "boolean", default: false },
+		HELP,
+		{
+			...{ readers: 2_000, late: 100, batches: 120, stall: 60 },
+			...{ processes: 2, seed: 1 },
 		},
-	});
-	if (values.help) {
-		process.stdout.write(HELP);
-		return 0;
-	}
-	const board = new Board(values.json ? process.stderr : process.stdout);
-	for (const name of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]))
-		process.on(name, () => void stopAll().then(() => process.exit(130)));
-	try {
-		await setUp({ board }).all;
-		const load = loadNow();
-		const result = await measure(
-			{
-				count: Number(values.readers),
-				late: Number(values.late),
-				batches: Number(values.batches),
-				stall: Number(values.stall),
-				processes: Number(values.processes),
-				seed: Number(values.seed),
-			},
-			board,
-		);
-		const all = {
-			date: new Date().toISOString(),
-			machine: machine(),
-			load: { before: load, after: loadNow() },
-			...result,
-		};
-		if (values.json) process.stdout.write(`${JSON.stringify(all)}\n`);
-		else board.print(`\n${JSON.stringify(all, null, 2)}\n`);
-		const { whole, readers, stalled } = result;
-		return whole === readers && (stalled?.whole ?? true) ? 0 : 1;
-	} catch (error) {
-		board.print(red(error instanceof Error ? error.message : String(error)));
-		return 1;
-	} finally {
-		await stopAll();
-	}
-}
+		async ({ readers: count, ...options }, board) => {
+			const figures = await measure({ count, ...options }, board);
+			const { whole, readers, stalled } = figures;
+			return {
+				figures,
+				whole: whole === readers && (stalled?.whole ?? true),
+			};
+		},
+	);
 
 /**
  * @param {{ count: number, late: number, batches: number, stall: number, processes: number, seed: number }} options

@@ -2,14 +2,13 @@
 /** `npm run bench -- webhooks`: how late events reach receivers that answer, with and without others that do not. */
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { FakeWorker } from "../../test/support/fake-worker.ts";
-import { stopAll } from "../process.mjs";
-import { setUp } from "../setup.mjs";
-import { Board, red } from "../terminal.mjs";
 import { call, fakeStack } from "./fake-stack.mjs";
+import { framed } from "./frame.mjs";
 import { percentile } from "./load.mjs";
-import { cpuSeconds, loadNow, machine, workerds } from "./machine.mjs";
+import { cpuSeconds, workerds } from "./machine.mjs";
+
+/** @typedef {import("../terminal.mjs").Board} Board */
 
 const HELP = `npm run bench -- webhooks [options]
 
@@ -28,56 +27,13 @@ const ARRIVES_WITHIN_MS = 120_000;
 /** Milliseconds from the event to the receiver, one for each delivery. @typedef {number[]} Delays */
 
 /** @param {string[]} args @returns {Promise<number>} exit code */
-export async function webhooks(args) {
-	const { values } = parseArgs({
+export const webhooks = (args) =>
+	framed(
 		args,
-		options: {
-			jobs: { type: "string", default: "100" },
-			rounds: { type: "string", default: "2" },
-			endpoints: { type: "string", default: "50" },
-			rate: { type: "string", default: "2" },
-			timeout: { type: "string", default: "15" },
-			seed: { type: "string", default: "1" },
-			json: { type: "boolean", default: false },
-			help: { type: "boolean", default: false },
-		},
-	});
-	if (values.help) {
-		process.stdout.write(HELP);
-		return 0;
-	}
-	const board = new Board(values.json ? process.stderr : process.stdout);
-	for (const name of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]))
-		process.on(name, () => void stopAll().then(() => process.exit(130)));
-	try {
-		await setUp({ board }).all;
-		const options = {
-			jobs: Number(values.jobs),
-			rounds: Number(values.rounds),
-			endpoints: Number(values.endpoints),
-			rate: Number(values.rate),
-			timeout: Number(values.timeout),
-			seed: Number(values.seed),
-		};
-		const before = loadNow();
-		const result = await measure(options, board);
-		const all = {
-			date: new Date().toISOString(),
-			machine: machine(),
-			load: { before, after: loadNow() },
-			...{ options, ...result },
-		};
-		board.print("");
-		if (values.json) process.stdout.write(`${JSON.stringify(all)}\n`);
-		else board.print(JSON.stringify(all, null, 2));
-		return 0;
-	} catch (error) {
-		board.print(red(error instanceof Error ? error.message : String(error)));
-		return 1;
-	} finally {
-		await stopAll();
-	}
-}
+		HELP,
+		{ jobs: 100, rounds: 2, endpoints: 50, rate: 2, timeout: 15, seed: 1 },
+		async (options, board) => ({ figures: await measure(options, board) }),
+	);
 
 /** Receivers at `/<n>`: a sick one takes the request and never answers. */
 async function receivers() {
