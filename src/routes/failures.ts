@@ -57,7 +57,7 @@ const DETAILS: Details = {
 		detail:
 			"`images[0].url`: the server answered 404. Check the URL, or upload the image.",
 	},
-	too_many_webhooks: { limit: 50 },
+	too_many_webhooks: { limit: 100 },
 	event_not_found: { field: "event" },
 	events_gone: { field: "after", oldest: 1_204 },
 };
@@ -71,6 +71,16 @@ const USUAL: Partial<Record<number, readonly FailureCode[]>> = {
 	429: ["rate_limited"],
 	503: ["storage_unavailable"],
 };
+
+/** What any call with a small JSON body can meet. */
+export const JSON_CALL = [
+	400,
+	401,
+	413,
+	415,
+	429,
+	"invalid_json",
+] as const satisfies (number | FailureCode)[];
 
 /** All that can be wrong with an image that a caller sends. */
 export const IMAGE_FAILURES = [

@@ -7,6 +7,7 @@ import { answered, caller } from "../caller.ts";
 import { config } from "../env.ts";
 import { newRouter } from "../router.ts";
 import { CreatedKey, Key, KeyList, KeyRequest } from "../schema/account.ts";
+import { JSON_CALL } from "./failures.ts";
 import { problems } from "./problems.ts";
 
 export const keys = newRouter();
@@ -45,16 +46,7 @@ keys.openapi(
 		request: { body: { required: true, content: json(KeyRequest) } },
 		responses: {
 			201: { description: "The key", content: json(CreatedKey) },
-			...problems(
-				400,
-				401,
-				413,
-				415,
-				429,
-				"invalid_json",
-				"bound_key",
-				"too_many_keys",
-			),
+			...problems(...JSON_CALL, "bound_key", "too_many_keys"),
 		},
 	}),
 	async (c) => {

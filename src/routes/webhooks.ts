@@ -23,6 +23,7 @@ import {
 	WebhookRequest,
 	WebhookWithSecret,
 } from "../schema/webhook.ts";
+import { JSON_CALL } from "./failures.ts";
 import { seqOf } from "./feed-wire.ts";
 import { problems } from "./problems.ts";
 
@@ -55,12 +56,7 @@ webhooks.openapi(
 		responses: {
 			201: { description: "The webhook", content: json(WebhookWithSecret) },
 			...problems(
-				400,
-				401,
-				413,
-				415,
-				429,
-				"invalid_json",
+				...JSON_CALL,
 				"bound_key",
 				"too_many_webhooks",
 				"url_refused",
@@ -191,12 +187,7 @@ webhooks.openapi(
 		responses: {
 			200: { description: "The webhook", content: json(Webhook) },
 			...problems(
-				400,
-				401,
-				413,
-				415,
-				429,
-				"invalid_json",
+				...JSON_CALL,
 				"bound_key",
 				"webhook_not_found",
 				"url_refused",
@@ -357,12 +348,7 @@ webhooks.openapi(
 		responses: {
 			202: { description: "It is under way", content: json(Redelivery) },
 			...problems(
-				400,
-				401,
-				413,
-				415,
-				429,
-				"invalid_json",
+				...JSON_CALL,
 				"bound_key",
 				"webhook_not_found",
 				"webhook_disabled",

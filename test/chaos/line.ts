@@ -1,6 +1,7 @@
 /** A wire that can be cut: a TCP proxy on a port of its own. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { tie } from "../support/tie.ts";
 
 export interface Line {
 	url: string;
@@ -14,18 +15,8 @@ export async function lineTo(target: number): Promise<Line> {
 	const sockets = new Set<Socket>();
 	const server = createServer((near) => {
 		const far = connect(target, "127.0.0.1");
-		for (const [one, other] of [
-			[near, far],
-			[far, near],
-		] as const) {
-			sockets.add(one);
-			one.pipe(other);
-			one.on("error", () => {});
-			one.on("close", () => {
-				sockets.delete(one);
-				other.destroy();
-			});
-		}
+		near.pipe(far).pipe(near);
+		tie(near, far, sockets);
 	});
 	server.listen(0, "127.0.0.1");
 	await once(server, "listening");

@@ -1,9 +1,9 @@
 /** A page of another origin, in a real browser: what it can do with a fitting key, and what another key tells it. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findChromium } from "../../scripts/setup/chromium.mjs";
+import { openBrowser } from "./browser.ts";
 import { Client } from "./client.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 
@@ -15,10 +15,7 @@ let page: Page;
 
 beforeAll(async () => {
 	stack = await deploy();
-	const executablePath = findChromium();
-	if (!executablePath)
-		throw new Error("There is no Chromium; CHROMIUM=/path names one.");
-	browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+	browser = await openBrowser();
 	site = createServer((_, response) => {
 		response.setHeader("Content-Type", "text/html");
 		response.end("<!doctype html><title>Somebody's site</title>");

@@ -1,6 +1,7 @@
 /** A TCP proxy that breaks every connection that goes through it, again and again, at moments drawn from a seed. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { tie } from "../support/tie.ts";
 
 export interface CuttingProxy {
 	url: string;
@@ -21,17 +22,7 @@ export async function cuttingProxy(
 	const server = createServer((near) => {
 		const far = connect(Number(port), hostname);
 		near.pipe(far).pipe(near);
-		for (const [one, other] of [
-			[near, far],
-			[far, near],
-		] as const) {
-			sockets.add(one);
-			one.on("error", () => {});
-			one.on("close", () => {
-				sockets.delete(one);
-				other.destroy();
-			});
-		}
+		tie(near, far, sockets);
 	});
 	const random = randomOf(seed);
 	let timer: NodeJS.Timeout;

@@ -1,5 +1,5 @@
 /** The docs in a real browser. */
-import { type Browser, chromium } from "playwright-core";
+import type { Browser } from "playwright-core";
 import {
 	afterAll,
 	afterEach,
@@ -9,7 +9,7 @@ import {
 	it,
 	vi,
 } from "vitest";
-import { findChromium } from "../../scripts/setup/chromium.mjs";
+import { openBrowser } from "./browser.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 
 const PHONE = { width: 360, height: 740 };
@@ -20,10 +20,7 @@ let browser: Browser;
 
 beforeAll(async () => {
 	stack = await deploy();
-	const executablePath = findChromium();
-	if (!executablePath)
-		throw new Error("There is no Chromium; CHROMIUM=/path names one.");
-	browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+	browser = await openBrowser();
 });
 afterAll(async () => {
 	await browser?.close();

@@ -4,11 +4,11 @@ import { createHash, randomFillSync } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { crc32, deflateSync } from "node:zlib";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { findChromium } from "../../scripts/setup/chromium.mjs";
 import { FakeWorker } from "../support/fake-worker.ts";
 import { serve } from "../support/fake-worker-server.ts";
+import { openBrowser } from "./browser.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 import { type Wire, wireTo } from "./wire.ts";
 
@@ -20,10 +20,7 @@ let browser: Browser;
 
 beforeAll(async () => {
 	stack = await deploy();
-	const executablePath = findChromium();
-	if (!executablePath)
-		throw new Error("There is no Chromium; CHROMIUM=/path names one.");
-	browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+	browser = await openBrowser();
 });
 afterAll(async () => {
 	await browser?.close();

@@ -1,6 +1,7 @@
 /** A wire that fails where the test says: a TCP proxy in front of the edge. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { tie } from "../support/tie.ts";
 
 export interface Wire {
 	url: string;
@@ -31,17 +32,7 @@ export async function wireTo(
 				else far.pause();
 			});
 		});
-		for (const [one, other] of [
-			[near, far],
-			[far, near],
-		] as const) {
-			sockets.add(one);
-			one.on("error", () => {});
-			one.on("close", () => {
-				sockets.delete(one);
-				other.destroy();
-			});
-		}
+		tie(near, far, sockets);
 	});
 	server.listen(0, "127.0.0.1");
 	await once(server, "listening");

@@ -8,9 +8,9 @@ import {
 	ended,
 	PNG,
 	refusal,
+	uploaded,
 	type Wire,
 } from "../support/calls.ts";
-import { edge } from "../support/edge.ts";
 import { bucket, fakeWorker, gate, money, words } from "../support/jobs.ts";
 
 const CREDIT = 50_000;
@@ -50,19 +50,6 @@ async function deleted(account: TestAccount, id: string): Promise<void> {
 
 const objectsOf = ({ id }: TestAccount) =>
 	[...bucket.keys()].filter((path) => path.includes(id));
-
-async function uploaded(account: TestAccount): Promise<string> {
-	const [, photo] = PNG.split(",") as [string, string];
-	const response = await edge.fetch("http://edge.test/v1/uploads", {
-		method: "POST",
-		headers: {
-			Authorization: `Bearer ${account.key}`,
-			"Content-Type": "image/png",
-		},
-		body: Uint8Array.fromBase64(photo),
-	});
-	return (await response.json<Wire>()).id;
-}
 
 describe("`messages`", () => {
 	it("reach the worker turn by turn, each image where its part stands", async () => {

@@ -16,11 +16,10 @@ import {
 	call,
 	create,
 	ended,
-	PNG,
 	refusal,
+	uploaded,
 	type Wire,
 } from "../support/calls.ts";
-import { edge } from "../support/edge.ts";
 import {
 	bucket,
 	fakeWorker,
@@ -56,18 +55,6 @@ const finished = async (account: TestAccount, more: object = {}) => {
 	const id = await idOf(create(account, more));
 	await ended(account, id);
 	return id;
-};
-const uploaded = async (account: TestAccount): Promise<string> => {
-	const [, photo] = PNG.split(",") as [string, string];
-	const response = await edge.fetch("http://edge.test/v1/uploads", {
-		method: "POST",
-		headers: {
-			Authorization: `Bearer ${account.key}`,
-			"Content-Type": "image/png",
-		},
-		body: Uint8Array.fromBase64(photo),
-	});
-	return (await response.json<Wire>()).id;
 };
 /** A job that is in the middle of its answer. */
 async function running(account: TestAccount, tokens: number) {

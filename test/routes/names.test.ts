@@ -19,11 +19,10 @@ import {
 	call,
 	create,
 	ended,
-	PNG,
 	refusal,
+	uploaded,
 	type Wire,
 } from "../support/calls.ts";
-import { edge } from "../support/edge.ts";
 import {
 	bucket,
 	fakeWorker,
@@ -284,20 +283,6 @@ describe.each(ways)("$way", ({ conflict, name: newName, send }) => {
 		expect(await again.json()).toMatchObject({ id });
 	});
 });
-
-/** The same photo, uploaded. */
-const uploaded = async (account: TestAccount): Promise<string> => {
-	const [, photo] = PNG.split(",") as [string, string];
-	const response = await edge.fetch("http://edge.test/v1/uploads", {
-		method: "POST",
-		headers: {
-			Authorization: `Bearer ${account.key}`,
-			"Content-Type": "image/png",
-		},
-		body: Uint8Array.fromBase64(photo),
-	});
-	return (await response.json<Wire>()).id;
-};
 
 describe("the same request", () => {
 	it("is the same by whatever way its image came, also after that upload is gone", async () => {

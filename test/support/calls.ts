@@ -36,6 +36,20 @@ export const call = (
 export const create = (account: TestAccount, more: object = {}, headers = {}) =>
 	call(account, "", { body: { ...asked, ...more }, headers });
 
+/** The id of the same photo, uploaded. */
+export async function uploaded(account: TestAccount): Promise<string> {
+	const [, photo] = PNG.split(",") as [string, string];
+	const response = await edge.fetch("http://edge.test/v1/uploads", {
+		method: "POST",
+		headers: {
+			Authorization: `Bearer ${account.key}`,
+			"Content-Type": "image/png",
+		},
+		body: Uint8Array.fromBase64(photo),
+	});
+	return (await response.json<Wire>()).id;
+}
+
 /** The whole answer, once the job ended. */
 export const ended = (account: TestAccount, id: string): Promise<Wire> =>
 	vi.waitFor(
