@@ -96,7 +96,11 @@ export class Drive {
 		const { record } = this.#life;
 		if (this.#interrupted) {
 			this.#interrupted = false;
-			this.#life.change({ type: "interrupted", tokens: record.log.tokens });
+			const { tokens } = record.log;
+			this.#life.change({
+				...{ type: "interrupted", tokens },
+				random: this.#by.random(),
+			});
 		}
 		for (;;) {
 			switch (record.state.phase) {

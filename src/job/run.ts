@@ -70,7 +70,7 @@ export function changeAfter(
 		case "aborted":
 			return hangUp === "seam"
 				? { type: "seam", tokens, random }
-				: { type: "interrupted", tokens };
+				: { type: "interrupted", tokens, random };
 		case "failed": {
 			const { error } = ending;
 			const { retry } = error;

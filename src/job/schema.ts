@@ -52,4 +52,9 @@ export const STEPS: readonly ((sql: SqlStorage) => void)[] = [
 			);
 		}
 	},
+	(sql) => {
+		sql.exec(
+			"UPDATE job SET state = json_set(state, '$.interruptions', 0) WHERE state IS NOT NULL",
+		);
+	},
 ];

@@ -5,8 +5,10 @@ import type { Lease, Place, Waiting } from "../pool/contract.ts";
 import type { JobSpec, JobStatus } from "./contract.ts";
 import { due, type Terms } from "./due.ts";
 
-/** Attempts in a row without one new token, after which the job fails. */
+/** Failed attempts in a row without one new token, after which the job fails. */
 export const MAX_FAILURES = 8;
+/** The same with attempts that ended with the edge's own process, a deploy for one: only a job that kills it comes so far. */
+export const MAX_INTERRUPTIONS = 32;
 const BACKOFF_MS = { first: 500, most: 30_000 };
 
 export interface JobError {
@@ -27,9 +29,11 @@ export interface JobState {
 	place: Place | null;
 	/** Attempts begun. */
 	attempts: number;
-	/** Failed attempts in a row without a new token. */
+	/** Failed attempts since the last new token. */
 	failures: number;
-	/** Tokens in the log at the last failure. */
+	/** Interrupted attempts since the last new token. */
+	interruptions: number;
+	/** Tokens in the log when the last attempt ended. */
 	tokensBefore: number;
 	lease: Lease | null;
 	/** URL of the worker that failed last. */
@@ -62,6 +66,7 @@ export const claimed = (
 	place: null,
 	attempts: 0,
 	failures: 0,
+	interruptions: 0,
 	tokensBefore: 0,
 	lease: null,
 	avoid: null,
@@ -91,7 +96,7 @@ export type JobChange =
 			random: number;
 	  }
 	/** An attempt was not ended by whoever began it: the instance before died, or the slot was lost. */
-	| { type: "interrupted"; tokens: number }
+	| { type: "interrupted"; tokens: number; random: number }
 	/** The attempt reached its longest time. */
 	| { type: "seam"; tokens: number; random: number }
 	| { type: "finished"; reason: "stop" | "length" }
@@ -132,7 +137,7 @@ export function decide(
 			return again(state, change, now);
 		case "interrupted":
 			if (state.phase !== "running") return null;
-			return again(state, { ...change, random: null, error: null }, now);
+			return again(state, { ...change, error: null }, now);
 		case "seam":
 			return seam(state, change, now);
 		case "finished":
@@ -231,6 +236,7 @@ function seam(
 		since: now,
 		attempts: state.attempts + 1,
 		failures: 0,
+		interruptions: 0,
 		tokensBefore: tokens,
 	});
 }
@@ -256,23 +262,36 @@ function settling(
 }
 
 /**
- * Another attempt, later; or the end, when too many in a row brought nothing. Without `random` there is no delay, without
- * `error` the worker was not at fault.
+ * Another attempt, later; or the end, when too many in a row brought nothing. Without `error` the worker was not at fault, and
+ * the first time there is no delay.
  */
 function again(
 	state: JobState,
-	ended: {
+	{
+		tokens,
+		random,
+		error,
+	}: {
 		tokens: number;
-		random: number | null;
+		random: number;
 		error: { code: string } | null;
 	},
 	now: number,
 ): Decision {
-	const { tokens, random, error } = ended;
-	const failures = tokens > state.tokensBefore ? 1 : state.failures + 1;
-	if (failures >= MAX_FAILURES)
+	const { failures, interruptions } =
+		tokens > state.tokensBefore ? { failures: 0, interruptions: 0 } : state;
+	const ended: JobState = {
+		...state,
+		failures: error ? failures + 1 : failures,
+		interruptions: error ? interruptions : interruptions + 1,
+		tokensBefore: tokens,
+	};
+	if (
+		ended.failures >= MAX_FAILURES ||
+		ended.interruptions >= MAX_INTERRUPTIONS
+	)
 		return settling(
-			{ ...state, failures },
+			ended,
 			"failed",
 			{
 				code: "backend_failed",
@@ -280,22 +299,16 @@ function again(
 			},
 			now,
 		);
-	const longest = Math.min(
-		BACKOFF_MS.most,
-		BACKOFF_MS.first * 2 ** (failures - 1),
-	);
-	const wait = random === null ? 0 : Math.ceil(longest * (0.5 + random / 2));
 	return {
 		state: {
-			...state,
+			...ended,
 			phase: "backoff",
 			since: now,
-			failures,
-			tokensBefore: tokens,
 			lease: null,
 			avoid: (error && state.lease?.url) ?? state.avoid,
 			run: error ? null : state.run,
-			retryAt: now + wait,
+			retryAt:
+				now + backoff(error ? ended.failures : ended.interruptions - 1, random),
 		},
 		log: [
 			{
@@ -305,4 +318,14 @@ function again(
 			},
 		],
 	};
+}
+
+/** Milliseconds before the next attempt, after so many that brought nothing. */
+function backoff(attempts: number, random: number): number {
+	if (attempts === 0) return 0;
+	const longest = Math.min(
+		BACKOFF_MS.most,
+		BACKOFF_MS.first * 2 ** (attempts - 1),
+	);
+	return Math.ceil(longest * (0.5 + random / 2));
 }

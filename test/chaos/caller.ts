@@ -125,10 +125,24 @@ export class Caller {
 			await Promise.all([beside, canceled.by]);
 		}
 		const job = await this.#ended(id);
+		if (!this.#request.ends.includes(job.status))
+			this.#surprise(
+				`${job.status}, ${job.error?.code ?? "no error"}: ${this.#lived()}`,
+			);
 		await this.#conflict();
 		if (plan.end === "delete") await this.#delete(id);
 		else await this.#repeat(0);
 		return job.status;
+	}
+
+	/** What a reader saw of the job's life, on one line. */
+	#lived(): string {
+		const [events = []] = this.#readings;
+		return events
+			.map(({ type, data }) =>
+				type === "token" ? "." : `${type} ${JSON.parse(data).reason ?? ""}`,
+			)
+			.join(", ");
 	}
 
 	/** Until it is answered. @returns the stream, where that was asked for */

@@ -7,6 +7,7 @@ import {
 import { describe, expect, it, vi } from "vitest";
 import { Account } from "../../src/account/account.ts";
 import type { Job } from "../../src/job/job.ts";
+import { MAX_FAILURES } from "../../src/job/state.ts";
 import { accountStub, bindings, moveClock } from "../support/account.ts";
 import { FIRST_ID } from "../support/fake-worker.ts";
 import {
@@ -76,6 +77,33 @@ describe("a job whose object dies", () => {
 		}
 		expect(textOf(await reading)).toBe(words(20).join(""));
 		expect(worker.requests.length).toBeGreaterThan(1);
+		expect(await debits(job)).toBe(1000);
+	});
+
+	it("again and again before the first token is no failed job: it waits out the storm", async () => {
+		const deaths = MAX_FAILURES + 1;
+		const worker = fakeWorker({
+			tokens: words(3),
+			gate: (_, attempt) =>
+				attempt <= deaths ? new Promise(() => {}) : undefined,
+		});
+		const job = await startedJob();
+		await vi.waitFor(() => expect(worker.requests).toHaveLength(1));
+		let ahead = 0;
+		for (let n = 1; n <= deaths; n++) {
+			await kill(job);
+			// Its alarm rings, instead of waiting out each backoff.
+			await vi.waitFor(async () => {
+				ahead += 30_000;
+				await runInDurableObject(job.stub(), (object: Job) => {
+					object.clock = () => Date.now() + ahead;
+				});
+				await runDurableObjectAlarm(job.stub());
+				expect(worker.requests).toHaveLength(n + 1);
+			});
+		}
+		expect(textOf(await events(job))).toBe(words(3).join(""));
+		expect(worker.requests).toHaveLength(deaths + 1);
 		expect(await debits(job)).toBe(1000);
 	});
 

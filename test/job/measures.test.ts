@@ -78,7 +78,12 @@ describe("what is counted of a job", () => {
 			failed("my prompt"),
 			"other",
 		],
-		["a restart", BACKOFF, { type: "interrupted", tokens: 0 }, "interrupted"],
+		[
+			"a restart",
+			BACKOFF,
+			{ type: "interrupted", tokens: 0, random: 0 },
+			"interrupted",
+		],
 		["a cancel", SETTLING, cancel, "canceled"],
 		["a deadline", SETTLING, { type: "time" }, "canceled"],
 	])("is each attempt by its end: %s", (_, after, change, ending) => {

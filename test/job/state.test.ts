@@ -16,6 +16,7 @@ import {
 	type JobState,
 	type Logged,
 	MAX_FAILURES,
+	MAX_INTERRUPTIONS,
 } from "../../src/job/state.ts";
 
 const HOUR = 3_600_000;
@@ -48,6 +49,11 @@ const broken = (tokens: number): JobChange => ({
 	type: "failed",
 	error,
 	retry: true,
+	tokens,
+	random: 0.5,
+});
+const interrupted = (tokens: number): JobChange => ({
+	type: "interrupted",
 	tokens,
 	random: 0.5,
 });
@@ -92,15 +98,12 @@ const change: fc.Arbitrary<Step["make"]> = fc.oneof(
 					({ type: "failed", error, tokens, ...failure }) as JobChange,
 			),
 	},
-	fc.constant(
-		(tokens: number) => ({ type: "interrupted", tokens }) as JobChange,
-	),
 	fc
-		.double({ min: 0, max: 0.99, noNaN: true })
-		.map(
-			(random) => (tokens: number) =>
-				({ type: "seam", tokens, random }) as JobChange,
-		),
+		.record({
+			type: fc.constantFrom("interrupted" as const, "seam" as const),
+			random: fc.double({ min: 0, max: 0.99, noNaN: true }),
+		})
+		.map((change) => (tokens: number) => ({ ...change, tokens })),
 	fc
 		.constantFrom("stop" as const, "length" as const)
 		.map((reason) => () => ({ type: "finished", reason }) as JobChange),
@@ -227,7 +230,9 @@ describe("a job's life, in whatever order things happen,", () => {
 	it("begins no more attempts than its tokens and its failures allow", () => {
 		always((life) => {
 			for (const { state, tokens } of life)
-				expect(state.attempts).toBeLessThanOrEqual(MAX_FAILURES * (tokens + 1));
+				expect(state.attempts).toBeLessThanOrEqual(
+					(MAX_FAILURES + MAX_INTERRUPTIONS) * (tokens + 1),
+				);
 		});
 	});
 
@@ -334,10 +339,39 @@ describe("attempts", () => {
 		expect(waits[0]).toBe(375);
 	});
 
+	it("that restarts of the edge cut off are no failures: the first goes on at once, more in a row wait longer", () => {
+		let state = lived(born(), 0, granted, broken(0));
+		const waits: number[] = [];
+		for (let n = 0; n <= MAX_FAILURES; n++) {
+			const now = state.retryAt as number;
+			state = lived(state, now, time, granted, interrupted(0));
+			waits.push((state.retryAt as number) - now);
+		}
+		expect(state).toMatchObject({ phase: "backoff", failures: 1 });
+		expect(waits.slice(0, 4)).toEqual([0, 375, 750, 1_500]);
+		expect(waits.at(-1)).toBeLessThanOrEqual(30_000);
+		state = lived(state, HOUR, time, granted, interrupted(1));
+		expect(state).toMatchObject({ failures: 0, retryAt: HOUR });
+	});
+
+	it("end after very many restarts in a row without a new token: what ends the edge must not do so for ever", () => {
+		let state = born();
+		for (let n = 1; n <= MAX_INTERRUPTIONS; n++) {
+			expect(state.phase).toBe("waiting");
+			state = lived(state, HOUR * n, granted, interrupted(0));
+			state = lived(state, HOUR * (n + 1), time);
+		}
+		expect(state).toMatchObject({
+			phase: "settling",
+			outcome: "failed",
+			error: { code: "backend_failed" },
+		});
+	});
+
 	it("avoid the worker that failed last; the object's own death blames none", () => {
 		const failed = lived(born(), 0, granted, broken(0));
 		expect(failed.avoid).toBe(lease.url);
-		const died = lived(born(), 0, granted, { type: "interrupted", tokens: 0 });
+		const died = lived(born(), 0, granted, interrupted(0));
 		expect(died).toMatchObject({ phase: "backoff", retryAt: 0, avoid: null });
 		const stalled = lived(born(), 0, granted, {
 			type: "seam",
