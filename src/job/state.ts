@@ -7,7 +7,7 @@ import { due, type Terms } from "./due.ts";
 
 /** Failed attempts in a row without one new token, after which the job fails. */
 export const MAX_FAILURES = 8;
-/** The same with attempts that ended with the edge's own process, a deploy for one: only a job that kills it comes so far. */
+/** The same with attempts that no worker failed: the edge's process died under them, in a deploy for one, or their slot was lost. */
 export const MAX_INTERRUPTIONS = 32;
 const BACKOFF_MS = { first: 500, most: 30_000 };
 

@@ -93,14 +93,17 @@ describe("a job whose object dies", () => {
 		for (let n = 1; n <= deaths; n++) {
 			await kill(job);
 			// Its alarm rings, instead of waiting out each backoff.
-			await vi.waitFor(async () => {
-				ahead += 30_000;
-				await runInDurableObject(job.stub(), (object: Job) => {
-					object.clock = () => Date.now() + ahead;
-				});
-				await runDurableObjectAlarm(job.stub());
-				expect(worker.requests).toHaveLength(n + 1);
-			});
+			await vi.waitFor(
+				async () => {
+					ahead += 30_000;
+					await runInDurableObject(job.stub(), (object: Job) => {
+						object.clock = () => Date.now() + ahead;
+					});
+					await runDurableObjectAlarm(job.stub());
+					expect(worker.requests).toHaveLength(n + 1);
+				},
+				{ timeout: 15_000 },
+			);
 		}
 		expect(textOf(await events(job))).toBe(words(3).join(""));
 		expect(worker.requests).toHaveLength(deaths + 1);

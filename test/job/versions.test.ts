@@ -158,6 +158,15 @@ describe("a job of version 1", () => {
 		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
 	});
 
+	it("that was running and had shown nothing begins anew", async () => {
+		const worker = fakeWorker({ tokens: words(2) });
+		const job = await admittedJob();
+		await writtenByVersion1(job, RUNNING, LOG.slice(0, 2));
+		await runDurableObjectAlarm(job.stub());
+		expect(textOf(await events(job))).toBe(words(2).join(""));
+		expect(worker.requests).toHaveLength(1);
+	});
+
 	it("that was being settled is settled", async () => {
 		const worker = fakeWorker({ tokens: [] });
 		const job = await admittedJob();
