@@ -3,6 +3,9 @@
 The worker is the one that every other deployment runs, `minigpt4-worker serve`, spoken to over its
 own protocol (docs/worker-protocol.md). So booting, checking, prompting, streaming and aborting are
 its own, and its engine lives in processes where it is the main program.
+
+Cog 0.23.1 hands over what an async runner yields when it has ended, so a prediction's stream comes
+all at once. A runner that is not async would stream, but only one prediction at a time.
 """
 
 import asyncio

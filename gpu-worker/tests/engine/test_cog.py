@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -20,7 +22,11 @@ FOLDER = Path(__file__).parents[2]
 SCHEMA = FOLDER / "tests" / "cog_schema.json"
 QUESTION = "What is in this picture?"
 GREEDY = {"temperature": 0, "top_p": 1, "repetition_penalty": 1}
-ENDLESS = "Count from one to one thousand, one number per line: 1, 2, 3, 4, 5,"
+# So hot that the end is as unlikely as any other token: nano is brief about a picture else.
+ENDLESS = {"prompt": QUESTION, "temperature": 2, "top_p": 1, "repetition_penalty": 1, "seed": 1}
+
+RUNNING = "vllm:num_requests_running{"
+HUNG_UP = 'minigpt4_requests_total{code="hung_up",route="/v1/generate"'
 
 
 class Cog:
@@ -47,8 +53,8 @@ class Cog:
 
 @pytest.fixture(scope="module")
 def cog(nano_checkpoint: Path, tmp_path_factory) -> Iterator[Cog]:
-    """`python -m cog.server.http`, as Replicate's image starts it, with the schema that
-    `cog build` makes."""
+    """`python -m cog.server.http`, as Replicate's image starts it, with the schema and the
+    number of slots that `cog build` writes into it."""
     folder = tmp_path_factory.mktemp("cog")
     (folder / ".cog").mkdir()
     (folder / ".cog" / "openapi_schema.json").write_bytes(SCHEMA.read_bytes())
@@ -62,6 +68,7 @@ def cog(nano_checkpoint: Path, tmp_path_factory) -> Iterator[Cog]:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PORT": str(port),
             "COG_PREDICT_TYPE_STUB": f"{FOLDER / 'predict.py'}:Runner",
+            "COG_MAX_CONCURRENCY": str(slots()),
             "MINIGPT4_MODEL": "nano",
             "MINIGPT4_CHECKPOINT": str(nano_checkpoint),
         },
@@ -84,6 +91,13 @@ def cog(nano_checkpoint: Path, tmp_path_factory) -> Iterator[Cog]:
     assert not left, f"processes left behind: {left}"
 
 
+def slots() -> int:
+    spec = importlib.util.spec_from_file_location("predict", FOLDER / "predict.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Runner.run.__cog_concurrent_max__
+
+
 @pytest.fixture(scope="module")
 def photo(samples: Path) -> tuple[str, Image.Image]:
     """A data URI and the same picture."""
@@ -104,8 +118,8 @@ def test_a_prediction_is_what_the_worker_answers(cog: Cog, worker: Worker, photo
     assert said["metrics"]["input_token_count"] == wanted.prompt_tokens
 
 
-def test_it_streams(cog: Cog, photo):
-    given = {"image": photo[0], "prompt": ENDLESS, "max_tokens": 16, **GREEDY}
+def test_a_stream_brings_the_answer_in_its_pieces(cog: Cog, photo):
+    given = {"image": photo[0], "prompt": QUESTION, "max_tokens": 16, **GREEDY}
     with httpx.stream(
         "POST",
         f"{cog.url}/predictions",
@@ -119,11 +133,25 @@ def test_it_streams(cog: Cog, photo):
 
 
 def test_a_seed_draws_the_same_answer_again(cog: Cog, photo):
-    given = {"image": photo[0], "prompt": "Tell a story.", "max_tokens": 16}
-    first, same, other = (
-        "".join(cog.predict(**given, seed=seed).json()["output"]) for seed in (1, 1, 2)
-    )
+    answers = []
+    for seed in (1, 1, 2):
+        said = cog.predict(image=photo[0], prompt="Tell a story.", max_tokens=16, seed=seed).json()
+        assert said["status"] == "succeeded", said
+        answers.append("".join(said["output"]))
+    first, same, other = answers
     assert first == same != other
+
+
+def test_as_many_predictions_as_there_are_slots_run_side_by_side(cog: Cog, photo):
+    given = {"image": photo[0], "max_tokens": 100, **ENDLESS}
+    address, most = engine_address(cog), 0.0
+    with ThreadPoolExecutor(slots()) as callers:
+        asked = [callers.submit(cog.predict, **given) for _ in range(slots())]
+        while not all(one.done() for one in asked):
+            most = max(most, metric(address, RUNNING))
+    said = [one.result().json() for one in asked]
+    assert [one["status"] for one in said] == ["succeeded"] * slots(), said
+    assert most > slots() / 2, "they waited for each other"
 
 
 def test_what_is_out_of_bounds_is_422_and_names_the_field(cog: Cog, photo):
@@ -151,18 +179,19 @@ def test_what_the_worker_refuses_is_told_in_its_words(cog: Cog, photo):
 
 
 def test_cancelling_ends_the_generation(cog: Cog, photo):
-    given = {"image": photo[0], "prompt": ENDLESS, "max_tokens": 1900, **GREEDY}
+    address = engine_address(cog)
+    before = metric(address, HUNG_UP)
     started = httpx.put(
         f"{cog.url}/predictions/endless",
-        json={"input": given},
+        json={"input": {"image": photo[0], "max_tokens": 1900, **ENDLESS}},
         headers={"prefer": "respond-async"},
         timeout=30,
     )
     assert started.status_code == 202
-    address = engine_address(cog)
-    wait_until(lambda: running(address) == 1)
+    wait_until(lambda: metric(address, RUNNING) == 1)
     httpx.post(f"{cog.url}/predictions/endless/cancel", timeout=30).raise_for_status()
-    wait_until(lambda: running(address) == 0)
+    wait_until(lambda: metric(address, RUNNING) == 0)
+    wait_until(lambda: metric(address, HUNG_UP) == before + 1)  # it did not end by itself
 
 
 def engine_address(cog: Cog) -> tuple[str, str]:
@@ -175,15 +204,10 @@ def engine_address(cog: Cog) -> tuple[str, str]:
     raise AssertionError("no worker")
 
 
-def running(address: tuple[str, str]) -> float:
+def metric(address: tuple[str, str], name: str) -> float:
     url, key = address
     text = httpx.get(f"{url}/metrics", headers={"authorization": f"Bearer {key}"}, timeout=30).text
-    (value,) = (
-        line.rsplit(" ", 1)[1]
-        for line in text.splitlines()
-        if line.startswith("vllm:num_requests_running{")
-    )
-    return float(value)
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
 
 
 def wait_until(true, seconds: float = 30) -> None:
