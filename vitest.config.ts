@@ -38,6 +38,8 @@ export default defineConfig({
 	test: {
 		include: ["test/**/*.test.ts"],
 		exclude: ["test/e2e/**", "test/chaos/**"],
-		testTimeout: 20_000,
+		testTimeout: 60_000,
+		setupFiles: ["test/support/properties.ts"],
+		provide: { propertySeed: Number(process.env.PROPERTY_SEED ?? 1) },
 	},
 });

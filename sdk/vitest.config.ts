@@ -6,6 +6,10 @@ export default defineConfig({
 		root: fileURLToPath(new URL(".", import.meta.url)),
 		include: ["test/**/*.test.ts"],
 		environment: "node",
-		testTimeout: 20_000,
+		testTimeout: 60_000,
+		setupFiles: ["../test/support/properties.ts"],
+		provide: { propertySeed: Number(process.env.PROPERTY_SEED ?? 1) },
+		// Without an end of its own, a poll gives up after less than a busy machine may pause.
+		expect: { poll: { timeout: 15_000 } },
 	},
 });

@@ -45,7 +45,7 @@ def run(vocabulary, stop_text, chunks, committed=()):
     return events
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(IDS, st.lists(st.integers(0, 20)), st.sampled_from(["###", None]))
 @example([319, 6635, 2277, 29937, 29950], [], "###")
 @example([319, 6635, 835, 29950], [3], "###")

@@ -55,14 +55,14 @@ def whole(vocabulary: Vocabulary, ids: list[int]) -> str:
     return text.push(ids) + text.finish()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(NANO_IDS)
 def test_all_ids_together_give_nanos_own_text(nano, ids):
     vocabulary, tokenizer = nano
     assert whole(vocabulary, ids) == tokenizer.decode(ids, skip_special_tokens=True)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(IDS)
 def test_all_ids_together_give_llamas_own_text(llama, ids):
     """Where the bytes are UTF-8: the tokenizer marks each byte of those that are not."""
@@ -78,7 +78,7 @@ def _is_utf8(vocabulary: Vocabulary, ids: list[int]) -> bool:
         return False
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=20))
 def test_llamas_text_is_what_was_written_without_the_space_before_it(llama, text):
     vocabulary, tokenizer = llama
@@ -90,7 +90,7 @@ def test_llamas_text_is_what_was_written_without_the_space_before_it(llama, text
         assert whole(vocabulary, [1, *ids, *ids]) == f"{text} {text}".replace("▁", " ")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(IDS, st.text(max_size=20)), st.data())
 def test_any_cut_into_pieces_gives_the_same_text(vocabulary, tokenizer, source, data):
     ids = tokenizer.encode(source).ids if isinstance(source, str) else source
@@ -104,7 +104,7 @@ def test_any_cut_into_pieces_gives_the_same_text(vocabulary, tokenizer, source, 
     assert [later.push([token]) for token in ids[cut:]] == pieces[cut:]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.characters(codec="utf-8", min_codepoint=32, max_codepoint=0x3FFFF), max_size=20))
 def test_no_piece_of_real_text_holds_part_of_a_character(vocabulary, tokenizer, source):
     assume("▁" not in source)  # LLaMA's space

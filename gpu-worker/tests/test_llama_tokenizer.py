@@ -74,14 +74,14 @@ def true(tmp_path_factory) -> tuple[Encode, Encode]:
     return both(llama_vocabulary.write_model(tmp_path_factory.mktemp("true")))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(TEXT.filter(bool))
 def test_a_trained_model_is_encoded_as_sentencepiece_encodes_it(small, text):
     ours, theirs = small
     assert ours(text) == theirs(text)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(TEXT.filter(bool))
 def test_the_true_vocabulary_is_encoded_as_sentencepiece_encodes_it(true, text):
     ours, theirs = true

@@ -130,7 +130,7 @@ TEXT = st.lists(st.one_of(st.text(max_size=8), PIECES), max_size=8).map("".join)
 PARTS = st.lists(st.one_of(TEXT, st.just(Image())), max_size=5)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), PARTS), max_size=4))
 def test_no_text_makes_control_and_all_text_round_trips(prompt, tokenizer, turns):
     messages = [

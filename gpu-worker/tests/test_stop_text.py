@@ -49,7 +49,7 @@ TOKENS = st.lists(
 ).map(numbered)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(TOKENS, st.sampled_from(["", "\ufffd"]))
 def test_the_text_is_the_originals_however_it_is_cut_into_tokens(tokens, end):
     text = "".join(text for _, text in tokens) + end
@@ -61,7 +61,7 @@ def test_the_text_is_the_originals_however_it_is_cut_into_tokens(tokens, end):
     assert count == len(tokens) or len(shown + tokens[count][1]) > len(said)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(TOKENS, st.sampled_from(["", "\ufffd"]))
 @example(numbered(["a", " ", "##", "\n", "b", "#", "##"]), "")
 def test_an_attempt_from_any_committed_ids_goes_on_with_the_same_text(tokens, end):

@@ -47,7 +47,7 @@ def is_shortened(messages: list[Message], kept: list[Message]) -> bool:
     )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(CONVERSATION, st.integers(0, 120))
 def test_what_is_kept_is_as_much_as_fits(messages, room):
     kept, dropped = trim(messages, lambda some: size(some) <= room)
@@ -64,7 +64,7 @@ def test_what_is_kept_is_as_much_as_fits(messages, room):
         assert kept == messages
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(CONVERSATION, st.integers(0, 120), st.integers(0, 120))
 def test_with_more_room_nothing_more_goes(messages, room, more):
     less, dropped = trim(messages, lambda some: size(some) <= room)

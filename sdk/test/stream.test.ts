@@ -54,7 +54,7 @@ describe("a stream", () => {
 					await server.stop();
 				},
 			),
-			{ numRuns: 25, seed: 6 },
+			{ numRuns: 25 },
 		);
 	}, 60_000);
 
@@ -239,6 +239,7 @@ describe("an abort of a stream", () => {
 		})();
 		await expect(reading).rejects.toThrow("enough");
 		await expect.poll(server.hungUp).toBe(1);
+		if (cancelOnAbort) await expect.poll(() => server.asked.length).toBe(2);
 		await sleep(100);
 		return server.asked
 			.slice(1)
@@ -257,14 +258,14 @@ describe("an abort of a stream", () => {
 		const server = await serve((asked, response) => {
 			if (isStream(asked)) start(response).end(sse(logOf(PIECES)));
 		});
-		const running = clientOf(server).jobs.run(JOB, { totalTimeout: 400 });
+		const running = clientOf(server).jobs.run(JOB, { totalTimeout: 1_500 });
 		await expect(running).rejects.toMatchObject({ code: "timeout" });
 		expect(server.asked.map(({ method }) => method)).toEqual(["PUT", "GET"]);
 	});
 
 	it("by its total time is a timeout", async () => {
 		const server = await open();
-		const running = clientOf(server).jobs.run(JOB, { totalTimeout: 300 });
+		const running = clientOf(server).jobs.run(JOB, { totalTimeout: 1_000 });
 		await expect(running).rejects.toMatchObject({ code: "timeout" });
 		await expect.poll(server.hungUp).toBe(1);
 	});

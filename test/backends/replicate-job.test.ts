@@ -1,8 +1,9 @@
 /** Jobs on the real objects, of a model that Replicate serves. */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { newAccount } from "../support/account.ts";
 import { asked, call, ended, type Wire } from "../support/calls.ts";
+import { eventually } from "../support/eventually.ts";
 import { VERSION } from "../support/fake-replicate.ts";
 import { poolFrom } from "../support/gather.ts";
 import { gather } from "../support/gather-objects.ts";
@@ -19,18 +20,15 @@ import { pool, replicate, startedThere } from "../support/jobs-on-replicate.ts";
 
 /** Nothing is left over, and every promise about the log and the money holds. */
 async function isAtRest(job: TestJob): Promise<void> {
-	await vi.waitFor(
-		async () => {
-			const gathered = await gather([job]);
-			const pools = [
-				await runInDurableObject(pool(), (_, { storage }) =>
-					poolFrom((sql) => storage.sql.exec(sql).toArray()),
-				),
-			];
-			expect(violations({ ...gathered, pools })).toEqual([]);
-		},
-		{ timeout: 5_000 },
-	);
+	await eventually(async () => {
+		const gathered = await gather([job]);
+		const pools = [
+			await runInDurableObject(pool(), (_, { storage }) =>
+				poolFrom((sql) => storage.sql.exec(sql).toArray()),
+			),
+		];
+		expect(violations({ ...gathered, pools })).toEqual([]);
+	});
 }
 
 const WORDS = words(8);
@@ -104,9 +102,7 @@ describe("a job on Replicate", () => {
 		const [sent] = JSON.parse(String(fake.predictions[0]?.input.images));
 		expect(sent.id).toBe(`${image.cacheId}.${VERSION}`);
 		expect(sent.url).toMatch(/^http:\/\/s3\.test\/.*a\/b\?.*Signature=/);
-		await vi.waitFor(() => expect(fake.statusOf(1)).toBe("canceled"), {
-			timeout: 5_000,
-		});
+		await eventually(() => expect(fake.statusOf(1)).toBe("canceled"));
 	});
 
 	it("whose prediction fails before a token starts again, and is paid once", async () => {
@@ -171,9 +167,7 @@ describe("a job on Replicate", () => {
 		const job = await startedThere();
 		await events(job, 0, ({ type }) => type === "token");
 		expect(await job.stub().cancel()).toMatchObject({ status: "canceled" });
-		await vi.waitFor(() => expect(fake.statusOf(1)).toBe("canceled"), {
-			timeout: 5_000,
-		});
+		await eventually(() => expect(fake.statusOf(1)).toBe("canceled"));
 		await isAtRest(job);
 	});
 
@@ -183,9 +177,8 @@ describe("a job on Replicate", () => {
 			fake.allowed = shown;
 			const job = await startedThere();
 			if (shown > 0) await events(job, 0, ({ type }) => type === "token");
-			await vi.waitFor(
-				() => expect(fake.requests.at(-1)).toMatch(/\/v1\/files/),
-				{ timeout: 5_000 },
+			await eventually(() =>
+				expect(fake.requests.at(-1)).toMatch(/\/v1\/files/),
 			);
 			await runInDurableObject(job.stub(), (_, state) => {
 				state.abort("the process dies");

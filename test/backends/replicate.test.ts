@@ -10,6 +10,7 @@ import {
 	type ReplicateAddress,
 	ReplicateBackend,
 } from "../../src/backends/replicate.ts";
+import { eventually } from "../support/eventually.ts";
 import {
 	FakeReplicate,
 	type Script,
@@ -241,9 +242,7 @@ describe("a prediction", () => {
 	it("that somebody else canceled may go better another time", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS, every: 10 });
 		const run = failing(generate());
-		await vi.waitFor(() => expect(fake.predictions).toHaveLength(1), {
-			timeout: 5_000,
-		});
+		await eventually(() => expect(fake.predictions).toHaveLength(1));
 		const { id } = made(fake, 1);
 		await fetch(`http://replicate.test/v1/predictions/${id}/cancel`, {
 			method: "POST",
@@ -264,9 +263,7 @@ describe("hanging up", () => {
 				return false;
 			}),
 		);
-		await vi.waitFor(() => expect(tokensOf(events)).toBeGreaterThan(1), {
-			timeout: 5_000,
-		});
+		await eventually(() => expect(tokensOf(events)).toBeGreaterThan(1));
 		hangUp.abort(reason);
 		await run;
 		return { fake, events };

@@ -11,6 +11,7 @@ import {
 	type WorkerAddress,
 } from "../../src/backends/worker.ts";
 import vectors from "../fixtures/worker-protocol/generate.json";
+import { eventually } from "../support/eventually.ts";
 import { FakeWorker } from "../support/fake-worker.ts";
 
 afterEach(() => {
@@ -169,10 +170,10 @@ describe("the worker's stream", () => {
 		answer((request) => worker.fetch(request));
 		const hangUp = new AbortController();
 		const run = failing(generate(undefined, hangUp.signal));
-		await vi.waitFor(() => expect(worker.running).toBe(1));
+		await eventually(() => expect(worker.running).toBe(1));
 		hangUp.abort();
 		await run;
-		await vi.waitFor(() => expect(worker.running).toBe(0));
+		await eventually(() => expect(worker.running).toBe(0));
 	});
 });
 

@@ -5,8 +5,9 @@ import { readFile } from "node:fs/promises";
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { delimiter, dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../scripts/ports.mjs";
+import { eventually } from "../support/eventually.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 import { type Installed, installSDK } from "./packed-sdk.ts";
 
@@ -199,7 +200,7 @@ describe("asking", () => {
 			...LONG,
 		]);
 		// The answer shows as it is written, not when it is done.
-		await vi.waitFor(() => expect(ran.out.length).toBeGreaterThan(5), {
+		await eventually(() => expect(ran.out.length).toBeGreaterThan(5), {
 			timeout: 60_000,
 			interval: 20,
 		});
@@ -327,13 +328,13 @@ describe("webhooks listen", () => {
 			"--forward",
 			url,
 		]);
-		await vi.waitFor(
+		await eventually(
 			() => expect(ran.out + ran.err).toContain("Waiting"),
 			30_000,
 		);
 		const [, secret] = /secret +(whsec_\S+)/.exec(ran.out) ?? [];
 		const job = await json(["describe", CAT, ...SURE]);
-		await vi.waitFor(() => expect(received).toHaveLength(1), 30_000);
+		await eventually(() => expect(received).toHaveLength(1), 30_000);
 		const [{ headers, body }] = received as [Received];
 		const [id, time] = [headers["webhook-id"], headers["webhook-timestamp"]];
 		const mac = createHmac(
@@ -349,7 +350,7 @@ describe("webhooks listen", () => {
 			timestamp: expect.any(String),
 			data: job,
 		});
-		await vi.waitFor(
+		await eventually(
 			() => expect(ran.out).toMatch(/job\.succeeded .*→ 204/),
 			5000,
 		);
@@ -357,7 +358,7 @@ describe("webhooks listen", () => {
 		// A receiver that is broken, or not there, ends nothing.
 		answer = 500;
 		await json(["describe", CAT, ...SURE]);
-		await vi.waitFor(() => expect(ran.out).toContain("→ 500"), 30_000);
+		await eventually(() => expect(ran.out).toContain("→ 500"), 30_000);
 		child.kill("SIGINT");
 		const { code, err } = await ended;
 		expect(code).toBe(130);
@@ -375,7 +376,7 @@ describe("webhooks listen", () => {
 			after as string,
 			"--json",
 		]);
-		await vi.waitFor(() => expect(received).toHaveLength(3), 30_000);
+		await eventually(() => expect(received).toHaveLength(3), 30_000);
 		again.child.kill("SIGINT");
 		const lines = (await again.ended).out
 			.trim()

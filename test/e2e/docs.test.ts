@@ -1,14 +1,7 @@
 /** The docs in a real browser. */
 import type { Browser } from "playwright-core";
-import {
-	afterAll,
-	afterEach,
-	beforeAll,
-	describe,
-	expect,
-	it,
-	vi,
-} from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { openBrowser } from "./browser.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 
@@ -92,7 +85,7 @@ describe("the docs", () => {
 		const heading = page.getByRole("heading", {
 			name: "With the TypeScript SDK",
 		});
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect((await heading.boundingBox())?.y).toBeLessThan(DESK.height / 3),
 		);
 	});

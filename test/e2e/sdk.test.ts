@@ -411,7 +411,7 @@ describe("what happens in an account", () => {
 			type: "webhook.test",
 		});
 		const job = await client.jobs.run(SHORT);
-		await expect.poll(() => hooks.received.length, { timeout: 10_000 }).toBe(2);
+		await expect.poll(() => hooks.received.length).toBe(2);
 		const [tested, ended] = hooks.received.map(({ body, headers }) => ({
 			...{ body, headers },
 			verified: (secret: string, options = {}) =>

@@ -178,9 +178,7 @@ describe("finalizing", () => {
 		const image = (await stored("images", id)) as Buffer;
 		expect(image.toString("latin1")).not.toMatch(/PLACE|GPS|xmpmeta/);
 		expect(inspect(new Uint8Array(image), "image/jpeg", "f", MB).ok).toBe(true);
-		await expect
-			.poll(() => stored("staging", id), { timeout: 10_000 })
-			.toBeNull();
+		await expect.poll(() => stored("staging", id)).toBeNull();
 		expect((await finalize(id)).body).toEqual(body);
 	});
 
@@ -189,9 +187,7 @@ describe("finalizing", () => {
 		await put(upload, photo);
 		const { body } = await finalize(upload.id);
 		const before = await stored("images", upload.id);
-		await expect
-			.poll(() => stored("staging", upload.id), { timeout: 10_000 })
-			.toBeNull();
+		await expect.poll(() => stored("staging", upload.id)).toBeNull();
 		expect((await put(upload, photo)).status).toBe(200);
 		expect((await finalize(upload.id)).body).toEqual(body);
 		expect(await stored("images", upload.id)).toEqual(before);
@@ -274,8 +270,6 @@ describe("a deleted upload", () => {
 		const { id } = (await response.json()) as Upload;
 		expect(await stored("images", id)).not.toBeNull();
 		expect((await call("DELETE", `/${id}`)).status).toBe(204);
-		await expect
-			.poll(() => stored("images", id), { timeout: 10_000 })
-			.toBeNull();
+		await expect.poll(() => stored("images", id)).toBeNull();
 	});
 });

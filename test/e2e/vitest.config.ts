@@ -6,7 +6,9 @@ export default defineConfig({
 		include: ["test/e2e/**/*.test.ts"],
 		environment: "node",
 		fileParallelism: false,
-		testTimeout: 120_000,
+		testTimeout: 240_000,
+		// Without an end of its own, a poll gives up after less than a busy machine may pause.
+		expect: { poll: { timeout: 20_000 } },
 		hookTimeout: 600_000,
 	},
 });

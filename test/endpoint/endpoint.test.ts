@@ -7,6 +7,7 @@ import {
 	newAccount,
 	type TestAccount,
 } from "../support/account.ts";
+import { eventually } from "../support/eventually.ts";
 import {
 	alarmOf,
 	api,
@@ -72,7 +73,7 @@ describe("a webhook", () => {
 		const hook = await api(owner, "POST", "/webhooks", { url: receiver.url });
 		const jobs = [await admitted(owner), await admitted(owner)];
 		for (const job of jobs) await settled(owner, job);
-		await vi.waitFor(() => expect(receiver.received).toHaveLength(2));
+		await eventually(() => expect(receiver.received).toHaveLength(2));
 		const events = (await feed(owner)).filter(
 			({ type }: { type: string }) => type === "job.succeeded",
 		);
@@ -173,7 +174,7 @@ describe("a crash", () => {
 		await evictDurableObject(owner.stub);
 		await evictDurableObject(endpointStub(owner, hook.id)).catch(() => {});
 		await ring(owner, hook.id);
-		await vi.waitFor(() => expect(receiver.accepted).toHaveLength(1));
+		await eventually(() => expect(receiver.accepted).toHaveLength(1));
 	});
 
 	it("of the endpoint between two tries goes on where it was, with the same bytes", async () => {
@@ -182,7 +183,7 @@ describe("a crash", () => {
 		const receiver = new Receiver("twice.example.org", () => (up ? 200 : 503));
 		const hook = await hooked(owner, receiver);
 		const { event } = await job(owner);
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect(await deliveries(owner, hook.id)).toMatchObject([
 				{ status: "failed", attempt: 1 },
 			]),
@@ -210,11 +211,11 @@ describe("what fails", () => {
 		const hook = await hooked(owner, receiver, { events: ALL });
 		await hooked(owner, other, { events: ALL });
 		bad = await admitted(owner);
-		await vi.waitFor(() => expect(receiver.received).toHaveLength(1));
+		await eventually(() => expect(receiver.received).toHaveLength(1));
 		await settled(owner, bad);
 		const good = await job(owner);
-		await vi.waitFor(() => expect(other.accepted).toHaveLength(4));
-		await vi.waitFor(() => expect(receiver.accepted).toHaveLength(2));
+		await eventually(() => expect(other.accepted).toHaveLength(4));
+		await eventually(() => expect(receiver.accepted).toHaveLength(2));
 		const told = receiver.received.map(({ message }) => [
 			message.data.id,
 			message.type,
@@ -347,12 +348,12 @@ describe("redelivery", () => {
 		const receiver = new Receiver("again.example.org");
 		const hook = await hooked(owner, receiver);
 		const { event } = await job(owner);
-		await vi.waitFor(() => expect(receiver.accepted).toHaveLength(1));
+		await eventually(() => expect(receiver.accepted).toHaveLength(1));
 		const answer = await api(owner, "POST", `/webhooks/${hook.id}/redeliver`, {
 			event,
 		});
 		expect(answer).toMatchObject({ delivery: { event }, after: null });
-		await vi.waitFor(() => expect(receiver.accepted).toEqual([event, event]));
+		await eventually(() => expect(receiver.accepted).toEqual([event, event]));
 		expect(receiver.received[1]?.body).toBe(receiver.received[0]?.body);
 		expect(await deliveries(owner, hook.id)).toHaveLength(2);
 	});
@@ -362,9 +363,9 @@ describe("redelivery", () => {
 		const receiver = new Receiver("rewind.example.org");
 		const hook = await hooked(owner, receiver, { events: ALL });
 		const jobs = [await job(owner), await job(owner), await job(owner)];
-		await vi.waitFor(() => expect(receiver.accepted).toHaveLength(6));
+		await eventually(() => expect(receiver.accepted).toHaveLength(6));
 		await api(owner, "POST", `/webhooks/${hook.id}/redeliver`, { after: 2 });
-		await vi.waitFor(() => expect(receiver.accepted).toHaveLength(10));
+		await eventually(() => expect(receiver.accepted).toHaveLength(10));
 		const again = receiver.accepted.slice(6);
 		expect(seqs(again).sort()).toEqual([3, 4, 5, 6]);
 		for (const { event } of jobs.slice(1))
@@ -439,7 +440,7 @@ describe("secrets", () => {
 		const receiver = new Receiver("tamper.example.org");
 		const hook = await hooked(owner, receiver);
 		await job(owner);
-		await vi.waitFor(() => expect(receiver.received).toHaveLength(1));
+		await eventually(() => expect(receiver.received).toHaveLength(1));
 		const { body, headers } = receiver
 			.received[0] as (typeof receiver.received)[0];
 		const verify = (secret: string, text: string, more: object = {}) =>
@@ -557,11 +558,11 @@ it("a webhook that is deleted is called no more, and its endpoint keeps nothing"
 	const receiver = new Receiver("deleted.example.org", () => 500);
 	const hook = await hooked(owner, receiver);
 	await job(owner);
-	await vi.waitFor(() => expect(receiver.received).toHaveLength(1));
+	await eventually(() => expect(receiver.received).toHaveLength(1));
 	await api(owner, "DELETE", `/webhooks/${hook.id}`);
 	await ring(owner, hook.id);
 	await job(owner);
-	await vi.waitFor(async () =>
+	await eventually(async () =>
 		expect(await alarmOf(owner, hook.id)).toBe(null),
 	);
 	expect(receiver.received).toHaveLength(1);

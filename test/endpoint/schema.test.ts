@@ -1,5 +1,5 @@
 import { runInDurableObject } from "cloudflare:test";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { STEPS as ACCOUNT_STEPS } from "../../src/account/schema.ts";
 import { STEPS } from "../../src/endpoint/schema.ts";
 import { unwrap } from "../../src/errors.ts";
@@ -10,6 +10,7 @@ import {
 	dump,
 	newAccount,
 } from "../support/account.ts";
+import { eventually } from "../support/eventually.ts";
 import { api, Receiver } from "../support/receivers.ts";
 
 const digestOf = (name: string, steps: readonly Step[]) =>
@@ -57,7 +58,7 @@ it("an account of the version before the feed starts one with its next event, wh
 		...{ jobId: old.jobId, status: "succeeded" },
 		...{ outputTokens: 1, maxTokens: 1 },
 	});
-	await vi.waitFor(() => expect(receiver.accepted).toHaveLength(1));
+	await eventually(() => expect(receiver.accepted).toHaveLength(1));
 	expect((await dump(account.stub)).event).toMatchObject([
 		{ seq: 1, type: "job.succeeded", webhook: null },
 	]);

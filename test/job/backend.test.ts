@@ -12,6 +12,7 @@ import { MAX_FAILURES } from "../../src/job/state.ts";
 import type { Measured } from "../../src/pool/contract.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import { newAccount } from "../support/account.ts";
+import { eventually } from "../support/eventually.ts";
 import {
 	admittedJob,
 	events,
@@ -156,7 +157,7 @@ describe("the pool", () => {
 			{ ...ask, resumed: false, tokens: 300, avoid: null },
 			{ ...ask, resumed: true, tokens: 297, avoid: "http://nano.test" },
 		]);
-		await vi.waitFor(() =>
+		await eventually(() =>
 			expect(releases()).toEqual([
 				["failed", null],
 				[
@@ -228,7 +229,7 @@ describe("a poison job", () => {
 			expect(textOf(seen)).toBe(words(3).join(""));
 		}
 		let ahead = 0;
-		await vi.waitFor(
+		await eventually(
 			async () => {
 				ahead += 60_000;
 				await runInDurableObject(poison.stub(), (object: Job) => {

@@ -1,9 +1,10 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { opener } from "../../src/job/follow.ts";
 import type { Job } from "../../src/job/job.ts";
 import { untilDone } from "../../src/job/stream.ts";
 import { bindings } from "../support/account.ts";
+import { eventually } from "../support/eventually.ts";
 import {
 	admittedJob,
 	events,
@@ -29,7 +30,7 @@ async function pass(job: TestJob, ms: number): Promise<void> {
 }
 
 const tokens = (job: TestJob, atLeast: number) =>
-	vi.waitFor(async () => {
+	eventually(async () => {
 		const view = await job.stub().view();
 		expect(view?.outputTokens).toBeGreaterThanOrEqual(atLeast);
 	});
@@ -49,7 +50,7 @@ describe("a canceled job", () => {
 		const worker = fakeWorker({ tokens: words(3) });
 		worker.state = "away";
 		const job = await startedJob();
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect(await pool().place(name(job))).not.toBe(null),
 		);
 		expect(await job.stub().cancel()).toMatchObject({
@@ -76,7 +77,7 @@ describe("a canceled job", () => {
 		await tokens(job, 30);
 		const before = Date.now();
 		const view = await job.stub().cancel();
-		await vi.waitFor(() => expect(worker.running).toBe(0));
+		await eventually(() => expect(worker.running).toBe(0));
 		expect(Date.now() - before).toBeLessThan(2_000);
 		// 30 of 300 tokens, of 1,000 micro-USD.
 		expect(view).toMatchObject({
@@ -176,7 +177,7 @@ describe("a deadline", () => {
 	it("to start expires a waiting job, free, out of the queue", async () => {
 		fakeWorker({ tokens: [] }).state = "away";
 		const job = await startedJob({ startBy: Date.now() + 60_000 });
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect(await pool().place(name(job))).not.toBe(null),
 		);
 		await pass(job, 61_000);
@@ -198,7 +199,7 @@ describe("a deadline", () => {
 		const seen = await events(job);
 		expect(seen.at(-2)?.data).toMatchObject({ status: "expired", price: 0 });
 		expect(textOf(seen)).toBe(words(5).join(""));
-		await vi.waitFor(() => expect(worker.running).toBe(0));
+		await eventually(() => expect(worker.running).toBe(0));
 		expect(await money(job.account)).toEqual({ available: 1_000_000, held: 0 });
 	});
 
@@ -216,7 +217,7 @@ describe("a deadline", () => {
 	it("rings by itself, with nobody there", async () => {
 		stuck(1);
 		const job = await startedJob({ cancelAt: Date.now() + 1_200 });
-		await vi.waitFor(
+		await eventually(
 			() =>
 				runInDurableObject(job.stub(), (_, { storage }) => {
 					const { state } = storage.sql
@@ -224,7 +225,7 @@ describe("a deadline", () => {
 						.one();
 					expect(JSON.parse(state).status).toBe("canceled");
 				}),
-			{ timeout: 5_000, interval: 100 },
+			{ interval: 100 },
 		);
 	});
 });
@@ -239,7 +240,7 @@ describe("a job with on_disconnect: cancel", () => {
 		const job = await startedJob(minding);
 		await tokens(job, 30);
 		await Promise.all([events(job, 0, first), events(job, 0, first)]);
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect(await stateOf(job)).toMatchObject({
 				leftAt: expect.any(Number),
 			}),
@@ -257,11 +258,11 @@ describe("a job with on_disconnect: cancel", () => {
 		const { open } = stuck(3);
 		const job = await startedJob(minding);
 		await events(job, 0, first);
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect((await stateOf(job)).leftAt).not.toBe(null),
 		);
 		const back = events(job);
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect((await stateOf(job)).leftAt).toBe(null),
 		);
 		await pass(job, 60_000);
@@ -292,14 +293,14 @@ describe("a job with on_disconnect: cancel", () => {
 		const job = await startedJob(minding);
 		await tokens(job, 30);
 		await events(job, 0, first);
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect((await stateOf(job)).leftAt).not.toBe(null),
 		);
 		await runInDurableObject(job.stub(), (_, state) =>
 			state.abort("killed"),
 		).catch(() => {});
 		await pass(job, 11_000);
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect(await view(job)).toMatchObject({ status: "canceled" }),
 		);
 	});
@@ -310,7 +311,7 @@ describe("a job with on_disconnect: cancel", () => {
 		const opens = opener(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
 		expect(await untilDone(opens, await opens(0), 100, never)).toBe(false);
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect((await stateOf(job)).watched).toBe(false),
 		);
 		await pass(job, 60_000);
@@ -324,7 +325,7 @@ describe("a job with on_disconnect: cancel", () => {
 		await tokens(job, 3);
 		await pass(job, 60_000);
 		open();
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect((await view(job))?.status).toBe("succeeded"),
 		);
 	});

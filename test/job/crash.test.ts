@@ -9,6 +9,7 @@ import { Account } from "../../src/account/account.ts";
 import type { Job } from "../../src/job/job.ts";
 import { MAX_FAILURES } from "../../src/job/state.ts";
 import { accountStub, bindings, moveClock } from "../support/account.ts";
+import { eventually } from "../support/eventually.ts";
 import { FIRST_ID } from "../support/fake-worker.ts";
 import {
 	admittedJob,
@@ -44,7 +45,7 @@ describe("a job whose object dies", () => {
 		});
 		const job = await startedJob();
 		const reading = events(job);
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect((await job.stub().view())?.outputTokens).toBe(6),
 		);
 		await kill(job);
@@ -68,7 +69,7 @@ describe("a job whose object dies", () => {
 		const job = await startedJob();
 		const reading = events(job);
 		for (const tokens of [1, 5, 11, 17]) {
-			await vi.waitFor(async () =>
+			await eventually(async () =>
 				expect((await job.stub().view())?.outputTokens).toBeGreaterThanOrEqual(
 					tokens,
 				),
@@ -88,22 +89,19 @@ describe("a job whose object dies", () => {
 				attempt <= deaths ? new Promise(() => {}) : undefined,
 		});
 		const job = await startedJob();
-		await vi.waitFor(() => expect(worker.requests).toHaveLength(1));
+		await eventually(() => expect(worker.requests).toHaveLength(1));
 		let ahead = 0;
 		for (let n = 1; n <= deaths; n++) {
 			await kill(job);
 			// Its alarm rings, instead of waiting out each backoff.
-			await vi.waitFor(
-				async () => {
-					ahead += 30_000;
-					await runInDurableObject(job.stub(), (object: Job) => {
-						object.clock = () => Date.now() + ahead;
-					});
-					await runDurableObjectAlarm(job.stub());
-					expect(worker.requests).toHaveLength(n + 1);
-				},
-				{ timeout: 15_000 },
-			);
+			await eventually(async () => {
+				ahead += 30_000;
+				await runInDurableObject(job.stub(), (object: Job) => {
+					object.clock = () => Date.now() + ahead;
+				});
+				await runDurableObjectAlarm(job.stub());
+				expect(worker.requests).toHaveLength(n + 1);
+			});
 		}
 		expect(textOf(await events(job))).toBe(words(3).join(""));
 		expect(worker.requests).toHaveLength(deaths + 1);
@@ -159,7 +157,7 @@ describe("a job whose object dies", () => {
 			throw new Error("nobody is left to hear this");
 		});
 		job = await startedJob();
-		await vi.waitFor(() => expect(settle).toHaveBeenCalled());
+		await eventually(() => expect(settle).toHaveBeenCalled());
 		expect(await debits(job)).toBe(1000); // held
 		const seen = await events(job);
 		expect(textOf(seen)).toBe(words(3).join(""));
@@ -179,7 +177,7 @@ describe("a job whose object dies", () => {
 			return settlement;
 		});
 		job = await startedJob();
-		await vi.waitFor(() => expect(settle).toHaveBeenCalled());
+		await eventually(() => expect(settle).toHaveBeenCalled());
 		const seen = await events(job);
 		expect(settle.mock.calls.length).toBeGreaterThan(1);
 		expect(seen.at(-2)?.data.price).toBe(1000);
@@ -192,7 +190,7 @@ describe("a job whose object dies", () => {
 		settle.mockRejectedValueOnce(new Error("unreachable"));
 		settle.mockRejectedValueOnce(new Error("unreachable"));
 		const job = await startedJob();
-		await vi.waitFor(() => expect(settle).toHaveBeenCalledTimes(1));
+		await eventually(() => expect(settle).toHaveBeenCalledTimes(1));
 		for (let n = 0; n < 3; n++) await runDurableObjectAlarm(job.stub());
 		expect((await events(job)).at(-2)?.data.price).toBe(1000);
 	});
@@ -205,7 +203,7 @@ describe("a job whose object dies", () => {
 		});
 		const job = await startedJob();
 		const readers = Array.from({ length: 5 }, () => events(job));
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect((await job.stub().view())?.outputTokens).toBeGreaterThan(0),
 		);
 		const evicting = evictDurableObject(job.stub());

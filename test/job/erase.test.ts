@@ -1,9 +1,10 @@
 import { runInDurableObject } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { opener } from "../../src/job/follow.ts";
 import type { Job } from "../../src/job/job.ts";
 import { eventStream } from "../../src/job/stream.ts";
 import { bindings } from "../support/account.ts";
+import { eventually } from "../support/eventually.ts";
 import {
 	admittedJob,
 	events,
@@ -97,7 +98,7 @@ describe("an erased job", () => {
 		const open = opener(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
 		const bytes = eventStream(open, await open(0), 0, never);
-		await vi.waitFor(() =>
+		await eventually(() =>
 			runInDurableObject(job.stub(), (_: Job, state) =>
 				expect(state.getWebSockets()).toHaveLength(1),
 			),

@@ -1,10 +1,11 @@
 /** Every fault of the fake worker against the promise it attacks, on the real objects, by all the invariants. */
 import { runInDurableObject } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { GpuWorker } from "../../src/backends/worker.ts";
 import { config } from "../../src/env.ts";
 import type { Job } from "../../src/job/job.ts";
 import { bindings } from "../support/account.ts";
+import { eventually } from "../support/eventually.ts";
 import {
 	FAULT_NAMES,
 	FAULTS,
@@ -164,7 +165,7 @@ describe("a worker that", () => {
 				text: failed ? null : text,
 				ends: [failed ? "failed" : "succeeded"],
 			};
-			await vi.waitFor(async () => {
+			await eventually(async () => {
 				const found = violations(
 					await gather(
 						[job],
@@ -178,7 +179,7 @@ describe("a worker that", () => {
 				);
 				expect(found.map(told)).toEqual([]);
 			});
-			await vi.waitFor(() => expect(worker.running).toBe(0));
+			await eventually(() => expect(worker.running).toBe(0));
 		},
 	);
 

@@ -11,6 +11,7 @@ import {
 	UsageEvent,
 } from "../../src/schema/event.ts";
 import { newAccount } from "../support/account.ts";
+import { eventually } from "../support/eventually.ts";
 import { FIRST_ID } from "../support/fake-worker.ts";
 import {
 	admittedJob,
@@ -33,7 +34,7 @@ const SCHEMAS: Record<string, ZodObject> = {
 /** Lets the job's alarms ring until it ends, instead of waiting out each backoff. */
 async function hurry(job: Awaited<ReturnType<typeof startedJob>>) {
 	let ahead = 0;
-	await vi.waitFor(
+	await eventually(
 		async () => {
 			ahead += 60_000;
 			await runInDurableObject(job.stub(), (object: Job) => {
@@ -42,7 +43,7 @@ async function hurry(job: Awaited<ReturnType<typeof startedJob>>) {
 			await runDurableObjectAlarm(job.stub());
 			expect((await job.stub().view())?.finishedAt).not.toBe(null);
 		},
-		{ timeout: 15_000, interval: 30 },
+		{ interval: 30 },
 	);
 }
 
@@ -257,7 +258,7 @@ describe("the end of an answer", () => {
 			const seen = await events(job);
 			expect(textOf(seen)).toBe("one ");
 			expect(seen.at(-2)?.data.finish_reason).toBe("stop");
-			await vi.waitFor(() => expect(worker.running).toBe(0));
+			await eventually(() => expect(worker.running).toBe(0));
 		}
 	});
 

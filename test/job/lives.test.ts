@@ -5,9 +5,10 @@ import {
 	runInDurableObject,
 } from "cloudflare:test";
 import fc from "fast-check";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import type { Job } from "../../src/job/job.ts";
 import { bindings } from "../support/account.ts";
+import { eventually } from "../support/eventually.ts";
 import { FAULTS, type FaultName } from "../support/fake-worker-faults.ts";
 import { gather } from "../support/gather-objects.ts";
 import { told, violations } from "../support/invariants.ts";
@@ -60,13 +61,13 @@ const kill = (job: TestJob): Promise<void> =>
 
 /** Once so many tokens are in the log, or the job has ended without. */
 const until = (job: TestJob, tokens: number) =>
-	vi.waitFor(
+	eventually(
 		async () => {
 			const view = await job.stub().view();
 			if (view?.finishedAt === null)
 				expect(view.outputTokens).toBeGreaterThanOrEqual(tokens);
 		},
-		{ timeout: 10_000, interval: 5 },
+		{ interval: 5 },
 	);
 
 /** Its alarms ring without anybody waiting for them; no deadline passes. */
@@ -121,13 +122,10 @@ it("a job that fails, dies and is canceled at any point has one end, one text, o
 				{ job, seen },
 				{ job, seen: late, after: Math.min(life.after, seen.length - 1) },
 			];
-			await vi.waitFor(
-				async () => {
-					const found = violations(await gather([job], readings, [asked]));
-					expect(found.map(told)).toEqual([]);
-				},
-				{ timeout: 10_000 },
-			);
+			await eventually(async () => {
+				const found = violations(await gather([job], readings, [asked]));
+				expect(found.map(told)).toEqual([]);
+			});
 		}),
 		{ numRuns: 30 },
 	);

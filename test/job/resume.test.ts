@@ -1,9 +1,10 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { opener } from "../../src/job/follow.ts";
 import type { Job } from "../../src/job/job.ts";
 import { eventStream } from "../../src/job/stream.ts";
 import { bindings } from "../support/account.ts";
+import { eventually } from "../support/eventually.ts";
 import {
 	events,
 	fakeWorker,
@@ -81,7 +82,7 @@ describe("a reader", () => {
 			return false;
 		});
 		open();
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect(await logged(job.stub())).toBeGreaterThan(seen.length),
 		);
 		await new Promise((wait) => setTimeout(wait, 100));
@@ -130,7 +131,7 @@ describe("a reader", () => {
 		});
 		const job = await startedJob();
 		await events(job, 0, ({ type }) => type === "token");
-		await vi.waitFor(() =>
+		await eventually(() =>
 			runInDurableObject(job.stub(), (_: Job, state) => {
 				expect(state.getWebSockets()).toHaveLength(0);
 			}),

@@ -7,6 +7,7 @@ import type { Job } from "../../src/job/job.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import { StateEvent } from "../../src/schema/event.ts";
 import { bindings } from "../support/account.ts";
+import { eventually } from "../support/eventually.ts";
 import {
 	admittedJob,
 	events,
@@ -37,7 +38,7 @@ const ETA = {
 	cold: false,
 };
 const queued = (job: TestJob) =>
-	vi.waitFor(async () => expect(await pool().place(name(job))).not.toBe(null));
+	eventually(async () => expect(await pool().place(name(job))).not.toBe(null));
 
 describe("a waiting job", () => {
 	it("tells its place and its ETA when it is made, on request and in its events", async () => {
@@ -124,7 +125,7 @@ describe("a waiting job", () => {
 		const acquire = vi.spyOn(Pool.prototype, "acquire");
 		acquire.mockRejectedValueOnce(new Error("unreachable"));
 		const job = await startedJob();
-		await vi.waitFor(() => expect(acquire).toHaveBeenCalled());
+		await eventually(() => expect(acquire).toHaveBeenCalled());
 		expect(await runDurableObjectAlarm(job.stub())).toBe(true);
 		expect(textOf(await events(job))).toBe(words(2).join(""));
 	});
@@ -161,12 +162,12 @@ describe("a waiting job", () => {
 		});
 		const job = await startedJob();
 		const canceled = job.stub().cancel();
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect((await stateOf(job)).outcome).toBe("canceled"),
 		);
 		open();
 		expect(await canceled).toMatchObject({ status: "canceled", price: 0 });
-		await vi.waitFor(async () =>
+		await eventually(async () =>
 			expect((await pool().load("nano")).running).toBe(0),
 		);
 	});
@@ -178,11 +179,11 @@ describe("a job whose account does not acknowledge", () => {
 		const settle = vi.spyOn(Account.prototype, "settle");
 		settle.mockResolvedValue(null);
 		const job = await startedJob();
-		await vi.waitFor(() => expect(settle).toHaveBeenCalledTimes(1));
+		await eventually(() => expect(settle).toHaveBeenCalledTimes(1));
 		const waits: number[] = [];
 		let ahead = 0;
 		for (let n = 0; n < 6; n++) {
-			await vi.waitFor(async () => {
+			await eventually(async () => {
 				const next = await runInDurableObject(
 					job.stub(),
 					async (object: Job, { storage }) =>

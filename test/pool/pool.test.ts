@@ -12,6 +12,7 @@ import type { Pool } from "../../src/pool/pool.ts";
 import { LEASE_MS } from "../../src/pool/pool.ts";
 import { STEPS } from "../../src/pool/schema.ts";
 import { bindings } from "../support/account.ts";
+import { eventually } from "../support/eventually.ts";
 import { fakeWorker } from "../support/jobs.ts";
 
 let pools = 0;
@@ -236,7 +237,7 @@ describe("a pool", () => {
 		for (const job of ["a/gone", "a/broken", "a/good"])
 			await pool.acquire(ask(job));
 		await pool.release("a/1", epoch, "finished", null);
-		await vi.waitFor(() => expect(called).toContain("a/broken"));
+		await eventually(() => expect(called).toContain("a/broken"));
 		await runDurableObjectAlarm(pool);
 		expect(called.slice(0, 3)).toEqual(["a/gone", "a/broken", "a/good"]);
 	});

@@ -1,10 +1,11 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { opener } from "../../src/job/follow.ts";
 import { eventStream } from "../../src/job/stream.ts";
 import { Listener, lateCompletion } from "../../src/openai/answer.ts";
 import { bindings, newAccount, type TestAccount } from "../support/account.ts";
 import { call, ended, PNG, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
+import { eventually } from "../support/eventually.ts";
 import { fakeWorker, gate, money, startedJob, words } from "../support/jobs.ts";
 
 const CREDIT = 50_000;
@@ -411,7 +412,7 @@ describe("a completion", () => {
 			const response = complete(account, { stream }, {}, left.signal).catch(
 				() => null,
 			);
-			const id = await vi.waitFor(async () => {
+			const id = await eventually(async () => {
 				const { data } = await (await call(account, "")).json<Wire>();
 				expect(data).toHaveLength(1);
 				expect(
@@ -423,9 +424,9 @@ describe("a completion", () => {
 			if (stream) await (await response)?.body?.cancel();
 			left.abort();
 			// It gives a client ten seconds to come back.
-			await vi.waitFor(
+			await eventually(
 				async () => expect(await statusOf(account, id)).toBe("canceled"),
-				{ timeout: 15_000, interval: 500 },
+				{ interval: 500 },
 			);
 			hold.open();
 			expect((await money(account)).held).toBe(0);
@@ -439,7 +440,7 @@ describe("a completion", () => {
 		const account = await newAccount(CREDIT);
 		const key = { "Idempotency-Key": "one" };
 		const first = complete(account, {}, key);
-		const id = await vi.waitFor(async () => {
+		const id = await eventually(async () => {
 			const { data } = await (await call(account, "")).json<Wire>();
 			expect(data).toHaveLength(1);
 			return data[0].id as string;

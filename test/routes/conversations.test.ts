@@ -11,6 +11,7 @@ import {
 	uploaded,
 	type Wire,
 } from "../support/calls.ts";
+import { eventually } from "../support/eventually.ts";
 import { bucket, fakeWorker, gate, money, words } from "../support/jobs.ts";
 
 const CREDIT = 50_000;
@@ -364,7 +365,7 @@ describe("`previous_job`", () => {
 		}));
 		const account = await newAccount(CREDIT);
 		const { id }: Wire = await (await create(account)).json();
-		await vi.waitFor(async () => {
+		await eventually(async () => {
 			const job: Wire = await (await call(account, `/${id}`)).json();
 			expect(job.output.text).toBe(words(2).join(""));
 		});

@@ -20,6 +20,7 @@ import {
 	uploaded,
 	type Wire,
 } from "../support/calls.ts";
+import { eventually } from "../support/eventually.ts";
 import {
 	bucket,
 	fakeWorker,
@@ -64,7 +65,7 @@ async function running(account: TestAccount, tokens: number) {
 		gate: (n) => (n < tokens ? Promise.resolve() : hold.opened),
 	});
 	const id = await idOf(create(account));
-	await vi.waitFor(async () => {
+	await eventually(async () => {
 		const job = await (await call(account, `/${id}`)).json<Wire>();
 		expect(job.usage.output_tokens).toBe(tokens);
 	});
@@ -78,7 +79,7 @@ describe("POST /v1/jobs/{id}/cancel", () => {
 		worker.slots = 1;
 		const account = await newAccount(CREDIT);
 		const first = await idOf(create(account));
-		await vi.waitFor(() => expect(worker.requests).toHaveLength(1));
+		await eventually(() => expect(worker.requests).toHaveLength(1));
 		const second = await idOf(create(account));
 		const canceled = await cancel(account, second);
 		expect(canceled.status).toBe(200);

@@ -1,5 +1,5 @@
 import { evictDurableObject } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { unwrap } from "../../src/errors.ts";
 import { Event, EventList } from "../../src/schema/feed.ts";
 import {
@@ -9,6 +9,7 @@ import {
 } from "../support/account.ts";
 import { refusal } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
+import { eventually } from "../support/eventually.ts";
 import { type Read, read } from "../support/jobs.ts";
 
 const get = (account: TestAccount, query = "", headers: HeadersInit = {}) =>
@@ -135,7 +136,7 @@ describe("GET /v1/events as a stream", () => {
 			return seq === 8;
 		});
 		await job(account);
-		await vi.waitFor(() => expect(seen).toEqual([1, 2]));
+		await eventually(() => expect(seen).toEqual([1, 2]));
 		for (let n = 0; n < 3; n++) {
 			await evictDurableObject(account.stub);
 			await job(account);

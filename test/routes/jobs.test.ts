@@ -1,10 +1,11 @@
 import { listDurableObjectIds, runInDurableObject } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { unwrap } from "../../src/errors.ts";
 import { JOB_ID } from "../../src/ids.ts";
 import { preferredWait } from "../../src/job/request.ts";
 import { bindings, dump, newAccount } from "../support/account.ts";
 import { call, create, ended, PNG } from "../support/calls.ts";
+import { eventually } from "../support/eventually.ts";
 import { fixture, resized } from "../support/images.ts";
 import {
 	bucket,
@@ -122,7 +123,7 @@ describe("POST /v1/jobs", () => {
 			task: "poem",
 		});
 		expect(second.status).toBe(202);
-		await vi.waitFor(() => expect(worker.requests).toHaveLength(2));
+		await eventually(() => expect(worker.requests).toHaveLength(2));
 		expect(JSON.stringify(worker.requests[1]?.messages)).toContain("poem");
 		expect(worker.requests[1]?.images[0]?.id).toBe(
 			worker.requests[0]?.images[0]?.id,

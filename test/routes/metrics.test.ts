@@ -1,9 +1,10 @@
 import { createExecutionContext, evictDurableObject } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { app } from "../../src/app.ts";
 import { metricsOf } from "../../src/metrics/metrics.ts";
 import { bindings, newAccount } from "../support/account.ts";
 import { edge } from "../support/edge.ts";
+import { eventually } from "../support/eventually.ts";
 import { fixture } from "../support/images.ts";
 import {
 	events,
@@ -124,10 +125,8 @@ describe("GET /metrics", () => {
 		const more = async (name: string, labels: Record<string, string> = {}) =>
 			sampleOf(await scraped(), name, { model, ...labels }) -
 			sampleOf(before, name, { model, ...labels });
-		await vi.waitFor(
-			async () =>
-				expect(await more("jobs_total", { status: "succeeded" })).toBe(1),
-			{ timeout: 5_000 },
+		await eventually(async () =>
+			expect(await more("jobs_total", { status: "succeeded" })).toBe(1),
 		);
 		for (const [answer, times] of [
 			["new", 1],
@@ -155,25 +154,22 @@ describe("GET /metrics", () => {
 	});
 
 	it("shows what waits and what runs now, by model", async () => {
-		const worker = fakeWorker({ tokens: words(400), every: 20 });
+		const worker = fakeWorker({ tokens: words(400), every: 100 });
 		worker.slots = 2;
 		const jobs: TestJob[] = [];
 		for (let n = 0; n < 3; n++) jobs.push(await startedJob());
-		await vi.waitFor(
-			async () => {
-				const now = await scraped();
-				const of = (name: string, labels = {}) =>
-					sampleOf(now, name, { model: "nano", ...labels });
-				expect(of("running_jobs")).toBe(2);
-				expect(of("queue_jobs")).toBe(1);
-				expect(of("ready_slots")).toBe(2);
-				expect(of("queued_seconds_per_slot")).toBeGreaterThan(0);
-				expect(of("workers", { state: "ready" })).toBe(1);
-				expect(of("pool_up")).toBe(1);
-				expect(sampleOf(now, "queue_jobs", { model: "vicuna-7b" })).toBe(0);
-			},
-			{ timeout: 5_000 },
-		);
+		await eventually(async () => {
+			const now = await scraped();
+			const of = (name: string, labels = {}) =>
+				sampleOf(now, name, { model: "nano", ...labels });
+			expect(of("running_jobs")).toBe(2);
+			expect(of("queue_jobs")).toBe(1);
+			expect(of("ready_slots")).toBe(2);
+			expect(of("queued_seconds_per_slot")).toBeGreaterThan(0);
+			expect(of("workers", { state: "ready" })).toBe(1);
+			expect(of("pool_up")).toBe(1);
+			expect(sampleOf(now, "queue_jobs", { model: "vicuna-7b" })).toBe(0);
+		});
 		for (const job of jobs) await job.stub().cancel();
 	});
 
@@ -181,12 +177,8 @@ describe("GET /metrics", () => {
 		fakeWorker({ tokens: ["x"] });
 		await events(await startedJob());
 		const model = { model: "nano", status: "succeeded" };
-		await vi.waitFor(
-			async () =>
-				expect(sampleOf(await scraped(), "jobs_total", model)).toBeGreaterThan(
-					0,
-				),
-			{ timeout: 5_000 },
+		await eventually(async () =>
+			expect(sampleOf(await scraped(), "jobs_total", model)).toBeGreaterThan(0),
 		);
 		const before = sampleOf(await scraped(), "jobs_total", model);
 		await evictDurableObject(metricsOf(bindings));

@@ -7,6 +7,7 @@ import vectors from "../fixtures/webhooks/signatures.json";
 import { dump, newAccount, type TestAccount } from "../support/account.ts";
 import { asked, call, create, ended, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
+import { eventually } from "../support/eventually.ts";
 import { fakeWorker, words } from "../support/jobs.ts";
 import {
 	api,
@@ -184,7 +185,7 @@ describe("a job's end", () => {
 		const hook = await api(account, "POST", "/webhooks", { url: receiver.url });
 		const { id } = await (await create(account)).json<Wire>();
 		const job = await ended(account, id);
-		await vi.waitFor(() => expect(receiver.accepted).toHaveLength(1), 5_000);
+		await eventually(() => expect(receiver.accepted).toHaveLength(1), 5_000);
 		const message = verified(hook.secret, receiver.received[0] as Received);
 		expect(message).toEqual({
 			...{ type: "job.succeeded", timestamp: expect.any(String), data: job },
@@ -208,7 +209,7 @@ describe("a job's own webhook", () => {
 			await named(account, { url: receiver.url, events })
 		).json<Wire>();
 		await ended(account, id);
-		await vi.waitFor(() => expect(receiver.accepted).toHaveLength(2), 5_000);
+		await eventually(() => expect(receiver.accepted).toHaveLength(2), 5_000);
 		const told = receiver.received.map((each) => verified(secret, each));
 		expect(told.map(({ type, data }) => [type, data.id])).toEqual([
 			...events.map((type) => [type, id]),
@@ -233,7 +234,7 @@ describe("a job's own webhook", () => {
 				(await (await named(account, { url, events })).json<Wire>()).id,
 			);
 		for (const id of jobs) await ended(account, id);
-		await vi.waitFor(() => expect(receiver.accepted).toHaveLength(2), 5_000);
+		await eventually(() => expect(receiver.accepted).toHaveLength(2), 5_000);
 		expect((await dump(account.stub)).webhook).toHaveLength(1);
 		expect(
 			receiver.received.map(({ message }) => message.data.id).sort(),
@@ -250,10 +251,7 @@ describe("a job's own webhook", () => {
 				await named(account, { url: receiver.url })
 			).json<Wire>();
 			await ended(account, id);
-			await vi.waitFor(
-				() => expect(receiver.accepted).toHaveLength(count),
-				5_000,
-			);
+			await eventually(() => expect(receiver.accepted).toHaveLength(count));
 		};
 		await tell(1);
 		const fresh = (await api(account, "POST", "/webhooks/secret/rotate"))

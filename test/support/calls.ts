@@ -1,7 +1,8 @@
 /** Calls of the jobs API, as a caller makes them. */
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { TestAccount } from "./account.ts";
 import { edge } from "./edge.ts";
+import { eventually } from "./eventually.ts";
 
 /** Red, 8 x 8. */
 export const PNG =
@@ -52,14 +53,11 @@ export async function uploaded(account: TestAccount): Promise<string> {
 
 /** The whole answer, once the job ended. */
 export const ended = (account: TestAccount, id: string): Promise<Wire> =>
-	vi.waitFor(
-		async () => {
-			const job: Wire = await (await call(account, `/${id}`)).json();
-			expect(job.finished_at).not.toBe(null);
-			return job;
-		},
-		{ timeout: 5000 },
-	);
+	eventually(async () => {
+		const job: Wire = await (await call(account, `/${id}`)).json();
+		expect(job.finished_at).not.toBe(null);
+		return job;
+	});
 
 /** Status and code of a refusal, and the field that it names. */
 export async function refusal(

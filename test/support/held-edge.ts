@@ -5,7 +5,7 @@ import type { JobSpec, Started } from "../../src/job/contract.ts";
 
 export { default, Endpoint, Metrics, Pool } from "../../src/index.ts";
 
-const HELD_MS = 4_000;
+const HELD_MS = 10_000;
 const held = () => new Promise<void>((go) => setTimeout(go, HELD_MS));
 
 export class Job extends RealJob {

@@ -336,9 +336,12 @@ def test_many_streams_at_once_do_not_mix(worker: Worker):
 
 
 def test_more_requests_than_the_queue_holds_are_refused_at_once(worker: Worker):
+    asked = 16 + 32 + 6
+
     async def run() -> list[int]:
         async with httpx.AsyncClient(limits=httpx.Limits(max_connections=None)) as client:
             body = request(ENDLESS, max_tokens=1900)
+            all_answered = asyncio.Barrier(asked)
 
             async def one() -> int:
                 async with client.stream(
@@ -348,13 +351,12 @@ def test_more_requests_than_the_queue_holds_are_refused_at_once(worker: Worker):
                     json=body,
                     timeout=60,
                 ) as response:
-                    if response.status_code == 200:
-                        await asyncio.sleep(5)  # holds its place until all have been answered
-                    else:
+                    if response.status_code != 200:
                         assert json.loads(await response.aread())["code"] == "overloaded"
+                    await all_answered.wait()  # holds its place till then
                     return response.status_code
 
-            return await asyncio.gather(*(one() for _ in range(16 + 32 + 6)))
+            return await asyncio.gather(*(one() for _ in range(asked)))
 
     statuses = asyncio.run(asyncio.wait_for(run(), 120))
     assert sorted(statuses) == [200] * 48 + [429] * 6
