@@ -175,7 +175,7 @@ export class Caller {
 	/** Another body under the same name. */
 	async #conflict(): Promise<void> {
 		const creation = this.#creation();
-		const body = { ...(creation.body as object), prompt: "Another one." };
+		const body = { ...(creation.body as object), temperature: 1.5 };
 		const answer = await this.#until(
 			{ ...creation, body, accept: "application/json", prefer: null },
 			[409],

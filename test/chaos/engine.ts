@@ -21,9 +21,19 @@ import {
 	toldBy,
 } from "./result.ts";
 
-/** Questions that get long answers, so that a blow falls in the middle of one. */
 const PHOTOS = ["cat.jpg", "coffee.jpg", "rocket.jpg", "astronaut.jpg"];
-const PROMPT = "Describe this image in detail.";
+/** Asked about a picture nano is brief; what it tells after one is as long as it may be, so that a blow falls in the middle. */
+const TURNS = [
+	{
+		role: "user",
+		content: [
+			{ type: "image" },
+			{ type: "text", text: "What is in this picture?" },
+		],
+	},
+	{ role: "assistant", content: "It is a picture." },
+	{ role: "user", content: "Tell me a long fairy tale." },
+];
 const MAX_TOKENS = 96;
 /** Each while two jobs run: the one whose reader calls for it, and another one. */
 const BLOWS: Blow[] = ["kill edge", "cut workers", "kill edge", "cut callers"];
@@ -71,7 +81,9 @@ export const runEngine = ({
 			texts.push(textOf(readings[0] ?? []));
 		}
 		for (const text of texts)
-			if (text.length < 20) result.wrong.push(`this is no answer: ${text}`);
+			if (text.length < 200) result.wrong.push(`this is too short: ${text}`);
+		if (new Set(texts).size < PHOTOS.length)
+			result.wrong.push("the pictures make no difference");
 		for (const blow of stage.worker ? [...BLOWS, KILL] : BLOWS) {
 			onProgress(blow);
 			const after = 1 + from.below(2);
@@ -129,7 +141,7 @@ async function bodyOf(question: number): Promise<object> {
 	const bytes = await readFile(join(samples, PHOTOS[question] as string));
 	return {
 		images: [{ url: `data:image/jpeg;base64,${bytes.toString("base64")}` }],
-		...{ prompt: PROMPT, temperature: 0, max_tokens: MAX_TOKENS },
+		...{ messages: TURNS, temperature: 0, max_tokens: MAX_TOKENS },
 	};
 }
 

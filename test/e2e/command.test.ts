@@ -13,7 +13,8 @@ import { type Installed, installSDK } from "./packed-sdk.ts";
 
 const CAT = join(process.cwd(), "samples/cat.jpg");
 const SURE = ["--temperature", "0", "--max-tokens", "12"];
-const LONG = ["--temperature", "1.2", "--max-tokens", "600"];
+/** So hot that the end is as unlikely as any other token: nano is brief about a picture else. */
+const LONG = ["--temperature", "2", "--max-tokens", "600"];
 
 let stack: Deployment;
 let installed: Installed;
@@ -350,10 +351,7 @@ describe("webhooks listen", () => {
 			timestamp: expect.any(String),
 			data: job,
 		});
-		await eventually(
-			() => expect(ran.out).toMatch(/job\.succeeded .*→ 204/),
-			5000,
-		);
+		await eventually(() => expect(ran.out).toMatch(/job\.succeeded .*→ 204/));
 
 		// A receiver that is broken, or not there, ends nothing.
 		answer = 500;
@@ -376,7 +374,10 @@ describe("webhooks listen", () => {
 			after as string,
 			"--json",
 		]);
-		await eventually(() => expect(received).toHaveLength(3), 30_000);
+		await eventually(
+			() => expect(again.ran.out).toContain('"http_status":200'),
+			30_000,
+		);
 		again.child.kill("SIGINT");
 		const lines = (await again.ended).out
 			.trim()

@@ -103,7 +103,9 @@ def errors(client: OpenAI) -> dict:
 
     def ask(**more):
         hello = [{"role": "user", "content": "Hello"}]
-        return client.chat.completions.create(**{"model": "nano", "messages": hello, **more})
+        return client.chat.completions.create(
+            **{"model": "nano", "messages": hello, **more}
+        )
 
     unsigned = client.with_options(api_key="mg_live_nobody")
     return {
@@ -112,7 +114,11 @@ def errors(client: OpenAI) -> dict:
         "models": seen(lambda: client.models.retrieve("gpt-4o")),
         "n": seen(lambda: ask(n=2)),
         "tools": seen(
-            lambda: ask(tools=[{"type": "function", "function": {"name": "x", "parameters": {}}}])
+            lambda: ask(
+                tools=[
+                    {"type": "function", "function": {"name": "x", "parameters": {}}}
+                ]
+            )
         ),
         "file": seen(lambda: client.files.retrieve("file-abc")),
         "responses": seen(lambda: client.responses.create(model="nano", input="Hello")),
@@ -123,8 +129,9 @@ def retry(client: OpenAI) -> dict:
     """The rate is used up; the package waits for as long as it is told, and comes back."""
     seen = []
     hooked = openai.DefaultHttpxClient(event_hooks={"response": [seen.append]})
+    watched = client.with_options(http_client=hooked)
     drain(client.with_options(max_retries=0))
-    done = client.with_options(http_client=hooked).chat.completions.create(
+    done = watched.chat.completions.create(
         model="nano", messages=[{"role": "user", "content": "Hello"}], max_tokens=4
     )
     return {
@@ -135,19 +142,28 @@ def retry(client: OpenAI) -> dict:
 
 
 def drain(client: OpenAI) -> None:
-    while True:
-        try:
-            client.files.retrieve("img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T")
-        except openai.NotFoundError:
-            continue
-        except openai.RateLimitError:
-            return
+    """Uses up the rate, and what leaks back once more: then the next one is farthest away."""
+    for until_refused in (True, False, True):
+        while refused(client) != until_refused:
+            pass
+
+
+def refused(client: OpenAI) -> bool:
+    try:
+        client.files.retrieve("img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T")
+    except openai.NotFoundError:
+        return False
+    except openai.RateLimitError:
+        return True
+    raise AssertionError("there is such a file")
 
 
 def abort(client: OpenAI) -> dict:
     """Hangs up on a stream that has begun."""
     streamed = client.chat.completions.create(
-        model="nano", messages=[{"role": "user", "content": "Tell me a story."}], stream=True
+        model="nano",
+        messages=[{"role": "user", "content": "Tell me a story."}],
+        stream=True,
     )
     job = streamed.response.headers["x-job-id"]
     for chunk in streamed:
@@ -158,5 +174,7 @@ def abort(client: OpenAI) -> dict:
 
 
 if __name__ == "__main__":
-    way = {each.__name__: each for each in (text, image, stream, errors, retry, abort)}[sys.argv[1]]
+    way = {each.__name__: each for each in (text, image, stream, errors, retry, abort)}[
+        sys.argv[1]
+    ]
     json.dump(way(OpenAI()), sys.stdout)

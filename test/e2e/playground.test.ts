@@ -53,11 +53,11 @@ async function visit({
 const text = async (page: Page, selector: string) =>
 	(await page.locator(selector).textContent()) ?? "";
 
-/** Settings that make an answer short and the same each time. */
-async function settings(page: Page, tokens: number) {
+/** Settings that make an answer short and the same each time; or hot, which makes it as long as it may be. */
+async function settings(page: Page, tokens: number, temperature = 0) {
 	await page.locator("summary").click();
 	await page.getByLabel("Longest answer").fill(String(tokens));
-	await page.getByLabel("Temperature").fill("0");
+	await page.getByLabel("Temperature").fill(String(temperature));
 }
 
 const sent = (page: Page) => page.waitForSelector("#command:not([hidden])");
@@ -101,7 +101,7 @@ describe("a photo and a question", () => {
 		expect(await text(page, "#photo-words")).toMatch(
 			/^cat\.jpg · \d+ KB · 512 × 512$/,
 		);
-		await settings(page, 32);
+		await settings(page, 64, 2);
 		const texts = await record(page, "#text");
 		const words = await record(page, "#status");
 		await page.getByRole("button", { name: "Ask" }).click();
@@ -312,7 +312,7 @@ describe("a broken connection", () => {
 		const { page } = await visit({ url: wire.url });
 		await page.getByRole("button", { name: "a cat" }).click();
 		await sent(page);
-		await settings(page, 64);
+		await settings(page, 64, 2);
 		await page.getByRole("radio", { name: "Story" }).check();
 		return page;
 	}
