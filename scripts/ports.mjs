@@ -1,4 +1,5 @@
 // @ts-check
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
 
@@ -13,8 +14,26 @@ async function tryPort(port) {
 	return typeof address === "object" && address ? address.port : port;
 }
 
-/** @returns {Promise<number>} a port that nobody listens on at the moment */
-export const freePort = () => tryPort(0);
+/** Below all that systems hand out by themselves, from 32768 or 49152: nobody is given one between our look and our use. */
+const FROM = 20_000;
+const BELOW = 32_768;
+/** @type {Set<number>} */
+const given = new Set();
+
+/** @returns {Promise<number>} a port that nobody listens on at the moment, another one each time */
+export async function freePort() {
+	for (;;) {
+		const port = randomInt(FROM, BELOW);
+		if (given.has(port)) continue;
+		given.add(port);
+		try {
+			return await tryPort(port);
+		} catch (error) {
+			const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+			if (code !== "EADDRINUSE") throw error;
+		}
+	}
+}
 
 /**
  * @typedef {object} Wanted

@@ -52,9 +52,9 @@ export async function proxyTo(target: string): Promise<BreakingProxy> {
 						outgoing.write("", () => outgoing.destroy());
 						return;
 					}
+					if (generates && proxy.stall !== null && tokens >= proxy.stall)
+						await once(hungUp.signal, "abort");
 				}
-				if (generates && proxy.stall !== null && tokens >= proxy.stall)
-					await once(hungUp.signal, "abort");
 			}
 			outgoing.end(waiting);
 		} catch {

@@ -10,7 +10,7 @@ export interface Wire {
 
 /**
  * @param target URL of the server behind the wire
- * @param after what the server must have sent for the wire to fail; it fails once
+ * @param after what the server must have sent for the wire to fail, at the end of that event; it fails once
  * @param how `cut` breaks the connection without a word, `hold` lets nothing more through on it
  */
 export async function wireTo(
@@ -24,12 +24,19 @@ export async function wireTo(
 	const server = createServer((near) => {
 		const far = connect(Number(port), hostname);
 		near.pipe(far);
+		// One chunk may hold the whole answer, or a part of the word.
+		let seen = Buffer.alloc(0);
 		far.on("data", (bytes) => {
-			near.write(bytes, () => {
-				if (!whole || !bytes.includes(after)) return;
-				whole = false;
+			if (!whole) return void near.write(bytes);
+			seen = Buffer.concat([seen, bytes]);
+			const at = seen.indexOf(after);
+			const end = at < 0 ? -1 : seen.indexOf("\n\n", at);
+			if (end < 0) return void near.write(bytes);
+			whole = false;
+			far.pause();
+			const rest = seen.length - (end + 2);
+			near.write(bytes.subarray(0, bytes.length - rest), () => {
 				if (how === "cut") near.destroy();
-				else far.pause();
 			});
 		});
 		tie(near, far, sockets);

@@ -1,18 +1,20 @@
-/** The edge with three moments held open, so that a test can kill its process just there. */
+/** The edge with three moments held open for as long as the test says, so that it can kill the process just there. */
 import type { Outcome, Settlement } from "../../src/account/contract.ts";
+import type { Env } from "../../src/env.ts";
 import { Account as RealAccount, Job as RealJob } from "../../src/index.ts";
 import type { JobSpec, Started } from "../../src/job/contract.ts";
 
 export { default, Endpoint, Metrics, Pool } from "../../src/index.ts";
 
-const HELD_MS = 10_000;
-const held = () => new Promise<void>((go) => setTimeout(go, HELD_MS));
+/** Answered once the test lets go. */
+const held = async ({ HOLD_URL }: Env) =>
+	void (await fetch(String(HOLD_URL))).body?.cancel();
 
 export class Job extends RealJob {
 	/** Admitted, not claimed. */
 	override async start(spec: JobSpec): Promise<Started> {
 		const text = JSON.stringify(spec.messages);
-		if (text.includes("hold before the claim")) await held();
+		if (text.includes("hold before the claim")) await held(this.env);
 		return super.start(spec);
 	}
 }
@@ -20,9 +22,9 @@ export class Job extends RealJob {
 export class Account extends RealAccount {
 	/** Seven tokens: the answer is complete and nothing is debited. Eight: it is debited and the job does not know. */
 	override async settle(outcome: Outcome): Promise<Settlement | null> {
-		if (outcome.outputTokens === 7) await held();
+		if (outcome.outputTokens === 7) await held(this.env);
 		const settlement = await super.settle(outcome);
-		if (outcome.outputTokens === 8) await held();
+		if (outcome.outputTokens === 8) await held(this.env);
 		return settlement;
 	}
 }
