@@ -88,7 +88,7 @@ describe("the least number of LLaMA's tokens", () => {
 		expect(least).toBeGreaterThan(tokens * 0.7);
 	});
 
-	it("of the longest prompt that a job may have is counted in no time", () => {
+	it("takes time that grows with the prompt and no faster", () => {
 		for (const text of [
 			"a ",
 			" 1",
@@ -98,11 +98,10 @@ describe("the least number of LLaMA's tokens", () => {
 			"😀",
 			`a${" ".repeat(100)}`,
 		]) {
-			const began = performance.now();
+			// Twenty times as long as one may be: time that grows with the square would not end within a test's.
 			expect(
-				leastTokensOfLlama(text.repeat(32_768 / text.length)),
-			).toBeGreaterThan(500);
-			expect(performance.now() - began).toBeLessThan(200);
+				leastTokensOfLlama(text.repeat((20 * 32_768) / text.length)),
+			).toBeGreaterThan(10_000);
 		}
 	});
 });
