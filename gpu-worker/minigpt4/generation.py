@@ -113,7 +113,7 @@ class Generation(Response):
                 elif cut.done():
                     raise Refused("draining", "this worker had to shut down before the end")
                 else:
-                    await write(": ping\n\n")
+                    await write(": ping\n")
                     continue
                 shown = answer.push(output.token_ids, last=output.finish_reason is not None)
                 chunk = ""

@@ -13,8 +13,10 @@ const EVENT_BYTES = BUFFER_BYTES / 1_000;
 const CHUNK_LENGTH = 16 * 1024;
 /** A client that took nothing of a full buffer for so long is hung up on. It has its place: the last `id` it saw. */
 const STALL_MS = 60_000;
-const RETRY = "retry: 1000\n\n";
-const PING = ": ping\n\n";
+// A block without `data:` ends or breaks some common parsers, so none is written: these lines open the block of the event
+// that comes next.
+const RETRY = "retry: 1000\n";
+export const PING = ": ping\n";
 
 export const EVENT_STREAM_HEADERS = {
 	"Content-Type": "text/event-stream; charset=utf-8",
@@ -60,6 +62,8 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	#frames: string[] = [];
 	/** Room that is left for frames. */
 	#room = BUFFER_BYTES;
+	/** What goes ahead of the first event. */
+	#ahead = RETRY;
 	#state: "flowing" | "paused" | "ended" = "flowing";
 
 	constructor(
@@ -78,7 +82,6 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 
 	start(controller: ReadableStreamDefaultController<Uint8Array>): void {
 		this.#controller = controller;
-		this.#write(RETRY);
 		this.#follower = this.#follow();
 		this.#ping = setInterval(() => {
 			if (this.#wanted) this.#write(PING);
@@ -103,14 +106,16 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	take(events: LogEvent[]): number {
 		let taken = 0;
 		for (const event of events) {
-			const text = this.#framed(event);
-			if (text === "") {
+			const framed = this.#framed(event);
+			if (framed === "") {
 				taken++;
 				continue;
 			}
+			const text = this.#ahead + framed;
 			const weight = weigh(text);
 			// One that is larger than the buffer goes through it all the same.
 			if (weight > this.#room && this.#room < BUFFER_BYTES) break;
+			this.#ahead = "";
 			this.#frames.push(text);
 			this.#room -= weight;
 			taken++;

@@ -1,5 +1,6 @@
 /** A job's events as a chat completion: whole, or in chunks. */
 import { SseParser } from "../backends/sse.ts";
+import { PING } from "../job/stream.ts";
 import type { ChatCompletion, ChatCompletionChunk } from "../schema/chat.ts";
 import { errorOf, type OpenAIError } from "./error.ts";
 
@@ -232,7 +233,7 @@ export function chunks(
 		(heard) => {
 			switch (heard.type) {
 				case "ping":
-					return { text: ": ping\n\n" };
+					return { text: PING };
 				case "text":
 					return { text: heard.text ? choice({ content: heard.text }) : "" };
 				case "whole":

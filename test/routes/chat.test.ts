@@ -35,6 +35,7 @@ const complete = (
 async function chunksOf(response: Response): Promise<Wire[]> {
 	const body = await response.text();
 	return body
+		.replaceAll(": ping\n", "")
 		.split("\n\n")
 		.flatMap((frame) => (frame.startsWith("data: ") ? [frame.slice(6)] : []))
 		.map((data) => (data === "[DONE]" ? data : JSON.parse(data)));
