@@ -1,5 +1,6 @@
 /** Request bodies: bounded while they stream, and each way of being wrong with its own code. */
 import { createMiddleware } from "hono/factory";
+import { hex } from "./account/key.ts";
 import { ApiError } from "./errors.ts";
 import { readAtMost } from "./read.ts";
 import type { App } from "./router.ts";
@@ -34,7 +35,9 @@ export const body = ({ limit }: { limit: number }) =>
 				code: "unsupported_media_type",
 				expected: "application/json",
 			});
-		const value = parse(await readBody(c.req.raw, limit));
+		const bytes = await readBody(c.req.raw, limit);
+		const value = parse(bytes);
+		c.set("bodySha256", hex(await crypto.subtle.digest("SHA-256", bytes)));
 		// The validator reads this instead of parsing a second time.
 		c.req.json = async <T>() => value as T;
 		await next();

@@ -12,6 +12,8 @@ export interface App {
 		/** W3C `traceparent` of what is done for the request. */
 		trace: string;
 		timings: Timings;
+		/** SHA-256 over the body's bytes, hex, where it is JSON. */
+		bodySha256: string;
 		limits?: Limits;
 	};
 }

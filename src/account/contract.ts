@@ -49,6 +49,8 @@ export interface Inquiry {
 	/** The id or the key (its SHA-256, hex) by which the caller names the job, if any. */
 	jobId: string | null;
 	idempotencyKey: string | null;
+	/** What the call is known by, as in `Admission`, where it says that it repeats one. */
+	repeats?: string;
 	/** Micro-USD. */
 	maxPrice: number;
 	/** Upload ids, in the prompt's order. */
@@ -60,7 +62,7 @@ export interface Inquiry {
 }
 
 export type Inquired = Answer<{
-	/** The job that has this name already; then nothing may be stored for it again. */
+	/** The job that has this name already, or whose call is repeated; then nothing may be stored for it again. */
 	jobId: string | null;
 	/** The model of the job that it goes on from; null without one, and for a name that is known. */
 	previousModel: string | null;
@@ -86,6 +88,8 @@ export interface Admission {
 	jobId: string;
 	/** SHA-256 of the caller's key, hex. */
 	idempotencyKey: string | null;
+	/** What a repeat of this call is known by, where the caller gave the job no name. */
+	call?: string;
 	/** SHA-256 over canonical JSON of what the caller sent, images replaced by their sha256. */
 	bodyHash: string;
 	model: string;

@@ -1,5 +1,6 @@
 /** The account's job index: what was admitted, what it holds, how it ended. */
 import { failed, type Result } from "../errors.ts";
+import { firstJobId } from "../ids.ts";
 import type { ImageRef, JobIndexRow, Outcome, SentImage } from "./contract.ts";
 import type { Closing, Hold } from "./ledger.ts";
 import type { JobHook } from "./webhooks.ts";
@@ -77,6 +78,11 @@ export function keepJobsForAWhile(sql: SqlStorage): void {
 	);
 }
 
+/** Jobs from before have no call that could be repeated. */
+export function knowCalls(sql: SqlStorage): void {
+	sql.exec("ALTER TABLE job ADD COLUMN call TEXT");
+}
+
 export function insertJob(
 	sql: SqlStorage,
 	job: {
@@ -88,10 +94,11 @@ export function insertJob(
 		createdAt: number;
 		expiresIn: number;
 		webhook: JobHook | null;
+		call: string | null;
 	},
 ): void {
 	sql.exec(
-		"INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, webhook) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		"INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, webhook, call) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		job.id,
 		job.bodyHash,
 		job.model,
@@ -101,6 +108,7 @@ export function insertJob(
 		job.expiresIn,
 		job.webhook &&
 			JSON.stringify({ id: job.webhook.id, events: job.webhook.events }),
+		job.call,
 	);
 }
 
@@ -122,7 +130,10 @@ export function closeJob(
 
 /** Its id, body hash and price stay, for ever. */
 export function markGone(sql: SqlStorage, id: string): void {
-	sql.exec("UPDATE job SET gone = 1, images = '[]' WHERE id = ?", id);
+	sql.exec(
+		"UPDATE job SET gone = 1, images = '[]', call = NULL WHERE id = ?",
+		id,
+	);
 }
 
 export function findJob(sql: SqlStorage, id: string): IndexedJob | null {
@@ -130,6 +141,28 @@ export function findJob(sql: SqlStorage, id: string): IndexedJob | null {
 		.exec<JobRow>("SELECT * FROM job WHERE id = ?", id)
 		.toArray()[0];
 	return row ? indexed(row) : null;
+}
+
+/** A call can be repeated for so long. */
+const REPEATABLE_MS = 10 * 60_000;
+
+/** The job of a call that is repeated, the latest of several. One that was canceled has no answer to repeat. */
+export function jobOfCall(
+	sql: SqlStorage,
+	call: string,
+	now: number,
+): IndexedJob | null {
+	const since = now - REPEATABLE_MS;
+	const row = sql
+		// By their ids, which begin with the time, so that no other index is needed. Callers make ids too, of any time.
+		.exec<JobRow>(
+			"SELECT * FROM job WHERE id >= ? AND call = ? AND created_at > ? ORDER BY id DESC LIMIT 1",
+			firstJobId(since),
+			call,
+			since,
+		)
+		.toArray()[0];
+	return row && row.status !== "canceled" ? indexed(row) : null;
 }
 
 /** A page of what the index has to show, newest first. The cursor is opaque and stays good while jobs come and go. */

@@ -21,6 +21,7 @@ import {
 	type HeldImage,
 	type IndexedJob,
 	insertJob,
+	jobOfCall,
 	markGone,
 	rowOf,
 } from "./jobs.ts";
@@ -40,8 +41,8 @@ import { useJobHook } from "./webhooks.ts";
 export const ORPHAN_AFTER_MS = 60_000;
 
 /**
- * What there is to know before the images of a request are read: whether its name is taken, and if it is not, whether
- * the account could pay and has room. Writes nothing.
+ * What there is to know before the images of a request are read: whether its name is taken or its call was made before, and
+ * if not, whether the account could pay and has room. Writes nothing.
  */
 export function inquire(
 	sql: SqlStorage,
@@ -49,8 +50,11 @@ export function inquire(
 	jobs: Limits["jobs"],
 	now: number,
 ): Result<Extract<Inquired, { ok: true }>> {
-	const { uploads, fields, maxPrice } = inquiry;
-	const job = named(sql, inquiry, now);
+	const { uploads, fields, maxPrice, repeats } = inquiry;
+	const job =
+		repeats === undefined
+			? named(sql, inquiry, now)
+			: jobOfCall(sql, repeats, now);
 	if (job?.gone) return failed({ code: "job_gone" });
 	if (job) {
 		const known = sentImages(job);
@@ -126,6 +130,7 @@ export function admit(
 		createdAt: now,
 		expiresIn: admission.expiresIn,
 		webhook: admission.webhook,
+		call: admission.call ?? null,
 	});
 	if (idempotencyKey !== null) nameByKey(sql, idempotencyKey, jobId, now);
 	setDue(sql, `orphan:${jobId}`, now + ORPHAN_AFTER_MS);

@@ -4,7 +4,7 @@ import { createBooks } from "./books.ts";
 import { createDueTable } from "./due.ts";
 import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
-import { createJobTable, keepJobsForAWhile } from "./jobs.ts";
+import { createJobTable, keepJobsForAWhile, knowCalls } from "./jobs.ts";
 import { bindKeysToOrigins, createKeyTable } from "./keys.ts";
 import {
 	createImageUseTable,
@@ -38,4 +38,5 @@ export const STEPS: readonly Step[] = [
 		createEventTable(sql);
 		createWebhookTables(sql);
 	},
+	knowCalls,
 ];

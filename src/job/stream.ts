@@ -1,7 +1,8 @@
 /** A job's events as a caller reads them: server-sent events, held by the Worker. */
+import type { Presence } from "../presence.ts";
 import type { LogEvent } from "./contract.ts";
 import { Follower, type Open, type Taker } from "./follow.ts";
-import { CONTENT } from "./readers.ts";
+import { CONTENT, HUNG_UP } from "./readers.ts";
 
 /** A client that is gone is noticed only by writing to it. */
 const PING_MS = 10_000;
@@ -32,6 +33,7 @@ const utf8 = new TextEncoder();
  * @param first the opener's 101 answer for `after`
  * @param framed the bytes of an event; none for one that is passed over
  * @param signal the request's: it and `cancel` both tell of a client that left, either may come first
+ * @param presence of a client whose call can only be repeated when it is hung up on; null where it may come back to its place
  */
 export function eventStream(
 	open: Open,
@@ -41,8 +43,11 @@ export function eventStream(
 	pingMs: number = PING_MS,
 	stallMs: number = STALL_MS,
 	framed: (event: LogEvent) => string = frame,
+	presence: Presence | null = null,
 ): ReadableStream<Uint8Array> {
-	const source = new Source(open, first, after, pingMs, stallMs, framed);
+	const source = new Source(
+		...[open, first, after, pingMs, stallMs, framed, presence],
+	);
 	const stream = new ReadableStream<Uint8Array>(source);
 	signal.addEventListener("abort", () => source.cancel());
 	if (signal.aborted) source.cancel();
@@ -55,6 +60,7 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	readonly #pingMs: number;
 	readonly #stallMs: number;
 	readonly #framed: (event: LogEvent) => string;
+	readonly #presence: Presence | null;
 	#follower: Follower | undefined;
 	#ping: ReturnType<typeof setInterval> | undefined;
 	#stall: ReturnType<typeof setTimeout> | undefined;
@@ -73,11 +79,13 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 		pingMs: number,
 		stallMs: number,
 		framed: (event: LogEvent) => string,
+		presence: Presence | null,
 	) {
 		this.#follow = () => new Follower(open, first, after, this);
 		this.#pingMs = pingMs;
 		this.#stallMs = stallMs;
 		this.#framed = framed;
+		this.#presence = presence;
 	}
 
 	start(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -163,7 +171,7 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 		this.#state = "ended";
 		this.#rest();
 		clearInterval(this.#ping);
-		this.#follower?.close();
+		this.#follower?.close(...closing(this.#presence));
 	}
 
 	#rest(): void {
@@ -180,8 +188,15 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	}
 }
 
+/** How a reader's socket is closed when its client is gone. */
+const closing = (
+	presence: Presence | null,
+): [code?: number, reason?: string] =>
+	presence ? [HUNG_UP, String(presence.ago)] : [];
+
 /**
  * Waits for `done`, at most `ms`.
+ * @param presence of a client whose job ends when it hangs up
  * @returns whether the job ended
  */
 export function untilDone(
@@ -189,11 +204,12 @@ export function untilDone(
 	first: Response,
 	ms: number,
 	signal: AbortSignal,
+	presence: Presence | null = null,
 ): Promise<boolean> {
 	return new Promise((resolve) => {
-		const end = (done: boolean, code?: number) => {
+		const end = (done: boolean, ...how: [code?: number, reason?: string]) => {
 			clearTimeout(timer);
-			follower.close(code);
+			follower.close(...how);
 			resolve(done);
 		};
 		const timer = setTimeout(() => end(false, CONTENT), ms);
@@ -204,7 +220,9 @@ export function untilDone(
 			},
 			gone: () => end(false),
 		});
-		signal.addEventListener("abort", () => end(false));
+		const left = () => end(false, ...closing(presence));
+		signal.addEventListener("abort", left);
+		if (signal.aborted) left();
 	});
 }
 

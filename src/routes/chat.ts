@@ -17,6 +17,13 @@ import {
 } from "../openai/answer.ts";
 import { askedOfChat } from "../openai/asked.ts";
 import { retrying } from "../openai/error.ts";
+import {
+	after,
+	beginsWithin,
+	JSON_TO_COME_HEADERS,
+	Presence,
+	WRITE_EVERY_MS,
+} from "../presence.ts";
 import { type App, newRouter } from "../router.ts";
 import {
 	ChatCompletion,
@@ -29,11 +36,6 @@ import { JOB_REQUEST_FAILURES } from "./failures.ts";
 import { openaiErrors } from "./openai-errors.ts";
 
 export const chat = newRouter();
-
-/** For so long the status waits for what becomes of the job; after that it is 200, and a failure comes in the body. */
-const STREAM_WITHIN_MS = 10_000;
-/** Proxies that stand in between commonly take a minute of silence for a dead connection. */
-const ANSWER_WITHIN_MS = 30_000;
 
 const headers = z.object({
 	"X-Job-Id": z.string().openapi({
@@ -99,6 +101,7 @@ chat.openapi(
 		},
 	}),
 	async (c) => {
+		const presence = new Presence();
 		const known = await caller(c);
 		const request = c.req.valid("json");
 		const asked = askedOfChat(request, await c.req.json());
@@ -116,8 +119,12 @@ chat.openapi(
 				code: first.status === 503 ? "too_many_readers" : "job_gone",
 			});
 		const { signal } = c.req.raw;
+		const events = eventStream(
+			...[open, first, 0, signal, WRITE_EVERY_MS, undefined, undefined],
+			presence,
+		);
 		const listener = new Listener(
-			eventStream(open, first, 0, signal),
+			events,
 			asked.turns.images.map(({ field }) => field),
 		);
 		signal.addEventListener("abort", () => void listener.leave());
@@ -126,42 +133,46 @@ chat.openapi(
 			created: Math.floor(Date.parse(view.createdAt) / 1000),
 			model: view.model,
 		};
+		const begin = after(beginsWithin(repeat && view.finishedAt === null));
+		const call = { c, head, listener, presence, begin };
 		return request.stream
-			? stream(c, head, listener, request.stream_options?.include_usage)
-			: whole(c, head, listener);
+			? stream(call, request.stream_options?.include_usage)
+			: whole(call);
 	},
 );
 
+interface Call {
+	c: Context<App>;
+	head: Head;
+	listener: Listener;
+	presence: Presence;
+	/** When the answer begins, whatever is known by then; after that a failure comes in the body. */
+	begin: ReturnType<typeof after>;
+}
+
 async function stream(
-	c: Context<App>,
-	head: Head,
-	listener: Listener,
+	{ c, head, listener, presence, begin }: Call,
 	includeUsage = false,
 ): Promise<Response> {
-	const { over, stop } = after(STREAM_WITHIN_MS);
-	const heard = await listener.peek(over);
-	stop();
+	const heard = await listener.peek(begin.over);
+	begin.stop();
 	if (heard?.type === "failed") return refused(c, heard.failed);
-	const events = chunks(head, listener, includeUsage);
+	const events = chunks(head, listener, includeUsage, presence);
 	return c.body(events, 200, EVENT_STREAM_HEADERS);
 }
 
-async function whole(
-	c: Context<App>,
-	head: Head,
-	listener: Listener,
-): Promise<Response> {
-	const { over, stop } = after(ANSWER_WITHIN_MS);
+async function whole(call: Call): Promise<Response> {
+	const { c, head, listener, presence, begin } = call;
 	let content = "";
 	for (;;) {
-		const heard = await listener.peek(over);
-		if (!heard)
-			return c.body(lateCompletion(head, listener, content), 200, {
-				"Content-Type": "application/json",
-			});
+		const heard = await listener.peek(begin.over);
+		if (!heard) {
+			const body = lateCompletion(head, listener, content, presence);
+			return c.body(body, 200, JSON_TO_COME_HEADERS);
+		}
 		await listener.next();
 		if (heard.type === "text") content += heard.text;
-		if (heard.type === "whole" || heard.type === "failed") stop();
+		if (heard.type === "whole" || heard.type === "failed") begin.stop();
 		if (heard.type === "failed") return refused(c, heard.failed);
 		if (heard.type === "whole")
 			return c.json(completion(head, content, heard), 200);
@@ -170,11 +181,3 @@ async function whole(
 
 const refused = (c: Context<App>, { status, error }: Failed): Response =>
 	c.json({ error }, status, retrying(status, error.code));
-
-function after(ms: number): { over: Promise<void>; stop: () => void } {
-	let timer: ReturnType<typeof setTimeout> | undefined;
-	const over = new Promise<void>((resolve) => {
-		timer = setTimeout(resolve, ms);
-	});
-	return { over, stop: () => clearTimeout(timer) };
-}

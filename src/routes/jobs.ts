@@ -8,17 +8,27 @@ import { ApiError } from "../errors.ts";
 import type { JobView } from "../job/contract.ts";
 import { type Open, opener } from "../job/follow.ts";
 import {
+	type Asked,
 	askedOf,
 	idempotencyKeyOf,
 	jobIdOf,
 	preferredWait,
 } from "../job/request.ts";
 import { EVENT_STREAM_HEADERS, eventStream, untilDone } from "../job/stream.ts";
+import { log } from "../log.ts";
+import {
+	after,
+	beginsWithin,
+	JSON_TO_COME_HEADERS,
+	jsonToCome,
+	Presence,
+} from "../presence.ts";
+import { problemOf } from "../problem.ts";
 import { timed } from "../request.ts";
 import { type App, newRouter } from "../router.ts";
 import { EventStream } from "../schema/event.ts";
 import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
-import { createJob, jobStub } from "./create-job.ts";
+import { type Created, createJob, jobStub } from "./create-job.ts";
 import { JOB_REQUEST_FAILURES, PREVIOUS_JOB_FAILURES } from "./failures.ts";
 import { jobOf, summaryOf } from "./job-wire.ts";
 import { problems } from "./problems.ts";
@@ -114,6 +124,7 @@ jobs.openapi(
 		responses: created,
 	}),
 	async (c) => {
+		const presence = new Presence();
 		const known = await caller(c);
 		const idempotencyKey = await idempotencyKeyOf(
 			c.req.header("Idempotency-Key"),
@@ -121,7 +132,7 @@ jobs.openapi(
 		const name = { jobId: null, idempotencyKey };
 		const asked = askedOf(c.req.valid("json"), await c.req.json());
 		const job = await createJob(c, known, asked, name);
-		return respond(c, known, job);
+		return respond(c, known, job, asked, presence);
 	},
 );
 
@@ -142,11 +153,12 @@ jobs.openapi(
 		responses: created,
 	}),
 	async (c) => {
+		const presence = new Presence();
 		const known = await caller(c);
 		const name = { jobId: c.req.valid("param").id, idempotencyKey: null };
 		const asked = askedOf(c.req.valid("json"), await c.req.json());
 		const job = await createJob(c, known, asked, name);
-		return respond(c, known, job);
+		return respond(c, known, job, asked, presence);
 	},
 );
 
@@ -254,7 +266,9 @@ jobs.openapi(
 async function respond(
 	c: Context<App>,
 	known: Caller,
-	{ view, repeat }: { view: JobView; repeat: boolean },
+	{ view, repeat }: Created,
+	{ onDisconnect }: Asked,
+	presence: Presence,
 ) {
 	const origin = originOf(c);
 	const headers: Record<string, string> = {
@@ -272,13 +286,32 @@ async function respond(
 	const wait = preferredWait(c.req.header("Prefer"));
 	if (wait === null)
 		return c.json(jobOf(view, origin), repeat ? 200 : 202, headers);
+	headers["Preference-Applied"] = `wait=${wait}`;
 	const first = await fromStart(open);
-	const done = await untilDone(open, first, wait * 1000, signal);
-	const now = (await jobStub(c, known, view.id).view()) ?? view;
-	return c.json(jobOf(now, origin), done ? 200 : 202, {
-		...headers,
-		"Preference-Applied": `wait=${wait}`,
+	const now = async () =>
+		jobOf((await jobStub(c, known, view.id).view()) ?? view, origin);
+	if (onDisconnect === "continue") {
+		const done = await untilDone(open, first, wait * 1000, signal);
+		return c.json(await now(), done ? 200 : 202, headers);
+	}
+
+	const left = new AbortController();
+	const gone = AbortSignal.any([signal, left.signal]);
+	const waiting = untilDone(open, first, wait * 1000, gone, presence);
+	const begin = after(beginsWithin(repeat && view.finishedAt === null));
+	const done = await Promise.race([waiting, begin.over]);
+	begin.stop();
+	if (done !== undefined) return c.json(await now(), done ? 200 : 202, headers);
+	const requestId = c.get("requestId");
+	const json = waiting.then(now).catch((error): object => {
+		log("error", { request_id: requestId, cause: String(error?.stack) });
+		return problemOf({ code: "internal_error" }, requestId);
 	});
+	const text = json.then((value) => JSON.stringify(value));
+	return new Response(
+		jsonToCome(text, presence, () => left.abort()),
+		{ status: 202, headers: { ...headers, ...JSON_TO_COME_HEADERS } },
+	);
 }
 
 /** The opener's answer for a reader that has seen nothing. */
