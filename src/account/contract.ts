@@ -88,8 +88,9 @@ export interface Admission {
 	jobId: string;
 	/** SHA-256 of the caller's key, hex. */
 	idempotencyKey: string | null;
-	/** What a repeat of this call is known by, where the caller gave the job no name. */
+	/** What a repeat of this call is known by, where the caller gave the job no name; and the same, where it says that it is one. */
 	call?: string;
+	repeats?: string;
 	/** SHA-256 over canonical JSON of what the caller sent, images replaced by their sha256. */
 	bodyHash: string;
 	model: string;

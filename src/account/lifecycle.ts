@@ -106,7 +106,8 @@ export function admit(
 	const { jobId, idempotencyKey, inline, model, maxPrice, previousJob } =
 		admission;
 	const room: Room = { balances: balances(sql), jobs };
-	const verdict = judge(named(sql, admission, now), admission, room, now);
+	const job = named(sql, admission, now) ?? madeMeanwhile(sql, admission, now);
+	const verdict = judge(job, admission, room, now);
 	if (verdict.answer === "refused") throw new Refusal(verdict.failure);
 	if (verdict.answer === "same") {
 		const { id, model, hold, images, createdAt } = verdict.job;
@@ -234,6 +235,16 @@ function named(
 	const id =
 		(idempotencyKey !== null && jobOfKey(sql, idempotencyKey, now)) || jobId;
 	return id === null ? null : findJob(sql, id);
+}
+
+/** The job of the call that is repeated, where its images took that call longer than this one came after it. */
+function madeMeanwhile(
+	sql: SqlStorage,
+	{ repeats, bodyHash }: Admission,
+	now: number,
+): IndexedJob | null {
+	const job = repeats === undefined ? null : jobOfCall(sql, repeats, now);
+	return job?.bodyHash === bodyHash ? job : null;
 }
 
 /** A job that another one may go on from, with all its images. */

@@ -19,7 +19,6 @@ import { askedOfChat } from "../openai/asked.ts";
 import { retrying } from "../openai/error.ts";
 import {
 	after,
-	beginsWithin,
 	JSON_TO_COME_HEADERS,
 	Presence,
 	WRITE_EVERY_MS,
@@ -29,11 +28,13 @@ import {
 	ChatCompletion,
 	ChatCompletionChunk,
 	ChatRequest,
+	COMPLETION,
 } from "../schema/chat.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
 import { createJob } from "./create-job.ts";
 import { JOB_REQUEST_FAILURES } from "./failures.ts";
-import { openaiErrors } from "./openai-errors.ts";
+import { OpenAIError, openaiErrors } from "./openai-errors.ts";
+import { replayed, retryCount } from "./repeat.ts";
 
 export const chat = newRouter();
 
@@ -42,9 +43,7 @@ const headers = z.object({
 		description: "The job: GET /v1/jobs/{id} shows it, with its price",
 		example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
 	}),
-	"Idempotent-Replayed": z.literal("true").optional().openapi({
-		description: "This key was known: nothing was created or charged again",
-	}),
+	"Idempotent-Replayed": replayed,
 });
 
 chat.openapi(
@@ -54,7 +53,7 @@ chat.openapi(
 		operationId: "createChatCompletion",
 		summary: "Ask as OpenAI's clients do",
 		description:
-			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing. Hanging up cancels the job. An answer that takes more than 30 seconds begins as 200 with spaces, which keep the connection; should the job fail after that, the body is the error object. A stream begins after ten seconds at the latest; should the job fail after that, the last event is the error object.",
+			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing. Hanging up cancels the job within two seconds, at its share of the price, unless the call is repeated by then. So that it is noticed, an answer begins a second after the call at the latest, as 200: a stream with its first chunk, a whole answer with spaces, which JSON allows ahead of it. What is refused, and what fails by then, has the status of the failure. Where the job fails later, the error object comes all the same: as the last event of a stream, or as the body, which then has `error` and no `choices`.",
 		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
@@ -63,6 +62,7 @@ chat.openapi(
 						"The same request again under the same key answers the same, streamed or not, and costs nothing; 1 to 255 visible ASCII characters",
 					example: "7f0c1f0e-5b0a-4e0c-9a54-2f6f5b1e2c11",
 				}),
+				"x-stainless-retry-count": retryCount,
 			}),
 			body: {
 				required: true,
@@ -71,10 +71,14 @@ chat.openapi(
 		},
 		responses: {
 			200: {
-				description: "The completion, or its chunks and `[DONE]`",
+				description:
+					"The completion, or its chunks and `[DONE]`; or the error of a job that failed after its answer began",
 				headers,
 				content: {
-					"application/json": { schema: ChatCompletion },
+					"application/json": {
+						schema: z.union([ChatCompletion, OpenAIError]),
+						example: COMPLETION,
+					},
 					"text/event-stream": { schema: ChatCompletionChunk },
 				},
 			},
@@ -133,7 +137,7 @@ chat.openapi(
 			created: Math.floor(Date.parse(view.createdAt) / 1000),
 			model: view.model,
 		};
-		const begin = after(beginsWithin(repeat && view.finishedAt === null));
+		const begin = after(presence.patience(repeat && view.finishedAt === null));
 		const call = { c, head, listener, presence, begin };
 		return request.stream
 			? stream(call, request.stream_options?.include_usage)

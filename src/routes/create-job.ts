@@ -152,6 +152,7 @@ async function admit(
 			jobId: known.jobId ?? jobId ?? newJobId(Date.now()),
 			idempotencyKey,
 			...(call && { call }),
+			...(repeats && { repeats }),
 			bodyHash: hash,
 			model: model.id,
 			maxPrice: model.price,

@@ -18,7 +18,6 @@ import { EVENT_STREAM_HEADERS, eventStream, untilDone } from "../job/stream.ts";
 import { log } from "../log.ts";
 import {
 	after,
-	beginsWithin,
 	JSON_TO_COME_HEADERS,
 	jsonToCome,
 	Presence,
@@ -32,6 +31,7 @@ import { type Created, createJob, jobStub } from "./create-job.ts";
 import { JOB_REQUEST_FAILURES, PREVIOUS_JOB_FAILURES } from "./failures.ts";
 import { jobOf, summaryOf } from "./job-wire.ts";
 import { problems } from "./problems.ts";
+import { replayed, retryCount } from "./repeat.ts";
 
 export const jobs = newRouter();
 
@@ -70,9 +70,7 @@ const idempotencyKey = z.string().optional().openapi({
 });
 const location = z.object({
 	Location: z.url().openapi({ description: "The job" }),
-	"Idempotent-Replayed": z.literal("true").optional().openapi({
-		description: "This name was known: nothing was created or charged again",
-	}),
+	"Idempotent-Replayed": replayed,
 });
 const created = {
 	200: {
@@ -112,12 +110,13 @@ jobs.openapi(
 		operationId: "createJob",
 		summary: "Ask about images",
 		description:
-			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most 60) and answers 200 if the job ended by then. With an `Idempotency-Key` it may be repeated safely: the same request again answers the same job, as it is then, and its events from the first on; another request under the same key is refused (409).",
+			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most 60) and answers 200 if the job ended by then. Where the job is to be canceled when it is hung up on (`on_disconnect`), a waiting answer begins after a second, so that this is noticed: as 202 with spaces, which JSON allows ahead of it, whatever the job's `status` in it says. With an `Idempotency-Key` it may be repeated safely: the same request again answers the same job, as it is then, and its events from the first on; another request under the same key is refused (409).",
 		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
 				...requestHeaders,
 				"idempotency-key": idempotencyKey,
+				"x-stainless-retry-count": retryCount,
 			}),
 			body: { required: true, content: json(JobRequest) },
 		},
@@ -298,7 +297,7 @@ async function respond(
 	const left = new AbortController();
 	const gone = AbortSignal.any([signal, left.signal]);
 	const waiting = untilDone(open, first, wait * 1000, gone, presence);
-	const begin = after(beginsWithin(repeat && view.finishedAt === null));
+	const begin = after(presence.patience(repeat && view.finishedAt === null));
 	const done = await Promise.race([waiting, begin.over]);
 	begin.stop();
 	if (done !== undefined) return c.json(await now(), done ? 200 : 202, headers);

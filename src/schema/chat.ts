@@ -252,6 +252,26 @@ const shared = {
 	model: z.string(),
 };
 
+export const COMPLETION = {
+	id: "chatcmpl-01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+	created: 1_795_426_200,
+	model: "nano",
+	object: "chat.completion",
+	choices: [
+		{
+			index: 0,
+			message: {
+				role: "assistant",
+				content: "The photo shows a tabby cat with green eyes.",
+				refusal: null,
+			},
+			logprobs: null,
+			finish_reason: "stop",
+		},
+	],
+	usage: { prompt_tokens: 94, completion_tokens: 11, total_tokens: 105 },
+};
+
 export const ChatCompletion = z
 	.object({
 		...shared,
@@ -270,27 +290,7 @@ export const ChatCompletion = z
 		),
 		usage: Usage,
 	})
-	.openapi("ChatCompletion", {
-		example: {
-			id: "chatcmpl-01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
-			created: 1_795_426_200,
-			model: "nano",
-			object: "chat.completion",
-			choices: [
-				{
-					index: 0,
-					message: {
-						role: "assistant",
-						content: "The photo shows a tabby cat with green eyes.",
-						refusal: null,
-					},
-					logprobs: null,
-					finish_reason: "stop",
-				},
-			],
-			usage: { prompt_tokens: 94, completion_tokens: 11, total_tokens: 105 },
-		},
-	});
+	.openapi("ChatCompletion", { example: COMPLETION });
 export type ChatCompletion = z.infer<typeof ChatCompletion>;
 
 export const ChatCompletionChunk = z

@@ -109,7 +109,7 @@ export const JobRequest = z
 			}),
 		on_disconnect: z.enum(["continue", "cancel"]).default("continue").openapi({
 			description:
-				"`cancel` cancels the job when its last reader left and none came back for ten seconds.",
+				"`cancel` cancels the job when its last reader left and none came back: within ten seconds to a stream, which knows its place; within two to a call that waited (`Prefer: wait`), which can only be repeated.",
 		}),
 		webhook: JobWebhook.optional().openapi({
 			description:

@@ -39,7 +39,9 @@ async function life(account: TestAccount, object: Account): Promise<void> {
 		{ ...draft, contentType: "image/png", way: "inline" },
 	]);
 	const image = { id: upload, sha256: "c".repeat(64), bytes: 9 };
+	const call = "d".repeat(64);
 	const admission = admissionOf(account, {
+		...{ call, repeats: call },
 		idempotencyKey: "some key",
 		images: [upload],
 		inline: [{ ...image, width: 8, height: 8, url: null }],

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { opener } from "../../src/job/follow.ts";
 import { eventStream } from "../../src/job/stream.ts";
 import { Listener, lateCompletion } from "../../src/openai/answer.ts";
-import { bindings, newAccount, type TestAccount } from "../support/account.ts";
+import { bindings, newAccount } from "../support/account.ts";
 import { call, ended, PNG, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 import { eventually } from "../support/eventually.ts";
@@ -50,9 +50,6 @@ async function refusal(response: Response): Promise<unknown[]> {
 
 const jobOf = (response: Response): string =>
 	response.headers.get("X-Job-Id") as string;
-
-const statusOf = async (account: TestAccount, id: string) =>
-	(await (await call(account, `/${id}`)).json<Wire>()).status;
 
 describe("a completion", () => {
 	it("has OpenAI's shape, and is a job that is paid for once", async () => {
@@ -424,16 +421,62 @@ describe("a completion", () => {
 			});
 			if (stream) await (await response)?.body?.cancel();
 			left.abort();
-			// It gives a client ten seconds to come back.
-			await eventually(
-				async () => expect(await statusOf(account, id)).toBe("canceled"),
-				{ interval: 500 },
-			);
+			const leftAt = Date.now();
+			const job = await ended(account, id);
+			// Two tokens of 512.
+			expect(job).toMatchObject({ status: "canceled", price: 4 });
+			expect(Date.parse(job.finished_at) - leftAt).toBeLessThan(2_500);
 			hold.open();
 			expect((await money(account)).held).toBe(0);
 		},
-		30_000,
 	);
+
+	it.each([true, false])(
+		"begins a second after the call, whatever is known by then (streamed: %s)",
+		async (stream) => {
+			const hold = gate();
+			fakeWorker({ tokens: words(3), gate: () => hold.opened });
+			const account = await newAccount(CREDIT);
+			const called = Date.now();
+			const response = await complete(account, { stream });
+			expect(Date.now() - called).toBeGreaterThan(900);
+			expect(response.status).toBe(200);
+			setTimeout(hold.open, 600);
+			if (stream) {
+				const chunks = await chunksOf(response);
+				expect(chunks.at(-1)).toBe("[DONE]");
+				return;
+			}
+			// A compressor would keep back the spaces that show whether the client is there.
+			expect(response.headers.get("Content-Encoding")).toBe("identity");
+			expect(response.headers.get("Cache-Control")).toContain("no-transform");
+			const text = await response.text();
+			expect(text).toMatch(/^ {2,}\{/);
+			expect(JSON.parse(text).choices[0].message.content).toBe(ANSWER);
+		},
+	);
+
+	it("that fails after it began says so in its body, and costs nothing", async () => {
+		const hold = gate();
+		fakeWorker({
+			tokens: words(9),
+			gate: (n) => (n === 2 ? hold.opened : undefined),
+			faults: { 1: { error: "invalid_request", after: 3 } },
+		});
+		const account = await newAccount(CREDIT);
+		const response = await complete(account, {});
+		expect(response.status).toBe(200);
+		hold.open();
+		expect(await response.json()).toEqual({
+			error: {
+				message: expect.any(String),
+				type: "invalid_request_error",
+				param: null,
+				code: "invalid_request",
+			},
+		});
+		expect(await money(account)).toEqual({ available: CREDIT, held: 0 });
+	});
 
 	it("that was canceled says so to a repeat, once and for all", async () => {
 		const hold = gate();
