@@ -81,7 +81,7 @@ async function act(
 				? null
 				: clock() + STILL_RUNNING_MS;
 		case "upload":
-			store.write(() => deleteUpload(store.sql, ref, clock()));
+			store.write(() => deleteUpload(store.sql, null, ref, clock()));
 			return null;
 		case "object":
 		case "late":
