@@ -261,6 +261,8 @@ export function deleteUpload(
 		sql.exec("DELETE FROM upload WHERE id = ?", id);
 		setDue(sql, `object:${row.key}`, now);
 	}
+	// Once more, whatever took longer than anything may.
+	if (row.staged) setDue(sql, `object:${stagingKey(row.key)}`, now);
 	clearDue(sql, `upload:${id}`);
 	return { ok: true, id };
 }

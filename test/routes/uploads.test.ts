@@ -1,5 +1,7 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import type { Due } from "../../src/account/due.ts";
+import { SKEW_MS } from "../../src/account/staging.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newUploadId } from "../../src/ids.ts";
 import { finalKey, PUT_VALID_MS, stagingKey } from "../../src/images/key.ts";
@@ -293,11 +295,32 @@ describe("an announced upload", () => {
 			contentType: null,
 		});
 		expect(await (await finalize(account, id)).json()).toEqual(first);
-		await at(account, PUT_VALID_MS + 1_000);
+		await at(account, PUT_VALID_MS + SKEW_MS + 1_000);
 		expect(store.keys()).toEqual([finalKey(account.id, id)]);
+	});
+
+	it("leaves nothing of a repeated PUT that began in time and took hours, and is looked for no more after a day", async () => {
+		const [store, account] = [bucket(), await newAccount()];
+		const id = await putFor(account, store, JPEG);
+		await finalize(account, id);
+		const staged = stagingKey(finalKey(account.id, id));
+		for (const hours of [0, 0.33, 0.75, 2.25, 8.25, 24.33]) {
+			store.objects.set(staged, { bytes: JPEG, contentType: null });
+			const next = (await dump(account.stub)).due as Due[];
+			const { at: due } = next.find(({ key }) => key.includes(staged)) as Due;
+			expect(due).toBeGreaterThanOrEqual(Date.now() + hours * HOUR - 60_000);
+			await at(account, due - Date.now() + 1);
+			expect(store.keys()).toEqual([finalKey(account.id, id)]);
+		}
 		expect((await dump(account.stub)).due).toMatchObject([
 			{ key: `upload:${id}` },
 		]);
+		// What took longer than anything may goes with the upload.
+		store.objects.set(staged, { bytes: JPEG, contentType: null });
+		await at(account, 30 * 24 * HOUR + 1_000);
+		await at(account, 30 * 24 * HOUR + 2_000);
+		expect(store.keys()).toEqual([]);
+		expect((await dump(account.stub)).due).toEqual([]);
 	});
 
 	it("is not finalized with other bytes than announced, or with no image", async () => {
@@ -351,7 +374,7 @@ describe("an announced upload", () => {
 		expect((await call(account, "GET", `/${id}`)).status).toBe(404);
 		await at(account, HOUR + 2_000);
 		expect(store.keys()).toEqual([]);
-		await at(account, HOUR + 10 * 60_000);
+		await at(account, 25 * HOUR);
 		const { due, upload } = await dump(account.stub);
 		expect({ due, upload }).toEqual({ due: [], upload: [] });
 	});
