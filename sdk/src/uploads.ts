@@ -2,6 +2,7 @@ import { sha256 } from "./digest.ts";
 import { MiniGPT4Error } from "./errors.ts";
 import { bytesOf, typeOf, type UploadSource } from "./image.ts";
 import { limit } from "./limit.ts";
+import { type Page, Paged } from "./paged.ts";
 import { type CallOptions, optionsOf, type Transport } from "./transport.ts";
 import type { Upload } from "./types.ts";
 
@@ -94,6 +95,24 @@ export class Uploads {
 			...{ method: "POST", path: "/v1/uploads" },
 			json: { content_type, bytes: bytes.length, sha256: hash },
 		});
+	}
+
+	/** The account's uploads, newest first; images that came along with a job are not among them. */
+	list({
+		limit,
+		cursor,
+		...options
+	}: CallOptions & {
+		limit?: number;
+		cursor?: string;
+	} = {}): Paged<Upload> {
+		return new Paged((next = cursor) =>
+			this.#transport.json<Page<Upload>>({
+				...optionsOf(options),
+				path: "/v1/uploads",
+				query: { limit, cursor: next },
+			}),
+		);
 	}
 
 	get(id: string, options?: CallOptions): Promise<Upload> {
