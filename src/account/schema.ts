@@ -4,12 +4,18 @@ import { createBooks } from "./books.ts";
 import { createDueTable } from "./due.ts";
 import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
-import { createJobTable, keepJobsForAWhile, knowCalls } from "./jobs.ts";
+import {
+	createJobTable,
+	keepJobsForAWhile,
+	knowCalls,
+	tellWhoMadeJobs,
+} from "./jobs.ts";
 import { bindKeysToOrigins, createKeyTable } from "./keys.ts";
 import {
 	createImageUseTable,
 	createUploadTables,
 	keepUploadsForAWhile,
+	listUploads,
 } from "./uploads.ts";
 import { createWebhookTables } from "./webhooks.ts";
 
@@ -38,5 +44,9 @@ export const STEPS: readonly Step[] = [
 		createEventTable(sql);
 		createWebhookTables(sql);
 	},
-	knowCalls,
+	(sql) => {
+		knowCalls(sql);
+		tellWhoMadeJobs(sql);
+		listUploads(sql);
+	},
 ];
