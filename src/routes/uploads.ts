@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { UploadView } from "../account/uploads.ts";
 import { body, readBody, SMALL_BODY } from "../body.ts";
-import { answered, type Caller, caller } from "../caller.ts";
+import { answered, type Caller, caller, keyed } from "../caller.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { newUploadId, UPLOAD_ID } from "../ids.ts";
@@ -20,7 +20,7 @@ import * as s3 from "../images/s3.ts";
 import { type App, newRouter } from "../router.ts";
 import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
 import { Upload, UploadRequest } from "../schema/upload.ts";
-import { IMAGE_FAILURES } from "./failures.ts";
+import { IMAGE_FAILURES, JSON_CALL } from "./failures.ts";
 import { problems } from "./problems.ts";
 
 export const uploads = newRouter();
@@ -70,18 +70,7 @@ uploads.openapi(
 				description: "The upload: ready, or pending with a URL to PUT to",
 				content: json(Upload),
 			},
-			...problems(
-				400,
-				401,
-				413,
-				415,
-				422,
-				429,
-				503,
-				"invalid_json",
-				"body_required",
-				...IMAGE_FAILURES,
-			),
+			...problems(...JSON_CALL, 422, 503, ...IMAGE_FAILURES),
 		},
 	}),
 	async (c) => {
@@ -119,6 +108,7 @@ uploads.openapi(
 		summary: "Check what was PUT, and keep it",
 		description:
 			"Reads the stored bytes, checks them against what was declared, and makes the upload ready. Repeating it changes nothing.",
+		middleware: keyed,
 		request: { params },
 		responses: {
 			200: { description: "The upload, ready", content: json(Upload) },
@@ -164,6 +154,7 @@ uploads.openapi(
 		path: "/{id}",
 		operationId: "getUpload",
 		summary: "An upload",
+		middleware: keyed,
 		request: { params },
 		responses: {
 			200: { description: "The upload", content: json(Upload) },
@@ -184,6 +175,7 @@ uploads.openapi(
 		summary: "Delete an upload",
 		description:
 			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
+		middleware: keyed,
 		request: { params },
 		responses: {
 			204: { description: "Deleted" },
