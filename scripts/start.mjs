@@ -19,6 +19,9 @@ const HELP = `npm start -- [options]
   --s3-port <n>      the S3 server (S3_PORT, 7070)
   --worker-port <n>  the GPU worker (WORKER_PORT, 8000)
   --state <folder>   data, secrets and logs (STATE, .state)
+  --egress-allow <host[:port]>
+                     a host that images and webhooks may lead to although it is not public, such as
+                     localhost:3000; may be given several times (EGRESS_ALLOW, with commas between)
 `;
 
 /** @typedef {import("./stack.mjs").Server} Server */
@@ -33,6 +36,11 @@ function options() {
 				default: process.env.WORKER_PORT || "8000",
 			},
 			state: { type: "string", default: process.env.STATE || paths.state },
+			"egress-allow": {
+				type: "string",
+				multiple: true,
+				default: [process.env.EGRESS_ALLOW || ""],
+			},
 			help: { type: "boolean", default: false },
 		},
 	});
@@ -57,7 +65,24 @@ function options() {
 			worker: port("worker-port"),
 		},
 		state: resolve(values.state),
+		egress: values["egress-allow"].flatMap(hostsIn),
 	};
+}
+
+/** Hosts with commas between them, each with a port or without. @param {string} text */
+function hostsIn(text) {
+	const hosts = text
+		.split(",")
+		.map((host) => host.trim())
+		.filter(Boolean);
+	const wrong = hosts.find(
+		(host) => !/^(\[[\da-f:.]+\]|[\w.-]+)(:\d{1,5})?$/i.test(host),
+	);
+	if (wrong)
+		throw new Error(
+			`--egress-allow ${wrong}: name a host, or host:port, as in localhost:3000`,
+		);
+	return hosts;
 }
 
 /** @param {string} url @param {string} key */
@@ -176,7 +201,7 @@ async function keepWorker(start) {
 }
 
 async function main() {
-	const { ports, state } = options();
+	const { ports, state, egress } = options();
 	const owner = tryLock(join(state, "start.lock"));
 	if (owner) {
 		throw new Error(
@@ -234,7 +259,7 @@ async function main() {
 				secrets,
 				s3: s3.url,
 				worker: workerUrl,
-				vars: { JOB_PRICE: "1000", EGRESS_ALLOW: "" },
+				vars: { JOB_PRICE: "1000", EGRESS_ALLOW: egress.join(",") },
 			}),
 		);
 		vital("edge", edge);

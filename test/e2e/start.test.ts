@@ -49,7 +49,9 @@ async function start(args: string[]): Promise<Started> {
 	return { child, output: () => text };
 }
 
-async function startOnFreePorts(): Promise<Started & { url: string }> {
+async function startOnFreePorts(
+	...more: string[]
+): Promise<Started & { url: string }> {
 	const [port, s3, worker] = [
 		await freePort(),
 		await freePort(),
@@ -62,6 +64,7 @@ async function startOnFreePorts(): Promise<Started & { url: string }> {
 		`${s3}`,
 		"--worker-port",
 		`${worker}`,
+		...more,
 	]);
 	await expect
 		.poll(started.output, { timeout: 150_000 })
@@ -142,12 +145,39 @@ test("the printed curl works as pasted before the worker is up, secrets stay pri
 	await expect.poll(() => stillAlive(family), { timeout: 15_000 }).toEqual([]);
 });
 
-test("a second start finds its account and key again, and killed hard it leaves nothing either", async () => {
+test("a host that may not be allowed as it is written is named before anything starts", async () => {
+	const { child, output } = await start([
+		...["--egress-allow", "http://localhost:3000"],
+	]);
+	const [code] = await once(child, "exit");
+	expect(code).toBe(1);
+	expect(output()).toContain("--egress-allow http://localhost:3000");
+	expect(output()).toContain("localhost:3000");
+});
+
+test("a second start finds its account and key again, lets webhooks lead where it is told, and killed hard it leaves nothing either", async () => {
 	const { key } = JSON.parse(
 		readFileSync(join(state, "development.json"), "utf8"),
 	);
-	const { child, output, url } = await startOnFreePorts();
+	const { child, output, url } = await startOnFreePorts(
+		...["--egress-allow", "localhost:3000", "--egress-allow", "receiver"],
+	);
 	expect(output()).toContain(`${url}/#key=${key}`);
+	const webhook = async (to: string) => {
+		const answer = await fetch(`${url}/v1/webhooks`, {
+			method: "POST",
+			headers: {
+				Authorization: `Bearer ${key}`,
+				"Content-Type": "application/json",
+			},
+			body: JSON.stringify({ url: to }),
+		});
+		await answer.body?.cancel();
+		return answer.status;
+	};
+	expect(await webhook("http://localhost:3000/hooks")).toBe(201);
+	expect(await webhook("http://receiver:8080/")).toBe(201);
+	expect(await webhook("http://localhost:3001/hooks")).toBe(422);
 	const family = descendants(child.pid as number);
 	child.kill("SIGKILL");
 	await sleep(100);
