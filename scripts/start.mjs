@@ -22,6 +22,9 @@ const HELP = `npm start -- [options]
   --allowed-origins <list>
                      other pages that may upload photos over 4 MB, with commas
                      between their origins (ALLOWED_ORIGINS, none)
+  --egress-allow <host[:port]>
+                     a host that images and webhooks may lead to although it is not public, such as
+                     localhost:3000; may be given several times (EGRESS_ALLOW, with commas between)
 `;
 
 /** @typedef {import("./stack.mjs").Server} Server */
@@ -39,6 +42,11 @@ function options() {
 			"allowed-origins": {
 				type: "string",
 				default: process.env.ALLOWED_ORIGINS || "",
+			},
+			"egress-allow": {
+				type: "string",
+				multiple: true,
+				default: [process.env.EGRESS_ALLOW || ""],
 			},
 			help: { type: "boolean", default: false },
 		},
@@ -65,6 +73,7 @@ function options() {
 		},
 		state: resolve(values.state),
 		origins: originsOf(values["allowed-origins"]),
+		egress: values["egress-allow"].flatMap(hostsIn),
 	};
 }
 
@@ -83,6 +92,22 @@ function originsOf(list) {
 			);
 	}
 	return origins;
+}
+
+/** Hosts with commas between them, each with a port or without. @param {string} text */
+function hostsIn(text) {
+	const hosts = text
+		.split(",")
+		.map((host) => host.trim())
+		.filter(Boolean);
+	const wrong = hosts.find(
+		(host) => !/^(\[[\da-f:.]+\]|[\w.-]+)(:\d{1,5})?$/i.test(host),
+	);
+	if (wrong)
+		throw new Error(
+			`--egress-allow ${wrong}: name a host, or host:port, as in localhost:3000`,
+		);
+	return hosts;
 }
 
 /** @param {string} url @param {string} key */
@@ -201,7 +226,7 @@ async function keepWorker(start) {
 }
 
 async function main() {
-	const { ports, state, origins } = options();
+	const { ports, state, origins, egress } = options();
 	const owner = tryLock(join(state, "start.lock"));
 	if (owner) {
 		throw new Error(
@@ -259,7 +284,7 @@ async function main() {
 				secrets,
 				s3: s3.url,
 				worker: workerUrl,
-				vars: { JOB_PRICE: "1000", EGRESS_ALLOW: "" },
+				vars: { JOB_PRICE: "1000", EGRESS_ALLOW: egress.join(",") },
 			}),
 		);
 		vital("edge", edge);

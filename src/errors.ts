@@ -23,8 +23,10 @@ export type Failure =
 	| { code: "job_not_found"; field?: string }
 	| { code: "upload_not_found"; field?: string }
 	| { code: "body_required" }
+	| { code: "body_incomplete" }
 	| { code: "invalid_json" }
 	| { code: "unsupported_media_type"; expected: string }
+	| { code: "unsupported_encoding"; encoding: string }
 	| { code: "body_too_large"; limit: number }
 	| { code: "invalid_request"; field: string; detail: string }
 	| { code: "model_not_found"; model: string; known: string[] }
@@ -183,10 +185,21 @@ export function wire(failure: Failure): Wire {
 				status: 400,
 				detail: "The request has no body; this route needs one.",
 			};
+		case "body_incomplete":
+			return {
+				status: 400,
+				detail:
+					"The connection broke before the body was whole. Send the request again.",
+			};
 		case "invalid_json":
 			return { status: 400, detail: "The body is not valid JSON." };
 		case "unsupported_media_type":
 			return { status: 415, detail: `Send the body as ${failure.expected}.` };
+		case "unsupported_encoding":
+			return {
+				status: 415,
+				detail: `The body is compressed (\`Content-Encoding: ${failure.encoding}\`). Send it as it is, without that header.`,
+			};
 		case "body_too_large":
 			return {
 				status: 413,

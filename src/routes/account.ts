@@ -1,7 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { z } from "zod";
 import type { AccountView } from "../account/contract.ts";
-import { answered, caller } from "../caller.ts";
+import { answered, caller, keyed } from "../caller.ts";
 import { newRouter } from "../router.ts";
 import { Account } from "../schema/account.ts";
 import { problems } from "./problems.ts";
@@ -16,6 +16,7 @@ account.openapi(
 		operationId: "getAccount",
 		summary: "The account of this key, with its balance",
 		description: "Not for keys with `origins`, which are public.",
+		middleware: keyed,
 		responses: {
 			200: {
 				description: "The account",

@@ -18,6 +18,7 @@ const DETAILS: Details = {
 	job_not_found: {},
 	upload_not_found: { field: "images[0].upload" },
 	unsupported_media_type: { expected: "application/json" },
+	unsupported_encoding: { encoding: "gzip" },
 	body_too_large: { limit: 25_165_824 },
 	invalid_request: {
 		field: "max_tokens",
@@ -74,20 +75,26 @@ const USUAL: Partial<Record<number, readonly FailureCode[]>> = {
 		"origin_not_allowed",
 	],
 	413: ["body_too_large"],
-	415: ["unsupported_media_type"],
+	415: ["unsupported_media_type", "unsupported_encoding"],
 	429: ["rate_limited"],
 	503: ["storage_unavailable"],
 };
 
-/** What any call with a small JSON body can meet. */
-export const JSON_CALL = [
+/** All that can be wrong with a JSON body before its members are looked at. */
+export const JSON_BODY = [
 	400,
-	401,
 	413,
 	415,
-	429,
+	"body_required",
+	"body_incomplete",
 	"invalid_json",
 ] as const satisfies (number | FailureCode)[];
+
+/** What any call with a small JSON body can meet. */
+export const JSON_CALL = [...JSON_BODY, 401, 429] as const satisfies (
+	| number
+	| FailureCode
+)[];
 
 /** All that can be wrong with an image that a caller sends. */
 export const IMAGE_FAILURES = [
@@ -100,6 +107,8 @@ export const IMAGE_FAILURES = [
 
 /** All that can be wrong with a request for a job. */
 export const JOB_REQUEST_FAILURES = [
+	"body_required",
+	"body_incomplete",
 	"invalid_json",
 	"context_length_exceeded",
 	"insufficient_credit",

@@ -1,7 +1,8 @@
 /** The account's event feed: in pages, or as a stream that never ends. */
 import { createRoute, z } from "@hono/zod-openapi";
+import { wantsEvents } from "../accept.ts";
 import type { FeedEvent } from "../account/feed.ts";
-import { answered, caller } from "../caller.ts";
+import { answered, caller, keyed } from "../caller.ts";
 import { ApiError } from "../errors.ts";
 import type { LogEvent } from "../job/contract.ts";
 import type { Open } from "../job/follow.ts";
@@ -34,6 +35,7 @@ feed.openapi(
 		summary: "The account's events, oldest first",
 		description:
 			"Each has a number, 1, 2, 3, …: one that is missing was missed. Kept for 30 days. With `Accept: text/event-stream` the same events as server-sent events, for ever: `id:` is the number, and `Last-Event-ID` goes on from there (the query wins). A comment, one line ahead of the next event, comes every 10 s. Not for keys with `origins`: what such a key made is in its jobs and uploads.",
+		middleware: keyed,
 		request: {
 			query: z.strictObject({
 				after: Seq.optional().openapi({
@@ -74,9 +76,7 @@ feed.openapi(
 	async (c) => {
 		const { id, account, credential } = await caller(c);
 		const { after, limit, types = null } = c.req.valid("query");
-		const streams = /\btext\/event-stream\b/i.test(
-			c.req.header("Accept") ?? "",
-		);
+		const streams = wantsEvents(c.req.header("Accept"));
 		const from = startOf(
 			after,
 			streams ? c.req.header("Last-Event-ID") : undefined,

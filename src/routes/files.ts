@@ -62,7 +62,11 @@ files.openapi(
 		},
 		responses: {
 			200: { description: "The file", content: json(FileWire) },
-			...openaiErrors(400, 401, 413, 415, 422, 429, 503, ...IMAGE_FAILURES),
+			...openaiErrors(
+				...([400, 401, 413, 415, 422, 429, 503] as const),
+				...(["body_required", "body_incomplete"] as const),
+				...IMAGE_FAILURES,
+			),
 		},
 	}),
 	async (c) => {

@@ -2,6 +2,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
+import { wantsEvents } from "../accept.ts";
 import { body } from "../body.ts";
 import { answered, type Caller, caller, keyed } from "../caller.ts";
 import { ApiError } from "../errors.ts";
@@ -278,7 +279,7 @@ async function respond(
 	const open = opener(c.env, known.id, view.id);
 	const { signal } = c.req.raw;
 
-	if (/\btext\/event-stream\b/i.test(c.req.header("Accept") ?? ""))
+	if (wantsEvents(c.req.header("Accept")))
 		return new Response(eventStream(open, await fromStart(open), 0, signal), {
 			headers: { ...headers, ...EVENT_STREAM_HEADERS },
 		});

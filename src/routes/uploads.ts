@@ -20,7 +20,7 @@ import * as s3 from "../images/s3.ts";
 import { type App, newRouter } from "../router.ts";
 import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
 import { Upload, UploadList, UploadRequest } from "../schema/upload.ts";
-import { IMAGE_FAILURES } from "./failures.ts";
+import { IMAGE_FAILURES, JSON_CALL } from "./failures.ts";
 import { problems } from "./problems.ts";
 
 export const uploads = newRouter();
@@ -70,18 +70,7 @@ uploads.openapi(
 				description: "The upload: ready, or pending with a URL to PUT to",
 				content: json(Upload),
 			},
-			...problems(
-				400,
-				401,
-				413,
-				415,
-				422,
-				429,
-				503,
-				"invalid_json",
-				"body_required",
-				...IMAGE_FAILURES,
-			),
+			...problems(...JSON_CALL, 422, 503, ...IMAGE_FAILURES),
 		},
 	}),
 	async (c) => {
@@ -158,6 +147,7 @@ uploads.openapi(
 		summary: "Check what was PUT, and keep it",
 		description:
 			"Reads the stored bytes, checks them against what was declared, and makes the upload ready. Repeating it changes nothing.",
+		middleware: keyed,
 		request: { params },
 		responses: {
 			200: { description: "The upload, ready", content: json(Upload) },
@@ -203,6 +193,7 @@ uploads.openapi(
 		path: "/{id}",
 		operationId: "getUpload",
 		summary: "An upload",
+		middleware: keyed,
 		request: { params },
 		responses: {
 			200: { description: "The upload", content: json(Upload) },
@@ -223,6 +214,7 @@ uploads.openapi(
 		summary: "Delete an upload",
 		description:
 			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
+		middleware: keyed,
 		request: { params },
 		responses: {
 			204: { description: "Deleted" },

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { UPLOAD_ID } from "../ids.ts";
+import { oneOf } from "./one-of.ts";
 
 export const ImageType = z.enum([
 	"image/jpeg",
@@ -27,7 +28,7 @@ export const UploadId = z
 	.openapi({ example: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" });
 
 /** An image of a job: an upload of the account, or a URL (`https:` fetched once, or `data:`). */
-export const ImageSource = z.union([
+export const ImageSource = oneOf([
 	z.strictObject({ upload: UploadId }),
 	z.strictObject({
 		url: z

@@ -1,6 +1,7 @@
 /** Webhooks: where an account's events are sent, and what became of each. */
 import { z } from "@hono/zod-openapi";
 import { DisabledReason, EventType, TERMINAL_EVENTS } from "./event-type.ts";
+import { oneOf } from "./one-of.ts";
 
 /** What it may lead to is checked where it is used; see src/egress.ts. */
 export const WebhookUrl = z.string().min(1).max(2048).openapi({
@@ -173,14 +174,12 @@ export const DeliveryList = z
 		example: { data: [DELIVERY], next_cursor: null },
 	});
 
-export const RedeliveryRequest = z
-	.union([
-		z.strictObject({ event: z.string().max(64) }),
-		z.strictObject({ after: z.int().min(0) }),
-	])
-	.openapi("RedeliveryRequest", {
-		example: { event: "evt_0123456789abcdef_42" },
-	});
+export const RedeliveryRequest = oneOf([
+	z.strictObject({ event: z.string().max(64) }),
+	z.strictObject({ after: z.int().min(0) }),
+]).openapi("RedeliveryRequest", {
+	example: { event: "evt_0123456789abcdef_42" },
+});
 
 export const Redelivery = z
 	.object({

@@ -165,13 +165,24 @@ test("the printed curl works as pasted before the worker is up, secrets stay pri
 	await expect.poll(() => stillAlive(family), { timeout: 15_000 }).toEqual([]);
 });
 
-test("a second start finds its account and key again, and killed hard it leaves nothing either", async () => {
+test("a host that may not be allowed as it is written is named before anything starts", async () => {
+	const { child, output } = await start([
+		...["--egress-allow", "http://localhost:3000"],
+	]);
+	const [code] = await once(child, "exit");
+	expect(code).toBe(1);
+	expect(output()).toContain("--egress-allow http://localhost:3000");
+	expect(output()).toContain("localhost:3000");
+});
+
+test("a second start finds its account and key again, lets webhooks lead where it is told, and killed hard it leaves nothing either", async () => {
 	const { key } = JSON.parse(
 		readFileSync(join(state, "development.json"), "utf8"),
 	);
 	const page = "https://app.example.com";
 	const { child, output, url, s3 } = await startOnFreePorts(
 		...["--allowed-origins", `${page}, http://localhost:5173`],
+		...["--egress-allow", "localhost:3000", "--egress-allow", "receiver"],
 	);
 	expect(output()).toContain(`${url}/#key=${key}`);
 	for (const [origin, allowed] of [
@@ -190,6 +201,21 @@ test("a second start finds its account and key again, and killed hard it leaves 
 		});
 		expect(preflight.headers.get("Access-Control-Allow-Origin")).toBe(allowed);
 	}
+	const webhook = async (to: string) => {
+		const answer = await fetch(`${url}/v1/webhooks`, {
+			method: "POST",
+			headers: {
+				Authorization: `Bearer ${key}`,
+				"Content-Type": "application/json",
+			},
+			body: JSON.stringify({ url: to }),
+		});
+		await answer.body?.cancel();
+		return answer.status;
+	};
+	expect(await webhook("http://localhost:3000/hooks")).toBe(201);
+	expect(await webhook("http://receiver:8080/")).toBe(201);
+	expect(await webhook("http://localhost:3001/hooks")).toBe(422);
 	const family = descendants(child.pid as number);
 	child.kill("SIGKILL");
 	await sleep(100);
