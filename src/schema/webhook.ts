@@ -1,6 +1,7 @@
 /** Webhooks: where an account's events are sent, and what became of each. */
 import { z } from "@hono/zod-openapi";
 import { DisabledReason, EventType, TERMINAL_EVENTS } from "./event-type.ts";
+import { lean } from "./nothing.ts";
 import { oneOf } from "./one-of.ts";
 
 /** What it may lead to is checked where it is used; see src/egress.ts. */
@@ -55,10 +56,14 @@ export type WebhookChange = z.infer<typeof WebhookChange>;
 
 /** `webhook` of a job's request. */
 export const JobWebhook = z
-	.strictObject({
-		url: WebhookUrl,
-		events: Events.default(DEFAULT_EVENTS),
-	})
+	.preprocess(
+		// Of no events at all it is told what to write instead.
+		(value) => lean(value, "events"),
+		z.strictObject({
+			url: WebhookUrl,
+			events: Events.default(DEFAULT_EVENTS),
+		}),
+	)
 	.openapi("JobWebhook", {
 		example: { url: "https://example.com/hooks/minigpt4" },
 	});

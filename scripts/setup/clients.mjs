@@ -1,0 +1,44 @@
+// @ts-check
+/** What others speak to the API with, for the tests: Python's clients in an environment of their own, and a program in Go. */
+import { join } from "node:path";
+import { clients, root } from "../paths.mjs";
+import { run } from "../process.mjs";
+import { uv } from "./uv.mjs";
+
+const folder = join(root, "test", "e2e", "clients");
+
+/** @type {import("./step.mjs").Step} */
+export const pythonClients = {
+	name: "Python clients",
+	inputs: () => ["pyproject.toml", "uv.lock"].map((file) => join(folder, file)),
+	outputs: [clients.python, clients.llm],
+	run: ({ log, signal, onLine }) =>
+		run(uv, ["sync", "--frozen"], {
+			what: "uv sync",
+			cwd: folder,
+			log,
+			signal,
+			onLine,
+			env: {
+				UV_PROJECT_ENVIRONMENT: clients.environment,
+				VIRTUAL_ENV: undefined,
+				UV_LINK_MODE: undefined,
+				UV_NO_PROGRESS: "1",
+			},
+		}),
+};
+
+/** @type {import("./step.mjs").Step} */
+export const goClient = {
+	name: "Go client",
+	inputs: () => [join(folder, "go")],
+	outputs: [clients.go],
+	run: ({ log, signal, onLine }) =>
+		run("go", ["build", "-o", clients.go, "."], {
+			what: "go build",
+			cwd: join(folder, "go"),
+			log,
+			signal,
+			onLine,
+		}),
+};
