@@ -52,7 +52,7 @@ chat.openapi(
 		operationId: "createChatCompletion",
 		summary: "Ask as OpenAI's clients do",
 		description:
-			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing, as null, empty, `false` and 0 do; what clients attach to an answer that they send back is passed over. Hanging up cancels the job. An answer that takes more than 30 seconds begins as 200 with spaces, which keep the connection; should the job fail after that, the body is the error object. A stream begins after ten seconds at the latest; should the job fail after that, the last event is the error object.",
+			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing. Hanging up cancels the job. An answer that takes more than 30 seconds begins as 200 with spaces, which keep the connection; should the job fail after that, the body is the error object. A stream begins after ten seconds at the latest; should the job fail after that, the last event is the error object.",
 		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({

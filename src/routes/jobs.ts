@@ -102,7 +102,7 @@ jobs.openapi(
 		operationId: "createJob",
 		summary: "Ask about images",
 		description:
-			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most 60) and answers 200 if the job ended by then. With an `Idempotency-Key` it may be repeated safely: the same request again answers the same job, as it is then, and its events from the first on; another request under the same key is refused (409). A member that is null or empty counts as left out.",
+			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most 60) and answers 200 if the job ended by then. With an `Idempotency-Key` it may be repeated safely: the same request again answers the same job, as it is then, and its events from the first on; another request under the same key is refused (409).",
 		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
