@@ -180,6 +180,8 @@ export const ChatRequest = z
 		Parameters,
 	)
 	.openapi("ChatRequest", {
+		description:
+			"What asks for nothing is passed over: null, empty, `false` and 0 where they mean none; and what clients attach to an answer that they send back.",
 		example: {
 			model: "nano",
 			messages: [

@@ -131,6 +131,8 @@ const Parameters = z
 export const JobRequest = z
 	.preprocess(leanJob, Parameters)
 	.openapi("JobRequest", {
+		description:
+			"A member that is null or empty counts as left out. In `messages` an answer may have what clients attach to it.",
 		example: {
 			model: "nano",
 			images: [{ upload: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }],

@@ -245,7 +245,14 @@ describe("asks twice, its own answer sent back, and hears an answer that waits",
 		});
 		const [long] = conversationsOf(name).sort((a, b) => b.length - a.length);
 		expect(long).toEqual([
-			{ role: "user", text: `<image>${name}: What is in this picture?` },
+			{
+				role: "user",
+				// Each with its parts in the order that it sends them.
+				text:
+					client === "llm"
+						? "llm: What is in this picture?<image>"
+						: `<image>${name}: What is in this picture?`,
+			},
 			...Array.from({ length: turns - 1 }, () => [
 				{ role: "assistant", text: TEXT },
 				{ role: "user", text: `${name}: And what else?` },
