@@ -90,6 +90,8 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 
 	start(controller: ReadableStreamDefaultController<Uint8Array>): void {
 		this.#controller = controller;
+		// Some that stand in between send nothing on before there is a byte.
+		this.#write(PING);
 		this.#follower = this.#follow();
 		this.#ping = setInterval(() => {
 			if (this.#wanted) this.#write(PING);

@@ -81,7 +81,7 @@ export const EventStream = z.string().openapi("EventStream", {
 	description:
 		"Server-sent events: `id:` is the sequence number, `event:` and `data:` are type and data of a JobEvent.",
 	example: [
-		'retry: 1000\nid: 1\nevent: job.queued\ndata: {"id":"01JD8Z6Q3V9Y4K2M7N5P8R1S3T","status":"queued"}',
+		': ping\nretry: 1000\nid: 1\nevent: job.queued\ndata: {"id":"01JD8Z6Q3V9Y4K2M7N5P8R1S3T","status":"queued"}',
 		'id: 2\nevent: job.running\ndata: {"id":"01JD8Z6Q3V9Y4K2M7N5P8R1S3T","status":"running"}',
 		'id: 3\nevent: token\ndata: {"text":"The photo shows a tabby"}',
 		'id: 4\nevent: token\ndata: {"text":" cat with green eyes."}',

@@ -42,7 +42,9 @@ describe("GET /v1/jobs/{id}/events", () => {
 		);
 		expect(response.headers.get("Cache-Control")).toBe("no-store");
 		const text = await response.text();
-		expect(text).toMatch(/^retry: \d+\nid: 1\nevent: job.queued\ndata: \{/);
+		expect(text).toMatch(
+			/^: ping\nretry: \d+\nid: 1\nevent: job.queued\ndata: \{/,
+		);
 		expect(text).toMatch(/event: done\ndata: \{.*\}\n\n$/);
 	});
 
