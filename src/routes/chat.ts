@@ -23,12 +23,16 @@ import {
 	ChatCompletionChunk,
 	ChatRequest,
 } from "../schema/chat.ts";
+import { ChatStream } from "../schema/chat-stream.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
 import { createJob } from "./create-job.ts";
 import { JOB_REQUEST_FAILURES } from "./failures.ts";
 import { openaiErrors } from "./openai-errors.ts";
 
 export const chat = newRouter();
+
+// No schema of a route can say what `data:` is made of.
+chat.openAPIRegistry.register("ChatCompletionChunk", ChatCompletionChunk);
 
 /** For so long the status waits for what becomes of the job; after that it is 200, and a failure comes in the body. */
 const STREAM_WITHIN_MS = 10_000;
@@ -73,7 +77,7 @@ chat.openapi(
 				headers,
 				content: {
 					"application/json": { schema: ChatCompletion },
-					"text/event-stream": { schema: ChatCompletionChunk },
+					"text/event-stream": { schema: ChatStream },
 				},
 			},
 			...openaiErrors(
