@@ -30,6 +30,7 @@ import {
 	ChatRequest,
 	COMPLETION,
 } from "../schema/chat.ts";
+import { ChatStream } from "../schema/chat-stream.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
 import { createJob } from "./create-job.ts";
 import { JOB_REQUEST_FAILURES } from "./failures.ts";
@@ -37,6 +38,9 @@ import { OpenAIError, openaiErrors } from "./openai-errors.ts";
 import { replayed, retryCount } from "./repeat.ts";
 
 export const chat = newRouter();
+
+// No schema of a route can say what `data:` is made of.
+chat.openAPIRegistry.register("ChatCompletionChunk", ChatCompletionChunk);
 
 const headers = z.object({
 	"X-Job-Id": z.string().openapi({
@@ -79,7 +83,7 @@ chat.openapi(
 						schema: z.union([ChatCompletion, OpenAIError]),
 						example: COMPLETION,
 					},
-					"text/event-stream": { schema: ChatCompletionChunk },
+					"text/event-stream": { schema: ChatStream },
 				},
 			},
 			...openaiErrors(

@@ -9,7 +9,7 @@ import type { Open } from "../job/follow.ts";
 import { EVENT_STREAM_HEADERS, eventStream, frame } from "../job/stream.ts";
 import { newRouter } from "../router.ts";
 import { EVENT_TYPES, EventType } from "../schema/event-type.ts";
-import { EventList } from "../schema/feed.ts";
+import { EventList, FeedStream } from "../schema/feed.ts";
 import { eventOf } from "./feed-wire.ts";
 import { problems } from "./problems.ts";
 
@@ -56,10 +56,7 @@ feed.openapi(
 				content: {
 					"application/json": { schema: EventList },
 					"text/event-stream": {
-						schema: z.string().openapi({
-							example:
-								'id: 42\nevent: job.succeeded\ndata: {"id":"evt_0123456789abcdef_42","object":"event","seq":42,"type":"job.succeeded","created_at":"2026-11-23T10:00:00.000Z","data":{"id":"01JD8Z6Q3V9Y4K2M7N5P8R1S3T","status":"succeeded"}}\n\n',
-						}),
+						schema: FeedStream,
 					},
 				},
 			},
