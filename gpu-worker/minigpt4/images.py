@@ -1,12 +1,13 @@
 """An image of a request: bytes, or a URL of an allowed origin -> a decoded picture."""
 
 import asyncio
-import io
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
 from PIL import Image
+
+from .picture import Unread
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -31,14 +32,14 @@ class Limits:
 
 
 def decode(data: bytes, limits: Limits) -> Image.Image:
-    """Bytes -> the picture, fully loaded (the first frame of an animation).
+    """Bytes -> what a viewer shows of them: the first picture, upright, on white, in RGB.
 
     Raises Undecodable. The header is checked against the limits before pixels are made.
     """
     if len(data) > limits.max_bytes:
         raise Undecodable(f"the image has more than {limits.max_bytes} bytes")
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Unread(data, FORMATS)
         width, height = image.size
     except Image.DecompressionBombError:
         raise Undecodable(f"the image has more than {limits.max_pixels} pixels") from None
@@ -49,10 +50,9 @@ def decode(data: bytes, limits: Limits) -> Image.Image:
     if min(width, height) < limits.min_side:
         raise Undecodable(f"the image has {width}x{height} pixels; a side needs {limits.min_side}")
     try:
-        image.load()
+        return image.read()
     except Exception:
         raise Undecodable("the image is broken or truncated") from None
-    return image
 
 
 def origin(url: str) -> tuple[str, str, int]:

@@ -28,6 +28,7 @@ from .middleware import (
     on_no_route,
     on_refused,
 )
+from .picture import fit
 from .prompt import Message, Prompt
 from .protocol import (
     ImageSource,
@@ -330,8 +331,6 @@ class Worker:
             raise Refused("image_unavailable", f"{field}: {error}", field) from None
 
     def _decode(self, data: bytes) -> "Picture":
-        from .processing import fit, to_rgb  # imports torch
-
         # Cut to the encoder's size here, so that no large picture waits in memory.
-        picture = to_rgb(decode(data, self.limits.image))
+        picture = decode(data, self.limits.image)
         return fit(picture, self.model.image_side, self.model.image_fit)
