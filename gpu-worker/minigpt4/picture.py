@@ -122,8 +122,9 @@ def _on_white(image: Image.Image) -> Image.Image:
         grey[values == image.info.get("transparency")] = 255
         image = Image.fromarray(grey)
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        clear = image if image.mode == "RGBA" else image.convert("RGBA")
+        image = Image.new("RGB", clear.size, "white")
+        image.paste(clear, mask=clear)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
