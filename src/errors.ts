@@ -300,8 +300,7 @@ export function wire(failure: Failure): Wire {
 		case "image_type_unsupported":
 			return {
 				status: 422,
-				detail:
-					"The bytes are no JPEG, PNG, WebP or GIF image, or not the declared type.",
+				detail: "The bytes are no JPEG, PNG, WebP or GIF image.",
 			};
 		case "image_truncated":
 			return {

@@ -53,7 +53,10 @@ class Generation(Response):
         cut = asyncio.create_task(self._worker.cutoff.wait())
         try:
             with self._worker.admitted():
-                pictures = asyncio.create_task(self._worker.pictures(self._wanted.images))
+                # The salt is one per account, and all that tells accounts apart here.
+                pictures = asyncio.create_task(
+                    self._worker.pictures(self._wanted.images, self._wanted.cache_salt)
+                )
                 await _first(pictures, gone, cut)
                 if not pictures.done():
                     await _cancel(pictures)

@@ -5,7 +5,6 @@
  */
 import { failed, type Result } from "../errors.ts";
 import { finalKey, stagingKey } from "../images/key.ts";
-import type { ImageType } from "../schema/image.ts";
 import type { InlineImage, Own, SentImage } from "./contract.ts";
 import { clearDue, setDue } from "./due.ts";
 import type { HeldImage } from "./jobs.ts";
@@ -21,7 +20,8 @@ export const LATE_WRITE_MS = 5 * 60_000;
 /** What a caller declares before the bytes are known. */
 export interface UploadDraft {
 	id: string;
-	contentType: ImageType;
+	/** What it is called; what it is, once its bytes are known. */
+	contentType: string;
 	bytes: number;
 	/** Over the bytes as sent, hex. */
 	sha256: string;
@@ -31,6 +31,8 @@ export interface UploadDraft {
 
 /** What was stored for an upload, once its bytes were inspected. */
 export interface StoredImage {
+	/** By its bytes; left out where the draft knew them. */
+	contentType?: string;
 	/** Over the bytes as stored, hex. */
 	sha256: string;
 	bytes: number;
@@ -49,7 +51,7 @@ export interface UploadView extends Omit<UploadDraft, "way"> {
 interface UploadRow extends Record<string, SqlStorageValue> {
 	id: string;
 	status: "pending" | "ready" | "deleted";
-	content_type: ImageType;
+	content_type: string;
 	bytes: number;
 	sha256: string;
 	key: string;
@@ -376,7 +378,8 @@ const makeReady = (
 ): UploadRow =>
 	sql
 		.exec<UploadRow>(
-			"UPDATE upload SET status = 'ready', stored_sha256 = ?, stored_bytes = ?, width = ?, height = ? WHERE id = ? RETURNING *",
+			"UPDATE upload SET status = 'ready', content_type = coalesce(?, content_type), stored_sha256 = ?, stored_bytes = ?, width = ?, height = ? WHERE id = ? RETURNING *",
+			stored.contentType ?? null,
 			stored.sha256,
 			stored.bytes,
 			stored.width,

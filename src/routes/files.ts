@@ -12,7 +12,7 @@ import { finalKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
 import { type App, newRouter } from "../router.ts";
 import { DeletedFile, FileList, File as FileWire } from "../schema/file.ts";
-import { IMAGE_LIMITS, ImageType, UploadId } from "../schema/image.ts";
+import { IMAGE_LIMITS, UploadId } from "../schema/image.ts";
 import { IMAGE_FAILURES } from "./failures.ts";
 import { openaiErrors } from "./openai-errors.ts";
 
@@ -72,10 +72,8 @@ files.openapi(
 	async (c) => {
 		const known = await caller(c);
 		const file = await sentFile(c);
-		const declared = ImageType.safeParse(file.type.toLowerCase());
 		const received = await receive(
 			new Uint8Array(await file.arrayBuffer()),
-			declared.success ? declared.data : null,
 			"file",
 			IMAGE_LIMITS.inlineBytes,
 		);

@@ -10,6 +10,16 @@ export const ImageType = z.enum([
 ]);
 export type ImageType = z.infer<typeof ImageType>;
 
+/** What a sender may call an image. It decides nothing: the bytes do. */
+export const DeclaredType = z
+	.string()
+	.toLowerCase()
+	.max(127)
+	.regex(
+		/^(image\/[\w.+-]+|(application|binary)\/octet-stream) *(;[ -~]*)?$/,
+		"is no image's type. Send image/jpeg, or application/octet-stream where you do not know it.",
+	);
+
 /** Bounds on an image, the same on every way in. */
 export const IMAGE_LIMITS = {
 	/** Through the Worker: one-call uploads, data URLs and fetched URLs. */

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { IMAGE_LIMITS, ImageType, UploadId } from "./image.ts";
+import { DeclaredType, IMAGE_LIMITS, UploadId } from "./image.ts";
 
 const Sha256 = z
 	.string()
@@ -11,7 +11,7 @@ const Sha256 = z
 /** Asks for a presigned PUT; type, length and hash are part of its signature. */
 export const UploadRequest = z
 	.strictObject({
-		content_type: ImageType,
+		content_type: DeclaredType.default("application/octet-stream"),
 		bytes: z.int().min(1).max(IMAGE_LIMITS.bytes),
 		sha256: Sha256,
 	})
@@ -41,7 +41,8 @@ export const Upload = z
 		id: UploadId,
 		object: z.literal("upload"),
 		status: z.enum(["pending", "ready"]),
-		content_type: ImageType,
+		/** What the bytes are; while pending, what they were called. */
+		content_type: z.string(),
 		bytes: z.int(),
 		/** Over the bytes as sent. */
 		sha256: Sha256,

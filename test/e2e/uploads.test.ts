@@ -203,7 +203,7 @@ describe("finalizing", () => {
 		expect(body).toMatchObject({ status: "ready", width: 48, height: 32 });
 		const image = (await stored("images", id)) as Buffer;
 		expect(image.toString("latin1")).not.toMatch(/PLACE|GPS|xmpmeta/);
-		expect(inspect(new Uint8Array(image), "image/jpeg", "f", MB).ok).toBe(true);
+		expect((await inspect(new Uint8Array(image), "f", MB)).ok).toBe(true);
 		await expect.poll(() => stored("staging", id)).toBeNull();
 		expect((await finalize(id)).body).toEqual(body);
 	});
@@ -233,7 +233,6 @@ describe("finalizing", () => {
 			[sized(20_000, 20_000), type, 422, "image_dimensions"],
 			[photo.subarray(0, 900), {}, 422, "image_truncated"],
 			[Buffer.from("<html>no image</html>"), {}, 422, "image_type_unsupported"],
-			[png, {}, 422, "image_type_unsupported"],
 		];
 		for (const [bytes, part, status, code] of cases) {
 			const id = await sent(bytes, part);
