@@ -20,7 +20,7 @@ from pathlib import Path
 
 from machine import load, machine, now
 
-from minigpt4.checkpoints.nano import digest
+from minigpt4.checkpoints.embedded import digest
 
 MODEL = "vicuna-7b"
 GIB = 2**30

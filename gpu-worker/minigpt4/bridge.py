@@ -1,13 +1,16 @@
 """Between vision and projection: a frozen class distribution, and pooled raw features.
 
-It plays the part that the Q-Former plays in the full model: it turns a feature map into a few
+It plays the part that the Q-Former plays in the full model: it turns feature maps into a few
 numbers that one linear map can take to the language model.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from .config import MiniGPT4Config
+from .efficientnet import HEAD_CHANNELS, STAGES, STEM_CHANNELS
 
 
 def pool_stem(stem: torch.Tensor) -> torch.Tensor:
@@ -15,27 +18,52 @@ def pool_stem(stem: torch.Tensor) -> torch.Tensor:
     return torch.cat([stem.mean(dim=(2, 3)), stem.std(dim=(2, 3))], dim=-1)
 
 
+def pool(maps: Sequence[torch.Tensor], stages: Sequence[int]) -> torch.Tensor:
+    """The encoder's nine maps -> [N, F]: what a picture's place says nothing about.
+
+    Of the final map mean and maximum of each channel; of each of `stages` mean, deviation and
+    maximum; of the stem mean and deviation. Middle stages know textures and scenes that the last
+    one, made for 1,000 classes of objects, has dropped.
+    """
+    stem, *inner, features = maps
+    pooled = [features.mean(dim=(2, 3)), features.amax(dim=(2, 3))]
+    for stage in stages:
+        x = inner[stage]
+        pooled += [x.mean(dim=(2, 3)), x.std(dim=(2, 3)), x.amax(dim=(2, 3))]
+    return torch.cat([*pooled, pool_stem(stem)], dim=-1)
+
+
+def pooled_size(stages: Sequence[int]) -> int:
+    """F of `pool`."""
+    return 2 * HEAD_CHANNELS + 2 * STEM_CHANNELS + sum(3 * STAGES[stage][3] for stage in stages)
+
+
 class ClassBridge(nn.Module):
-    """The encoder's own classification head, sharpened, beside its stem's statistics.
+    """The encoder's own classification head, sharpened, beside raw features.
 
     The classes say what is in the picture; the stem's channels are colours and edges, so their
-    mean and deviation carry colour and light, which no class name tells.
+    mean and deviation carry colour and light, which no class name tells. With `stages` the raw
+    features are principal components of what is pooled at several depths: a frozen affine map,
+    fitted once to the training photos without any gradient.
     """
 
     def __init__(self, config: MiniGPT4Config):
         super().__init__()
-        vision = config.vision_config
-        self.temperature = config.bridge_config.temperature
+        vision, bridge = config.vision_config, config.bridge_config
+        self.temperature = bridge.temperature
+        self.stages = tuple(bridge.stages)
         self.head = nn.Linear(vision.hidden_size, vision.num_classes)
+        if self.stages:
+            self.components = nn.Linear(pooled_size(self.stages), bridge.raw_size)
 
-    def forward(
-        self, stem: torch.Tensor, features: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """stem [N, 32, h, w], features [N, 1280, h', w'] -> classes [N, 1000], raw [N, 64].
+    def forward(self, *maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The encoder's nine maps -> classes [N, 1000], raw [N, raw_size].
 
-        `classes` sums to 1 in each row; `raw` is not standardised: the projection's weights hold
-        the scale.
+        `classes` sums to 1 in each row. nano's raw features are not standardised: its projection's
+        weights hold the scale.
         """
-        logits = self.head(features.mean(dim=(2, 3)))
+        logits = self.head(maps[-1].mean(dim=(2, 3)))
         classes = torch.softmax(logits / self.temperature, dim=-1)
-        return classes, pool_stem(stem)
+        if self.stages:
+            return classes, self.components(pool(maps, self.stages))
+        return classes, pool_stem(maps[0])

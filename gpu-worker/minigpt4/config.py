@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 from transformers import (
+    CONFIG_MAPPING,
     AutoConfig,
     Blip2QFormerConfig,
     Blip2VisionConfig,
-    LlamaConfig,
     PreTrainedConfig,
 )
 
@@ -19,7 +19,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class EfficientNetConfig(PreTrainedConfig):
-    """nano's frozen vision encoder and how a picture is made ready for it.
+    """The embedded models' frozen vision encoder and how a picture is made ready for it.
 
     `image_size` is the side of the centre square in pixels; `mean` and `std` apply to values
     in [0, 1] and are the same for the three channels, as EfficientNet-Lite was trained.
@@ -55,12 +55,14 @@ class EvaConfig(Blip2VisionConfig):
 
 
 class BridgeConfig(PreTrainedConfig):
-    """What stands between nano's vision encoder and its projection.
+    """What stands between an embedded model's vision encoder and its projection.
 
     `temperature` divides the logits of the frozen classification head before the softmax: below 1
     it sharpens, without which a spread distribution gives embeddings too faint to be read.
-    `raw_size` counts the pooled raw features: mean and deviation of each of the stem's channels.
     `num_class_tokens` image tokens come from the class distribution, the rest from raw features.
+    `raw_size` counts those. Without `stages` they are mean and deviation of each of the stem's
+    channels (nano); with them they are principal components of what is pooled of the stem, of these
+    stages (counted from 0) and of the final map (mini).
     """
 
     model_type = "minigpt4_bridge"
@@ -69,6 +71,7 @@ class BridgeConfig(PreTrainedConfig):
     temperature: float = 0.5
     raw_size: int = 64
     num_class_tokens: int = 6
+    stages: tuple[int, ...] | list[int] = ()
 
 
 TOWERS = {EFFICIENTNET: EfficientNetConfig, EVA: EvaConfig}
@@ -78,9 +81,9 @@ class MiniGPT4Config(PreTrainedConfig):
     """A vision encoder, what bridges it, one linear projection, and a language model.
 
     Each image takes `num_image_tokens` positions, marked in the ids by `image_token_id`.
-    `vision_config.tower` says which encoder it is. nano has a `bridge_config`; of the others, those
-    with a `qformer_config` have one image token per query, those without join four neighbouring
-    patches into each.
+    `vision_config.tower` says which encoder it is. The embedded models have a `bridge_config`; of
+    the others, those with a `qformer_config` have one image token per query, those without join
+    four neighbouring patches into each. `text_config` is any causal language model's.
     """
 
     model_type = "minigpt4"
@@ -88,13 +91,13 @@ class MiniGPT4Config(PreTrainedConfig):
         "vision_config": PreTrainedConfig,
         "bridge_config": BridgeConfig,
         "qformer_config": Blip2QFormerConfig,
-        "text_config": LlamaConfig,
+        "text_config": AutoConfig,
     }
 
     vision_config: dict | PreTrainedConfig | None = None
     bridge_config: dict | BridgeConfig | None = None
     qformer_config: dict | Blip2QFormerConfig | None = None
-    text_config: dict | LlamaConfig | None = None
+    text_config: dict | PreTrainedConfig | None = None
     num_image_tokens: int = 8
     image_token_id: int = 16
     tie_word_embeddings: bool = True
@@ -106,17 +109,18 @@ class MiniGPT4Config(PreTrainedConfig):
             self.vision_config = TOWERS[vision.get("tower", EFFICIENTNET)](**vision)
         if self.bridge_config is None and self.vision_config.tower == EFFICIENTNET:
             self.bridge_config = {}
-        for name in ("bridge_config", "qformer_config", "text_config"):
+        for name in ("bridge_config", "qformer_config"):
             part = getattr(self, name)
             if isinstance(part, dict):
                 setattr(self, name, self.sub_configs[name](**part))
-        if self.text_config is None:
-            self.text_config = LlamaConfig()
+        if self.text_config is None or isinstance(self.text_config, dict):
+            text = self.text_config or {}
+            self.text_config = CONFIG_MAPPING[text.get("model_type", "llama")](**text)
         if not self.text_config.architectures:
             self.text_config.architectures = ["LlamaForCausalLM"]
         super().__post_init__(**kwargs)
 
-    def get_text_config(self, *_, **__) -> LlamaConfig:
+    def get_text_config(self, *_, **__) -> PreTrainedConfig:
         """The language model's own configuration, which is what an engine plans memory by."""
         return self.text_config
 

@@ -59,7 +59,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite2(nn.Module):
-    """The stem, whose channels still are colours and edges, and the final feature map."""
+    """The stem, whose channels still are colours and edges; each stage; the final feature map."""
 
     def __init__(self):
         super().__init__()
@@ -71,18 +71,23 @@ class EfficientNetLite2(nn.Module):
                 blocks.append(Block(inp, out, kernel, stride if n == 0 else 1, expansion))
                 inp = out
         self.blocks = nn.ModuleList(blocks)
+        repeats = [stage[-1] for stage in STAGES]
+        self._last = {sum(repeats[: n + 1]) - 1 for n in range(len(repeats))}
         self.head = SameConv2d(inp, HEAD_CHANNELS, 1)
 
-    def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """[N, 3, H, W] -> stem [N, 32, H/2, W/2] and features [N, 1280, H/32, W/32].
+    def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """[N, 3, H, W] -> stem [N, 32, H/2, W/2], seven stages, features [N, 1280, H/32, W/32].
 
-        Sides are rounded up; all values lie in 0 to 6.
+        A stage's map has its output channels and 1/2, 1/4, 1/8, 1/16, 1/16, 1/32 and 1/32 of the
+        sides, rounded up. Stem and features lie in 0 to 6.
         """
-        stem = F.relu6(self.stem(pixel_values))
-        x = stem
-        for block in self.blocks:
+        x = F.relu6(self.stem(pixel_values))
+        maps = [x]
+        for n, block in enumerate(self.blocks):
             x = block(x)
-        return stem, F.relu6(self.head(x))
+            if n in self._last:
+                maps.append(x)
+        return *maps, F.relu6(self.head(x))
 
 
 def fold_batch_norms(source: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

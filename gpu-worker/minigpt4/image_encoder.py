@@ -22,7 +22,7 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, config: MiniGPT4Config):
         super().__init__()
-        self.exact = config.vision_config.tower != EVA  # nano is float32 everywhere
+        self.exact = config.vision_config.tower != EVA  # the embedded ones are float32 everywhere
         if self.exact:
             self.vision = EfficientNetLite2()
             self.bridge = ClassBridge(config)
@@ -54,7 +54,8 @@ class ImageEncoder(nn.Module):
     def features(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """pixel_values [N, 3, side, side] -> what the projection takes: all that is frozen.
 
-        nano: classes [N, 1000], raw [N, 64]. With a Q-Former: [N, 32, 768]; without: [N, 64, 5632].
+        The embedded models: classes [N, 1000], raw [N, R]. With a Q-Former: [N, 32, 768];
+        without: [N, 64, 5632].
         Images go through in chunks of at most IMAGES_AT_ONCE. N must be at least 1.
         """
         with self._precision(pixel_values.device.type):

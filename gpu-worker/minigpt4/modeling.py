@@ -2,7 +2,7 @@
 
 import torch
 from torch import nn
-from transformers import GenerationMixin, LlamaForCausalLM, PreTrainedModel
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from .config import MiniGPT4Config
@@ -28,7 +28,8 @@ class MiniGPT4ForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def __init__(self, config: MiniGPT4Config):
         super().__init__(config)
         self.image_encoder = ImageEncoder(config)
-        self.language_model = LlamaForCausalLM(config.get_text_config())
+        text = config.get_text_config()
+        self.language_model = MODEL_FOR_CAUSAL_LM_MAPPING[type(text)](text)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -66,7 +67,7 @@ class MiniGPT4ForConditionalGeneration(PreTrainedModel, GenerationMixin):
         attention_mask: torch.Tensor | None = None,
         **kwargs,
     ) -> CausalLMOutputWithPast:
-        """Next-token logits, and the loss where `labels` are given; see LlamaForCausalLM."""
+        """Next-token logits, and the loss where `labels` are given; as the language model's own."""
         if inputs_embeds is None:
             past = kwargs.get("past_key_values")
             if past is not None and past.get_seq_length() and pixel_values is None:

@@ -111,6 +111,12 @@ FAMILY = {
     ),
 }
 
-MODELS = ("nano", *FAMILY)
-CONTEXT_LENGTH = {"nano": 2048} | {n: f.language_model.context_length for n, f in FAMILY.items()}
-TEMPLATE = {"nano": "nano"} | {name: family.template for name, family in FAMILY.items()}
+# Made of parts that come from package registries; see checkpoints/embedded.py.
+EMBEDDED = ("nano", "mini")
+MODELS = (*EMBEDDED, *FAMILY)
+CONTEXT_LENGTH = {"nano": 2048, "mini": 4096} | {
+    name: family.language_model.context_length for name, family in FAMILY.items()
+}
+TEMPLATE = {name: "chatml" for name in EMBEDDED} | {
+    name: family.template for name, family in FAMILY.items()
+}

@@ -19,7 +19,7 @@ class Projection(nn.Linear):
 
 
 class ClassProjection(nn.Module):
-    """nano's: two blocks, class distribution -> first tokens, raw features -> the rest.
+    """The embedded models': class distribution -> first tokens, raw features -> the rest.
 
     Class tokens have no bias: a distribution sums to 1, so a bias would be the same in every row
     of their weight.
@@ -38,6 +38,6 @@ class ClassProjection(nn.Module):
         self.raw = nn.Linear(bridge.raw_size, raw_tokens * self.hidden_size)
 
     def forward(self, classes: torch.Tensor, raw: torch.Tensor) -> torch.Tensor:
-        """classes [N, 1000], raw [N, 64] -> image tokens [N, K, hidden]."""
+        """classes [N, 1000], raw [N, raw_size] -> image tokens [N, K, hidden]."""
         flat = torch.cat([self.classes(classes), self.raw(raw)], dim=-1)
         return flat.view(len(flat), -1, self.hidden_size)

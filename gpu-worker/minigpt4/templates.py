@@ -180,7 +180,7 @@ def _content(message: Message) -> Iterator[Piece]:
 
 
 TEMPLATES: Mapping[str, Template] = {
-    "nano": Marked(
+    "chatml": Marked(
         opening={
             "system": "<|im_start|>system\n",
             "user": "<|im_start|>user\n",

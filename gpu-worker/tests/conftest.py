@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from minigpt4.checkpoints import nano
+from minigpt4.checkpoints import embedded
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -24,7 +24,7 @@ def nano_checkpoint() -> Path:
     if given := os.environ.get("MINIGPT4_CHECKPOINT"):
         return Path(given)
     folder = REPOSITORY / ".state" / "models" / "nano"
-    return folder if nano.is_current(folder) else nano.assemble(folder)
+    return folder if embedded.is_current("nano", folder) else embedded.assemble("nano", folder)
 
 
 @pytest.fixture(scope="session")

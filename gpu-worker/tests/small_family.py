@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 
-from minigpt4.checkpoints.nano import MANIFEST, digest
+from minigpt4.checkpoints.embedded import MANIFEST, digest
 from minigpt4.config import MiniGPT4Config
 from minigpt4.modeling import MiniGPT4ForConditionalGeneration
 from minigpt4.models import FAMILY

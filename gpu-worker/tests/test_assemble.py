@@ -13,7 +13,7 @@ from safetensors import safe_open
 from synthetic import EVA, FAMILY, LLM, PROJECTOR, QFORMER, put_together, tensors
 from tokenizers import Tokenizer
 
-from minigpt4.checkpoints import nano
+from minigpt4.checkpoints import embedded
 from minigpt4.checkpoints.assembly import Options, assemble
 from minigpt4.checkpoints.refusal import Refused
 from minigpt4.checkpoints.sources import Sources
@@ -139,7 +139,7 @@ def test_the_folder_says_what_it_is(synthetic_sets, model):
     assert [tokenizer.id_to_token(n) for n in range(3)] == ["<unk>", "<s>", "</s>"]
     manifest = json.loads((folder / "checkpoint.json").read_text())
     assert manifest["model"] == model and manifest["synthetic"]
-    assert manifest["digest"] == nano.digest(folder)
+    assert manifest["digest"] == embedded.digest(folder)
     parts = {"eva", "projector", "llm"} | (set() if llama2 else {"qformer"})
     assert manifest["sources"].keys() == parts
     assert len(manifest["sources"]["eva"][EVA]["sha256"]) == 64
@@ -274,7 +274,7 @@ def test_a_killed_run_leaves_nothing_that_loads_and_the_next_one_goes_on(tmp_pat
     assert (out / kept.name).stat().st_ino == inode  # was not written again
     digest = json.loads((out / "checkpoint.json").read_text())["digest"]
     assert digest == json.loads((whole / "checkpoint.json").read_text())["digest"]
-    assert nano.digest(out) == digest
+    assert embedded.digest(out) == digest
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
@@ -296,7 +296,7 @@ def test_an_older_checkpoint_is_replaced_whole_and_other_folders_never(tmp_path,
     shutil.copytree(synthetic_sets.checkpoint("vicuna-7b"), out)
     put_together("llama2-7b", source, out)
     assert json.loads((out / "checkpoint.json").read_text())["model"] == "llama2-7b"
-    assert nano.digest(out) == json.loads((out / "checkpoint.json").read_text())["digest"]
+    assert embedded.digest(out) == json.loads((out / "checkpoint.json").read_text())["digest"]
     home = tmp_path / "home"
     home.mkdir()
     (home / "letter").write_text("dear")
@@ -321,7 +321,7 @@ def test_a_write_that_fails_says_why_and_leaves_nothing_that_loads(tmp_path, syn
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert not out.exists() and not list(tmp_path.rglob("config.json"))
     put_together("vicuna-7b", source, out)
-    assert nano.digest(out) == json.loads((whole / "checkpoint.json").read_text())["digest"]
+    assert embedded.digest(out) == json.loads((whole / "checkpoint.json").read_text())["digest"]
 
 
 def test_files_in_torchs_older_format_are_read_whole(tmp_path, synthetic_sets):

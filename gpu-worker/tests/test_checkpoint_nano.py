@@ -9,17 +9,19 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from minigpt4.checkpoints import nano
+from minigpt4.checkpoints import embedded
 from minigpt4.modeling import MiniGPT4ForConditionalGeneration
+
+NANO = embedded.RECIPES["nano"]
 
 
 def test_the_committed_projection_is_small_and_half_precision():
-    assert nano.PROJECTION.stat().st_size < 10_000_000
-    assert {value.dtype for value in load_file(nano.PROJECTION).values()} == {torch.float16}
+    assert NANO.projection.stat().st_size < 10_000_000
+    assert {value.dtype for value in load_file(NANO.projection).values()} == {torch.float16}
 
 
 def test_the_folder_holds_the_committed_projection_exactly(nano_checkpoint):
-    committed = load_file(nano.PROJECTION)
+    committed = load_file(NANO.projection)
     with safe_open(nano_checkpoint / "model.safetensors", "pt") as file:
         for name, value in committed.items():
             stored = file.get_tensor(f"image_encoder.projection.{name}")
@@ -63,13 +65,13 @@ def test_the_unpacked_language_model_still_knows_its_capitals(nano_checkpoint):
 
 
 def test_the_digest_names_the_files(tmp_path, nano_checkpoint):
-    recorded = json.loads((nano_checkpoint / nano.MANIFEST).read_text())["digest"]
-    assert nano.digest(nano_checkpoint) == recorded
+    recorded = json.loads((nano_checkpoint / embedded.MANIFEST).read_text())["digest"]
+    assert embedded.digest(nano_checkpoint) == recorded
     shutil.copytree(nano_checkpoint, tmp_path / "copy")
-    assert nano.digest(tmp_path / "copy") == recorded
+    assert embedded.digest(tmp_path / "copy") == recorded
     with (tmp_path / "copy" / "tokenizer.json").open("a") as file:
         file.write(" ")
-    assert nano.digest(tmp_path / "copy") != recorded
+    assert embedded.digest(tmp_path / "copy") != recorded
 
 
 def test_a_failed_assembly_leaves_the_old_folder_and_nothing_else(tmp_path, monkeypatch):
@@ -77,13 +79,13 @@ def test_a_failed_assembly_leaves_the_old_folder_and_nothing_else(tmp_path, monk
     old.mkdir()
     (old / "here").write_text("still")
 
-    def broken(folder, projection):
+    def broken(recipe, folder, projection, precision):
         (folder / "half").write_text("written")
         raise OSError("disk full")
 
-    monkeypatch.setattr(nano, "write", broken)
+    monkeypatch.setattr(embedded, "write", broken)
     with pytest.raises(OSError, match="disk full"):
-        nano.assemble(old)
+        embedded.assemble("nano", old)
     assert [path.name for path in tmp_path.iterdir()] == ["nano"]
     assert (old / "here").read_text() == "still"
 
@@ -92,14 +94,16 @@ def test_an_assembly_replaces_the_old_folder_whole(tmp_path, monkeypatch):
     old = tmp_path / "nano"
     old.mkdir()
     (old / "stale").write_text("gone")
-    monkeypatch.setattr(nano, "write", lambda folder, _: (folder / "new").write_text("here"))
-    assert not nano.is_current(old)
-    nano.assemble(old)
-    assert sorted(path.name for path in old.iterdir()) == [nano.MANIFEST, "new"]
+    monkeypatch.setattr(
+        embedded, "write", lambda recipe, folder, *_: (folder / "new").write_text("here")
+    )
+    assert not embedded.is_current("nano", old)
+    embedded.assemble("nano", old)
+    assert sorted(path.name for path in old.iterdir()) == [embedded.MANIFEST, "new"]
     assert [path.name for path in tmp_path.iterdir()] == ["nano"]
-    assert nano.is_current(old)
+    assert embedded.is_current("nano", old)
 
 
 def test_a_missing_projection_says_how_to_make_one(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"minigpt4\.train"):
-        nano.assemble(tmp_path / "nano", tmp_path / "none.safetensors")
+    with pytest.raises(FileNotFoundError, match="minigpt4-worker train"):
+        embedded.assemble("nano", tmp_path / "nano", tmp_path / "none.safetensors")

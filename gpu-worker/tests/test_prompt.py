@@ -21,7 +21,7 @@ def tokenizer_file(nano_checkpoint: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def prompt(tokenizer_file: Path) -> Prompt:
-    return Prompt(tokenizer_file, TEMPLATES["nano"], 16)
+    return Prompt(tokenizer_file, TEMPLATES["chatml"], 16)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def tokenizer(tokenizer_file: Path) -> Tokenizer:
 def special(tokenizer_file: Path) -> list[str]:
     """Every special string of the tokenizer and every piece of the template."""
     spec = json.loads(tokenizer_file.read_text())
-    template = TEMPLATES["nano"]
+    template = TEMPLATES["chatml"]
     pieces = [*template.opening.values(), template.closing, template.answer, *template.stops]
     found = sorted({*(token["content"] for token in spec["added_tokens"]), *pieces})
     assert {"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<image>"} <= set(found)
@@ -153,7 +153,7 @@ def test_a_typeable_added_token_is_refused_at_start(tokenizer_file: Path, tmp_pa
     changed = tmp_path / "tokenizer.json"
     changed.write_text(json.dumps(spec))
     with pytest.raises(ValueError, match="not marked special"):
-        Prompt(changed, TEMPLATES["nano"], 16)
+        Prompt(changed, TEMPLATES["chatml"], 16)
 
 
 def test_an_unknown_role_is_an_error(prompt: Prompt):

@@ -356,7 +356,7 @@ def _write(
 
 
 def _digest(sums: dict[str, str]) -> str:
-    """As checkpoints/nano.py's, of the sums that writing gave."""
+    """As checkpoints/embedded.py's, of the sums that writing gave."""
     lines = "".join(f"{name} {sums[name]}\n" for name in sorted(sums))
     return hashlib.sha256(lines.encode()).hexdigest()
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..models import MODELS
+from ..models import EMBEDDED, MODELS
 
 PARTS = {
     "eva": "eva_vit_g.pth",
@@ -21,10 +21,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     make = commands.add_parser(
         "assemble",
         help="write a checkpoint folder from its parts",
-        description="Write a checkpoint folder from its parts. nano's come with the package; the "
-        "others' are the original files, looked for in --from by their official names. Exit code "
-        "2 means that the input cannot be used. A run that was interrupted goes on when it is "
-        "repeated.",
+        description="Write a checkpoint folder from its parts. Those of nano and mini "
+        "come with packages; the others' are the original files, looked for in --from by their "
+        "official names. Exit code 2 means that the input cannot be used. A run that was "
+        "interrupted goes on when it is repeated.",
     )
     make.add_argument("model", choices=MODELS)
     make.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
@@ -60,14 +60,22 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     make.add_argument(
         "--shard-mib", type=int, default=2048, metavar="N", help="size of a file of weights"
     )
+    make.add_argument(
+        "--precision",
+        choices=("bfloat16", "float32", "int8"),
+        help="of an embedded model's language model; int8 is what mini runs with on a CPU",
+    )
     make.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> None:
-    if given.model == "nano":
-        from ..checkpoints.nano import assemble
+    if given.model in EMBEDDED:
+        from ..checkpoints import embedded
 
-        print(assemble(given.out))
+        try:
+            print(embedded.assemble(given.model, given.out, given.projector, given.precision))
+        except (FileNotFoundError, embedded.WrongPart) as error:
+            sys.exit(_say(str(error), ""))
         return
     from ..checkpoints.assembly import Options, assemble
     from ..checkpoints.refusal import Refused

@@ -20,7 +20,7 @@ class Answering:
             checkpoint, dtype=torch.float32
         ).eval()
         self.prompt = Prompt(
-            checkpoint / "tokenizer.json", TEMPLATES["nano"], self.model.config.image_token_id
+            checkpoint / "tokenizer.json", TEMPLATES["chatml"], self.model.config.image_token_id
         )
         self._tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
 

@@ -70,7 +70,7 @@ def reference(nano_checkpoint: Path) -> MiniGPT4ForConditionalGeneration:
 def test_greedy_tokens_equal_the_references_on_at_least_20_prompts(
     prompts, answers, reference, nano_checkpoint
 ):
-    prompt = Prompt(nano_checkpoint / "tokenizer.json", TEMPLATES["nano"], 16)
+    prompt = Prompt(nano_checkpoint / "tokenizer.json", TEMPLATES["chatml"], 16)
     assert len(prompts) >= 20
     wrong = []
     for content, got in zip(prompts, answers, strict=True):

@@ -1,0 +1,58 @@
+"""Eight-bit linear layers for CPUs: weights per output channel, inputs per token as they come.
+
+The form is compressed-tensors' `int-quantized` (W8A8), which vLLM runs with the CPU's own 8-bit
+kernels. Round to nearest, symmetric: no data is needed to make it.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+KINDS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+LARGEST = 127
+
+_WEIGHTS = {
+    "num_bits": 8,
+    "type": "int",
+    "symmetric": True,
+    "strategy": "channel",
+    "dynamic": False,
+}
+CONFIG = {
+    "quant_method": "compressed-tensors",
+    "format": "int-quantized",
+    "quantization_status": "compressed",
+    "ignore": ["lm_head"],
+    "config_groups": {
+        "group_0": {
+            "targets": ["Linear"],
+            "weights": _WEIGHTS,
+            "input_activations": _WEIGHTS | {"strategy": "token", "dynamic": True},
+        }
+    },
+}
+
+
+def is_linear(name: str) -> bool:
+    """Whether a tensor is the matrix of a linear layer of one of the model's blocks."""
+    return name.endswith(".weight") and name.split(".")[-2] in KINDS
+
+
+def quantise(name: str, weight: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+    """float [out, in] -> int8 [out, in] and bfloat16 scales [out, 1], by their checkpoint names.
+
+    The values are rounded by the scale as bfloat16 keeps it, so that product and scale agree.
+    """
+    scale = (weight.abs().amax(dim=1, keepdim=True) / LARGEST).clamp_min(1e-12)
+    scale = scale.to(torch.bfloat16)
+    values = (weight / scale.float()).round().clamp(-LARGEST, LARGEST).to(torch.int8)
+    yield name, values.contiguous()
+    yield f"{name}_scale", scale
+
+
+def declare(config: Path) -> None:
+    """Notes in a checkpoint's config.json that its linear layers are quantised."""
+    found = json.loads(config.read_text())
+    config.write_text(json.dumps(found | {"quantization_config": CONFIG}, indent=2) + "\n")
