@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..processing import to_rgb
+from ...processing import to_rgb
 
 
 @dataclass(frozen=True)

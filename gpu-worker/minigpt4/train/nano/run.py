@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from ..checkpoints import nano
-from ..modeling import MiniGPT4ForConditionalGeneration
-from ..processing import expand_image_tokens
-from ..prompt import TEMPLATES, Image, Message, Prompt
+from ...checkpoints import nano
+from ...modeling import MiniGPT4ForConditionalGeneration
+from ...processing import expand_image_tokens
+from ...prompt import TEMPLATES, Image, Message, Prompt
 from .features import Features, compute_features
 from .initial import initial_projection
 from .measure import COLOURS
