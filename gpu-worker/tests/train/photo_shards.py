@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-WORDS = "the time people way water day two number first part see look long down has more".split()
+WORDS = ("the", "time", "people", "way", "water", "day", "two", "number", "first", "part", "look")
 
 
 def picture(seed: int, side: int = 64) -> Image.Image:

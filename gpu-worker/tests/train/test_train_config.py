@@ -46,8 +46,11 @@ def test_a_file_wins_over_defaults_and_flags_over_the_file(tmp_path, capsys):
     file = tmp_path / "run.json"
     file.write_text(json.dumps({**PLACES, "steps": 7000, "batch": 3, "lr_scale": {"weight": 2}}))
     cli.main(
-        ["train", "stage1", "vicuna-7b", "--config", str(file), "--batch", "5", "--mirror"]
-        + ["--data", "cc_sbu=x.tar@0.5", "--data", "y/laion/1.tar", "--clip", "none", "--dry-run"]
+        [
+            *("train", "stage1", "vicuna-7b", "--config", str(file), "--batch", "5", "--mirror"),
+            *("--data", "cc_sbu=x.tar@0.5", "--data", "y/laion/1.tar", "--clip", "none"),
+            "--dry-run",
+        ]
     )
     shown = json.loads(capsys.readouterr().out)
     assert (shown["steps"], shown["batch"], shown["batches"]) == (7000, 5, 4)
@@ -146,8 +149,10 @@ def test_stage_2_without_a_start_or_without_answers_says_what_to_pass():
 def test_wrong_use_of_the_command_ends_with_code_2_and_two_lines(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(
-            ["train", "stage1", "nano", "--checkpoint", "c", "--out", "o", "--data", "a.tar"]
-            + arguments
+            [
+                *("train", "stage1", "nano", "--checkpoint", "c", "--out", "o"),
+                *("--data", "a.tar", *arguments),
+            ]
         )
     assert ended.value.code == 2
     told = capsys.readouterr().err

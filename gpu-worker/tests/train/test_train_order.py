@@ -28,7 +28,7 @@ def test_every_epoch_of_a_component_holds_each_of_its_samples_once(per_batch):
         for batch in it.step(n):
             for pick in batch:
                 seen.setdefault((pick.component, pick.epoch), []).append(pick.index)
-    for (component, _), indices in seen.items():
+    for indices in seen.values():
         assert len(set(indices)) == len(indices)
     whole = [(c, sorted(i)) for (c, _), i in seen.items() if len(i) == (10, 7)[c]]
     assert len(whole) > 150

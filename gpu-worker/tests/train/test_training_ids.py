@@ -27,19 +27,19 @@ def test_stage_1_is_bos_image_caption_and_newline(texts):
 
 def test_stage_2_of_vicuna_is_the_originals_prompt_to_the_id(texts):
     """shared/reference: minigpt4-facts, section 4."""
-    assert texts["vicuna"].asked(DESCRIBE) == (
-        [1, 835, 29950, 7889, 29901, 529, 25518, 29958, *[0] * 32]
-        + [1533, 25518, 29958, 20355, 915, 445, 1967, 297, 9493, 29889]
-        + [835, 7900, 22137, 29901, 29871]
-    )
+    assert texts["vicuna"].asked(DESCRIBE) == [
+        *(1, 835, 29950, 7889, 29901, 529, 25518, 29958, *[0] * 32),
+        *(1533, 25518, 29958, 20355, 915, 445, 1967, 297, 9493, 29889),
+        *(835, 7900, 22137, 29901, 29871),
+    ]
 
 
 def test_stage_2_of_llama2_is_the_originals_prompt_to_the_id(texts):
-    assert texts["llama2"].asked(DESCRIBE) == (
-        [1, 518, 25580, 29962, 529, 25518, 29958, *[0] * 4]
-        + [1533, 25518, 29958, 20355, 915, 445, 1967, 297, 9493, 29889]
-        + [518, 29914, 25580, 29962, 29871]
-    )
+    assert texts["llama2"].asked(DESCRIBE) == [
+        *(1, 518, 25580, 29962, 529, 25518, 29958, *[0] * 4),
+        *(1533, 25518, 29958, 20355, 915, 445, 1967, 297, 9493, 29889),
+        *(518, 29914, 25580, 29962, 29871),
+    ]
 
 
 def test_an_answer_ends_as_the_original_ends_it(texts):
