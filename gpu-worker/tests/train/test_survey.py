@@ -1,4 +1,4 @@
-"""Frozen features, once per photo: as the encoder gives them, kept whole, made again when needed."""
+"""Frozen features, once per photo: the encoder's, kept whole, and made again when needed."""
 
 import io
 from pathlib import Path
@@ -135,5 +135,5 @@ def test_features_that_half_precision_cannot_hold_are_refused_by_name(listing, t
     with torch.no_grad():
         last = [m for n, m in loud.image_encoder.bridge.named_modules() if n.endswith("LayerNorm")]
         last[-1].weight.mul_(1e6)
-    with pytest.raises(Refused, match="features of 0, 1.* are not finite"):
+    with pytest.raises(Refused, match=r"features of 0, 1.* are not finite"):
         run(make(loud, listing, tmp_path, dtype="float16"))

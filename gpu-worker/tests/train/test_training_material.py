@@ -10,7 +10,6 @@ from photo_shards import write_answers
 from minigpt4.prompt import Image, Message
 from minigpt4.train.config import make
 from minigpt4.train.material import Material, gather
-from minigpt4.train.near_duplicates import hashes
 from minigpt4.train.outcome import BadData
 from minigpt4.train.photos import Damaged, Listing, Photo
 from minigpt4.train.split import split

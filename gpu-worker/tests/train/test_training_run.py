@@ -24,7 +24,7 @@ from runs import (
     state,
 )
 
-from minigpt4.models import FAMILY, MODELS
+from minigpt4.models import FAMILY
 from minigpt4.train import run as module
 from minigpt4.train.config import defaults
 from minigpt4.train.learner import Learner
@@ -356,10 +356,8 @@ def test_rates_may_be_scaled_by_the_parameters_name(settings, tmp_path):
 
     before = small_model("vicuna-7b").image_encoder.projection.state_dict()
     for name, factor in (("weight", 3), ("bias", 1)):
-        small, large = (
-            (state(out)["projection"][name] - before[name]).abs().median()
-            for out in (usual, scaled)
-        )
+        moved = [state(out)["projection"][name] - before[name] for out in (usual, scaled)]
+        small, large = (each.abs().median() for each in moved)
         assert large / small == pytest.approx(factor, rel=0.01)
 
 
@@ -378,5 +376,17 @@ def test_nano_learns_with_the_same_trainer(nano_checkpoint, shards, tmp_path, st
     assert metrics(out)[0]["loss"] > 0
 
 
-def test_every_model_can_be_asked_for():
-    assert {"nano", *FAMILY} <= set(MODELS)
+def test_a_fresh_projection_is_pytorchs_own_at_the_seed(settings, monkeypatch):
+    begun: list[dict] = []
+    make = module.Run._begin
+
+    def record(self):
+        out = make(self)
+        begun.append({k: v.clone() for k, v in self.learner.projection.state_dict().items()})
+        return out
+
+    monkeypatch.setattr(module.Run, "_begin", record)
+    run(settings(seed=7))
+    torch.manual_seed(7)
+    expected = torch.nn.Linear(48, 64).state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in begun[0].items())
