@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageEnhance, ImageOps
 
-from ..bridge import pool_stem
-from ..config import MiniGPT4Config
-from ..image_encoder import ImageEncoder
-from ..processing import centre_square, normalise
+from ...bridge import pool_stem
+from ...config import MiniGPT4Config
+from ...image_encoder import ImageEncoder
+from ...processing import centre_square, normalise
 from .measure import COLOURS, brightness, dominant_colour
 from .photos import Photo
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from minigpt4.train.measure import COLOURS, brightness, colour_shares, dominant_colour
-from minigpt4.train.photos import Photo
-from minigpt4.train.texts import article, caption, gloss_sentence, noun, question_and_answer
+from minigpt4.train.nano.measure import COLOURS, brightness, colour_shares, dominant_colour
+from minigpt4.train.nano.photos import Photo
+from minigpt4.train.nano.texts import article, caption, gloss_sentence, noun, question_and_answer
 
 
 def photo(name: str, gloss: str, *hypernyms: str) -> Photo:

@@ -6,9 +6,9 @@ import torch
 from minigpt4.config import MiniGPT4Config
 from minigpt4.modeling import MiniGPT4ForConditionalGeneration
 from minigpt4.projection import ClassProjection
-from minigpt4.train.features import Features
-from minigpt4.train.run import Learner
-from minigpt4.train.sampling import (
+from minigpt4.train.nano.features import Features
+from minigpt4.train.nano.run import Learner
+from minigpt4.train.nano.sampling import (
     View,
     Views,
     fold_standardisation,

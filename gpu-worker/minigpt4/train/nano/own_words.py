@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from ..modeling import MiniGPT4ForConditionalGeneration
-from ..prompt import Message, Prompt
+from ...modeling import MiniGPT4ForConditionalGeneration
+from ...prompt import Message, Prompt
 from .photos import Photo
 from .texts import noun
 

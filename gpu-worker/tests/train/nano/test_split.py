@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from minigpt4.train.photos import Photo
-from minigpt4.train.split import held_out, training_photos
+from minigpt4.train.nano.photos import Photo
+from minigpt4.train.nano.split import held_out, training_photos
 
 SYNSETS = [f"n{n:08d}" for n in range(1000)]
 

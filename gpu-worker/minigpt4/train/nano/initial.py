@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 
-from ..config import MiniGPT4Config
+from ...config import MiniGPT4Config
 from .measure import COLOURS
 from .texts import LIGHT
 
