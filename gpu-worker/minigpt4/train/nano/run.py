@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from ...checkpoints import nano
+from ...checkpoints import embedded
 from ...modeling import MiniGPT4ForConditionalGeneration
 from ...processing import expand_image_tokens
 from ...prompt import TEMPLATES, Image, Message, Prompt
@@ -186,9 +186,9 @@ def train(
 
     with TemporaryDirectory() as folder:
         parts = Path(folder)
-        nano.write(parts, projection=None)
+        embedded.write(embedded.RECIPES["nano"], parts, None, "float32")
         model = MiniGPT4ForConditionalGeneration.from_pretrained(parts).eval()
-        prompt = Prompt(parts / "tokenizer.json", TEMPLATES["nano"], model.config.image_token_id)
+        prompt = Prompt(parts / "tokenizer.json", TEMPLATES["chatml"], model.config.image_token_id)
         tokenizer = Tokenizer.from_file(str(parts / "tokenizer.json"))
     model.requires_grad_(False)
     progress("assembled encoder and language model")
