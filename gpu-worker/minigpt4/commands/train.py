@@ -94,6 +94,8 @@ def run(given: argparse.Namespace) -> None:
     except Refused as refused:
         codes = {BadData: BAD_DATA, Diverged: DIVERGED}
         sys.exit(_say(refused, codes.get(type(refused), 2)))
+    except OSError as error:  # a full disk, a folder that may not be written
+        sys.exit(_say(Refused(str(error), "mend it, and run the same command to go on"), 2))
     except (Interrupted, KeyboardInterrupt):
         print("interrupted; run the same command to go on", file=sys.stderr)
         sys.exit(INTERRUPTED)

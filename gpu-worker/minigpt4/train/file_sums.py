@@ -15,9 +15,9 @@ class FileSums:
         self._new = False
         if memory and memory.exists():
             try:
-                self._known = json.loads(memory.read_text())
-            except ValueError:
-                self._known = {}  # written by another version, or cut off: computed again
+                self._known = dict(json.loads(memory.read_text()))
+            except (ValueError, TypeError):
+                self._known = {}  # not ours: the sums are computed again
 
     def of(self, file: Path) -> str:
         at, about = str(file.absolute()), file.stat()

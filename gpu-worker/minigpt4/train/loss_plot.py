@@ -52,7 +52,7 @@ def draw(title: str, losses: Points, held_out: Points = ()) -> Image.Image:
     values = sorted(value for _, value in losses)
     top = max(values[math.ceil(0.99 * len(values)) - 1], *(v for _, v in [*mean[-1:], *held_out]))
     low = min(values[0], *(v for _, v in [*mean, *held_out]))
-    margin = max(top - low, 0.05) * 0.08
+    margin = max((top - low) * 0.08, top * 0.02, 1e-3)
     low, top = max(0.0, low - margin), top + margin
     last = max(losses[-1][0], 1)
 
@@ -80,11 +80,11 @@ def draw(title: str, losses: Points, held_out: Points = ()) -> Image.Image:
     image.paste(side.rotate(90, expand=True), (8, (HEIGHT - BOTTOM + TOP) // 2 - 120))
     pen.line([at(*point) for point in losses] or [], PALE)
     pen.line([at(*point) for point in mean], STRONG, 3, joint="curve")
-    for point in held_out:
-        x, y = at(*point)
-        pen.ellipse([x - 4, y - 4, x + 4, y + 4], HELD_OUT, "white")
     if len(held_out) > 1:
         pen.line([at(*point) for point in held_out], HELD_OUT)
+    for points, colour in ((mean[-1:], STRONG), (held_out, HELD_OUT)):
+        for x, y in (at(*point) for point in points):
+            pen.ellipse([x - 4, y - 4, x + 4, y + 4], colour, "white")
     pen.text((LEFT, 14), title, INK, large, "la")
     x = LEFT
     legend = [(PALE, "each step"), (STRONG, "running mean")]

@@ -19,7 +19,7 @@ def scale_of(name: str, scales: Mapping[str, float]) -> float:
 class Optimiser:
     """AdamW whose rate follows the schedule, step by step; float32 throughout."""
 
-    def __init__(self, projection: nn.Module, config: TrainConfig):
+    def __init__(self, projection: nn.Module, config: TrainConfig, device: str):
         """Raises Refused for an lr_scale that fits no parameter."""
         named = dict(projection.named_parameters())
         usual = defaults(config.model, config.stage)["lr_scale"]
@@ -47,7 +47,7 @@ class Optimiser:
             betas=(config.beta1, config.beta2),
             eps=config.epsilon,
         )
-        self.scaler = torch.amp.GradScaler("cuda", enabled=config.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(device, enabled=config.precision == "fp16")
         self._clip = config.clip
 
     def rate(self, step: int) -> float:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from ..checkpoints.refusal import Refused
 from ..modeling import MiniGPT4ForConditionalGeneration
@@ -162,6 +163,7 @@ def _in_folder(
     if ranks.first:
         sums.keep()
         ranks.wait()
+    disable_progress_bar()  # of reading weights, which takes less than it takes to read about it
     model = MiniGPT4ForConditionalGeneration.from_pretrained(
         config.checkpoint, dtype=DTYPES[config.precision], attn_implementation="sdpa"
     ).eval()
@@ -202,7 +204,7 @@ def _in_folder(
         inputs=inputs,
         eyes=eyes if config.live else None,
         learner=learner,
-        optimiser=Optimiser(learner.projection, config),
+        optimiser=Optimiser(learner.projection, config, ranks.device),
         batches=Batches(config, material.components, surveys, texts),
         progress=Progress(f"stage {config.stage}", config.steps, not ranks.first),
     )

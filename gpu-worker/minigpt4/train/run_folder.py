@@ -1,7 +1,7 @@
 """The folder of a run: configuration, metrics, the projection, and the state to go on from.
 
-config.json  metrics.jsonl  loss.png  projection.safetensors  damaged.jsonl  duplicates.jsonl
-state/training.pt
+config.json, metrics.jsonl, loss.png, projection.safetensors (and projector.pth, the family's),
+damaged.jsonl, duplicates.jsonl, state/training.pt.
 """
 
 import fcntl
@@ -18,10 +18,12 @@ from safetensors.torch import load_file, save_file
 
 from ..checkpoints.refusal import Refused
 from ..checkpoints.tensors import torch_tensors
+from ..models import FAMILY
 from .config import TrainConfig
 from .whole_files import replace_whole, write_whole
 
 PROJECTION = "projection.safetensors"
+PROJECTOR = "projector.pth"  # of the family, as `assemble --projector` takes it
 HALF_ERROR = 1e-3  # of a tensor's norm, that half precision may cost
 ORIGINAL = "llama_proj."  # how MiniGPT-4's own files name their projection
 
@@ -77,6 +79,11 @@ class RunFolder:
         resolved = json.loads(self._config.as_json()) | about
         write_whole(self.path / "config.json", (json.dumps(resolved, indent=2) + "\n").encode())
         self._metrics = (self.path / "metrics.jsonl").open("ab")
+        if self._metrics.tell() < metrics_bytes:
+            raise Refused(
+                f"{self.path}/metrics.jsonl: is shorter than the training that lies beside it",
+                "bring the file back, or remove the folder to begin anew",
+            )
         self._metrics.truncate(metrics_bytes)
 
     def log(self, row: dict) -> None:
@@ -99,6 +106,12 @@ class RunFolder:
             self.path / PROJECTION,
             lambda part: save_file(tensors, part, metadata={"format": "pt"} | about),
         )
+        if self._config.model in FAMILY:
+            table = {f"{ORIGINAL}{name}": value.float() for name, value in tensors.items()}
+            replace_whole(
+                self.path / PROJECTOR,
+                lambda part: torch.save({"model": table, "provenance": about}, part),
+            )
 
     def close(self) -> None:
         for file in (self._metrics, self._lock):

@@ -162,7 +162,8 @@ class Survey:
     ) -> None:
         """Writes those of `mine` that are not there yet. Raises Refused, or OSError of a disk."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.folder / "about.json", json.dumps(self._about, indent=2).encode())
+        if mine.start == 0:
+            write_whole(self.folder / "about.json", json.dumps(self._about, indent=2).encode())
         with ThreadPoolExecutor(DECODERS) as pool:
             for part in mine:
                 photos = self._photos(part)

@@ -6,9 +6,12 @@ from pathlib import Path
 
 
 def replace_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """`write` fills a file beside `path`, which then takes its name."""
+    """`write` fills a file beside `path`, which then takes its name.
+
+    No two processes write one path; what a killed one left is written over.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.part")
     try:
         write(part)
         with part.open("rb") as file:

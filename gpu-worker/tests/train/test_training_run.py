@@ -390,3 +390,41 @@ def test_a_fresh_projection_is_pytorchs_own_at_the_seed(settings, monkeypatch):
     torch.manual_seed(7)
     expected = torch.nn.Linear(48, 64).state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in begun[0].items())
+
+
+def test_a_trained_projector_of_the_family_is_assembled_again(
+    synthetic_sets, shards, tmp_path, monkeypatch
+):
+    """From the original-format files to a checkpoint, through a training, to a checkpoint."""
+    from safetensors.torch import load_file
+
+    from minigpt4.checkpoints.assembly import Options, assemble
+    from minigpt4.checkpoints.sources import Sources
+
+    chosen = {
+        "checkpoint": str(synthetic_sets.checkpoint("vicuna-7b")), "out": str(tmp_path / "out"),
+        "data": [{"set": "cc_sbu", "path": shards}], "steps": 1, "batch": 2, "batches": 1,
+        "warmup": 0, "threads": 1, "device": "cpu",
+    }  # fmt: skip
+    out = run(chosen)
+    options = Options(synthetic=True, accept_other=frozenset({"projector"}))
+    given = Sources(projector=out / "projector.pth")
+    made = assemble(
+        "vicuna-7b", synthetic_sets.original("vicuna-7b"), tmp_path / "made", given, options
+    )
+    held = {}
+    for file in made.glob("*.safetensors"):
+        held |= load_file(file)
+    for name, tensor in projection(out)[0].items():
+        assert torch.equal(held[f"image_encoder.projection.{name}"], tensor.float())
+    again = chosen | {"out": str(tmp_path / "again"), "start": str(out / "projector.pth")}
+    assert metrics(run(again))[0]["loss"] < float("inf")
+
+
+def test_metrics_that_were_cut_short_are_noticed(settings, tmp_path, capsys):
+    chosen = settings(steps=8, save_every=2)
+    out = Path(chosen["out"])
+    run(chosen | {"steps": 8})
+    (out / "metrics.jsonl").write_text("")
+    assert exit_code(command(chosen, tmp_path)) == 2
+    assert "metrics.jsonl: is shorter" in capsys.readouterr().err
