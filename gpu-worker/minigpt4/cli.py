@@ -2,13 +2,13 @@
 
 import argparse
 
-from .commands import assemble, serve, synth
+from .commands import assemble, curate, serve, synth
 
 
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="minigpt4-worker", description="MiniGPT-4 on vLLM.")
     commands = root.add_subparsers(dest="command", required=True)
-    for command in (assemble, synth, serve):
+    for command in (assemble, synth, serve, curate):
         command.add(commands)
     return root
 
