@@ -1,0 +1,154 @@
+"""Photos with captions, as img2dataset writes them into shards: KEY.jpg, KEY.txt with a caption a
+line, KEY.json with `captions`. Pictures are located, and read when they are needed.
+"""
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ..checkpoints.refusal import Refused
+from .terms import Terms, terms_of
+
+PICTURES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Photo:
+    """`size` bytes at `offset` of `file` are the encoded picture."""
+
+    key: str
+    captions: tuple[str, ...]
+    file: Path
+    offset: int
+    size: int
+    media_type: str
+
+    def read(self) -> bytes:
+        """Raises OSError."""
+        with self.file.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+@dataclass
+class Photos:
+    """What the shards hold. `left_out` are the keys kept for measuring, `damaged` says why."""
+
+    photos: list[Photo] = field(default_factory=list)
+    damaged: list[tuple[str, str]] = field(default_factory=list)
+    left_out: int = 0
+    terms: list[Terms] = field(default_factory=list)
+    digest: str = ""
+
+
+def shards_of(path: str) -> list[Path]:
+    """A shard, a folder of them, or DIR/{00000..00014}.tar. Raises Refused."""
+    before, brace, rest = path.partition("{")
+    numbers, closing, after = rest.partition("}")
+    first, dots, last = numbers.partition("..")
+    if brace and closing and dots and first.isdigit() and last.isdigit():
+        found = [
+            Path(f"{before}{number:0{len(first)}d}{after}")
+            for number in range(int(first), int(last) + 1)
+        ]
+    else:
+        found = sorted(Path(path).glob("*.tar")) if Path(path).is_dir() else [Path(path)]
+    missing = next((each for each in found if not each.is_file()), None)
+    if missing or not found:
+        raise Refused(
+            f"{missing or path}: there is no such shard",
+            "--data names shards (DIR/{00000..00014}.tar) or their folder",
+        )
+    return found
+
+
+def held_out(keys: list[str], count: int) -> frozenset[str]:
+    """The keys of smallest SHA-256, as the trainer keeps them back for measuring."""
+    ranked = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest())
+    return frozenset(ranked[:count])
+
+
+def read_photos(paths: list[str], keep_out: int | None, seed: int, limit: int | None) -> Photos:
+    """The photos of all shards in an order that the seed draws, without those for measuring.
+
+    `limit` takes the first of that order, so that a larger one holds the smaller one's.
+    `keep_out` None: as many of each data set as are known to be kept. Raises Refused.
+    """
+    out, total = Photos(), hashlib.sha256()
+    seen: set[str] = set()
+    for path in paths:
+        terms, own = terms_of(path), []
+        if terms not in out.terms:
+            out.terms.append(terms)
+        for shard in shards_of(path):
+            total.update(f"{shard.name} {shard.stat().st_size}\n".encode())
+            for photo in _shard(shard, out):
+                if photo.key in seen:
+                    out.damaged.append((photo.key, f"{shard.name}: the key has come before"))
+                    continue
+                seen.add(photo.key)
+                own.append(photo)
+        kept = held_out([p.key for p in own], terms.held_out if keep_out is None else keep_out)
+        out.left_out += len(kept)
+        out.photos += [photo for photo in own if photo.key not in kept]
+    if not out.photos:
+        raise Refused(
+            f"{', '.join(paths)}: no photo is left to curate",
+            f"{out.left_out} are kept for measuring (--held-out), {len(out.damaged)} are damaged",
+        )
+    for photo in out.photos:
+        total.update(json.dumps([photo.key, photo.captions]).encode())
+    out.digest = total.hexdigest()
+    out.photos.sort(key=lambda photo: hashlib.sha256(f"{seed}:{photo.key}".encode()).hexdigest())
+    out.photos = out.photos[:limit]
+    return out
+
+
+def _shard(file: Path, out: Photos) -> Iterator[Photo]:
+    """The samples of a shard; members of one key need not be neighbours."""
+    pictures: dict[str, tuple[int, int, str]] = {}
+    texts: dict[str, dict[str, bytes]] = {}
+    try:
+        with tarfile.open(file) as tar:
+            for member in tar:
+                if not member.isfile():
+                    continue
+                path = PurePosixPath(member.name)
+                name, _, ending = path.name.partition(".")
+                key, ending = str(path.with_name(name)), ending.lower()
+                texts.setdefault(key, {})
+                if ending in PICTURES:
+                    pictures[key] = (member.offset_data, member.size, PICTURES[ending])
+                elif ending in ("txt", "json"):
+                    reader = tar.extractfile(member)
+                    texts[key][ending] = reader.read(MIB) if reader else b""
+    except (tarfile.TarError, OSError, EOFError) as error:
+        out.damaged.append((file.name, f"the shard ends early or is broken ({error})"))
+    for key, found in texts.items():
+        if key not in pictures:
+            out.damaged.append((key, f"{file.name}: it has no picture"))
+            continue
+        try:
+            captions = _captions(found)
+        except (ValueError, TypeError) as error:
+            out.damaged.append((key, f"{file.name}: its captions cannot be read ({error})"))
+            continue
+        yield Photo(key, captions, file, *pictures[key])
+
+
+def _captions(texts: Mapping[str, bytes]) -> tuple[str, ...]:
+    """A caption a line of KEY.txt, else `captions` or `caption` of KEY.json."""
+    lines: object = texts.get("txt", b"").decode().splitlines()
+    if not lines and "json" in texts:
+        row = json.loads(texts["json"])
+        if not isinstance(row, dict):
+            raise ValueError("KEY.json holds no object")
+        lines = row.get("captions") or row.get("caption") or []
+        lines = [lines] if isinstance(lines, str) else lines
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise ValueError("captions are texts")
+    return tuple(line.strip() for line in lines if line.strip())
