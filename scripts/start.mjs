@@ -19,6 +19,9 @@ const HELP = `npm start -- [options]
   --s3-port <n>      the S3 server (S3_PORT, 7070)
   --worker-port <n>  the GPU worker (WORKER_PORT, 8000)
   --state <folder>   data, secrets and logs (STATE, .state)
+  --allowed-origins <list>
+                     other pages that may upload photos over 4 MB, with commas
+                     between their origins (ALLOWED_ORIGINS, none)
 `;
 
 /** @typedef {import("./stack.mjs").Server} Server */
@@ -33,6 +36,10 @@ function options() {
 				default: process.env.WORKER_PORT || "8000",
 			},
 			state: { type: "string", default: process.env.STATE || paths.state },
+			"allowed-origins": {
+				type: "string",
+				default: process.env.ALLOWED_ORIGINS || "",
+			},
 			help: { type: "boolean", default: false },
 		},
 	});
@@ -57,7 +64,25 @@ function options() {
 			worker: port("worker-port"),
 		},
 		state: resolve(values.state),
+		origins: originsOf(values["allowed-origins"]),
 	};
+}
+
+/** The origins of a list, each as browsers send it. @param {string} list */
+function originsOf(list) {
+	const origins = list
+		.split(",")
+		.map((each) => each.trim())
+		.filter(Boolean);
+	for (const each of origins) {
+		const isURL = /^https?:/i.test(each) && URL.canParse(each);
+		const url = isURL ? new URL(each) : null;
+		if (url?.origin !== each)
+			throw new Error(
+				`--allowed-origins ${each}: write ${url ? url.origin : "scheme, host and port, as in https://app.example.com"}`,
+			);
+	}
+	return origins;
 }
 
 /** @param {string} url @param {string} key */
@@ -176,7 +201,7 @@ async function keepWorker(start) {
 }
 
 async function main() {
-	const { ports, state } = options();
+	const { ports, state, origins } = options();
 	const owner = tryLock(join(state, "start.lock"));
 	if (owner) {
 		throw new Error(
@@ -223,7 +248,7 @@ async function main() {
 				port: ports.s3,
 				state,
 				secrets,
-				origins: [url, `http://localhost:${ports.edge}`],
+				origins: [url, `http://localhost:${ports.edge}`, ...origins],
 			}),
 		);
 		vital("S3 server", s3);

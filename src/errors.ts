@@ -12,7 +12,8 @@ export type Failure =
 	| { code: "invalid_admin_secret" }
 	/** `origin`: as the page's browser sent it. */
 	| { code: "origin_not_allowed"; origin: string }
-	| { code: "bound_key" }
+	| { code: "origin_required" }
+	| { code: "bound_key"; field?: string }
 	| { code: "last_key" }
 	| { code: "too_many_keys"; limit: number }
 	| { code: "not_found" }
@@ -33,7 +34,8 @@ export type Failure =
 			tokens: number;
 			context_length: number;
 	  }
-	| { code: "insufficient_credit"; available: number; price: number }
+	/** `available`: not told to keys that see only their own. */
+	| { code: "insufficient_credit"; available?: number; price: number }
 	| { code: "id_conflict" }
 	| { code: "idempotency_conflict" }
 	| { code: "job_not_finished" }
@@ -123,11 +125,18 @@ export function wire(failure: Failure): Wire {
 				status: 403,
 				detail: `This key does not work on pages of ${failure.origin}: its \`origins\` do not list that. Use a key that lists it, made with POST /v1/keys from your server.`,
 			};
-		case "bound_key":
+		case "origin_required":
 			return {
 				status: 403,
 				detail:
-					"This key has `origins`, so it is out in pages: it manages neither keys nor webhooks. Use a key without `origins`.",
+					"This key has `origins`: it works on their pages alone, whose browser sends `Origin`. On a server, use a key without `origins`.",
+			};
+		case "bound_key":
+			return {
+				status: 403,
+				detail: failure.field
+					? `This key has \`origins\`, so it is out in pages: it names no \`${failure.field}\`. Leave it out, or use a key without \`origins\`.`
+					: "This key has `origins`, so it is out in pages: it has its own jobs and uploads, but no part in the account's keys, webhooks, events and balance. Use a key without `origins`.",
 			};
 		case "last_key":
 			return {
@@ -198,7 +207,7 @@ export function wire(failure: Failure): Wire {
 		case "insufficient_credit":
 			return {
 				status: 402,
-				detail: `This job may cost ${failure.price} micro-USD and ${failure.available} are available. Add credit, or wait for running jobs to settle.`,
+				detail: `This job may cost ${failure.price} micro-USD and ${failure.available ?? "fewer"} are available. Add credit, or wait for running jobs to settle.`,
 			};
 		case "id_conflict":
 			return {

@@ -90,6 +90,19 @@ export class ConnectionError extends MiniGPT4Error {
 	}
 }
 
+/** The browser kept a page from the store that large images go to, which does not let pages of its origin in. */
+export class CorsError extends MiniGPT4Error {
+	declare readonly code: "cors_blocked";
+	/** @param store its origin @param page the page's */
+	constructor(store: string, page: string, cause: unknown) {
+		super(
+			"cors_blocked",
+			`${store} lets no page of ${page} upload (CORS). Its operator adds that origin to the bucket's CORS rule (docs/bucket.md; ALLOWED_ORIGINS for \`npm start\`). Images up to 4 MB do without.`,
+			{ cause },
+		);
+	}
+}
+
 /** Somebody answered who is not the API: a login page, a proxy, another server. */
 export class ForeignAnswerError extends MiniGPT4Error {
 	declare readonly code: "foreign_answer";

@@ -41,6 +41,10 @@ export interface Call extends CallOptions {
 	once?: boolean | undefined;
 	/** Does without a key. */
 	open?: boolean | undefined;
+	/** Looks into a connection that was lost more than once, or for good: what it answers is thrown, and ends the tries. */
+	lost?:
+		| ((error: ConnectionError, signal: AbortSignal) => Promise<Error | null>)
+		| undefined;
 }
 
 export interface TransportOptions extends CallOptions {
@@ -96,8 +100,12 @@ export class Transport {
 				} catch (error) {
 					total.signal.throwIfAborted();
 					const wait = waitAfter(error as Error, failures, call.once);
-					if (wait === null || Date.now() - started + wait > retryFor)
-						throw error;
+					const last = wait === null || Date.now() - started + wait > retryFor;
+					if (error instanceof ConnectionError && (last || failures > 0)) {
+						const found = await call.lost?.(error, total.signal);
+						if (found) throw found;
+					}
+					if (last) throw error;
 					await sleep(wait, total.signal);
 				}
 			}

@@ -8,6 +8,12 @@ import type { JobHook } from "./webhooks.ts";
  */
 export type Credential = string | { secretHash: string; origin: string };
 
+/**
+ * Whose things a call sees and touches: those that the key with this id made, where it is bound to pages and so is public;
+ * null is all of the account. What others made is for it as if it were not there.
+ */
+export type Own = string | null;
+
 /** A finalized image as a job needs it. */
 export interface ImageRef {
 	upload: string;
@@ -57,6 +63,8 @@ export interface Inquiry {
 	fields: string[];
 	/** The job that it goes on from; and what a job of each model costs, where it is to be that job's model. */
 	previous: { job: string; prices: Record<string, number> | null } | null;
+	/** Whether it names a webhook. */
+	webhook: boolean;
 }
 
 export type Inquired = Answer<{

@@ -1,6 +1,13 @@
 /** The account's job index: what was admitted, what it holds, how it ended. */
 import { failed, type Result } from "../errors.ts";
-import type { ImageRef, JobIndexRow, Outcome, SentImage } from "./contract.ts";
+import type {
+	ImageRef,
+	JobIndexRow,
+	Outcome,
+	Own,
+	SentImage,
+} from "./contract.ts";
+import { isOwn } from "./keys.ts";
 import type { Closing, Hold } from "./ledger.ts";
 import type { JobHook } from "./webhooks.ts";
 
@@ -29,6 +36,8 @@ export interface IndexedJob {
 	hold: Hold;
 	/** Its own webhook, and what that is to be told of. */
 	webhook: Pick<JobHook, "id" | "events"> | null;
+	/** The key that made it, if that sees only its own. */
+	madeBy: Own;
 }
 
 interface JobRow extends Record<string, SqlStorageValue> {
@@ -46,6 +55,7 @@ interface JobRow extends Record<string, SqlStorageValue> {
 	balance: number | null;
 	settled_at: number | null;
 	webhook: string | null;
+	made_by: string | null;
 }
 
 export function createJobTable(sql: SqlStorage): void {
@@ -77,6 +87,14 @@ export function keepJobsForAWhile(sql: SqlStorage): void {
 	);
 }
 
+/** Jobs that were there before are the owner's. Only those of keys that see no others are in the index: it costs the rest nothing. */
+export function tellWhoMadeJobs(sql: SqlStorage): void {
+	sql.exec("ALTER TABLE job ADD COLUMN made_by TEXT");
+	sql.exec(
+		"CREATE INDEX job_of_key ON job (made_by, seq) WHERE made_by IS NOT NULL AND gone = 0",
+	);
+}
+
 export function insertJob(
 	sql: SqlStorage,
 	job: {
@@ -88,10 +106,11 @@ export function insertJob(
 		createdAt: number;
 		expiresIn: number;
 		webhook: JobHook | null;
+		madeBy: Own;
 	},
 ): void {
 	sql.exec(
-		"INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, webhook) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		"INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, webhook, made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		job.id,
 		job.bodyHash,
 		job.model,
@@ -101,6 +120,7 @@ export function insertJob(
 		job.expiresIn,
 		job.webhook &&
 			JSON.stringify({ id: job.webhook.id, events: job.webhook.events }),
+		job.madeBy,
 	);
 }
 
@@ -132,9 +152,20 @@ export function findJob(sql: SqlStorage, id: string): IndexedJob | null {
 	return row ? indexed(row) : null;
 }
 
+/** As `findJob`, for a call that may see only its own. */
+export function findOwnJob(
+	sql: SqlStorage,
+	own: Own,
+	id: string,
+): IndexedJob | null {
+	const job = findJob(sql, id);
+	return job && isOwn(own, job.madeBy) ? job : null;
+}
+
 /** A page of what the index has to show, newest first. The cursor is opaque and stays good while jobs come and go. */
 export function pageJobs(
 	sql: SqlStorage,
+	own: Own,
 	cursor: string | null,
 	limit: number,
 ): Result<{ jobs: JobIndexRow[]; nextCursor: string | null }> {
@@ -148,9 +179,10 @@ export function pageJobs(
 		});
 	const rows = sql
 		.exec<JobRow>(
-			"SELECT * FROM job INDEXED BY job_listed WHERE gone = 0 AND seq < ? ORDER BY seq DESC LIMIT ?",
-			before,
-			limit + 1,
+			own === null
+				? "SELECT * FROM job INDEXED BY job_listed WHERE gone = 0 AND seq < ? ORDER BY seq DESC LIMIT ?"
+				: "SELECT * FROM job INDEXED BY job_of_key WHERE gone = 0 AND seq < ? AND made_by = ? ORDER BY seq DESC LIMIT ?",
+			...[before, ...(own === null ? [] : [own]), limit + 1],
 		)
 		.toArray();
 	const page = rows.slice(0, limit);
@@ -180,6 +212,7 @@ const indexed = (row: JobRow): IndexedJob => ({
 	gone: row.gone === 1,
 	expiresIn: row.expires_in,
 	webhook: row.webhook === null ? null : JSON.parse(row.webhook),
+	madeBy: row.made_by,
 	hold: {
 		amount: row.hold,
 		closed:

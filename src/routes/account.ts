@@ -15,12 +15,13 @@ account.openapi(
 		path: "/",
 		operationId: "getAccount",
 		summary: "The account of this key, with its balance",
+		description: "Not for keys with `origins`, which are public.",
 		responses: {
 			200: {
 				description: "The account",
 				content: { "application/json": { schema: Account } },
 			},
-			...problems(401, 429),
+			...problems(401, 429, "bound_key"),
 		},
 	}),
 	async (c) => {

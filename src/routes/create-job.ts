@@ -110,6 +110,7 @@ async function admit(
 		previous: previousJob
 			? { job: previousJob, prices: named ? null : pricesOf(models) }
 			: null,
+		webhook: webhook !== null,
 	});
 	const known = answered(c, await timed(c, "auth", inquiry));
 	const model =

@@ -12,6 +12,7 @@ type Details = {
 
 /** What the examples say beside their code. */
 const DETAILS: Details = {
+	bound_key: {},
 	origin_not_allowed: { origin: "https://elsewhere.example" },
 	too_many_keys: { limit: 100 },
 	job_not_found: {},
@@ -65,7 +66,13 @@ const DETAILS: Details = {
 /** What a status means on any route that has it. A key is bound to origins or not, wherever one is asked for. */
 const USUAL: Partial<Record<number, readonly FailureCode[]>> = {
 	400: ["invalid_request"],
-	401: ["missing_key", "invalid_key", "revoked_key", "origin_not_allowed"],
+	401: [
+		"missing_key",
+		"invalid_key",
+		"revoked_key",
+		"origin_required",
+		"origin_not_allowed",
+	],
 	413: ["body_too_large"],
 	415: ["unsupported_media_type"],
 	429: ["rate_limited"],

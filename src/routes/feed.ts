@@ -33,7 +33,7 @@ feed.openapi(
 		operationId: "listEvents",
 		summary: "The account's events, oldest first",
 		description:
-			"Each has a number, 1, 2, 3, …: one that is missing was missed. Kept for 30 days. With `Accept: text/event-stream` the same events as server-sent events, for ever: `id:` is the number, and `Last-Event-ID` goes on from there (the query wins). A comment comes every 10 s.",
+			"Each has a number, 1, 2, 3, …: one that is missing was missed. Kept for 30 days. With `Accept: text/event-stream` the same events as server-sent events, for ever: `id:` is the number, and `Last-Event-ID` goes on from there (the query wins). A comment comes every 10 s. Not for keys with `origins`: what such a key made is in its jobs and uploads.",
 		request: {
 			query: z.strictObject({
 				after: Seq.optional().openapi({
@@ -61,7 +61,14 @@ feed.openapi(
 					},
 				},
 			},
-			...problems(400, 401, 429, "events_gone", "too_many_readers"),
+			...problems(
+				400,
+				401,
+				429,
+				"bound_key",
+				"events_gone",
+				"too_many_readers",
+			),
 		},
 	}),
 	async (c) => {

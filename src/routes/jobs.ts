@@ -90,6 +90,7 @@ const created = {
 		503,
 		...JOB_REQUEST_FAILURES,
 		...PREVIOUS_JOB_FAILURES,
+		"bound_key",
 		"id_conflict",
 		"idempotency_conflict",
 	),

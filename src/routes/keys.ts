@@ -24,7 +24,7 @@ keys.openapi(
 		summary: "The account's keys, without their secrets",
 		responses: {
 			200: { description: "The keys, oldest first", content: json(KeyList) },
-			...problems(401, 429),
+			...problems(401, 429, "bound_key"),
 		},
 	}),
 	async (c) => {
@@ -41,7 +41,7 @@ keys.openapi(
 		operationId: "createKey",
 		summary: "Create an API key; it is shown this once",
 		description:
-			"With `origins` for a web page: other pages cannot call with it. It is still public, so give its account no more credit than you would lose.",
+			"With `origins` for a web page: it works on those pages alone, and sees and touches only the jobs and uploads that it made itself. Account, keys, events and webhooks are not for it, and its jobs name no `webhook` (403). It is still public, so give its account no more credit than you would lose.",
 		middleware: body({ limit: SMALL_BODY }),
 		request: { body: { required: true, content: json(KeyRequest) } },
 		responses: {

@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { UploadView } from "../account/uploads.ts";
 import { body, readBody, SMALL_BODY } from "../body.ts";
-import { answered, type Caller, caller } from "../caller.ts";
+import { answered, type Caller, caller, keyed } from "../caller.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { newUploadId, UPLOAD_ID } from "../ids.ts";
@@ -19,7 +19,7 @@ import { finalKey, PUT_VALID_MS, stagingKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
 import { type App, newRouter } from "../router.ts";
 import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
-import { Upload, UploadRequest } from "../schema/upload.ts";
+import { Upload, UploadList, UploadRequest } from "../schema/upload.ts";
 import { IMAGE_FAILURES } from "./failures.ts";
 import { problems } from "./problems.ts";
 
@@ -107,6 +107,45 @@ uploads.openapi(
 			{ ...uploadOf(view), put: { ...put, expires_at: expires.toISOString() } },
 			201,
 			{ "Cache-Control": "no-store" },
+		);
+	},
+);
+
+uploads.openapi(
+	createRoute({
+		method: "get",
+		path: "/",
+		operationId: "listUploads",
+		summary: "The account's uploads, newest first",
+		description:
+			"Images that came along with a job are not among them: they go with it.",
+		middleware: keyed,
+		request: {
+			query: z.strictObject({
+				cursor: z
+					.string()
+					.regex(
+						UPLOAD_ID,
+						"is not one of ours. Send the last page's `next_cursor`, or leave it out",
+					)
+					.optional(),
+				limit: z.coerce.number().int().min(1).max(100).default(20),
+			}),
+		},
+		responses: {
+			200: { description: "A page of uploads", content: json(UploadList) },
+			...problems(400, 401, 429),
+		},
+	}),
+	async (c) => {
+		const { cursor = null, limit } = c.req.valid("query");
+		const { account, credential } = await caller(c);
+		const page = { after: cursor, limit, order: "newest" } as const;
+		const listed = answered(c, await account.uploads(credential, page));
+		const last = listed.more ? listed.uploads.at(-1) : undefined;
+		return c.json(
+			{ data: listed.uploads.map(uploadOf), next_cursor: last?.id ?? null },
+			200,
 		);
 	},
 );

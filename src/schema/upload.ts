@@ -24,6 +24,18 @@ export const UploadRequest = z
 		},
 	});
 
+const UPLOAD = {
+	id: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+	object: "upload",
+	status: "ready",
+	content_type: "image/jpeg",
+	bytes: 52_822,
+	sha256: "3bdbdffcc407537699aadcde33e5c20dce408ffaedc28c998ca15c1a49d4a00a",
+	width: 512,
+	height: 512,
+	created_at: "2026-11-23T09:29:58.000Z",
+} as const;
+
 export const Upload = z
 	.object({
 		id: UploadId,
@@ -45,18 +57,9 @@ export const Upload = z
 			})
 			.optional(),
 	})
-	.openapi("Upload", {
-		example: {
-			id: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
-			object: "upload",
-			status: "ready",
-			content_type: "image/jpeg",
-			bytes: 52_822,
-			sha256:
-				"3bdbdffcc407537699aadcde33e5c20dce408ffaedc28c998ca15c1a49d4a00a",
-			width: 512,
-			height: 512,
-			created_at: "2026-11-23T09:29:58.000Z",
-		},
-	});
+	.openapi("Upload", { example: UPLOAD });
 export type Upload = z.infer<typeof Upload>;
+
+export const UploadList = z
+	.object({ data: z.array(Upload), next_cursor: z.string().nullable() })
+	.openapi("UploadList", { example: { data: [UPLOAD], next_cursor: null } });

@@ -164,6 +164,40 @@ describe("the openai package for JavaScript", () => {
 		await expect(api.files.retrieve(file.id)).rejects.toThrow(NotFoundError);
 	});
 
+	test("lists its files over every page, and none of the images that came with a message", async () => {
+		const api = openai();
+		const photo = (await readFile(PHOTO)).toString("base64");
+		const url = `data:image/jpeg;base64,${photo}`;
+		await api.chat.completions.create({
+			...hello,
+			messages: [
+				{ role: "user", content: [{ type: "image_url", image_url: { url } }] },
+			],
+		});
+		const files: OpenAI.FileObject[] = [];
+		for (let n = 0; n < 5; n++)
+			files.unshift(
+				await api.files.create({
+					file: createReadStream(PHOTO),
+					purpose: "vision",
+				}),
+			);
+		const listed = async (query: OpenAI.FileListParams = {}) => {
+			const seen: OpenAI.FileObject[] = [];
+			for await (const file of api.files.list(query)) seen.push(file);
+			return seen;
+		};
+		expect(await listed()).toEqual(files);
+		expect(await listed({ limit: 2 })).toEqual(files);
+		expect(await listed({ limit: 2, order: "asc", purpose: "vision" })).toEqual(
+			files.toReversed(),
+		);
+		const first = await api.files.list({ limit: 3 });
+		expect([first.data.length, first.hasNextPage()]).toEqual([3, true]);
+		const last = await first.getNextPage();
+		expect([last.data, last.hasNextPage()]).toEqual([files.slice(3), false]);
+	});
+
 	test("streams what it would have answered whole, and says what it took", async () => {
 		const whole = await openai().chat.completions.create(hello);
 		const stream = await openai().chat.completions.create({
@@ -288,6 +322,7 @@ describe("the openai package for Python", () => {
 				bytes: (await readFile(PHOTO)).length,
 			},
 			jpeg: true,
+			listed: true,
 			deleted: true,
 		});
 	});

@@ -348,6 +348,25 @@ describe("an upload", () => {
 	});
 });
 
+describe("a list of uploads", () => {
+	it("goes over every page, newest first, and answers one page by its cursor", async () => {
+		const own = new installed.sdk.MiniGPT4({
+			...{ apiKey: await stack.stranger(), baseURL: stack.url },
+		});
+		const photo = await readFile(CAT);
+		const ids: string[] = [];
+		for (let n = 0; n < 5; n++)
+			ids.unshift((await own.uploads.create(new Uint8Array(photo))).id);
+		const seen: string[] = [];
+		for await (const { id } of own.uploads.list({ limit: 2 })) seen.push(id);
+		expect(seen).toEqual(ids);
+		const { next_cursor } = await own.uploads.list({ limit: 2 }).page();
+		const cursor = next_cursor as string;
+		const next = await own.uploads.list({ limit: 2, cursor }).page();
+		expect(next.data.map(({ id }) => id)).toEqual(ids.slice(2, 4));
+	});
+});
+
 describe("an account", () => {
 	it("shows its balance, its keys and the models", async () => {
 		const account = await client.account.get();

@@ -76,6 +76,7 @@ const readFor = async (
 				"upload" in each ? [`images[${n}].upload`] : [],
 			),
 			previous: null,
+			webhook: false,
 		}),
 	);
 	return readImages(c, imagesOf(sources), known.images);

@@ -1,5 +1,7 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import type { Due } from "../../src/account/due.ts";
+import { SKEW_MS } from "../../src/account/staging.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newUploadId } from "../../src/ids.ts";
 import { finalKey, PUT_VALID_MS, stagingKey } from "../../src/images/key.ts";
@@ -293,11 +295,32 @@ describe("an announced upload", () => {
 			contentType: null,
 		});
 		expect(await (await finalize(account, id)).json()).toEqual(first);
-		await at(account, PUT_VALID_MS + 1_000);
+		await at(account, PUT_VALID_MS + SKEW_MS + 1_000);
 		expect(store.keys()).toEqual([finalKey(account.id, id)]);
+	});
+
+	it("leaves nothing of a repeated PUT that began in time and took hours, and is looked for no more after a day", async () => {
+		const [store, account] = [bucket(), await newAccount()];
+		const id = await putFor(account, store, JPEG);
+		await finalize(account, id);
+		const staged = stagingKey(finalKey(account.id, id));
+		for (const hours of [0, 0.33, 0.75, 2.25, 8.25, 24.33]) {
+			store.objects.set(staged, { bytes: JPEG, contentType: null });
+			const next = (await dump(account.stub)).due as Due[];
+			const { at: due } = next.find(({ key }) => key.includes(staged)) as Due;
+			expect(due).toBeGreaterThanOrEqual(Date.now() + hours * HOUR - 60_000);
+			await at(account, due - Date.now() + 1);
+			expect(store.keys()).toEqual([finalKey(account.id, id)]);
+		}
 		expect((await dump(account.stub)).due).toMatchObject([
 			{ key: `upload:${id}` },
 		]);
+		// What took longer than anything may goes with the upload.
+		store.objects.set(staged, { bytes: JPEG, contentType: null });
+		await at(account, 30 * 24 * HOUR + 1_000);
+		await at(account, 30 * 24 * HOUR + 2_000);
+		expect(store.keys()).toEqual([]);
+		expect((await dump(account.stub)).due).toEqual([]);
 	});
 
 	it("is not finalized with other bytes than announced, or with no image", async () => {
@@ -351,7 +374,7 @@ describe("an announced upload", () => {
 		expect((await call(account, "GET", `/${id}`)).status).toBe(404);
 		await at(account, HOUR + 2_000);
 		expect(store.keys()).toEqual([]);
-		await at(account, HOUR + 10 * 60_000);
+		await at(account, 25 * HOUR);
 		const { due, upload } = await dump(account.stub);
 		expect({ due, upload }).toEqual({ due: [], upload: [] });
 	});
@@ -412,6 +435,84 @@ describe("a deleted image", () => {
 		await at(account, 2_000);
 		expect(store.keys()).toEqual([]);
 		expect((await dump(account.stub)).upload).toEqual([]);
+	});
+});
+
+describe("the list of uploads", () => {
+	const page = async (account: TestAccount, query = "") => {
+		const response = await call(account, "GET", query);
+		expect(response.status).toBe(200);
+		const list = await response.json<{
+			data: Upload[];
+			next_cursor: string | null;
+		}>();
+		return { ids: list.data.map(({ id }) => id), ...list };
+	};
+
+	it("has each once, newest first, over as many pages as it takes, while others come and go", async () => {
+		bucket();
+		const account = await newAccount();
+		const made: Upload[] = [];
+		// Ids of one millisecond are in any order.
+		while (made.length < 7) {
+			made.unshift(await upload(account));
+			const { created_at } = made[0] as Upload;
+			await vi.waitUntil(() => Date.now() > Date.parse(created_at));
+		}
+		const all = made.map(({ id }) => id);
+		expect((await page(account)).data).toEqual(made);
+		const first = await page(account, "?limit=3");
+		expect(first.ids).toEqual(all.slice(0, 3));
+		// The one that the cursor came from is deleted, and a new one is made.
+		await call(account, "DELETE", `/${all[2]}`);
+		await upload(account);
+		const second = await page(account, `?limit=3&cursor=${first.next_cursor}`);
+		expect(second.ids).toEqual(all.slice(3, 6));
+		const third = await page(account, `?limit=3&cursor=${second.next_cursor}`);
+		expect([third.ids, third.next_cursor]).toEqual([all.slice(6), null]);
+		const whole = await page(account, `?limit=4&cursor=${all[2]}`);
+		expect(whole.next_cursor).toBeNull();
+	});
+
+	it("has what waits for its bytes, and neither what is deleted nor what came with a job, nor another account's", async () => {
+		bucket();
+		const [account, other] = [await newAccount(10_000), await newAccount()];
+		await upload(other);
+		const [held, deleted] = [await upload(account), await upload(account)];
+		const images = { images: [held.id], fields: ["images[0].upload"] };
+		unwrap(await account.stub.admit(admissionOf(account, images)));
+		for (const { id } of [held, deleted])
+			await call(account, "DELETE", `/${id}`);
+		const id = newUploadId(Date.now());
+		const draft = { id, contentType: "image/png", bytes: 9 } as const;
+		unwrap(
+			await account.stub.createUploads(account.secretHash, [
+				{ ...draft, sha256: "c".repeat(64), way: "inline" },
+			]),
+		);
+		expect((await page(account)).data).toEqual([]);
+		const pending = await (await announce(account, JPEG)).json<Upload>();
+		const { put, ...shown } = pending;
+		expect((await page(account)).data).toEqual([shown]);
+	});
+
+	it("is not begun at a cursor that is none of ours, nor in pages of any size", async () => {
+		bucket();
+		const account = await newAccount();
+		for (const [query, field] of [
+			["?cursor=x", "cursor"],
+			["?cursor=", "cursor"],
+			["?limit=0", "limit"],
+			["?limit=101", "limit"],
+			["?limit=many", "limit"],
+			["?page=2", "page"],
+		] as const)
+			expect(await problem(await call(account, "GET", query))).toEqual({
+				...{ status: 400, code: "invalid_request", field },
+			});
+		expect(await problem(await call(null, "GET", ""))).toEqual({
+			...{ status: 401, code: "missing_key" },
+		});
 	});
 });
 
