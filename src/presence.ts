@@ -1,17 +1,16 @@
-/** Whether a call's client is still there: it is written to, and that it left is noticed by a write that fails. */
+/** Whether a call's client is still there: it is written to, and a write that fails tells. */
 
 /** A call whose job ends when it is hung up on is written to this often. */
 export const WRITE_EVERY_MS = 250;
 /**
- * A write after the client left fails, at once in workerd. Behind wrangler's dev server it is the second or the third that
- * fails, so there the client may have left just after the fourth last.
+ * A write after the client left fails: in workerd the first one, behind wrangler's dev server the
+ * second or the third. So there the client may have left just after the fourth last.
  */
 const WRITES = 4;
 
 export class Presence {
 	/** The last writes; before there were any, the request. */
 	readonly #at: number[];
-
 	readonly #since = Date.now();
 
 	constructor() {
@@ -24,8 +23,9 @@ export class Presence {
 	}
 
 	/**
-	 * For how long the answer waits for its true status from now on, in milliseconds; then it begins, and a failure is told in
-	 * its body: a second from the request, and half a second for the job. The caller of a job that runs has waited before.
+	 * For how long the answer waits for its true status, in milliseconds from now; then it begins,
+	 * and a failure is told in its body. It waits a second from the request, of which the job has
+	 * at least half. The caller of a job that runs has waited before.
 	 */
 	patience(repeat: boolean): number {
 		if (repeat) return 250;
@@ -50,8 +50,8 @@ export function after(ms: number): { over: Promise<void>; stop: () => void } {
 const utf8 = new TextEncoder();
 
 /**
- * JSON that begins before it is known, with spaces, which JSON allows there: they show whether the client is there, and keep
- * the connection from being taken for a dead one.
+ * JSON that begins before it is known, with spaces, which JSON allows there: they show whether the
+ * client is there, and keep the connection from being taken for a dead one.
  * @param left is called where the client hangs up first
  */
 export function jsonToCome(
