@@ -11,7 +11,7 @@ import { state } from "./paths.mjs";
 import { rotate } from "./process.mjs";
 import { apiReferenceScript } from "./setup/api-reference.mjs";
 import { findChromium, installChromium } from "./setup/chromium.mjs";
-import { goClient, pythonClients } from "./setup/clients.mjs";
+import { goClient, pythonClients, sdkTestPackages } from "./setup/clients.mjs";
 import { nanoWeights } from "./setup/nano-weights.mjs";
 import { nodePackages } from "./setup/node-packages.mjs";
 import {
@@ -98,6 +98,7 @@ export function setUp({ board, tests = false, signal }) {
 		if (!tests) return;
 		await Promise.all([
 			ensure(goClient),
+			ensure(sdkTestPackages),
 			!isFresh(pythonClients) && ensureByUv(pythonClients),
 		]);
 	})();

@@ -1,5 +1,8 @@
 // @ts-check
-/** What others speak to the API with, for the tests: Python's clients in an environment of their own, and a program in Go. */
+/**
+ * What others speak to the API with, for the tests: Python's clients in an environment of their own, and a program in Go. And
+ * what others read the SDK with: compilers, and packages whose objects are not the platform's.
+ */
 import { join } from "node:path";
 import { clients, root } from "../paths.mjs";
 import { run } from "../process.mjs";
@@ -40,5 +43,24 @@ export const goClient = {
 			log,
 			signal,
 			onLine,
+		}),
+};
+
+const packages = join(root, "sdk", "test", "packages");
+
+/** @type {import("./step.mjs").Step} */
+export const sdkTestPackages = {
+	name: "SDK test packages",
+	inputs: () => [join(packages, "package-lock.json")],
+	outputs: [join(packages, "node_modules", "undici", "package.json")],
+	run: ({ log, signal, onLine }) =>
+		run("npm", ["ci", "--no-audit", "--no-fund"], {
+			what: "npm ci",
+			cwd: packages,
+			log,
+			signal,
+			onLine,
+			// A newer Node runs them than the one that npm itself may run on.
+			env: { npm_config_engine_strict: "false" },
 		}),
 };

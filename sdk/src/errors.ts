@@ -1,3 +1,4 @@
+import type { Answer } from "./platform.ts";
 import type { Job, Problem } from "./types.ts";
 import type { ErrorCode } from "./wire.ts";
 
@@ -6,7 +7,7 @@ export class MiniGPT4Error extends Error {
 	/** Says which, and stays the same from version to version. */
 	readonly code: string;
 
-	constructor(code: string, message: string, options?: ErrorOptions) {
+	constructor(code: string, message: string, options?: { cause?: unknown }) {
 		super(message, options);
 		this.code = code;
 		this.name = new.target.name;
@@ -27,7 +28,10 @@ export class APIError extends MiniGPT4Error {
 	/** The whole answer. */
 	readonly problem: Problem | undefined;
 
-	constructor(response: Response, problem: Problem | undefined) {
+	constructor(
+		response: Pick<Answer, "status" | "headers">,
+		problem: Problem | undefined,
+	) {
 		const { status } = response;
 		super(
 			problem?.code ?? "unknown",
@@ -72,9 +76,9 @@ const CLASSES: Record<number, typeof APIError> = {
 	429: RateLimitError,
 };
 
-/** The error of an answer that is not good; reads its body. */
-export async function errorOf(response: Response): Promise<APIError> {
-	const body = await response.json().catch(() => null);
+/** The error of an answer that is not good; reads its body. @internal */
+export async function errorOf(response: Answer): Promise<APIError> {
+	const body = (await response.json().catch(() => null)) as Problem | null;
 	const problem = typeof body?.code === "string" ? body : undefined;
 	const { status } = response;
 	const Class = CLASSES[status] ?? (status >= 500 ? ServerError : RequestError);

@@ -1,14 +1,10 @@
 import { sha256 } from "./digest.ts";
 import { CorsError, MiniGPT4Error } from "./errors.ts";
-import { bytesOf, typeOf, type UploadSource } from "./image.ts";
+import { bytesOf, typeOf } from "./image.ts";
 import { limit } from "./limit.ts";
 import { type Page, Paged } from "./paged.ts";
-import {
-	type CallOptions,
-	type Fetch,
-	optionsOf,
-	type Transport,
-} from "./transport.ts";
+import type { Fetch, FetchInit, UploadSource } from "./platform.ts";
+import { type CallOptions, optionsOf, type Transport } from "./transport.ts";
 import type { Upload } from "./types.ts";
 
 /** Bytes that pass through the API in one call; more go straight to the store. */
@@ -24,8 +20,8 @@ export interface Progress {
 
 export interface UploadOptions extends CallOptions {
 	/**
-	 * Told at the start, at the end and, in Node, with every 64 KiB that the socket took. `fetch` tells no other runtime how
-	 * far a body of known length has come.
+	 * Told at the start, at the end and, in Node, with every 64 KiB that the socket took. `fetch` tells no other runtime,
+	 * and nobody who passes a `fetch` of theirs, how far a body of known length has come.
 	 */
 	onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -34,6 +30,7 @@ export interface UploadOptions extends CallOptions {
 export class Uploads {
 	readonly #transport: Transport;
 
+	/** @internal */
 	constructor(transport: Transport) {
 		this.#transport = transport;
 	}
@@ -55,7 +52,7 @@ export class Uploads {
 			const bytes = await bytesOf(source, transport.fetch, signal);
 			const type = typeOf(bytes);
 			const total = bytes.length;
-			const body = () => tracked(bytes, onProgress);
+			const body = () => tracked(bytes, onProgress, transport.isPlatforms);
 			let upload: Upload;
 			if (total <= AT_ONCE)
 				upload = await transport.json({
@@ -159,7 +156,7 @@ async function isBlocked(
 	const page = pageOrigin();
 	if (!page || page === new URL(url).origin) return false;
 	const bound = limit(signal, PROBE_MS);
-	const answers = (init: RequestInit) =>
+	const answers = (init: FetchInit) =>
 		fetch(url, { ...init, signal: bound.signal }).then(
 			() => true,
 			() => false,
@@ -186,10 +183,12 @@ const lengthOf = (total: number): Record<string, string> =>
 function tracked(
 	bytes: Uint8Array<ArrayBuffer>,
 	onProgress: (progress: Progress) => void,
-): BodyInit {
+	isPlatforms: boolean,
+): Uint8Array | ReadableStream {
 	const total = bytes.length;
 	onProgress({ loaded: 0, total });
-	if (!inNode) return bytes;
+	// A package's fetch need not know the platform's streams.
+	if (!inNode || !isPlatforms) return bytes;
 	let at = 0;
 	return new ReadableStream<Uint8Array>(
 		{

@@ -108,7 +108,7 @@ describe("the package", () => {
 		expect(
 			installed.files.filter(
 				(path) =>
-					!/^(dist\/.+\.(js|d\.ts)|README\.md|LICENSE|package\.json)$/.test(
+					!/^(dist\/.+\.(js|d\.ts)|(dist\/cjs\/)?package\.json|README\.md|LICENSE)$/.test(
 						path,
 					),
 			),
