@@ -231,6 +231,11 @@ def png_keys() -> Iterator[Case]:
         yield f"png/key-rgb-{depth}-near", png(depth, 2, trns=struct.pack(">3H", *near))
         yield f"png/key-rgb-{depth}-white", png(depth, 2, trns=b"\xff" * 6)
         yield f"png/key-rgb-{depth}-zero", png(depth, 2, trns=bytes(6))
+    for depth in (4, 8):
+        data = scanlines([[[3]] * WIDTH] * HEIGHT, depth, 0)
+        yield f"png/key-grey-{depth}-everywhere", png(depth, 0, raw=data, trns=b"\0\3")
+    nothing = scanlines([[[9, 9, 9, 0]] * WIDTH] * HEIGHT, 8, 6)
+    yield "png/alpha-nothing", png(8, 6, raw=nothing)
     flat = [[(200 * 256 + x % 2, 100 * 256, 50 * 256) for x in range(WIDTH)] for _ in range(HEIGHT)]
     raw = scanlines(flat, 16, 2)
     key = struct.pack(">3H", 200 * 256, 100 * 256, 50 * 256)

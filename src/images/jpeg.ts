@@ -24,6 +24,8 @@ const APP15 = 0xef;
 const DNL = 0xdc;
 const COM = 0xfe;
 const EXIF = "Exif\0\0";
+/** Each scan may touch every pixel again: with thousands of tiny ones, a decoder of a large picture works for minutes. */
+const MAX_SCANNED_PIXELS = 4_000_000_000;
 
 /** Start of a frame: C0 to CF without the tables DHT (C4), JPG (C8) and DAC (CC). */
 const isFrame = (marker: number): boolean =>
@@ -81,6 +83,9 @@ export function readJpeg(bytes: Uint8Array<ArrayBuffer>): Reading {
 		at = end;
 		if (marker === SOS) {
 			scans++;
+			const { width, height } = size as Size;
+			if (scans * width * height > MAX_SCANNED_PIXELS)
+				return { state: "malformed", size };
 			at = scanEnd(bytes, end);
 			pieces.keep(start, at);
 		} else if (marker === APP1 && startsWith(body, EXIF, 0) && !oriented) {

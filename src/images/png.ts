@@ -37,12 +37,11 @@ interface Header extends Layout {
  * Where an animation begins with a frame of its own, that and not the still picture beside it is what a viewer shows.
  */
 export function readPng(bytes: Uint8Array<ArrayBuffer>): Reading {
-	const { chunks, ended, size } = chunksOf(bytes);
+	const { chunks, cut, size } = chunksOf(bytes);
 	const malformed: Reading = { state: "malformed", size };
 	const [first] = chunks;
 	const header = first ? headerOf(first) : null;
 	if (first && !header) return malformed;
-	if (chunks.slice(1).some(isWrong)) return malformed;
 
 	const data = chunks.findIndex(({ type }) => type === "IDAT");
 	const preamble = data < 0 ? chunks : chunks.slice(0, data);
@@ -62,15 +61,15 @@ export function readPng(bytes: Uint8Array<ArrayBuffer>): Reading {
 	const own = frame && !frame.isStill ? frameData(chunks, at + 1) : [];
 	if (own.some((chunk, n) => numberOf(chunk) !== n + 1)) return malformed;
 
-	if (!ended) {
-		// What an animation shows later may be missing.
-		const last = frame?.isStill ? still.at(-1) : own.at(-1);
-		if (!last || last === chunks.at(-1)) return { state: "truncated", size };
-	}
-	const pixels = frame?.isStill === false ? own : still;
-	if (!header || !size || still.length === 0 || pixels.length === 0)
-		return malformed;
-	if (control && !frame) return malformed;
+	const pixels = control ? (frame?.isStill ? still : own) : still;
+	const last = pixels.at(-1);
+	const shown = last ? chunks.indexOf(last) + 1 : chunks.length;
+	if (chunks.slice(1, shown).some(isWrong)) return malformed;
+	// Once another chunk begins, the picture is over; of the rest anything may be missing or wrong.
+	const isOver = shown < chunks.length || (cut && cut !== last?.type);
+	if (!last || !isOver)
+		return cut === null ? malformed : { state: "truncated", size };
+	if (!header || !size || still.length === 0) return malformed;
 	if (header.colour === PALETTE && !palette) return malformed;
 
 	const transparency = preamble.find(
@@ -108,31 +107,35 @@ export function readPng(bytes: Uint8Array<ArrayBuffer>): Reading {
 	};
 }
 
-/** The whole chunks up to IEND, and whether that is there; and what the header says, even where the rest is missing. */
+/**
+ * The whole chunks up to IEND; the type of one that is cut then, "" where not even that is there, null after IEND; and
+ * what the header says, even where the rest is missing.
+ */
 function chunksOf(bytes: Uint8Array<ArrayBuffer>): {
 	chunks: Chunk[];
-	ended: boolean;
+	cut: string | null;
 	size: Size | null;
 } {
 	const data = view(bytes);
 	const chunks: Chunk[] = [];
 	let size: Size | null = null;
 	let at = 8;
-	while (at + 8 <= bytes.length && chunks.length < MAX_BLOCKS) {
+	while (at + 8 <= bytes.length) {
+		if (chunks.length === MAX_BLOCKS) return { chunks, cut: null, size };
 		const [start, from] = [at, at + 8];
 		const type = String.fromCharCode(...bytes.subarray(at + 4, from));
 		const to = from + data.getUint32(at);
 		at = to + 4;
 		if (chunks.length === 0 && from + 8 <= bytes.length && type === "IHDR")
 			size = { width: data.getUint32(from), height: data.getUint32(from + 4) };
-		if (at > bytes.length) break;
+		if (at > bytes.length) return { chunks, cut: type, size };
 		const sum = crc32(bytes.subarray(start + 4, to));
 		const sound = sum === data.getUint32(to);
 		const body = bytes.subarray(from, to);
 		chunks.push({ type, start, end: at, body, sound });
-		if (type === "IEND") return { chunks, ended: true, size };
+		if (type === "IEND") return { chunks, cut: null, size };
 	}
-	return { chunks, ended: chunks.length === MAX_BLOCKS, size };
+	return { chunks, cut: "", size };
 }
 
 /** After the header. Its first letter is a capital: a decoder that does not know it, or finds it damaged, must stop. */

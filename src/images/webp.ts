@@ -63,7 +63,9 @@ export function readWebp(bytes: Uint8Array<ArrayBuffer>): Reading {
 		at = next;
 	}
 	if (bytes.length < end) return { state: "truncated", size };
-	const isSound = extended ? isExtended(bytes, chunks) : size !== null;
+	const isSound = extended
+		? isExtended(bytes, chunks)
+		: ["VP8 ", "VP8L"].includes(chunks[0]?.type ?? "");
 	if (!size || !isSound) return { state: "malformed", size };
 	const keepsExif = extended && orientation > 1;
 	if (keepsExif) pieces.insert(exifChunk(orientation));

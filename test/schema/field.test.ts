@@ -95,7 +95,8 @@ describe("what is wrong with a member of several shapes is told of the shape tha
 
 	it.each<[unknown, string]>([
 		[5, `\`messages[0].content\`: ${TEXT_OR_PARTS} number.`],
-		[null, `\`messages[0].content\`: ${TEXT_OR_PARTS} null.`],
+		// What is null counts as left out.
+		[null, `\`messages[0].content\`: ${TEXT_OR_PARTS} undefined.`],
 		[undefined, `\`messages[0].content\`: ${TEXT_OR_PARTS} undefined.`],
 		[{ type: "text" }, `\`messages[0].content\`: ${TEXT_OR_PARTS} object.`],
 		[[], "`messages[0].content`: Too small: expected array to have >=1 items."],
@@ -153,7 +154,8 @@ describe("what is wrong with a member of several shapes is told of the shape tha
 			"Invalid input: expected string, received number.",
 		],
 		[".url", { url: 5 }, "Invalid input: expected string, received number."],
-		[".url", { url: "" }, "Too small: expected string to have >=1 characters."],
+		// What is empty counts as left out.
+		["", { url: "" }, "needs exactly one of `upload` and `url`."],
 	])("an image: images[0]%s %j", async (at, image, words) => {
 		expect(await refusal("/jobs", { prompt: "?", images: [image] })).toBe(
 			`\`images[0]${at}\`: ${words}`,

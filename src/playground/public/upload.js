@@ -7,8 +7,9 @@ const MB = 1024 * 1024;
 /** Largest photo that the API itself takes in one call. */
 export const ONE_CALL_BYTES = 4 * MB;
 const MAX_BYTES = 20 * MB;
-/** How a JPEG, a PNG, a WebP and a GIF begin. What a file is called does not say what it is. */
+/** How a JPEG, a PNG, a WebP and a GIF begin. */
 const BEGINNINGS = /^(\xff\xd8\xff|\x89PNG\r\n|RIFF....WEBP|GIF8[79]a)/s;
+/** What a file is called does not say what it is: the API looks at its bytes. */
 const UNKNOWN = "application/octet-stream";
 
 /** @typedef {{ id: string, width: number | null, height: number | null }} Upload */
@@ -21,7 +22,10 @@ const UNKNOWN = "application/octet-stream";
  */
 export async function upload(file, key, options) {
 	const head = new Uint8Array(await file.slice(0, 12).arrayBuffer());
-	if (!BEGINNINGS.test(String.fromCharCode(...head)))
+	if (
+		!file.type.startsWith("image/") &&
+		!BEGINNINGS.test(String.fromCharCode(...head))
+	)
 		throw new Problem(
 			`This is no photo that can be read${file.type ? ` (${file.type})` : ""}. Choose a JPEG, PNG, WebP or GIF.`,
 			{ code: "image_type_unsupported" },
