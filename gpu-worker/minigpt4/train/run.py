@@ -27,7 +27,7 @@ from .file_sums import FileSums
 from .learner import DTYPES, Learner
 from .material import gather
 from .optimiser import Optimiser
-from .outcome import Diverged, Interrupted
+from .outcome import BadData, Diverged, Interrupted
 from .progress import Progress
 from .ranks import Ranks
 from .run_folder import PROJECTION, RunFolder, code_version, read_projection
@@ -157,6 +157,13 @@ def _in_folder(
     for source in config.data:
         listings.append(photos.read_source(source, sums))
         stop.check()
+        count = len(listings[-1].photos)
+        if count <= source.test + source.choose:  # known before a long survey
+            raise BadData(
+                f"{source.set}: of {count} photos {source.test} for testing and {source.choose} for "
+                "choosing are held out, so none is left",
+                "bring more photos, or hold fewer out: `test` and `choose` of the data in --config",
+            )
     total = hashlib.sha256("".join(listing.digest for listing in listings).encode())
     for answers in config.answers:
         total.update(sums.of(photos.files_of(answers.path)[0]).encode())

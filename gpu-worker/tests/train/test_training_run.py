@@ -323,6 +323,17 @@ def test_data_that_cannot_be_used_ends_with_code_3(settings, tmp_path, capsys):
     assert exit_code(command(settings(data=[{"path": "no.tar"}]), tmp_path)) == 3
 
 
+def test_data_that_is_all_held_out_is_told_before_any_photo_is_looked_at(
+    settings, tmp_path, capsys
+):
+    chosen = settings()
+    chosen["data"] = [chosen["data"][0] | {"test": 8, "choose": 4}]
+    assert exit_code(command(chosen, tmp_path)) == 3
+    told = capsys.readouterr().err
+    assert "cc_sbu: of 12 photos 8 for testing and 4 for choosing are held out" in told
+    assert "looking at" not in told
+
+
 def test_stage_2_learns_several_tasks_by_weight(settings, shards, tmp_path):
     stories = [
         {"key": f"{n:09d}", "prompt": "Write a story.", "answer": "Long way down."}
