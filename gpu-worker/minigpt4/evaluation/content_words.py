@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .caption_words import word_set, words
-from .nouns import IRREGULAR, SAME, singular
+from .nouns import IRREGULAR, SAME, THING_OF, singular
 
 EMPTY = word_set(
     """a an the this that these those there here it its he his him she her hers they them their we
@@ -23,16 +23,18 @@ EMPTY = word_set(
 
 
 def stem(word: str) -> str:
-    """What a noun's and a verb's forms share: runs, running -> run; riding, ride -> rid."""
+    """What a word's forms share: runs, running -> run; riding, ride -> rid; a known noun stays."""
     word = SAME.get(singular(word), singular(word))
-    if word in IRREGULAR.values():
-        return word
+    if word in THING_OF:
+        return IRREGULAR.get(word, word)
     for ending in ("ing", "ed"):
         root = word.removesuffix(ending)
         if root != word and len(root) > 2 and any(vowel in root for vowel in "aeiouy"):
             doubled = len(root) > 3 and root[-1] == root[-2] and root[-1] not in "lsz"
             word = root[:-1] if doubled else root
             break
+    if f"{word}e" in THING_OF:
+        return f"{word}e"  # racing -> race
     return word.removesuffix("e") if len(word) > 3 else word
 
 

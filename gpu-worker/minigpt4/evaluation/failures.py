@@ -42,8 +42,14 @@ VERBS = word_set(
 ENGLISH = word_set(
     """the a an and of in is to with on at it that this are his her their for by from as there
     was were be he she they its into while or not you we i has have over through down up out
-    wearing playing standing running sitting walking looking two three one man woman boy girl dog
-    my your our so when where all who like but no what will can"""
+    wearing playing standing running sitting walking looking two three one my your our so when
+    where all who like but no what will can"""
+)
+# Of German, French, Spanish, Italian and Dutch; none is an English word.
+FOREIGN = word_set(
+    """der das und mit dem den ein eine einem einen im ist auf von zu sich nicht auch el los las un
+    una por del le les des et dans est sur avec qui il di che della het een zijn van op en que se
+    son como pour au"""
 )
 APOLOGIES = re.compile(
     r"\bi(?:'m| am) (?:\w+ )?sorry\b|\bi apologi[sz]e\b|\bmy apologies\b|^sorry\b"
@@ -135,13 +141,17 @@ def is_off_image(text: str, captions: Sequence[str]) -> bool:
 
 
 def is_english(text: str) -> bool:
-    """Letters are Latin, nine of ten without accents, and common English words are among them."""
+    """Letters are Latin, nine of ten without accents, and common English words are among them:
+    one word of seven, and more than common words of other languages."""
     letters = [letter for letter in text if letter.isalpha()]
     if letters and sum(letter.isascii() for letter in letters) < 0.9 * len(letters):
         return False
     said = words(text)
-    known = sum(word in ENGLISH or singular(word) in THING_OF for word in said)
-    return len(said) < 6 or known >= 0.15 * len(said)
+    if len(said) < 6:
+        return True
+    common = sum(word in ENGLISH for word in said)
+    known = common + sum(singular(word) in THING_OF for word in said)
+    return 7 * known >= len(said) and common >= sum(word in FOREIGN for word in said)
 
 
 def apologises(text: str) -> bool:

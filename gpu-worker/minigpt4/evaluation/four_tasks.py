@@ -8,7 +8,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,6 +135,7 @@ class Judge:
         self._url, self.model, self._sees = url.rstrip("/"), model, sees
         key = os.environ.get(KEY)
         headers = {"authorization": f"Bearer {key}"} if key else {}
+        self.pause: Callable[[float], None] = time.sleep
         self._client = httpx.Client(headers=headers, timeout=120, follow_redirects=False)
 
     def prompt(self, item: Item) -> str:
@@ -164,7 +165,7 @@ class Judge:
         problem = ""
         for attempt in range(TRIES):
             if attempt:
-                time.sleep(2.0**attempt / 4)
+                self.pause(2.0**attempt / 4)
             try:
                 response = self._client.post(f"{self._url}/chat/completions", json=body)
             except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -245,7 +246,9 @@ def read_sheet(path: Path, found: Sequence[Item]) -> dict[str, bool]:
     return out
 
 
-def judged(judge: Judge, found: Sequence[Item], kept: Path, done) -> dict[str, bool]:
+def judged(
+    judge: Judge, found: Sequence[Item], kept: Path, done: Callable[[], None]
+) -> dict[str, bool]:
     """Verdicts; what the same judge said of the same text before is read from `kept`."""
     known: dict[str, bool | None] = {}
     if kept.exists():

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 from .caption_words import word_set
 
-FENCE = re.compile(r"```(?:html)?[^\S\n]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+FENCE = re.compile(r"```(?:html)?[^\S\n]*\n(.*?)(```|\Z)", re.DOTALL | re.IGNORECASE)
 START = re.compile(r"<!doctype html|<html|<head|<body", re.IGNORECASE)
 VOID = word_set("area base br col embed hr img input link meta param source track wbr !doctype")
 # Their ends may be left out.
@@ -80,12 +80,15 @@ class _Reader(HTMLParser):
 
 
 def page_source(answer: str) -> str:
-    """The fenced code of an answer, else from its first page tag to the last `>`; else nothing."""
+    """The fenced code of an answer, else from its first page tag to the last `>`; else nothing.
+
+    Code without a page tag counts where its fence is closed: nothing else tells that it is whole.
+    """
     fenced = FENCE.search(answer)
     source = fenced[1] if fenced else answer
     start = START.search(source)
     if start is None:
-        return source.strip() if fenced and "<" in source else ""
+        return source.strip() if fenced and fenced[2] else ""
     end = source.rfind(">")
     return source[start.start() : end + 1].strip()
 
@@ -106,13 +109,15 @@ def read_page(answer: str) -> Page:
     page.title = " ".join("".join(reader.title).split())
     page.text = " ".join(" ".join(reader.text).split())
     page.buttons = [button for button in reader.buttons if button]
-    unclosed = [tag for tag in reader.open if tag not in OPTIONAL_END]
-    if reader.problem:
+    unclosed = [tag for tag in reader.open if tag not in OPTIONAL_END - {"html", "body"}]
+    if not reader.seen:
+        page.problem = "no HTML in the answer"
+    elif source.rfind("<") > source.rfind(">"):
+        page.problem = "it ends within a tag"
+    elif reader.problem:
         page.problem = reader.problem
     elif unclosed:
         page.problem = f"<{unclosed[-1]}> is not closed"
-    elif "html" in reader.open or ("html" in reader.seen and "</html>" not in source.lower()):
-        page.problem = "<html> is not closed"
     elif not page.text:
         page.problem = "it shows no text"
     return page

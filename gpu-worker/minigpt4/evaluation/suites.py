@@ -1,7 +1,7 @@
 """The measures, each a suite: what is asked of which photos, and what the answers are held to."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ from .forms import FORMS
 from .html_page import read_page
 from .measures import HUMAN, MODEL, SWAPPED, Measure, mean, measured, rate
 from .nano import names_object
-from .nouns import main_things, things
+from .nouns import THING_OF, main_things, nouns, things
 from .photos import Named
 from .progress import Progress
 from .render import Browser
@@ -40,6 +40,7 @@ NEAREST, CONSENSUS, CONSTANT = "nearest photo", "consensus of 15 nearest", "best
 DIFFERENT, MENTIONED, FORMED = "answers differ", "main thing said", "form"
 RENDERED = "page renders"
 PHOTOS = 100  # that descriptions, poems and tasks are asked of, as in the paper
+FOOD = frozenset({"food", "cake"})
 JUDGED = 25  # photos for each of the four tasks, as in the paper
 BETWEEN_READINGS = 7  # a swapped drawing is never its neighbour's menu
 
@@ -270,9 +271,13 @@ def has_main(sample: Sample) -> bool:
 
 
 def food_photos(given: Given) -> list[Sample]:
-    """Of the measured photos those whose captions agree on food, then the named ones."""
-    dishes = {"food", "cake"}
-    found = [s for s in given.measured if dishes & main_things(s.captions)]
+    """Of the measured photos those whose captions agree on food, then the named ones. The food is
+    what is to be named, whatever else is there."""
+    found = []
+    for sample in given.measured:
+        if FOOD & main_things(sample.captions):
+            said = {n for c in sample.captions for n in nouns(c) if THING_OF[n] in FOOD}
+            found.append(replace(sample, names=tuple(sorted(said))))
     named = sorted((n for n in given.named if n.is_food), key=lambda n: not n.held_out)
     return [*found, *(n.sample for n in named)]
 
@@ -301,9 +306,9 @@ def tasks(given: Given) -> Result:
             rate(task, DIFFERENT, differing(texts)),
             mean(task, TOKENS, [each.tokens for each in said]),
         ]
-        held_out = {named.photo.synset for named in given.named if named.held_out}
         if task == "recipe":
-            new = [n for n, s in enumerate(samples) if not s.names or s.key in held_out]
+            seen = {named.photo.synset for named in given.named if not named.held_out}
+            new = [n for n, sample in enumerate(samples) if sample.key not in seen]
             name = f"{MENTIONED}, photos never trained on"
             out.measures.append(rate(task, name, [hits[n] for n in new]))
         if task == "website" and given.browser is not None:
