@@ -338,9 +338,7 @@ def _sum_up(curation: Curation, told: dict[str, Any]) -> int:
     say(_table(rows(told)))
     for line in told["licences"]:
         say(line)
-    say(
-        f"{told['final']} targets in {out / 'answers.jsonl'}; why others are not: {out / 'report.md'}"
-    )
+    say(f"{told['final']} targets in {out / 'answers.jsonl'}, the rest in {out / 'report.md'}")
     if unreadable := curation.decisions.unreadable:
         say(f"{unreadable} lines of {out / 'decisions.jsonl'} are no decisions")
     if told["failed"]:
