@@ -238,6 +238,7 @@ async def review(curation: "Curation") -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", curation.options.port))
+        listener.listen()  # whoever reads the address may come at once
     except OSError as error:
         listener.close()
         raise Refused(
