@@ -197,7 +197,7 @@ const audit = (page: Page) =>
 				element.getAttribute("title") ||
 				element.getAttribute("aria-labelledby") ||
 				labels?.[0]?.textContent ||
-				(element.tagName === "BUTTON" && element.textContent);
+				(element.tagName === "BUTTON" ? element.textContent : "");
 			if (visible(element) && !name?.trim())
 				found.push(`no name: ${element.outerHTML.slice(0, 80)}`);
 		}

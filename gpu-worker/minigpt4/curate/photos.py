@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..checkpoints.refusal import Refused
-from .terms import Terms, terms_of
+from .terms import Terms, by_name, terms_of
 
 PICTURES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 MIB = 2**20
@@ -80,8 +80,11 @@ def read_photos(paths: list[str], keep_out: int | None, seed: int, limit: int | 
     """
     out, total = Photos(), hashlib.sha256()
     seen: set[str] = set()
-    for path in paths:
-        terms, own = terms_of(path), []
+    for named in paths:
+        name, equals, rest = named.partition("=")
+        known = by_name(name) if equals else None
+        path = rest if known else named
+        terms, own = known or terms_of(path), []
         if terms not in out.terms:
             out.terms.append(terms)
         for shard in shards_of(path):

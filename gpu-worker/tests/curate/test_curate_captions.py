@@ -214,6 +214,12 @@ def test_photos_for_measuring_are_never_curated(tmp_path):
     assert found.terms[0].research
 
 
+def test_a_data_set_is_known_by_name_where_no_folder_names_it(tmp_path):
+    path = shard(tmp_path / "00000.tar", {"a": DOG})
+    assert read_photos([f"flickr8k={path}"], 0, 42, None).terms[0].research
+    assert read_photos([str(path)], None, 42, None).terms[0].name == "own"
+
+
 def test_a_limit_draws_the_same_photos_first(tmp_path):
     path = shard(tmp_path / "00000.tar", {f"photo-{n}": DOG for n in range(20)})
     few = [photo.key for photo in read_photos([str(path)], 0, 42, 5).photos]

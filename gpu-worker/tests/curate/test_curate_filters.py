@@ -326,3 +326,14 @@ def test_every_rule_is_counted_by_its_own_name():
     )
     assert all(told.values())
     assert list(told) == [name for name in RULES if name in told]
+
+
+def test_where_there_are_no_captions_nobody_says_what_is_invented():
+    text = "Two dogs run in Central Park, where it is green and where the trees are tall and old."
+    assert (
+        faults(
+            f"{text} They look at a car that stands there, and it is red and blue.",
+            Known(BOUNDS["described"], ()),
+        )
+        == {}
+    )
