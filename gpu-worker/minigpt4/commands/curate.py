@@ -25,8 +25,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--data",
         action="append",
         required=True,
-        metavar="SHARDS",
-        help="WebDataset shards, DIR/{00000..00014}.tar or their folder; may be repeated",
+        metavar="[SET=]SHARDS",
+        help="WebDataset shards, DIR/{00000..00014}.tar or their folder; may be repeated. SET "
+        "names a data set whose terms are known (flickr8k), where no folder on the way does",
     )
     make.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     make.add_argument(

@@ -158,6 +158,7 @@ async def make_all(
     """Answers as they come, `at_once` tasks at a time. Raises Failed where nothing will come."""
     waiting = iter(work)
     running: set[asyncio.Task[Made]] = set()
+    done: set[asyncio.Task[Made]] = set()
     try:
         while True:
             while len(running) < at_once and (each := next(waiting, None)):
@@ -165,9 +166,9 @@ async def make_all(
             if not running:
                 return
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for each in done:
-                yield each.result()
+            for made in done:
+                yield made.result()
     finally:
-        for each in running:
-            each.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        for left in running:
+            left.cancel()
+        await asyncio.gather(*running, *done, return_exceptions=True)

@@ -16,7 +16,7 @@ SECTION = re.compile(
     r"^[\W_]*(?:\w+\s+){0,3}?(ingredients?|steps?|instructions?|directions?|method|preparation)\b",
     re.I,
 )
-LISTED = re.compile(r"^\s*(?:[-*•\u2013]|\(?\d{1,2}[.):])\s*\S")
+LISTED = re.compile(r"^\s*(?:[-*•\u2013](?!\*)|\(?\d{1,2}[.):])\s*\S")
 NUMBERED = re.compile(r"^\s*(?:\(?\d{1,2}[.):]|step\s+\d+)", re.I)
 ELSEWHERE = re.compile(r"^(?!#|data:|mailto:|tel:|javascript:)\S")
 
@@ -55,12 +55,12 @@ def recipe(text: str) -> str | None:
             if rest and part == "ingredients":
                 found[part] += len([each for each in rest.split(",") if each.strip()])
             elif rest:
-                found[part] += len(re.findall(r"[.!]|;", rest)) or 1
+                found[part] += _sentences(rest)
         elif part == "ingredients" and NUMBERED.match(line) and found[part] >= 3 and _acts(line):
             part = "steps"
-            found[part] += 1
+            found[part] += _sentences(line)
         elif part:
-            found[part] += 1
+            found[part] += _sentences(line) if part == "steps" else 1
     if "ingredients" not in headed:
         return "it has no list of ingredients"
     if found["ingredients"] < 3:
@@ -68,6 +68,10 @@ def recipe(text: str) -> str | None:
     if found["steps"] < 2:
         return "it has no steps" if not found["steps"] else "it has one step only"
     return None
+
+
+def _sentences(line: str) -> int:
+    return len(re.findall(r"\w[.!;](?:\s|$)", re.sub(r"^\W*\d{1,2}[.):]", "", line))) or 1
 
 
 def _acts(line: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..checkpoints.refusal import Refused
-from .terms import Terms, terms_of
+from .terms import Terms, by_name, terms_of
 
 PICTURES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 MIB = 2**20
@@ -80,8 +80,11 @@ def read_photos(paths: list[str], keep_out: int | None, seed: int, limit: int | 
     """
     out, total = Photos(), hashlib.sha256()
     seen: set[str] = set()
-    for path in paths:
-        terms, own = terms_of(path), []
+    for named in paths:
+        name, equals, rest = named.partition("=")
+        known = by_name(name) if equals else None
+        path = rest if known else named
+        terms, own = known or terms_of(path), []
         if terms not in out.terms:
             out.terms.append(terms)
         for shard in shards_of(path):
@@ -112,6 +115,7 @@ def _shard(file: Path, out: Photos) -> Iterator[Photo]:
     """The samples of a shard; members of one key need not be neighbours."""
     pictures: dict[str, tuple[int, int, str]] = {}
     texts: dict[str, dict[str, bytes]] = {}
+    size = file.stat().st_size
     try:
         with tarfile.open(file) as tar:
             for member in tar:
@@ -121,11 +125,18 @@ def _shard(file: Path, out: Photos) -> Iterator[Photo]:
                 name, _, ending = path.name.partition(".")
                 key, ending = str(path.with_name(name)), ending.lower()
                 texts.setdefault(key, {})
+                if member.offset_data + member.size > size:
+                    raise EOFError("the last sample is cut")
                 if ending in PICTURES:
                     pictures[key] = (member.offset_data, member.size, PICTURES[ending])
                 elif ending in ("txt", "json"):
                     reader = tar.extractfile(member)
                     texts[key][ending] = reader.read(MIB) if reader else b""
+            # tarfile takes a file that ends within a header for a whole one.
+            with file.open("rb") as end:
+                end.seek(tar.offset)
+                if end.read(512).strip(b"\0") or tar.offset > size:
+                    raise EOFError("its end is missing")
     except (tarfile.TarError, OSError, EOFError) as error:
         out.damaged.append((file.name, f"the shard ends early or is broken ({error})"))
     for key, found in texts.items():

@@ -85,6 +85,7 @@ class Curation:
     kinds: tuple[str, ...]
     say: Callable[[str], None]
     made: dict[tuple[str, str], Made] = field(default_factory=dict)
+    judged: list[Target] | None = None
 
     def models(self) -> dict[str, dict[str, str]]:
         out = {}
@@ -95,10 +96,13 @@ class Curation:
         return out
 
     def targets(self) -> list[Target]:
-        """In the order of the photos, whatever order the answers came in."""
-        models = self.models()
-        made = (self.made.get((task.key, task.kind)) for task, _ in self.tasks)
-        return without_same(judge(each, models) for each in made if each and not each.failed)
+        """In the order of the photos, whatever order the answers came in; once all are made."""
+        if self.judged is None:
+            models = self.models()
+            made = (self.made.get((task.key, task.kind)) for task, _ in self.tasks)
+            kept = (each for each in made if each and not each.failed)
+            self.judged = without_same(judge(each, models) for each in kept)
+        return self.judged
 
     def write(self) -> dict[str, Any]:
         targets = self.targets()
@@ -338,9 +342,7 @@ def _sum_up(curation: Curation, told: dict[str, Any]) -> int:
     say(_table(rows(told)))
     for line in told["licences"]:
         say(line)
-    say(
-        f"{told['final']} targets in {out / 'answers.jsonl'}; why others are not: {out / 'report.md'}"
-    )
+    say(f"{told['final']} targets in {out / 'answers.jsonl'}, the rest in {out / 'report.md'}")
     if unreadable := curation.decisions.unreadable:
         say(f"{unreadable} lines of {out / 'decisions.jsonl'} are no decisions")
     if told["failed"]:

@@ -35,6 +35,10 @@ KNOWN = (
 )
 
 
+def by_name(name: str) -> Terms | None:
+    return next((terms for terms in KNOWN if terms.name == name), None)
+
+
 def terms_of(path: str) -> Terms:
     """By the name of a folder on the way to the shards."""
     parts = [part.lower() for part in Path(path).absolute().parts]

@@ -27,7 +27,8 @@ from .lexicon import (
 )
 
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*|\d+(?:[.,]\d+)*")
-SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”\u2019)]*\s+")
+SPACED = re.compile(r"\s+(['\u2019](?:s|t|re|ve|ll|d|m)\b)")
+SENTENCE_END = re.compile(r"[.!?\u2026]([\"'\u201d\u2019)]*)\s+")
 BREAK = re.compile(r"[.,;:!?()…\"“”\n]")
 ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e)\.$")
 
@@ -53,20 +54,26 @@ SAME_IN_PLURAL = word_set(
 
 def words(text: str) -> list[str]:
     """Lowercase words and numbers, in order; hyphens and apostrophes stay inside."""
-    return [word.lower().replace("\u2019", "'") for word in WORD.findall(text)]
+    return [word.lower().replace("\u2019", "'") for word in WORD.findall(_closed_up(text))]
+
+
+def _closed_up(text: str) -> str:
+    """Data sets write "the dog 's ball"."""
+    return SPACED.sub(r"\1", text)
 
 
 def sentences(text: str) -> list[str]:
-    """What ends in . ! ? or …, and lines; abbreviations end nothing."""
+    """What ends in . ! ? or an ellipsis, and lines. Abbreviations end nothing, nor does what is
+    quoted where the sentence goes on behind it."""
     out: list[str] = []
     for line in text.splitlines():
-        held = ""
-        for part in SENTENCE_END.split(line.strip()):
-            held = f"{held} {part}".strip()
-            if not ABBREVIATION.search(held):
-                out.append(held)
-                held = ""
-        out.append(held)
+        line, begin = line.strip(), 0
+        for found in SENTENCE_END.finditer(line):
+            quoted = found[1] and line[found.end() : found.end() + 1].islower()
+            if not quoted and not ABBREVIATION.search(line[begin : found.start() + 1]):
+                out.append(line[begin : found.end()].strip())
+                begin = found.end()
+        out.append(line[begin:])
     return [part for part in out if part]
 
 
@@ -111,7 +118,7 @@ def content_words(text: str) -> list[str]:
 
 def _pieces(text: str) -> Iterator[str | None]:
     """Lowercase words; None where something between two words breaks them apart."""
-    last = 0
+    text, last = _closed_up(text), 0
     for found in WORD.finditer(text):
         if BREAK.search(text[last : found.start()]):
             yield None

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...checkpoints.refusal import Refused
+from ..captions import tidy_caption
 from ..photos import Photo
 from ..targets import Target
 from ..tasks import KINDS
@@ -126,6 +127,8 @@ class Review:
         if target is None:
             return _problem(404, "there is no such target")
         decided = self._decisions.standing().get(target.id)
+        told = target.sources.get("captions", [])
+        by_all = "seen" in target.sources or len(told) == len(target.captions)
         return _json(
             {
                 "id": target.id,
@@ -134,8 +137,8 @@ class Review:
                 "prompt": target.prompt,
                 "answer": target.answer,
                 "edited": decided.answer if decided else None,
-                "captions": target.captions,
-                "told": [] if "seen" in target.sources else target.sources.get("captions", []),
+                "captions": [tidy_caption(caption) for caption in target.captions],
+                "told": [] if by_all else [tidy_caption(each) for each in told],
                 "seen": target.sources.get("seen"),
                 "faults": target.faults,
             }
@@ -235,6 +238,7 @@ async def review(curation: "Curation") -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", curation.options.port))
+        listener.listen()  # whoever reads the address may come at once
     except OSError as error:
         listener.close()
         raise Refused(

@@ -23,6 +23,7 @@ const edited = element("edited", HTMLTextAreaElement);
 const help = element("help", HTMLDialogElement);
 const photo = element("photo", HTMLImageElement);
 const frame = element("frame", HTMLIFrameElement);
+const actions = element("actions", html);
 const status = element("status", html);
 
 const DONE = { keep: "Kept", edit: "Edited", drop: "Dropped" };
@@ -306,6 +307,7 @@ async function undo() {
 function startEditing() {
 	if (!shown) return;
 	editor.hidden = false;
+	actions.hidden = true; // what is written is decided about by saving it
 	element("answer", html).hidden = true;
 	edited.value = shown.edited ?? shown.answer;
 	edited.rows = Math.min(20, Math.max(6, Math.ceil(edited.value.length / 60) + 2));
@@ -316,6 +318,7 @@ function startEditing() {
 function stopEditing() {
 	const had = editor.contains(document.activeElement);
 	editor.hidden = true;
+	actions.hidden = false;
 	element("answer", html).hidden = false;
 	if (had) button("edit").focus();
 }
