@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..prompt import Image, Message
+from .questions import ANSWER
 
 
 class WorkerFailed(Exception):
@@ -31,11 +32,13 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Question:
-    """What a user asks about a photo. With several `turns`, each follows the answer before it."""
+    """What a user asks about a photo. With several `turns`, each follows the answer before it;
+    `max_tokens` bounds the last answer, `earlier_tokens` those before it."""
 
     photo: bytes = field(repr=False)
     turns: tuple[str, ...]
     max_tokens: int
+    earlier_tokens: int = ANSWER
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,9 @@ class Asking:
                 before = last[n]
                 talks[n] += (before.text,) if before else ()
                 talks[n] += (questions[n].turns[turn],)
-                requests.append(Request(questions[n].photo, talks[n], questions[n].max_tokens))
+                asked = questions[n]
+                bound = asked.max_tokens if turn + 1 == len(asked.turns) else asked.earlier_tokens
+                requests.append(Request(asked.photo, talks[n], bound))
             final = [len(questions[n].turns) == turn + 1 for n in places]
             for n, said in zip(places, self._round(requests, final, done), strict=True):
                 last[n] = said

@@ -22,7 +22,7 @@ def _published() -> tuple[type, type]:
     except ImportError:
         raise Refused(
             "CIDEr and BLEU are scored by pycocoevalcap, which is not installed",
-            "install the worker's group `evaluation`: uv sync --inexact --group evaluation",
+            "install its group: uv sync --inexact --extra cpu --group evaluation",
         ) from None
     return CiderScorer, BleuScorer
 

@@ -241,20 +241,20 @@ def all_of(reference, requests, sampling=GREEDY) -> list[Said]:
 
 
 def test_the_reference_answers_as_itself_whoever_else_is_asked(reference, samples):
-    photos = [(samples / f"{name}.jpg").read_bytes() for name in ("cat", "coffee", "rocket")]
-    requests = [Request(photo, ("What is in this picture?",), 24) for photo in photos]
-    requests.append(Request(photos[0], ("What is this?", "A cat.", "Is it light or dark?"), 12))
+    photos = [(samples / f"{name}.jpg").read_bytes() for name in ("cat", "coffee")]
+    requests = [Request(photo, ("What is in this picture?",), 12) for photo in photos]
+    requests.append(Request(photos[0], ("What is this?", "A cat.", "Is it light or dark?"), 8))
     together = all_of(reference, requests)
     assert "cat" in together[0].text.lower() or "tabby" in together[0].text.lower()
     assert together[0].ended
-    assert 0 < together[0].tokens <= 24
+    assert 0 < together[0].tokens <= 12
     assert together[1:2] == all_of(reference, requests[1:2])
     assert not all_of(reference, [Request(photos[0], ("Describe this image.",), 2)])[0].ended
 
 
 def test_a_drawn_answer_is_the_seeds(reference, samples):
-    request = Request((samples / "cat.jpg").read_bytes(), ("Describe this image.",), 12)
-    drawn = [all_of(reference, [request], Sampling(1.5, seed=s))[0].text for s in (1, 1, 2)]
+    request = Request((samples / "cat.jpg").read_bytes(), ("Describe this image.",), 6)
+    drawn = [all_of(reference, [request], Sampling(2.0, seed=s))[0].text for s in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 

@@ -1,11 +1,10 @@
 """The command as it is typed: what it refuses, what it writes, how it leaves."""
 
+import io
 import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from test_evaluation_photos import write_shard
 from minigpt4 import cli
 from minigpt4.commands.evaluate import SUITES as NAMES
 from minigpt4.evaluation import questions
+from minigpt4.evaluation.progress import Progress
 from minigpt4.evaluation.render import Browser
 from minigpt4.evaluation.suites import SUITES
 
@@ -37,16 +37,6 @@ def test_the_ten_wordings_are_ten_and_in_no_training_text():
         for path in (REPOSITORY / "gpu-worker" / "minigpt4" / "train").rglob("*.py")
     )
     assert [w for w in questions.NAME_WORDINGS if w.lower() in trained] == []
-
-
-def evaluate(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "minigpt4.cli", "evaluate", *arguments],
-        env={**os.environ, "MINIGPT4_WORKER_KEY": "", **environment},
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
 
 
 @pytest.mark.parametrize(
@@ -84,6 +74,17 @@ def test_a_worker_that_is_away_is_code_1(tmp_path, monkeypatch, capsys):
     assert "no worker listens" in capsys.readouterr().err
 
 
+def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minigpt4.evaluation.run.evaluate", interrupted)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["evaluate", "--out", str(tmp_path), "--url", "http://x"])
+    assert left.value.code == 130
+    assert "run the same command to go on" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def shard(tmp_path_factory, samples) -> Path:
     members: dict[str, bytes] = {}
@@ -100,27 +101,44 @@ def shard(tmp_path_factory, samples) -> Path:
 
 
 def test_a_run_writes_report_tables_and_samples_and_a_second_asks_nobody(
-    nano_checkpoint, shard, tmp_path
+    nano_checkpoint, shard, tmp_path, monkeypatch, capsys
 ):
-    arguments = (
-        "--out", str(tmp_path), "--checkpoint", str(nano_checkpoint), "--device", "cpu",
-        "--captions", str(shard), "--only", "descriptions",
-    )  # fmt: skip
-    done = evaluate(*arguments, NO_COLOR="1")
-    assert done.returncode == 0, done.stderr
-    assert "| descriptions" in done.stdout
-    assert "descriptions: 2 of 2" in done.stderr
-    assert "\x1b" not in done.stdout + done.stderr.replace("\r", "")
+    monkeypatch.setenv("NO_COLOR", "1")
+    arguments = [
+        *("evaluate", "--out", str(tmp_path), "--checkpoint", str(nano_checkpoint)),
+        *("--device", "cpu", "--captions", str(shard), "--only", "descriptions"),
+    ]
+    cli.main(arguments)
+    first = capsys.readouterr()
+    assert "| descriptions" in first.out
+    assert "descriptions: 2 of 2" in first.err
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["model"]["name"] == "nano"
     assert {m["of"] for m in report["measures"]} == {"model", "swapped", "one human"}
     rows = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert {row["photo"] for row in rows} == {"cat", "coffee"}
     kept = (tmp_path / "answers.jsonl").read_bytes()
-    again = evaluate(*arguments)
-    assert again.returncode == 0, again.stderr
-    assert again.stdout == done.stdout
+    cli.main(arguments)
+    assert capsys.readouterr().out == first.out
     assert (tmp_path / "answers.jsonl").read_bytes() == kept
+
+
+def test_progress_is_plain_lines_without_a_terminal_and_with_no_color(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for out, bar in ((Terminal(), True), (io.StringIO(), False)):
+        progress = Progress("answers", 2, out)
+        progress()
+        progress.finish()
+        assert ("\x1b[2K" in out.getvalue()) is bar
+        assert "answers: 1 of 2" in out.getvalue()
+    monkeypatch.setenv("NO_COLOR", "")
+    out = Terminal()
+    Progress("answers", 1, out).finish()
+    assert "\x1b" not in out.getvalue()
 
 
 def test_a_page_is_shown_by_a_real_browser_and_one_that_throws_is_not():
