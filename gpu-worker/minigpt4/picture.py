@@ -1,11 +1,11 @@
 """The picture that a viewer shows of an image file, and its cut to an encoder's square.
 
-Nothing here needs torch: what only decodes starts quickly and stays small.
+Nothing here needs torch: what only decodes starts quickly and stays small. numpy is imported where
+it is needed: it starts threads, and whoever serves blocks signals in all threads before that.
 """
 
 import io
 
-import numpy as np
 from PIL import Image, ImageOps
 from PIL.GifImagePlugin import GifImageFile
 
@@ -117,6 +117,8 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _on_white(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
+        import numpy as np
+
         values = np.asarray(image)  # [H, W], 0..65535; how bright the picture is decides nothing
         grey = (values >> 8).astype(np.uint8)
         grey[values == image.info.get("transparency")] = 255
@@ -139,6 +141,8 @@ def _placed(picture: Image.Image, at: tuple[int, int], size: tuple[int, int]) ->
 
 def _whiten(picture: Image.Image, low: Image.Image, key: tuple[int, int, int]) -> None:
     """Where high bytes (`picture`) and low bytes are the transparent colour, it becomes white."""
+    import numpy as np
+
     width, height = picture.size
     for top in range(0, height, STRIP):
         box = (0, top, width, min(top + STRIP, height))

@@ -3,6 +3,8 @@
 import asyncio
 import io
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -133,6 +135,12 @@ def test_nothing_is_decoded_in_this_process_and_the_others_give_way_to_it():
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(19, own + NICENESS)
     finally:
         decoder.stop()
+
+
+def test_serving_imports_nothing_that_starts_threads_before_signals_are_blocked():
+    code = "import sys, minigpt4.launch; print({'numpy', 'torch', 'vllm'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "set()"
 
 
 def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_decoded():
