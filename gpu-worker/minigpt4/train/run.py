@@ -160,8 +160,8 @@ def _in_folder(
         count = len(listings[-1].photos)
         if count <= source.test + source.choose:  # known before a long survey
             raise BadData(
-                f"{source.set}: of {count} photos {source.test} for testing and {source.choose} for "
-                "choosing are held out, so none is left",
+                f"{source.set}: of {count} photos {source.test} for testing and {source.choose} "
+                "for choosing are held out, so none is left",
                 "bring more photos, or hold fewer out: `test` and `choose` of the data in --config",
             )
     total = hashlib.sha256("".join(listing.digest for listing in listings).encode())
