@@ -1,7 +1,6 @@
 """Small checkpoints and shards of made-up photos, once for the whole run."""
 
 from functools import cache
-from pathlib import Path
 
 import pytest
 import small_family
@@ -9,7 +8,7 @@ import torch
 from photo_shards import write_shards
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _one_thread():
     """So that sums come out the same in every process of these tests."""
     before = torch.get_num_threads()
@@ -52,9 +51,3 @@ def settings(family, shards, tmp_path):
         } | changed
 
     return make
-
-
-def losses(out: Path) -> list[float]:
-    import json
-
-    return [json.loads(line)["loss"] for line in (out / "metrics.jsonl").read_text().splitlines()]

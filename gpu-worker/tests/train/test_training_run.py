@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from runs import (
 )
 
 from minigpt4.models import FAMILY
+from minigpt4.train import ranks
 from minigpt4.train import run as module
 from minigpt4.train.config import defaults
 from minigpt4.train.learner import Learner
@@ -162,25 +164,27 @@ def test_a_signal_ends_it_after_the_step_and_the_same_command_goes_on(
     same_training(out, run(settings(steps=40, save_every=100, out=str(tmp_path / "whole"))))
 
 
-def test_two_processes_learn_what_one_learns_from_the_same_batches(settings, tmp_path):
+def test_two_processes_learn_what_one_learns_from_the_same_batches(settings, tmp_path, monkeypatch):
+    """This process is the first of them, as `torchrun` would start it."""
     chosen = settings(steps=3, batch=2, batches=4, lr_peak=1e-2, validate_every=3, out="")
     chosen["data"] = [chosen["data"][0] | {"choose": 3}]
     chosen["cache"] = str(tmp_path / "theirs")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    both = [
-        start(
-            command(chosen | {"out": str(tmp_path / "two")}, tmp_path / f"{rank}"),
-            **{"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)},
-            **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
-        )
-        for rank in range(2)
-    ]
-    one = run(chosen | {"out": str(tmp_path / "one"), "cache": str(tmp_path / "features")})
-    for process in both:
-        told, _ = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, told
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    theirs = chosen | {"out": str(tmp_path / "two")}
+    second = start(command(theirs, tmp_path), **shared, RANK="1", LOCAL_RANK="1")
+    try:
+        one = run(chosen | {"out": str(tmp_path / "one"), "cache": str(tmp_path / "features")})
+        monkeypatch.setattr(ranks, "PATIENCE", timedelta(seconds=PATIENCE))
+        for name, value in (shared | {"RANK": "0", "LOCAL_RANK": "0"}).items():
+            monkeypatch.setenv(name, value)
+        run(theirs)
+        told, _ = second.communicate(timeout=PATIENCE)
+    finally:
+        second.kill()
+    assert second.returncode == 0, told
     for a, b in zip(metrics(one), metrics(tmp_path / "two"), strict=True):
         assert (a["tokens"], a["photos"], a["lr"]) == (b["tokens"], b["photos"], b["lr"])
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-6)
