@@ -14,6 +14,14 @@ export const versitygw = join(state, "bin", "versitygw");
 export const venv = join(gpuWorker, ".venv");
 export const worker = join(venv, "bin", "minigpt4-worker");
 export const nano = join(state, "models", "nano");
+const clientsState = join(state, "clients");
+/** Of others, which the tests run against the API. */
+export const clients = {
+	environment: join(clientsState, "python"),
+	python: join(clientsState, "python", "bin", "python"),
+	llm: join(clientsState, "python", "bin", "llm"),
+	go: join(clientsState, "openai-go"),
+};
 /** Scalar's script, beside the page that runs it. */
 export const apiReference = join(
 	root,

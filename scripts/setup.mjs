@@ -11,6 +11,7 @@ import { state } from "./paths.mjs";
 import { rotate } from "./process.mjs";
 import { apiReferenceScript } from "./setup/api-reference.mjs";
 import { findChromium, installChromium } from "./setup/chromium.mjs";
+import { goClient, pythonClients, sdkTestPackages } from "./setup/clients.mjs";
 import { nanoWeights } from "./setup/nano-weights.mjs";
 import { nodePackages } from "./setup/node-packages.mjs";
 import {
@@ -78,19 +79,35 @@ export function setUp({ board, tests = false, signal }) {
 
 	const s3 = ensure(versitygw);
 	const edge = Promise.all([ensure(nodePackages), ensure(apiReferenceScript)]);
+	/** @type {Promise<void> | undefined} */
+	let installer;
+	/** @param {import("./setup/step.mjs").Step} step */
+	const ensureByUv = async (step) => {
+		installer ??= ensure(uvItself);
+		await installer;
+		await ensure(step);
+	};
 	const environment = (async () => {
 		await turn;
 		if (isFresh(pythonPackagesAndTools) || (!tests && isFresh(pythonPackages)))
 			return;
-		await ensure(uvItself);
-		await ensure(tests ? pythonPackagesAndTools : pythonPackages);
+		await ensureByUv(tests ? pythonPackagesAndTools : pythonPackages);
+	})();
+	const others = (async () => {
+		await turn;
+		if (!tests) return;
+		await Promise.all([
+			ensure(goClient),
+			ensure(sdkTestPackages),
+			!isFresh(pythonClients) && ensureByUv(pythonClients),
+		]);
 	})();
 	const weights = environment.then(() => ensure(nanoWeights));
 	const browser = (async () => {
 		if (tests && !findChromium()) await shown("Chromium", installChromium);
 	})();
 
-	const parts = { s3, edge, environment, weights, browser };
+	const parts = { s3, edge, environment, others, weights, browser };
 	// Waits for what it aborted, so that a failure leaves nothing running.
 	const all = Promise.allSettled(Object.values(parts)).then(() => {
 		unlock(lock);

@@ -19,6 +19,12 @@ const HELP = `npm start -- [options]
   --s3-port <n>      the S3 server (S3_PORT, 7070)
   --worker-port <n>  the GPU worker (WORKER_PORT, 8000)
   --state <folder>   data, secrets and logs (STATE, .state)
+  --allowed-origins <list>
+                     other pages that may upload photos over 4 MB, with commas
+                     between their origins (ALLOWED_ORIGINS, none)
+  --egress-allow <host[:port]>
+                     a host that images and webhooks may lead to although it is not public, such as
+                     localhost:3000; may be given several times (EGRESS_ALLOW, with commas between)
 `;
 
 /** @typedef {import("./stack.mjs").Server} Server */
@@ -33,6 +39,15 @@ function options() {
 				default: process.env.WORKER_PORT || "8000",
 			},
 			state: { type: "string", default: process.env.STATE || paths.state },
+			"allowed-origins": {
+				type: "string",
+				default: process.env.ALLOWED_ORIGINS || "",
+			},
+			"egress-allow": {
+				type: "string",
+				multiple: true,
+				default: [process.env.EGRESS_ALLOW || ""],
+			},
 			help: { type: "boolean", default: false },
 		},
 	});
@@ -57,7 +72,42 @@ function options() {
 			worker: port("worker-port"),
 		},
 		state: resolve(values.state),
+		origins: originsOf(values["allowed-origins"]),
+		egress: values["egress-allow"].flatMap(hostsIn),
 	};
+}
+
+/** The origins of a list, each as browsers send it. @param {string} list */
+function originsOf(list) {
+	const origins = list
+		.split(",")
+		.map((each) => each.trim())
+		.filter(Boolean);
+	for (const each of origins) {
+		const isURL = /^https?:/i.test(each) && URL.canParse(each);
+		const url = isURL ? new URL(each) : null;
+		if (url?.origin !== each)
+			throw new Error(
+				`--allowed-origins ${each}: write ${url ? url.origin : "scheme, host and port, as in https://app.example.com"}`,
+			);
+	}
+	return origins;
+}
+
+/** Hosts with commas between them, each with a port or without. @param {string} text */
+function hostsIn(text) {
+	const hosts = text
+		.split(",")
+		.map((host) => host.trim())
+		.filter(Boolean);
+	const wrong = hosts.find(
+		(host) => !/^(\[[\da-f:.]+\]|[\w.-]+)(:\d{1,5})?$/i.test(host),
+	);
+	if (wrong)
+		throw new Error(
+			`--egress-allow ${wrong}: name a host, or host:port, as in localhost:3000`,
+		);
+	return hosts;
 }
 
 /** @param {string} url @param {string} key */
@@ -176,7 +226,7 @@ async function keepWorker(start) {
 }
 
 async function main() {
-	const { ports, state } = options();
+	const { ports, state, origins, egress } = options();
 	const owner = tryLock(join(state, "start.lock"));
 	if (owner) {
 		throw new Error(
@@ -223,7 +273,7 @@ async function main() {
 				port: ports.s3,
 				state,
 				secrets,
-				origins: [url, `http://localhost:${ports.edge}`],
+				origins: [url, `http://localhost:${ports.edge}`, ...origins],
 			}),
 		);
 		vital("S3 server", s3);
@@ -234,7 +284,7 @@ async function main() {
 				secrets,
 				s3: s3.url,
 				worker: workerUrl,
-				vars: { JOB_PRICE: "1000", EGRESS_ALLOW: "" },
+				vars: { JOB_PRICE: "1000", EGRESS_ALLOW: egress.join(",") },
 			}),
 		);
 		vital("edge", edge);

@@ -1,5 +1,6 @@
 /** The table of contents: middleware, routes, one onError. */
 import { cors } from "hono/cors";
+import { drained } from "./drain.ts";
 import { ApiError } from "./errors.ts";
 import { limits } from "./limits.ts";
 import { allowedMethods } from "./methods.ts";
@@ -28,6 +29,7 @@ import { webhooks } from "./routes/webhooks.ts";
 
 export const app = newRouter();
 
+app.use(drained);
 app.use(trace);
 app.use(
 	"/v1/*",

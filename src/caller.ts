@@ -31,12 +31,21 @@ export async function caller(c: Context<App>): Promise<Caller> {
 	const known = await readKey(config(c.env).KEY_SECRETS, key);
 	if (!known) throw new ApiError({ code: "invalid_key" });
 	const { secretHash } = known;
-	const origin = c.req.header("Origin");
+	const origin = originOf(c);
 	return {
 		id: known.account,
 		credential: origin === undefined ? secretHash : { secretHash, origin },
 		account: c.env.ACCOUNT.get(c.env.ACCOUNT.idFromName(known.account)),
 	};
+}
+
+/** The origin of the page that calls. Browsers leave `Origin` out where a page only reads from its own. */
+function originOf(c: Context<App>): string | undefined {
+	const origin = c.req.header("Origin");
+	if (origin !== undefined) return origin;
+	return c.req.header("Sec-Fetch-Site") === "same-origin"
+		? new URL(c.req.url).origin
+		: undefined;
 }
 
 /** Before a body is read: a call without a key of ours costs nothing. */

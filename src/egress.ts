@@ -11,7 +11,7 @@ import type { Resolver } from "./images/resolver.ts";
 
 export interface Egress {
 	resolve: Resolver;
-	/** `host:port` pairs reachable although they are not public, over http too; empty in production. */
+	/** `host:port`, or `host` for all its ports: reachable although they are not public, over http too; empty in production. */
 	allow: readonly string[];
 }
 
@@ -35,9 +35,13 @@ export function objectionByName(
 	if (isAllowed(url, allow)) return null;
 	if (url.protocol !== "https:") return "scheme";
 	if (port !== "443") return "port";
+	return leadsHome(url) ? "private" : null;
+}
+
+/** Whether the URL alone tells that its host is not public: this machine, or one beside it. */
+export function leadsHome(url: URL): boolean {
 	const address = literal(url.hostname);
-	if (address) return isPublic(address) ? null : "private";
-	return isPrivateName(nameOf(url)) ? "private" : null;
+	return address ? !isPublic(address) : isPrivateName(nameOf(url));
 }
 
 /** What speaks against connecting to it now. */
@@ -62,7 +66,8 @@ function isAllowed(url: URL, allow: readonly string[]): boolean {
 	const isHttp = url.protocol === "http:";
 	if (!isHttp && url.protocol !== "https:") return false;
 	const port = url.port || (isHttp ? "80" : "443");
-	return allow.includes(`${url.hostname}:${port}`);
+	const names = [url.hostname, `${url.hostname}:${port}`];
+	return allow.some((each) => names.includes(each.toLowerCase()));
 }
 
 const nameOf = (url: URL): string =>

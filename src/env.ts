@@ -224,7 +224,7 @@ const Config = z
 		DNS_URL: z.url().default("https://cloudflare-dns.com/dns-query"),
 		/** How long a webhook's receiver has to answer. */
 		WEBHOOK_TIMEOUT_MS: z.coerce.number().int().min(100).default(15_000),
-		/** `host:port` pairs that images and webhooks may lead to although they are not public. */
+		/** `host:port`, or `host`: what images and webhooks may lead to although it is not public. */
 		EGRESS_ALLOW: list,
 	})
 	.refine(

@@ -12,7 +12,8 @@ export type Failure =
 	| { code: "invalid_admin_secret" }
 	/** `origin`: as the page's browser sent it. */
 	| { code: "origin_not_allowed"; origin: string }
-	| { code: "bound_key" }
+	| { code: "origin_required" }
+	| { code: "bound_key"; field?: string }
 	| { code: "last_key" }
 	| { code: "too_many_keys"; limit: number }
 	| { code: "not_found" }
@@ -22,8 +23,10 @@ export type Failure =
 	| { code: "job_not_found"; field?: string }
 	| { code: "upload_not_found"; field?: string }
 	| { code: "body_required" }
+	| { code: "body_incomplete" }
 	| { code: "invalid_json" }
 	| { code: "unsupported_media_type"; expected: string }
+	| { code: "unsupported_encoding"; encoding: string }
 	| { code: "body_too_large"; limit: number }
 	| { code: "invalid_request"; field: string; detail: string }
 	| { code: "model_not_found"; model: string; known: string[] }
@@ -33,7 +36,8 @@ export type Failure =
 			tokens: number;
 			context_length: number;
 	  }
-	| { code: "insufficient_credit"; available: number; price: number }
+	/** `available`: not told to keys that see only their own. */
+	| { code: "insufficient_credit"; available?: number; price: number }
 	| { code: "id_conflict" }
 	| { code: "idempotency_conflict" }
 	| { code: "job_not_finished" }
@@ -123,11 +127,18 @@ export function wire(failure: Failure): Wire {
 				status: 403,
 				detail: `This key does not work on pages of ${failure.origin}: its \`origins\` do not list that. Use a key that lists it, made with POST /v1/keys from your server.`,
 			};
-		case "bound_key":
+		case "origin_required":
 			return {
 				status: 403,
 				detail:
-					"This key has `origins`, so it is out in pages: it manages neither keys nor webhooks. Use a key without `origins`.",
+					"This key has `origins`: it works on their pages alone, whose browser sends `Origin`. On a server, use a key without `origins`.",
+			};
+		case "bound_key":
+			return {
+				status: 403,
+				detail: failure.field
+					? `This key has \`origins\`, so it is out in pages: it names no \`${failure.field}\`. Leave it out, or use a key without \`origins\`.`
+					: "This key has `origins`, so it is out in pages: it has its own jobs and uploads, but no part in the account's keys, webhooks, events and balance. Use a key without `origins`.",
 			};
 		case "last_key":
 			return {
@@ -174,10 +185,21 @@ export function wire(failure: Failure): Wire {
 				status: 400,
 				detail: "The request has no body; this route needs one.",
 			};
+		case "body_incomplete":
+			return {
+				status: 400,
+				detail:
+					"The connection broke before the body was whole. Send the request again.",
+			};
 		case "invalid_json":
 			return { status: 400, detail: "The body is not valid JSON." };
 		case "unsupported_media_type":
 			return { status: 415, detail: `Send the body as ${failure.expected}.` };
+		case "unsupported_encoding":
+			return {
+				status: 415,
+				detail: `The body is compressed (\`Content-Encoding: ${failure.encoding}\`). Send it as it is, without that header.`,
+			};
 		case "body_too_large":
 			return {
 				status: 413,
@@ -198,7 +220,7 @@ export function wire(failure: Failure): Wire {
 		case "insufficient_credit":
 			return {
 				status: 402,
-				detail: `This job may cost ${failure.price} micro-USD and ${failure.available} are available. Add credit, or wait for running jobs to settle.`,
+				detail: `This job may cost ${failure.price} micro-USD and ${failure.available ?? "fewer"} are available. Add credit, or wait for running jobs to settle.`,
 			};
 		case "id_conflict":
 			return {
@@ -278,8 +300,7 @@ export function wire(failure: Failure): Wire {
 		case "image_type_unsupported":
 			return {
 				status: 422,
-				detail:
-					"The bytes are no JPEG, PNG, WebP or GIF image, or not the declared type.",
+				detail: "The bytes are no JPEG, PNG, WebP or GIF image.",
 			};
 		case "image_truncated":
 			return {

@@ -1,7 +1,11 @@
-import { ulid } from "ulid";
+import { encodeTime, ulid } from "ulid";
 
 /** A new job id: a ULID, so that ids sort by time. */
 export const newJobId = (now: number): string => ulid(now);
+
+/** No job id made from then on sorts before it. */
+export const firstJobId = (time: number): string =>
+	encodeTime(time, 10).padEnd(26, "0");
 
 /** A new upload id. */
 export const newUploadId = (now: number): string => `img_${ulid(now)}`;

@@ -53,6 +53,8 @@ export function problem(
 	const headers: Record<string, string> = {};
 	if (status === 401) headers["WWW-Authenticate"] = "Bearer";
 	if (status === 503) headers["Retry-After"] = "2";
+	if (failure.code === "unsupported_encoding")
+		headers["Accept-Encoding"] = "identity";
 	if ("retry_after" in failure)
 		headers["Retry-After"] = String(failure.retry_after);
 	const { code } = failure;

@@ -1,13 +1,15 @@
 /**
- * A whole body, or null as soon as it is over the limit, whatever its Content-Length claims.
+ * A whole body, or null as soon as it is over the limit, whatever its Content-Length claims. The rest of a response is let
+ * go; that of a request is left to be drained (src/drain.ts).
  * @param limit bytes
  */
 export async function readAtMost(
 	message: { headers: Headers; body: ReadableStream<Uint8Array> | null },
 	limit: number,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
+	const isRequest = message instanceof Request;
 	if (Number(message.headers.get("Content-Length")) > limit) {
-		await message.body?.cancel();
+		if (!isRequest) await message.body?.cancel();
 		return null;
 	}
 	const chunks: Uint8Array[] = [];
@@ -18,7 +20,8 @@ export async function readAtMost(
 		if (done) break;
 		size += value.length;
 		if (size > limit) {
-			await reader.cancel();
+			if (isRequest) reader.releaseLock();
+			else await reader.cancel();
 			return null;
 		}
 		chunks.push(value);

@@ -2,13 +2,13 @@
 
 import argparse
 
-from .commands import assemble, curate, serve, synth
+from .commands import assemble, curate, evaluate, serve, synth, train
 
 
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="minigpt4-worker", description="MiniGPT-4 on vLLM.")
     commands = root.add_subparsers(dest="command", required=True)
-    for command in (assemble, synth, serve, curate):
+    for command in (assemble, synth, serve, train, curate, evaluate):
         command.add(commands)
     return root
 

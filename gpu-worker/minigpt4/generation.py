@@ -53,7 +53,10 @@ class Generation(Response):
         cut = asyncio.create_task(self._worker.cutoff.wait())
         try:
             with self._worker.admitted():
-                pictures = asyncio.create_task(self._worker.pictures(self._wanted.images))
+                # The salt is one per account, and all that tells accounts apart here.
+                pictures = asyncio.create_task(
+                    self._worker.pictures(self._wanted.images, self._wanted.cache_salt)
+                )
                 await _first(pictures, gone, cut)
                 if not pictures.done():
                     await _cancel(pictures)
@@ -113,7 +116,7 @@ class Generation(Response):
                 elif cut.done():
                     raise Refused("draining", "this worker had to shut down before the end")
                 else:
-                    await write(": ping\n\n")
+                    await write(": ping\n")
                     continue
                 shown = answer.push(output.token_ids, last=output.finish_reason is not None)
                 chunk = ""

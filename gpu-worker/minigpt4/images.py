@@ -1,58 +1,19 @@
-"""An image of a request: bytes, or a URL of an allowed origin -> a decoded picture."""
+"""Images of a request: bytes, or a URL of an allowed origin -> the bytes."""
 
 import asyncio
-import io
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
-from PIL import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+from .decoding import Limits, Undecodable, decode
+
+__all__ = ["Fetcher", "Limits", "Unavailable", "Undecodable", "decode", "origin"]
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class Undecodable(Exception):
-    """The bytes are no complete image, or too large or too small."""
 
 
 class Unavailable(Exception):
     """The URL is not allowed, or did not answer 200 in time."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Bounds on one image: encoded bytes, decoded pixels, pixels of a side, seconds to fetch."""
-
-    max_bytes: int = 20 * 2**20
-    max_pixels: int = 40_000_000
-    min_side: int = 8
-    fetch_seconds: float = 10.0
-
-
-def decode(data: bytes, limits: Limits) -> Image.Image:
-    """Bytes -> the picture, fully loaded (the first frame of an animation).
-
-    Raises Undecodable. The header is checked against the limits before pixels are made.
-    """
-    if len(data) > limits.max_bytes:
-        raise Undecodable(f"the image has more than {limits.max_bytes} bytes")
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        width, height = image.size
-    except Image.DecompressionBombError:
-        raise Undecodable(f"the image has more than {limits.max_pixels} pixels") from None
-    except Exception:  # Pillow's parsers raise many kinds on hostile bytes
-        raise Undecodable(f"the bytes are no image in {', '.join(FORMATS)}") from None
-    if width * height > limits.max_pixels:
-        raise Undecodable(f"the image has {width}x{height} pixels, over {limits.max_pixels}")
-    if min(width, height) < limits.min_side:
-        raise Undecodable(f"the image has {width}x{height} pixels; a side needs {limits.min_side}")
-    try:
-        image.load()
-    except Exception:
-        raise Undecodable("the image is broken or truncated") from None
-    return image
 
 
 def origin(url: str) -> tuple[str, str, int]:

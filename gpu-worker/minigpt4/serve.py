@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,10 +15,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from . import metrics
+from .decoders import Decoders
+from .decoding import Limits, Undecodable
 from .detokenize import Vocabulary
 from .engine import Engine
 from .generation import Generation
-from .images import Fetcher, Limits, Unavailable, Undecodable, decode
+from .images import Fetcher, Unavailable
 from .middleware import (
     Authorized,
     Observed,
@@ -136,7 +137,7 @@ class Worker:
         self._encoded = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
+        self._decoders = Decoders(limits.image)
         routes = [
             Route("/healthz", self._healthz, methods=["GET"]),
             Route("/readyz", self._readyz, methods=["GET"]),
@@ -157,6 +158,7 @@ class Worker:
         self.app: ASGIApp = Observed(Authorized(app, key))
 
     def ready(self, engine: Engine) -> None:
+        self._decoders.start()
         self.engine, self.state = engine, "ready"
         metrics.READY.set(1)
 
@@ -180,7 +182,7 @@ class Worker:
 
     async def close(self) -> None:
         await self._fetcher.close()
-        self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._decoders.close()
 
     def check_ready(self) -> Engine:
         if self.state == "draining":
@@ -305,33 +307,33 @@ class Worker:
         if places > self.limits.max_images:
             raise invalid("images", f"has more than {self.limits.max_images} entries")
 
-    async def pictures(self, images: Sequence[ImageSource]) -> list[tuple[str, "Picture"]]:
-        """Fetch and decode side by side. Raises Refused for the first that fails."""
-        tasks = [asyncio.create_task(self._picture(n, image)) for n, image in enumerate(images)]
+    async def pictures(
+        self, images: Sequence[ImageSource], account: str | None = None
+    ) -> list[tuple[str, "Picture"]]:
+        """Fetch and decode side by side, equal images once. Raises Refused for the first that
+        fails. `account` is whose turn to decode each takes."""
+        tasks: dict[str, asyncio.Task[Picture]] = {}
+        for n, image in enumerate(images):
+            if image.id not in tasks:
+                tasks[image.id] = asyncio.create_task(self._picture(n, image, account))
         try:
-            return [(image.id, await task) for image, task in zip(images, tasks, strict=True)]
+            return [(image.id, await tasks[image.id]) for image in images]
         finally:
-            for task in tasks:
+            for task in tasks.values():
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
 
-    async def _picture(self, n: int, image: ImageSource) -> "Picture":
+    async def _picture(self, n: int, image: ImageSource, account: str | None) -> "Picture":
         field = f"images[{n}]"
         try:
             with metrics.IMAGES.time():
                 data = image.data
                 if data is None:
                     data = await self._fetcher.fetch(image.url or "")
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._decoders, self._decode, data)
+                # Cut to the encoder's size there, so that no large picture waits in memory.
+                model = self.model
+                return await self._decoders.square(account, data, model.image_side, model.image_fit)
         except Undecodable as error:
             raise Refused("image_undecodable", f"{field}: {error}", field) from None
         except Unavailable as error:
             raise Refused("image_unavailable", f"{field}: {error}", field) from None
-
-    def _decode(self, data: bytes) -> "Picture":
-        from .processing import fit, to_rgb  # imports torch
-
-        # Cut to the encoder's size here, so that no large picture waits in memory.
-        picture = to_rgb(decode(data, self.limits.image))
-        return fit(picture, self.model.image_side, self.model.image_fit)

@@ -9,7 +9,7 @@ from minigpt4.evaluation.answers import mentions, said_colour, said_light
 from minigpt4.evaluation.nano import COLOUR, DESCRIBE, LIGHTNESS, NAME, OTHER_WORDINGS
 from minigpt4.evaluation.wilson import Rate
 from minigpt4.processing import centre_square, normalise, to_rgb
-from minigpt4.train.measure import dominant_colour
+from minigpt4.train.nano.measure import dominant_colour
 
 NAMES = {"cat": ("cat", "tabby"), "coffee": ("espresso", "coffee", "cup")}
 

@@ -110,7 +110,7 @@ function report(name, pieces, wrong) {
 	for (const block of body.split("\n\n")) {
 		offset += block.length + 2;
 		const [, id, type, data] =
-			/^id: (\d+)\nevent: (\S+)\ndata: (.*)$/.exec(block) ?? [];
+			/^id: (\d+)\nevent: (\S+)\ndata: (.*)$/m.exec(block) ?? [];
 		if (!data) continue;
 		events++;
 		ordered &&= Number(id) === events;

@@ -1,5 +1,5 @@
 // @ts-check
-/** From the wire's types to dist/: JavaScript and declarations, module by module. Nothing is bundled: who bundles drops what they do not call. */
+/** From the wire's types to dist/: JavaScript and declarations, module by module. Once for `import`, once for `require`. Nothing is bundled: who bundles drops what they do not call. */
 import { execFileSync } from "node:child_process";
 import {
 	chmodSync,
@@ -7,6 +7,7 @@ import {
 	existsSync,
 	renameSync,
 	rmSync,
+	writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -27,6 +28,9 @@ node("scripts/wire.mjs");
 const made = `${dist}.${process.pid}`;
 try {
 	node(tsc, "-p", "tsconfig.build.json", "--outDir", made);
+	const cjs = join(made, "cjs");
+	node(tsc, "-p", "tsconfig.cjs.json", "--outDir", cjs);
+	writeFileSync(join(cjs, "package.json"), '{"type":"commonjs"}\n');
 	const command = join(made, "command", "main.js");
 	if (existsSync(command)) chmodSync(command, 0o755);
 	rmSync(dist, { recursive: true, force: true });

@@ -4,6 +4,7 @@ import type { Account as AccountView } from "./types.ts";
 export class Account {
 	readonly #transport: Transport;
 
+	/** @internal */
 	constructor(transport: Transport) {
 		this.#transport = transport;
 	}

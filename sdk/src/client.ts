@@ -3,7 +3,8 @@ import { Feed } from "./feed.ts";
 import { Jobs } from "./jobs.ts";
 import { Keys } from "./keys.ts";
 import { Models } from "./models.ts";
-import { type CallOptions, type Fetch, Transport } from "./transport.ts";
+import type { Fetch } from "./platform.ts";
+import { type CallOptions, Transport } from "./transport.ts";
 import { Uploads } from "./uploads.ts";
 import { Webhooks } from "./webhooks.ts";
 
@@ -33,8 +34,7 @@ export class MiniGPT4 {
 			apiKey: apiKey ?? environment("MINIGPT4_API_KEY"),
 			baseURL:
 				baseURL ?? environment("MINIGPT4_BASE_URL") ?? "http://127.0.0.1:8787",
-			// Called as a method of something else, it refuses to work.
-			fetch: fetch ?? ((input, init) => globalThis.fetch(input, init)),
+			fetch,
 		});
 		this.baseURL = transport.baseURL;
 		this.uploads = new Uploads(transport);

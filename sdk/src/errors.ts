@@ -1,3 +1,4 @@
+import type { Answer } from "./platform.ts";
 import type { Job, Problem } from "./types.ts";
 import type { ErrorCode } from "./wire.ts";
 
@@ -6,7 +7,7 @@ export class MiniGPT4Error extends Error {
 	/** Says which, and stays the same from version to version. */
 	readonly code: string;
 
-	constructor(code: string, message: string, options?: ErrorOptions) {
+	constructor(code: string, message: string, options?: { cause?: unknown }) {
 		super(message, options);
 		this.code = code;
 		this.name = new.target.name;
@@ -27,7 +28,10 @@ export class APIError extends MiniGPT4Error {
 	/** The whole answer. */
 	readonly problem: Problem | undefined;
 
-	constructor(response: Response, problem: Problem | undefined) {
+	constructor(
+		response: Pick<Answer, "status" | "headers">,
+		problem: Problem | undefined,
+	) {
 		const { status } = response;
 		super(
 			problem?.code ?? "unknown",
@@ -72,9 +76,9 @@ const CLASSES: Record<number, typeof APIError> = {
 	429: RateLimitError,
 };
 
-/** The error of an answer that is not good; reads its body. */
-export async function errorOf(response: Response): Promise<APIError> {
-	const body = await response.json().catch(() => null);
+/** The error of an answer that is not good; reads its body. @internal */
+export async function errorOf(response: Answer): Promise<APIError> {
+	const body = (await response.json().catch(() => null)) as Problem | null;
 	const problem = typeof body?.code === "string" ? body : undefined;
 	const { status } = response;
 	const Class = CLASSES[status] ?? (status >= 500 ? ServerError : RequestError);
@@ -87,6 +91,19 @@ export class ConnectionError extends MiniGPT4Error {
 	/** @param origin whose */
 	constructor(origin: string, cause: unknown) {
 		super("connection_failed", `${origin} could not be reached.`, { cause });
+	}
+}
+
+/** The browser kept a page from the store that large images go to, which does not let pages of its origin in. */
+export class CorsError extends MiniGPT4Error {
+	declare readonly code: "cors_blocked";
+	/** @param store its origin @param page the page's */
+	constructor(store: string, page: string, cause: unknown) {
+		super(
+			"cors_blocked",
+			`${store} lets no page of ${page} upload (CORS). Its operator adds that origin to the bucket's CORS rule (docs/bucket.md; ALLOWED_ORIGINS for \`npm start\`). Images up to 4 MB do without.`,
+			{ cause },
+		);
 	}
 }
 

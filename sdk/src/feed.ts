@@ -15,6 +15,7 @@ export interface FeedOptions extends CallOptions {
 export class Feed {
 	readonly #transport: Transport;
 
+	/** @internal */
 	constructor(transport: Transport) {
 		this.#transport = transport;
 	}

@@ -1,6 +1,7 @@
 /** A stream of numbered events that survives its connections. */
 import { backoff, sleep } from "./backoff.ts";
 import { ForeignAnswerError, StreamError } from "./errors.ts";
+import type { ByteStream } from "./platform.ts";
 import { frames } from "./sse.ts";
 import { type Call, optionsOf, type Transport } from "./transport.ts";
 
@@ -13,6 +14,7 @@ export interface Numbered {
 	data: unknown;
 }
 
+/** @internal */
 export interface Following {
 	/** The call that answers with the events after this one. */
 	open: (after: number) => Call;
@@ -25,7 +27,7 @@ export interface Following {
 	signal: AbortSignal;
 }
 
-/** The events in order, each once; ends where the API says that there are no more. @throws StreamError `stream_broken` */
+/** The events in order, each once; ends where the API says that there are no more. @throws StreamError `stream_broken` @internal */
 export async function* follow(
 	transport: Transport,
 	{ open, after, gap, patience, signal }: Following,
@@ -42,7 +44,8 @@ export async function* follow(
 		if (!response.body || !type?.startsWith("text/event-stream"))
 			throw new ForeignAnswerError(transport.baseURL);
 		try {
-			for await (const { id, type, data } of frames(response.body, IDLE_MS)) {
+			const body = response.body as ByteStream;
+			for await (const { id, type, data } of frames(body, IDLE_MS)) {
 				const seq = Number(id);
 				// One that was seen already, and what has no number, says nothing new.
 				if (!(seq > after)) continue;

@@ -1,15 +1,7 @@
 /** An image on its way to the API: its bytes, wherever they come from. */
+import { bytesIn, readerOf } from "./bytes.ts";
 import { MiniGPT4Error } from "./errors.ts";
-import type { Fetch } from "./transport.ts";
-
-/** A path (in Node, Deno and Bun), a URL that this program can fetch (`https:`, `data:`, `file:`), a Blob or File, bytes, or a stream of bytes. */
-export type UploadSource =
-	| string
-	| URL
-	| Blob
-	| ArrayBuffer
-	| Uint8Array
-	| ReadableStream<Uint8Array>;
+import type { ByteStream, Fetch, UploadSource } from "./platform.ts";
 
 /** What the API takes of one image. */
 const MOST_BYTES = 20 * 1024 * 1024;
@@ -26,16 +18,24 @@ export async function bytesOf(
 	fetch: Fetch,
 	signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
-	if (source instanceof Uint8Array) return checked(new Uint8Array(source));
-	if (source instanceof ArrayBuffer) return checked(new Uint8Array(source));
-	if (source instanceof Blob) {
-		if (source.size > MOST_BYTES) throw tooLarge();
-		return new Uint8Array(await source.arrayBuffer());
+	const bytes = bytesIn(source);
+	if (bytes) return checked(bytes);
+	if (typeof source !== "string") {
+		if ("arrayBuffer" in source) {
+			if (source.size > MOST_BYTES) throw tooLarge();
+			return checked(new Uint8Array(await source.arrayBuffer()));
+		}
+		if ("getReader" in source || Symbol.asyncIterator in source)
+			return collect(source as ByteStream, signal);
+		if (!("href" in source))
+			throw new MiniGPT4Error(
+				"file_unreadable",
+				"This is no image. Pass a path, a URL, a Blob, a File, bytes or a stream.",
+			);
 	}
-	if (source instanceof ReadableStream) return collect(source, signal);
 	const text = String(source);
 	if (/^(https?|data|blob):/i.test(text)) return fetched(text, fetch, signal);
-	return fileAt(source);
+	return fileAt(text);
 }
 
 async function fetched(
@@ -56,15 +56,15 @@ async function fetched(
 			"url_unreachable",
 			`The image's URL answered ${answer.status}.`,
 		);
-	return collect(answer.body, signal);
+	return collect(answer.body as ByteStream, signal);
 }
 
 /** A stream's bytes, no more of them than the API takes. */
 async function collect(
-	stream: ReadableStream<Uint8Array>,
+	stream: ByteStream,
 	signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
-	const reader = stream.getReader();
+	const reader = readerOf(stream);
 	const stop = () => void reader.cancel(signal.reason).catch(() => {});
 	signal.addEventListener("abort", stop);
 	const chunks: Uint8Array[] = [];
@@ -75,13 +75,19 @@ async function collect(
 			const { done, value } = await reader.read();
 			signal.throwIfAborted();
 			if (done) break;
-			chunks.push(value);
-			size += value.length;
+			const chunk = bytesIn(value);
+			if (!chunk) throw new TypeError("The stream's pieces are no bytes.");
+			chunks.push(chunk);
+			size += chunk.length;
 			if (size > MOST_BYTES) throw tooLarge();
 		}
-	} catch (error) {
+	} catch (cause) {
 		stop();
-		throw error;
+		signal.throwIfAborted();
+		if (cause instanceof MiniGPT4Error) throw cause;
+		throw new MiniGPT4Error("file_unreadable", (cause as Error).message, {
+			cause,
+		});
 	} finally {
 		signal.removeEventListener("abort", stop);
 	}
@@ -95,7 +101,7 @@ async function collect(
 }
 
 /** Where there are files. Asked for by name at run time, so that nothing of Node is imported where there is no Node. */
-async function fileAt(path: string | URL): Promise<Uint8Array<ArrayBuffer>> {
+async function fileAt(path: string): Promise<Uint8Array<ArrayBuffer>> {
 	const fs = (
 		globalThis as {
 			process?: {
@@ -111,8 +117,7 @@ async function fileAt(path: string | URL): Promise<Uint8Array<ArrayBuffer>> {
 			"file_unreadable",
 			"There are no files here. Pass a Blob, a File, bytes, a stream or a URL.",
 		);
-	const at =
-		typeof path === "string" && path.startsWith("file:") ? new URL(path) : path;
+	const at = path.startsWith("file:") ? new URL(path) : path;
 	try {
 		const { size } = await fs.stat(at);
 		if (size <= MOST_BYTES) return await fs.readFile(at);
@@ -124,9 +129,10 @@ async function fileAt(path: string | URL): Promise<Uint8Array<ArrayBuffer>> {
 	throw tooLarge();
 }
 
-function checked(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+/** A copy of our own, so that what the caller does to theirs meanwhile is theirs. */
+function checked(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 	if (bytes.length > MOST_BYTES) throw tooLarge();
-	return bytes;
+	return new Uint8Array(bytes);
 }
 
 export type ImageType = "image/jpeg" | "image/png" | "image/webp" | "image/gif";

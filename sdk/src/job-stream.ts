@@ -3,7 +3,7 @@ import { JobError, StreamError } from "./errors.ts";
 import type { Numbered } from "./follow.ts";
 import type { Job, JobEvent } from "./types.ts";
 
-/** What a stream needs of the jobs it belongs to. */
+/** What a stream needs of the jobs it belongs to. @internal */
 export interface Source {
 	/** The events after the one that the stream begins behind. */
 	events: () => AsyncGenerator<Numbered>;
@@ -24,6 +24,7 @@ export class JobStream implements AsyncIterable<JobEvent> {
 	#reading: AsyncGenerator<JobEvent, void, undefined> | undefined;
 	#sha256: string | undefined;
 
+	/** @internal */
 	constructor(id: string, source: Source) {
 		this.id = id;
 		this.#source = source;

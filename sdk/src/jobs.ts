@@ -1,9 +1,9 @@
 import { NotFoundError } from "./errors.ts";
 import { follow } from "./follow.ts";
-import type { UploadSource } from "./image.ts";
 import { JobStream } from "./job-stream.ts";
 import { limit } from "./limit.ts";
 import { type Page, Paged } from "./paged.ts";
+import type { UploadSource } from "./platform.ts";
 import {
 	type Call,
 	type CallOptions,
@@ -49,6 +49,7 @@ export class Jobs {
 	readonly #transport: Transport;
 	readonly #uploads: Uploads;
 
+	/** @internal */
 	constructor(transport: Transport, uploads: Uploads) {
 		this.#transport = transport;
 		this.#uploads = uploads;
@@ -226,7 +227,7 @@ export class Jobs {
 		image: WireImage | UploadSource,
 		options: CallOptions,
 	): Promise<WireImage> {
-		if (typeof image === "string" || image instanceof URL) {
+		if (typeof image === "string" || "href" in image) {
 			const url = String(image);
 			if (/^(https?|data):/i.test(url)) return { url };
 		} else if ("upload" in image || "url" in image) return image;

@@ -6,6 +6,7 @@ import type { CreatedKey, Key, KeyRequest } from "./types.ts";
 export class Keys {
 	readonly #transport: Transport;
 
+	/** @internal */
 	constructor(transport: Transport) {
 		this.#transport = transport;
 	}

@@ -6,6 +6,7 @@ import type { Model } from "./types.ts";
 export class Models {
 	readonly #transport: Transport;
 
+	/** @internal */
 	constructor(transport: Transport) {
 		this.#transport = transport;
 	}

@@ -1,4 +1,6 @@
 /** Server-sent events, as the HTML standard reads them, from bytes. */
+import { readerOf } from "./bytes.ts";
+import type { ByteStream } from "./platform.ts";
 
 export interface Frame {
 	id: string;
@@ -11,10 +13,10 @@ export interface Frame {
  * @param idle milliseconds of silence after which the body counts as ended
  */
 export async function* frames(
-	body: ReadableStream<Uint8Array>,
+	body: ByteStream,
 	idle: number,
 ): AsyncGenerator<Frame> {
-	const reader = body.getReader();
+	const reader = readerOf(body);
 	const utf8 = new TextDecoder();
 	let rest = "";
 	let frame: Partial<Frame> = {};

@@ -9,16 +9,12 @@ import {
 	TimeoutError,
 } from "./errors.ts";
 import { limit } from "./limit.ts";
-
-export type Fetch = (
-	input: string,
-	init: RequestInit & { duplex?: "half" },
-) => Promise<Response>;
+import type { Answer, Fetch, Signal } from "./platform.ts";
 
 /** What every method takes. Times are in milliseconds. */
 export interface CallOptions {
 	/** Ends the call, waits and retries included: it rejects with the signal's reason. */
-	signal?: AbortSignal | undefined;
+	signal?: Signal | undefined;
 	/** Of one try. 60,000 unless told otherwise. */
 	timeout?: number | undefined;
 	/** Of the whole call: tries, waits, and where it streams, the stream. None unless told otherwise. */
@@ -27,6 +23,7 @@ export interface CallOptions {
 	retryFor?: number | undefined;
 }
 
+/** @internal */
 export interface Call extends CallOptions {
 	method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | undefined;
 	/** Below the base URL, or a whole URL of someone else, who does not get the key. */
@@ -36,29 +33,40 @@ export interface Call extends CallOptions {
 	/** Sent as JSON. */
 	json?: unknown;
 	/** Sent as it is, made anew for each try. */
-	body?: (() => BodyInit) | undefined;
+	body?: (() => unknown) | undefined;
 	/** Where doing it twice is not the same as doing it once, it is tried again only if it cannot have been done. */
 	once?: boolean | undefined;
 	/** Does without a key. */
 	open?: boolean | undefined;
+	/** Looks into a connection that was lost more than once, or for good: what it answers is thrown, and ends the tries. */
+	lost?:
+		| ((error: ConnectionError, signal: AbortSignal) => Promise<Error | null>)
+		| undefined;
 }
 
+/** @internal */
 export interface TransportOptions extends CallOptions {
 	baseURL: string;
 	apiKey: string | undefined;
-	fetch: Fetch;
+	/** The platform's own when left out. */
+	fetch?: Fetch | undefined;
 }
 
+/** @internal */
 export class Transport {
 	readonly baseURL: string;
 	readonly defaults: CallOptions;
 	readonly #apiKey: string | undefined;
 	readonly fetch: Fetch;
+	/** Whether it is the platform's own `fetch`. */
+	readonly isPlatforms: boolean;
 
 	constructor({ baseURL, apiKey, fetch, ...defaults }: TransportOptions) {
 		this.baseURL = baseURL.replace(/\/+$/, "");
 		this.#apiKey = apiKey;
-		this.fetch = fetch;
+		this.isPlatforms = !fetch;
+		// Called as a method of something else, it refuses to work.
+		this.fetch = fetch ?? ((url, init) => globalThis.fetch(url, init));
 		this.defaults = defaults;
 	}
 
@@ -75,13 +83,13 @@ export class Transport {
 	}
 
 	/** The answer as soon as it begins. `call.signal` ends its body too; time limits do not. */
-	open(call: Call): Promise<Response> {
+	open(call: Call): Promise<Answer> {
 		return this.#limited(call, async (response) => response);
 	}
 
 	async #limited<T>(
 		call: Call,
-		read: (response: Response) => Promise<T>,
+		read: (response: Answer) => Promise<T>,
 	): Promise<T> {
 		const { retryFor = 60_000, ...rest } = {
 			...this.defaults,
@@ -96,8 +104,12 @@ export class Transport {
 				} catch (error) {
 					total.signal.throwIfAborted();
 					const wait = waitAfter(error as Error, failures, call.once);
-					if (wait === null || Date.now() - started + wait > retryFor)
-						throw error;
+					const last = wait === null || Date.now() - started + wait > retryFor;
+					if (error instanceof ConnectionError && (last || failures > 0)) {
+						const found = await call.lost?.(error, total.signal);
+						if (found) throw found;
+					}
+					if (last) throw error;
 					await sleep(wait, total.signal);
 				}
 			}
@@ -108,7 +120,7 @@ export class Transport {
 
 	async #try<T>(
 		call: Call,
-		read: (response: Response) => Promise<T>,
+		read: (response: Answer) => Promise<T>,
 	): Promise<T> {
 		const foreign = /^https?:/.test(call.path);
 		if (!foreign && !call.open && !this.#apiKey)
@@ -116,13 +128,12 @@ export class Transport {
 				"missing_key",
 				"There is no API key. Pass `apiKey`, or set MINIGPT4_API_KEY.",
 			);
-		const headers = new Headers();
-		if (!foreign && this.#apiKey)
-			headers.set("Authorization", `Bearer ${this.#apiKey}`);
-		if (call.json !== undefined)
-			headers.set("Content-Type", "application/json");
-		for (const [name, value] of Object.entries(call.headers ?? {}))
-			if (value !== undefined) headers.set(name, value);
+		const headers: Record<string, string> = {
+			...(!foreign &&
+				this.#apiKey && { Authorization: `Bearer ${this.#apiKey}` }),
+			...(call.json !== undefined && { "Content-Type": "application/json" }),
+			...(defined(call.headers ?? {}) as Record<string, string>),
+		};
 		const query = new URLSearchParams();
 		for (const [name, value] of Object.entries(call.query ?? {}))
 			if (value !== undefined) query.set(name, String(value));
@@ -140,7 +151,7 @@ export class Transport {
 				headers,
 				signal,
 				...(body !== undefined && { body }),
-				...(body instanceof ReadableStream && { duplex: "half" as const }),
+				...(isStream(body) && { duplex: "half" as const }),
 			});
 			if (!response.ok) throw await errorOf(response);
 			return await read(response);
@@ -179,12 +190,16 @@ const neverSent = ({ cause }: Error): boolean =>
 	((cause as Error | undefined)?.cause as { code?: string } | undefined)
 		?.code === "ECONNREFUSED";
 
+const isStream = (body: unknown): boolean =>
+	typeof (body as { getReader?: unknown } | undefined)?.getReader ===
+	"function";
+
 const defined = <T extends object>(object: T): T =>
 	Object.fromEntries(
 		Object.entries(object).filter(([, value]) => value !== undefined),
 	) as T;
 
-/** The caller's part of a call. */
+/** The caller's part of a call. @internal */
 export const optionsOf = ({
 	signal,
 	timeout,

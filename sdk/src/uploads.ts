@@ -1,13 +1,16 @@
 import { sha256 } from "./digest.ts";
-import { MiniGPT4Error } from "./errors.ts";
-import { bytesOf, typeOf, type UploadSource } from "./image.ts";
+import { CorsError, MiniGPT4Error } from "./errors.ts";
+import { bytesOf, typeOf } from "./image.ts";
 import { limit } from "./limit.ts";
+import { type Page, Paged } from "./paged.ts";
+import type { Fetch, FetchInit, UploadSource } from "./platform.ts";
 import { type CallOptions, optionsOf, type Transport } from "./transport.ts";
 import type { Upload } from "./types.ts";
 
 /** Bytes that pass through the API in one call; more go straight to the store. */
 const AT_ONCE = 4 * 1024 * 1024;
 const CHUNK = 64 * 1024;
+const PROBE_MS = 10_000;
 
 export interface Progress {
 	/** Bytes sent. Starts again where a try failed. */
@@ -17,8 +20,8 @@ export interface Progress {
 
 export interface UploadOptions extends CallOptions {
 	/**
-	 * Told at the start, at the end and, in Node, with every 64 KiB that the socket took. `fetch` tells no other runtime how
-	 * far a body of known length has come.
+	 * Told at the start, at the end and, in Node, with every 64 KiB that the socket took. `fetch` tells no other runtime,
+	 * and nobody who passes a `fetch` of theirs, how far a body of known length has come.
 	 */
 	onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -27,6 +30,7 @@ export interface UploadOptions extends CallOptions {
 export class Uploads {
 	readonly #transport: Transport;
 
+	/** @internal */
 	constructor(transport: Transport) {
 		this.#transport = transport;
 	}
@@ -48,7 +52,7 @@ export class Uploads {
 			const bytes = await bytesOf(source, transport.fetch, signal);
 			const type = typeOf(bytes);
 			const total = bytes.length;
-			const body = () => tracked(bytes, onProgress);
+			const body = () => tracked(bytes, onProgress, transport.isPlatforms);
 			let upload: Upload;
 			if (total <= AT_ONCE)
 				upload = await transport.json({
@@ -61,10 +65,15 @@ export class Uploads {
 				if (!pending.put) throw new Error("no URL to PUT to");
 				// What the signature covers; the platform sets the length by itself.
 				const { "Content-Length": _, ...headers } = pending.put.headers;
+				const { url } = pending.put;
 				await transport.open({
 					...call,
-					...{ method: "PUT", path: pending.put.url, body },
+					...{ method: "PUT", path: url, body },
 					headers: { ...headers, ...lengthOf(total) },
+					lost: async (error, signal) =>
+						(await isBlocked(transport.fetch, url, headers, signal))
+							? new CorsError(new URL(url).origin, `${pageOrigin()}`, error)
+							: null,
 				});
 				upload = await transport.json({
 					...call,
@@ -96,6 +105,24 @@ export class Uploads {
 		});
 	}
 
+	/** The account's uploads, newest first; images that came along with a job are not among them. */
+	list({
+		limit,
+		cursor,
+		...options
+	}: CallOptions & {
+		limit?: number;
+		cursor?: string;
+	} = {}): Paged<Upload> {
+		return new Paged((next = cursor) =>
+			this.#transport.json<Page<Upload>>({
+				...optionsOf(options),
+				path: "/v1/uploads",
+				query: { limit, cursor: next },
+			}),
+		);
+	}
+
 	get(id: string, options?: CallOptions): Promise<Upload> {
 		const path = `/v1/uploads/${encodeURIComponent(id)}`;
 		return this.#transport.json({ ...optionsOf(options), path });
@@ -111,6 +138,39 @@ export class Uploads {
 	}
 }
 
+/** Of the page, or the worker of one, that this runs in. */
+const pageOrigin = (): string | undefined =>
+	(globalThis as { location?: { origin?: string } }).location?.origin;
+
+/**
+ * Whether it was the browser that ended a page's PUT, because the store does not let the page in: it tells scripts no more
+ * than that no answer came. So the store is asked what does not touch the object: a PUT without bytes, which the signature
+ * refuses, has the same preflight; and what needs no leave tells whether the store is there at all.
+ */
+async function isBlocked(
+	fetch: Fetch,
+	url: string,
+	headers: Record<string, string>,
+	signal: AbortSignal,
+): Promise<boolean> {
+	const page = pageOrigin();
+	if (!page || page === new URL(url).origin) return false;
+	const bound = limit(signal, PROBE_MS);
+	const answers = (init: FetchInit) =>
+		fetch(url, { ...init, signal: bound.signal }).then(
+			() => true,
+			() => false,
+		);
+	try {
+		return (
+			!(await answers({ method: "PUT", headers })) &&
+			(await answers({ mode: "no-cors" }))
+		);
+	} finally {
+		bound.end();
+	}
+}
+
 /** Only Node sends a stream with a length, which the store insists on. */
 const inNode =
 	typeof (globalThis as { process?: { versions?: { undici?: string } } })
@@ -123,10 +183,12 @@ const lengthOf = (total: number): Record<string, string> =>
 function tracked(
 	bytes: Uint8Array<ArrayBuffer>,
 	onProgress: (progress: Progress) => void,
-): BodyInit {
+	isPlatforms: boolean,
+): Uint8Array | ReadableStream {
 	const total = bytes.length;
 	onProgress({ loaded: 0, total });
-	if (!inNode) return bytes;
+	// A package's fetch need not know the platform's streams.
+	if (!inNode || !isPlatforms) return bytes;
 	let at = 0;
 	return new ReadableStream<Uint8Array>(
 		{

@@ -1,4 +1,5 @@
 /** Whether a webhook came from us: Standard Webhooks, with the platform's own cryptography. */
+import { bytesIn } from "./bytes.ts";
 import { MiniGPT4Error } from "./errors.ts";
 import type { WebhookMessage } from "./types.ts";
 
@@ -22,7 +23,7 @@ export interface VerifyOptions {
 }
 
 type HeadersLike =
-	| Headers
+	| { get(name: string): string | null }
 	| Record<string, string | readonly string[] | undefined>;
 
 /**
@@ -61,8 +62,12 @@ export async function verify(
 		);
 
 	const utf8 = new TextEncoder();
-	const bytes =
-		typeof body === "string" ? utf8.encode(body) : new Uint8Array(body);
+	const bytes = typeof body === "string" ? utf8.encode(body) : bytesIn(body);
+	if (!bytes)
+		throw new WebhookError(
+			"body_invalid",
+			"Pass the body as text or bytes, before anything parses it.",
+		);
 	const head = utf8.encode(`${id}.${timestamp}.`);
 	const signed = new Uint8Array(head.length + bytes.length);
 	signed.set(head);
@@ -99,7 +104,7 @@ export async function verify(
 
 function header(headers: HeadersLike, name: string): string {
 	const value =
-		headers instanceof Headers
+		typeof headers.get === "function"
 			? headers.get(name)
 			: Object.entries(headers).find(
 					([key]) => key.toLowerCase() === name,

@@ -22,6 +22,7 @@ export class Webhooks {
 	readonly verify: typeof verify = verify;
 	readonly #transport: Transport;
 
+	/** @internal */
 	constructor(transport: Transport) {
 		this.#transport = transport;
 	}

@@ -156,7 +156,7 @@ describe("a stream", () => {
 
 	it("that never brings an event is given up", async () => {
 		const server = await serve((_, response) =>
-			start(response).end(": ping\n\n"),
+			start(response).end(": ping\n"),
 		);
 		const transport = new Transport({
 			...{ baseURL: server.url, apiKey: "key" },

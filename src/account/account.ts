@@ -23,6 +23,7 @@ import type {
 	JobIndexRow,
 	KeyView,
 	Outcome,
+	Own,
 	Settlement,
 } from "./contract.ts";
 import { setDue } from "./due.ts";
@@ -43,9 +44,9 @@ import {
 import { findJob, pageJobs } from "./jobs.ts";
 import {
 	addKey,
+	type CallingKey,
 	createKey,
 	dropKey,
-	isBound,
 	keyOf,
 	listKeys,
 	type NewKey,
@@ -67,8 +68,10 @@ import {
 	discardUploads,
 	finalizeUpload,
 	getUpload,
+	pageUploads,
 	type StoredImage,
 	type UploadDraft,
+	type UploadPage,
 	type UploadView,
 } from "./uploads.ts";
 import {
@@ -157,25 +160,26 @@ export class Account extends DurableObject<Env> {
 	}
 
 	// For callers. Each names its key, so that one RPC authenticates and answers. A request's first call counts against
-	// the rate; those that can only follow another one (`admit`, `finalizeUploads`, `discardUploads`) do not.
+	// the rate; those that can only follow another one (`admit`, `finalizeUploads`, `discardUploads`) do not. What a caller
+	// sees and touches is all of the account, or its key's own (`Own`); what is nobody's own begins with `#asOwner`.
 
 	async authenticate(
 		credential: Credential,
 	): Promise<Answer<{ keyId: string }>> {
-		return this.#asCaller(credential, (_, keyId) => ({ ok: true, keyId }));
+		return this.#asCaller(credential, (_, { keyId }) => ({ ok: true, keyId }));
 	}
 
 	async showTo(
 		credential: Credential,
 	): Promise<Answer<{ account: AccountView }>> {
-		return this.#asCaller(credential, (identity) => ({
+		return this.#asOwner(credential, (identity) => ({
 			ok: true,
 			account: accountView(this.#sql, identity),
 		}));
 	}
 
 	async keysOf(credential: Credential): Promise<Answer<{ keys: KeyView[] }>> {
-		return this.#asCaller(credential, (_, keyId) => ({
+		return this.#asOwner(credential, (_, { keyId }) => ({
 			ok: true,
 			keys: listKeys(this.#sql, keyId),
 		}));
@@ -186,7 +190,7 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		key: NewKey,
 	): Promise<Answer<{ key: KeyView }>> {
-		return this.#asCaller(credential, (_, keyId) =>
+		return this.#asOwner(credential, (_, { keyId }) =>
 			this.#store.write(() => addKey(this.#sql, keyId, key, this.clock())),
 		);
 	}
@@ -196,15 +200,15 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<Answer<{ key: KeyView }>> {
-		return this.#asCaller(credential, (_, keyId) =>
+		return this.#asOwner(credential, (_, { keyId }) =>
 			this.#store.write(() => dropKey(this.#sql, keyId, id, this.clock())),
 		);
 	}
 
 	/** Before a job's images are read: who asks, what the name stands for, and whether there is money and room. */
 	async inquire(inquiry: Inquiry): Promise<Inquired> {
-		return this.#asCaller(inquiry.credential, () =>
-			inquire(this.#sql, inquiry, this.#jobs(), this.clock()),
+		return this.#asCaller(inquiry.credential, (_, { own }) =>
+			inquire(this.#sql, own, inquiry, this.#jobs(), this.clock()),
 		);
 	}
 
@@ -212,9 +216,9 @@ export class Account extends DurableObject<Env> {
 	async admit(admission: Admission): Promise<Admitted> {
 		const answer = await this.#asCaller(
 			admission.credential,
-			() =>
+			(_, { own }) =>
 				this.#store.refusable(() =>
-					admit(this.#sql, admission, this.#jobs(), this.clock()),
+					admit(this.#sql, own, admission, this.#jobs(), this.clock()),
 				),
 			"follows",
 		);
@@ -232,7 +236,9 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		jobId: string,
 	): Promise<Answer<{ job: JobIndexRow }>> {
-		return this.#asCaller(credential, () => lookup(this.#sql, jobId));
+		return this.#asCaller(credential, (_, { own }) =>
+			lookup(this.#sql, own, jobId),
+		);
 	}
 
 	/** The index, newest first, without what was deleted or expired. */
@@ -240,8 +246,8 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		page: { cursor: string | null; limit: number },
 	): Promise<Answer<{ jobs: JobIndexRow[]; nextCursor: string | null }>> {
-		return this.#asCaller(credential, () =>
-			pageJobs(this.#sql, page.cursor, page.limit),
+		return this.#asCaller(credential, (_, { own }) =>
+			pageJobs(this.#sql, own, page.cursor, page.limit),
 		);
 	}
 
@@ -251,8 +257,8 @@ export class Account extends DurableObject<Env> {
 		jobId: string,
 	): Promise<Answer<object>> {
 		const now = this.clock();
-		const found = await this.#asCaller(credential, () =>
-			erasable(this.#sql, jobId),
+		const found = await this.#asCaller(credential, (_, { own }) =>
+			erasable(this.#sql, own, jobId),
 		);
 		const job = found.ok && findJob(this.#sql, jobId);
 		if (!job || job.gone) return found;
@@ -275,10 +281,10 @@ export class Account extends DurableObject<Env> {
 		const inline = drafts.every(({ way }) => way === "inline");
 		return this.#asCaller(
 			credential,
-			({ id }) => ({
+			({ id }, { own }) => ({
 				ok: true,
 				uploads: this.#store.write(() =>
-					drafts.map((draft) => createUpload(this.#sql, id, draft, now)),
+					drafts.map((draft) => createUpload(this.#sql, own, id, draft, now)),
 				),
 			}),
 			inline ? "follows" : "counts",
@@ -291,11 +297,14 @@ export class Account extends DurableObject<Env> {
 		stored: ({ id: string } & StoredImage)[],
 	): Promise<Answer<{ uploads: UploadView[] }>> {
 		const now = this.clock();
-		const finalize = (image: { id: string } & StoredImage) =>
-			agreed(finalizeUpload(this.#sql, image.id, image, now)).upload;
+		const finalize = (own: Own, image: { id: string } & StoredImage) =>
+			agreed(finalizeUpload(this.#sql, own, image.id, image, now)).upload;
 		return this.#asCaller(
 			credential,
-			() => this.#store.refusable(() => ({ uploads: stored.map(finalize) })),
+			(_, { own }) =>
+				this.#store.refusable(() => ({
+					uploads: stored.map((image) => finalize(own, image)),
+				})),
 			"follows",
 		);
 	}
@@ -307,8 +316,10 @@ export class Account extends DurableObject<Env> {
 	): Promise<Answer<object>> {
 		return this.#asCaller(
 			credential,
-			() => {
-				this.#store.write(() => discardUploads(this.#sql, ids, this.clock()));
+			(_, { own }) => {
+				this.#store.write(() =>
+					discardUploads(this.#sql, own, ids, this.clock()),
+				);
 				return { ok: true };
 			},
 			"follows",
@@ -319,7 +330,20 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<Answer<{ upload: UploadView }>> {
-		return this.#asCaller(credential, () => getUpload(this.#sql, id));
+		return this.#asCaller(credential, (_, { own }) =>
+			getUpload(this.#sql, own, id),
+		);
+	}
+
+	/** What was uploaded by itself: images that came with a job are that job's. */
+	async uploads(
+		credential: Credential,
+		page: UploadPage,
+	): Promise<Answer<{ uploads: UploadView[]; more: boolean }>> {
+		return this.#asCaller(credential, (_, { own }) => ({
+			ok: true,
+			...pageUploads(this.#sql, own, page),
+		}));
 	}
 
 	/** An image that a job holds lives until the job ends. */
@@ -327,15 +351,15 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<Answer<{ id: string }>> {
-		return this.#asCaller(credential, () =>
-			this.#store.write(() => deleteUpload(this.#sql, id, this.clock())),
+		return this.#asCaller(credential, (_, { own }) =>
+			this.#store.write(() => deleteUpload(this.#sql, own, id, this.clock())),
 		);
 	}
 
 	// The event feed, and where it is sent.
 
 	/**
-	 * A page of the feed.
+	 * A page of the feed, for those who see all of the account: a part of it had gaps in its numbers.
 	 * @param after null: from the oldest that is kept
 	 * @param field of the request that `after` came from, for errors
 	 * @param types null: all
@@ -353,7 +377,7 @@ export class Account extends DurableObject<Env> {
 			lastSeq: number;
 		}>
 	> {
-		return this.#asCaller(credential, () => {
+		return this.#asOwner(credential, () => {
 			const start = startAfter(this.#sql, from.after, from.field);
 			if (!start.ok) return start;
 			const { after } = start;
@@ -559,23 +583,41 @@ export class Account extends DurableObject<Env> {
 			: failed({ code: "account_not_found" });
 	}
 
-	/** As a caller, with a key that is not out in pages. */
-	async #asOwner<T extends object>(
+	/** What every caller's method begins with. A key that is out in pages has its own things, and works in pages alone. */
+	async #asCaller<T extends object>(
 		credential: Credential,
-		act: () => Result<T>,
+		act: (identity: Identity, key: CallingKey) => Result<T>,
+		rate: "counts" | "follows" = "counts",
 	): Promise<Answer<T>> {
-		return this.#asCaller(credential, (_, keyId) =>
-			isBound(listKeys(this.#sql), keyId)
-				? failed({ code: "bound_key" })
-				: act(),
+		return this.#asKey(
+			credential,
+			(identity, key) =>
+				key.pageless ? failed({ code: "origin_required" }) : act(identity, key),
+			rate,
 		);
 	}
 
-	/** What every caller's method begins with, and the limits that every answer tells. */
-	async #asCaller<T extends object>(
+	/**
+	 * As a caller who sees all of the account. A key that is out in pages does not; if it made another one, it would outlive
+	 * its own revocation.
+	 */
+	async #asOwner<T extends object>(
 		credential: Credential,
-		act: (identity: Identity, keyId: string) => Result<T>,
-		rate: "counts" | "follows" = "counts",
+		act: (identity: Identity, key: CallingKey) => Result<T>,
+	): Promise<Answer<T>> {
+		return this.#asKey(
+			credential,
+			(identity, key) =>
+				key.own === null ? act(identity, key) : failed({ code: "bound_key" }),
+			"counts",
+		);
+	}
+
+	/** Key, rate, and the limits that every answer tells. */
+	async #asKey<T extends object>(
+		credential: Credential,
+		act: (identity: Identity, key: CallingKey) => Result<T>,
+		rate: "counts" | "follows",
 	): Promise<Answer<T>> {
 		await this.#store.wake();
 		if (!this.#identity) return failed({ code: "invalid_key" });
@@ -585,7 +627,7 @@ export class Account extends DurableObject<Env> {
 		const now = this.clock();
 		const taken: Result<object> =
 			rate === "counts" ? this.#meter.take(quotas, now) : { ok: true };
-		const result = taken.ok ? act(this.#identity, key.keyId) : taken;
+		const result = taken.ok ? act(this.#identity, key) : taken;
 		return { ...result, limits: this.#meter.limits(quotas, now) };
 	}
 }

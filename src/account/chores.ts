@@ -2,7 +2,7 @@
 
 import { endpointOf } from "../endpoint/address.ts";
 import { config, type Env } from "../env.ts";
-import { writableUntil } from "../images/key.ts";
+import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
 import type { Erased } from "../job/contract.ts";
 import { log } from "../log.ts";
@@ -10,6 +10,7 @@ import type { Resolution } from "./contract.ts";
 import { type Due, dueBy, rearrange } from "./due.ts";
 import { sweepKeys } from "./idempotency.ts";
 import { forget, ORPHAN_AFTER_MS, settle } from "./lifecycle.ts";
+import { nextSweep } from "./staging.ts";
 import type { Store } from "./store.ts";
 import { deleteUpload } from "./uploads.ts";
 import { deleteWebhook, revision } from "./webhooks.ts";
@@ -81,7 +82,7 @@ async function act(
 				? null
 				: clock() + STILL_RUNNING_MS;
 		case "upload":
-			store.write(() => deleteUpload(store.sql, ref, clock()));
+			store.write(() => deleteUpload(store.sql, null, ref, clock()));
 			return null;
 		case "object":
 		case "late":
@@ -160,15 +161,15 @@ async function dropUnused(
 	return null;
 }
 
-/** An object that a caller may still write by a presigned PUT is deleted again after that. */
+/** An object that a caller may still write by a presigned PUT is deleted again, until that is over. */
 async function deleteObject(
 	{ env, clock }: Place,
 	key: string,
 ): Promise<number | null> {
 	const now = clock();
 	await remove(config(env), key);
-	const until = writableUntil(key);
-	return now > until ? null : until + 1;
+	const createdAt = stagedAt(key);
+	return createdAt === null ? null : nextSweep(createdAt, now);
 }
 
 const jobOf = ({ env, account }: Place, jobId: string) =>

@@ -8,6 +8,12 @@ import type { JobHook } from "./webhooks.ts";
  */
 export type Credential = string | { secretHash: string; origin: string };
 
+/**
+ * Whose things a call sees and touches: those that the key with this id made, where it is bound to pages and so is public;
+ * null is all of the account. What others made is for it as if it were not there.
+ */
+export type Own = string | null;
+
 /** A finalized image as a job needs it. */
 export interface ImageRef {
 	upload: string;
@@ -49,6 +55,8 @@ export interface Inquiry {
 	/** The id or the key (its SHA-256, hex) by which the caller names the job, if any. */
 	jobId: string | null;
 	idempotencyKey: string | null;
+	/** What the call is known by, as in `Admission`, where it says that it repeats one. */
+	repeats?: string;
 	/** Micro-USD. */
 	maxPrice: number;
 	/** Upload ids, in the prompt's order. */
@@ -57,10 +65,12 @@ export interface Inquiry {
 	fields: string[];
 	/** The job that it goes on from; and what a job of each model costs, where it is to be that job's model. */
 	previous: { job: string; prices: Record<string, number> | null } | null;
+	/** Whether it names a webhook. */
+	webhook: boolean;
 }
 
 export type Inquired = Answer<{
-	/** The job that has this name already; then nothing may be stored for it again. */
+	/** The job that has this name already, or whose call is repeated; then nothing may be stored for it again. */
 	jobId: string | null;
 	/** The model of the job that it goes on from; null without one, and for a name that is known. */
 	previousModel: string | null;
@@ -86,6 +96,9 @@ export interface Admission {
 	jobId: string;
 	/** SHA-256 of the caller's key, hex. */
 	idempotencyKey: string | null;
+	/** What a repeat of this call is known by, where the caller gave the job no name; and the same, where it says that it is one. */
+	call?: string;
+	repeats?: string;
 	/** SHA-256 over canonical JSON of what the caller sent, images replaced by their sha256. */
 	bodyHash: string;
 	model: string;

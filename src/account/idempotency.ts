@@ -1,4 +1,5 @@
 /** Idempotency keys: which job each of them named, for thirty days. Only the SHA-256 of a key is kept. */
+import type { Own } from "./contract.ts";
 import { setDueUnlessSet } from "./due.ts";
 
 export const KEY_KEPT_MS = 30 * 24 * 60 * 60_000;
@@ -16,9 +17,10 @@ export function createIdempotencyTable(sql: SqlStorage): void {
 	)`);
 }
 
-/** The job that a key names, or null. */
+/** The job that a key names, or null. An API key that sees only its own has names of its own. */
 export function jobOfKey(
 	sql: SqlStorage,
+	own: Own,
 	key: string,
 	now: number,
 ): string | null {
@@ -26,7 +28,7 @@ export function jobOfKey(
 		sql
 			.exec<{ job: string }>(
 				"SELECT job FROM idempotency_key WHERE key = ? AND created_at > ?",
-				key,
+				nameOf(own, key),
 				now - KEY_KEPT_MS,
 			)
 			.toArray()[0]?.job ?? null
@@ -35,18 +37,23 @@ export function jobOfKey(
 
 export function nameByKey(
 	sql: SqlStorage,
+	own: Own,
 	key: string,
 	job: string,
 	now: number,
 ): void {
 	sql.exec(
 		"INSERT OR REPLACE INTO idempotency_key (key, job, created_at) VALUES (?, ?, ?)",
-		key,
+		nameOf(own, key),
 		job,
 		now,
 	);
 	setDueUnlessSet(sql, SWEEP, now + KEY_KEPT_MS);
 }
+
+/** A hash has no colon. */
+const nameOf = (own: Own, key: string): string =>
+	own === null ? key : `${own}:${key}`;
 
 /** Deletes keys that are too old, a batch at a time. @returns when to sweep again, or null where none is left */
 export function sweepKeys(sql: SqlStorage, now: number): number | null {

@@ -1,6 +1,14 @@
 /** The account's job index: what was admitted, what it holds, how it ended. */
 import { failed, type Result } from "../errors.ts";
-import type { ImageRef, JobIndexRow, Outcome, SentImage } from "./contract.ts";
+import { firstJobId } from "../ids.ts";
+import type {
+	ImageRef,
+	JobIndexRow,
+	Outcome,
+	Own,
+	SentImage,
+} from "./contract.ts";
+import { isOwn } from "./keys.ts";
 import type { Closing, Hold } from "./ledger.ts";
 import type { JobHook } from "./webhooks.ts";
 
@@ -29,6 +37,8 @@ export interface IndexedJob {
 	hold: Hold;
 	/** Its own webhook, and what that is to be told of. */
 	webhook: Pick<JobHook, "id" | "events"> | null;
+	/** The key that made it, if that sees only its own. */
+	madeBy: Own;
 }
 
 interface JobRow extends Record<string, SqlStorageValue> {
@@ -46,6 +56,7 @@ interface JobRow extends Record<string, SqlStorageValue> {
 	balance: number | null;
 	settled_at: number | null;
 	webhook: string | null;
+	made_by: string | null;
 }
 
 export function createJobTable(sql: SqlStorage): void {
@@ -77,6 +88,19 @@ export function keepJobsForAWhile(sql: SqlStorage): void {
 	);
 }
 
+/** Jobs from before have no call that could be repeated. */
+export function knowCalls(sql: SqlStorage): void {
+	sql.exec("ALTER TABLE job ADD COLUMN call TEXT");
+}
+
+/** Jobs that were there before are the owner's. Only those of keys that see no others are in the index: it costs the rest nothing. */
+export function tellWhoMadeJobs(sql: SqlStorage): void {
+	sql.exec("ALTER TABLE job ADD COLUMN made_by TEXT");
+	sql.exec(
+		"CREATE INDEX job_of_key ON job (made_by, seq) WHERE made_by IS NOT NULL AND gone = 0",
+	);
+}
+
 export function insertJob(
 	sql: SqlStorage,
 	job: {
@@ -88,10 +112,12 @@ export function insertJob(
 		createdAt: number;
 		expiresIn: number;
 		webhook: JobHook | null;
+		call: string | null;
+		madeBy: Own;
 	},
 ): void {
 	sql.exec(
-		"INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, webhook) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		"INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, webhook, call, made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		job.id,
 		job.bodyHash,
 		job.model,
@@ -101,6 +127,8 @@ export function insertJob(
 		job.expiresIn,
 		job.webhook &&
 			JSON.stringify({ id: job.webhook.id, events: job.webhook.events }),
+		job.call,
+		job.madeBy,
 	);
 }
 
@@ -122,7 +150,10 @@ export function closeJob(
 
 /** Its id, body hash and price stay, for ever. */
 export function markGone(sql: SqlStorage, id: string): void {
-	sql.exec("UPDATE job SET gone = 1, images = '[]' WHERE id = ?", id);
+	sql.exec(
+		"UPDATE job SET gone = 1, images = '[]', call = NULL WHERE id = ?",
+		id,
+	);
 }
 
 export function findJob(sql: SqlStorage, id: string): IndexedJob | null {
@@ -132,9 +163,42 @@ export function findJob(sql: SqlStorage, id: string): IndexedJob | null {
 	return row ? indexed(row) : null;
 }
 
+/** A call can be repeated for so long. */
+const REPEATABLE_MS = 10 * 60_000;
+
+/** The job of a call that is repeated, the latest of several. One that was canceled has no answer to repeat. */
+export function jobOfCall(
+	sql: SqlStorage,
+	call: string,
+	now: number,
+): IndexedJob | null {
+	const since = now - REPEATABLE_MS;
+	const row = sql
+		// By their ids, which begin with the time, so that no other index is needed. Callers make ids too, of any time.
+		.exec<JobRow>(
+			"SELECT * FROM job WHERE id >= ? AND call = ? AND created_at > ? ORDER BY id DESC LIMIT 1",
+			firstJobId(since),
+			call,
+			since,
+		)
+		.toArray()[0];
+	return row && row.status !== "canceled" ? indexed(row) : null;
+}
+
+/** As `findJob`, for a call that may see only its own. */
+export function findOwnJob(
+	sql: SqlStorage,
+	own: Own,
+	id: string,
+): IndexedJob | null {
+	const job = findJob(sql, id);
+	return job && isOwn(own, job.madeBy) ? job : null;
+}
+
 /** A page of what the index has to show, newest first. The cursor is opaque and stays good while jobs come and go. */
 export function pageJobs(
 	sql: SqlStorage,
+	own: Own,
 	cursor: string | null,
 	limit: number,
 ): Result<{ jobs: JobIndexRow[]; nextCursor: string | null }> {
@@ -148,9 +212,10 @@ export function pageJobs(
 		});
 	const rows = sql
 		.exec<JobRow>(
-			"SELECT * FROM job INDEXED BY job_listed WHERE gone = 0 AND seq < ? ORDER BY seq DESC LIMIT ?",
-			before,
-			limit + 1,
+			own === null
+				? "SELECT * FROM job INDEXED BY job_listed WHERE gone = 0 AND seq < ? ORDER BY seq DESC LIMIT ?"
+				: "SELECT * FROM job INDEXED BY job_of_key WHERE gone = 0 AND seq < ? AND made_by = ? ORDER BY seq DESC LIMIT ?",
+			...[before, ...(own === null ? [] : [own]), limit + 1],
 		)
 		.toArray();
 	const page = rows.slice(0, limit);
@@ -180,6 +245,7 @@ const indexed = (row: JobRow): IndexedJob => ({
 	gone: row.gone === 1,
 	expiresIn: row.expires_in,
 	webhook: row.webhook === null ? null : JSON.parse(row.webhook),
+	madeBy: row.made_by,
 	hold: {
 		amount: row.hold,
 		closed:

@@ -1,7 +1,7 @@
 /** The account's API keys: SHA-256 of each secret, never the secret. A key may be bound to the origins of the pages that use it. */
 import { ulid } from "ulid";
 import { failed, type Result } from "../errors.ts";
-import type { Credential, KeyView } from "./contract.ts";
+import type { Credential, KeyView, Own } from "./contract.ts";
 
 /** Live keys that an owner may have. */
 const MOST_KEYS = 100;
@@ -80,7 +80,6 @@ export function addKey(
 ): Result<{ key: KeyView }> {
 	const keys = listKeys(sql, holder);
 	const live = keys.filter(({ revokedAt }) => revokedAt === null);
-	if (isBound(keys, holder)) return failed({ code: "bound_key" });
 	if (live.length >= MOST_KEYS)
 		return failed({ code: "too_many_keys", limit: MOST_KEYS });
 	return createKey(sql, key, now);
@@ -94,7 +93,6 @@ export function dropKey(
 	now: number,
 ): Result<{ key: KeyView }> {
 	const keys = listKeys(sql, holder);
-	if (isBound(keys, holder)) return failed({ code: "bound_key" });
 	const free = keys.filter((key) => !key.revokedAt && key.origins === null);
 	if (free.length === 1 && free[0]?.id === id)
 		return failed({ code: "last_key" });
@@ -105,10 +103,6 @@ export function dropKey(
 	);
 	return revoked;
 }
-
-/** Whether the key with this id is bound to origins, and so out in pages: if it made another one, it would outlive its own revocation. */
-export const isBound = (keys: KeyView[], holder: string): boolean =>
-	keys.some(({ id, origins }) => id === holder && origins !== null);
 
 function findKey(
 	sql: SqlStorage,
@@ -131,11 +125,19 @@ export function listKeys(sql: SqlStorage, current?: string): KeyView[] {
 		.map((row) => view(row, current));
 }
 
-/** The id of the live key with this secret that this page may use, or why there is none. */
+/** A live key, for one call. */
+export interface CallingKey {
+	keyId: string;
+	own: Own;
+	/** It is for pages, and the call tells of none. */
+	pageless: boolean;
+}
+
+/** The live key with this secret that this page may use, or why there is none. */
 export function keyOf(
 	sql: SqlStorage,
 	credential: Credential,
-): Result<{ keyId: string }> {
+): Result<CallingKey> {
 	const { secretHash, origin } =
 		typeof credential === "string"
 			? { secretHash: credential, origin: null }
@@ -145,10 +147,21 @@ export function keyOf(
 		.toArray()[0];
 	if (!row) return failed({ code: "invalid_key" });
 	if (row.revoked_at !== null) return failed({ code: "revoked_key" });
-	if (origin !== null && originsOf(row)?.includes(origin) === false)
+	const origins = originsOf(row);
+	if (origins && origin !== null && !origins.includes(origin))
 		return failed({ code: "origin_not_allowed", origin: origin.slice(0, 256) });
-	return { ok: true, keyId: row.id };
+	const bound = origins !== null;
+	return {
+		ok: true,
+		keyId: row.id,
+		own: bound ? row.id : null,
+		pageless: bound && origin === null,
+	};
 }
+
+/** @param madeBy the key that made the thing, if that sees only its own */
+export const isOwn = (own: Own, madeBy: Own): boolean =>
+	own === null || own === madeBy;
 
 const originsOf = (row: KeyRow): string[] | null =>
 	row.origins === null ? null : JSON.parse(row.origins);

@@ -1,5 +1,5 @@
 /** A job in its account, from the question whether it may run to the end of its time: each function is one transaction's inside. */
-import { failed, type Result } from "../errors.ts";
+import { type Failure, failed, type Result } from "../errors.ts";
 import { afford, judge, type Room } from "./admission.ts";
 import { balances, record } from "./books.ts";
 import type {
@@ -9,6 +9,7 @@ import type {
 	JobIndexRow,
 	Limits,
 	Outcome,
+	Own,
 	SentImage,
 	Settlement,
 } from "./contract.ts";
@@ -18,12 +19,15 @@ import { jobOfKey, nameByKey } from "./idempotency.ts";
 import {
 	closeJob,
 	findJob,
+	findOwnJob,
 	type HeldImage,
 	type IndexedJob,
 	insertJob,
+	jobOfCall,
 	markGone,
 	rowOf,
 } from "./jobs.ts";
+import { isOwn } from "./keys.ts";
 import { decide, priceOf } from "./ledger.ts";
 import { agreed, Refusal } from "./store.ts";
 import {
@@ -40,17 +44,23 @@ import { useJobHook } from "./webhooks.ts";
 export const ORPHAN_AFTER_MS = 60_000;
 
 /**
- * What there is to know before the images of a request are read: whether its name is taken, and if it is not, whether
- * the account could pay and has room. Writes nothing.
+ * What there is to know before the images of a request are read: whether its name is taken or its call was made before, and
+ * if not, whether the account could pay and has room. Writes nothing.
  */
 export function inquire(
 	sql: SqlStorage,
+	own: Own,
 	inquiry: Inquiry,
 	jobs: Limits["jobs"],
 	now: number,
 ): Result<Extract<Inquired, { ok: true }>> {
-	const { uploads, fields, maxPrice } = inquiry;
-	const job = named(sql, inquiry, now);
+	const { uploads, fields, maxPrice, repeats } = inquiry;
+	if (inquiry.webhook && own !== null) return WEBHOOK_REFUSED;
+	const job =
+		repeats === undefined
+			? named(sql, own, inquiry, now)
+			: jobOfCall(sql, repeats, now);
+	if (job && !isOwn(own, job.madeBy)) return failed({ code: "id_conflict" });
 	if (job?.gone) return failed({ code: "job_gone" });
 	if (job) {
 		const known = sentImages(job);
@@ -59,6 +69,7 @@ export function inquire(
 			.filter(([id]) => !known.some(({ upload }) => upload === id));
 		const found = sentUploads(
 			sql,
+			own,
 			others.map(([id]) => id),
 			others.map(([, field]) => field),
 		);
@@ -70,16 +81,16 @@ export function inquire(
 			images: [...known, ...found.images],
 		};
 	}
-	const before = inquiry.previous && previousOf(sql, inquiry.previous.job);
+	const before = inquiry.previous && previousOf(sql, own, inquiry.previous.job);
 	if (before && !before.ok) return before;
-	const found = sentUploads(sql, uploads, fields);
+	const found = sentUploads(sql, own, uploads, fields);
 	if (!found.ok) return found;
 	const previousModel = before?.job.model ?? null;
 	const price = inquiry.previous?.prices?.[previousModel ?? ""] ?? maxPrice;
 	const hold = afford("", price, { balances: balances(sql), jobs }, now);
 	return hold.ok
 		? { ok: true, jobId: null, previousModel, images: found.images }
-		: hold;
+		: failed(told(hold.failure, own));
 }
 
 /**
@@ -88,6 +99,7 @@ export function inquire(
  */
 export function admit(
 	sql: SqlStorage,
+	own: Own,
 	admission: Admission,
 	jobs: Limits["jobs"],
 	now: number,
@@ -101,9 +113,17 @@ export function admit(
 } {
 	const { jobId, idempotencyKey, inline, model, maxPrice, previousJob } =
 		admission;
+	const { webhook } = admission;
+	if (webhook && own !== null) agreed(WEBHOOK_REFUSED);
 	const room: Room = { balances: balances(sql), jobs };
-	const verdict = judge(named(sql, admission, now), admission, room, now);
-	if (verdict.answer === "refused") throw new Refusal(verdict.failure);
+	const job =
+		named(sql, own, admission, now) ?? madeMeanwhile(sql, admission, now);
+	// Not even a repeat, or that it is gone: the id is taken, and that is all there is to know of it.
+	if (job && !isOwn(own, job.madeBy))
+		throw new Refusal({ code: "id_conflict" });
+	const verdict = judge(job, admission, room, now);
+	if (verdict.answer === "refused")
+		throw new Refusal(told(verdict.failure, own));
 	if (verdict.answer === "same") {
 		const { id, model, hold, images, createdAt } = verdict.job;
 		const known = { jobId: id, model, maxPrice: hold.amount };
@@ -111,10 +131,18 @@ export function admit(
 	}
 	finalizeInline(sql, inline);
 	const before = previousJob
-		? agreed(previousOf(sql, previousJob)).job.images
+		? agreed(previousOf(sql, own, previousJob)).job.images
 		: [];
 	const { images } = agreed(
-		holdImages(sql, jobId, before, admission.images, admission.fields, inline),
+		holdImages(
+			sql,
+			own,
+			jobId,
+			before,
+			admission.images,
+			admission.fields,
+			inline,
+		),
 	);
 	record(sql, verdict.entries, now);
 	insertJob(sql, {
@@ -125,11 +153,13 @@ export function admit(
 		hold: maxPrice,
 		createdAt: now,
 		expiresIn: admission.expiresIn,
-		webhook: admission.webhook,
+		webhook,
+		call: admission.call ?? null,
+		madeBy: own,
 	});
-	if (idempotencyKey !== null) nameByKey(sql, idempotencyKey, jobId, now);
+	if (idempotencyKey !== null) nameByKey(sql, own, idempotencyKey, jobId, now);
 	setDue(sql, `orphan:${jobId}`, now + ORPHAN_AFTER_MS);
-	if (admission.webhook) useJobHook(sql, admission.webhook, now);
+	if (webhook) useJobHook(sql, webhook, now);
 	tellOfJob(sql, "job.created", indexedJob(sql, jobId), now);
 	return { answer: "new", jobId, model, maxPrice, images, createdAt: now };
 }
@@ -192,8 +222,12 @@ function bury(sql: SqlStorage, jobId: string, now: number): void {
 }
 
 /** Whether a job may be erased: one that is gone already may. */
-export function erasable(sql: SqlStorage, jobId: string): Result<object> {
-	const job = findJob(sql, jobId);
+export function erasable(
+	sql: SqlStorage,
+	own: Own,
+	jobId: string,
+): Result<object> {
+	const job = findOwnJob(sql, own, jobId);
 	if (!job) return failed({ code: "job_not_found" });
 	return job.hold.closed ? { ok: true } : failed({ code: "job_not_finished" });
 }
@@ -205,9 +239,10 @@ export const expiry = (job: IndexedJob, endedAt: number): number =>
 /** A job that can be shown. */
 export function lookup(
 	sql: SqlStorage,
+	own: Own,
 	jobId: string,
 ): Result<{ job: JobIndexRow }> {
-	const job = findJob(sql, jobId);
+	const job = findOwnJob(sql, own, jobId);
 	if (!job) return failed({ code: "job_not_found" });
 	if (job.gone) return failed({ code: "job_gone" });
 	return { ok: true, job: rowOf(job) };
@@ -220,21 +255,37 @@ function indexedJob(sql: SqlStorage, jobId: string): IndexedJob {
 	throw new Error(`job ${jobId} is not in the index`);
 }
 
-/** The job that a request names, by key or by id. */
+/** The job that a request names, by key or by id: also another one's, whose id is taken. */
 function named(
 	sql: SqlStorage,
+	own: Own,
 	{ jobId, idempotencyKey }: Pick<Inquiry, "jobId" | "idempotencyKey">,
 	now: number,
 ): IndexedJob | null {
 	const id =
-		(idempotencyKey !== null && jobOfKey(sql, idempotencyKey, now)) || jobId;
+		(idempotencyKey !== null && jobOfKey(sql, own, idempotencyKey, now)) ||
+		jobId;
 	return id === null ? null : findJob(sql, id);
 }
 
+/** The job of the call that is repeated, where its images took that call longer than this one came after it. */
+function madeMeanwhile(
+	sql: SqlStorage,
+	{ repeats, bodyHash }: Admission,
+	now: number,
+): IndexedJob | null {
+	const job = repeats === undefined ? null : jobOfCall(sql, repeats, now);
+	return job?.bodyHash === bodyHash ? job : null;
+}
+
 /** A job that another one may go on from, with all its images. */
-function previousOf(sql: SqlStorage, id: string): Result<{ job: IndexedJob }> {
+function previousOf(
+	sql: SqlStorage,
+	own: Own,
+	id: string,
+): Result<{ job: IndexedJob }> {
 	const field = "previous_job";
-	const job = findJob(sql, id);
+	const job = findOwnJob(sql, own, id);
 	if (!job) return failed({ code: "job_not_found", field });
 	if (job.gone) return failed({ code: "job_gone", field });
 	switch (job.status) {
@@ -247,6 +298,16 @@ function previousOf(sql: SqlStorage, id: string): Result<{ job: IndexedJob }> {
 	return job.images.every(({ upload }) => isReady(sql, upload))
 		? { ok: true, job }
 		: failed({ code: "image_gone", field });
+}
+
+/** A public key would have the account sign messages to any address. */
+const WEBHOOK_REFUSED = failed({ code: "bound_key", field: "webhook" });
+
+/** A refusal as a call may read it: how much money there is, is for those who see all of the account. */
+function told(failure: Failure, own: Own): Failure {
+	if (failure.code !== "insufficient_credit" || own === null) return failure;
+	const { available: _, ...rest } = failure;
+	return rest;
 }
 
 /** What came with the request. Images of the first version's jobs are known by their uploads alone. */

@@ -4,12 +4,18 @@ import { createBooks } from "./books.ts";
 import { createDueTable } from "./due.ts";
 import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
-import { createJobTable, keepJobsForAWhile } from "./jobs.ts";
+import {
+	createJobTable,
+	keepJobsForAWhile,
+	knowCalls,
+	tellWhoMadeJobs,
+} from "./jobs.ts";
 import { bindKeysToOrigins, createKeyTable } from "./keys.ts";
 import {
 	createImageUseTable,
 	createUploadTables,
 	keepUploadsForAWhile,
+	listUploads,
 } from "./uploads.ts";
 import { createWebhookTables } from "./webhooks.ts";
 
@@ -37,5 +43,10 @@ export const STEPS: readonly Step[] = [
 	(sql) => {
 		createEventTable(sql);
 		createWebhookTables(sql);
+	},
+	(sql) => {
+		knowCalls(sql);
+		tellWhoMadeJobs(sql);
+		listUploads(sql);
 	},
 ];

@@ -3,12 +3,12 @@
  * the bucket are never touched here. What became deletable goes into the due table, in the same transaction as the fact
  * that it follows from; the account's alarm deletes it.
  */
-import type { Result } from "../errors.ts";
+import { failed, type Result } from "../errors.ts";
 import { finalKey, stagingKey } from "../images/key.ts";
-import type { ImageType } from "../schema/image.ts";
-import type { InlineImage, SentImage } from "./contract.ts";
+import type { InlineImage, Own, SentImage } from "./contract.ts";
 import { clearDue, setDue } from "./due.ts";
 import type { HeldImage } from "./jobs.ts";
+import { isOwn } from "./keys.ts";
 
 /** How long a caller has to PUT and finalize. */
 export const FINALIZE_WITHIN_MS = 60 * 60_000;
@@ -20,7 +20,8 @@ export const LATE_WRITE_MS = 5 * 60_000;
 /** What a caller declares before the bytes are known. */
 export interface UploadDraft {
 	id: string;
-	contentType: ImageType;
+	/** What it is called; what it is, once its bytes are known. */
+	contentType: string;
 	bytes: number;
 	/** Over the bytes as sent, hex. */
 	sha256: string;
@@ -30,6 +31,8 @@ export interface UploadDraft {
 
 /** What was stored for an upload, once its bytes were inspected. */
 export interface StoredImage {
+	/** By its bytes; left out where the draft knew them. */
+	contentType?: string;
 	/** Over the bytes as stored, hex. */
 	sha256: string;
 	bytes: number;
@@ -48,7 +51,7 @@ export interface UploadView extends Omit<UploadDraft, "way"> {
 interface UploadRow extends Record<string, SqlStorageValue> {
 	id: string;
 	status: "pending" | "ready" | "deleted";
-	content_type: ImageType;
+	content_type: string;
 	bytes: number;
 	sha256: string;
 	key: string;
@@ -58,6 +61,10 @@ interface UploadRow extends Record<string, SqlStorageValue> {
 	stored_bytes: number | null;
 	width: number | null;
 	height: number | null;
+	/** The key that made it, if that sees only its own. */
+	made_by: string | null;
+	/** It came with a job, and is in no list. */
+	inline: number;
 }
 
 export function createUploadTables(sql: SqlStorage): void {
@@ -103,16 +110,33 @@ export function keepUploadsForAWhile(sql: SqlStorage): void {
 	);
 }
 
+/**
+ * Uploads that were there before are the owner's. A list is of those that were uploaded by themselves, and reads no others:
+ * each of them is in an index more, in two where its key sees only its own; images that came with a job are in neither.
+ */
+export function listUploads(sql: SqlStorage): void {
+	sql.exec("ALTER TABLE upload ADD COLUMN made_by TEXT");
+	sql.exec("ALTER TABLE upload ADD COLUMN inline INTEGER NOT NULL DEFAULT 0");
+	sql.exec(
+		"UPDATE upload SET inline = 1 WHERE id IN (SELECT upload FROM image_use)",
+	);
+	sql.exec("CREATE INDEX upload_listed ON upload (id) WHERE inline = 0");
+	sql.exec(
+		"CREATE INDEX upload_of_key ON upload (made_by, id) WHERE made_by IS NOT NULL AND inline = 0",
+	);
+}
+
 /** A pending upload; unless it is finalized, or admitted with its job, in time, it is swept. */
 export function createUpload(
 	sql: SqlStorage,
+	own: Own,
 	account: string,
 	draft: UploadDraft,
 	now: number,
 ): UploadView {
 	const row = sql
 		.exec<UploadRow>(
-			"INSERT INTO upload (id, content_type, bytes, sha256, key, staged, created_at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *",
+			"INSERT INTO upload (id, content_type, bytes, sha256, key, staged, created_at, made_by, inline) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
 			draft.id,
 			draft.contentType,
 			draft.bytes,
@@ -120,6 +144,8 @@ export function createUpload(
 			finalKey(account, draft.id),
 			draft.way === "put" ? 1 : 0,
 			now,
+			own,
+			draft.way === "inline" ? 1 : 0,
 		)
 		.one();
 	const within = draft.way === "put" ? FINALIZE_WITHIN_MS : LATE_WRITE_MS;
@@ -130,12 +156,13 @@ export function createUpload(
 /** Makes a pending upload usable. Repeating it changes nothing: the first finalization stands. */
 export function finalizeUpload(
 	sql: SqlStorage,
+	own: Own,
 	id: string,
 	stored: StoredImage,
 	now: number,
 ): Result<{ upload: UploadView }> {
-	const row = findLive(sql, id);
-	if (!row) return { ok: false, failure: { code: "upload_not_found" } };
+	const row = findLive(sql, own, id);
+	if (!row) return failed({ code: "upload_not_found" });
 	if (row.status === "ready") return { ok: true, upload: viewOf(row) };
 	setDue(sql, `upload:${id}`, row.created_at + UPLOAD_KEPT_MS);
 	if (row.staged) setDue(sql, `object:${stagingKey(row.key)}`, now);
@@ -156,12 +183,48 @@ export function finalizeInline(
 
 export function getUpload(
 	sql: SqlStorage,
+	own: Own,
 	id: string,
 ): Result<{ upload: UploadView }> {
-	const row = findLive(sql, id);
+	const row = findLive(sql, own, id);
 	return row
 		? { ok: true, upload: viewOf(row) }
-		: { ok: false, failure: { code: "upload_not_found" } };
+		: failed({ code: "upload_not_found" });
+}
+
+/** Each id begins with `img_`. */
+const BEYOND_ALL = "j";
+
+/** Which part of a list is asked for. */
+export interface UploadPage {
+	/** The upload that it begins behind, which need not be there any more; null is the list's beginning. */
+	after: string | null;
+	limit: number;
+	order: "newest" | "oldest";
+}
+
+/** A page of what was uploaded by itself, in the order of the ids, which begin with their time. */
+export function pageUploads(
+	sql: SqlStorage,
+	own: Own,
+	{ after, limit, order }: UploadPage,
+): { uploads: UploadView[]; more: boolean } {
+	const [index, mine] =
+		own === null ? ["upload_listed", ""] : ["upload_of_key", "AND made_by = ?"];
+	const [beyond, direction] = order === "newest" ? ["<", "DESC"] : [">", "ASC"];
+	const rows = sql
+		.exec<UploadRow>(
+			`SELECT * FROM upload INDEXED BY ${index}
+				WHERE inline = 0 ${mine} AND status <> 'deleted' AND id ${beyond} ? ORDER BY id ${direction} LIMIT ?`,
+			...(own === null ? [] : [own]),
+			after ?? (order === "newest" ? BEYOND_ALL : ""),
+			limit + 1,
+		)
+		.toArray();
+	return {
+		uploads: rows.slice(0, limit).map(viewOf),
+		more: rows.length > limit,
+	};
 }
 
 /**
@@ -170,10 +233,11 @@ export function getUpload(
  */
 export function sentUploads(
 	sql: SqlStorage,
+	own: Own,
 	ids: readonly string[],
 	fields: readonly string[],
 ): Result<{ images: SentImage[] }> {
-	const found = usable(sql, ids, fields);
+	const found = usable(sql, own, ids, fields);
 	if (!found.ok) return found;
 	const images = found.rows.map(({ id, sha256 }) => ({
 		upload: id,
@@ -186,11 +250,12 @@ export function sentUploads(
 /** The owner sees it no more; its object goes now, or with the last job that holds it. */
 export function deleteUpload(
 	sql: SqlStorage,
+	own: Own,
 	id: string,
 	now: number,
 ): Result<{ id: string }> {
-	const row = findLive(sql, id);
-	if (!row) return { ok: false, failure: { code: "upload_not_found" } };
+	const row = findLive(sql, own, id);
+	if (!row) return failed({ code: "upload_not_found" });
 	if (row.status === "pending") discardPending(sql, row, now);
 	else if (isHeld(sql, id))
 		sql.exec("UPDATE upload SET status = 'deleted' WHERE id = ?", id);
@@ -198,6 +263,8 @@ export function deleteUpload(
 		sql.exec("DELETE FROM upload WHERE id = ?", id);
 		setDue(sql, `object:${row.key}`, now);
 	}
+	// Once more, whatever took longer than anything may.
+	if (row.staged) setDue(sql, `object:${stagingKey(row.key)}`, now);
 	clearDue(sql, `upload:${id}`);
 	return { ok: true, id };
 }
@@ -205,11 +272,12 @@ export function deleteUpload(
 /** Deletes what came with a job that was refused or known already. What was admitted stays. */
 export function discardUploads(
 	sql: SqlStorage,
+	own: Own,
 	ids: readonly string[],
 	now: number,
 ): void {
 	for (const id of ids) {
-		const row = find(sql, id);
+		const row = findLive(sql, own, id);
 		if (row?.status === "pending") discardPending(sql, row, now);
 	}
 }
@@ -221,15 +289,16 @@ export function discardUploads(
  */
 export function holdImages(
 	sql: SqlStorage,
+	own: Own,
 	jobId: string,
 	before: readonly HeldImage[],
 	uploadIds: readonly string[],
 	fields: readonly string[],
 	inline: readonly InlineImage[],
 ): Result<{ images: HeldImage[] }> {
-	const found = usable(sql, uploadIds, fields);
+	const found = usable(sql, own, uploadIds, fields);
 	if (!found.ok) return found;
-	const own = found.rows.map((row): HeldImage => {
+	const named = found.rows.map((row): HeldImage => {
 		const came = inline.find(({ id }) => id === row.id);
 		const sent = {
 			sha256: row.sha256,
@@ -243,7 +312,7 @@ export function holdImages(
 			...image,
 			...(sent && { sent: { ...sent, before: true as const } }),
 		})),
-		...own,
+		...named,
 	];
 	for (const { upload, sent } of images) {
 		sql.exec(
@@ -269,7 +338,7 @@ export function dropImage(
 	now: number,
 ): void {
 	sql.exec("DELETE FROM image_use WHERE upload = ? AND job = ?", upload, jobId);
-	if (!isUsed(sql, upload)) deleteUpload(sql, upload, now);
+	if (!isUsed(sql, upload)) deleteUpload(sql, null, upload, now);
 }
 
 /** Whether an image can still be given to a job. */
@@ -309,7 +378,8 @@ const makeReady = (
 ): UploadRow =>
 	sql
 		.exec<UploadRow>(
-			"UPDATE upload SET status = 'ready', stored_sha256 = ?, stored_bytes = ?, width = ?, height = ? WHERE id = ? RETURNING *",
+			"UPDATE upload SET status = 'ready', content_type = coalesce(?, content_type), stored_sha256 = ?, stored_bytes = ?, width = ?, height = ? WHERE id = ? RETURNING *",
+			stored.contentType ?? null,
 			stored.sha256,
 			stored.bytes,
 			stored.width,
@@ -320,6 +390,7 @@ const makeReady = (
 
 function usable(
 	sql: SqlStorage,
+	own: Own,
 	ids: readonly string[],
 	fields: readonly string[],
 ): Result<{ rows: UploadRow[] }> {
@@ -327,12 +398,12 @@ function usable(
 	for (const [n, id] of ids.entries()) {
 		const field = fields[n] ?? `images[${n}].upload`;
 		const row = find(sql, id);
-		if (!row)
-			return { ok: false, failure: { code: "upload_not_found", field } };
+		if (!row || !isOwn(own, row.made_by))
+			return failed({ code: "upload_not_found", field });
 		if (row.status === "pending")
-			return { ok: false, failure: { code: "upload_not_finalized", field } };
+			return failed({ code: "upload_not_finalized", field });
 		if (row.status === "deleted")
-			return { ok: false, failure: { code: "image_in_use", field } };
+			return failed({ code: "image_in_use", field });
 		rows.push(row);
 	}
 	return { ok: true, rows };
@@ -341,9 +412,11 @@ function usable(
 const find = (sql: SqlStorage, id: string): UploadRow | undefined =>
 	sql.exec<UploadRow>("SELECT * FROM upload WHERE id = ?", id).toArray()[0];
 
-function findLive(sql: SqlStorage, id: string): UploadRow | null {
+function findLive(sql: SqlStorage, own: Own, id: string): UploadRow | null {
 	const row = find(sql, id);
-	return row && row.status !== "deleted" ? row : null;
+	return row && row.status !== "deleted" && isOwn(own, row.made_by)
+		? row
+		: null;
 }
 
 /** Whether it belongs to a job. */

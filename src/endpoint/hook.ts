@@ -1,7 +1,7 @@
 /** Webhook addresses as callers name them. */
 import { sha256 } from "../account/key.ts";
 import type { JobHook } from "../account/webhooks.ts";
-import { type Objection, objectionByName } from "../egress.ts";
+import { leadsHome, type Objection, objectionByName } from "../egress.ts";
 import { ApiError } from "../errors.ts";
 import type { JobWebhook } from "../schema/webhook.ts";
 
@@ -10,7 +10,8 @@ const WORDS: Record<Objection, string> = {
 		"holds credentials. Send a URL without them; check our signature instead.",
 	scheme: "must begin with `https:`.",
 	port: "must use port 443.",
-	private: "leads to a host that is not public.",
+	private:
+		"leads to a host that is not public. To get the events on your own machine run `minigpt4 webhooks listen --forward URL`. Who runs this API for development allows a host with EGRESS_ALLOW, or `npm start -- --egress-allow HOST:PORT`.",
 	lookup: "leads to a host that cannot be looked up.",
 	no_host: "leads to no host.",
 };
@@ -32,6 +33,8 @@ export function webhookUrl(
 	const url = URL.parse(text);
 	if (!url) return refuse("is no absolute URL. Send `https://…`.");
 	const found = objectionByName(url, allow);
+	if (found && found !== "credentials" && url.hostname && leadsHome(url))
+		return refuse(WORDS.private);
 	if (found) return refuse(WORDS[found]);
 	url.hash = "";
 	return url.href;

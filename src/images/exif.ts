@@ -24,6 +24,7 @@ export function orientationOf(tiff: Uint8Array): number {
 		if (at + 12 > tiff.length) return 1;
 		if (data.getUint16(at, little) !== ORIENTATION) continue;
 		if (data.getUint16(at + 2, little) !== SHORT) return 1;
+		if (data.getUint32(at + 4, little) !== 1) return 1;
 		const value = data.getUint16(at + 8, little);
 		return value >= 1 && value <= 8 ? value : 1;
 	}

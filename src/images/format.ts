@@ -10,7 +10,13 @@ export interface Size {
  * missing. `kept` is the file cut down to what decoding needs: no location, no comments, nothing after its end.
  */
 export type Reading =
-	| { state: "whole"; size: Size; kept: Uint8Array<ArrayBuffer> }
+	| {
+			state: "whole";
+			size: Size;
+			kept: Uint8Array<ArrayBuffer>;
+			/** Whether the compressed pixels are all there, where that takes a while to find out. */
+			decodes?: () => Promise<boolean>;
+	  }
 	| { state: "truncated" | "malformed"; size: Size | null };
 
 /** Blocks of one file that are looked at. Real files have some hundreds; the bound keeps a hostile one cheap. */

@@ -7,15 +7,21 @@ import {
 	startsWith,
 	view,
 } from "./format.ts";
+import { hasAllPixels } from "./gif-lzw.ts";
 
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
 const TRAILER = 0x3b;
+const CONTROL = 0xf9;
 const COMMENT = 0xfe;
 const APPLICATION = 0xff;
 /** Loops and the colour profile. XMP is one of the others. */
 const KEPT_APPLICATIONS = ["NETSCAPE2.0", "ANIMEXTS1.0", "ICCRGBG1012"];
 
+/**
+ * The first frame must be whole, and nothing but blocks may stand before it. After it decoders forgive everything:
+ * what is no block there, or is cut, ends the file.
+ */
 export function readGif(bytes: Uint8Array<ArrayBuffer>): Reading {
 	if (bytes.length < 13) return { state: "truncated", size: null };
 	const data = view(bytes);
@@ -24,43 +30,61 @@ export function readGif(bytes: Uint8Array<ArrayBuffer>): Reading {
 		height: data.getUint16(8, true),
 	};
 	const pieces = new Pieces(bytes);
-	let hasImage = false;
+	let first: Size | null = null;
 	let at = 13 + colourTable(bytes[10] as number);
 	pieces.keep(0, at);
+	const done = (): Reading => {
+		pieces.insert(Uint8Array.of(TRAILER));
+		return { state: "whole", size, kept: pieces.build() };
+	};
+	const stopped = (state: "truncated" | "malformed"): Reading =>
+		first ? done() : { state, size };
 	for (let blocks = 0; blocks < MAX_BLOCKS; blocks++) {
 		const start = at;
 		const kind = bytes[at++];
-		if (kind === undefined) return { state: "truncated", size };
-		if (kind === TRAILER) {
-			if (!hasImage) return { state: "malformed", size };
+		if (kind === undefined) return stopped("truncated");
+		// Some encoders end a frame's data more than once.
+		if (kind === 0 && first) continue;
+		let keep = true;
+		let frame: Size | null = null;
+		if (kind === TRAILER && first) {
 			pieces.keep(start, at);
 			return { state: "whole", size, kept: pieces.build() };
 		}
-		let keep = true;
 		if (kind === IMAGE) {
-			if (at + 9 > bytes.length) return { state: "truncated", size };
-			// A frame may reach over the screen's edge; decoders make room for it.
-			const right = data.getUint16(at, true) + data.getUint16(at + 4, true);
-			const bottom =
-				data.getUint16(at + 2, true) + data.getUint16(at + 6, true);
-			size.width = Math.max(size.width, right);
-			size.height = Math.max(size.height, bottom);
+			if (at + 9 > bytes.length) return stopped("truncated");
+			const [left, top, width, height] = [0, 2, 4, 6].map((n) =>
+				data.getUint16(at + n, true),
+			) as [number, number, number, number];
+			if (!first) {
+				// It may reach over the screen's edge; decoders make room for it.
+				size.width = Math.max(size.width, left + width);
+				size.height = Math.max(size.height, top + height);
+			}
+			frame = { width, height };
 			at += 9 + colourTable(bytes[at + 8] as number) + 1;
-			hasImage = true;
 		} else if (kind === EXTENSION) {
 			const label = bytes[at++];
+			const length = bytes[at];
+			if (label === CONTROL && length !== undefined && length !== 4)
+				return stopped("malformed");
 			keep =
 				label !== COMMENT &&
 				(label !== APPLICATION ||
 					KEPT_APPLICATIONS.some((name) => startsWith(bytes, name, at + 1)));
-		} else return { state: "malformed", size };
+		} else return stopped("malformed");
+		const from = at;
 		for (let length = bytes[at++]; length !== 0; length = bytes[at++]) {
-			if (length === undefined) return { state: "truncated", size };
+			if (length === undefined) return stopped("truncated");
 			at += length;
 		}
 		if (keep) pieces.keep(start, at);
+		if (!frame || first) continue;
+		first = frame;
+		const pixels = frame.width * frame.height;
+		if (!hasAllPixels(bytes, from, pixels)) return { state: "malformed", size };
 	}
-	return { state: "malformed", size };
+	return stopped("malformed");
 }
 
 /** Bytes of the colour table that these flags announce. */

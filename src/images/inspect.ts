@@ -1,4 +1,4 @@
-/** Bytes of a caller on their way to becoming an image of ours: pure, and safe on any bytes. */
+/** Bytes of a caller on their way to becoming an image of ours: pure, safe on any bytes, and blind to what they are called. */
 import type { Failure, Result } from "../errors.ts";
 import { IMAGE_LIMITS, type ImageType } from "../schema/image.ts";
 import type { Reading, Size } from "./format.ts";
@@ -25,23 +25,20 @@ const READERS: Record<ImageType, (bytes: Uint8Array<ArrayBuffer>) => Reading> =
 	};
 
 /**
- * Checks type, dimensions and completeness. Pixels are not decoded here; the worker does, and refuses what it cannot.
- * @param declared what the sender says it is, or null where nobody said
+ * Checks type, dimensions, and that a decoder gets through: what is taken here, the worker decodes. No pixel is made.
  * @param field the request's field, for failures
  * @param limit bytes
  */
-export function inspect(
+export async function inspect(
 	bytes: Uint8Array<ArrayBuffer>,
-	declared: ImageType | null,
 	field: string,
 	limit: number,
-): Result<{ image: Inspected }> {
+): Promise<Result<{ image: Inspected }>> {
 	const failed = (failure: Failure) => ({ ok: false as const, failure });
 	if (bytes.length > limit)
 		return failed({ code: "image_too_large", field, limit });
 	const contentType = sniff(bytes);
-	if (!contentType || (declared && declared !== contentType))
-		return failed({ code: "image_type_unsupported", field });
+	if (!contentType) return failed({ code: "image_type_unsupported", field });
 	const reading = READERS[contentType](bytes);
 	const wrong = reading.size && dimensionsWrong(reading.size);
 	if (reading.size && wrong)
@@ -57,6 +54,8 @@ export function inspect(
 		case "malformed":
 			return failed({ code: "image_undecodable", field });
 		case "whole":
+			if (reading.decodes && !(await reading.decodes()))
+				return failed({ code: "image_undecodable", field });
 			return {
 				ok: true,
 				image: { contentType, ...reading.size, bytes: reading.kept },

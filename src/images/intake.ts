@@ -13,8 +13,8 @@ import { ApiError, unwrap } from "../errors.ts";
 import { newUploadId } from "../ids.ts";
 import type { AskedImage } from "../job/conversation.ts";
 import type { App } from "../router.ts";
-import { IMAGE_LIMITS, type ImageType } from "../schema/image.ts";
-import { readDataUrl } from "./data-url.ts";
+import { IMAGE_LIMITS } from "../schema/image.ts";
+import { isDataUrl, readDataUrl } from "./data-url.ts";
 import { fetchGuarded } from "./fetcher.ts";
 import { type Inspected, inspect } from "./inspect.ts";
 import { finalKey } from "./key.ts";
@@ -116,17 +116,13 @@ export interface Received {
 	image: Inspected;
 }
 
-/**
- * @param declared what the sender says it is, or null where nobody said
- * @throws ApiError naming the field, where the bytes are no image that we take
- */
+/** @throws ApiError naming the field, where the bytes are no image that we take */
 export async function receive(
 	bytes: Uint8Array<ArrayBuffer>,
-	declared: ImageType | null,
 	field: string,
 	limit: number,
 ): Promise<Received> {
-	const { image } = unwrap(inspect(bytes, declared, field, limit));
+	const { image } = unwrap(await inspect(bytes, field, limit));
 	return { bytes: bytes.length, sha256: await digest(bytes), image };
 }
 
@@ -139,7 +135,7 @@ export async function place(
 ): Promise<{ id: string } & StoredImage> {
 	const sha256 = await digest(bytes);
 	await s3.put(config, finalKey(account, id), { bytes, contentType, sha256 });
-	return { id, sha256, bytes: bytes.length, width, height };
+	return { id, contentType, sha256, bytes: bytes.length, width, height };
 }
 
 /**
@@ -195,8 +191,6 @@ async function put(
 export const digest = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
 	hex(await crypto.subtle.digest("SHA-256", bytes));
 
-const isDataUrl = (url: string): boolean => /^data:/i.test(url);
-
 async function readUrl(
 	c: Context<App>,
 	url: string,
@@ -204,13 +198,12 @@ async function readUrl(
 ): Promise<Received> {
 	const limit = IMAGE_LIMITS.inlineBytes;
 	if (isDataUrl(url)) {
-		const { bytes, contentType } = readDataUrl(url, field);
-		return receive(bytes, contentType, field, limit);
+		return receive(readDataUrl(url, field), field, limit);
 	}
 	const { DNS_URL, EGRESS_ALLOW } = config(c.env);
 	const bytes = await fetchGuarded(url, limit, field, {
 		resolve: dnsOverHttps(DNS_URL),
 		allow: EGRESS_ALLOW,
 	});
-	return receive(bytes, null, field, limit);
+	return receive(bytes, field, limit);
 }

@@ -8,6 +8,7 @@ import {
 	startsWith,
 	view,
 } from "./format.ts";
+import { Tables } from "./jpeg-tables.ts";
 
 const TEM = 0x01;
 const RST0 = 0xd0;
@@ -20,7 +21,11 @@ const APP1 = 0xe1;
 const APP2 = 0xe2;
 const APP14 = 0xee;
 const APP15 = 0xef;
+const DNL = 0xdc;
+const COM = 0xfe;
 const EXIF = "Exif\0\0";
+/** Each scan may touch every pixel again: with thousands of tiny ones, a decoder of a large picture works for minutes. */
+const MAX_SCANNED_PIXELS = 4_000_000_000;
 
 /** Start of a frame: C0 to CF without the tables DHT (C4), JPG (C8) and DAC (CC). */
 const isFrame = (marker: number): boolean =>
@@ -29,40 +34,42 @@ const isFrame = (marker: number): boolean =>
 	marker !== 0xc4 &&
 	marker !== 0xc8 &&
 	marker !== 0xcc;
+/** What decoders skip by its length, whatever is in it. */
+const isSkipped = (marker: number): boolean =>
+	(marker >= APP0 && marker <= APP15) || marker === COM || marker === DNL;
 
 /**
  * Keeps tables, frames, scans, JFIF, the colour profile and Adobe's colour transform. Other application segments and
- * comments go (EXIF, XMP, IPTC, maker data), and so does what follows the end: phones append whole second pictures and
- * films, each with a location of its own.
+ * comments go (EXIF, XMP, IPTC, maker data), and so does what stands between segments and what follows the end: phones
+ * append whole second pictures and films, each with a location of its own.
  */
 export function readJpeg(bytes: Uint8Array<ArrayBuffer>): Reading {
 	const pieces = new Pieces(bytes);
+	const tables = new Tables();
 	let size: Size | null = null;
 	let scans = 0;
 	let oriented = false;
 	let at = 2;
 	pieces.keep(0, 2);
 	for (let blocks = 0; blocks < MAX_BLOCKS; blocks++) {
+		at = markerFrom(bytes, at);
 		const start = at;
-		if (at < bytes.length && bytes[at] !== 0xff)
-			return { state: "malformed", size };
-		while (bytes[at] === 0xff) at++;
-		const marker = bytes[at++];
+		const marker = bytes[start + 1];
 		if (marker === undefined) return { state: "truncated", size };
+		at += 2;
 		if (marker === EOI) {
 			if (!size || scans === 0) return { state: "malformed", size };
 			pieces.keep(start, at);
 			return { state: "whole", size, kept: pieces.build() };
 		}
 		if (marker === TEM || (marker >= RST0 && marker <= RST7)) continue;
-		if (marker === SOI || marker === 0) return { state: "malformed", size };
+		if (marker === SOI) return { state: "malformed", size };
 		if (at + 2 > bytes.length) return { state: "truncated", size };
 		const length = view(bytes).getUint16(at);
-		const end = at + length;
-		if (length < 2) return { state: "malformed", size };
+		if (length < 2 && !isSkipped(marker)) return { state: "malformed", size };
+		const end = at + Math.max(2, length);
 		if (isFrame(marker)) {
-			if (size) return { state: "malformed", size };
-			if (length < 8) return { state: "malformed", size };
+			if (size || length < 8) return { state: "malformed", size };
 			if (at + 7 > bytes.length) return { state: "truncated", size };
 			size = {
 				height: view(bytes).getUint16(at + 3),
@@ -70,21 +77,33 @@ export function readJpeg(bytes: Uint8Array<ArrayBuffer>): Reading {
 			};
 		}
 		if (end > bytes.length) return { state: "truncated", size };
+		const body = bytes.subarray(at + 2, end);
+		if (!isSkipped(marker) && !tables.take(marker, body))
+			return { state: "malformed", size };
+		at = end;
 		if (marker === SOS) {
-			if (!size) return { state: "malformed", size };
 			scans++;
+			const { width, height } = size as Size;
+			if (scans * width * height > MAX_SCANNED_PIXELS)
+				return { state: "malformed", size };
 			at = scanEnd(bytes, end);
 			pieces.keep(start, at);
-			continue;
-		}
-		if (marker === APP1 && startsWith(bytes, EXIF, at + 2) && !oriented) {
-			const orientation = orientationOf(bytes.subarray(at + 8, end));
+		} else if (marker === APP1 && startsWith(body, EXIF, 0) && !oriented) {
+			const orientation = orientationOf(body.subarray(EXIF.length));
 			if (orientation > 1) pieces.insert(exifSegment(orientation));
 			oriented = true;
-		} else if (isKept(bytes, marker, at + 2, end)) pieces.keep(start, end);
-		at = end;
+		} else if (isKept(marker, body)) pieces.keep(start, end);
 	}
 	return { state: "malformed", size };
+}
+
+/** The next marker's place: fill bytes and what is no marker are passed over, as decoders do. */
+function markerFrom(bytes: Uint8Array, from: number): number {
+	for (let at = from; at < bytes.length; at++) {
+		const next = bytes[at + 1];
+		if (bytes[at] === 0xff && next !== 0 && next !== 0xff) return at;
+	}
+	return bytes.length;
 }
 
 /** Where the entropy-coded data that starts here meets the next marker that is no restart, or the file's end. */
@@ -99,19 +118,13 @@ function scanEnd(bytes: Uint8Array, from: number): number {
 	return bytes.length;
 }
 
-function isKept(
-	bytes: Uint8Array,
-	marker: number,
-	from: number,
-	to: number,
-): boolean {
-	if (marker < APP0) return true;
-	// JPG0 to JPG13 and COM: extensions that no decoder reads, and comments.
-	if (marker > APP15) return false;
-	const segment = bytes.subarray(from, to);
-	if (marker === APP0) return startsWith(segment, "JFIF\0", 0);
-	if (marker === APP2) return startsWith(segment, "ICC_PROFILE\0", 0);
-	return marker === APP14 && startsWith(segment, "Adobe", 0);
+/** Not of a segment that is too short for what it is named after: decoders stop there, or pay no heed. */
+function isKept(marker: number, body: Uint8Array): boolean {
+	if (!isSkipped(marker)) return true;
+	if (marker === APP0) return startsWith(body, "JFIF\0", 0) && body.length > 13;
+	if (marker === APP2)
+		return startsWith(body, "ICC_PROFILE\0", 0) && body.length > 14;
+	return marker === APP14 && startsWith(body, "Adobe", 0) && body.length > 11;
 }
 
 function exifSegment(orientation: number): Uint8Array {

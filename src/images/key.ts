@@ -15,13 +15,8 @@ export const finalKey = (account: string, upload: string): string =>
 export const stagingKey = (key: string): string =>
 	STAGING + key.slice(FINAL.length);
 
-/**
- * Until when a caller may write this object again: a used URL works until it expires. A deletion before that needs a
- * second look after it.
- * @returns milliseconds since the epoch; 0 where no caller can write
- */
-export function writableUntil(key: string): number {
-	if (!key.startsWith(STAGING)) return 0;
-	const ulid = key.slice(key.lastIndexOf("_") + 1);
-	return decodeTime(ulid) + PUT_VALID_MS;
+/** When the upload was made whose staged object this is; null where it is none, which callers cannot write. */
+export function stagedAt(key: string): number | null {
+	if (!key.startsWith(STAGING)) return null;
+	return decodeTime(key.slice(key.lastIndexOf("_") + 1));
 }

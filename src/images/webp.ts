@@ -11,8 +11,20 @@ import {
 
 /** All but EXIF, XMP and what the container does not define. */
 const KEPT = new Set(["VP8X", "VP8 ", "VP8L", "ALPH", "ANIM", "ANMF", "ICCP"]);
+const ANIMATION_FLAG = 0x02;
 const EXIF_FLAG = 0x08;
 const XMP_FLAG = 0x04;
+/** Those and alpha's and the colour profile's; with another one set, decoders stop. */
+const FLAGS = 0x3e;
+const FRAME_HEADER = 16;
+
+interface Chunk {
+	type: string;
+	/** Its body in the file, and where the next chunk begins. */
+	from: number;
+	to: number;
+	next: number;
+}
 
 export function readWebp(bytes: Uint8Array<ArrayBuffer>): Reading {
 	const data = view(bytes);
@@ -22,38 +34,39 @@ export function readWebp(bytes: Uint8Array<ArrayBuffer>): Reading {
 	let size: Size | null = null;
 	/** Offset of VP8X in the file, which is also its offset in what is kept: it comes first. */
 	let extended = false;
-	let hasData = false;
+	const chunks: Chunk[] = [];
 	let orientation = 1;
 	let at = 12;
 	pieces.keep(0, 12);
 	for (let blocks = 0; at < end; blocks++) {
 		if (blocks === MAX_BLOCKS) return { state: "malformed", size };
 		if (at + 8 > bytes.length) return { state: "truncated", size };
-		const type = String.fromCharCode(...bytes.subarray(at, at + 4));
-		const length = data.getUint32(at + 4, true);
-		const body = at + 8;
-		const next = body + length + (length % 2);
+		const chunk = chunkAt(bytes, at);
+		const { type, from, to, next } = chunk;
 		if (next > end) return { state: "malformed", size };
 		if (type === "VP8X" && blocks > 0) return { state: "malformed", size };
 		if (type === "VP8X" || (!size && (type === "VP8 " || type === "VP8L"))) {
-			const header = frameSize(type, bytes.subarray(body, body + length));
+			const header = frameSize(type, bytes.subarray(from, to));
 			if (!header) {
-				const state = body + 10 > bytes.length ? "truncated" : "malformed";
+				const state = from + 10 > bytes.length ? "truncated" : "malformed";
 				return { state, size };
 			}
 			size = header;
 		}
 		if (next > bytes.length) return { state: "truncated", size };
 		if (type === "EXIF") {
-			const tiff = startsWith(bytes, "Exif\0\0", body) ? body + 6 : body;
-			orientation = orientationOf(bytes.subarray(tiff, body + length));
+			const tiff = startsWith(bytes, "Exif\0\0", from) ? from + 6 : from;
+			orientation = orientationOf(bytes.subarray(tiff, to));
 		} else if (KEPT.has(type)) pieces.keep(at, next);
 		extended ||= type === "VP8X";
-		hasData ||= type === "VP8 " || type === "VP8L" || type === "ANMF";
+		chunks.push(chunk);
 		at = next;
 	}
 	if (bytes.length < end) return { state: "truncated", size };
-	if (!size || !hasData) return { state: "malformed", size };
+	const isSound = extended
+		? isExtended(bytes, chunks)
+		: ["VP8 ", "VP8L"].includes(chunks[0]?.type ?? "");
+	if (!size || !isSound) return { state: "malformed", size };
 	const keepsExif = extended && orientation > 1;
 	if (keepsExif) pieces.insert(exifChunk(orientation));
 	let kept = pieces.build();
@@ -66,6 +79,73 @@ export function readWebp(bytes: Uint8Array<ArrayBuffer>): Reading {
 		}
 	}
 	return { state: "whole", size, kept };
+}
+
+function chunkAt(bytes: Uint8Array, at: number): Chunk {
+	const type = String.fromCharCode(...bytes.subarray(at, at + 4));
+	const from = at + 8;
+	const to = from + view(bytes).getUint32(at + 4, true);
+	return { type, from, to, next: to + ((to - from) % 2) };
+}
+
+/** Whether its pictures stand where its header says, in frames or on their own, and on the canvas. */
+function isExtended(bytes: Uint8Array, [head, ...chunks]: Chunk[]): boolean {
+	if (!head) return false;
+	const flags = bytes[head.from] as number;
+	const canvas = frameSize("VP8X", bytes.subarray(head.from, head.to));
+	if (!canvas || flags & ~FLAGS & 0xff) return false;
+	if (!(flags & ANIMATION_FLAG)) {
+		if (chunks.some(({ type }) => type === "ANIM" || type === "ANMF"))
+			return false;
+		const size = pictureOf(bytes, chunks);
+		return size?.width === canvas.width && size.height === canvas.height;
+	}
+	const isControl = ({ type, from, to }: Chunk) =>
+		type === "ANIM" && to - from >= 6;
+	const [control, ...parts] = chunks.filter(
+		({ type }) => type === "ANIM" || type === "ANMF" || isPicture(type),
+	);
+	if (!control || !isControl(control)) return false;
+	const frames = parts.filter((each) => !isControl(each));
+	return (
+		frames.length > 0 &&
+		frames.every((each) => each.type === "ANMF" && isFrame(bytes, each, canvas))
+	);
+}
+
+const isPicture = (type: string): boolean =>
+	type === "VP8 " || type === "VP8L" || type === "ALPH";
+
+/** Whether an animation's frame is a picture within the canvas. Of its own words about its size nobody takes notice. */
+function isFrame(
+	bytes: Uint8Array,
+	{ from, to }: Chunk,
+	canvas: Size,
+): boolean {
+	if (to - from < FRAME_HEADER) return false;
+	const [x, y] = [0, 3].map(
+		(n) => 2 * (view(bytes).getUint32(from + n, true) & 0xffffff),
+	) as [number, number];
+	const chunks: Chunk[] = [];
+	for (let at = from + FRAME_HEADER; at + 8 <= to; ) {
+		const chunk = chunkAt(bytes, at);
+		if (chunk.next > to) return false;
+		chunks.push(chunk);
+		at = chunk.next;
+	}
+	const size = pictureOf(bytes, chunks);
+	if (!size) return false;
+	return x + size.width <= canvas.width && y + size.height <= canvas.height;
+}
+
+/** The size of the one picture among these chunks; null for none, for two, and for an alpha plane that is not right before it. */
+function pictureOf(bytes: Uint8Array, chunks: Chunk[]): Size | null {
+	const first = chunks.findIndex(({ type }) => isPicture(type));
+	const last = chunks.findLastIndex(({ type }) => isPicture(type));
+	const types = chunks.slice(first, last + 1).map(({ type }) => type);
+	if (!["VP8 ", "VP8L", "ALPH,VP8 "].includes(types.join())) return null;
+	const { type, from, to } = chunks[last] as Chunk;
+	return frameSize(type, bytes.subarray(from, to));
 }
 
 /** Size of the canvas or the frame, from the first bytes of the chunk; null where they are missing or wrong. */
@@ -81,17 +161,24 @@ function frameSize(type: string, body: Uint8Array): Size | null {
 		case "VP8L": {
 			if (body.length < 5 || body[0] !== 0x2f) return null;
 			const bits = data.getUint32(1, true);
+			// Of the format there is one version, 0.
+			if (bits >>> 29 !== 0) return null;
 			return {
 				width: 1 + (bits & 0x3fff),
 				height: 1 + ((bits >>> 14) & 0x3fff),
 			};
 		}
-		default:
+		default: {
 			if (body.length < 10 || !startsWith(body, "\x9d\x01\x2a", 3)) return null;
+			const tag = data.getUint16(0, true) | ((body[2] as number) << 16);
+			const isKeyFrame = (tag & 1) === 0;
+			const isShown = ((tag >> 4) & 1) === 1;
+			if (!isKeyFrame || !isShown || ((tag >> 1) & 7) > 3) return null;
 			return {
 				width: data.getUint16(6, true) & 0x3fff,
 				height: data.getUint16(8, true) & 0x3fff,
 			};
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ export interface JobSpec {
 	maxPrice: number;
 	/** Seconds from its end for which it is kept. */
 	expiresIn: number;
-	/** What happens when its last reader left: `cancel` waits ten seconds for one to come back. */
+	/** What happens when its last reader left: `cancel` waits a while for one to come back, see `abandonedAt`. */
 	onDisconnect: "continue" | "cancel";
 	// Milliseconds since 1970, or null for never.
 	/** Where it has not started by then it is `expired`, free. */

@@ -53,7 +53,7 @@ export class Drive {
 		const { record } = this.#life;
 		if (record.state.phase === "finished") return;
 		// Readers that a restart cut off closed no socket of this instance.
-		if (!this.#by.readers.any) this.#life.change({ type: "left", lost: true });
+		if (!this.#by.readers.any) this.#life.change({ type: "left", how: "lost" });
 		while (this.end({ type: "time" }));
 		if (this.#driving) return;
 		if (record.state.phase === "waiting" && this.#waits) return;

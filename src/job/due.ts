@@ -12,10 +12,23 @@ export type Terms = Pick<
 export const HEARTBEAT_MS = 10_000;
 /** A reader that was lost may come back within this time. */
 export const ABANDONED_MS = 10_000;
+/** Whoever hung up on a call has this time to repeat it, counted from when it may have left. */
+export const HUNG_UP_MS = 2_000;
+/** And, however late it was noticed, this much of it. */
+const AT_LEAST_MS = 500;
 /** A waiting job asks the pool again, in case the pool lost it; the longer it waits, the more rarely. */
 const WAITING_MS = { first: 60_000, most: 600_000 };
 /** The same with an account that did not acknowledge the settlement, or a pool that did not answer at all. */
 const UNANSWERED_MS = { first: 5_000, most: 3_600_000 };
+
+/** How a job's last reader went. */
+export type Leaving =
+	/** It waited for as long as it wanted to. */
+	| { how: "content" }
+	/** Its connection broke. It knows its place, and may come back to it. */
+	| { how: "lost" }
+	/** Its client hung up on a call that can only be repeated, at most `ago` milliseconds ago. */
+	| { how: "hungUp"; ago: number };
 
 export type Due = "retry" | "expire" | "cancel";
 
@@ -46,15 +59,27 @@ export function alarmAt(state: JobState, now: number): number | null {
 export const unanswered = ({ since }: JobState, now: number): number =>
 	later(since, now, UNANSWERED_MS);
 
+/** When a job whose last reader went is abandoned; null where that reader had what it waited for. */
+export function abandonedAt(leaving: Leaving, now: number): number | null {
+	switch (leaving.how) {
+		case "content":
+			return null;
+		case "lost":
+			return now + ABANDONED_MS;
+		case "hungUp":
+			return now + Math.max(AT_LEAST_MS, HUNG_UP_MS - leaving.ago);
+	}
+}
+
 /** Where two things are due together, the one that costs the caller nothing comes first. */
 function next(state: JobState): { what: Due; at: number } | null {
-	const { phase, terms, startedAt, leftAt, retryAt } = state;
+	const { phase, terms, startedAt, abandonedAt, retryAt } = state;
 	if (phase === "settling" || phase === "finished") return null;
 	const all: [Due, number | null][] = [
 		["expire", startedAt === null ? terms.startBy : null],
 		["expire", terms.endBy],
 		["cancel", terms.cancelAt],
-		["cancel", leftAt === null ? null : leftAt + ABANDONED_MS],
+		["cancel", abandonedAt],
 		["retry", retryAt],
 	];
 	let first: { what: Due; at: number } | null = null;

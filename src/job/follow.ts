@@ -58,15 +58,15 @@ export class Follower {
 
 	/**
 	 * For good. Harmless to repeat.
-	 * @param code tells the job why, see `CONTENT`
+	 * @param code tells the job why, see `CONTENT` and `HUNG_UP`
 	 */
-	close(code = 1000): void {
+	close(code = 1000, reason = ""): void {
 		this.#state = "closed";
 		clearTimeout(this.#retry);
 		const socket = this.#socket;
 		this.#socket = null;
 		try {
-			socket?.close(code);
+			socket?.close(code, reason);
 		} catch {} // closed already
 	}
 

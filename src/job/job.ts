@@ -14,8 +14,9 @@ import { Alarm } from "./alarm.ts";
 import { Calls } from "./calls.ts";
 import type { Erased, JobSpec, JobView, Said, Started } from "./contract.ts";
 import { Drive, type Means } from "./drive.ts";
+import type { Leaving } from "./due.ts";
 import { Life } from "./life.ts";
-import { CONTENT, Readers } from "./readers.ts";
+import { leavingOf, Readers } from "./readers.ts";
 import { JobRecord, type Tombstone } from "./record.ts";
 import { Store } from "./store.ts";
 import { outcomeOf, viewOf } from "./view.ts";
@@ -108,6 +109,15 @@ export class Job extends DurableObject<Env> {
 		return this.#job && this.#view(this.#job);
 	}
 
+	/** As `view`, for a repeat of the call that made the job: it waits for that call's reader, unless it was canceled. */
+	async repeated(): Promise<{ view: JobView; canceled: boolean } | null> {
+		if (!this.#job) return null;
+		const { life, record } = this.#job;
+		life.change({ type: "repeated" });
+		const view = await this.#view(this.#job);
+		return { view, canceled: record.state.outcome === "canceled" };
+	}
+
 	/** The conversation up to now, or null where no job was started, or it was erased. */
 	async said(): Promise<Said | null> {
 		if (!this.#job) return null;
@@ -177,12 +187,16 @@ export class Job extends DurableObject<Env> {
 		this.#job.drive.kick();
 	}
 
-	override webSocketClose(socket: WebSocket, code: number): void {
-		this.#left(socket, code !== CONTENT);
+	override webSocketClose(
+		socket: WebSocket,
+		code: number,
+		reason: string,
+	): void {
+		this.#left(socket, leavingOf(code, reason));
 	}
 
 	override webSocketError(socket: WebSocket): void {
-		this.#left(socket, true);
+		this.#left(socket, { how: "lost" });
 	}
 
 	/** Fires all the while the job runs, which keeps the object in memory; starts what should run and does not. */
@@ -208,10 +222,10 @@ export class Job extends DurableObject<Env> {
 		return this.#tombstone;
 	}
 
-	#left(socket: WebSocket, lost: boolean): void {
+	#left(socket: WebSocket, leaving: Leaving): void {
 		const { readers } = this.#means;
 		readers.leave(socket);
-		if (!readers.any) this.#job?.life.change({ type: "left", lost });
+		if (!readers.any) this.#job?.life.change({ type: "left", ...leaving });
 	}
 
 	async #view({ record, drive }: Claimed): Promise<JobView> {

@@ -1,5 +1,6 @@
 /** The readers of one log: hibernatable WebSockets of the Workers that hold the callers' streams. */
 import type { LogEvent } from "./contract.ts";
+import type { Leaving } from "./due.ts";
 
 /** One log feeds this many; more are told to come back (measured to 2,000). */
 const MAX_READERS = 4_000;
@@ -10,6 +11,20 @@ export const RESYNC = '"resync"';
 export const PAUSE = "pause";
 /** Close code of a reader that is not lost: it waited as long as it wanted to. */
 export const CONTENT = 4000;
+/** Close code of a reader whose client hung up on a call; the reason says how long ago that may have been, in milliseconds. */
+export const HUNG_UP = 4001;
+
+/** What a socket's end says of its reader. */
+export function leavingOf(code: number, reason: string): Leaving {
+	switch (code) {
+		case CONTENT:
+			return { how: "content" };
+		case HUNG_UP:
+			return { how: "hungUp", ago: Number(reason) || 0 };
+		default:
+			return { how: "lost" };
+	}
+}
 
 /** A job's events, or an account's. */
 export interface Log {

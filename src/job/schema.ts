@@ -57,4 +57,10 @@ export const STEPS: readonly ((sql: SqlStorage) => void)[] = [
 			"UPDATE job SET state = json_set(state, '$.interruptions', 0) WHERE state IS NOT NULL",
 		);
 	},
+	(sql) => {
+		// A lost reader had ten seconds from `leftAt`. What is left of an erased job is no state and has none.
+		sql.exec(
+			"UPDATE job SET state = json_set(json_remove(state, '$.leftAt'), '$.abandonedAt', state ->> '$.leftAt' + 10000) WHERE spec IS NOT NULL",
+		);
+	},
 ];

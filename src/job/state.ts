@@ -3,7 +3,13 @@ import type { Outcome, Settlement } from "../account/contract.ts";
 import { wire } from "../errors.ts";
 import type { Lease, Place, Waiting } from "../pool/contract.ts";
 import type { JobSpec, JobStatus } from "./contract.ts";
-import { due, type Terms } from "./due.ts";
+import {
+	abandonedAt,
+	due,
+	HUNG_UP_MS,
+	type Leaving,
+	type Terms,
+} from "./due.ts";
 
 /** Failed attempts in a row without one new token, after which the job fails. */
 export const MAX_FAILURES = 8;
@@ -42,9 +48,9 @@ export interface JobState {
 	run: string | null;
 	/** End of the backoff. */
 	retryAt: number | null;
-	/** Kept only where a lost reader means something: whether any is there or was lost, and when the last was lost. */
+	/** Kept only where a lost reader means something: whether any is there or was lost, and when the job ends without one. */
 	watched: boolean;
-	leftAt: number | null;
+	abandonedAt: number | null;
 	startedAt: number | null;
 	finishedAt: number | null;
 	/** Decided before `settling`; terminal. */
@@ -73,7 +79,7 @@ export const claimed = (
 	run: null,
 	retryAt: null,
 	watched: false,
-	leftAt: null,
+	abandonedAt: null,
 	startedAt: null,
 	finishedAt: null,
 	outcome: null,
@@ -104,8 +110,10 @@ export type JobChange =
 	| { type: "cancel" }
 	/** A reader is there. */
 	| { type: "watched" }
-	/** The last reader is gone: `lost`, or it left because it had what it waited for. */
-	| { type: "left"; lost: boolean }
+	/** The last reader is gone. */
+	| ({ type: "left" } & Leaving)
+	/** The call that made the job is repeated: its reader is on the way. */
+	| { type: "repeated" }
 	/** Time passed: does the first thing that is due. */
 	| { type: "time" }
 	| { type: "settled"; settlement: Settlement };
@@ -151,15 +159,23 @@ export function decide(
 		case "cancel":
 			return isOpen(state) ? settling(state, "canceled", null, now) : null;
 		case "watched":
-			if (!mindsReaders(state) || (state.watched && state.leftAt === null))
+			if (!mindsReaders(state) || (state.watched && state.abandonedAt === null))
 				return null;
-			return silent({ ...state, watched: true, leftAt: null });
+			return silent({ ...state, watched: true, abandonedAt: null });
 		case "left":
-			if (!mindsReaders(state) || !state.watched || state.leftAt !== null)
+			if (!mindsReaders(state) || !state.watched || state.abandonedAt !== null)
 				return null;
-			return silent(
-				change.lost ? { ...state, leftAt: now } : { ...state, watched: false },
-			);
+			return silent({
+				...state,
+				watched: change.how !== "content",
+				abandonedAt: abandonedAt(change, now),
+			});
+		case "repeated":
+			if (!isOpen(state) || state.abandonedAt === null) return null;
+			return silent({
+				...state,
+				abandonedAt: Math.max(state.abandonedAt, now + HUNG_UP_MS),
+			});
 		case "time":
 			return passed(state, now);
 		case "settled":
@@ -257,7 +273,7 @@ function settling(
 		finishedAt: now,
 		lease: null,
 		retryAt: null,
-		leftAt: null,
+		abandonedAt: null,
 	});
 }
 

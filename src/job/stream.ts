@@ -1,7 +1,8 @@
 /** A job's events as a caller reads them: server-sent events, held by the Worker. */
+import type { Presence } from "../presence.ts";
 import type { LogEvent } from "./contract.ts";
 import { Follower, type Open, type Taker } from "./follow.ts";
-import { CONTENT } from "./readers.ts";
+import { CONTENT, HUNG_UP } from "./readers.ts";
 
 /** A client that is gone is noticed only by writing to it. */
 const PING_MS = 10_000;
@@ -13,8 +14,10 @@ const EVENT_BYTES = BUFFER_BYTES / 1_000;
 const CHUNK_LENGTH = 16 * 1024;
 /** A client that took nothing of a full buffer for so long is hung up on. It has its place: the last `id` it saw. */
 const STALL_MS = 60_000;
-const RETRY = "retry: 1000\n\n";
-const PING = ": ping\n\n";
+// A block without `data:` ends or breaks some common parsers, so none is written: these lines open the block of the event
+// that comes next.
+const RETRY = "retry: 1000\n";
+export const PING = ": ping\n";
 
 export const EVENT_STREAM_HEADERS = {
 	"Content-Type": "text/event-stream; charset=utf-8",
@@ -30,6 +33,7 @@ const utf8 = new TextEncoder();
  * @param first the opener's 101 answer for `after`
  * @param framed the bytes of an event; none for one that is passed over
  * @param signal the request's: it and `cancel` both tell of a client that left, either may come first
+ * @param presence of a client whose call can only be repeated when it is hung up on; null where it may come back to its place
  */
 export function eventStream(
 	open: Open,
@@ -39,8 +43,11 @@ export function eventStream(
 	pingMs: number = PING_MS,
 	stallMs: number = STALL_MS,
 	framed: (event: LogEvent) => string = frame,
+	presence: Presence | null = null,
 ): ReadableStream<Uint8Array> {
-	const source = new Source(open, first, after, pingMs, stallMs, framed);
+	const source = new Source(
+		...[open, first, after, pingMs, stallMs, framed, presence],
+	);
 	const stream = new ReadableStream<Uint8Array>(source);
 	signal.addEventListener("abort", () => source.cancel());
 	if (signal.aborted) source.cancel();
@@ -53,6 +60,7 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	readonly #pingMs: number;
 	readonly #stallMs: number;
 	readonly #framed: (event: LogEvent) => string;
+	readonly #presence: Presence | null;
 	#follower: Follower | undefined;
 	#ping: ReturnType<typeof setInterval> | undefined;
 	#stall: ReturnType<typeof setTimeout> | undefined;
@@ -60,6 +68,8 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	#frames: string[] = [];
 	/** Room that is left for frames. */
 	#room = BUFFER_BYTES;
+	/** What goes ahead of the first event. */
+	#ahead = RETRY;
 	#state: "flowing" | "paused" | "ended" = "flowing";
 
 	constructor(
@@ -69,16 +79,19 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 		pingMs: number,
 		stallMs: number,
 		framed: (event: LogEvent) => string,
+		presence: Presence | null,
 	) {
 		this.#follow = () => new Follower(open, first, after, this);
 		this.#pingMs = pingMs;
 		this.#stallMs = stallMs;
 		this.#framed = framed;
+		this.#presence = presence;
 	}
 
 	start(controller: ReadableStreamDefaultController<Uint8Array>): void {
 		this.#controller = controller;
-		this.#write(RETRY);
+		// Some that stand in between send nothing on before there is a byte.
+		this.#write(PING);
 		this.#follower = this.#follow();
 		this.#ping = setInterval(() => {
 			if (this.#wanted) this.#write(PING);
@@ -103,14 +116,16 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	take(events: LogEvent[]): number {
 		let taken = 0;
 		for (const event of events) {
-			const text = this.#framed(event);
-			if (text === "") {
+			const framed = this.#framed(event);
+			if (framed === "") {
 				taken++;
 				continue;
 			}
+			const text = this.#ahead + framed;
 			const weight = weigh(text);
 			// One that is larger than the buffer goes through it all the same.
 			if (weight > this.#room && this.#room < BUFFER_BYTES) break;
+			this.#ahead = "";
 			this.#frames.push(text);
 			this.#room -= weight;
 			taken++;
@@ -158,7 +173,7 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 		this.#state = "ended";
 		this.#rest();
 		clearInterval(this.#ping);
-		this.#follower?.close();
+		this.#follower?.close(...closing(this.#presence));
 	}
 
 	#rest(): void {
@@ -175,8 +190,15 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	}
 }
 
+/** How a reader's socket is closed when its client is gone. */
+const closing = (
+	presence: Presence | null,
+): [code?: number, reason?: string] =>
+	presence ? [HUNG_UP, String(presence.ago)] : [];
+
 /**
  * Waits for `done`, at most `ms`.
+ * @param presence of a client whose job ends when it hangs up
  * @returns whether the job ended
  */
 export function untilDone(
@@ -184,11 +206,12 @@ export function untilDone(
 	first: Response,
 	ms: number,
 	signal: AbortSignal,
+	presence: Presence | null = null,
 ): Promise<boolean> {
 	return new Promise((resolve) => {
-		const end = (done: boolean, code?: number) => {
+		const end = (done: boolean, ...how: [code?: number, reason?: string]) => {
 			clearTimeout(timer);
-			follower.close(code);
+			follower.close(...how);
 			resolve(done);
 		};
 		const timer = setTimeout(() => end(false, CONTENT), ms);
@@ -199,7 +222,9 @@ export function untilDone(
 			},
 			gone: () => end(false),
 		});
-		signal.addEventListener("abort", () => end(false));
+		const left = () => end(false, ...closing(presence));
+		signal.addEventListener("abort", left);
+		if (signal.aborted) left();
 	});
 }
 

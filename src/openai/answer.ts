@@ -1,5 +1,7 @@
 /** A job's events as a chat completion: whole, or in chunks. */
 import { SseParser } from "../backends/sse.ts";
+import { PING } from "../job/stream.ts";
+import { Presence } from "../presence.ts";
 import type { ChatCompletion, ChatCompletionChunk } from "../schema/chat.ts";
 import { errorOf, type OpenAIError } from "./error.ts";
 
@@ -183,8 +185,9 @@ export const lateCompletion = (
 	head: Head,
 	listener: Listener,
 	content: string,
+	presence = new Presence(),
 ): ReadableStream<Uint8Array> =>
-	streamed(listener, (heard) => {
+	streamed(listener, presence, " ", (heard) => {
 		switch (heard.type) {
 			case "ping":
 				return { text: " " };
@@ -209,7 +212,9 @@ export function chunks(
 	head: Head,
 	listener: Listener,
 	includeUsage: boolean,
+	presence = new Presence(),
 ): ReadableStream<Uint8Array> {
+	let quiet = false;
 	const chunk = (
 		choices: ChatCompletionChunk["choices"],
 		usage: Usage | null = null,
@@ -227,28 +232,28 @@ export function chunks(
 		finish_reason: "stop" | "length" | null = null,
 	): string => chunk([{ index: 0, delta, logprobs: null, finish_reason }]);
 	const opening = choice({ role: "assistant", content: "", refusal: null });
-	return streamed(
-		listener,
-		(heard) => {
-			switch (heard.type) {
-				case "ping":
-					return { text: ": ping\n\n" };
-				case "text":
-					return { text: heard.text ? choice({ content: heard.text }) : "" };
-				case "whole":
-					return {
-						text:
-							choice({}, heard.finishReason) +
-							(includeUsage ? chunk([], heard.usage) : "") +
-							"data: [DONE]\n\n",
-						last: true,
-					};
-				case "failed":
-					return { text: frame({ error: heard.failed.error }), last: true };
-			}
-		},
-		opening,
-	);
+	return streamed(listener, presence, opening, (heard) => {
+		switch (heard.type) {
+			case "ping":
+				// What says something shows by itself whether the client is there.
+				if (quiet) return { text: PING };
+				quiet = true;
+				return { text: "" };
+			case "text":
+				quiet = quiet && !heard.text;
+				return { text: heard.text ? choice({ content: heard.text }) : "" };
+			case "whole":
+				return {
+					text:
+						choice({}, heard.finishReason) +
+						(includeUsage ? chunk([], heard.usage) : "") +
+						"data: [DONE]\n\n",
+					last: true,
+				};
+			case "failed":
+				return { text: frame({ error: heard.failed.error }), last: true };
+		}
+	});
 }
 
 const frame = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
@@ -256,17 +261,23 @@ const frame = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
 /** Pulls no faster than the client reads; leaves the job when the client does. */
 function streamed(
 	listener: Listener,
+	presence: Presence,
+	opening: string,
 	write: (heard: Heard) => { text: string; last?: boolean },
-	opening = "",
 ): ReadableStream<Uint8Array> {
+	const send = (
+		controller: ReadableStreamDefaultController<Uint8Array>,
+		text: string,
+	) => {
+		controller.enqueue(utf8.encode(text));
+		presence.wrote();
+	};
 	return new ReadableStream<Uint8Array>({
-		start(controller) {
-			if (opening) controller.enqueue(utf8.encode(opening));
-		},
+		start: (controller) => send(controller, opening),
 		async pull(controller) {
 			for (;;) {
 				const { text, last } = write(await listener.next());
-				if (text) controller.enqueue(utf8.encode(text));
+				if (text) send(controller, text);
 				if (last) controller.close();
 				if (text || last) return;
 			}

@@ -1,7 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { z } from "zod";
 import type { AccountView } from "../account/contract.ts";
-import { answered, caller } from "../caller.ts";
+import { answered, caller, keyed } from "../caller.ts";
 import { newRouter } from "../router.ts";
 import { Account } from "../schema/account.ts";
 import { problems } from "./problems.ts";
@@ -15,12 +15,14 @@ account.openapi(
 		path: "/",
 		operationId: "getAccount",
 		summary: "The account of this key, with its balance",
+		description: "Not for keys with `origins`, which are public.",
+		middleware: keyed,
 		responses: {
 			200: {
 				description: "The account",
 				content: { "application/json": { schema: Account } },
 			},
-			...problems(401, 429),
+			...problems(401, 429, "bound_key"),
 		},
 	}),
 	async (c) => {

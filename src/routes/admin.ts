@@ -23,6 +23,7 @@ import {
 	KeyRequest,
 } from "../schema/account.ts";
 import { accountOf } from "./account.ts";
+import { JSON_BODY } from "./failures.ts";
 import { keyOf } from "./keys.ts";
 import { problems } from "./problems.ts";
 
@@ -66,7 +67,7 @@ admin.openapi(
 		request: { body: { required: true, content: json(AccountRequest) } },
 		responses: {
 			201: { description: "The new account", content: json(Account) },
-			...problems(400, 413, 415, "invalid_admin_secret", "invalid_json"),
+			...problems(...JSON_BODY, "invalid_admin_secret"),
 		},
 	}),
 	async (c) => {
@@ -114,11 +115,8 @@ admin.openapi(
 		responses: {
 			200: { description: "The account after it", content: json(Account) },
 			...problems(
-				400,
-				413,
-				415,
+				...JSON_BODY,
 				"invalid_admin_secret",
-				"invalid_json",
 				"account_not_found",
 				"credit_conflict",
 			),
@@ -145,14 +143,7 @@ admin.openapi(
 		},
 		responses: {
 			201: { description: "The key", content: json(CreatedKey) },
-			...problems(
-				400,
-				413,
-				415,
-				"invalid_admin_secret",
-				"invalid_json",
-				"account_not_found",
-			),
+			...problems(...JSON_BODY, "invalid_admin_secret", "account_not_found"),
 		},
 	}),
 	async (c) => {

@@ -17,32 +17,37 @@ import {
 } from "../openai/answer.ts";
 import { askedOfChat } from "../openai/asked.ts";
 import { retrying } from "../openai/error.ts";
+import {
+	after,
+	JSON_TO_COME_HEADERS,
+	Presence,
+	WRITE_EVERY_MS,
+} from "../presence.ts";
 import { type App, newRouter } from "../router.ts";
 import {
 	ChatCompletion,
 	ChatCompletionChunk,
 	ChatRequest,
+	COMPLETION,
 } from "../schema/chat.ts";
+import { ChatStream } from "../schema/chat-stream.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
 import { createJob } from "./create-job.ts";
 import { JOB_REQUEST_FAILURES } from "./failures.ts";
-import { openaiErrors } from "./openai-errors.ts";
+import { OpenAIError, openaiErrors } from "./openai-errors.ts";
+import { replayed, retryCount } from "./repeat.ts";
 
 export const chat = newRouter();
 
-/** For so long the status waits for what becomes of the job; after that it is 200, and a failure comes in the body. */
-const STREAM_WITHIN_MS = 10_000;
-/** Proxies that stand in between commonly take a minute of silence for a dead connection. */
-const ANSWER_WITHIN_MS = 30_000;
+// No schema of a route can say what `data:` is made of.
+chat.openAPIRegistry.register("ChatCompletionChunk", ChatCompletionChunk);
 
 const headers = z.object({
 	"X-Job-Id": z.string().openapi({
 		description: "The job: GET /v1/jobs/{id} shows it, with its price",
 		example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
 	}),
-	"Idempotent-Replayed": z.literal("true").optional().openapi({
-		description: "This key was known: nothing was created or charged again",
-	}),
+	"Idempotent-Replayed": replayed,
 });
 
 chat.openapi(
@@ -52,7 +57,7 @@ chat.openapi(
 		operationId: "createChatCompletion",
 		summary: "Ask as OpenAI's clients do",
 		description:
-			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing. Hanging up cancels the job. An answer that takes more than 30 seconds begins as 200 with spaces, which keep the connection; should the job fail after that, the body is the error object. A stream begins after ten seconds at the latest; should the job fail after that, the last event is the error object.",
+			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing, as null, empty, `false` and 0 do; what clients attach to an answer that they send back is passed over. Hanging up cancels the job within two seconds, at its share of the price, unless the call is repeated by then. So that it is noticed, an answer begins a second after the call at the latest, as 200: a stream with its first chunk, a whole answer with spaces, which JSON allows ahead of it. What is refused, and what fails by then, has the status of the failure. Where the job fails later, the error object comes all the same: as the last event of a stream, or as the body, which then has `error` and no `choices`.",
 		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
@@ -61,6 +66,7 @@ chat.openapi(
 						"The same request again under the same key answers the same, streamed or not, and costs nothing; 1 to 255 visible ASCII characters",
 					example: "7f0c1f0e-5b0a-4e0c-9a54-2f6f5b1e2c11",
 				}),
+				"x-stainless-retry-count": retryCount,
 			}),
 			body: {
 				required: true,
@@ -69,11 +75,15 @@ chat.openapi(
 		},
 		responses: {
 			200: {
-				description: "The completion, or its chunks and `[DONE]`",
+				description:
+					"The completion, or its chunks and `[DONE]`; or the error of a job that failed after its answer began",
 				headers,
 				content: {
-					"application/json": { schema: ChatCompletion },
-					"text/event-stream": { schema: ChatCompletionChunk },
+					"application/json": {
+						schema: z.union([ChatCompletion, OpenAIError]),
+						example: COMPLETION,
+					},
+					"text/event-stream": { schema: ChatStream },
 				},
 			},
 			...openaiErrors(
@@ -99,6 +109,7 @@ chat.openapi(
 		},
 	}),
 	async (c) => {
+		const presence = new Presence();
 		const known = await caller(c);
 		const request = c.req.valid("json");
 		const asked = askedOfChat(request, await c.req.json());
@@ -116,8 +127,12 @@ chat.openapi(
 				code: first.status === 503 ? "too_many_readers" : "job_gone",
 			});
 		const { signal } = c.req.raw;
+		const events = eventStream(
+			...[open, first, 0, signal, WRITE_EVERY_MS, undefined, undefined],
+			presence,
+		);
 		const listener = new Listener(
-			eventStream(open, first, 0, signal),
+			events,
 			asked.turns.images.map(({ field }) => field),
 		);
 		signal.addEventListener("abort", () => void listener.leave());
@@ -126,42 +141,46 @@ chat.openapi(
 			created: Math.floor(Date.parse(view.createdAt) / 1000),
 			model: view.model,
 		};
+		const begin = after(presence.patience(repeat && view.finishedAt === null));
+		const call = { c, head, listener, presence, begin };
 		return request.stream
-			? stream(c, head, listener, request.stream_options?.include_usage)
-			: whole(c, head, listener);
+			? stream(call, request.stream_options?.include_usage)
+			: whole(call);
 	},
 );
 
+interface Call {
+	c: Context<App>;
+	head: Head;
+	listener: Listener;
+	presence: Presence;
+	/** When the answer begins, whatever is known by then; after that a failure comes in the body. */
+	begin: ReturnType<typeof after>;
+}
+
 async function stream(
-	c: Context<App>,
-	head: Head,
-	listener: Listener,
+	{ c, head, listener, presence, begin }: Call,
 	includeUsage = false,
 ): Promise<Response> {
-	const { over, stop } = after(STREAM_WITHIN_MS);
-	const heard = await listener.peek(over);
-	stop();
+	const heard = await listener.peek(begin.over);
+	begin.stop();
 	if (heard?.type === "failed") return refused(c, heard.failed);
-	const events = chunks(head, listener, includeUsage);
+	const events = chunks(head, listener, includeUsage, presence);
 	return c.body(events, 200, EVENT_STREAM_HEADERS);
 }
 
-async function whole(
-	c: Context<App>,
-	head: Head,
-	listener: Listener,
-): Promise<Response> {
-	const { over, stop } = after(ANSWER_WITHIN_MS);
+async function whole(call: Call): Promise<Response> {
+	const { c, head, listener, presence, begin } = call;
 	let content = "";
 	for (;;) {
-		const heard = await listener.peek(over);
-		if (!heard)
-			return c.body(lateCompletion(head, listener, content), 200, {
-				"Content-Type": "application/json",
-			});
+		const heard = await listener.peek(begin.over);
+		if (!heard) {
+			const body = lateCompletion(head, listener, content, presence);
+			return c.body(body, 200, JSON_TO_COME_HEADERS);
+		}
 		await listener.next();
 		if (heard.type === "text") content += heard.text;
-		if (heard.type === "whole" || heard.type === "failed") stop();
+		if (heard.type === "whole" || heard.type === "failed") begin.stop();
 		if (heard.type === "failed") return refused(c, heard.failed);
 		if (heard.type === "whole")
 			return c.json(completion(head, content, heard), 200);
@@ -170,11 +189,3 @@ async function whole(
 
 const refused = (c: Context<App>, { status, error }: Failed): Response =>
 	c.json({ error }, status, retrying(status, error.code));
-
-function after(ms: number): { over: Promise<void>; stop: () => void } {
-	let timer: ReturnType<typeof setTimeout> | undefined;
-	const over = new Promise<void>((resolve) => {
-		timer = setTimeout(resolve, ms);
-	});
-	return { over, stop: () => clearTimeout(timer) };
-}

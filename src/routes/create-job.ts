@@ -1,6 +1,7 @@
 /** From a request to a job: admitted by the Account and claimed by the Job; no answer tells of a job before both are done. */
 import type { Context } from "hono";
 import type { Admitted } from "../account/contract.ts";
+import { sha256 } from "../account/key.ts";
 import type { Message } from "../backends/backend.ts";
 import { answered, type Caller } from "../caller.ts";
 import { jobHook } from "../endpoint/hook.ts";
@@ -28,27 +29,41 @@ import {
 import { timed } from "../request.ts";
 import type { App } from "../router.ts";
 
-/** @returns the job as it is now, and whether its name was known before */
+export interface Created {
+	/** The job as it is now. */
+	view: JobView;
+	/** Whether it was there before: under this name, or made by the call that this one repeats. */
+	repeat: boolean;
+}
+
+/** @param joins whether a call that says that it repeats one may have that one's job */
 export async function createJob(
 	c: Context<App>,
 	caller: Caller,
 	asked: Asked,
 	name: Name,
-): Promise<{ view: JobView; repeat: boolean }> {
+	joins = true,
+): Promise<Created> {
 	const { models } = config(c.env);
 	// Without a name of one it is the model of the job that it goes on from.
 	const named = asked.model ? modelOf(models, asked.model) : null;
 	const model = named ?? (asked.previousJob ? null : defaultModel(models));
 	if (model) checkFits(asked.turns.messages, model, asked.fields);
 	const terms = termsOf(c.req);
-	const admission = admit(c, caller, asked, name, model);
+	const call =
+		(name.jobId ?? name.idempotencyKey) ? null : await callOf(c, caller);
+	const repeats = joins && isRepeat(c) ? call : null;
+	const admission = admit(c, caller, asked, { ...name, call, repeats }, model);
 	const known = model ?? defaultModel(models);
 	const { admitted, messages } = await counted(c, known.id, admission);
 	const job = jobStub(c, caller, admitted.jobId);
 	const repeat = admitted.answer === "same";
 	if (repeat) {
-		const view = await timed(c, "start", job.view());
-		if (view) return { view, repeat };
+		const known = await timed(c, "start", job.repeated());
+		// Its caller had hung up for good, and here is one that wants an answer.
+		if (known?.canceled && repeats)
+			return createJob(c, caller, asked, name, false);
+		if (known) return { view: known.view, repeat };
 	}
 	const start = job.start({
 		account: caller.id,
@@ -81,7 +96,7 @@ async function admit(
 	c: Context<App>,
 	caller: Caller,
 	asked: Asked,
-	{ jobId, idempotencyKey }: Name,
+	name: Name & { call: string | null; repeats: string | null },
 	named: ServedModel | null,
 ): Promise<{
 	answer: string;
@@ -89,6 +104,7 @@ async function admit(
 	messages: Message[] | null;
 }> {
 	const { account, credential } = caller;
+	const { jobId, idempotencyKey, call, repeats } = name;
 	const { models } = config(c.env);
 	const { turns, previousJob } = asked;
 	const { EGRESS_ALLOW } = config(c.env);
@@ -104,12 +120,14 @@ async function admit(
 		credential,
 		jobId,
 		idempotencyKey,
+		...(repeats && { repeats }),
 		maxPrice: (named ?? defaultModel(models)).price,
 		uploads: uploads.map(({ id }) => id),
 		fields: uploads.map(({ field }) => field),
 		previous: previousJob
 			? { job: previousJob, prices: named ? null : pricesOf(models) }
 			: null,
+		webhook: webhook !== null,
 	});
 	const known = answered(c, await timed(c, "auth", inquiry));
 	const model =
@@ -134,6 +152,8 @@ async function admit(
 			credential,
 			jobId: known.jobId ?? jobId ?? newJobId(Date.now()),
 			idempotencyKey,
+			...(call && { call }),
+			...(repeats && { repeats }),
 			bodyHash: hash,
 			model: model.id,
 			maxPrice: model.price,
@@ -155,6 +175,17 @@ async function admit(
 			);
 	}
 }
+
+/** What a call is known by: its key, its route, and its body to the byte. */
+const callOf = (c: Context<App>, { credential }: Caller): Promise<string> => {
+	const secretHash =
+		typeof credential === "string" ? credential : credential.secretHash;
+	return sha256(`${secretHash} ${c.req.path} ${c.get("bodySha256")}`);
+};
+
+/** OpenAI's clients say so by themselves, on each try after the first. */
+const isRepeat = (c: Context<App>): boolean =>
+	Number(c.req.header("X-Stainless-Retry-Count")) > 0;
 
 const pricesOf = (models: ServedModels): Record<string, number> =>
 	Object.fromEntries(Array.from(models, ([id, { price }]) => [id, price]));

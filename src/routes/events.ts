@@ -1,6 +1,6 @@
 /** A job's events, from any point on. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { answered, caller } from "../caller.ts";
+import { answered, caller, keyed } from "../caller.ts";
 import { ApiError } from "../errors.ts";
 import { opener } from "../job/follow.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "../job/stream.ts";
@@ -26,7 +26,8 @@ events.openapi(
 		operationId: "followJob",
 		summary: "A job's events as server-sent events, until done",
 		description:
-			"Replays the log after `after` (or `Last-Event-ID`; the query wins), then goes on live. A stream that ends without `done` broke: reconnect with the last `id`. A comment comes every 10 s.",
+			"Replays the log after `after` (or `Last-Event-ID`; the query wins), then goes on live. A stream that ends without `done` broke: reconnect with the last `id`. A comment, one line ahead of the next event, comes every 10 s.",
+		middleware: keyed,
 		request: {
 			params: z.object({
 				id: z.string().openapi({ example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),

@@ -12,11 +12,13 @@ type Details = {
 
 /** What the examples say beside their code. */
 const DETAILS: Details = {
+	bound_key: {},
 	origin_not_allowed: { origin: "https://elsewhere.example" },
 	too_many_keys: { limit: 100 },
 	job_not_found: {},
 	upload_not_found: { field: "images[0].upload" },
 	unsupported_media_type: { expected: "application/json" },
+	unsupported_encoding: { encoding: "gzip" },
 	body_too_large: { limit: 25_165_824 },
 	invalid_request: {
 		field: "max_tokens",
@@ -65,22 +67,34 @@ const DETAILS: Details = {
 /** What a status means on any route that has it. A key is bound to origins or not, wherever one is asked for. */
 const USUAL: Partial<Record<number, readonly FailureCode[]>> = {
 	400: ["invalid_request"],
-	401: ["missing_key", "invalid_key", "revoked_key", "origin_not_allowed"],
+	401: [
+		"missing_key",
+		"invalid_key",
+		"revoked_key",
+		"origin_required",
+		"origin_not_allowed",
+	],
 	413: ["body_too_large"],
-	415: ["unsupported_media_type"],
+	415: ["unsupported_media_type", "unsupported_encoding"],
 	429: ["rate_limited"],
 	503: ["storage_unavailable"],
 };
 
-/** What any call with a small JSON body can meet. */
-export const JSON_CALL = [
+/** All that can be wrong with a JSON body before its members are looked at. */
+export const JSON_BODY = [
 	400,
-	401,
 	413,
 	415,
-	429,
+	"body_required",
+	"body_incomplete",
 	"invalid_json",
 ] as const satisfies (number | FailureCode)[];
+
+/** What any call with a small JSON body can meet. */
+export const JSON_CALL = [...JSON_BODY, 401, 429] as const satisfies (
+	| number
+	| FailureCode
+)[];
 
 /** All that can be wrong with an image that a caller sends. */
 export const IMAGE_FAILURES = [
@@ -93,6 +107,8 @@ export const IMAGE_FAILURES = [
 
 /** All that can be wrong with a request for a job. */
 export const JOB_REQUEST_FAILURES = [
+	"body_required",
+	"body_incomplete",
 	"invalid_json",
 	"context_length_exceeded",
 	"insufficient_credit",

@@ -1,14 +1,15 @@
 /** The account's event feed: in pages, or as a stream that never ends. */
 import { createRoute, z } from "@hono/zod-openapi";
+import { wantsEvents } from "../accept.ts";
 import type { FeedEvent } from "../account/feed.ts";
-import { answered, caller } from "../caller.ts";
+import { answered, caller, keyed } from "../caller.ts";
 import { ApiError } from "../errors.ts";
 import type { LogEvent } from "../job/contract.ts";
 import type { Open } from "../job/follow.ts";
 import { EVENT_STREAM_HEADERS, eventStream, frame } from "../job/stream.ts";
 import { newRouter } from "../router.ts";
 import { EVENT_TYPES, EventType } from "../schema/event-type.ts";
-import { EventList } from "../schema/feed.ts";
+import { EventList, FeedStream } from "../schema/feed.ts";
 import { eventOf } from "./feed-wire.ts";
 import { problems } from "./problems.ts";
 
@@ -33,7 +34,8 @@ feed.openapi(
 		operationId: "listEvents",
 		summary: "The account's events, oldest first",
 		description:
-			"Each has a number, 1, 2, 3, …: one that is missing was missed. Kept for 30 days. With `Accept: text/event-stream` the same events as server-sent events, for ever: `id:` is the number, and `Last-Event-ID` goes on from there (the query wins). A comment comes every 10 s.",
+			"Each has a number, 1, 2, 3, …: one that is missing was missed. Kept for 30 days. With `Accept: text/event-stream` the same events as server-sent events, for ever: `id:` is the number, and `Last-Event-ID` goes on from there (the query wins). A comment, one line ahead of the next event, comes every 10 s. Not for keys with `origins`: what such a key made is in its jobs and uploads.",
+		middleware: keyed,
 		request: {
 			query: z.strictObject({
 				after: Seq.optional().openapi({
@@ -54,22 +56,24 @@ feed.openapi(
 				content: {
 					"application/json": { schema: EventList },
 					"text/event-stream": {
-						schema: z.string().openapi({
-							example:
-								'id: 42\nevent: job.succeeded\ndata: {"id":"evt_0123456789abcdef_42","object":"event","seq":42,"type":"job.succeeded","created_at":"2026-11-23T10:00:00.000Z","data":{"id":"01JD8Z6Q3V9Y4K2M7N5P8R1S3T","status":"succeeded"}}\n\n',
-						}),
+						schema: FeedStream,
 					},
 				},
 			},
-			...problems(400, 401, 429, "events_gone", "too_many_readers"),
+			...problems(
+				400,
+				401,
+				429,
+				"bound_key",
+				"events_gone",
+				"too_many_readers",
+			),
 		},
 	}),
 	async (c) => {
 		const { id, account, credential } = await caller(c);
 		const { after, limit, types = null } = c.req.valid("query");
-		const streams = /\btext\/event-stream\b/i.test(
-			c.req.header("Accept") ?? "",
-		);
+		const streams = wantsEvents(c.req.header("Accept"));
 		const from = startOf(
 			after,
 			streams ? c.req.header("Last-Event-ID") : undefined,

@@ -11,8 +11,8 @@ import { receive, storeBody } from "../images/intake.ts";
 import { finalKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
 import { type App, newRouter } from "../router.ts";
-import { DeletedFile, File as FileWire } from "../schema/file.ts";
-import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
+import { DeletedFile, FileList, File as FileWire } from "../schema/file.ts";
+import { IMAGE_LIMITS, UploadId } from "../schema/image.ts";
 import { IMAGE_FAILURES } from "./failures.ts";
 import { openaiErrors } from "./openai-errors.ts";
 
@@ -22,6 +22,8 @@ export const files = newRouter();
 const FORM_BYTES = 64 * 1024;
 /** Purposes with which an image may come. */
 const PURPOSES = ["vision", "user_data"];
+/** Of one page, however many are asked for. */
+const MOST_FILES = 1_000;
 
 const json = <S extends z.ZodType>(schema: S) => ({
 	"application/json": { schema },
@@ -60,20 +62,78 @@ files.openapi(
 		},
 		responses: {
 			200: { description: "The file", content: json(FileWire) },
-			...openaiErrors(400, 401, 413, 415, 422, 429, 503, ...IMAGE_FAILURES),
+			...openaiErrors(
+				...([400, 401, 413, 415, 422, 429, 503] as const),
+				...(["body_required", "body_incomplete"] as const),
+				...IMAGE_FAILURES,
+			),
 		},
 	}),
 	async (c) => {
 		const known = await caller(c);
 		const file = await sentFile(c);
-		const declared = ImageType.safeParse(file.type.toLowerCase());
 		const received = await receive(
 			new Uint8Array(await file.arrayBuffer()),
-			declared.success ? declared.data : null,
 			"file",
 			IMAGE_LIMITS.inlineBytes,
 		);
 		return c.json(fileOf(await storeBody(c, known, received)), 200);
+	},
+);
+
+files.openapi(
+	createRoute({
+		method: "get",
+		path: "/",
+		operationId: "listFiles",
+		summary: "The account's files",
+		description: `Images that came along with a chat message are not among them. A page has at most ${MOST_FILES} files, whatever \`limit\` says; with \`has_more\`, go on after \`last_id\`.`,
+		middleware: keyed,
+		request: {
+			query: z.strictObject({
+				after: UploadId.optional().openapi({
+					description: "The file behind which the page begins: `last_id`",
+				}),
+				limit: z.coerce.number().int().min(1).max(10_000).default(MOST_FILES),
+				order: z.enum(["asc", "desc"]).default("desc").openapi({
+					description: "By their creation: the oldest or the newest first",
+				}),
+				purpose: z.string().min(1).max(64).optional().openapi({
+					description:
+						"Every file here is `vision`, or came as `user_data`; there are none of another purpose",
+					example: "vision",
+				}),
+			}),
+		},
+		responses: {
+			200: { description: "A page of files", content: json(FileList) },
+			...openaiErrors(400, 401, 429),
+		},
+	}),
+	async (c) => {
+		const { after = null, limit, order, purpose } = c.req.valid("query");
+		const { account, credential } = await caller(c);
+		const page = {
+			after,
+			limit: Math.min(limit, MOST_FILES),
+			order: order === "asc" ? "oldest" : "newest",
+		} as const;
+		const { uploads, more } = answered(
+			c,
+			await account.uploads(credential, page),
+		);
+		const here = purpose === undefined || PURPOSES.includes(purpose);
+		const data = here ? uploads.map(fileOf) : [];
+		return c.json(
+			{
+				object: "list" as const,
+				data,
+				first_id: data[0]?.id ?? null,
+				last_id: data.at(-1)?.id ?? null,
+				has_more: here && more,
+			},
+			200,
+		);
 	},
 );
 

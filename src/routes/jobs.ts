@@ -2,26 +2,37 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
+import { wantsEvents } from "../accept.ts";
 import { body } from "../body.ts";
 import { answered, type Caller, caller, keyed } from "../caller.ts";
 import { ApiError } from "../errors.ts";
 import type { JobView } from "../job/contract.ts";
 import { type Open, opener } from "../job/follow.ts";
 import {
+	type Asked,
 	askedOf,
 	idempotencyKeyOf,
 	jobIdOf,
 	preferredWait,
 } from "../job/request.ts";
 import { EVENT_STREAM_HEADERS, eventStream, untilDone } from "../job/stream.ts";
+import { log } from "../log.ts";
+import {
+	after,
+	JSON_TO_COME_HEADERS,
+	jsonToCome,
+	Presence,
+} from "../presence.ts";
+import { problemOf } from "../problem.ts";
 import { timed } from "../request.ts";
 import { type App, newRouter } from "../router.ts";
 import { EventStream } from "../schema/event.ts";
 import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
-import { createJob, jobStub } from "./create-job.ts";
+import { type Created, createJob, jobStub } from "./create-job.ts";
 import { JOB_REQUEST_FAILURES, PREVIOUS_JOB_FAILURES } from "./failures.ts";
 import { jobOf, summaryOf } from "./job-wire.ts";
 import { problems } from "./problems.ts";
+import { replayed, retryCount } from "./repeat.ts";
 
 export const jobs = newRouter();
 
@@ -60,9 +71,7 @@ const idempotencyKey = z.string().optional().openapi({
 });
 const location = z.object({
 	Location: z.url().openapi({ description: "The job" }),
-	"Idempotent-Replayed": z.literal("true").optional().openapi({
-		description: "This name was known: nothing was created or charged again",
-	}),
+	"Idempotent-Replayed": replayed,
 });
 const created = {
 	200: {
@@ -90,6 +99,7 @@ const created = {
 		503,
 		...JOB_REQUEST_FAILURES,
 		...PREVIOUS_JOB_FAILURES,
+		"bound_key",
 		"id_conflict",
 		"idempotency_conflict",
 	),
@@ -102,18 +112,20 @@ jobs.openapi(
 		operationId: "createJob",
 		summary: "Ask about images",
 		description:
-			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most 60) and answers 200 if the job ended by then. With an `Idempotency-Key` it may be repeated safely: the same request again answers the same job, as it is then, and its events from the first on; another request under the same key is refused (409).",
+			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most 60) and answers 200 if the job ended by then. Where the job is to be canceled when it is hung up on (`on_disconnect`), a waiting answer begins after a second, so that this is noticed: as 202 with spaces, which JSON allows ahead of it, whatever the job's `status` in it says. With an `Idempotency-Key` it may be repeated safely: the same request again answers the same job, as it is then, and its events from the first on; another request under the same key is refused (409). A member that is null or empty counts as left out.",
 		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
 				...requestHeaders,
 				"idempotency-key": idempotencyKey,
+				"x-stainless-retry-count": retryCount,
 			}),
 			body: { required: true, content: json(JobRequest) },
 		},
 		responses: created,
 	}),
 	async (c) => {
+		const presence = new Presence();
 		const known = await caller(c);
 		const idempotencyKey = await idempotencyKeyOf(
 			c.req.header("Idempotency-Key"),
@@ -121,7 +133,7 @@ jobs.openapi(
 		const name = { jobId: null, idempotencyKey };
 		const asked = askedOf(c.req.valid("json"), await c.req.json());
 		const job = await createJob(c, known, asked, name);
-		return respond(c, known, job);
+		return respond(c, known, job, asked, presence);
 	},
 );
 
@@ -142,11 +154,12 @@ jobs.openapi(
 		responses: created,
 	}),
 	async (c) => {
+		const presence = new Presence();
 		const known = await caller(c);
 		const name = { jobId: c.req.valid("param").id, idempotencyKey: null };
 		const asked = askedOf(c.req.valid("json"), await c.req.json());
 		const job = await createJob(c, known, asked, name);
-		return respond(c, known, job);
+		return respond(c, known, job, asked, presence);
 	},
 );
 
@@ -254,7 +267,9 @@ jobs.openapi(
 async function respond(
 	c: Context<App>,
 	known: Caller,
-	{ view, repeat }: { view: JobView; repeat: boolean },
+	{ view, repeat }: Created,
+	{ onDisconnect }: Asked,
+	presence: Presence,
 ) {
 	const origin = originOf(c);
 	const headers: Record<string, string> = {
@@ -264,7 +279,7 @@ async function respond(
 	const open = opener(c.env, known.id, view.id);
 	const { signal } = c.req.raw;
 
-	if (/\btext\/event-stream\b/i.test(c.req.header("Accept") ?? ""))
+	if (wantsEvents(c.req.header("Accept")))
 		return new Response(eventStream(open, await fromStart(open), 0, signal), {
 			headers: { ...headers, ...EVENT_STREAM_HEADERS },
 		});
@@ -272,13 +287,32 @@ async function respond(
 	const wait = preferredWait(c.req.header("Prefer"));
 	if (wait === null)
 		return c.json(jobOf(view, origin), repeat ? 200 : 202, headers);
+	headers["Preference-Applied"] = `wait=${wait}`;
 	const first = await fromStart(open);
-	const done = await untilDone(open, first, wait * 1000, signal);
-	const now = (await jobStub(c, known, view.id).view()) ?? view;
-	return c.json(jobOf(now, origin), done ? 200 : 202, {
-		...headers,
-		"Preference-Applied": `wait=${wait}`,
+	const now = async () =>
+		jobOf((await jobStub(c, known, view.id).view()) ?? view, origin);
+	if (onDisconnect === "continue") {
+		const done = await untilDone(open, first, wait * 1000, signal);
+		return c.json(await now(), done ? 200 : 202, headers);
+	}
+
+	const left = new AbortController();
+	const gone = AbortSignal.any([signal, left.signal]);
+	const waiting = untilDone(open, first, wait * 1000, gone, presence);
+	const begin = after(presence.patience(repeat && view.finishedAt === null));
+	const done = await Promise.race([waiting, begin.over]);
+	begin.stop();
+	if (done !== undefined) return c.json(await now(), done ? 200 : 202, headers);
+	const requestId = c.get("requestId");
+	const json = waiting.then(now).catch((error): object => {
+		log("error", { request_id: requestId, cause: String(error?.stack) });
+		return problemOf({ code: "internal_error" }, requestId);
 	});
+	const text = json.then((value) => JSON.stringify(value));
+	return new Response(
+		jsonToCome(text, presence, () => left.abort()),
+		{ status: 202, headers: { ...headers, ...JSON_TO_COME_HEADERS } },
+	);
 }
 
 /** The opener's answer for a reader that has seen nothing. */

@@ -3,7 +3,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { KeyView } from "../account/contract.ts";
 import { issueKey } from "../account/key.ts";
 import { body, SMALL_BODY } from "../body.ts";
-import { answered, caller } from "../caller.ts";
+import { answered, caller, keyed } from "../caller.ts";
 import { config } from "../env.ts";
 import { newRouter } from "../router.ts";
 import { CreatedKey, Key, KeyList, KeyRequest } from "../schema/account.ts";
@@ -22,9 +22,10 @@ keys.openapi(
 		path: "/",
 		operationId: "listKeys",
 		summary: "The account's keys, without their secrets",
+		middleware: keyed,
 		responses: {
 			200: { description: "The keys, oldest first", content: json(KeyList) },
-			...problems(401, 429),
+			...problems(401, 429, "bound_key"),
 		},
 	}),
 	async (c) => {
@@ -41,8 +42,8 @@ keys.openapi(
 		operationId: "createKey",
 		summary: "Create an API key; it is shown this once",
 		description:
-			"With `origins` for a web page: other pages cannot call with it. It is still public, so give its account no more credit than you would lose.",
-		middleware: body({ limit: SMALL_BODY }),
+			"With `origins` for a web page: it works on those pages alone, and sees and touches only the jobs and uploads that it made itself. Account, keys, events and webhooks are not for it, and its jobs name no `webhook` (403). It is still public, so give its account no more credit than you would lose.",
+		middleware: [keyed, body({ limit: SMALL_BODY })] as const,
 		request: { body: { required: true, content: json(KeyRequest) } },
 		responses: {
 			201: { description: "The key", content: json(CreatedKey) },
@@ -76,6 +77,7 @@ keys.openapi(
 		summary: "Revoke a key; it is refused from the next call on",
 		description:
 			"Repeating it changes nothing. The last key without `origins` stays (409): create another one first.",
+		middleware: keyed,
 		request: {
 			params: z.object({
 				id: z.string().openapi({ example: "key_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),

@@ -3,7 +3,7 @@ import { type Failure, type FailureCode, wire } from "../errors.ts";
 import { errorOf } from "../openai/error.ts";
 import { failuresOf } from "./failures.ts";
 
-const OpenAIError = z
+export const OpenAIError = z
 	.object({
 		error: z.object({
 			message: z.string(),

@@ -75,6 +75,23 @@ export function openapi(app: OpenAPIHono<App>): void {
 			for (const operation of Object.values(operations))
 				if (chapter) operation.tags = [chapter.name];
 		}
-		return c.json(document);
+		return c.json(JSON.parse(JSON.stringify(document, nullable)));
 	});
 }
+
+/**
+ * The generator writes a named schema that may be null as one that must be both, which nothing is.
+ * @returns what stands for the value
+ */
+function nullable(_: string, value: unknown): unknown {
+	if (typeof value !== "object" || value === null || !("allOf" in value))
+		return value;
+	const { allOf, ...rest } = value as { allOf: { type?: unknown }[] };
+	const named = allOf.filter(({ type }) => !isNullable(type));
+	return named.length < allOf.length
+		? { ...rest, anyOf: [...named, { type: "null" }] }
+		: value;
+}
+
+const isNullable = (type: unknown): boolean =>
+	Array.isArray(type) && type.includes("null");

@@ -23,7 +23,8 @@ replicate.post("/:model/:account/:job", async (c) => {
 		.models.get(model)
 		?.workers.find((each) => "replicate" in each);
 	const webhook = address?.replicate.webhook;
-	const body = webhook && (await readAtMost(c.req.raw, LONGEST));
+	const body =
+		webhook && (await readAtMost(c.req.raw, LONGEST).catch(() => null));
 	const told =
 		body &&
 		(await readWebhook(

@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { UploadView } from "../account/uploads.ts";
 import { body, readBody, SMALL_BODY } from "../body.ts";
-import { answered, type Caller, caller } from "../caller.ts";
+import { answered, type Caller, caller, keyed } from "../caller.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { newUploadId, UPLOAD_ID } from "../ids.ts";
@@ -17,10 +17,11 @@ import {
 } from "../images/intake.ts";
 import { finalKey, PUT_VALID_MS, stagingKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
+import { sniff } from "../images/sniff.ts";
 import { type App, newRouter } from "../router.ts";
-import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
-import { Upload, UploadRequest } from "../schema/upload.ts";
-import { IMAGE_FAILURES } from "./failures.ts";
+import { DeclaredType, IMAGE_LIMITS, ImageType } from "../schema/image.ts";
+import { Upload, UploadList, UploadRequest } from "../schema/upload.ts";
+import { IMAGE_FAILURES, JSON_CALL } from "./failures.ts";
 import { problems } from "./problems.ts";
 
 export const uploads = newRouter();
@@ -29,7 +30,7 @@ const json = <S extends z.ZodType>(schema: S) => ({
 	"application/json": { schema },
 });
 const images = Object.fromEntries(
-	ImageType.options.map((type) => [
+	[...ImageType.options, "application/octet-stream"].map((type) => [
 		type,
 		{ schema: { type: "string", format: "binary" } as const },
 	]),
@@ -44,13 +45,12 @@ const keyedImageOrJson = createMiddleware<App>(async (c, next) => {
 	const type = c.req.header("Content-Type")?.split(";")[0]?.trim();
 	if (type?.toLowerCase() === "application/json")
 		return body({ limit: SMALL_BODY })(c, next);
-	const declared = ImageType.safeParse(type?.toLowerCase());
-	if (!declared.success)
-		throw new ApiError({
-			code: "unsupported_media_type",
-			expected: `application/json, or the image itself as ${ImageType.options.join(", ")}`,
-		});
-	return uploadAtOnce(c, known, declared.data);
+	if (!type || DeclaredType.safeParse(type).success)
+		return uploadAtOnce(c, known, () => true);
+	// What curl says of any body.
+	if (type.toLowerCase() === "application/x-www-form-urlencoded")
+		return uploadAtOnce(c, known, (bytes) => sniff(bytes) !== null);
+	throw notTaken();
 });
 
 uploads.openapi(
@@ -60,7 +60,7 @@ uploads.openapi(
 		operationId: "createUpload",
 		summary: "Upload an image",
 		description:
-			"Send an image of up to 4 MB as the body, with its content type, and it is ready at once. Or send its type, length and SHA-256 as JSON: the answer holds a URL, good for 15 minutes, and the headers to PUT exactly those bytes with (up to 20 MB); then finalize. Places, times and texts in the file's metadata are removed, orientation is kept. An upload that is not finalized within an hour is deleted, and any other 30 days after its creation, or when the last job that holds it then ends.",
+			"Send an image of up to 4 MB as the body, and it is ready at once: its bytes say what it is, whatever it is called. Or send its length and SHA-256 as JSON, and a type for the PUT: the answer holds a URL, good for 15 minutes, and the headers to PUT exactly those bytes with (up to 20 MB); then finalize. Places, times and texts in the file's metadata are removed, orientation is kept. An upload that is not finalized within an hour is deleted, and any other 30 days after its creation, or when the last job that holds it then ends.",
 		middleware: keyedImageOrJson,
 		request: {
 			body: { required: true, content: { ...json(UploadRequest), ...images } },
@@ -70,18 +70,7 @@ uploads.openapi(
 				description: "The upload: ready, or pending with a URL to PUT to",
 				content: json(Upload),
 			},
-			...problems(
-				400,
-				401,
-				413,
-				415,
-				422,
-				429,
-				503,
-				"invalid_json",
-				"body_required",
-				...IMAGE_FAILURES,
-			),
+			...problems(...JSON_CALL, 422, 503, ...IMAGE_FAILURES),
 		},
 	}),
 	async (c) => {
@@ -113,12 +102,52 @@ uploads.openapi(
 
 uploads.openapi(
 	createRoute({
+		method: "get",
+		path: "/",
+		operationId: "listUploads",
+		summary: "The account's uploads, newest first",
+		description:
+			"Images that came along with a job are not among them: they go with it.",
+		middleware: keyed,
+		request: {
+			query: z.strictObject({
+				cursor: z
+					.string()
+					.regex(
+						UPLOAD_ID,
+						"is not one of ours. Send the last page's `next_cursor`, or leave it out",
+					)
+					.optional(),
+				limit: z.coerce.number().int().min(1).max(100).default(20),
+			}),
+		},
+		responses: {
+			200: { description: "A page of uploads", content: json(UploadList) },
+			...problems(400, 401, 429),
+		},
+	}),
+	async (c) => {
+		const { cursor = null, limit } = c.req.valid("query");
+		const { account, credential } = await caller(c);
+		const page = { after: cursor, limit, order: "newest" } as const;
+		const listed = answered(c, await account.uploads(credential, page));
+		const last = listed.more ? listed.uploads.at(-1) : undefined;
+		return c.json(
+			{ data: listed.uploads.map(uploadOf), next_cursor: last?.id ?? null },
+			200,
+		);
+	},
+);
+
+uploads.openapi(
+	createRoute({
 		method: "post",
 		path: "/{id}/finalize",
 		operationId: "finalizeUpload",
 		summary: "Check what was PUT, and keep it",
 		description:
 			"Reads the stored bytes, checks them against what was declared, and makes the upload ready. Repeating it changes nothing.",
+		middleware: keyed,
 		request: { params },
 		responses: {
 			200: { description: "The upload, ready", content: json(Upload) },
@@ -164,6 +193,7 @@ uploads.openapi(
 		path: "/{id}",
 		operationId: "getUpload",
 		summary: "An upload",
+		middleware: keyed,
 		request: { params },
 		responses: {
 			200: { description: "The upload", content: json(Upload) },
@@ -184,6 +214,7 @@ uploads.openapi(
 		summary: "Delete an upload",
 		description:
 			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
+		middleware: keyed,
 		request: { params },
 		responses: {
 			204: { description: "Deleted" },
@@ -199,14 +230,22 @@ uploads.openapi(
 	},
 );
 
+const notTaken = () =>
+	new ApiError({
+		code: "unsupported_media_type",
+		expected: `application/json, or the image itself as ${ImageType.options.join(", ")}`,
+	});
+
+/** @param takes whether the body is meant to be an image */
 async function uploadAtOnce(
 	c: Context<App>,
 	known: Caller,
-	declared: ImageType,
+	takes: (bytes: Uint8Array) => boolean,
 ): Promise<Response> {
 	const limit = IMAGE_LIMITS.inlineBytes;
 	const bytes = await readBody(c.req.raw, limit);
-	const received = await receive(bytes, declared, "body", limit);
+	if (!takes(bytes)) throw notTaken();
+	const received = await receive(bytes, "body", limit);
 	return c.json(uploadOf(await storeBody(c, known, received)), 201);
 }
 
@@ -230,7 +269,7 @@ async function staged(
 	if (bytes === "too_large" || bytes.length !== upload.bytes)
 		throw differs("length");
 	if ((await digest(bytes)) !== upload.sha256) throw differs("sha256");
-	return receive(bytes, upload.contentType, "id", IMAGE_LIMITS.bytes);
+	return receive(bytes, "id", IMAGE_LIMITS.bytes);
 }
 
 async function find(

@@ -1,10 +1,9 @@
 /** Webhooks: where an account's events are sent, and what became of them. */
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { createMiddleware } from "hono/factory";
 import type { WebhookView } from "../account/webhooks.ts";
 import { body, SMALL_BODY } from "../body.ts";
-import { answered, type Caller, caller } from "../caller.ts";
+import { answered, type Caller, caller, keyed } from "../caller.ts";
 import { endpointOf } from "../endpoint/address.ts";
 import type { DeliveryView } from "../endpoint/contract.ts";
 import { webhookUrl } from "../endpoint/hook.ts";
@@ -36,12 +35,6 @@ const params = z.object({
 	id: z.string().openapi({ example: "wh_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
 });
 const NOT_STORED = { "Cache-Control": "no-store" };
-
-/** Before the body is read: a call without a key of ours costs nothing. */
-const keyed = createMiddleware<App>(async (c, next) => {
-	await caller(c);
-	await next();
-});
 
 webhooks.openapi(
 	createRoute({

@@ -60,7 +60,7 @@ export const KeyRequest = z
 			.optional()
 			.openapi({
 				description:
-					"The only pages that may call with this key, by origin. A call without an `Origin` header, as servers make it, passes. Such a key neither makes nor revokes keys. Any page when left out.",
+					"The only pages that may call with this key, by origin. A call that tells of no page, as servers make it, is refused. Such a key sees and touches only what it made itself. When left out, any page and any server may call, and all of the account is seen.",
 			}),
 	})
 	.openapi("KeyRequest", {

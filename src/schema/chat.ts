@@ -1,23 +1,16 @@
 /** OpenAI's chat completions, as far as they are offered. What is not is refused by name, unless it asks for nothing. */
 import { z } from "@hono/zod-openapi";
 import { LONGEST_TEXT, MOST_MESSAGES } from "./job.ts";
+import { lean, leanMessage, NEUTRAL } from "./nothing.ts";
 
-const unsupported = (message: string) =>
-	z
-		.unknown()
-		.refine((value) => value === undefined || value === null, message)
-		.optional();
+/** Has no value but none. */
+const nothing = z
+	.null({ error: "is not supported here: leave it out" })
+	.optional();
 
 /** OpenAI's clients send null for what was not given. */
 const given = <S extends z.ZodType>(schema: S) =>
 	schema.nullish().transform((value) => value ?? undefined);
-
-/** What says no more than its absence does. */
-const nothing = z
-	.union([z.null(), z.array(z.unknown()).max(0)], {
-		error: "is not supported here: leave it out",
-	})
-	.optional();
 
 const Text = z.strictObject({
 	type: z.literal("text"),
@@ -33,7 +26,7 @@ const ImageUrl = z.strictObject({
 			example: "https://example.com/photo.jpg",
 		}),
 		/** Every image is read at the model's own resolution. */
-		detail: z.enum(["auto", "low", "high"]).nullish(),
+		detail: z.enum(["auto", "low", "high", "original"]).nullish(),
 	}),
 });
 
@@ -55,7 +48,6 @@ const File = z.strictObject({
 		),
 });
 
-const name = unsupported("is not supported here: leave it out");
 const texts = z.union([
 	z.string().max(LONGEST_TEXT),
 	z.array(Text).min(1).max(64),
@@ -65,7 +57,7 @@ export const ChatMessage = z.discriminatedUnion("role", [
 	z.strictObject({
 		role: z.enum(["system", "developer"]),
 		content: texts,
-		name,
+		name: nothing,
 	}),
 	z.strictObject({
 		role: z.literal("user"),
@@ -76,13 +68,13 @@ export const ChatMessage = z.discriminatedUnion("role", [
 				.min(1)
 				.max(64),
 		]),
-		name,
+		name: nothing,
 	}),
 	z.strictObject({
 		role: z.literal("assistant"),
 		content: texts,
-		name,
-		// An answer is sent back as it came.
+		name: nothing,
+		// An answer is sent back as it came: these say nothing, or are refused.
 		refusal: nothing,
 		annotations: nothing,
 		audio: nothing,
@@ -92,18 +84,16 @@ export const ChatMessage = z.discriminatedUnion("role", [
 ]);
 export type ChatMessage = z.infer<typeof ChatMessage>;
 
-const zero = z
-	.literal(0, {
-		error: "is not supported here: send 0, or leave it out",
-	})
-	.nullish();
 const label = z.string().max(512).nullish();
 const tokens = z.int().min(1);
 
-export const ChatRequest = z
+const Parameters = z
 	.strictObject({
 		model: z.string().min(1).max(64).openapi({ example: "nano" }),
-		messages: z.array(ChatMessage).min(1).max(MOST_MESSAGES),
+		messages: z
+			.array(z.preprocess(leanMessage, ChatMessage))
+			.min(1)
+			.max(MOST_MESSAGES),
 		max_completion_tokens: given(tokens).openapi({
 			description:
 				"Most tokens to answer with; a quarter of the model's context when left out",
@@ -131,12 +121,15 @@ export const ChatRequest = z
 			),
 		stream: given(z.boolean()),
 		stream_options: given(
-			z.strictObject({
-				include_usage: given(z.boolean()),
-				include_obfuscation: z
-					.literal(false, { error: "is not supported here: send false" })
-					.nullish(),
-			}),
+			z.preprocess(
+				(value) => lean(value),
+				z.strictObject({
+					include_usage: given(z.boolean()),
+					include_obfuscation: z
+						.literal(false, { error: "is not supported here: send false" })
+						.nullish(),
+				}),
+			),
 		),
 		metadata: given(
 			z
@@ -147,60 +140,22 @@ export const ChatRequest = z
 		user: label,
 		safety_identifier: label,
 		prompt_cache_key: label,
-		service_tier: z
-			.enum(["auto", "default"], {
-				error: "is not supported here: send auto or default",
-			})
-			.nullish(),
-		// Harmless where they ask for nothing.
-		n: z
-			.literal(1, { error: "there is one answer to a call: send 1" })
-			.nullish(),
-		frequency_penalty: zero,
-		presence_penalty: zero,
-		logprobs: z
-			.literal(false, { error: "is not supported here: send false" })
-			.nullish(),
-		store: z
-			.literal(false, {
-				error:
-					"is not supported here: send false. The job is kept, see the X-Job-Id header",
-			})
-			.nullish(),
-		response_format: z
-			.strictObject({
-				type: z.literal("text", {
-					error: "is not supported here: send text, or leave it out",
-				}),
-			})
-			.nullish(),
-		modalities: z
-			.array(z.literal("text", { error: "is not supported here: send text" }))
-			.nullish(),
-		tools: nothing,
-		functions: nothing,
-		tool_choice: z
-			.literal("none", { error: "is not supported here: leave it out" })
-			.nullish(),
+		...NEUTRAL,
 		...Object.fromEntries(
 			(
 				[
 					"audio",
-					"function_call",
+					"functions",
 					"logit_bias",
 					"moderation",
-					"parallel_tool_calls",
 					"prediction",
+					"prompt_cache_options",
 					"prompt_cache_retention",
-					"reasoning_effort",
-					"top_logprobs",
-					"verbosity",
+					"tools",
+					// Unlike the others it asks for something when it is `{}`.
 					"web_search_options",
 				] as const
-			).map((parameter) => [
-				parameter,
-				unsupported("is not supported here: leave it out"),
-			]),
+			).map((parameter) => [parameter, nothing]),
 		),
 	})
 	.superRefine(({ messages, stream, stream_options }, context) => {
@@ -211,14 +166,22 @@ export const ChatRequest = z
 				path: ["messages", last, "role"],
 				message: "the last message must be the user's",
 			});
-		if (stream_options && !stream)
+		if (stream_options?.include_usage && !stream)
 			context.addIssue({
 				code: "custom",
 				path: ["stream_options"],
 				message: "is only for `stream: true`",
 			});
-	})
+	});
+
+export const ChatRequest = z
+	.preprocess(
+		(value) => lean(value, "model", "messages", "web_search_options"),
+		Parameters,
+	)
 	.openapi("ChatRequest", {
+		description:
+			"What asks for nothing is passed over: null, empty, `false` and 0 where they mean none; and what clients attach to an answer that they send back.",
 		example: {
 			model: "nano",
 			messages: [
@@ -252,6 +215,26 @@ const shared = {
 	model: z.string(),
 };
 
+export const COMPLETION = {
+	id: "chatcmpl-01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+	created: 1_795_426_200,
+	model: "nano",
+	object: "chat.completion",
+	choices: [
+		{
+			index: 0,
+			message: {
+				role: "assistant",
+				content: "The photo shows a tabby cat with green eyes.",
+				refusal: null,
+			},
+			logprobs: null,
+			finish_reason: "stop",
+		},
+	],
+	usage: { prompt_tokens: 94, completion_tokens: 11, total_tokens: 105 },
+};
+
 export const ChatCompletion = z
 	.object({
 		...shared,
@@ -270,27 +253,7 @@ export const ChatCompletion = z
 		),
 		usage: Usage,
 	})
-	.openapi("ChatCompletion", {
-		example: {
-			id: "chatcmpl-01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
-			created: 1_795_426_200,
-			model: "nano",
-			object: "chat.completion",
-			choices: [
-				{
-					index: 0,
-					message: {
-						role: "assistant",
-						content: "The photo shows a tabby cat with green eyes.",
-						refusal: null,
-					},
-					logprobs: null,
-					finish_reason: "stop",
-				},
-			],
-			usage: { prompt_tokens: 94, completion_tokens: 11, total_tokens: 105 },
-		},
-	});
+	.openapi("ChatCompletion", { example: COMPLETION });
 export type ChatCompletion = z.infer<typeof ChatCompletion>;
 
 export const ChatCompletionChunk = z

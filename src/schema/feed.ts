@@ -1,6 +1,7 @@
 /** The account's event feed: one order, `seq` 1, 2, 3, … without a gap. What it holds is what webhooks deliver. */
 import { z } from "@hono/zod-openapi";
-import { DisabledReason, TERMINAL_EVENTS } from "./event-type.ts";
+import { sse } from "./event-stream.ts";
+import { DisabledReason, EventType, TERMINAL_EVENTS } from "./event-type.ts";
 import { JobSummary } from "./job.ts";
 
 const seq = z.int().openapi({
@@ -71,6 +72,17 @@ export const Event = z
 	])
 	.openapi("Event", { example: JOB_EVENT });
 export type Event = z.infer<typeof Event>;
+
+/** The same as server-sent events. */
+export const FeedStream = sse(EventType, "Event").openapi("FeedStream", {
+	description:
+		"Each server-sent event: `id:` is its `seq`, `event:` its type, `data:` all of it.",
+	example: {
+		id: String(JOB_EVENT.seq),
+		event: JOB_EVENT.type,
+		data: JSON.stringify(JOB_EVENT),
+	},
+});
 
 export const EventList = z
 	.object({

@@ -2,6 +2,16 @@
 import { z } from "@hono/zod-openapi";
 import { UploadId } from "./image.ts";
 
+const FILE = {
+	id: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+	object: "file",
+	bytes: 52_822,
+	created_at: 1_795_426_198,
+	filename: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T.jpeg",
+	purpose: "vision",
+	status: "processed",
+} as const;
+
 export const File = z
 	.object({
 		id: UploadId,
@@ -15,18 +25,27 @@ export const File = z
 		purpose: z.literal("vision"),
 		status: z.enum(["uploaded", "processed"]),
 	})
-	.openapi("File", {
+	.openapi("File", { example: FILE });
+export type File = z.infer<typeof File>;
+
+export const FileList = z
+	.object({
+		object: z.literal("list"),
+		data: z.array(File),
+		/** Of the first and the last of `data`; null where that is empty. */
+		first_id: UploadId.nullable(),
+		last_id: UploadId.nullable(),
+		has_more: z.boolean(),
+	})
+	.openapi("FileList", {
 		example: {
-			id: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
-			object: "file",
-			bytes: 52_822,
-			created_at: 1_795_426_198,
-			filename: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T.jpeg",
-			purpose: "vision",
-			status: "processed",
+			object: "list",
+			data: [FILE],
+			first_id: FILE.id,
+			last_id: FILE.id,
+			has_more: false,
 		},
 	});
-export type File = z.infer<typeof File>;
 
 export const DeletedFile = z
 	.object({ id: UploadId, object: z.literal("file"), deleted: z.literal(true) })

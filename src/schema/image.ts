@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { UPLOAD_ID } from "../ids.ts";
+import { oneOf } from "./one-of.ts";
 
 export const ImageType = z.enum([
 	"image/jpeg",
@@ -8,6 +9,16 @@ export const ImageType = z.enum([
 	"image/gif",
 ]);
 export type ImageType = z.infer<typeof ImageType>;
+
+/** What a sender may call an image. It decides nothing: the bytes do. */
+export const DeclaredType = z
+	.string()
+	.toLowerCase()
+	.max(127)
+	.regex(
+		/^(image\/[\w.+-]+|(application|binary)\/octet-stream) *(;[ -~]*)?$/,
+		"is no image's type. Send image/jpeg, or application/octet-stream where you do not know it.",
+	);
 
 /** Bounds on an image, the same on every way in. */
 export const IMAGE_LIMITS = {
@@ -27,7 +38,7 @@ export const UploadId = z
 	.openapi({ example: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" });
 
 /** An image of a job: an upload of the account, or a URL (`https:` fetched once, or `data:`). */
-export const ImageSource = z.union([
+export const ImageSource = oneOf([
 	z.strictObject({ upload: UploadId }),
 	z.strictObject({
 		url: z

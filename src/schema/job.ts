@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { JOB_ID } from "../ids.ts";
 import { TASKS } from "../tasks.ts";
 import { ImageSource, UploadId } from "./image.ts";
+import { lean, leanJob, leanMessage } from "./nothing.ts";
 import { JobWebhook } from "./webhook.ts";
 
 const tasks = Object.keys(TASKS) as [
@@ -50,15 +51,19 @@ export const Message = z
 	});
 export type Message = z.infer<typeof Message>;
 
-export const JobRequest = z
+const Parameters = z
 	.strictObject({
 		model: z.string().max(64).optional().openapi({
 			description: "One of GET /v1/models; the first of them when left out",
 			example: "nano",
 		}),
-		images: z.array(ImageSource).max(4).default([]).openapi({
-			description: "At least one for a `task`",
-		}),
+		images: z
+			.array(z.preprocess((image) => lean(image), ImageSource))
+			.max(4)
+			.default([])
+			.openapi({
+				description: "At least one for a `task`",
+			}),
 		prompt: z
 			.string()
 			.min(1)
@@ -66,10 +71,15 @@ export const JobRequest = z
 			.optional()
 			.openapi({ example: "What is in this picture?" }),
 		task: z.enum(tasks).optional(),
-		messages: z.array(Message).min(1).max(MOST_MESSAGES).optional().openapi({
-			description:
-				"A conversation, instead of `prompt`. The last message is the user's; only a user's message holds images. The n-th `image` part takes `images[n]`; images that no part takes come before the first user message's text.",
-		}),
+		messages: z
+			.array(z.preprocess(leanMessage, Message))
+			.min(1)
+			.max(MOST_MESSAGES)
+			.optional()
+			.openapi({
+				description:
+					"A conversation, instead of `prompt`. The last message is the user's; only a user's message holds images. The n-th `image` part takes `images[n]`; images that no part takes come before the first user message's text.",
+			}),
 		previous_job: JobId.optional().openapi({
 			description:
 				"Goes on from this job: its whole conversation, its answer and its images come before `prompt` or `messages`. It must have ended, and neither failed nor be gone.",
@@ -109,15 +119,20 @@ export const JobRequest = z
 			}),
 		on_disconnect: z.enum(["continue", "cancel"]).default("continue").openapi({
 			description:
-				"`cancel` cancels the job when its last reader left and none came back for ten seconds.",
+				"`cancel` cancels the job when its last reader left and none came back: within ten seconds to a stream, which knows its place; within two to a call that waited (`Prefer: wait`), which can only be repeated.",
 		}),
 		webhook: JobWebhook.optional().openapi({
 			description:
 				"Where this job is told of, beside the account's webhooks: signed with the account's secret (GET /v1/webhooks/secret).",
 		}),
 	})
-	.superRefine(checkAsked)
+	.superRefine(checkAsked);
+
+export const JobRequest = z
+	.preprocess(leanJob, Parameters)
 	.openapi("JobRequest", {
+		description:
+			"A member that is null or empty counts as left out. In `messages` an answer may have what clients attach to it.",
 		example: {
 			model: "nano",
 			images: [{ upload: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }],

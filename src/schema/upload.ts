@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { IMAGE_LIMITS, ImageType, UploadId } from "./image.ts";
+import { DeclaredType, IMAGE_LIMITS, UploadId } from "./image.ts";
 
 const Sha256 = z
 	.string()
@@ -11,7 +11,7 @@ const Sha256 = z
 /** Asks for a presigned PUT; type, length and hash are part of its signature. */
 export const UploadRequest = z
 	.strictObject({
-		content_type: ImageType,
+		content_type: DeclaredType.default("application/octet-stream"),
 		bytes: z.int().min(1).max(IMAGE_LIMITS.bytes),
 		sha256: Sha256,
 	})
@@ -24,12 +24,25 @@ export const UploadRequest = z
 		},
 	});
 
+const UPLOAD = {
+	id: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
+	object: "upload",
+	status: "ready",
+	content_type: "image/jpeg",
+	bytes: 52_822,
+	sha256: "3bdbdffcc407537699aadcde33e5c20dce408ffaedc28c998ca15c1a49d4a00a",
+	width: 512,
+	height: 512,
+	created_at: "2026-11-23T09:29:58.000Z",
+} as const;
+
 export const Upload = z
 	.object({
 		id: UploadId,
 		object: z.literal("upload"),
 		status: z.enum(["pending", "ready"]),
-		content_type: ImageType,
+		/** What the bytes are; while pending, what they were called. */
+		content_type: z.string(),
 		bytes: z.int(),
 		/** Over the bytes as sent. */
 		sha256: Sha256,
@@ -45,18 +58,9 @@ export const Upload = z
 			})
 			.optional(),
 	})
-	.openapi("Upload", {
-		example: {
-			id: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
-			object: "upload",
-			status: "ready",
-			content_type: "image/jpeg",
-			bytes: 52_822,
-			sha256:
-				"3bdbdffcc407537699aadcde33e5c20dce408ffaedc28c998ca15c1a49d4a00a",
-			width: 512,
-			height: 512,
-			created_at: "2026-11-23T09:29:58.000Z",
-		},
-	});
+	.openapi("Upload", { example: UPLOAD });
 export type Upload = z.infer<typeof Upload>;
+
+export const UploadList = z
+	.object({ data: z.array(Upload), next_cursor: z.string().nullable() })
+	.openapi("UploadList", { example: { data: [UPLOAD], next_cursor: null } });

@@ -1,6 +1,8 @@
 /** Webhooks: where an account's events are sent, and what became of each. */
 import { z } from "@hono/zod-openapi";
 import { DisabledReason, EventType, TERMINAL_EVENTS } from "./event-type.ts";
+import { lean } from "./nothing.ts";
+import { oneOf } from "./one-of.ts";
 
 /** What it may lead to is checked where it is used; see src/egress.ts. */
 export const WebhookUrl = z.string().min(1).max(2048).openapi({
@@ -54,10 +56,14 @@ export type WebhookChange = z.infer<typeof WebhookChange>;
 
 /** `webhook` of a job's request. */
 export const JobWebhook = z
-	.strictObject({
-		url: WebhookUrl,
-		events: Events.default(DEFAULT_EVENTS),
-	})
+	.preprocess(
+		// Of no events at all it is told what to write instead.
+		(value) => lean(value, "events"),
+		z.strictObject({
+			url: WebhookUrl,
+			events: Events.default(DEFAULT_EVENTS),
+		}),
+	)
 	.openapi("JobWebhook", {
 		example: { url: "https://example.com/hooks/minigpt4" },
 	});
@@ -173,14 +179,12 @@ export const DeliveryList = z
 		example: { data: [DELIVERY], next_cursor: null },
 	});
 
-export const RedeliveryRequest = z
-	.union([
-		z.strictObject({ event: z.string().max(64) }),
-		z.strictObject({ after: z.int().min(0) }),
-	])
-	.openapi("RedeliveryRequest", {
-		example: { event: "evt_0123456789abcdef_42" },
-	});
+export const RedeliveryRequest = oneOf([
+	z.strictObject({ event: z.string().max(64) }),
+	z.strictObject({ after: z.int().min(0) }),
+]).openapi("RedeliveryRequest", {
+	example: { event: "evt_0123456789abcdef_42" },
+});
 
 export const Redelivery = z
 	.object({

@@ -193,12 +193,13 @@ describe("a job's images", () => {
 			const now = Date.now();
 			createUpload(
 				sql,
+				null,
 				account.id,
 				{ id, contentType: "image/png", bytes: 9, sha256: SHA, way: "body" },
 				now,
 			);
 			const stored = { width: 8, height: 8, bytes: 9, sha256: SHA };
-			unwrap(finalizeUpload(sql, id, stored, now));
+			unwrap(finalizeUpload(sql, null, id, stored, now));
 			// There is no bucket here whose staged object the alarm could delete.
 			sql.exec("DELETE FROM due WHERE key LIKE 'object:%'");
 		});

@@ -66,6 +66,7 @@ function run(steps: readonly Step[]) {
 				...{ createdAt: 0, status: "accepted", gone: false, expiresIn: 1 },
 				hold: { amount: PRICE, closed: null },
 				webhook: null,
+				madeBy: null,
 			});
 		}
 		answers.push({

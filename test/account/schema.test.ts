@@ -1,5 +1,6 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import type { Credential } from "../../src/account/contract.ts";
 import { issueKey, newAccountId } from "../../src/account/key.ts";
 import { STEPS } from "../../src/account/schema.ts";
 import { config } from "../../src/env.ts";
@@ -12,6 +13,7 @@ import {
 	admissionOf,
 	bindings,
 	dump,
+	newAccount,
 	type TestAccount,
 } from "../support/account.ts";
 
@@ -120,6 +122,65 @@ describe("an account that was written by version 1", () => {
 		await runInDurableObject(account.stub, (_, { storage }) => {
 			expect(versionOf(storage.sql)).toBe(STEPS.length);
 		});
+	});
+
+	it("is its owner's: a key that sees only its own sees nothing of it", async () => {
+		const { account, open, settled, ready } = await versionOne();
+		const { stub } = account;
+		const origin = "https://app.example.com";
+		const page = { secretHash: "hash of the page's", origin };
+		unwrap(
+			await stub.createKey({
+				...{ name: "p", secretHash: page.secretHash, origins: [origin] },
+			}),
+		);
+		const seen = async (credential: Credential) => {
+			const { jobs } = unwrap(
+				await stub.jobs(credential, { cursor: null, limit: 9 }),
+			);
+			const { uploads } = unwrap(
+				await stub.uploads(credential, {
+					...{ after: null, limit: 9, order: "newest" as const },
+				}),
+			);
+			return [...jobs, ...uploads].map(({ id }) => id);
+		};
+		expect(await seen(page)).toEqual([]);
+		for (const job of [open, settled])
+			expect(await stub.lookup(page, job)).toMatchObject({
+				failure: { code: "job_not_found" },
+			});
+		expect(await stub.upload(page, ready)).toMatchObject({
+			failure: { code: "upload_not_found" },
+		});
+		expect(await seen(account.secretHash)).toEqual(
+			expect.arrayContaining([open, settled, ready]),
+		);
+	});
+
+	it("lists as uploads what was uploaded by itself, and no image that came with a job", async () => {
+		const account = await newAccount();
+		const old = accountStub("uploads of version five");
+		const [own, inline] = [newUploadId(1), newUploadId(2)];
+		await runInDurableObject(old, (_, { storage }) => {
+			const { sql } = storage;
+			storage.transactionSync(() => migrate(sql, STEPS.slice(0, 5)));
+			sql.exec("INSERT INTO account VALUES ('five', 'old', 1, 's')");
+			sql.exec(
+				"INSERT INTO key (id, name, secret_hash, created_at) VALUES ('key_1', 'old', ?, 1)",
+				account.secretHash,
+			);
+			for (const id of [own, inline])
+				sql.exec(
+					"INSERT INTO upload (id, status, content_type, bytes, sha256, key, staged, created_at) VALUES (?, 'ready', 'image/png', 9, ?, 'k', 0, 1)",
+					...[id, SHA],
+				);
+			sql.exec("INSERT INTO image_use VALUES (?, 'some job')", inline);
+		});
+		await evictDurableObject(old);
+		const page = { after: null, limit: 9, order: "newest" as const };
+		const { uploads } = unwrap(await old.uploads(account.secretHash, page));
+		expect(uploads.map(({ id }) => id)).toEqual([own]);
 	});
 
 	it("goes on: its open hold settles once, its names stay taken, new jobs run", async () => {

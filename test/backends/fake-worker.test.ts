@@ -32,6 +32,7 @@ interface Event {
 
 const eventsOf = (text: string): Event[] =>
 	text
+		.replaceAll(": ping\n", "")
 		.split("\n\n")
 		.filter((frame) => frame.startsWith("event: "))
 		.map((frame) => {

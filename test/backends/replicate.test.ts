@@ -240,7 +240,7 @@ describe("a prediction", () => {
 	});
 
 	it("that somebody else canceled may go better another time", async () => {
-		const fake = fakeReplicate({ tokens: TOKENS, every: 10 });
+		const fake = fakeReplicate({ tokens: TOKENS, every: 500 });
 		const run = failing(generate());
 		await eventually(() => expect(fake.predictions).toHaveLength(1));
 		const { id } = made(fake, 1);

@@ -380,7 +380,7 @@ async function* streamOf(answer: Response | null): AsyncGenerator<LogEvent> {
 			text = frames.pop() ?? "";
 			for (const frame of frames) {
 				const [, seq, type, data] =
-					/^id: (\d+)\nevent: (\S+)\ndata: (.*)$/s.exec(frame) ?? [];
+					/^id: (\d+)\nevent: (\S+)\ndata: (.*)$/ms.exec(frame) ?? [];
 				if (seq && type && data !== undefined)
 					yield { seq: Number(seq), type, data };
 			}

@@ -3,12 +3,13 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 
 export interface BreakingProxy {
 	url: string;
 	/** For each of the next generations: `token` events to let through before the connection breaks. */
 	breaks: number[];
-	/** While set: `token` events of a generation to let through; what comes after them stays here until the edge hangs up. */
+	/** While set: `token` events of a generation to let through; what comes after them stays here, until the edge hangs up. */
 	stall: number | null;
 	stop: () => Promise<void>;
 }
@@ -52,8 +53,10 @@ export async function proxyTo(target: string): Promise<BreakingProxy> {
 						outgoing.write("", () => outgoing.destroy());
 						return;
 					}
-					if (generates && proxy.stall !== null && tokens >= proxy.stall)
-						await once(hungUp.signal, "abort");
+					while (generates && tokens >= (proxy.stall ?? tokens + 1)) {
+						if (hungUp.signal.aborted) return;
+						await sleep(20);
+					}
 				}
 			}
 			outgoing.end(waiting);

@@ -85,9 +85,10 @@ export async function read(
 			text += piece;
 			const frames = text.split("\n\n");
 			text = frames.pop() ?? "";
-			for (const raw of frames) {
-				const [, seq, type, data] =
-					/^id: (\d+)\nevent: (\S+)\ndata: (.*)$/s.exec(raw) ?? [];
+			for (const frame of frames) {
+				// Comments and `retry` lines may come ahead of an event.
+				const [raw = "", seq, type, data] =
+					/^id: (\d+)\nevent: (\S+)\ndata: (.*)$/ms.exec(frame) ?? [];
 				if (!seq || !type || !data) continue;
 				const event = { seq: Number(seq), type, data: JSON.parse(data), raw };
 				seen.push(event);

@@ -243,6 +243,16 @@ describe("jobs, models, balance", () => {
 		expect(await json(["jobs", "list", "--limit", "2"])).toHaveLength(2);
 	});
 
+	it("lists uploads, newest first", async () => {
+		const { id } = await json(["upload", CAT]);
+		const listed = await minigpt4(["uploads"]);
+		expect(listed.out.split("\n")[1]).toMatch(
+			new RegExp(`^${id}  ready +\\d+ × \\d+ +[\\d.]+ KB +\\S.* ago$`),
+		);
+		const [first] = await json(["uploads", "list", "--limit", "1"]);
+		expect(first).toMatchObject({ id, status: "ready" });
+	});
+
 	it("shows the balance and the models", async () => {
 		const { balance } = await json(["balance"]);
 		const { out } = await minigpt4(["balance"]);

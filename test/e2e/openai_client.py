@@ -69,6 +69,7 @@ def image(client: OpenAI) -> dict:
         "answers": answers,
         "file": kept.model_dump(include={"object", "purpose", "status", "bytes"}),
         "jpeg": content[:2].hex() == "ffd8",
+        "listed": [each.id for each in client.files.list(limit=1)] == [file.id],
         "deleted": client.files.delete(file.id).deleted,
     }
 

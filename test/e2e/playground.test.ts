@@ -452,6 +452,17 @@ describe("what goes wrong", () => {
 				.getElementById("photo-problem")
 				?.textContent?.includes("text/plain"),
 		);
+		// What is a photo by its bytes is one, whatever it is called.
+		const buffer = await readFile(CAT);
+		for (const [name, mimeType] of [
+			["photo", ""],
+			["photo.txt", "text/plain"],
+			["photo.png", "image/png"],
+		] as const) {
+			await page.locator("#file").setInputFiles({ name, mimeType, buffer });
+			await sent(page);
+			expect(await page.locator("#photo-problem").isVisible()).toBe(false);
+		}
 	});
 
 	it("with a question is said in words, and the next one works", async () => {

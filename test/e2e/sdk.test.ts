@@ -108,7 +108,7 @@ describe("the package", () => {
 		expect(
 			installed.files.filter(
 				(path) =>
-					!/^(dist\/.+\.(js|d\.ts)|README\.md|LICENSE|package\.json)$/.test(
+					!/^(dist\/.+\.(js|d\.ts)|(dist\/cjs\/)?package\.json|README\.md|LICENSE)$/.test(
 						path,
 					),
 			),
@@ -345,6 +345,25 @@ describe("an upload", () => {
 			images: [{ upload: upload.id }],
 		});
 		expect(job.output.text).toMatch(/cat/i);
+	});
+});
+
+describe("a list of uploads", () => {
+	it("goes over every page, newest first, and answers one page by its cursor", async () => {
+		const own = new installed.sdk.MiniGPT4({
+			...{ apiKey: await stack.stranger(), baseURL: stack.url },
+		});
+		const photo = await readFile(CAT);
+		const ids: string[] = [];
+		for (let n = 0; n < 5; n++)
+			ids.unshift((await own.uploads.create(new Uint8Array(photo))).id);
+		const seen: string[] = [];
+		for await (const { id } of own.uploads.list({ limit: 2 })) seen.push(id);
+		expect(seen).toEqual(ids);
+		const { next_cursor } = await own.uploads.list({ limit: 2 }).page();
+		const cursor = next_cursor as string;
+		const next = await own.uploads.list({ limit: 2, cursor }).page();
+		expect(next.data.map(({ id }) => id)).toEqual(ids.slice(2, 4));
 	});
 });
 

@@ -49,7 +49,9 @@ async function start(args: string[]): Promise<Started> {
 	return { child, output: () => text };
 }
 
-async function startOnFreePorts(): Promise<Started & { url: string }> {
+async function startOnFreePorts(
+	...more: string[]
+): Promise<Started & { url: string; s3: string }> {
 	const [port, s3, worker] = [
 		await freePort(),
 		await freePort(),
@@ -62,11 +64,13 @@ async function startOnFreePorts(): Promise<Started & { url: string }> {
 		`${s3}`,
 		"--worker-port",
 		`${worker}`,
+		...more,
 	]);
 	await expect
 		.poll(started.output, { timeout: 150_000 })
 		.toContain("Ctrl-C stops everything");
-	return { ...started, url: `http://127.0.0.1:${port}` };
+	const [url, bucket] = [port, s3].map((each) => `http://127.0.0.1:${each}`);
+	return { ...started, url: url as string, s3: bucket as string };
 }
 
 /** Processes that live: a zombie does not. */
@@ -114,6 +118,25 @@ test("a taken port is named, with the way to another one, before anything starts
 	expect(readdirSync(state)).toEqual([]);
 });
 
+test.each([
+	["https://app.example.com/", "https://app.example.com"],
+	["https://App.example.com", "https://app.example.com"],
+	["app.example.com", "scheme, host and port"],
+	["*", "scheme, host and port"],
+])(
+	"a page's origin that is none, %j, is refused with what to write, before anything starts",
+	async (origin, says) => {
+		const { child, output } = await start([
+			...["--allowed-origins", `http://localhost:5173,${origin}`],
+		]);
+		const [code] = await once(child, "exit");
+		expect(code).toBe(1);
+		expect(output()).toContain(`--allowed-origins ${origin}: write `);
+		expect(output()).toContain(says);
+		expect(readdirSync(state)).toEqual([]);
+	},
+);
+
 test("the printed curl works as pasted before the worker is up, secrets stay private, and Ctrl-C leaves nothing", async () => {
 	const { child, output } = await startOnFreePorts();
 	const curl = /^curl -N.*?'$/ms.exec(output())?.[0] ?? "no curl was printed";
@@ -142,12 +165,57 @@ test("the printed curl works as pasted before the worker is up, secrets stay pri
 	await expect.poll(() => stillAlive(family), { timeout: 15_000 }).toEqual([]);
 });
 
-test("a second start finds its account and key again, and killed hard it leaves nothing either", async () => {
+test("a host that may not be allowed as it is written is named before anything starts", async () => {
+	const { child, output } = await start([
+		...["--egress-allow", "http://localhost:3000"],
+	]);
+	const [code] = await once(child, "exit");
+	expect(code).toBe(1);
+	expect(output()).toContain("--egress-allow http://localhost:3000");
+	expect(output()).toContain("localhost:3000");
+});
+
+test("a second start finds its account and key again, lets webhooks lead where it is told, and killed hard it leaves nothing either", async () => {
 	const { key } = JSON.parse(
 		readFileSync(join(state, "development.json"), "utf8"),
 	);
-	const { child, output, url } = await startOnFreePorts();
+	const page = "https://app.example.com";
+	const { child, output, url, s3 } = await startOnFreePorts(
+		...["--allowed-origins", `${page}, http://localhost:5173`],
+		...["--egress-allow", "localhost:3000", "--egress-allow", "receiver"],
+	);
 	expect(output()).toContain(`${url}/#key=${key}`);
+	for (const [origin, allowed] of [
+		[page, page],
+		["http://localhost:5173", "http://localhost:5173"],
+		[url, url],
+		["https://elsewhere.example", null],
+	] as const) {
+		const preflight = await fetch(`${s3}/minigpt4/staging/x`, {
+			method: "OPTIONS",
+			headers: {
+				Origin: origin,
+				"Access-Control-Request-Method": "PUT",
+				"Access-Control-Request-Headers": "content-type,x-amz-checksum-sha256",
+			},
+		});
+		expect(preflight.headers.get("Access-Control-Allow-Origin")).toBe(allowed);
+	}
+	const webhook = async (to: string) => {
+		const answer = await fetch(`${url}/v1/webhooks`, {
+			method: "POST",
+			headers: {
+				Authorization: `Bearer ${key}`,
+				"Content-Type": "application/json",
+			},
+			body: JSON.stringify({ url: to }),
+		});
+		await answer.body?.cancel();
+		return answer.status;
+	};
+	expect(await webhook("http://localhost:3000/hooks")).toBe(201);
+	expect(await webhook("http://receiver:8080/")).toBe(201);
+	expect(await webhook("http://localhost:3001/hooks")).toBe(422);
 	const family = descendants(child.pid as number);
 	child.kill("SIGKILL");
 	await sleep(100);

@@ -40,8 +40,14 @@ it("an account of the version before the feed starts one with its next event, wh
 	const account = await newAccount(10_000);
 	const old = admissionOf(account);
 	unwrap(await account.stub.admit(old));
-	// Back to the version before: its jobs had no webhook, and there was no feed.
+	// Back to the version before: its jobs had no webhook, and there was no feed, nor what came after it.
 	await runInDurableObject(account.stub, (_, { storage: { sql } }) => {
+		for (const index of ["job_of_key", "upload_listed", "upload_of_key"])
+			sql.exec(`DROP INDEX ${index}`);
+		for (const column of ["call", "made_by"])
+			sql.exec(`ALTER TABLE job DROP COLUMN ${column}`);
+		for (const column of ["made_by", "inline"])
+			sql.exec(`ALTER TABLE upload DROP COLUMN ${column}`);
 		for (const table of ["event", "webhook", "webhook_secret"])
 			sql.exec(`DROP TABLE ${table}`);
 		sql.exec("ALTER TABLE job DROP COLUMN webhook");

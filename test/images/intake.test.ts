@@ -76,6 +76,7 @@ const readFor = async (
 				"upload" in each ? [`images[${n}].upload`] : [],
 			),
 			previous: null,
+			webhook: false,
 		}),
 	);
 	return readImages(c, imagesOf(sources), known.images);
@@ -123,6 +124,24 @@ describe("a job's images", () => {
 		expect(left.map(({ id }) => id)).toEqual([upload]);
 	});
 
+	it("are what their bytes are, whatever their URLs call them", async () => {
+		const [store, account] = [bucket(), await newAccount()];
+		publish(store, "93.184.216.34");
+		const coded = [...PNG].map((n) => `%${n.toString(16).padStart(2, "0")}`);
+		const url = PNG.toBase64({ alphabet: "base64url", omitPadding: true });
+		const read = await readFor(account, [
+			{ url: dataUrl(JPEG, "image/png;name=cat.png") },
+			{ url: `DATA:text/plain;charset=utf-8;base64,${url}` },
+			{ url: `data:,${coded.join("")}` },
+			{ url: PHOTO.replace("https", "HTTPS") },
+		]);
+		const types = read.map((each) =>
+			"received" in each ? each.received.image.contentType : null,
+		);
+		const png = "image/png";
+		expect(types).toEqual(["image/jpeg", png, png, png]);
+	});
+
 	it("of a request that was made before are those of the first time, whatever its URLs answer now", async () => {
 		const [store, account] = [bucket(), await newAccount()];
 		const known = [
@@ -158,8 +177,8 @@ describe("a job's images", () => {
 		const good = { url: dataUrl(JPEG) };
 		for (const [bad, code] of [
 			[{ url: dataUrl(JPEG.slice(0, 900)) }, "image_truncated"],
-			[{ url: dataUrl(JPEG, "image/png") }, "image_type_unsupported"],
-			[{ url: "data:image/png,x" }, "url_refused"],
+			[{ url: "data:image/png,x" }, "image_type_unsupported"],
+			[{ url: "data:image/png;base64,x" }, "url_refused"],
 			[{ url: PHOTO }, "url_refused"],
 			[{ url: "https://127.0.0.1/x.png" }, "url_refused"],
 			[{ upload: newUploadId(1) }, "upload_not_found"],

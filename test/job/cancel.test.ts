@@ -242,7 +242,7 @@ describe("a job with on_disconnect: cancel", () => {
 		await Promise.all([events(job, 0, first), events(job, 0, first)]);
 		await eventually(async () =>
 			expect(await stateOf(job)).toMatchObject({
-				leftAt: expect.any(Number),
+				abandonedAt: expect.any(Number),
 			}),
 		);
 		await pass(job, 8_000);
@@ -259,11 +259,11 @@ describe("a job with on_disconnect: cancel", () => {
 		const job = await startedJob(minding);
 		await events(job, 0, first);
 		await eventually(async () =>
-			expect((await stateOf(job)).leftAt).not.toBe(null),
+			expect((await stateOf(job)).abandonedAt).not.toBe(null),
 		);
 		const back = events(job);
 		await eventually(async () =>
-			expect((await stateOf(job)).leftAt).toBe(null),
+			expect((await stateOf(job)).abandonedAt).toBe(null),
 		);
 		await pass(job, 60_000);
 		open();
@@ -283,7 +283,7 @@ describe("a job with on_disconnect: cancel", () => {
 			state.abort("killed");
 		}).catch(() => {});
 		await view(job);
-		expect((await stateOf(job)).leftAt).not.toBe(null);
+		expect((await stateOf(job)).abandonedAt).not.toBe(null);
 		await pass(job, 11_000);
 		expect(await view(job)).toMatchObject({ status: "canceled", price: 100 });
 	});
@@ -294,7 +294,7 @@ describe("a job with on_disconnect: cancel", () => {
 		await tokens(job, 30);
 		await events(job, 0, first);
 		await eventually(async () =>
-			expect((await stateOf(job)).leftAt).not.toBe(null),
+			expect((await stateOf(job)).abandonedAt).not.toBe(null),
 		);
 		await runInDurableObject(job.stub(), (_, state) =>
 			state.abort("killed"),

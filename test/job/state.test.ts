@@ -6,6 +6,8 @@ import {
 	ABANDONED_MS,
 	alarmAt,
 	HEARTBEAT_MS,
+	HUNG_UP_MS,
+	type Leaving,
 	type Terms,
 } from "../../src/job/due.ts";
 import {
@@ -81,6 +83,10 @@ const failOnce = (from: JobState, tokens: number): JobState =>
 
 type Step = { wait: number; add: number; make: (tokens: number) => JobChange };
 
+const leaving: fc.Arbitrary<Leaving> = fc.oneof(
+	fc.constantFrom({ how: "content" as const }, { how: "lost" as const }),
+	fc.nat(90_000).map((ago) => ({ how: "hungUp" as const, ago })),
+);
 const change: fc.Arbitrary<Step["make"]> = fc.oneof(
 	fc
 		.constantFrom("queued" as const, "provisioning" as const)
@@ -109,7 +115,8 @@ const change: fc.Arbitrary<Step["make"]> = fc.oneof(
 		.map((reason) => () => ({ type: "finished", reason }) as JobChange),
 	fc.constant(() => cancel),
 	fc.constant(() => ({ type: "watched" }) as JobChange),
-	fc.boolean().map((lost) => () => ({ type: "left", lost }) as JobChange),
+	leaving.map((how) => (): JobChange => ({ type: "left", ...how })),
+	fc.constant(() => ({ type: "repeated" }) as JobChange),
 	{ weight: 3, arbitrary: fc.constant(() => time) },
 	{ weight: 3, arbitrary: fc.constant(() => settled(0)) },
 );
@@ -484,7 +491,12 @@ describe("a deadline", () => {
 
 describe("a job that minds its readers", () => {
 	const watched: JobChange = { type: "watched" };
-	const lost: JobChange = { type: "left", lost: true };
+	const lost: JobChange = { type: "left", how: "lost" };
+	const hungUp = (ago: number): JobChange => ({
+		type: "left",
+		how: "hungUp",
+		ago,
+	});
 	const minding = () => lived(born({ onDisconnect: "cancel" }), 0, granted);
 
 	it("is canceled ten seconds after the last was lost", () => {
@@ -492,6 +504,42 @@ describe("a job that minds its readers", () => {
 		expect(alarmAt(left, 2_000)).toBe(1_000 + ABANDONED_MS);
 		expect(decide(left, time, 1_000 + ABANDONED_MS - 1)).toBe(null);
 		expect(lived(left, 1_000 + ABANDONED_MS, time).outcome).toBe("canceled");
+	});
+
+	it("is canceled two seconds after a call was hung up on, however late that was noticed", () => {
+		fc.assert(
+			fc.property(fc.nat(1_500), fc.nat(90_000), (ago, late) => {
+				const now = 100_000;
+				const left = lived(minding(), now, watched, hungUp(ago));
+				expect(alarmAt(left, now)).toBe(now - ago + HUNG_UP_MS);
+				expect(decide(left, time, now - ago + HUNG_UP_MS - 1)).toBe(null);
+				expect(lived(left, now - ago + HUNG_UP_MS, time).outcome).toBe(
+					"canceled",
+				);
+				// Who repeats the call has a moment for it even then.
+				const noticed = lived(minding(), now, watched, hungUp(1_500 + late));
+				expect(alarmAt(noticed, now)).toBe(now + 500);
+			}),
+		);
+	});
+
+	it("goes on when the call is repeated in time, for as long as the repeat's reader needs to come", () => {
+		const left = lived(minding(), 1_000, watched, hungUp(0));
+		const repeated = lived(left, 2_900, { type: "repeated" });
+		expect(decide(repeated, time, 2_900 + HUNG_UP_MS - 1)).toBe(null);
+		expect(lived(repeated, 2_900 + HUNG_UP_MS, time).outcome).toBe("canceled");
+		const read = lived(repeated, 3_000, watched);
+		expect(decide(read, time, HOUR)).toBe(null);
+		// A place that is kept for longer is not given away sooner.
+		const kept = lived(minding(), 1_000, watched, lost, { type: "repeated" });
+		expect(alarmAt(kept, 1_000)).toBe(1_000 + ABANDONED_MS);
+	});
+
+	it("that is over, or is read, stays so when its call is repeated", () => {
+		const canceled = lived(minding(), 0, watched, hungUp(0), cancel);
+		expect(decide(canceled, { type: "repeated" }, 1)).toBe(null);
+		const read = lived(minding(), 0, watched);
+		expect(decide(read, { type: "repeated" }, 1)).toBe(null);
 	});
 
 	it("goes on when one comes back in time", () => {
@@ -507,7 +555,10 @@ describe("a job that minds its readers", () => {
 
 	it("goes on while nobody ever read, and when the last had what it waited for", () => {
 		expect(decide(minding(), lost, 0)).toBe(null);
-		const content = lived(minding(), 0, watched, { type: "left", lost: false });
+		const content = lived(minding(), 0, watched, {
+			type: "left",
+			how: "content",
+		});
 		expect(decide(content, time, HOUR)).toBe(null);
 		expect(decide(content, lost, HOUR)).toBe(null);
 	});
@@ -515,6 +566,7 @@ describe("a job that minds its readers", () => {
 	it("is the only kind that does", () => {
 		const other = lived(born(), 0, granted);
 		expect(decide(other, watched, 0)).toBe(null);
-		expect(decide({ ...other, watched: true }, lost, 0)).toBe(null);
+		for (const change of [lost, hungUp(0)])
+			expect(decide({ ...other, watched: true }, change, 0)).toBe(null);
 	});
 });

@@ -139,6 +139,31 @@ describe("a job of version 2", () => {
 	});
 });
 
+describe("a job of version 4", () => {
+	it.each([
+		["that was being read", null, null],
+		["whose reader was lost", 1_000, 11_000],
+	])("%s is abandoned when it was to be", async (_, leftAt, abandonedAt) => {
+		const job = await admittedJob({ onDisconnect: "cancel" });
+		const state = await runInDurableObject(job.stub(), (_, { storage }) => {
+			const { sql } = storage;
+			migrate(sql, STEPS.slice(0, 4));
+			const { abandonedAt, ...state } = claimed(job.spec, Date.now());
+			sql.exec(
+				"INSERT INTO job (spec, state) VALUES (?, ?)",
+				JSON.stringify(job.spec),
+				JSON.stringify({ ...state, watched: true, leftAt }),
+			);
+			storage.transactionSync(() => migrate(sql, STEPS));
+			return JSON.parse(
+				sql.exec<{ state: string }>("SELECT state FROM job").one().state,
+			);
+		});
+		expect(state).toMatchObject({ watched: true, abandonedAt });
+		expect(state).not.toHaveProperty("leftAt");
+	});
+});
+
 describe("a job of version 1", () => {
 	it("that was running goes on from its tokens, with no deadline it was never given", async () => {
 		const worker = fakeWorker({ tokens: words(6) });

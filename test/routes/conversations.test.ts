@@ -110,7 +110,97 @@ describe("`messages`", () => {
 		expect(heard(worker)).toEqual([user(text("Hello"))]);
 	});
 
+	it.each([[null], [""], [[]], [{}]])(
+		"pass over what is empty (%j), by whatever name it comes",
+		async (empty) => {
+			const worker = fakeWorker({ tokens: words(3) });
+			const account = await newAccount(CREDIT);
+			const names =
+				"model images prompt task previous_job max_tokens temperature top_p repetition_penalty seed stop metadata expires_in on_disconnect webhook tools stream response_format logit_bias nonsense";
+			await told(account, {
+				...Object.fromEntries(names.split(" ").map((name) => [name, empty])),
+				messages: [user(text("Hello"))],
+			});
+			expect(heard(worker)).toEqual([user(text("Hello"))]);
+			expect(worker.requests[0]).toMatchObject({
+				max_tokens: 300,
+				temperature: 1,
+				top_p: 0.9,
+				repetition_penalty: 1.05,
+			});
+			await told(account, { prompt: "Hello", messages: empty, task: empty });
+			expect(heard(worker)).toEqual([user(text("Hello"))]);
+		},
+	);
+
+	it("pass over what asks for nothing in OpenAI's words", async () => {
+		const worker = fakeWorker({ tokens: words(3) });
+		const account = await newAccount(CREDIT);
+		await told(account, {
+			prompt: "Hello",
+			images: [{ url: PNG, upload: null }],
+			webhook: { url: "https://example.com/x", events: null },
+			...{ n: 1, stream: false, store: false, logprobs: false },
+			...{ top_logprobs: 0, frequency_penalty: 0, presence_penalty: 0 },
+			...{ parallel_tool_calls: false, tool_choice: "none" },
+			...{ response_format: { type: "text" }, modalities: ["text"] },
+			...{ reasoning_effort: "none", service_tier: "auto" },
+		});
+		expect(heard(worker)).toEqual([user(image, text("Hello"))]);
+	});
+
+	it("take an answer back with what clients attach to it, and turns without a text", async () => {
+		const worker = fakeWorker({ tokens: words(3) });
+		const account = await newAccount(CREDIT);
+		const messages = [
+			{ role: "system", content: null },
+			{ ...user({ ...text("x"), annotations: [] }), id: "msg_1", name: null },
+			{
+				...says("A cat."),
+				...{ id: "chatcmpl-1", refusal: null, annotations: null, audio: null },
+				...{ function_call: null, tool_calls: [], images: [] },
+				provider_specific_fields: { refusal: null },
+				reasoning_content: "It has whiskers.",
+				reasoning: "Hm",
+			},
+			{ role: "assistant", content: [] },
+			user(text("And?")),
+		];
+		const key = { "Idempotency-Key": "one" };
+		const send = () =>
+			call(account, "", { body: { messages }, headers: { ...key } });
+		const { id } = await (await send()).json<Wire>();
+		await ended(account, id);
+		expect(heard(worker)).toEqual([
+			{ role: "system", content: [text("")] },
+			user(text("x")),
+			says("A cat."),
+			says(""),
+			user(text("And?")),
+		]);
+		// It is one request with what came along: byte for byte the same is the same job.
+		expect(await (await send()).json()).toMatchObject({ id });
+		const other = await call(account, "", {
+			body: { messages, stop: null },
+			headers: { ...key },
+		});
+		expect(await refusal(other)).toEqual([409, "idempotency_conflict"]);
+	});
+
 	it.each([
+		["prompt", { prompt: "" }],
+		["prompt", { prompt: null, images: null }],
+		["n", { prompt: "x", n: 2 }],
+		["stream", { prompt: "x", stream: true }],
+		["tools", { prompt: "x", tools: [{ type: "function" }] }],
+		["nonsense", { prompt: "x", nonsense: false }],
+		["max_tokens", { prompt: "x", max_tokens: 0 }],
+		[
+			"messages[0].refusal",
+			{ messages: [{ ...says("x"), refusal: "No." }, user(text("x"))] },
+		],
+		["messages[0].content", { messages: [{ role: "user", content: null }] }],
+		["webhook.events", { prompt: "x", webhook: { url: "x", events: [] } }],
 		["prompt", { prompt: "x", messages: [user(text("x"))] }],
 		["prompt", { images: [] }],
 		["images", { task: "describe" }],

@@ -42,7 +42,9 @@ describe("GET /v1/jobs/{id}/events", () => {
 		);
 		expect(response.headers.get("Cache-Control")).toBe("no-store");
 		const text = await response.text();
-		expect(text).toMatch(/^retry: \d+\n\nid: 1\nevent: job.queued\ndata: \{/);
+		expect(text).toMatch(
+			/^: ping\nretry: \d+\nid: 1\nevent: job.queued\ndata: \{/,
+		);
 		expect(text).toMatch(/event: done\ndata: \{.*\}\n\n$/);
 	});
 
@@ -92,7 +94,7 @@ describe("GET /v1/jobs/{id}/events", () => {
 		const reader = stream.getReader();
 		const decoder = new TextDecoder();
 		let text = "";
-		while (!text.endsWith(": ping\n\n: ping\n\n"))
+		while (!text.endsWith(": ping\n: ping\n"))
 			text += decoder.decode((await reader.read()).value);
 		await reader.cancel();
 		open();

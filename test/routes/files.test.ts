@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { newAccount, type TestAccount } from "../support/account.ts";
 import { asked, create, ended, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
@@ -36,7 +36,10 @@ const refusal = async (response: Response) => {
 };
 
 describe("a file", () => {
-	it.each(["", "image/jpeg", "application/octet-stream"])(
+	it.each([
+		...["", "image/jpeg", "image/jpg", "image/png", "text/plain"],
+		"application/octet-stream",
+	])(
 		"sent as %j is an upload under OpenAI's names, whole way round",
 		async (type) => {
 			fakeWorker({ tokens: words(3) });
@@ -120,10 +123,6 @@ describe("a file", () => {
 				{ purpose: "vision", file: photo(new Uint8Array(99)) },
 				[422, "image_type_unsupported", "file"],
 			],
-			[
-				{ purpose: "vision", file: photo(JPEG, "image/png") },
-				[422, "image_type_unsupported", "file"],
-			],
 		] as [Record<string, string | Blob>, unknown[]][])
 			expect(await refusal(await send(account, parts))).toEqual(refused);
 		expect(
@@ -147,5 +146,81 @@ describe("a file", () => {
 		expect(
 			await refusal(await post("nonsense", "multipart/form-data; boundary=x")),
 		).toEqual([400, "invalid_request", "body"]);
+	});
+});
+
+describe("the list of files", () => {
+	const list = async (account: TestAccount, query = ""): Promise<Wire> =>
+		(await call(account, query)).json();
+	/** Oldest first. */
+	const made = async (account: TestAccount, count: number) => {
+		const files: Wire[] = [];
+		while (files.length < count) {
+			const before = Date.now();
+			const sent = await send(account, { purpose: "vision", file: photo() });
+			files.push(await sent.json());
+			// Ids of one millisecond are in any order.
+			await vi.waitUntil(() => Date.now() > before + 1);
+		}
+		return files;
+	};
+	const idsOf = ({ data }: Wire) => data.map(({ id }: Wire) => id);
+
+	it("is OpenAI's: newest or oldest first, page after page", async () => {
+		const account = await newAccount();
+		const empty = { object: "list", data: [], has_more: false };
+		expect(await list(account)).toEqual({
+			...{ ...empty, first_id: null, last_id: null },
+		});
+		const files = await made(account, 5);
+		const ids = files.map(({ id }) => id);
+		expect(await list(account)).toEqual({
+			...{ object: "list", data: files.toReversed(), has_more: false },
+			...{ first_id: ids[4], last_id: ids[0] },
+		});
+		for (const [order, wanted] of [
+			["asc", ids],
+			["desc", ids.toReversed()],
+		] as const) {
+			const seen: string[] = [];
+			let more = true;
+			while (more) {
+				const after = seen.length > 0 ? `&after=${seen.at(-1)}` : "";
+				const page = await list(account, `?order=${order}&limit=2${after}`);
+				seen.push(...idsOf(page));
+				expect([page.first_id, page.last_id]).toEqual([
+					...[idsOf(page)[0], seen.at(-1)],
+				]);
+				more = page.has_more;
+			}
+			expect(seen).toEqual(wanted);
+		}
+	});
+
+	it("is of images, whichever of their purposes is asked for, and of no other purpose", async () => {
+		const account = await newAccount();
+		const [file] = await made(account, 1);
+		for (const purpose of ["vision", "user_data"])
+			expect(idsOf(await list(account, `?purpose=${purpose}`))).toEqual([
+				file.id,
+			]);
+		expect(await list(account, "?purpose=batch&limit=1")).toMatchObject({
+			...{ data: [], first_id: null, has_more: false },
+		});
+	});
+
+	it("takes the largest page that OpenAI's does, and refuses by the name of the field", async () => {
+		const account = await newAccount();
+		expect((await list(account, "?limit=10000")).object).toBe("list");
+		for (const [query, field] of [
+			["?limit=0", "limit"],
+			["?limit=10001", "limit"],
+			["?order=newest", "order"],
+			["?after=file-abc", "after"],
+			["?page=2", "page"],
+		] as const)
+			expect(await refusal(await call(account, query))).toEqual([
+				...[400, "invalid_request", field],
+			]);
 	});
 });

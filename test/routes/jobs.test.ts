@@ -103,6 +103,61 @@ describe("POST /v1/jobs", () => {
 		expect(await slow.json()).toMatchObject({ status: "running" });
 	});
 
+	it("of a job that ends when it is hung up on begins to wait aloud after a second, as 202", async () => {
+		const hold = gate();
+		fakeWorker((prompt) => ({
+			tokens: words(3),
+			...(prompt.startsWith("slow") && { gate: () => hold.opened }),
+		}));
+		const account = await newAccount(10_000);
+		const minding = { on_disconnect: "cancel" };
+		const prefer = { Prefer: "wait=30" };
+		const fast = await create(account, minding, prefer);
+		expect(fast.status).toBe(200);
+		expect(await fast.text()).toMatch(/^\{/);
+		const slow = await create(account, { ...minding, prompt: "slow" }, prefer);
+		expect(slow.status).toBe(202);
+		expect(slow.headers.get("Preference-Applied")).toBe("wait=30");
+		expect(slow.headers.get("Content-Encoding")).toBe("identity");
+		setTimeout(hold.open, 600);
+		const text = await slow.text();
+		expect(text).toMatch(/^ {2,}\{/);
+		expect(JSON.parse(text)).toMatchObject({
+			...{ object: "job", status: "succeeded", price: 1000 },
+			output: { text: words(3).join("") },
+		});
+		const brief = { Prefer: "wait=2" };
+		const held = gate();
+		fakeWorker({ tokens: words(3), gate: () => held.opened });
+		const late = await create(account, minding, brief);
+		expect(await late.json()).toMatchObject({ status: "running" });
+		held.open();
+		expect(
+			await ended(account, late.headers.get("Location")?.slice(-26) as string),
+		).toMatchObject({ status: "succeeded" });
+	});
+
+	it("of a job that ends when it is hung up on ends it within two seconds", async () => {
+		const hold = gate();
+		fakeWorker({
+			tokens: words(5),
+			gate: (n) => (n === 2 ? hold.opened : undefined),
+		});
+		const account = await newAccount(10_000);
+		const answer = await create(
+			account,
+			{ on_disconnect: "cancel", max_tokens: 100 },
+			{ Prefer: "wait=60" },
+		);
+		await answer.body?.cancel();
+		const left = Date.now();
+		const id = answer.headers.get("Location")?.slice(-26) as string;
+		const job = await ended(account, id);
+		expect(job).toMatchObject({ status: "canceled", price: 20 });
+		expect(Date.parse(job.finished_at) - left).toBeLessThan(2_500);
+		hold.open();
+	});
+
 	it("reads Prefer as RFC 7240 writes it, at most 60 s", () => {
 		expect(preferredWait(undefined)).toBe(null);
 		expect(preferredWait("respond-async")).toBe(null);

@@ -150,15 +150,16 @@ describe("an owner's keys", () => {
 });
 
 describe("a key with origins", () => {
-	it("works on their pages and on servers, and on no other page", async () => {
+	it("works on their pages, and on no other page and no server", async () => {
 		const { key } = await newAccount();
 		const local = "http://localhost:5173";
 		const page = await create(key, { name: "p", origins: [HOME, local, HOME] });
 		expect(page.origins).toEqual([HOME, local]);
 		const at = (origin?: string) =>
-			api(page.key, "/account", origin === undefined ? {} : { origin });
-		for (const origin of [HOME, local, undefined])
+			api(page.key, "/jobs", origin === undefined ? {} : { origin });
+		for (const origin of [HOME, local])
 			expect((await at(origin)).status).toBe(200);
+		expect(await refusal(await at())).toEqual([403, "origin_required"]);
 		for (const origin of [
 			"https://evil.example",
 			"http://app.example.com",
@@ -174,7 +175,10 @@ describe("a key with origins", () => {
 			expect(detail).toContain(origin);
 			expect(detail).toContain("POST /v1/keys");
 		}
-		expect((await api(key, "/account", { origin: "null" })).status).toBe(200);
+		for (const origin of ["null", undefined])
+			expect(
+				(await api(key, "/account", origin ? { origin } : {})).status,
+			).toBe(200);
 	});
 
 	it("is refused on another page before anything is done or counted", async () => {

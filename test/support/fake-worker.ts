@@ -149,7 +149,7 @@ export class FakeWorker {
 		signal.addEventListener("abort", lost);
 		this.running++;
 		this.peak = Math.max(this.peak, this.running);
-		const ping = setInterval(() => wire.send(": ping\n\n"), this.pingEvery);
+		const ping = setInterval(() => wire.send(": ping\n"), this.pingEvery);
 		void answer(wire, asked)
 			.catch(lost)
 			.finally(() => {

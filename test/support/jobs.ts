@@ -156,10 +156,11 @@ export async function read(
 		if (done) return events;
 		text += decoder.decode(value, { stream: true });
 		for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
-			const raw = text.slice(0, end + 2);
+			const block = text.slice(0, end + 2);
 			text = text.slice(end + 2);
-			const [, seq, type, data] =
-				/^id: (\d+)\nevent: (\S+)\ndata: (.*)\n\n$/s.exec(raw) ?? [];
+			// Comments and `retry` lines may come ahead of an event.
+			const [raw = "", seq, type, data] =
+				/^id: (\d+)\nevent: (\S+)\ndata: ([^\n]*)\n\n/m.exec(block) ?? [];
 			if (!seq || !type || !data) continue;
 			const event = { seq: Number(seq), type, data: JSON.parse(data), raw };
 			events.push(event);

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from ..train.measure import COLOURS
+from ..train.nano.measure import COLOURS
 
 
 def plain(text: str) -> str:

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 
 from ..processing import centre_square, normalise
-from ..train.measure import COLOURS, brightness, dominant_colour
-from ..train.photos import Photo, read_photos
-from ..train.split import held_out
-from ..train.texts import LIGHT
+from ..train.nano.measure import COLOURS, brightness, dominant_colour
+from ..train.nano.photos import Photo, read_photos
+from ..train.nano.split import held_out
+from ..train.nano.texts import LIGHT
 from .answering import Answering
 from .answers import mentions, said_colour, said_light
 from .wilson import Rate

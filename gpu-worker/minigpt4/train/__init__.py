@@ -1,0 +1,1 @@
+"""`minigpt4-worker train`: only the projection learns. nano's first recipe is in nano/."""

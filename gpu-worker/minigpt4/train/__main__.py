@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from .run import train
+from .nano.run import train
 
 
 def main() -> None:

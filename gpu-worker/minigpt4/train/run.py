@@ -1,254 +1,419 @@
-"""The two stages. Only the projection learns; encoder and language model stay as they came.
+"""One training, from its data to its projection.
 
-Stage 1, as in the paper: image tokens and a short caption, no prompt. Stage 2: the chat template, a
-question, a longer answer. In both the loss is over target tokens only.
+Everything that is drawn depends on the seed and the step alone, and a checkpoint holds projection,
+optimiser and the place in the metrics, so a run that was killed goes on as if it had not been.
 """
 
-import math
-import os
-import random
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
+from transformers.utils.logging import disable_progress_bar
 
-from ..checkpoints import nano
+from ..checkpoints.refusal import Refused
 from ..modeling import MiniGPT4ForConditionalGeneration
-from ..processing import expand_image_tokens
-from ..prompt import TEMPLATES, Image, Message, Prompt
-from .features import Features, compute_features
-from .initial import initial_projection
-from .measure import COLOURS
-from .own_words import TASKS, own_words
-from .photos import Photo, read_photos
-from .sampling import (
-    View,
-    Views,
-    fold_standardisation,
-    standardisation,
-    unfold_standardisation,
-)
-from .split import training_photos
-from .texts import caption, question_and_answer
+from ..models import FAMILY, TEMPLATE
+from . import loss_plot, photos
+from .batches import Batch, Batches
+from .config import CHECKPOINT, FRESH, TrainConfig
+from .file_sums import FileSums
+from .learner import DTYPES, Learner
+from .material import gather
+from .optimiser import Optimiser
+from .outcome import BadData, Diverged, Interrupted
+from .progress import Progress
+from .ranks import Ranks
+from .run_folder import PROJECTION, RunFolder, code_version, read_projection
+from .survey import Eyes, Features, Survey, encoder_digest
+from .texts import Texts
 
-IGNORED = -100
-SHORT_KINDS = ("name", "kind", "colour", "light")
-SHORT_WEIGHTS = (0.6, 0.05, 0.23, 0.12)
-LONG_SHARE = 0.2  # of stage 2's batches: descriptions and the language model's own words
-OWN_SHARE = 0.4  # of those
-BALANCED = 0.2  # share of views that are drawn so that rare colours come as often as common ones
-
-Example = tuple[list[int], list[int]]  # ids before the target, target ids
+MOST_OVERFLOWS = 24  # steps in a row that fp16 may leave out: the scale has halved as often
+NAMED = 8
 
 
-class Learner:
-    """The projection, and the loss of a batch through the frozen language model in bfloat16."""
+class Stop:
+    """SIGTERM and SIGINT ask the run to stop after the step; a second SIGINT ends it at once."""
 
-    def __init__(self, model: MiniGPT4ForConditionalGeneration, state: dict[str, torch.Tensor]):
-        self.config = model.config
-        self.projection = model.image_encoder.projection
-        self.projection.load_state_dict(state)
-        self.projection.requires_grad_(True)
-        # What all classes have in common is learned once; the rows of a distribution sum to 1, so
-        # it folds into the weight and the map stays one linear map.
-        self.shared = torch.nn.Parameter(torch.zeros(self.projection.classes.out_features))
-        self._llm = model.language_model.to(torch.bfloat16)
+    def __init__(self) -> None:
+        self.wanted = False
 
-    @property
-    def parameters(self) -> list[torch.nn.Parameter]:
-        return [*self.projection.parameters(), self.shared]
+    def _ask(self, number: int, _frame: object) -> None:
+        if self.wanted and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.wanted = True
 
-    def state(self) -> dict[str, torch.Tensor]:
-        state = {
-            name: value.detach().clone() for name, value in self.projection.state_dict().items()
-        }
-        state["classes.weight"] += self.shared.detach()[:, None]
-        return state
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        before = {n: signal.signal(n, self._ask) for n in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
-    def loss(self, views: Sequence[View], examples: Sequence[Example]) -> torch.Tensor:
-        """Mean cross-entropy over the target tokens of a batch."""
-        tokens = self.projection(
-            torch.stack([view.classes for view in views]), torch.stack([view.raw for view in views])
-        )  # [B, K, hidden]
-        classes = self.config.bridge_config.num_class_tokens
-        shared = self.shared.view(classes, -1)
-        tokens = torch.cat([tokens[:, :classes] + shared, tokens[:, classes:]], dim=1)
-        rows = [
-            torch.tensor(expand_image_tokens(before, self.config) + target)
-            for before, target in examples
-        ]
-        ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # [B, T]
-        labels = torch.full_like(ids, IGNORED)
-        mask = torch.zeros_like(ids)
-        for n, (row, (_, target)) in enumerate(zip(rows, examples, strict=True)):
-            labels[n, len(row) - len(target) : len(row)] = torch.tensor(target)
-            mask[n, : len(row)] = 1
-        embeds = self._llm.get_input_embeddings()(ids)
-        places = (ids == self.config.image_token_id)[..., None]
-        embeds = embeds.masked_scatter(places, tokens.to(embeds.dtype))
-        hidden = self._llm.model(
-            inputs_embeds=embeds, attention_mask=mask, use_cache=False
-        ).last_hidden_state
-        wanted = labels[:, 1:] != IGNORED
-        logits = self._llm.lm_head(hidden[:, :-1][wanted])
-        return F.cross_entropy(logits.float(), labels[:, 1:][wanted])
+    def check(self) -> None:
+        """Where nothing need be saved to go on."""
+        if self.wanted:
+            raise Interrupted
 
 
-def run_stage(
-    name: str,
-    learner: Learner,
-    batch_of: Callable[[], tuple[list[View], list[Example]]],
-    steps: int,
-    peak: float,
-    save: Callable[[], None],
-    progress: Callable[[str], None],
-) -> None:
-    """AdamW without decay, a short warmup, then cosine to zero."""
-    # A class reaches its tokens through one column, raw features through all of theirs at once,
-    # so one step of the same size would move a raw token many times as far.
-    dense = learner.projection.raw.weight
-    groups = [
-        {"params": [p for p in learner.parameters if p is not dense]},
-        {"params": [dense], "lr": peak / 10},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.98), weight_decay=0.0)
-    warmup = max(1, steps // 20)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser,
-        lambda step: min(1.0, (step + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * step / steps)),
+@dataclass(frozen=True)
+class Step:
+    """What a step came to, over all ranks. `norm` is None where fp16 overflowed."""
+
+    loss: float
+    norm: float | None
+    tokens: int
+    photos: int
+    stop: bool
+
+
+def checkpoint_digest(config: TrainConfig) -> str:
+    """Raises Refused for a folder that is not the model's checkpoint."""
+    folder = Path(config.checkpoint)
+    try:
+        manifest = json.loads((folder / "checkpoint.json").read_text())
+        if manifest["model"] == config.model:
+            return manifest["digest"]
+        problem = f"it holds {manifest['model']}"
+    except (OSError, ValueError, KeyError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    raise Refused(
+        f"checkpoint: {folder} is no checkpoint of {config.model} ({problem})",
+        f"make one with: minigpt4-worker assemble {config.model} --out DIR",
     )
-    total = 0.0
-    for step in range(1, steps + 1):
-        loss = learner.loss(*batch_of())
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learner.parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        total += loss.item()
-        if step % 25 == 0 or step == steps:
-            progress(f"{name} step {step} of {steps}, loss {total / ((step - 1) % 25 + 1):.3f}")
-            total = 0.0
-        if step % 100 == 0 or step == steps:
-            save()  # a look at it while it learns; the end of the last stage is what counts
 
 
-def cached_features(
-    photos: list[tuple[int, Photo]],
-    model: MiniGPT4ForConditionalGeneration,
-    cache: Path | None,
-    progress: Callable[[str], None],
-) -> Features:
-    path = cache / "features.pt" if cache else None
-    if path and path.exists():
-        return Features(**torch.load(path, weights_only=True))
-    features = compute_features(photos, model.image_encoder, model.config, progress)
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(vars(features), path)
-    return features
+def with_precision(config: TrainConfig, device: str) -> TrainConfig:
+    """`auto`: the paper's fp16 for the family on a GPU; bfloat16 for the embedded models."""
+    if config.precision == "fp16" and device == "cpu":
+        raise Refused("precision: fp16 needs a GPU", "use bf16 or float32 on the CPU")
+    if config.precision != "auto":
+        return config
+    family = config.model in FAMILY
+    wanted = ("float32" if device == "cpu" else "fp16") if family else "bf16"
+    return replace(config, precision=wanted)
 
 
-def save_projection(state: dict[str, torch.Tensor], out: Path) -> None:
-    """Half precision, written whole or not at all. Raises ValueError for what is not finite."""
-    halves = {name: value.half().contiguous() for name, value in state.items()}
-    for name, value in halves.items():
-        if not value.isfinite().all():
-            raise ValueError(f"{name} does not fit half precision")
-    out.mkdir(parents=True, exist_ok=True)
-    path, part = out / "projection.safetensors", out / "projection.safetensors.part"
-    save_file(halves, part)
-    part.chmod(0o644)
-    os.replace(part, path)
+def train(config: TrainConfig) -> Path:
+    """Runs, or goes on with, a training; the projection's path.
 
-
-def train(
-    data: Path,
-    out: Path,
-    start: Path | None,
-    seed: int,
-    stage1_steps: int,
-    stage2_steps: int,
-    batch: int,
-    cache: Path | None,
-    progress: Callable[[str], None],
-) -> None:
-    """Trains on the photos that are not held out; writes `out`/projection.safetensors.
-
-    `start` is a projection to go on from; without it, training starts from word embeddings.
+    Raises Refused, BadData, Diverged or Interrupted; outcome.py has their exit codes.
     """
-    torch.manual_seed(seed)
-    photos = read_photos(data)
+    stop = Stop()
+    with stop.listening():
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        ranks = Ranks(config.device)
+        try:
+            return _train(with_precision(config, ranks.device), ranks, stop)
+        finally:
+            ranks.close()
 
-    with TemporaryDirectory() as folder:
-        parts = Path(folder)
-        nano.write(parts, projection=None)
-        model = MiniGPT4ForConditionalGeneration.from_pretrained(parts).eval()
-        prompt = Prompt(parts / "tokenizer.json", TEMPLATES["nano"], model.config.image_token_id)
-        tokenizer = Tokenizer.from_file(str(parts / "tokenizer.json"))
-    model.requires_grad_(False)
-    progress("assembled encoder and language model")
 
-    features = cached_features(training_photos(photos), model, cache, progress)
-    mean, std = standardisation(features)
-    words = own_words(model, prompt, photos, seed, cache, progress)
-    if start:
-        halves = load_file(start)
-        state = unfold_standardisation({k: v.float() for k, v in halves.items()}, mean, std)
-    else:
-        state = initial_projection(
-            [photo.name for photo in photos],
-            (features.raw - mean) / std,
-            features.colour,
-            features.light,
-            tokenizer,
-            model.get_input_embeddings().weight.detach(),
-            model.config,
+def _train(config: TrainConfig, ranks: Ranks, stop: Stop) -> Path:
+    if config.batches % ranks.world:
+        raise Refused(
+            f"batches: {config.batches} of a step do not divide among {ranks.world} processes",
+            f"give batches as a multiple of {ranks.world}",
         )
-    learner = Learner(model, state)
-    views = Views(features, model.image_encoder.bridge.head.weight, mean, std, seed)
-    draw = random.Random(seed)
-    end = prompt.stop_ids[:1]
+    inputs = {"checkpoint": checkpoint_digest(config), "parent_sha256": _parent(config)}
+    folder = RunFolder(config)
+    if ranks.first:
+        folder.open()
+    try:
+        return _in_folder(config, ranks, stop, folder, inputs)
+    finally:
+        folder.close()
 
-    def stage1() -> tuple[list[View], list[Example]]:
-        drawn = [views.next(balanced=draw.random() < BALANCED) for _ in range(batch)]
-        before = [tokenizer.token_to_id("<|im_start|>"), model.config.image_token_id]
-        return drawn, [
-            (
-                before,
-                prompt.text_ids(
-                    caption(photos[view.index], COLOURS[view.colour], view.light, draw) + "\n"
-                ),
+
+def _parent(config: TrainConfig) -> str:
+    if config.start in (FRESH, CHECKPOINT):
+        return config.start
+    try:
+        return hashlib.sha256(Path(config.start).read_bytes()).hexdigest()
+    except OSError as error:
+        raise Refused(
+            f"start: {config.start} cannot be read ({error.strerror})", "check --from"
+        ) from None
+
+
+def _in_folder(
+    config: TrainConfig, ranks: Ranks, stop: Stop, folder: RunFolder, inputs: dict[str, str]
+) -> Path:
+    cache = Path(config.cache)
+    sums = FileSums(cache / "files.json")
+    if not ranks.first:
+        ranks.wait()  # the first has summed the files
+        sums = FileSums(cache / "files.json")
+    listings = []
+    for source in config.data:
+        listings.append(photos.read_source(source, sums))
+        stop.check()
+        count = len(listings[-1].photos)
+        if count <= source.test + source.choose:  # known before a long survey
+            raise BadData(
+                f"{source.set}: of {count} photos {source.test} for testing and {source.choose} "
+                "for choosing are held out, so none is left",
+                "bring more photos, or hold fewer out: `test` and `choose` of the data in --config",
             )
-            for view in drawn
-        ]
+    total = hashlib.sha256("".join(listing.digest for listing in listings).encode())
+    for answers in config.answers:
+        total.update(sums.of(photos.files_of(answers.path)[0]).encode())
+    if ranks.first:
+        sums.keep()
+        ranks.wait()
+    disable_progress_bar()  # of reading weights, which takes less than it takes to read about it
+    model = MiniGPT4ForConditionalGeneration.from_pretrained(
+        config.checkpoint, dtype=DTYPES[config.precision], attn_implementation="sdpa"
+    ).eval()
+    model.requires_grad_(False)
+    encoder = encoder_digest(model.image_encoder, model.config)
+    inputs |= {"data_sha256": total.hexdigest(), "encoder_sha256": encoder}
+    # Read before the hours that a survey may take.
+    state = folder.read(inputs) if ranks.first else None
+    eyes = Eyes(model.image_encoder, model.config, ranks.device)
+    views = 2 if config.mirror else 1
+    surveys = [
+        Survey(cache, each, eyes, encoder, views, config.cache_dtype, config.live)
+        for each in listings
+    ]
+    for listing, survey in zip(listings, surveys, strict=True):
+        mine = ranks.share(survey.parts)
+        count = sum(survey.photos_of(part) for part in mine)
+        progress = Progress(f"looking at {listing.source.set}", count, not ranks.first)
 
-    def exchange(view: View, long: bool) -> Example:
-        if long and draw.random() < OWN_SHARE and view.index in words:
-            task = draw.choice(sorted(words[view.index]))
-            question, target = TASKS[task], words[view.index][task]
-        else:
-            kind = "describe" if long else draw.choices(SHORT_KINDS, SHORT_WEIGHTS)[0]
-            question, answer = question_and_answer(
-                kind, photos[view.index], COLOURS[view.colour], view.light, draw
+        def advance(some: int, progress: Progress = progress) -> None:
+            progress.advance(some, photos=some)
+            stop.check()
+
+        survey.make(mine, advance, progress.skip)
+    ranks.wait()
+    if not config.live:
+        eyes.close()
+    material = gather(config, listings, [survey.found() for survey in surveys])
+    texts = Texts(Path(config.checkpoint) / "tokenizer.json", TEMPLATE[config.model], model.config)
+    learner = Learner(model, ranks.device, config.precision)
+    if ranks.first:
+        material.write(folder.path)
+    run = Run(
+        config=config,
+        ranks=ranks,
+        stop=stop,
+        folder=folder,
+        inputs=inputs,
+        eyes=eyes if config.live else None,
+        learner=learner,
+        optimiser=Optimiser(learner.projection, config, ranks.device),
+        batches=Batches(config, material.components, surveys, texts),
+        progress=Progress(f"stage {config.stage}", config.steps, not ranks.first),
+    )
+    for component in material.components:
+        run.progress.say(
+            f"{component.name}: {len(component.items)} samples, {len(component.choose)} for "
+            f"choosing, weight {component.weight:g}"
+        )
+    run.progress.say(
+        f"left out: {len(material.damaged)} damaged, {len(material.duplicates)} near-duplicates "
+        "of held-out photos"
+    )
+    return run.go(state)
+
+
+@dataclass
+class Run:
+    """The loop over steps, and what it keeps."""
+
+    config: TrainConfig
+    ranks: Ranks
+    stop: Stop
+    folder: RunFolder
+    inputs: dict[str, str]
+    eyes: Eyes | None  # None: features are cached
+    learner: Learner
+    optimiser: Optimiser
+    batches: Batches
+    progress: Progress
+    overflows: int = 0
+
+    def go(self, state: dict | None) -> Path:
+        state = self.ranks.gather(state)[0]
+        first = self._restore(state) if state else self._begin()
+        projection = self.folder.path / PROJECTION
+        if self.ranks.first:
+            self.folder.begin(
+                state["metrics_bytes"] if state else 0, self.inputs | {"code": code_version()}
             )
-            target = prompt.text_ids(answer) + end
-        return prompt.ids([Message("user", [Image(), question])]), target
+        self.progress.skip(first)
+        if first >= self.config.steps:
+            self.progress.say(f"{self.folder.path}: the training is finished already")
+            return projection
+        mine = self.ranks.share(self.config.batches)
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(self.batches.step, first, mine)
+            for number in range(first, self.config.steps):
+                coming = self._step_and_log(number, coming, mine, ahead)
+        return projection
 
-    def stage2() -> tuple[list[View], list[Example]]:
-        long = draw.random() < LONG_SHARE
-        count = batch // 2 if long else batch
-        drawn = [views.next(balanced=draw.random() < BALANCED) for _ in range(count)]
-        return drawn, [exchange(view, long) for view in drawn]
+    def _step_and_log(
+        self, number: int, coming: Future, mine: range, ahead: ThreadPoolExecutor
+    ) -> Future:
+        """Returns the next step's batches, which are made meanwhile."""
+        began = time.monotonic()
+        batches: list[Batch] = coming.result()
+        done, last = number + 1, number + 1 == self.config.steps
+        if not last:
+            coming = ahead.submit(self.batches.step, done, mine)
+        step = self._step(number, batches)
+        row = {
+            "step": done,
+            "loss": step.loss,
+            "lr": self.optimiser.rate(number),
+            "grad_norm": step.norm,
+            "tokens": step.tokens,
+            "photos": step.photos,
+            "seconds": round(time.monotonic() - began, 3),
+        }
+        if self.config.precision == "fp16":
+            row["scale"] = self.optimiser.scaler.get_scale()
+        every = self.config.validate_every
+        if every and (done % every == 0 or last) and not step.stop:
+            row |= self._held_out()
+        if self.ranks.first:
+            self.folder.log(row)
+        note = f"loss {step.loss:.4f}, lr {row['lr']:.2e}"
+        self.progress.advance(1, step.photos, step.tokens, note)
+        if done % self.config.save_every == 0 or last or step.stop:
+            self._save(done)
+        if step.stop and not last:
+            raise Interrupted
+        return coming
 
-    def save() -> None:
-        save_projection(fold_standardisation(learner.state(), mean, std), out)
+    def _begin(self) -> int:
+        """The projection that training starts with. Fresh: PyTorch's own, as in the original."""
+        projection = self.learner.projection
+        if self.config.start == FRESH:
+            torch.manual_seed(self.config.seed)
+            for module in projection.modules():
+                if hasattr(module, "reset_parameters"):
+                    module.reset_parameters()
+        elif self.config.start != CHECKPOINT:
+            wanted = projection.state_dict()
+            projection.load_state_dict(read_projection(Path(self.config.start), wanted))
+        return 0
 
-    if stage1_steps:
-        run_stage("stage 1", learner, stage1, stage1_steps, 2e-3, save, progress)
-    run_stage("stage 2", learner, stage2, stage2_steps, 2e-3, save, progress)
-    progress(f"wrote {out / 'projection.safetensors'}")
+    def _restore(self, state: dict) -> int:
+        self.learner.projection.load_state_dict(state["projection"])
+        self.optimiser.restore(state["optimiser"])
+        self.overflows = state["overflows"]
+        return state["step"]
+
+    def _features(self, part: Batch) -> Features:
+        inputs = part.stacked()
+        return self.eyes.features(list(inputs[0])) if self.eyes else inputs
+
+    def _step(self, number: int, batches: Sequence[Batch]) -> Step:
+        """Raises Diverged before anything has changed."""
+        self.optimiser.clear()
+        sums = torch.zeros(5, dtype=torch.float64, device=self.learner.device)
+        bad: list[str] = []
+        for batch in batches:
+            sums[1] += batch.target_tokens
+            sums[2] += len(batch.examples)
+            for part in batch.parts(self.config.at_once or len(batch.examples)):
+                loss, suspects = self._learn(part, batch.target_tokens * self.config.batches)
+                sums[0] += loss
+                bad += suspects
+                if bad:
+                    break
+        sums[3], sums[4] = len(bad), self.stop.wanted
+        loss, tokens, count, broken, stop = self.ranks.sum(sums).tolist()
+        if broken:
+            raise self._diverged("loss or gradient", number, bad)
+        self.ranks.sum_gradients(self.optimiser.parameters)
+        norm: float | None = self.optimiser.gradient_norm()
+        if not torch.isfinite(torch.tensor(norm)):
+            if self.config.precision != "fp16":
+                keys = [e.key for batch in batches for e in batch.examples]
+                raise self._diverged("gradient", number, keys)
+            norm = None
+        self.overflows = 0 if self.optimiser.step(number) else self.overflows + 1
+        if self.overflows > MOST_OVERFLOWS:
+            keys = [e.key for batch in batches for e in batch.examples]
+            raise self._diverged(f"gradient of {self.overflows} steps in a row", number, keys)
+        return Step(loss, norm, int(tokens), int(count), bool(stop))
+
+    def _learn(self, part: Batch, share: int) -> tuple[float, list[str]]:
+        """Adds the gradient of a part's losses by `share`: the loss, and keys where not finite."""
+        losses = self.learner.losses(self._features(part), part.examples)
+        finite = losses.each.isfinite()
+        if not finite.all():
+            owners = losses.owner[~finite.cpu()].unique().tolist()
+            return 0.0, [part.examples[n].key for n in owners]
+        loss = losses.each.sum() / share
+        self.optimiser.scaler.scale(loss).backward()
+        if self.config.precision != "fp16" and not all(
+            parameter.grad.isfinite().all() for parameter in self.optimiser.parameters
+        ):
+            return loss.item(), [example.key for example in part.examples]
+        return loss.item(), []
+
+    def _diverged(self, what: str, number: int, keys: list[str]) -> Diverged:
+        keys = sorted({key for each in self.ranks.gather(keys) for key in each})
+        more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
+        return Diverged(
+            f"step {number + 1}: {what} not finite, at samples {', '.join(keys[:NAMED])}{more}",
+            "nothing was saved over: look at these samples, then go on from the last checkpoint "
+            "with the same command, or begin anew with a lower --lr-peak, --clip 1 or --precision "
+            "bf16",
+        )
+
+    @torch.no_grad()
+    def _held_out(self) -> dict[str, float]:
+        sums = torch.zeros(2, dtype=torch.float64, device=self.learner.device)
+        share = slice(self.ranks.rank, None, self.ranks.world)
+        for batch in self.batches.held_out(share):
+            for part in batch.parts(self.config.at_once or len(batch.examples)):
+                sums[0] += self.learner.losses(self._features(part), part.examples).each.sum()
+                sums[1] += part.target_tokens
+        loss, tokens = self.ranks.sum(sums).tolist()
+        return {"choose_loss": loss / tokens} if tokens else {}
+
+    def _save(self, done: int) -> None:
+        """Raises Diverged, and keeps what is there, where the projection is not finite."""
+        weights = {
+            name: value.detach().cpu().clone()
+            for name, value in self.learner.projection.state_dict().items()
+        }
+        if not all(value.isfinite().all() for value in weights.values()):
+            raise self._diverged("projection", done - 1, [])
+        if not self.ranks.first:
+            return
+        state = {"step": done, "projection": weights, "overflows": self.overflows}
+        self.folder.save(state | {"optimiser": self.optimiser.state()}, self.inputs)
+        self.folder.save_projection(weights, self._provenance(done))
+        c = self.config
+        title = f"{c.model}, stage {c.stage}: step {done:,} of {c.steps:,}"
+        loss_plot.write(self.folder.path / "loss.png", title, self.folder.rows())
+
+    def _provenance(self, done: int) -> dict[str, str]:
+        c = self.config
+        return self.inputs | {
+            "model": c.model,
+            "stage": str(c.stage),
+            "step": str(done),
+            "steps": str(c.steps),
+            "seed": str(c.seed),
+            "config": json.dumps(c.identity(), sort_keys=True),
+            "config_sha256": c.digest(),
+            "code": code_version(),
+            "licences": json.dumps(photos.licences(c.data)),
+            "research_only": json.dumps(photos.research_only(c.data)),
+        }

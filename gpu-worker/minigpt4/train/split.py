@@ -1,26 +1,29 @@
-"""Which photos are held out: decided once, here, from the synset ids alone."""
+"""Which photos are held out: decided by the SHA-256 of their keys alone, in any order of them.
+
+Of a part of the keys, the held-out ones include all that are held out of the whole: whoever trains
+on a few shards never sees a photo that is kept for testing on all of them.
+"""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from .photos import Photo
-
-HELD_OUT = 100
-
-
-def held_out(synsets: Iterable[str]) -> frozenset[str]:
-    """The 100 synsets whose SHA-256 is smallest; no feature of their photos is ever trained on.
-
-    Their names may be trained through synthetic class vectors.
-    """
-    return frozenset(
-        sorted(set(synsets), key=lambda synset: hashlib.sha256(synset.encode()).hexdigest())[
-            :HELD_OUT
-        ]
-    )
+TEST, CHOOSE = 500, 300  # of the shared photos; see data_sets.py
 
 
-def training_photos(photos: Sequence[Photo]) -> list[tuple[int, Photo]]:
-    """The photos that may be looked at in training, each with its class index."""
-    kept_back = held_out(photo.synset for photo in photos)
-    return [(n, photo) for n, photo in enumerate(photos) if photo.synset not in kept_back]
+@dataclass(frozen=True)
+class Split:
+    """`test` is looked at once, at the end; `choose` is what choices are made on."""
+
+    test: frozenset[str]
+    choose: frozenset[str]
+
+    @property
+    def held_out(self) -> frozenset[str]:
+        return self.test | self.choose
+
+
+def split(keys: Iterable[str], test: int = TEST, choose: int = CHOOSE) -> Split:
+    """The keys of smallest SHA-256: the first `test`, then the next `choose`."""
+    ranked = sorted(set(keys), key=lambda key: hashlib.sha256(key.encode()).hexdigest())
+    return Split(frozenset(ranked[:test]), frozenset(ranked[test : test + choose]))

@@ -1,9 +1,10 @@
-/** `balance`, `models` and `upload`: what there is, and what is brought along. */
+/** `balance`, `models`, `upload` and `uploads`: what there is, and what is brought along. */
 import type { Command } from "./command.ts";
 import { UsageError } from "./exit.ts";
 import { picture, send } from "./input.ts";
+import { number } from "./options.ts";
 import { harmless, table, widthOf } from "./terminal.ts";
-import { money, size } from "./words.ts";
+import { ago, money, size } from "./words.ts";
 
 const none = (words: string[]): void => {
 	if (words.length > 0)
@@ -88,5 +89,52 @@ export const upload: Command = {
 			);
 		}
 		if (json) document(uploads.length === 1 ? uploads[0] : uploads);
+	},
+};
+
+const LISTED = 20;
+
+export const uploads: Command = {
+	name: "uploads list",
+	usage: ["[--limit N]"],
+	summary: "Lists the account's uploads, newest first.",
+	about: `${LISTED} unless --limit says otherwise. \`minigpt4 uploads\` alone does the same.`,
+	options: ["limit"],
+	async run(context, words) {
+		const { client, json, values, out, style, now, note, print, document } =
+			context;
+		none(words);
+		const most = number("limit", values.limit) ?? LISTED;
+		if (!Number.isInteger(most) || most < 1)
+			throw new UsageError("--limit needs a whole number from 1 on.");
+		const listed = [];
+		const pages = client.uploads.list({
+			limit: Math.min(100, most),
+			signal: context.interrupt,
+		});
+		for await (const upload of pages) {
+			listed.push(upload);
+			if (listed.length === most) break;
+		}
+		if (json) return document(listed);
+		if (listed.length === 0)
+			return note("No uploads yet. The first one: minigpt4 upload photo.jpg");
+		const rows = listed.map(
+			({ id, status, bytes, width, height, created_at }) => [
+				id,
+				status,
+				width === null ? "" : `${width} × ${height}`,
+				size(bytes),
+				ago(created_at, now()),
+			],
+		);
+		print(
+			table(
+				["UPLOAD", "STATUS", "PIXELS", "SIZE", "MADE"],
+				rows,
+				widthOf(out),
+				style,
+			).trimEnd(),
+		);
 	},
 };

@@ -1,5 +1,5 @@
 /** Every command, in the order of the help. */
-import { balance, models, upload } from "./account.ts";
+import { balance, models, upload, uploads } from "./account.ts";
 import { ask, describe } from "./ask.ts";
 import type { Command } from "./command.ts";
 import * as jobs from "./jobs.ts";
@@ -16,6 +16,7 @@ export const COMMANDS: readonly Command[] = [
 	jobs.cancel,
 	jobs.remove,
 	upload,
+	uploads,
 	models,
 	balance,
 	keys.list,
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
 /** What a group does when it is named alone. */
 export const ALONE: Record<string, string> = {
 	jobs: "jobs list",
+	uploads: "uploads list",
 	keys: "keys list",
 	webhooks: "webhooks list",
 };

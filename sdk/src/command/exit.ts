@@ -55,7 +55,7 @@ export function endingOf(error: unknown, baseURL: string): Ending {
 	const ending = (part: Partial<Ending>): Ending => ({
 		exit: EXIT.failed,
 		code: "failed",
-		message: error instanceof Error ? error.message : String(error),
+		message: (error as Error | undefined)?.message ?? String(error),
 		next: null,
 		requestId: null,
 		field: null,
@@ -140,16 +140,9 @@ const local = (baseURL: string): boolean =>
 
 /** What the system says of it, in brackets: `(ECONNREFUSED)`. */
 function causeOf(error: Error): string {
-	for (
-		let cause: unknown = error.cause;
-		cause instanceof Error;
-		cause = cause.cause
-	)
-		if (
-			"code" in cause &&
-			typeof cause.code === "string" &&
-			/^E[A-Z]+$|^ENOTFOUND$/.test(cause.code)
-		)
+	let cause = error.cause as { code?: unknown; cause?: unknown } | undefined;
+	for (; cause; cause = cause.cause as typeof cause)
+		if (/^E[A-Z]+$|^ENOTFOUND$/.test(String(cause.code)))
 			return ` (${cause.code})`;
 	return "";
 }

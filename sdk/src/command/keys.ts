@@ -46,7 +46,7 @@ export const create: Command = {
 	usage: ["NAME [--origin https://app.example.com]"],
 	summary: "Makes an API key. It is shown this once.",
 	about:
-		"With --origin it is for web pages: pages of other origins cannot call with it. It is still public, so its account should hold no more credit than you would lose.",
+		"With --origin it is for web pages: it works there alone, and sees and touches only what it made itself. It is still public, so its account should hold no more credit than you would lose.",
 	options: ["origin"],
 	async run(
 		{ client, json, values, style, print, note, document, interrupt },

@@ -7,7 +7,10 @@ const MB = 1024 * 1024;
 /** Largest photo that the API itself takes in one call. */
 export const ONE_CALL_BYTES = 4 * MB;
 const MAX_BYTES = 20 * MB;
-const TYPES = ["image/jpeg", "image/png", "image/webp", "image/gif"];
+/** How a JPEG, a PNG, a WebP and a GIF begin. */
+const BEGINNINGS = /^(\xff\xd8\xff|\x89PNG\r\n|RIFF....WEBP|GIF8[79]a)/s;
+/** What a file is called does not say what it is: the API looks at its bytes. */
+const UNKNOWN = "application/octet-stream";
 
 /** @typedef {{ id: string, width: number | null, height: number | null }} Upload */
 
@@ -18,7 +21,11 @@ const TYPES = ["image/jpeg", "image/png", "image/webp", "image/gif"];
  * @throws {Problem}
  */
 export async function upload(file, key, options) {
-	if (!TYPES.includes(file.type))
+	const head = new Uint8Array(await file.slice(0, 12).arrayBuffer());
+	if (
+		!file.type.startsWith("image/") &&
+		!BEGINNINGS.test(String.fromCharCode(...head))
+	)
 		throw new Problem(
 			`This is no photo that can be read${file.type ? ` (${file.type})` : ""}. Choose a JPEG, PNG, WebP or GIF.`,
 			{ code: "image_type_unsupported" },
@@ -31,7 +38,7 @@ export async function upload(file, key, options) {
 	if (file.size <= ONE_CALL_BYTES) {
 		const headers = {
 			Authorization: `Bearer ${key}`,
-			"Content-Type": file.type,
+			"Content-Type": UNKNOWN,
 		};
 		return JSON.parse(
 			await send("POST", "/v1/uploads", headers, file, options),
@@ -47,7 +54,7 @@ export async function upload(file, key, options) {
 		method: "POST",
 		headers: { "Content-Type": "application/json" },
 		body: JSON.stringify({
-			content_type: file.type,
+			content_type: UNKNOWN,
 			bytes: file.size,
 			sha256: hash,
 		}),

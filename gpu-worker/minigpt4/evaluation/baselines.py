@@ -1,0 +1,81 @@
+"""What is reached without a language model: other photos' captions, one sentence for all, a human.
+
+All are scored by the same code as the model.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from .caption_scores import Rarity, pairwise_cider
+from .features import nearest
+from .shards import Sample
+
+NEIGHBOURS = 15
+CONSTANTS = 40  # captions of training photos that are tried as the constant one
+SEED = 0
+
+
+def nearest_caption(
+    query: torch.Tensor, known: torch.Tensor, training: Sequence[Sample]
+) -> list[str]:
+    """The first caption of the most similar training photo."""
+    return [training[n].captions[0] for n in nearest(query, known, 1)[:, 0].tolist()]
+
+
+def consensus(
+    query: torch.Tensor,
+    known: torch.Tensor,
+    training: Sequence[Sample],
+    neighbours: int = NEIGHBOURS,
+    done: Callable[[], None] = lambda: None,
+) -> list[str]:
+    """Of the captions of the nearest training photos the one most like the others, by CIDEr-D
+    (Devlin et al. 2015). How rare words are is counted over the training photos."""
+    rarity = Rarity([sample.captions for sample in training])
+    found = []
+    for places in nearest(query, known, neighbours).tolist():
+        captions = [caption for n in places for caption in training[n].captions]
+        like = pairwise_cider(captions, rarity)
+        np.fill_diagonal(like, 0)
+        found.append(captions[int(like.sum(1).argmax())])
+        done()
+    return found
+
+
+def best_constant(
+    training: Sequence[Sample],
+    choosing: Sequence[Sample],
+    score: Callable[[Sequence[str]], float],
+    tried: int = CONSTANTS,
+) -> str:
+    """The one caption, of some training photos', that scores best if it is said of each photo in
+    `choosing`."""
+    captions = [caption for sample in training for caption in sample.captions]
+    draw = random.Random(SEED)
+    candidates = draw.sample(captions, min(tried, len(captions)))
+    return max(candidates, key=lambda caption: score([caption] * len(choosing)))
+
+
+def left_out(samples: Sequence[Sample]) -> list[list[tuple[str, tuple[str, ...]]]]:
+    """One human against the others: for each place n, each photo's n-th caption and the rest.
+
+    Photos with fewer captions than the others hand round those they have.
+    """
+    most = max(len(sample.captions) for sample in samples)
+    rounds = []
+    for n in range(most):
+        one_round = []
+        for sample in samples:
+            place = n % len(sample.captions)
+            rest = sample.captions[:place] + sample.captions[place + 1 :]
+            one_round.append((sample.captions[place], rest))
+        rounds.append(one_round)
+    return rounds
+
+
+def swapped(answers: Sequence[str]) -> list[str]:
+    """Each photo gets the answer to the one after it; the last one that to the first."""
+    return [*answers[1:], *answers[:1]]

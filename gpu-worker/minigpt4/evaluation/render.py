@@ -1,0 +1,28 @@
+"""Pages in a real browser: a small Node program drives Chromium (render_page.mjs)."""
+
+import json
+import subprocess
+from pathlib import Path
+
+PROGRAM = Path(__file__).with_name("render_page.mjs")
+SECONDS = 60
+
+
+class Browser:
+    """Chromium at a path, driven by `playwright-core` out of the repository's own packages."""
+
+    def __init__(self, chromium: str, node: str = "node"):
+        self._command = [node, str(PROGRAM), chromium]
+
+    def shows(self, source: str) -> bool:
+        """Whether the page shows something: text or a picture with room, without a script that
+        throws. Raises OSError where Node cannot be run, and RuntimeError where Chromium cannot."""
+        if not source:
+            return False
+        done = subprocess.run(
+            self._command, input=source.encode(), capture_output=True, timeout=SECONDS, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"Chromium did not start: {done.stderr.decode()[-300:].strip()}")
+        seen = json.loads(done.stdout)
+        return bool(seen["text"]) and seen["height"] > 0 and not seen["errors"]

@@ -1,0 +1,109 @@
+"""Picks -> examples and what their photos look like to the encoder; made ahead, on the CPU."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..prompt import Image, Message
+from .config import PER_BATCH, TrainConfig
+from .material import Component, Item, Place
+from .order import Order
+from .packing import Example
+from .survey import Features, Survey
+from .texts import Texts, clean_caption
+
+MOST_HELD_OUT = 300  # items for choosing that a look at the held-out loss takes
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples with the features (or pixels) of their photos, one by one."""
+
+    examples: list[Example]
+    inputs: list[Features]
+
+    @property
+    def target_tokens(self) -> int:
+        return sum(example.target_tokens for example in self.examples)
+
+    def parts(self, size: int) -> Iterator["Batch"]:
+        for start in range(0, len(self.examples), size):
+            end = start + size
+            yield Batch(self.examples[start:end], self.inputs[start:end])
+
+    def stacked(self) -> Features:
+        return tuple(torch.stack(each) for each in zip(*self.inputs, strict=True))
+
+
+class Batches:
+    """The batches of any step. `surveys` are the sources', in order."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        components: Sequence[Component],
+        surveys: Sequence[Survey],
+        texts: Texts,
+    ):
+        self._config, self._components, self._surveys = config, components, surveys
+        self._texts = texts
+        self._order = Order(
+            config.seed,
+            [len(component.items) for component in components],
+            [component.weight for component in components],
+            config.batch,
+            config.batches,
+            config.mixing == PER_BATCH,
+        )
+
+    def step(self, step: int, mine: range) -> list[Batch]:
+        """Those of `mine` among the step's batches."""
+        picks = self._order.step(step)
+        out = []
+        for n in mine:
+            question = self._order.draw("prompt", step, n).choice(self._config.prompts or ("",))
+            examples, places = [], []
+            for pick in picks[n]:
+                item = self._components[pick.component].items[pick.index]
+                draw = self._order.draw("sample", pick.component, pick.epoch, pick.index)
+                view = draw.randrange(2) if self._config.mirror else 0
+                answers = item.answers
+                if len(answers) > self._config.captions:
+                    answers = draw.sample(answers, self._config.captions)
+                examples.append(self._example(item, answers, question))
+                places.append((item.place, view))
+            out.append(Batch(examples, self._inputs(places)))
+        return out
+
+    def held_out(self, mine: slice) -> list[Batch]:
+        """What is kept for choosing, always the same; a share of it."""
+        items = [item for each in self._components for item in each.choose[:MOST_HELD_OUT]][mine]
+        question = (self._config.prompts or ("",))[0]
+        out = []
+        for start in range(0, len(items), self._config.batch):
+            some = items[start : start + self._config.batch]
+            answers = [item.answers[: self._config.captions] for item in some]
+            examples = [self._example(i, a, question) for i, a in zip(some, answers, strict=True)]
+            out.append(Batch(examples, self._inputs([(item.place, 0) for item in some])))
+        return out
+
+    def _example(self, item: Item, answers: Sequence[str], question: str) -> Example:
+        most = self._config.text_tokens
+        if self._config.clean:
+            answers = [clean_caption(text, self._config.caption_words) for text in answers]
+        if self._config.stage == 1:
+            targets = [self._texts.caption(text, most) for text in answers]
+            return Example(item.key, self._texts.alone(), targets)
+        messages = item.messages or (Message("user", (Image(), question)),)
+        targets = [self._texts.answer(text, most) for text in answers]
+        return Example(item.key, self._texts.asked(list(messages)), targets)
+
+    def _inputs(self, places: Sequence[tuple[Place, int]]) -> list[Features]:
+        out: list[Features | None] = [None] * len(places)
+        for source, survey in enumerate(self._surveys):
+            rows = [n for n, (place, _) in enumerate(places) if place.source == source]
+            found = survey.rows([(places[n][0].photo, places[n][1]) for n in rows])
+            for n, features in zip(rows, found, strict=True):
+                out[n] = features
+        return out

@@ -1,0 +1,196 @@
+"""Decoding in turns, in processes of their own."""
+
+import asyncio
+import io
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from prometheus_client import REGISTRY
+
+from minigpt4.decoders import NICENESS, Decoder, Decoders, Turns
+from minigpt4.decoding import Limits, Undecodable
+from minigpt4.images import Fetcher
+from minigpt4.launch import load_model
+from minigpt4.protocol import ImageSource, Refused
+from minigpt4.serve import ServeLimits, Worker
+
+SIDE = 32
+LIMITS = Limits()
+
+
+def encoded(colour: str, size: tuple[int, int] = (64, 48), kind: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, colour).save(out, kind)
+    return out.getvalue()
+
+
+@asynccontextmanager
+async def opened(count: int, **options: float) -> AsyncIterator[Decoders]:
+    decoders = Decoders(LIMITS, count, **options)
+    try:
+        yield decoders
+    finally:
+        decoders.close()
+
+
+async def settled() -> None:
+    """Everything that can run has run."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_an_account_that_asks_for_much_delays_anothers_turn_by_one_of_its_own():
+    async def run() -> list[str]:
+        turns, order = Turns(2), []
+
+        async def picture(account: str, name: str) -> None:
+            await turns.take(account)
+            order.append(name)
+
+        tasks = [asyncio.create_task(picture("greedy", f"greedy {n}")) for n in range(32)]
+        await settled()
+        for account in ("second", "third"):
+            tasks += [asyncio.create_task(picture(account, f"{account} {n}")) for n in range(2)]
+        await settled()
+        for _ in range(len(tasks)):
+            turns.give_back()
+            await settled()
+        await asyncio.gather(*tasks)
+        return order
+
+    order = asyncio.run(run())
+    assert order[:2] == ["greedy 0", "greedy 1"]  # nobody else was there
+    assert order[2:9] == [
+        "greedy 2",
+        "second 0",
+        "third 0",
+        "greedy 3",
+        "second 1",
+        "third 1",
+        "greedy 4",
+    ]
+    assert len(order) == 36
+
+
+def test_a_turn_of_one_who_left_goes_to_the_next():
+    async def run() -> list[str]:
+        turns, order = Turns(1), []
+
+        async def picture(name: str) -> None:
+            await turns.take(name)
+            order.append(name)
+
+        await picture("first")
+        left, late, last = (asyncio.create_task(picture(name)) for name in ("a", "b", "c"))
+        await settled()
+        left.cancel()  # while it waits
+        await settled()
+        turns.give_back()
+        late.cancel()  # as its turn comes
+        await settled()
+        with suppress(asyncio.CancelledError):
+            await late
+        await asyncio.wait_for(last, 10)
+        turns.give_back()
+        await asyncio.wait_for(picture("free again"), 10)
+        return order
+
+    order = asyncio.run(run())
+    assert order == ["first", "c", "free again"]
+
+
+def test_pictures_are_decoded_in_turns_between_accounts():
+    async def run() -> list[str]:
+        order = []
+        async with opened(1) as decoders:
+
+            async def picture(account: str, colour: str) -> None:
+                square = await decoders.square(account, encoded(colour), SIDE, "squash")
+                assert square.getpixel((3, 3)) == Image.new("RGB", (1, 1), colour).getpixel((0, 0))
+                order.append(account)
+
+            await asyncio.gather(
+                *(picture("greedy", "red") for _ in range(8)),
+                *(picture("modest", "blue") for _ in range(2)),
+            )
+        return order
+
+    order = asyncio.run(run())
+    assert order[:5] == ["greedy", "greedy", "modest", "greedy", "modest"]
+
+
+def test_nothing_is_decoded_in_this_process_and_the_others_give_way_to_it():
+    decoder = Decoder(LIMITS, 20.0)
+    try:
+        decoder.square(encoded("red"), SIDE, "crop")
+        process = decoder.start()
+        assert process.pid != os.getpid()
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(19, own + NICENESS)
+    finally:
+        decoder.stop()
+
+
+def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_decoded():
+    async def run() -> None:
+        large = encoded("red", (8000, 5000), "PNG")
+        async with opened(1, cpu_seconds=0.1) as decoders:
+            with pytest.raises(Undecodable, match="too long"):
+                await decoders.square("a", large, SIDE, "crop")
+            assert (await decoders.square("a", encoded("red"), SIDE, "crop")).size == (SIDE, SIDE)
+
+    asyncio.run(run())
+
+
+def test_a_refusal_has_its_own_words_and_the_process_goes_on():
+    async def run() -> None:
+        async with opened(1) as decoders:
+            for data in (b"nonsense", encoded("red")[:60]):
+                with pytest.raises(Undecodable, match=r"the bytes are no image|broken"):
+                    await decoders.square("a", data, SIDE, "crop")
+            assert (await decoders.square("a", encoded("red"), SIDE, "crop")).mode == "RGB"
+
+    asyncio.run(run())
+
+
+def test_who_leaves_while_a_picture_is_decoded_holds_nothing_afterwards():
+    async def run() -> None:
+        async with opened(1) as decoders:
+            left = asyncio.create_task(decoders.square("a", encoded("red"), SIDE, "crop"))
+            await settled()
+            left.cancel()
+            assert await decoders.square("b", encoded("blue"), SIDE, "crop")
+
+    asyncio.run(run())
+
+
+def decoded() -> float:
+    return REGISTRY.get_sample_value("minigpt4_image_seconds_count") or 0.0
+
+
+def test_equal_images_in_one_request_are_decoded_once(nano_checkpoint: Path):
+    async def run() -> None:
+        model = load_model("nano", nano_checkpoint, 2048)
+        worker = Worker(model, ServeLimits(), Fetcher([], LIMITS), "key")
+        red, blue = encoded("red"), encoded("blue")
+        images = [
+            ImageSource(*each)
+            for each in (("r", None, red), ("b", None, blue), ("r", None, red), ("r", None, red))
+        ]
+        before = decoded()
+        try:
+            pictures = await worker.pictures(images, "account")
+            with pytest.raises(Refused, match=r"images\[1\]"):
+                await worker.pictures([images[0], ImageSource("x", None, b"no image")], "account")
+        finally:
+            await worker.close()
+        assert decoded() - before == 2 + 2
+        assert [key for key, _ in pictures] == ["r", "b", "r", "r"]
+        colours = [picture.getpixel((9, 9)) for _, picture in pictures]
+        assert colours == [(255, 0, 0), (0, 0, 255), (255, 0, 0), (255, 0, 0)]
+
+    asyncio.run(run())

@@ -1,0 +1,124 @@
+/** The package as others install it: read by every compiler, required and imported, and without a fault that checkers know. */
+import { execFile } from "node:child_process";
+import { copyFile, readdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Installed, installSDK } from "../../test/e2e/packed-sdk.ts";
+import { packages, program } from "./packages.ts";
+
+const consumer = join(import.meta.dirname, "consumer");
+
+let installed: Installed;
+beforeAll(async () => {
+	installed = await installSDK();
+	for (const file of await readdir(consumer))
+		await copyFile(join(consumer, file), join(installed.folder, file));
+	await symlink(
+		join(packages, "node_modules", "@types"),
+		join(installed.folder, "node_modules", "@types"),
+	);
+}, 120_000);
+afterAll(() => installed?.remove());
+
+/** What a program of Node's prints, however it ends. */
+const printed = async (path: string, ...args: string[]): Promise<string> => {
+	const running = promisify(execFile)(process.execPath, [path, ...args], {
+		cwd: installed.folder,
+	});
+	const { stdout, stderr } = await running.catch((failed) => failed);
+	return `${stdout}${stderr}`.trim();
+};
+
+const strict = {
+	target: "es2022",
+	strict: true,
+	exactOptionalPropertyTypes: true,
+	noUncheckedIndexedAccess: true,
+	skipLibCheck: false,
+	noEmit: true,
+};
+const node16 = { module: "node16", moduleResolution: "node16" };
+const PROJECTS: [string, object, string[]][] = [
+	[
+		"without types of any platform, imported and required",
+		{ ...node16, lib: ["es2018"], types: [] },
+		["bare.mts", "required.cts"],
+	],
+	[
+		"with DOM's, imported and required",
+		{ ...node16, lib: ["es2022", "dom", "dom.iterable"], types: [] },
+		["bare.mts", "required.cts", "dom.mts"],
+	],
+	[
+		"with Node's",
+		{ ...node16, lib: ["es2022"], types: ["node"] },
+		["bare.mts", "required.cts", "node.mts"],
+	],
+	[
+		"for a bundler",
+		{
+			...{ module: "esnext", moduleResolution: "bundler" },
+			...{ lib: ["es2022", "dom", "dom.iterable"], types: [] },
+		},
+		["bare.mts", "dom.mts"],
+	],
+];
+
+describe.each(["5.0", "5.9", "6.0", "7.0"])(
+	"TypeScript %s reads the declarations, library check and all",
+	(version) => {
+		it.each(PROJECTS)("%s", async (name, options, files) => {
+			const config = `${version} ${name}.json`;
+			await writeFile(
+				join(installed.folder, config),
+				JSON.stringify({ compilerOptions: { ...strict, ...options }, files }),
+			);
+			const tsc = program(`typescript-${version}/bin/tsc`);
+			const said = await printed(tsc, "-p", config, "--pretty", "false");
+			// Node's own need a newer compiler than the oldest here.
+			const ours = said
+				.split("\n")
+				.filter((line) => line && !/^\.*\/?.*@types\//.test(line));
+			expect(ours).toEqual([]);
+		});
+	},
+);
+
+it("is required where modules cannot be, and imported, with the same exports", async () => {
+	const names = "console.log(Object.keys(m).sort().join());";
+	await writeFile(
+		join(installed.folder, "required.cjs"),
+		`const m = require("minigpt4"); ${names}`,
+	);
+	await writeFile(
+		join(installed.folder, "imported.mjs"),
+		`import * as m from "minigpt4"; ${names}`,
+	);
+	const required = await printed(
+		...(["--no-experimental-require-module", "required.cjs"] as const),
+	);
+	expect(required).toContain("MiniGPT4");
+	expect(required).toBe(await printed("imported.mjs"));
+});
+
+it("has no fault that publint knows", async () => {
+	expect(
+		await printed(program("publint/src/cli.js"), installed.path, "--strict"),
+	).toMatch(/All good!$/);
+});
+
+it("has the types that every way of resolving expects", async () => {
+	const [tarball = ""] = (await readdir(installed.folder)).filter((file) =>
+		file.endsWith(".tgz"),
+	);
+	const said = await printed(
+		program("@arethetypeswrong/cli/dist/index.js"),
+		...[tarball, "--format", "json"],
+	);
+	const { analysis } = JSON.parse(said);
+	expect(analysis.problems).toEqual([]);
+	expect(Object.keys(analysis.entrypoints["."].resolutions).sort()).toEqual([
+		...["bundler", "node10", "node16-cjs", "node16-esm"],
+	]);
+});
