@@ -87,7 +87,7 @@ class Asking:
         """The paper's way: describe, continue where that was short, and have it edited."""
         assert self.seer and self.editor
         image = photo.read()
-        ask = Turn("user", task.prompt, image, photo.media_type)
+        ask = Turn("user", task.prompt, image)
         first = await self._ask(self.seer, task, "describe", [ask], MAX_TOKENS[SEEN])
         text = first.text.strip()
         if first.output_tokens < SHORT and text:

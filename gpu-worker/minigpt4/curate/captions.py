@@ -5,9 +5,10 @@ three to merge, what most of them name, which colours and counts they agree on.
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from .lexicon import COLOURS, DETERMINERS, FOOD, FRAME, NUMBERS
-from .words import Support, content_words, narrower, nouns, root, singular, words
+from .words import content_words, narrower, nouns, root, singular, support_of, words
 
 MERGED = 3
 FEWEST_NEW = 2  # content words that a third caption must add
@@ -22,6 +23,7 @@ def tidy_caption(caption: str) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
+@lru_cache(8192)
 def _roots(caption: str) -> frozenset[str]:
     return frozenset(root(word) for word in content_words(caption))
 
@@ -44,6 +46,7 @@ def conflict(one: str, other: str) -> bool:
     return any(noun in theirs and not said & theirs[noun] for noun, said in colours(one).items())
 
 
+@lru_cache(8192)
 def counts(caption: str) -> dict[str, int]:
     """noun -> how many of it the caption counts: "two black dogs" is dog: 2."""
     out: dict[str, int] = {}
@@ -58,6 +61,7 @@ def counts(caption: str) -> dict[str, int]:
     return out
 
 
+@lru_cache(8192)
 def colours(caption: str) -> dict[str, frozenset[str]]:
     """noun -> the colours that stand before it: "a black and white dog"."""
     out: dict[str, frozenset[str]] = {}
@@ -166,5 +170,5 @@ def shows_food(captions: Sequence[str]) -> bool:
 
 
 def is_there(captions: Sequence[str], noun: str) -> bool:
-    support = Support(captions)
+    support = support_of(tuple(captions))
     return all(support.noun(part) for part in noun.split())

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from . import forms
 from .lexicon import (
@@ -25,7 +24,7 @@ from .lexicon import (
     VERBS,
     word_set,
 )
-from .words import WORD, Support, mentions, narrower, nouns, sentences, words
+from .words import WORD, mentions, narrower, nouns, sentences, support_of, words
 
 
 @dataclass(frozen=True)
@@ -294,7 +293,7 @@ def invented_name(text: str, known: Known) -> str | None:
     """A word with a capital, not at the beginning of a sentence, that no caption has."""
     if known.bounds.names or not known.captions:
         return None
-    support = _support(known.captions)
+    support = support_of(known.captions)
     for sentence in sentences(text):
         if _is_title(sentence):
             continue
@@ -337,7 +336,7 @@ def invented_count(text: str, known: Known) -> str | None:
     """A number from two up that no caption has; "a man and a woman" are two people all the same."""
     if known.bounds.counts or not known.captions:
         return None
-    support = _support(known.captions)
+    support = support_of(known.captions)
     said = words(NOT_COUNTING.sub(" ", text))
     for n, word in enumerate(said):
         for part in word.split("-"):
@@ -373,7 +372,7 @@ def unsupported_noun(text: str, known: Known) -> str | None:
     if most is None or not known.captions:
         return None
     found = list(dict.fromkeys(nouns(text)))
-    missing = _support(known.captions).unsupported(text)
+    missing = support_of(known.captions).unsupported(text)
     if found and len(missing) / len(found) > most:
         return f"{len(missing)} of {len(found)} nouns: {', '.join(missing[:6])}"
     return None
@@ -410,8 +409,6 @@ def too_long(text: str, known: Known) -> str | None:
     most = known.bounds.most_words
     return f"{said} words; at most {most}" if said > most else None
 
-
-_support = lru_cache(64)(Support)  # the targets of one photo come together
 
 Rule = Callable[[str, Known], str | None]
 # In the order in which an answer's first fault is told.

@@ -34,7 +34,6 @@ class Turn:
     role: str
     text: str
     image: bytes | None = None
-    media_type: str = "image/jpeg"
 
 
 @dataclass(frozen=True)

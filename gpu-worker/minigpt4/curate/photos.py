@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..checkpoints.refusal import Refused
-from .terms import Terms, by_name, terms_of
+from ..train.data_sets import DATA_SETS, OWN
+from ..train.split import split
 
 PICTURES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 MIB = 2**20
@@ -41,7 +42,7 @@ class Photos:
     photos: list[Photo] = field(default_factory=list)
     damaged: list[tuple[str, str]] = field(default_factory=list)
     left_out: int = 0
-    terms: list[Terms] = field(default_factory=list)
+    sets: list[str] = field(default_factory=list)  # names of train/data_sets.py
     digest: str = ""
 
 
@@ -66,10 +67,13 @@ def shards_of(path: str) -> list[Path]:
     return found
 
 
-def held_out(keys: list[str], count: int) -> frozenset[str]:
-    """The keys of smallest SHA-256, as the trainer keeps them back for measuring."""
-    ranked = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest())
-    return frozenset(ranked[:count])
+def set_of(path: str) -> tuple[str, str]:
+    """The data set's name and the shards of `[SET=]PATH`; without SET a folder's name tells."""
+    name, equals, rest = path.partition("=")
+    if equals and name in DATA_SETS:
+        return name, rest
+    parts = Path(path).absolute().parts
+    return next((part for part in parts if part in DATA_SETS), OWN), path
 
 
 def read_photos(paths: list[str], keep_out: int | None, seed: int, limit: int | None) -> Photos:
@@ -80,13 +84,11 @@ def read_photos(paths: list[str], keep_out: int | None, seed: int, limit: int | 
     """
     out, total = Photos(), hashlib.sha256()
     seen: set[str] = set()
-    for named in paths:
-        name, equals, rest = named.partition("=")
-        known = by_name(name) if equals else None
-        path = rest if known else named
-        terms, own = known or terms_of(path), []
-        if terms not in out.terms:
-            out.terms.append(terms)
+    for given in paths:
+        name, path = set_of(given)
+        own: list[Photo] = []
+        if name not in out.sets:
+            out.sets.append(name)
         for shard in shards_of(path):
             total.update(f"{shard.name} {shard.stat().st_size}\n".encode())
             for photo in _shard(shard, out):
@@ -95,7 +97,12 @@ def read_photos(paths: list[str], keep_out: int | None, seed: int, limit: int | 
                     continue
                 seen.add(photo.key)
                 own.append(photo)
-        kept = held_out([p.key for p in own], terms.held_out if keep_out is None else keep_out)
+        known = DATA_SETS[name]
+        kept = split(
+            (photo.key for photo in own),
+            known.test if keep_out is None else keep_out,
+            known.choose if keep_out is None else 0,
+        ).held_out
         out.left_out += len(kept)
         out.photos += [photo for photo in own if photo.key not in kept]
     if not out.photos:

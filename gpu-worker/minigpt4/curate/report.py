@@ -3,9 +3,9 @@ short table for the terminal."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
+from ..train.data_sets import DATA_SETS
 from .filters import RULES
 from .photos import Photos
 from .review.decisions import DROP, EDIT, KEEP, Decision, Final
@@ -54,8 +54,8 @@ def report(
         "damaged": [{"key": key, "reason": reason} for key, reason in photos.damaged],
         "data": photos.digest,
         "licences": licences(photos, models),
-        "research_only": any(terms.research for terms in photos.terms),
-        "data_sets": [asdict(terms) for terms in photos.terms],
+        "research_only": any(DATA_SETS[name].research for name in photos.sets),
+        "data_sets": photos.sets,
         "models": models,
         "settings": config,
         "answers": {
@@ -75,8 +75,8 @@ def report(
 
 
 def licences(photos: Photos, models: dict[str, dict[str, str]]) -> list[str]:
-    out = [terms.licence for terms in photos.terms]
-    if any(terms.research for terms in photos.terms):
+    out = [DATA_SETS[name].licence for name in photos.sets]
+    if any(DATA_SETS[name].research for name in photos.sets):
         out.append("made from research-only data: this set, and what is trained on it, is too")
     writers = {f"{told['model']} at {told['origin']}" for told in models.values()}
     out += [f"texts written by {who}: that model's terms hold for them" for who in sorted(writers)]

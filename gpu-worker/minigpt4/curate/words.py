@@ -6,22 +6,18 @@ a preposition opens; the lists of lexicon.py say what is none.
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 
 from .lexicon import (
     ADJECTIVES,
-    ADVERBS,
     ALIKE,
-    AUXILIARIES,
     BROADER,
-    CONJUNCTIONS,
     DETERMINERS,
     FRAME,
     FUNCTION,
     NOT_VERBS,
     NUMBERS,
     PREPOSITIONS,
-    PRONOUNS,
     VERBS,
     word_set,
 )
@@ -188,7 +184,8 @@ def _no_noun(word: str) -> bool:
     return is_adjective(word) or (word.endswith("ing") and len(word) > 4 and word not in NOT_VERBS)
 
 
-def nouns(text: str) -> list[str]:
+@lru_cache(8192)  # captions are looked at from many sides
+def nouns(text: str) -> tuple[str, ...]:
     """The nouns of a text in the singular, in order, each as often as it is said."""
     out: list[str] = []
     for sentence in sentences(text):
@@ -208,11 +205,9 @@ def nouns(text: str) -> list[str]:
                 run = None if run is None else []
             elif word in OPENERS or word in ("and", "or", "has", "have", "had"):
                 run = []
-            elif word in AUXILIARIES | PRONOUNS | CONJUNCTIONS | ADVERBS:
-                run = None
             else:
                 run = [] if word.isdigit() else None
-    return out
+    return tuple(out)
 
 
 def _heads(run: list[str] | None) -> list[str]:
@@ -274,6 +269,11 @@ class Support:
     def unsupported(self, text: str) -> list[str]:
         """The nouns of a text that no caption supports, each once, in order."""
         return list(dict.fromkeys(noun for noun in nouns(text) if not self.noun(noun)))
+
+
+@lru_cache(256)
+def support_of(captions: tuple[str, ...]) -> Support:
+    return Support(captions)
 
 
 def mentions(text: str, noun: str) -> bool:

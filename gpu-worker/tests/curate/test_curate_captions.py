@@ -18,9 +18,10 @@ from minigpt4.curate.captions import (
     to_merge,
 )
 from minigpt4.curate.filters import RULES
-from minigpt4.curate.photos import held_out, read_photos
+from minigpt4.curate.photos import read_photos
 from minigpt4.curate.tasks import BY_RULE, KINDS, PRESETS, Wanted, tasks_of
 from minigpt4.curate.words import nouns, sentences, singular
+from minigpt4.train.split import split
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -207,17 +208,17 @@ def test_photos_for_measuring_are_never_curated(tmp_path):
     path = shard(tmp_path / "flickr8k" / "00000.tar", keys)
     found = read_photos([str(path)], 5, 42, None)
     assert found.left_out == 5
-    assert not held_out(list(keys), 5) & {photo.key for photo in found.photos}
+    assert not split(keys, 5, 0).held_out & {photo.key for photo in found.photos}
     # What the data set is known to keep is more than there is.
     with pytest.raises(Refused, match="no photo is left"):
         read_photos([str(path)], None, 42, None)
-    assert found.terms[0].research
+    assert found.sets == ["flickr8k"]
 
 
 def test_a_data_set_is_known_by_name_where_no_folder_names_it(tmp_path):
     path = shard(tmp_path / "00000.tar", {"a": DOG})
-    assert read_photos([f"flickr8k={path}"], 0, 42, None).terms[0].research
-    assert read_photos([str(path)], None, 42, None).terms[0].name == "own"
+    assert read_photos([f"flickr8k={path}"], 0, 42, None).sets == ["flickr8k"]
+    assert read_photos([str(path)], None, 42, None).sets == ["own"]
 
 
 def test_a_limit_draws_the_same_photos_first(tmp_path):
