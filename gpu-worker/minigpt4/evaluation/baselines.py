@@ -14,7 +14,17 @@ from .features import nearest
 from .shards import Sample
 
 NEIGHBOURS = 15
-CONSTANTS = 40  # captions of training photos that are tried as the constant one
+CONSTANTS = 40  # captions of training photos that are tried as the constant one, beside these
+COMMON = (
+    "A man in a blue shirt is standing in front of a building .",
+    "A man in a black shirt and a woman are standing on the street .",
+    "A dog is running through the grass .",
+    "A black and white dog is running in the water .",
+    "A young boy in a red shirt is playing in the water .",
+    "A man and a woman .",
+    "A group of people are standing in the snow .",
+    "Two dogs are playing on the grass .",
+)
 SEED = 0
 
 
@@ -51,11 +61,11 @@ def best_constant(
     score: Callable[[Sequence[str]], float],
     tried: int = CONSTANTS,
 ) -> str:
-    """The one caption, of some training photos', that scores best if it is said of each photo in
-    `choosing`."""
+    """The one caption that scores best if it is said of each photo in `choosing`: of some training
+    photos', and of sentences that are like many captions."""
     captions = [caption for sample in training for caption in sample.captions]
     draw = random.Random(SEED)
-    candidates = draw.sample(captions, min(tried, len(captions)))
+    candidates = [*COMMON, *draw.sample(captions, min(tried, len(captions)))]
     return max(candidates, key=lambda caption: score([caption] * len(choosing)))
 
 
