@@ -55,7 +55,6 @@ class Recipe:
     image_token: str
     dtype: str
     image_tokens: int
-    context_length: int
     bridge: dict = field(default_factory=dict)
     renamed: int | None = None
 
@@ -85,7 +84,6 @@ RECIPES = {
         renamed=16,
         dtype="float32",
         image_tokens=8,
-        context_length=2048,
     ),
     "mini": Recipe(
         name="mini",
@@ -96,7 +94,6 @@ RECIPES = {
         image_token="<|image_pad|>",
         dtype="bfloat16",
         image_tokens=12,
-        context_length=4096,
         bridge={"num_class_tokens": 4, "raw_size": 320, "stages": [2, 3, 4, 5, 6]},
     ),
 }
@@ -189,9 +186,6 @@ def write(recipe: Recipe, folder: Path, projection: Path | None, precision: str)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         reader = gguf.GGUFReader(language_model_file(recipe, Path(scratch)))
         text = gguf_model.text_config(reader, recipe.dtype)
-        text["max_position_embeddings"] = min(
-            text["max_position_embeddings"], max(recipe.context_length, 2048)
-        )
         tokenizer = gguf_model.tokenizer(reader, recipe.image_token, recipe.renamed)
         config = MiniGPT4Config(
             text_config=text,
