@@ -57,6 +57,7 @@ interface JobRow extends Record<string, SqlStorageValue> {
 	settled_at: number | null;
 	webhook: string | null;
 	made_by: string | null;
+	repeats: number;
 }
 
 export function createJobTable(sql: SqlStorage): void {
@@ -91,6 +92,11 @@ export function keepJobsForAWhile(sql: SqlStorage): void {
 /** Jobs from before have no call that could be repeated. */
 export function knowCalls(sql: SqlStorage): void {
 	sql.exec("ALTER TABLE job ADD COLUMN call TEXT");
+}
+
+/** How many calls that say that they repeat one had the job. */
+export function countRepeats(sql: SqlStorage): void {
+	sql.exec("ALTER TABLE job ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0");
 }
 
 /** Jobs that were there before are the owner's. Only those of keys that see no others are in the index: it costs the rest nothing. */
@@ -166,23 +172,47 @@ export function findJob(sql: SqlStorage, id: string): IndexedJob | null {
 /** A call can be repeated for so long. */
 const REPEATABLE_MS = 10 * 60_000;
 
-/** The job of a call that is repeated, the latest of several. One that was canceled has no answer to repeat. */
+/** The job of a call that is repeated, of those of the last ten minutes. */
 export function jobOfCall(
 	sql: SqlStorage,
 	call: string,
 	now: number,
 ): IndexedJob | null {
 	const since = now - REPEATABLE_MS;
-	const row = sql
+	const rows = sql
 		// By their ids, which begin with the time, so that no other index is needed. Callers make ids too, of any time.
 		.exec<JobRow>(
-			"SELECT * FROM job WHERE id >= ? AND call = ? AND created_at > ? ORDER BY id DESC LIMIT 1",
+			"SELECT * FROM job WHERE id >= ? AND call = ? AND created_at > ? ORDER BY seq",
 			firstJobId(since),
 			call,
 			since,
 		)
-		.toArray()[0];
-	return row && row.status !== "canceled" ? indexed(row) : null;
+		.toArray();
+	const row = repeatedOf(rows);
+	return row && indexed(row);
+}
+
+/**
+ * Which of the jobs of equal calls, oldest first, a repeat has. Each of several callers who hung up
+ * has another one: the one that the fewest repeats had; of those one that still runs, since nobody
+ * may have read its answer yet. One that was canceled has no answer to repeat.
+ */
+export function repeatedOf<
+	J extends { status: JobIndexRow["status"]; repeats: number },
+>(jobs: J[]): J | null {
+	let best: J | null = null;
+	for (const job of jobs) {
+		if (job.status === "canceled") continue;
+		const order =
+			job.repeats - (best?.repeats ?? 0) ||
+			Number(best?.status === "accepted") - Number(job.status === "accepted");
+		if (!best || order < 0) best = job;
+	}
+	return best;
+}
+
+export function countRepeat(sql: SqlStorage, id: string): void {
+	sql.exec("UPDATE job SET repeats = repeats + 1 WHERE id = ?", id);
 }
 
 /** As `findJob`, for a call that may see only its own. */

@@ -18,6 +18,7 @@ import { tellOfJob } from "./feed.ts";
 import { jobOfKey, nameByKey } from "./idempotency.ts";
 import {
 	closeJob,
+	countRepeat,
 	findJob,
 	findOwnJob,
 	type HeldImage,
@@ -116,8 +117,7 @@ export function admit(
 	const { webhook } = admission;
 	if (webhook && own !== null) agreed(WEBHOOK_REFUSED);
 	const room: Room = { balances: balances(sql), jobs };
-	const job =
-		named(sql, own, admission, now) ?? madeMeanwhile(sql, admission, now);
+	const job = ofRepeat(sql, admission, now) ?? named(sql, own, admission, now);
 	// Not even a repeat, or that it is gone: the id is taken, and that is all there is to know of it.
 	if (job && !isOwn(own, job.madeBy))
 		throw new Refusal({ code: "id_conflict" });
@@ -126,6 +126,7 @@ export function admit(
 		throw new Refusal(told(verdict.failure, own));
 	if (verdict.answer === "same") {
 		const { id, model, hold, images, createdAt } = verdict.job;
+		if (admission.repeats !== undefined) countRepeat(sql, id);
 		const known = { jobId: id, model, maxPrice: hold.amount };
 		return { answer: "same", ...known, images, createdAt };
 	}
@@ -268,8 +269,11 @@ function named(
 	return id === null ? null : findJob(sql, id);
 }
 
-/** The job of the call that is repeated, where its images took that call longer than this one came after it. */
-function madeMeanwhile(
+/**
+ * The job of the call that is repeated: chosen anew, since that call's images may have taken longer
+ * than this one came after it, and since another repeat may have had the job meanwhile.
+ */
+function ofRepeat(
 	sql: SqlStorage,
 	{ repeats, bodyHash }: Admission,
 	now: number,

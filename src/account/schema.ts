@@ -5,6 +5,7 @@ import { createDueTable } from "./due.ts";
 import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
 import {
+	countRepeats,
 	createJobTable,
 	keepJobsForAWhile,
 	knowCalls,
@@ -49,4 +50,5 @@ export const STEPS: readonly Step[] = [
 		tellWhoMadeJobs(sql);
 		listUploads(sql);
 	},
+	countRepeats,
 ];

@@ -114,6 +114,22 @@ describe("a call that says that it repeats one, and is equal to the byte", () =>
 		expect(repeat.choices[0].message.content).toBe(words(3).join(""));
 	});
 
+	it("has another job than the other repeat, where two equal calls are repeated", async () => {
+		const hold = gate();
+		fakeWorker({ tokens: words(3), gate: () => hold.opened });
+		const account = await newAccount(CREDIT);
+		const two = (count: number) =>
+			Promise.all(
+				[1, 2].map(() => post(account, "/jobs", { prompt: "x" }, count)),
+			);
+		const firsts = (await two(0)).map(idOf).sort();
+		for (const count of [1, 2])
+			expect((await two(count)).map(idOf).sort()).toEqual(firsts);
+		hold.open();
+		await settled(account);
+		expect(await jobsOf(account)).toHaveLength(2);
+	});
+
 	it("has a failure with its own status", async () => {
 		fakeWorker({ tokens: [], faults: { 1: { error: "invalid_request" } } });
 		const account = await newAccount(CREDIT);
@@ -179,6 +195,20 @@ describe("a call is a job of its own", () => {
 			expect((await post(account, CHAT, ASK, count)).status).toBe(200);
 		expect(await jobsOf(account)).toHaveLength(3);
 	});
+
+	it.each(["1.5", "1e1", "0x1", "+1", "-1", "1 1", "00", "Infinity"])(
+		"where its count of retries is no whole number above 0 (%s)",
+		async (count) => {
+			fakeWorker({ tokens: words(3) });
+			const account = await newAccount(CREDIT);
+			const header = { "X-Stainless-Retry-Count": count };
+			for (const headers of [{}, header])
+				expect((await post(account, CHAT, ASK, null, headers)).status).toBe(
+					200,
+				);
+			expect(await jobsOf(account)).toHaveLength(2);
+		},
+	);
 
 	it("where another body, route or key called, or the job has a name", async () => {
 		fakeWorker({ tokens: words(3) });
