@@ -182,7 +182,7 @@ export function jobOfCall(
 	const rows = sql
 		// By their ids, which begin with the time, so that no other index is needed. Callers make ids too, of any time.
 		.exec<JobRow>(
-			"SELECT * FROM job WHERE id >= ? AND call = ? AND created_at > ? ORDER BY seq",
+			"SELECT * FROM job WHERE id >= ? AND call = ? AND created_at > ? ORDER BY id",
 			firstJobId(since),
 			call,
 			since,
