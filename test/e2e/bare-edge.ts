@@ -23,8 +23,14 @@ const wrangler = createRequire(
 	join(paths.root, "node_modules/wrangler/package.json"),
 );
 
-/** @param state folder for what it writes. It serves no page, and has neither a worker nor an image store. */
-export async function startBareEdge(state: string): Promise<BareEdge> {
+/**
+ * @param state folder for what it writes. It serves no page, and has no image store
+ * @param vars configuration on top of that: without it there is no worker
+ */
+export async function startBareEdge(
+	state: string,
+	vars: Record<string, string> = {},
+): Promise<BareEdge> {
 	const bundle = join(state, "bundle");
 	await run(
 		paths.node,
@@ -65,6 +71,7 @@ export async function startBareEdge(state: string): Promise<BareEdge> {
 				S3_ACCESS_KEY_ID: secrets.s3AccessKey,
 				S3_SECRET_ACCESS_KEY: secrets.s3SecretKey,
 				LIMIT_REQUESTS_PER_MINUTE: "1000000",
+				...vars,
 			},
 			unsafeDirectSockets: [{ host: "127.0.0.1", port }],
 			handleStructuredLogs: ({ message }: { message: string }) => {
