@@ -193,9 +193,9 @@ export function jobOfCall(
 }
 
 /**
- * Which of the jobs of equal calls, oldest first, a repeat has. Each of several callers who hung up
- * has another one: the one that the fewest repeats had; of those one that still runs, since nobody
- * may have read its answer yet. One that was canceled has no answer to repeat.
+ * Which of the jobs of equal calls, oldest first, a repeat has: one that still runs, since nobody
+ * may have read its answer yet; of several the one that the fewest repeats had, so that each of
+ * several callers who hung up has another one. One that was canceled has no answer to repeat.
  */
 export function repeatedOf<
 	J extends { status: JobIndexRow["status"]; repeats: number },
@@ -204,8 +204,8 @@ export function repeatedOf<
 	for (const job of jobs) {
 		if (job.status === "canceled") continue;
 		const order =
-			job.repeats - (best?.repeats ?? 0) ||
-			Number(best?.status === "accepted") - Number(job.status === "accepted");
+			Number(best?.status === "accepted") - Number(job.status === "accepted") ||
+			job.repeats - (best?.repeats ?? 0);
 		if (!best || order < 0) best = job;
 	}
 	return best;

@@ -185,7 +185,7 @@ const callOf = (c: Context<App>, { credential }: Caller): Promise<string> => {
 
 /** OpenAI's clients say so by themselves, on each try after the first. */
 const isRepeat = (c: Context<App>): boolean =>
-	/^0*[1-9][0-9]*$/.test(c.req.header("X-Stainless-Retry-Count") ?? "");
+	/^[1-9]\d*$/.test(c.req.header("X-Stainless-Retry-Count") ?? "");
 
 const pricesOf = (models: ServedModels): Record<string, number> =>
 	Object.fromEntries(Array.from(models, ([id, { price }]) => [id, price]));

@@ -144,11 +144,13 @@ test("what only the tokenizer shows to be too long fails at price 0, and the wor
 
 test("what only decoding shows to be broken fails at price 0, and the worker goes on", async () => {
 	const before = await client.balance();
-	const bytes = await readFile(join(root, "test/fixtures/images/place.png"));
-	// The chunks stay as they are; what they hold decodes to nothing.
-	const pixels = bytes.indexOf("IDAT") + 4;
-	bytes.fill(0xff, pixels, pixels + bytes.readUInt32BE(pixels - 8));
-	const url = `data:image/png;base64,${bytes.toString("base64")}`;
+	const bytes = await readFile(
+		join(root, "test/fixtures/images/place-lossless.webp"),
+	);
+	// The container and its picture's head stay as they are; the compressed pixels behind them decode to nothing.
+	const pixels = bytes.indexOf("VP8L") + 8;
+	bytes.fill(0xff, pixels + 5, pixels + bytes.readUInt32LE(pixels - 4));
+	const url = `data:image/webp;base64,${bytes.toString("base64")}`;
 	const id = await client.create(question({ images: [{ url }] }));
 	const seen = await client.events(id);
 	expect(seen.at(-2)).toMatchObject({

@@ -39,7 +39,7 @@ const post = (
 	{ key }: { key: string },
 	path: string,
 	body: object,
-	count: number | null,
+	count: number | string | null,
 	headers: Record<string, string> = {},
 ): Promise<Response> =>
 	edge.fetch(`http://edge.test/v1${path}`, {
@@ -191,9 +191,10 @@ describe("a call is a job of its own", () => {
 	it("where it does not say that it repeats one, however equal it is", async () => {
 		fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
-		for (const count of [null, 0, null])
+		const counts = [null, 0, null, "1.5", "1e1", "0x1", "+1", "-1", "1, 0"];
+		for (const count of counts)
 			expect((await post(account, CHAT, ASK, count)).status).toBe(200);
-		expect(await jobsOf(account)).toHaveLength(3);
+		expect(await jobsOf(account)).toHaveLength(counts.length);
 	});
 
 	it.each(["1.5", "1e1", "0x1", "+1", "-1", "1 1", "00", "Infinity"])(
