@@ -1,7 +1,7 @@
 /** OpenAI's chat completions, as far as they are offered. What is not is refused by name, unless it asks for nothing. */
 import { z } from "@hono/zod-openapi";
 import { LONGEST_TEXT, MOST_MESSAGES } from "./job.ts";
-import { lean, leanMessage, NEUTRAL } from "./nothing.ts";
+import { lean, leanMessage, leanRequest, NEUTRAL } from "./nothing.ts";
 
 /** Has no value but none. */
 const nothing = z
@@ -152,7 +152,6 @@ const Parameters = z
 					"prompt_cache_options",
 					"prompt_cache_retention",
 					"tools",
-					// Unlike the others it asks for something when it is `{}`.
 					"web_search_options",
 				] as const
 			).map((parameter) => [parameter, nothing]),
@@ -174,9 +173,15 @@ const Parameters = z
 			});
 	});
 
+/** Their `false` and 0 mean something, or are refused. */
+const OWN = [
+	...["model", "messages", "max_completion_tokens", "max_tokens"],
+	...["temperature", "top_p", "seed", "n"],
+];
+
 export const ChatRequest = z
 	.preprocess(
-		(value) => lean(value, "model", "messages", "web_search_options"),
+		(value) => leanRequest(value, ["model", "messages"], OWN),
 		Parameters,
 	)
 	.openapi("ChatRequest", {
