@@ -3,10 +3,16 @@ import { z } from "@hono/zod-openapi";
 import { LONGEST_TEXT, MOST_MESSAGES } from "./job.ts";
 import { lean, leanMessage, leanRequest, NEUTRAL } from "./nothing.ts";
 
-/** Has no value but none. */
-const nothing = z
-	.null({ error: "is not supported here: leave it out" })
-	.optional();
+/** Has no value but none. What else says so is passed over before it comes here. */
+const noneOf = (...values: unknown[]) =>
+	z
+		.null({ error: "is not supported here: leave it out" })
+		.optional()
+		.openapi({
+			type: ["null", "boolean", "number", "string", "array", "object"],
+			enum: [null, false, 0, "", [], ...values],
+		});
+const nothing = noneOf({});
 
 /** OpenAI's clients send null for what was not given. */
 const given = <S extends z.ZodType>(schema: S) =>
@@ -152,10 +158,11 @@ const Parameters = z
 					"prompt_cache_options",
 					"prompt_cache_retention",
 					"tools",
-					"web_search_options",
 				] as const
 			).map((parameter) => [parameter, nothing]),
 		),
+		// `{}` turns it on.
+		web_search_options: noneOf(),
 	})
 	.superRefine(({ messages, stream, stream_options }, context) => {
 		const last = messages.length - 1;

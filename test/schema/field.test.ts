@@ -203,6 +203,26 @@ describe("what is wrong with a member of several shapes is told of the shape tha
 	});
 });
 
+it.each([
+	{ event: "evt_0123456789abcdef_42", after: null },
+	{ after: 0, event: null },
+	{ after: 0, event: "" },
+])(
+	"what is to be delivered again may name the other one as null or empty: %j",
+	async (body) => {
+		const path = "/webhooks/wh_01JD8Z6Q3V9Y4K2M7N5P8R1S3T/redeliver";
+		const answer = await edge.fetch(`http://edge.test/v1${path}`, {
+			method: "POST",
+			headers: {
+				Authorization: `Bearer ${key}`,
+				"Content-Type": "application/json",
+			},
+			body: JSON.stringify(body),
+		});
+		expect(await answer.json()).toMatchObject({ code: "webhook_not_found" });
+	},
+);
+
 describe("what was sent as null or empty, or not at all, is never called undefined", () => {
 	const missing = (field: string, expected: string) =>
 		`\`${field}\`: is missing or empty: expected ${expected}.`;
