@@ -1,5 +1,6 @@
 import { ApiError } from "../errors.ts";
 import { IMAGE_LIMITS } from "../schema/image.ts";
+import { sniff } from "./sniff.ts";
 
 /** The browser's parser of URLs forgives what stands around one. */
 export const isDataUrl = (url: string): boolean => /^\s*data:/i.test(url);
@@ -23,9 +24,9 @@ export function readDataUrl(
 			field,
 			detail: `\`${field}\` ${words}`,
 		});
-	const comma = url.slice(0, MAX_HEAD).indexOf(",");
-	if (comma < 0)
-		throw refused("is no data URL. Send `data:image/jpeg;base64,…`.");
+	const head = headOf(url);
+	if (!head) throw refused("is no data URL. Send `data:image/jpeg;base64,…`.");
+	const comma = head.length - 1;
 	const limit = IMAGE_LIMITS.inlineBytes;
 	const tooLarge = new ApiError({ code: "image_too_large", field, limit });
 	const digits = Math.ceil(limit / 3) * 4;
@@ -33,21 +34,64 @@ export function readDataUrl(
 	const data = url.slice(comma + 1, fragment < 0 ? undefined : fragment);
 	// Each byte or digit may be written as three characters.
 	if (data.length > 3 * digits) throw tooLarge;
-	if (!/; *base64 *$/i.test(url.slice(0, comma))) {
+	const empty = "holds no bytes. Put the file, in base64, behind the comma.";
+	if (!BASE64.test(head.replaceAll(QUOTED, ""))) {
 		const bytes = percentDecoded(data);
 		if (bytes.length > limit) throw tooLarge;
+		if (bytes.length === 0) throw refused(empty);
 		return bytes;
 	}
-	const text = (
-		data.includes("%") ? latin1(percentDecoded(data)) : data
-	).replaceAll(/[\t\n\f\r ]+/g, "");
+	const text = digitsOf(
+		data.includes("%") ? latin1(percentDecoded(data)) : data,
+	);
 	if (text.length > digits) throw tooLarge;
+	if (text === "") throw refused(empty);
 	try {
 		const alphabet = /[-_]/.test(text) ? "base64url" : "base64";
 		return Uint8Array.fromBase64(text, { alphabet });
 	} catch {
 		throw refused("holds broken base64. Encode the whole file again.");
 	}
+}
+
+const QUOTED = /"(?:[^"\\]|\\.)*"/g;
+/** Among the parameters, wherever it stands. */
+const BASE64 = /;\s*base64\s*[;,]/i;
+
+/** Up to the comma before the data: a comma within quotes is part of a parameter, and so is one before `;base64,`. */
+function headOf(url: string): string | null {
+	const start = url.slice(0, MAX_HEAD);
+	const [head] =
+		/^(?:[^",]|"(?:[^"\\]|\\.)*")*,/.exec(start) ?? /^[^,]*,/.exec(start) ?? [];
+	if (!head || BASE64.test(head.replaceAll(QUOTED, ""))) return head ?? null;
+	const [whole] = /^.*?;\s*base64\s*,/is.exec(start) ?? [];
+	// An image may hold these letters too.
+	const begin = percentDecoded(start.slice(head.length));
+	return whole && !sniff(begin) ? whole : head;
+}
+
+/** The digits of base64 alone: no line ends, query or padding, and each `+` that a form made a space is one again. */
+function digitsOf(data: string): string {
+	const text = data
+		.replaceAll(/[\t\n\f\r]+/g, "")
+		.trim()
+		.replace(/\?[\w.~=&-]+$/, "");
+	let end = text.length;
+	while (text[end - 1] === "=") end--;
+	const padding = text.length - end;
+	const lines = text.slice(0, end).split(" ");
+	const joined = lines.join("");
+	if (lines.length === 1 || joined.includes("+")) return joined;
+	// Lines are of one length, but for the last.
+	const width = lines[0]?.length ?? 0;
+	const last = lines.at(-1)?.length ?? 0;
+	const isWrapped =
+		last <= width && lines.slice(0, -1).every((line) => line.length === width);
+	const isWhole = (digits: string) =>
+		padding > 0 ? (digits.length + padding) % 4 === 0 : digits.length % 4 !== 1;
+	const summed = lines.join("+");
+	const isSummed = !(isWrapped && isWhole(joined)) && isWhole(summed);
+	return isSummed ? summed : joined;
 }
 
 /** What is not percent-encoded stands for itself, in UTF-8. */

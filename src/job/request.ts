@@ -65,6 +65,8 @@ export const samplingFor = (
 	{ contextLength }: Model,
 ): Sampling => ({
 	...sampling,
+	// A worker needs more than 0; this little leaves the likeliest token alone.
+	top_p: Math.max(sampling.top_p, 1e-6),
 	max_tokens: Math.min(
 		sampling.max_tokens ?? Math.floor(contextLength / 4),
 		contextLength,

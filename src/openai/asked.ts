@@ -41,8 +41,7 @@ export function askedOfChat(request: ChatRequest, sent: object): Asked {
 		sampling: {
 			max_tokens: request.max_completion_tokens ?? request.max_tokens ?? null,
 			temperature: request.temperature ?? DEFAULTS.temperature,
-			// Theirs may be 0, for the likeliest token alone.
-			top_p: Math.max(request.top_p ?? DEFAULTS.top_p, 1e-6),
+			top_p: request.top_p ?? DEFAULTS.top_p,
 			repetition_penalty: DEFAULTS.repetition_penalty,
 			seed: request.seed ?? randomSeed(),
 			stop: request.stop,
@@ -93,7 +92,9 @@ function hashed(sent: object): object {
 			...message,
 			content: Array.isArray(message.content)
 				? message.content.map((part) =>
-						part.type === "text" ? part : { type: "image" },
+						part.type === "image_url" || part.type === "file"
+							? { type: "image" }
+							: part,
 					)
 				: message.content,
 		})),

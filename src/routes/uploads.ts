@@ -19,7 +19,7 @@ import { finalKey, PUT_VALID_MS, stagingKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
 import { sniff } from "../images/sniff.ts";
 import { type App, newRouter } from "../router.ts";
-import { DeclaredType, IMAGE_LIMITS, ImageType } from "../schema/image.ts";
+import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
 import { Upload, UploadList, UploadRequest } from "../schema/upload.ts";
 import { IMAGE_FAILURES, JSON_CALL } from "./failures.ts";
 import { problems } from "./problems.ts";
@@ -42,15 +42,17 @@ const params = z.object({
 /** A call without a key of ours costs nothing; an image body never meets the JSON parser. */
 const keyedImageOrJson = createMiddleware<App>(async (c, next) => {
 	const known = await caller(c);
-	const type = c.req.header("Content-Type")?.split(";")[0]?.trim();
-	if (type?.toLowerCase() === "application/json")
-		return body({ limit: SMALL_BODY })(c, next);
-	if (!type || DeclaredType.safeParse(type).success)
-		return uploadAtOnce(c, known, () => true);
-	// What curl says of any body.
-	if (type.toLowerCase() === "application/x-www-form-urlencoded")
-		return uploadAtOnce(c, known, (bytes) => sniff(bytes) !== null);
-	throw notTaken();
+	const declared = c.req.header("Content-Type") ?? "";
+	const type = declared.split(";")[0]?.trim().toLowerCase() ?? "";
+	if (type === "application/json") return body({ limit: SMALL_BODY })(c, next);
+	if (type === "multipart/form-data")
+		throw notTaken(". A form goes to POST /v1/files");
+	const limit = IMAGE_LIMITS.inlineBytes;
+	const bytes = await readBody(c.req.raw, limit);
+	// Whoever says that it is no image, and is right, meant another way to send it.
+	if (!sniff(bytes) && OTHER_KINDS.test(type)) throw notTaken();
+	const received = await receive(bytes, "body", limit);
+	return c.json(uploadOf(await storeBody(c, known, received)), 201);
 });
 
 uploads.openapi(
@@ -60,7 +62,7 @@ uploads.openapi(
 		operationId: "createUpload",
 		summary: "Upload an image",
 		description:
-			"Send an image of up to 4 MB as the body, and it is ready at once: its bytes say what it is, whatever it is called. Or send its length and SHA-256 as JSON, and a type for the PUT: the answer holds a URL, good for 15 minutes, and the headers to PUT exactly those bytes with (up to 20 MB); then finalize. Places, times and texts in the file's metadata are removed, orientation is kept. An upload that is not finalized within an hour is deleted, and any other 30 days after its creation, or when the last job that holds it then ends.",
+			"Send an image of up to 4 MB as the body, and it is ready at once: its bytes say what it is, whatever its Content-Type, unless that is application/json or a form (which goes to /v1/files). Or send its length and SHA-256 as JSON, and a type for the PUT: the answer holds a URL, good for 15 minutes, and the headers to PUT exactly those bytes with (up to 20 MB); then finalize. Places, times and texts in the file's metadata are removed, orientation is kept. An upload that is not finalized within an hour is deleted, and any other 30 days after its creation, or when the last job that holds it then ends.",
 		middleware: keyedImageOrJson,
 		request: {
 			body: { required: true, content: { ...json(UploadRequest), ...images } },
@@ -230,24 +232,14 @@ uploads.openapi(
 	},
 );
 
-const notTaken = () =>
+const OTHER_KINDS =
+	/^(text|audio|video|font|model|message|multipart|application(?!\/octet-stream$))\//;
+
+const notTaken = (more = "") =>
 	new ApiError({
 		code: "unsupported_media_type",
-		expected: `application/json, or the image itself as ${ImageType.options.join(", ")}`,
+		expected: `the image itself, as ${ImageType.options.join(", ")}, or its length and SHA-256 as application/json${more}`,
 	});
-
-/** @param takes whether the body is meant to be an image */
-async function uploadAtOnce(
-	c: Context<App>,
-	known: Caller,
-	takes: (bytes: Uint8Array) => boolean,
-): Promise<Response> {
-	const limit = IMAGE_LIMITS.inlineBytes;
-	const bytes = await readBody(c.req.raw, limit);
-	if (!takes(bytes)) throw notTaken();
-	const received = await receive(bytes, "body", limit);
-	return c.json(uploadOf(await storeBody(c, known, received)), 201);
-}
 
 /**
  * What a caller PUT for a pending upload; null where nothing lies there.

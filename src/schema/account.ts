@@ -57,7 +57,7 @@ export const KeyRequest = z
 			.min(1, "is empty: list the origins, or leave `origins` out for any")
 			.max(20)
 			.transform((origins) => [...new Set(origins)])
-			.optional()
+			.nullish()
 			.openapi({
 				description:
 					"The only pages that may call with this key, by origin. A call that tells of no page, as servers make it, is refused. Such a key sees and touches only what it made itself. When left out, any page and any server may call, and all of the account is seen.",

@@ -1,12 +1,18 @@
 /** OpenAI's chat completions, as far as they are offered. What is not is refused by name, unless it asks for nothing. */
 import { z } from "@hono/zod-openapi";
 import { LONGEST_TEXT, MOST_MESSAGES } from "./job.ts";
-import { lean, leanMessage, NEUTRAL } from "./nothing.ts";
+import { lean, leanMessage, leanRequest, NEUTRAL } from "./nothing.ts";
 
-/** Has no value but none. */
-const nothing = z
-	.null({ error: "is not supported here: leave it out" })
-	.optional();
+/** Has no value but none. What else says so is passed over before it comes here. */
+const noneOf = (...values: unknown[]) =>
+	z
+		.null({ error: "is not supported here: leave it out" })
+		.optional()
+		.openapi({
+			type: ["null", "boolean", "number", "string", "array", "object"],
+			enum: [null, false, 0, "", [], ...values],
+		});
+const nothing = noneOf({});
 
 /** OpenAI's clients send null for what was not given. */
 const given = <S extends z.ZodType>(schema: S) =>
@@ -152,11 +158,11 @@ const Parameters = z
 					"prompt_cache_options",
 					"prompt_cache_retention",
 					"tools",
-					// Unlike the others it asks for something when it is `{}`.
-					"web_search_options",
 				] as const
 			).map((parameter) => [parameter, nothing]),
 		),
+		// `{}` turns it on.
+		web_search_options: noneOf(),
 	})
 	.superRefine(({ messages, stream, stream_options }, context) => {
 		const last = messages.length - 1;
@@ -174,9 +180,15 @@ const Parameters = z
 			});
 	});
 
+/** Their `false` and 0 mean something, or are refused. */
+const OWN = [
+	...["model", "messages", "max_completion_tokens", "max_tokens"],
+	...["temperature", "top_p", "seed", "n"],
+];
+
 export const ChatRequest = z
 	.preprocess(
-		(value) => lean(value, "model", "messages", "web_search_options"),
+		(value) => leanRequest(value, ["model", "messages"], OWN),
 		Parameters,
 	)
 	.openapi("ChatRequest", {

@@ -40,7 +40,7 @@ function describe(
 	}
 	const field = fieldPath(path) || "body";
 	const detail = (words: string) =>
-		`\`${field}\`: ${words}.`.replace("..", ".");
+		`\`${field}\`: ${plain(words)}.`.replace("..", ".");
 	if (issue.code === "invalid_key" && issue.issues[0])
 		return describe(issue.issues[0], path);
 	// What a schema says for itself is better than what its branches say.
@@ -59,6 +59,18 @@ function describe(
 		),
 	};
 }
+
+/** A caller sent no `undefined`, and no query has a NaN. */
+const plain = (words: string): string =>
+	words
+		.replace(
+			/^Invalid input: (expected .+), received undefined$/,
+			"is missing or empty: $1",
+		)
+		.replace(
+			/^Invalid input: expected (number|int), received NaN$/,
+			"is not one number: send it once, in digits",
+		);
 
 /** The types that an issue would rather have had. */
 const typesIn = (issue: Issue): string[] =>

@@ -10,15 +10,23 @@ export const ImageType = z.enum([
 ]);
 export type ImageType = z.infer<typeof ImageType>;
 
-/** What a sender may call an image. It decides nothing: the bytes do. */
+const UNKNOWN_TYPE = "application/octet-stream";
+
+/** What a sender calls an image. It decides nothing: what is no type of an image is bytes, and a safe header in any case. */
 export const DeclaredType = z
 	.string()
-	.toLowerCase()
-	.max(127)
-	.regex(
-		/^(image\/[\w.+-]+|(application|binary)\/octet-stream) *(;[ -~]*)?$/,
-		"is no image's type. Send image/jpeg, or application/octet-stream where you do not know it.",
-	);
+	.nullish()
+	.transform((type) => {
+		const known = type?.toLowerCase() ?? "";
+		return known.length <= 127 && /^image\/[\w.+-]+ *(;[ -~]*)?$/.test(known)
+			? known
+			: UNKNOWN_TYPE;
+	})
+	.openapi({
+		description:
+			"For the PUT's header. It decides nothing: the bytes do. Anything but an image's type counts as application/octet-stream.",
+		example: "image/jpeg",
+	});
 
 /** Bounds on an image, the same on every way in. */
 export const IMAGE_LIMITS = {

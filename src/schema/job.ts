@@ -87,7 +87,8 @@ const Parameters = z
 		max_tokens: z.int().min(1).max(2048).default(300),
 		/** 0 is greedy. */
 		temperature: z.number().min(0).max(2).default(1),
-		top_p: z.number().gt(0).max(1).default(0.9),
+		/** 0 is the likeliest token alone. */
+		top_p: z.number().min(0).max(1).default(0.9),
 		repetition_penalty: z.number().min(0.5).max(2).default(1.05),
 		/** Drawn at random when left out; part of the job, so that a later attempt goes on from it. */
 		seed: z
@@ -132,7 +133,7 @@ export const JobRequest = z
 	.preprocess(leanJob, Parameters)
 	.openapi("JobRequest", {
 		description:
-			"A member that is null or empty counts as left out. In `messages` an answer may have what clients attach to it.",
+			"A member that is null or empty counts as left out, and so does one that this API does not have and that is `false` or 0. In `messages` an answer may have what clients attach to it.",
 		example: {
 			model: "nano",
 			images: [{ upload: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }],

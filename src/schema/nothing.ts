@@ -23,6 +23,33 @@ export const lean = (value: unknown, ...needed: string[]): unknown =>
 			)
 		: value;
 
+/**
+ * A request without what asks for nothing. `false` and 0 ask for nothing where they are not among a parameter's own values.
+ * @param needed names that may be empty, not null
+ * @param own names whose `false` and 0 are told of, or mean something
+ */
+export function leanRequest(
+	value: unknown,
+	needed: readonly string[],
+	own: readonly string[],
+): unknown {
+	if (!isObject(value)) return value;
+	const request = lean(value, ...needed, WEB_SEARCH) as Members;
+	dropNone(request, own);
+	// Unlike all others it asks for something when it is `{}`.
+	const search = request[WEB_SEARCH];
+	if (search === "" || (Array.isArray(search) && search.length === 0))
+		delete request[WEB_SEARCH];
+	return request;
+}
+function dropNone(members: Members, own: readonly string[]): void {
+	for (const [name, member] of Object.entries(members))
+		if ((member === false || member === 0) && !own.includes(name))
+			delete members[name];
+}
+
+const WEB_SEARCH = "web_search_options";
+
 /** What clients attach to an answer, and send back with it. The model does not read it. */
 const ATTACHED = [
 	"id",
@@ -37,12 +64,29 @@ const ATTACHED = [
 export function leanMessage(value: unknown): unknown {
 	const message = lean(value, "content");
 	if (!isObject(message)) return message;
+	dropNone(message, ["role", "content"]);
 	for (const name of ATTACHED) delete message[name];
 	const { role, content } = message;
-	if (Array.isArray(content)) message.content = content.map(leanPart);
-	if (role !== "user" && isEmpty(content)) message.content = "";
+	if (Array.isArray(content)) {
+		const parts = content.map(leanPart);
+		message.content = role === "assistant" ? parts.flatMap(said) : parts;
+	}
+	if (role !== "user" && isEmpty(message.content)) message.content = "";
 	return message;
 }
+
+/** What an answer's part said to the user, as text. What the model thought by itself was no part of what it said. */
+function said(part: unknown): unknown[] {
+	if (!isObject(part)) return [part];
+	const { type, annotations: _, logprobs: __, ...rest } = part;
+	if (type === "output_text") return [{ ...rest, type: "text" }];
+	if (type === "refusal") {
+		const { refusal, ...more } = rest;
+		return [{ ...more, type: "text", text: refusal ?? "" }];
+	}
+	return THOUGHTS.includes(type) ? [] : [part];
+}
+const THOUGHTS: unknown[] = ["thinking", "redacted_thinking", "reasoning"];
 
 const leanPart = (value: unknown): unknown => {
 	const part = lean(value, "text");
@@ -98,14 +142,20 @@ export const NEUTRAL = {
 
 /** The native request's ways to ask: what is empty is wrong only where nothing else asks. */
 const WAYS = ["prompt", "task", "messages"];
+const OWN = [
+	...WAYS,
+	...["model", "images", "previous_job", "max_tokens", "temperature", "top_p"],
+	...["repetition_penalty", "seed", "expires_in", "on_disconnect", "webhook"],
+	// There is always one answer.
+	"n",
+];
 
 /** A native request, without what asks for nothing in its own words or in OpenAI's. */
 export function leanJob(value: unknown): unknown {
 	if (!isObject(value)) return value;
 	const asks = WAYS.some((way) => !isEmpty(value[way]));
-	const job = lean(value, ...(asks ? [] : WAYS)) as Members;
-	const neutral = { ...NEUTRAL, stream: no };
-	for (const [name, schema] of Object.entries(neutral))
+	const job = leanRequest(value, asks ? [] : WAYS, OWN) as Members;
+	for (const [name, schema] of Object.entries(NEUTRAL))
 		if (schema.safeParse(job[name]).success) delete job[name];
 	return job;
 }

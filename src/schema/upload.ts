@@ -11,7 +11,7 @@ const Sha256 = z
 /** Asks for a presigned PUT; type, length and hash are part of its signature. */
 export const UploadRequest = z
 	.strictObject({
-		content_type: DeclaredType.default("application/octet-stream"),
+		content_type: DeclaredType,
 		bytes: z.int().min(1).max(IMAGE_LIMITS.bytes),
 		sha256: Sha256,
 	})

@@ -179,12 +179,17 @@ export const DeliveryList = z
 		example: { data: [DELIVERY], next_cursor: null },
 	});
 
-export const RedeliveryRequest = oneOf([
-	z.strictObject({ event: z.string().max(64) }),
-	z.strictObject({ after: z.int().min(0) }),
-]).openapi("RedeliveryRequest", {
-	example: { event: "evt_0123456789abcdef_42" },
-});
+export const RedeliveryRequest = z
+	.preprocess(
+		(value) => lean(value),
+		oneOf([
+			z.strictObject({ event: z.string().max(64) }),
+			z.strictObject({ after: z.int().min(0) }),
+		]),
+	)
+	.openapi("RedeliveryRequest", {
+		example: { event: "evt_0123456789abcdef_42" },
+	});
 
 export const Redelivery = z
 	.object({

@@ -22,7 +22,7 @@ const percented = (bytes: Uint8Array) =>
 describe("a data URL", () => {
 	it("gives back its bytes", () => {
 		fc.assert(
-			fc.property(fc.uint8Array({ maxLength: 500 }), (bytes) => {
+			fc.property(fc.uint8Array({ minLength: 1, maxLength: 500 }), (bytes) => {
 				for (const data of [
 					`base64,${bytes.toBase64()}`,
 					`base64,${bytes.toBase64({ omitPadding: true })}`,
@@ -46,6 +46,13 @@ describe("a data URL", () => {
 		"data:image/png;name=a%20photo.png;base64,",
 		`data:image/png;name=${"long".repeat(300)};base64,`,
 		"data:image/png; base64 ,",
+		"data:image/png;\tbase64\n,",
+		'data:image/png;name="a;b,c.png";base64,',
+		'data:image/png;name="a \\", b.png";base64,',
+		'data:image/png;name="a,b.png;base64,',
+		"data:image/png;name=a,b.png;base64,",
+		"data:image/png;base64;charset=x,",
+		"data:;BASE64; name=x ,",
 		" \n data:image/png;base64,\n",
 	])("is read whatever it calls its bytes: %s", (head) => {
 		expect(readDataUrl(head + BASE64, "f")).toEqual(BYTES);
@@ -59,6 +66,39 @@ describe("a data URL", () => {
 			Uint8Array.from("GIF89a\x01\xff%zz%4", (char) => char.charCodeAt(0)),
 		);
 	});
+
+	it("is read where what went wrong on its way leaves no doubt", () => {
+		const spaced = BASE64.replaceAll("+", " ");
+		expect(spaced).toContain(" ");
+		const wrapped = BASE64.replaceAll(/.{60}/g, "$& ");
+		const padded = BASE64.replace(/=*$/, "====");
+		for (const data of [`${BASE64}?x=1`, padded, spaced, wrapped])
+			expect(readDataUrl(`data:image/png;base64,${data}`, "f")).toEqual(BYTES);
+		for (const [data, bytes] of [
+			["AB =", "AB+="],
+			["A  /", "A++/"],
+		] as const)
+			expect(readDataUrl(`data:;base64,${data}`, "f")).toEqual(
+				Uint8Array.fromBase64(bytes),
+			);
+	});
+
+	it("is read percent-encoded, though an image holds the word base64", () => {
+		const text = "GIF89a,;base64,AAAA";
+		expect(readDataUrl(`data:image/gif,${text}`, "f")).toEqual(
+			new TextEncoder().encode(text),
+		);
+	});
+
+	it.each(["data:image/png;base64,", "data:image/png,", "data:;base64, =#x"])(
+		"says that it holds no bytes: %s",
+		(url) => {
+			expect(failure(url)).toMatchObject({
+				code: "url_refused",
+				detail: expect.stringContaining("`images[1].url` holds no bytes."),
+			});
+		},
+	);
 
 	it("names its field when it cannot be read", () => {
 		for (const url of [

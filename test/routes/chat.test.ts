@@ -246,11 +246,72 @@ describe("a completion", () => {
 		{ modalities: ["text"], audio: null, web_search_options: null },
 		{ stream: false, stream_options: { include_usage: false } },
 		{ stream: null, stream_options: { include_usage: null, other: null } },
+		{ web_search_options: "" },
+		{ web_search_options: [] },
 	])("passes over the value that means none: %j", async (body) => {
 		fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		expect((await complete(account, body)).status).toBe(200);
 	});
+
+	it.each([false, 0])(
+		"passes over %j, whatever does not have it as a value of its own",
+		async (none) => {
+			const worker = fakeWorker({ tokens: words(3) });
+			const account = await newAccount(CREDIT);
+			const names =
+				"audio best_of cache chat_template_kwargs echo frequency_penalty function_call functions logit_bias logprobs metadata min_p modalities moderation options parallel_tool_calls prediction presence_penalty prompt_cache_key prompt_cache_options prompt_cache_retention reasoning reasoning_effort response_format safety_identifier service_tier stop store stream stream_options thinking tool_choice tools top_k top_logprobs user verbosity web_search_options";
+			const body = Object.fromEntries(
+				names.split(" ").map((name) => [name, none]),
+			);
+			const response = await complete(account, body);
+			expect([response.status, worker.requests[0]]).toMatchObject([
+				200,
+				{ temperature: 1, top_p: 0.9 },
+			]);
+		},
+	);
+
+	it("takes a top_p of 0 for the likeliest token alone", async () => {
+		const worker = fakeWorker({ tokens: words(3) });
+		const account = await newAccount(CREDIT);
+		expect((await complete(account, { top_p: 0 })).status).toBe(200);
+		expect(worker.requests[0]).toMatchObject({ top_p: 1e-6 });
+	});
+
+	it.each([
+		[[{ type: "refusal", refusal: "I see none." }], "I see none."],
+		[[{ type: "output_text", text: "A cat.", annotations: [{}] }], "A cat."],
+		[[{ type: "thinking", thinking: "Hm", signature: "x" }, text("A")], "A"],
+		[[{ type: "reasoning", summary: [] }, text("A")], "A"],
+		[[{ type: "redacted_thinking", data: "x" }], ""],
+		[[{ type: "refusal", refusal: null }], ""],
+	])("takes an answer back in its own parts: %j", async (content, said) => {
+		const worker = fakeWorker({ tokens: words(3) });
+		const account = await newAccount(CREDIT);
+		const messages = [...ask, { role: "assistant", content }, ...ask];
+		const key = { "Idempotency-Key": "parts" };
+		const response = await complete(account, { messages }, key);
+		expect(response.status).toBe(200);
+		expect(worker.requests[0]?.messages?.[1]).toEqual({
+			role: "assistant",
+			content: [text(said)],
+		});
+		// What it said is part of what is asked.
+		const other = [{ type: "refusal", refusal: "Another." }];
+		messages[1] = { role: "assistant", content: other } as never;
+		expect((await complete(account, { messages }, key)).status).toBe(409);
+	});
+
+	it.each(["refusal", "output_text", "thinking", "reasoning"])(
+		"takes such a part (%s) from no user",
+		async (type) => {
+			const account = await newAccount(CREDIT);
+			const content = [{ type, [type]: "x", text: "x" }];
+			const messages = [{ role: "user", content }];
+			expect((await complete(account, { messages })).status).toBe(400);
+		},
+	);
 
 	it.each([
 		["OpenAI's", { refusal: null, annotations: null, audio: null }],

@@ -149,6 +149,40 @@ describe("`messages`", () => {
 		expect(heard(worker)).toEqual([user(image, text("Hello"))]);
 	});
 
+	it.each([false, 0])("pass over %j alike", async (none) => {
+		const worker = fakeWorker({ tokens: words(3) });
+		const account = await newAccount(CREDIT);
+		const names =
+			"audio best_of cache echo functions logit_bias logprobs metadata min_p num_beams parallel_tool_calls presence_penalty reasoning response_format stop store stream thinking tools top_k top_logprobs web_search_options";
+		await told(account, {
+			prompt: "Hello",
+			top_p: 0,
+			...Object.fromEntries(names.split(" ").map((name) => [name, none])),
+		});
+		expect(heard(worker)).toEqual([user(text("Hello"))]);
+		expect(worker.requests[0]).toMatchObject({ top_p: 1e-6 });
+	});
+
+	it("take an answer back in OpenAI's own parts", async () => {
+		const worker = fakeWorker({ tokens: words(3) });
+		const account = await newAccount(CREDIT);
+		const parts = [
+			{ type: "thinking", thinking: "Hm" },
+			{ type: "output_text", text: "A cat.", annotations: [] },
+		];
+		const refused = [{ type: "refusal", refusal: "No." }];
+		const messages = [
+			{ role: "assistant", content: parts },
+			{ role: "assistant", content: refused },
+			user(text("And?")),
+		];
+		await told(account, { messages });
+		expect(heard(worker)).toEqual([
+			...[says("A cat."), says("No.")],
+			user(text("And?")),
+		]);
+	});
+
 	it("take an answer back with what clients attach to it, and turns without a text", async () => {
 		const worker = fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
@@ -193,7 +227,10 @@ describe("`messages`", () => {
 		["n", { prompt: "x", n: 2 }],
 		["stream", { prompt: "x", stream: true }],
 		["tools", { prompt: "x", tools: [{ type: "function" }] }],
-		["nonsense", { prompt: "x", nonsense: false }],
+		["nonsense", { prompt: "x", nonsense: true }],
+		["n", { prompt: "x", n: 0 }],
+		["web_search_options", { prompt: "x", web_search_options: {} }],
+		["top_p", { prompt: "x", top_p: -0.1 }],
 		["max_tokens", { prompt: "x", max_tokens: 0 }],
 		[
 			"messages[0].refusal",

@@ -36,6 +36,12 @@ const list = async (key: string): Promise<Wire[]> =>
 	(await (await api(key, "/keys")).json<{ data: Wire[] }>()).data;
 
 describe("an owner's keys", () => {
+	it("are for any page where their origins are null, as where they are left out", async () => {
+		const account = await newAccount();
+		const body = { name: "any", origins: null };
+		expect(await create(account.key, body)).toMatchObject({ origins: null });
+	});
+
 	it("are made, shown once, listed without their secrets, and revoked", async () => {
 		const account = await newAccount();
 		const response = await api(account.key, "/keys", { body: { name: "ci" } });

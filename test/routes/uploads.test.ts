@@ -130,6 +130,9 @@ describe("an image sent in one call", () => {
 		...["application/octet-stream", "image/jpeg; charset=binary"],
 		// What curl says of any body.
 		"application/x-www-form-urlencoded",
+		...["image/*", "*/*", "text/plain", "video/mp4", "application/jpg"],
+		...["image", '"image/jpeg"', "image/jpeg, image/png", "text/html"],
+		...["application/xml", "jpeg", ";", "image/jpeg;charset"],
 	])("and called %j is kept as what its bytes are", async (type) => {
 		const [store, account] = [bucket(), await newAccount()];
 		for (const name of ["place.jpg", "place.png", "place.webp", "place.gif"]) {
@@ -155,6 +158,9 @@ describe("an image sent in one call", () => {
 				"image_type_unsupported",
 			],
 			["<svg/>", "image/svg+xml", 422, "image_type_unsupported"],
+			["x", "image/*", 422, "image_type_unsupported"],
+			["x", "*/*", 422, "image_type_unsupported"],
+			["x", "jpeg", 422, "image_type_unsupported"],
 			[JPEG.slice(0, 900), "image/jpeg", 422, "image_truncated"],
 			[resized(png, 1, 1), "image/png", 422, "image_dimensions"],
 			[resized(png, 20_000, 20_000), "image/png", 422, "image_dimensions"],
@@ -177,6 +183,8 @@ describe("an image sent in one call", () => {
 		for (const type of [
 			"text/plain",
 			"text/html",
+			"video/mp4",
+			"application/xml",
 			"application/x-www-form-urlencoded",
 			"multipart/form-data; boundary=x",
 		])
@@ -278,13 +286,31 @@ describe("an announced upload", () => {
 		expect((await finalize(account, made.id)).status).toBe(409);
 	});
 
+	it.each([
+		...["text/plain", "", "image/", "image/*", "*/*", '"image/jpeg"', "jpeg"],
+		...["image/jpeg, image/png", "image/png\r\nX: y", "image/é", null],
+		`image/${"x".repeat(200)}`,
+	])(
+		"called %j is bytes until they are looked at, and ready as what they are",
+		async (type) => {
+			const [store, account] = [bucket(), await newAccount()];
+			const named = { content_type: type };
+			const made = await (await announce(account, JPEG, named)).json<Upload>();
+			const unknown = "application/octet-stream";
+			expect(made.content_type).toBe(unknown);
+			expect(made.put?.headers["Content-Type"]).toBe(unknown);
+			const id = await putFor(account, store, JPEG, named);
+			expect(await (await finalize(account, id)).json()).toMatchObject({
+				...{ status: "ready", content_type: "image/jpeg" },
+			});
+		},
+	);
+
 	it("is refused where the request is wrong, naming the member", async () => {
 		bucket();
 		const account = await newAccount();
 		for (const [part, field] of [
-			[{ content_type: "text/html" }, "content_type"],
-			[{ content_type: "image/" }, "content_type"],
-			[{ content_type: "image/png\r\nX: y" }, "content_type"],
+			[{ content_type: 5 }, "content_type"],
 			[{ bytes: 0 }, "bytes"],
 			[{ bytes: IMAGE_LIMITS.bytes + 1 }, "bytes"],
 			[{ bytes: "9" }, "bytes"],

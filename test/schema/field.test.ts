@@ -96,8 +96,14 @@ describe("what is wrong with a member of several shapes is told of the shape tha
 	it.each<[unknown, string]>([
 		[5, `\`messages[0].content\`: ${TEXT_OR_PARTS} number.`],
 		// What is null counts as left out.
-		[null, `\`messages[0].content\`: ${TEXT_OR_PARTS} undefined.`],
-		[undefined, `\`messages[0].content\`: ${TEXT_OR_PARTS} undefined.`],
+		[
+			null,
+			"`messages[0].content`: is missing or empty: expected string or array.",
+		],
+		[
+			undefined,
+			"`messages[0].content`: is missing or empty: expected string or array.",
+		],
 		[{ type: "text" }, `\`messages[0].content\`: ${TEXT_OR_PARTS} object.`],
 		[[], "`messages[0].content`: Too small: expected array to have >=1 items."],
 		[
@@ -110,7 +116,7 @@ describe("what is wrong with a member of several shapes is told of the shape tha
 		],
 		[
 			[{ type: "text" }],
-			"`messages[0].content[0].text`: Invalid input: expected string, received undefined.",
+			"`messages[0].content[0].text`: is missing or empty: expected string.",
 		],
 		[
 			[{ type: "text", text: "?", more: 1 }],
@@ -172,6 +178,15 @@ describe("what is wrong with a member of several shapes is told of the shape tha
 	it.each<[object, string]>([
 		[{}, "`body`: needs exactly one of `event` and `after`."],
 		[
+			{ event: null, after: "" },
+			"`body`: needs exactly one of `event` and `after`.",
+		],
+		[
+			{ after: -1, event: null },
+			"`after`: Too small: expected number to be >=0.",
+		],
+		[{ event: long, after: null }, `\`event\`: ${TOO_LONG}`],
+		[
 			{ event: "e", after: 1 },
 			"`body`: needs exactly one of `event` and `after`.",
 		],
@@ -185,6 +200,84 @@ describe("what is wrong with a member of several shapes is told of the shape tha
 	])("what is to be delivered again: %j", async (body, words) => {
 		const path = "/webhooks/wh_01JD8Z6Q3V9Y4K2M7N5P8R1S3T/redeliver";
 		expect(await refusal(path, body)).toBe(words);
+	});
+});
+
+it.each([
+	{ event: "evt_0123456789abcdef_42", after: null },
+	{ after: 0, event: null },
+	{ after: 0, event: "" },
+])(
+	"what is to be delivered again may name the other one as null or empty: %j",
+	async (body) => {
+		const path = "/webhooks/wh_01JD8Z6Q3V9Y4K2M7N5P8R1S3T/redeliver";
+		const answer = await edge.fetch(`http://edge.test/v1${path}`, {
+			method: "POST",
+			headers: {
+				Authorization: `Bearer ${key}`,
+				"Content-Type": "application/json",
+			},
+			body: JSON.stringify(body),
+		});
+		expect(await answer.json()).toMatchObject({ code: "webhook_not_found" });
+	},
+);
+
+describe("what was sent as null or empty, or not at all, is never called undefined", () => {
+	const missing = (field: string, expected: string) =>
+		`\`${field}\`: is missing or empty: expected ${expected}.`;
+
+	it.each([
+		[{ image_url: null }, "image_url", "object"],
+		[{ image_url: {} }, "image_url", "object"],
+		[{ image_url: { url: "" } }, "image_url", "object"],
+		[{}, "image_url", "object"],
+	])("an image's part: %j", async (part, at, expected) => {
+		const parts = [{ type: "image_url", ...part }];
+		const words = await refusal("/chat/completions", user(parts));
+		const name = words.includes(".url`") ? `${at}.url` : at;
+		expect(words).toBe(
+			missing(
+				`messages[0].content[0].${name}`,
+				name === at ? expected : "string",
+			),
+		);
+	});
+
+	it("a text, on both ways", async () => {
+		const body = user([{ type: "text", text: null }]);
+		const words = missing("messages[0].content[0].text", "string");
+		expect(await refusal("/chat/completions", body)).toBe(words);
+		expect(await refusal("/jobs", { messages: body.messages })).toBe(words);
+	});
+
+	it.each(["", null])("a webhook's url: %j", async (url) => {
+		expect(
+			await refusal("/jobs", {
+				prompt: "?",
+				webhook: { url, events: ["job.failed"] },
+			}),
+		).toBe(missing("webhook.url", "string"));
+	});
+});
+
+describe("a number in a query", () => {
+	it.each([
+		"jobs?limit=abc",
+		"jobs?limit=1&limit=2",
+		"uploads?limit=abc",
+		"events?limit=1&limit=2",
+		"files?limit=x",
+	])("that is none is told so in words: %s", async (path) => {
+		const answer = await edge.fetch(`http://edge.test/v1/${path}`, {
+			headers: { Authorization: `Bearer ${key}` },
+		});
+		expect(answer.status).toBe(400);
+		const text = await answer.text();
+		expect(text).toContain(
+			"`limit`: is not one number: send it once, in digits.",
+		);
+		expect(text).not.toContain("NaN");
 	});
 });
 
