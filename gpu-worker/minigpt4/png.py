@@ -112,8 +112,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
 
 def _parts(data: bytes) -> _Parts:
     """As viewers read them: the first of a kind counts, in its place and with a right sum."""
-    parts, run, stills, fdats = _Parts(), False, [], []
-    frames = 0
+    parts, run, over, stills, fdats = _Parts(), False, False, [], []
     for n, (name, body, sound) in enumerate(_chunks(data)):
         if n == 0 and (name != b"IHDR" or len(body) != 13 or body[9] not in CHANNELS):
             raise ValueError("the header is not one")
@@ -128,13 +127,15 @@ def _parts(data: bytes) -> _Parts:
             break
         if n == 0:
             parts.header = body
-        elif name == b"fdAT" and parts.animated and frames == 1 and not parts.frame_is_still:
-            fdats.append(body[4:])
+        elif name == b"fdAT" and parts.frame and not parts.frame_is_still:
+            if not over:
+                fdats.append(body[4:])
         elif not sound:
             continue
-        elif name == b"fcTL" and parts.animated and len(body) == 26:
-            frames += 1
-            if frames == 1:
+        elif name == b"fcTL" and len(body) == 26:
+            # It may stand before acTL, and one without pixels is none.
+            over = bool(fdats)
+            if not over and not parts.frame_is_still:
                 parts.frame, parts.frame_is_still = body, not stills
         elif stills:
             continue

@@ -495,6 +495,29 @@ def apng() -> Iterator[Case]:
     )
     yield "apng/two-before", head + two + frame(0) + frame(1) + still + end
     yield "apng/dispose-unknown", head + one + frame(0, dispose=9) + still + end
+    yield "apng/frame-before-control", head + frame(0) + one + still + end
+    two_frames = still + frame(1) + frame_data(2, turned) + end
+    yield "apng/frame-before-control-two", head + frame(0) + two + two_frames
+    yield "apng/frame-before-control-then", head + frame(0) + two + frame(0) + two_frames
+    twice = head + one + still + frame(0) + frame(1)
+    yield "apng/frames-two-then-data", twice + frame_data(2, turned) + end
+    first_small = head + one + still + frame(0, (20, 20), (10, 5)) + frame(1)
+    yield "apng/frames-two-small-first", first_small + frame_data(2, turned) + end
+    second_small = head + one + still + frame(0) + frame(1, (20, 20), (10, 5))
+    yield "apng/frames-two-small-second", second_small + frame_data(2, part) + end
+    yield (
+        "apng/frames-two-unordered",
+        head + one + still + frame(0) * 2 + frame_data(1, turned) + end,
+    )
+    yield "apng/frame-twice-before-still", head + two + frame(0) + frame(0) + two_frames
+    for name, body in {"fcTL": frame(0)[8:-4], "fdAT": frame_data(0, turned)[8:-4]}.items():
+        kind = name.encode()
+        for place, where in {"before": {"before": 1}, "after": {"after": 1}}.items():
+            for fault, made in {
+                "length": chunk(kind, body[:3]),
+                "sum": chunk(kind, body, crc=7),
+            }.items():
+                yield f"apng/alone-{name}-{fault}-{place}", png(**dict.fromkeys(where, made))
     yield "apng/blend-unknown", head + one + frame(0, blend=9) + still + end
     yield (
         "apng/orientation",
@@ -679,6 +702,27 @@ def gifs() -> Iterator[Case]:
     yield "gif/control-short", gif(b"\x21\xf9\x02\x01\x05\0", whole)
     yield "gif/control-long", gif(b"\x21\xf9\x06\x01\0\0\x05\0\0\0", whole)
     yield "gif/control-twice", gif(gif_control(5), gif_control(7), whole)
+    yield "gif/control-twice-opaque", gif(gif_control(5), gif_control(), whole)
+    yield "gif/control-twice-clear", gif(gif_control(), gif_control(5), whole)
+    remark = b"\x21\xfe\x01a\0"
+    yield "gif/control-twice-parted", gif(gif_control(5), remark, gif_control(), whole)
+    yield "gif/control-twice-dispose", gif(gif_control(5, 2), gif_control(None, 1), small, whole)
+    later = gif_control(5) + gif_control(None, 2)
+    yield "gif/control-twice-later", gif(whole, later, small)
+    yield "gif/control-more-blocks", gif(gif_control(5)[:-1] + b"\x02ab\0", whole)
+    yield "gif/control-more-blocks-later", gif(whole, gif_control(5)[:-1] + b"\x02ab\0", small)
+    yield "gif/control-no-block", gif(b"\x21\xf9\0", whole)
+    for label in (0x00, 0x01, 0x2C, 0x3B, 0x77, 0xFE, 0xFF):
+        yield f"gif/extension-{label:02x}-empty", gif(bytes([0x21, label, 0]), whole)
+        yield (
+            f"gif/extension-{label:02x}-clear",
+            gif(gif_control(5), bytes([0x21, label, 0]), whole),
+        )
+    loops = b"\x21\xff\x0bNETSCAPE2.0"
+    yield "gif/loop", gif(loops + b"\x03\x01\0\0\0", whole)
+    yield "gif/loop-empty", gif(loops + b"\0", whole)
+    yield "gif/loop-short", gif(loops + b"\x01\x01\0", whole)
+    yield "gif/loop-name-long", gif(b"\x21\xff\x0cNETSCAPE2.0x\x03\x01\0\0\0", whole)
     yield "gif/control-before-comment", gif(gif_control(5), b"\x21\xfe\x01a\0", whole)
     text = b"\x21\x01\x0c" + struct.pack("<4H4B", 0, 0, 9, 9, 8, 8, 1, 2) + b"\x02hi\0"
     yield "gif/plain-text", gif(gif_control(5), text, whole)
@@ -872,6 +916,20 @@ def jpegs() -> Iterator[Case]:
     yield "jpeg/scan-id-unknown", joined(parts, rest[:5] + b"\x09" + rest[6:])
     yield "jpeg/scan-components-none", joined(parts, b"\xff\xda\0\x06\0\0\x3f\0" + rest[14:])
     yield "jpeg/restart-interval", joined([*parts, (0xDD, b"\0\x02")], rest)
+    start = struct.unpack(">H", rest[2:4])[0] + 2
+    scan = rest[:start]
+    yield "jpeg/scan-head-twice", joined(parts, scan + rest)
+    yield "jpeg/scan-head-late", sound[:-2] + scan + b"\xff\xd9"
+    yield "jpeg/scan-twice", joined(parts, rest[:-2] + rest)
+    yield "jpeg/scan-head-twice-cmyk", joined(inks, inks_rest[:18] + inks_rest)
+    grey, grey_rest = segments(saved(photo.convert("L"), "JPEG", quality=92))
+    yield "jpeg/scan-head-twice-grey", joined(grey, grey_rest[:10] + grey_rest)
+    late, late_rest = segments(progressive)
+    length = struct.unpack(">H", late_rest[2:4])[0] + 2
+    yield "jpeg/scan-head-twice-progressive", joined(late, late_rest[:length] + late_rest)
+    for n, each in enumerate(parts):
+        twice = joined([*parts[: n + 1], each, *parts[n + 1 :]], rest)
+        yield f"jpeg/segment-twice-{n}-{each[0]:x}", twice
     yield "jpeg/restart-interval-short", joined([*parts, (0xDD, b"\0")], rest)
 
 
@@ -948,6 +1006,19 @@ def webps() -> Iterator[Case]:
         "webp/alpha-late",
         riff(canvas(0x10), (b"VP8 ", alpha[b"VP8 "]), (b"ALPH", alpha[b"ALPH"])),
     )
+    raw = bytes(n % 256 for n in range(WIDTH * HEIGHT))
+    for name, plane in {
+        "raw": b"\0" + raw,
+        "raw-long": b"\0" + raw + b"more",
+        "raw-short": b"\0" + raw[:-1],
+        "raw-none": b"\0",
+        "none": b"",
+        "method": b"\2" + raw,
+        "preprocessing": b"\x20" + raw,
+        "reserved": b"\x80" + raw,
+        "reserved-low": b"\x40" + raw,
+    }.items():
+        yield f"webp/alpha-{name}", riff(canvas(0x10), (b"ALPH", plane), (b"VP8 ", alpha[b"VP8 "]))
     yield (
         "webp/alpha-broken",
         riff(canvas(0x10), (b"ALPH", b"\x01nonsense"), (b"VP8 ", alpha[b"VP8 "])),

@@ -117,7 +117,15 @@ def test_an_apng_shows_its_first_frame_and_not_the_still_picture_beside_it():
     files = dict(odd.apng())
     still = np.array(odd.samples(8, 2), np.uint8)
     turned = still[..., [2, 0, 1]]
-    for name in ("still-is-no-frame", "split", "control-twice", "more-announced", "data-far"):
+    for name in (
+        "still-is-no-frame",
+        "split",
+        "control-twice",
+        "more-announced",
+        "data-far",
+        "frames-two-then-data",
+        "frames-two-small-first",
+    ):
         assert (shown(files[f"apng/{name}"]) == turned).all(), name
     for name in (
         "still-is-first",
@@ -125,6 +133,8 @@ def test_an_apng_shows_its_first_frame_and_not_the_still_picture_beside_it():
         "control-bad-sum",
         "control-short",
         "control-late",
+        "frame-before-control",
+        "frame-before-control-two",
     ):
         assert (shown(files[f"apng/{name}"]) == still).all(), name
     small = np.full_like(still, WHITE)

@@ -13,9 +13,8 @@ const EXTENSION = 0x21;
 const IMAGE = 0x2c;
 const TRAILER = 0x3b;
 const CONTROL = 0xf9;
-const COMMENT = 0xfe;
 const APPLICATION = 0xff;
-/** Loops and the colour profile. XMP is one of the others. */
+/** Loops and the colour profile. XMP is one of the others; some decoders lose their way in unknown ones. */
 const KEPT_APPLICATIONS = ["NETSCAPE2.0", "ANIMEXTS1.0", "ICCRGBG1012"];
 
 /**
@@ -31,6 +30,8 @@ export function readGif(bytes: Uint8Array<ArrayBuffer>): Reading {
 	};
 	const pieces = new Pieces(bytes);
 	let first: Size | null = null;
+	/** Of those before a frame the last one counts; some decoders take the first one's colour. */
+	let control: [start: number, end: number] | null = null;
 	let at = 13 + colourTable(bytes[10] as number);
 	pieces.keep(0, at);
 	const done = (): Reading => {
@@ -66,18 +67,26 @@ export function readGif(bytes: Uint8Array<ArrayBuffer>): Reading {
 		} else if (kind === EXTENSION) {
 			const label = bytes[at++];
 			const length = bytes[at];
-			if (label === CONTROL && length !== undefined && length !== 4)
-				return stopped("malformed");
+			if (label === CONTROL) {
+				if (at + 6 > bytes.length) return stopped("truncated");
+				// One block of four bytes, and no other.
+				if (length !== 4 || bytes[at + 5] !== 0) return stopped("malformed");
+				control = [start, at + 6];
+			}
 			keep =
-				label !== COMMENT &&
-				(label !== APPLICATION ||
-					KEPT_APPLICATIONS.some((name) => startsWith(bytes, name, at + 1)));
+				label === APPLICATION &&
+				length === 11 &&
+				KEPT_APPLICATIONS.some((name) => startsWith(bytes, name, at + 1));
 		} else return stopped("malformed");
+		// A name alone: decoders take what follows it for its data.
+		if (keep && bytes[at + 12] === 0) return stopped("malformed");
 		const from = at;
 		for (let length = bytes[at++]; length !== 0; length = bytes[at++]) {
 			if (length === undefined) return stopped("truncated");
 			at += length;
 		}
+		if (frame && control) pieces.keep(...control);
+		if (frame) control = null;
 		if (keep) pieces.keep(start, at);
 		if (!frame || first) continue;
 		first = frame;

@@ -26,6 +26,9 @@ export class Tables {
 	/** By class (0 for DC, 1 for AC) and number, as in the file; whether its codes are ones. */
 	readonly #huffman = new Map<number, boolean>();
 	#frame: { marker: number; components: Component[] } | null = null;
+	/** A first scan of all components was the whole picture: after it decoders expect the end. */
+	#isOver = false;
+	#begun = false;
 
 	/**
 	 * Takes a segment in; false where a decoder stops.
@@ -101,11 +104,14 @@ export class Tables {
 		const [count = 0] = body;
 		if (!frame || count < 1 || count > 4 || body.length !== 4 + 2 * count)
 			return false;
+		if (this.#isOver) return false;
 		const left = [...frame.components];
 		let blocks = 0;
 		const [from = 0, to = 0, bits = 0] = body.subarray(1 + 2 * count);
 		const isProgressive = PROGRESSIVE.includes(frame.marker);
 		if (isProgressive && !isProgression(from, to, bits, count)) return false;
+		this.#isOver = !isProgressive && !this.#begun && count === left.length;
+		this.#begun = true;
 		for (let n = 0; n < count; n++) {
 			const [id, numbers = 0] = body.subarray(1 + 2 * n);
 			const at = left.findIndex((component) => component.id === id);

@@ -54,12 +54,16 @@ export function readPng(bytes: Uint8Array<ArrayBuffer>): Reading {
 		data < 0 ? chunks.length : data,
 		({ type }) => type !== "IDAT",
 	);
+	if (preamble.some(isStray)) return malformed;
 	const control = preamble.find(isControl);
-	const at = control ? chunks.findIndex(({ type }) => type === "fcTL") : -1;
-	const frame = chunks[at] && size && frameOf(chunks[at], size, at < data);
+	const heads = control ? headsOf(chunks, data) : [];
+	const [head] = heads.slice(-1);
+	const at = head ? chunks.indexOf(head) : -1;
+	const frame = head && size && frameOf(head, size, at < data);
 	if (frame === null) return malformed;
 	const own = frame && !frame.isStill ? frameData(chunks, at + 1) : [];
-	if (own.some((chunk, n) => numberOf(chunk) !== n + 1)) return malformed;
+	if ([...heads, ...own].some((chunk, n) => numberOf(chunk) !== n))
+		return malformed;
 
 	const pixels = control ? (frame?.isStill ? still : own) : still;
 	const last = pixels.at(-1);
@@ -175,6 +179,22 @@ function until(
 	return length < 0 ? rest : rest.slice(0, length);
 }
 
+/** Before the pixels no viewer passes these over. */
+const isStray = ({ type, body, sound }: Chunk): boolean =>
+	(type === "fcTL" && body.length !== 26) ||
+	(type === "fdAT" && (!sound || body.length < 4));
+
+/**
+ * The heads of frames up to the first one that has pixels, which is the last of them. Before the still picture (its
+ * chunks begin at `data`) there may be several; then this is the first frame.
+ */
+function headsOf(chunks: Chunk[], data: number): Chunk[] {
+	const isHead = ({ type }: Chunk) => type === "fcTL";
+	const before = chunks.slice(0, Math.max(data, 0)).filter(isHead);
+	if (before.length > 0) return before;
+	return until(chunks, 0, ({ type }) => type === "fdAT").filter(isHead);
+}
+
 /** The data of the frame that begins before this chunk. */
 const frameData = (chunks: Chunk[], from: number): Chunk[] =>
 	until(chunks, from, ({ type }) => type === "fcTL").filter(
@@ -192,12 +212,12 @@ function frameOf(
 	isStill: boolean,
 ): { size: Size; isStill: boolean } | null {
 	if (!sound || body.length !== 26) return null;
-	const [number, width, height, x, y] = [0, 4, 8, 12, 16].map((at) =>
+	const [width, height, x, y] = [4, 8, 12, 16].map((at) =>
 		view(body).getUint32(at),
-	) as [number, number, number, number, number];
+	) as [number, number, number, number];
 	const [disposal = 3, blending = 2] = body.subarray(24);
 	if (disposal > 2 || blending > 1) return null;
-	if (number !== 0 || width === 0 || height === 0) return null;
+	if (width === 0 || height === 0) return null;
 	if (x + width > canvas.width || y + height > canvas.height) return null;
 	const full = width === canvas.width && height === canvas.height;
 	return isStill && !full ? null : { size: { width, height }, isStill };

@@ -145,7 +145,20 @@ function pictureOf(bytes: Uint8Array, chunks: Chunk[]): Size | null {
 	const types = chunks.slice(first, last + 1).map(({ type }) => type);
 	if (!["VP8 ", "VP8L", "ALPH,VP8 "].includes(types.join())) return null;
 	const { type, from, to } = chunks[last] as Chunk;
-	return frameSize(type, bytes.subarray(from, to));
+	const size = frameSize(type, bytes.subarray(from, to));
+	const [alpha] = chunks.slice(first, last);
+	if (!size || !alpha) return size;
+	return isAlpha(bytes.subarray(alpha.from, alpha.to), size) ? size : null;
+}
+
+/** Whether an alpha plane says what it is and, where it is not compressed, has a byte for every pixel. */
+function isAlpha(body: Uint8Array, { width, height }: Size): boolean {
+	const [head = 0xff] = body;
+	const [method, preprocessing, reserved] = [0, 4, 6].map(
+		(at) => (head >> at) & 3,
+	) as [number, number, number];
+	if (method > 1 || preprocessing > 1 || reserved > 0) return false;
+	return body.length > 1 && (method > 0 || body.length - 1 >= width * height);
 }
 
 /** Size of the canvas or the frame, from the first bytes of the chunk; null where they are missing or wrong. */

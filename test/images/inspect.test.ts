@@ -231,6 +231,43 @@ describe("a PNG that no viewer gets through is refused:", () => {
 	});
 });
 
+describe("an APNG's frame", () => {
+	const numbered = (number: number) =>
+		chunk(
+			"fcTL",
+			cat([0, 0, 0, number, 0, 0, 0, 48, 0, 0, 0, 32], new Uint8Array(14)),
+		);
+	const control = chunk("acTL", [0, 0, 0, 2, 0, 0, 0, 0]);
+	const idat = () => {
+		const bytes = unwrapped.get("place.png") as Bytes;
+		return bytes.slice(latin1(bytes).indexOf("IDAT") - 4, -12);
+	};
+	/** The still picture's pixels, as an animation has them. */
+	const data = (number: number) => {
+		const still = idat();
+		const length = new DataView(still.buffer).getUint32(0);
+		return chunk("fdAT", cat([0, 0, 0, number], still.slice(8, 8 + length)));
+	};
+
+	it("may be one without pixels, before the first one that has some", async () => {
+		const frames = cat(numbered(0), numbered(1), data(2));
+		expect(await code(png(control, cat(idat(), frames)))).toBe("ok");
+	});
+
+	it("out of order before the pixels is refused, as in browsers", async () => {
+		const twice = cat(control, numbered(0), numbered(0));
+		expect(await code(png(twice))).toBe("image_undecodable");
+	});
+
+	it("cut or damaged before the pixels is refused, animated or not", async () => {
+		for (const stray of [
+			chunk("fcTL", [0, 0, 0]),
+			chunk("fdAT", [1, 2, 3, 4], 7),
+		])
+			expect(await code(png(stray))).toBe("image_undecodable");
+	});
+});
+
 describe("what stands between a JPEG's segments is passed over:", () => {
 	it.each([
 		["fill bytes", [0xff, 0xff, 0xff]],
@@ -277,6 +314,40 @@ describe("a JPEG that no viewer gets through is refused:", () => {
 	});
 });
 
+it("a JPEG whose one scan has all components is refused with a second one", async () => {
+	const bytes = unwrapped.get("place.jpg") as Bytes;
+	const scan = latin1(bytes).indexOf("\xff\xda");
+	const head = bytes.slice(scan, scan + 14);
+	const twice = cat(bytes.slice(0, scan), head, bytes.slice(scan));
+	expect(await code(twice)).toBe("image_undecodable");
+	const late = cat(bytes.slice(0, -2), head, bytes.slice(-2));
+	expect(await code(late)).toBe("image_undecodable");
+});
+
+it("a WebP whose alpha plane is not compressed and lacks a pixel is refused", async () => {
+	const bytes = unwrapped.get("plain.webp") as Bytes;
+	const name = latin1(bytes).indexOf("VP8 ");
+	const picture = bytes.slice(name);
+	const riff = (type: string, body: Bytes | number[]) =>
+		cat(
+			[...type].map((char) => char.charCodeAt(0)),
+			[body.length & 255, body.length >> 8, 0, 0],
+			body,
+			body.length % 2 ? [0] : [],
+		);
+	const webp = (alpha: number) => {
+		const inner = cat(
+			[0x57, 0x45, 0x42, 0x50],
+			riff("VP8X", [0x10, 0, 0, 0, 47, 0, 0, 31, 0, 0]),
+			riff("ALPH", new Uint8Array(alpha)),
+			picture,
+		);
+		return riff("RIFF", inner);
+	};
+	expect(await code(webp(1 + 48 * 32))).toBe("ok");
+	expect(await code(webp(48 * 32))).toBe("image_undecodable");
+});
+
 it("a JPEG of so many scans that decoding takes minutes is refused", async () => {
 	const scanned = (scans: number) => {
 		const bytes = resized(fixture("place-progressive.jpg"), 6000, 6000);
@@ -305,6 +376,40 @@ describe("a GIF", () => {
 			const bytes = cat(first, new Uint8Array(zeros), later);
 			expect(unwrap(await look(bytes)).image.bytes).toEqual(cat(first, later));
 		}
+	});
+
+	const CLEAR = [0x21, 0xf9, 4, 1, 5, 0, 3, 0];
+	const OPAQUE = [0x21, 0xf9, 4, 0, 5, 0, 0, 0];
+	const imageOf = (first: Bytes) => latin1(first).indexOf("\x2c\0\0\0\0\x30\0");
+
+	it("keeps of the controls before a frame the last, which is the one that counts", async () => {
+		const { first } = parts();
+		const at = imageOf(first);
+		const [screen, frame] = [first.slice(0, at), first.slice(at)];
+		const comment = [0x21, 0xfe, 1, 0x61, 0];
+		for (const between of [[], comment]) {
+			const bytes = cat(screen, CLEAR, between, OPAQUE, frame);
+			expect(unwrap(await look(bytes)).image.bytes).toEqual(
+				cat(screen, OPAQUE, frame, [0x3b]),
+			);
+		}
+	});
+
+	it("keeps no extension that nobody needs, so that no decoder loses its way in it", async () => {
+		const { first } = parts();
+		const at = imageOf(first);
+		for (const label of [0, 1, 0x77, 0xfe, 0xff]) {
+			const odd = cat(first.slice(0, at), [0x21, label, 0], first.slice(at));
+			expect(unwrap(await look(odd)).image.bytes).toEqual(cat(first, [0x3b]));
+		}
+	});
+
+	it("whose control has more blocks than one is refused", async () => {
+		const { first } = parts();
+		const at = imageOf(first);
+		const long = [...CLEAR.slice(0, -1), 1, 7, 0];
+		const bytes = cat(first.slice(0, at), long, first.slice(at));
+		expect(await code(bytes)).toBe("image_undecodable");
 	});
 
 	it("ends after its first frame where no block follows", async () => {
