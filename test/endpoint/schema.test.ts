@@ -44,7 +44,7 @@ it("an account of the version before the feed starts one with its next event, wh
 	await runInDurableObject(account.stub, (_, { storage: { sql } }) => {
 		for (const index of ["job_of_key", "upload_listed", "upload_of_key"])
 			sql.exec(`DROP INDEX ${index}`);
-		for (const column of ["call", "made_by"])
+		for (const column of ["call", "made_by", "repeats"])
 			sql.exec(`ALTER TABLE job DROP COLUMN ${column}`);
 		for (const column of ["made_by", "inline"])
 			sql.exec(`ALTER TABLE upload DROP COLUMN ${column}`);
