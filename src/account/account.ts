@@ -4,14 +4,6 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { ulid } from "ulid";
-import { config, type Env } from "../env.ts";
-import { failed, type Result } from "../errors.ts";
-import { Readers } from "../job/readers.ts";
-import { log } from "../log.ts";
-import type { EventType } from "../schema/event-type.ts";
-import { addCredit } from "./books.ts";
-import { cacheSalt, withCacheIds } from "./cache.ts";
-import { erase, type Place, RETRY_MS, work } from "./chores.ts";
 import type {
 	AccountView,
 	Admission,
@@ -25,7 +17,15 @@ import type {
 	Outcome,
 	Own,
 	Settlement,
-} from "./contract.ts";
+} from "../contract/account.ts";
+import { config, type Env } from "../env.ts";
+import { failed, type Result } from "../errors.ts";
+import { log } from "../log.ts";
+import type { EventType } from "../schema/event-type.ts";
+import { Readers } from "../stream/readers.ts";
+import { addCredit } from "./books.ts";
+import { cacheSalt, withCacheIds } from "./cache.ts";
+import { erase, type Place, RETRY_MS, work } from "./chores.ts";
 import { setDue } from "./due.ts";
 import {
 	eventsAfter,

@@ -1,6 +1,7 @@
 /** Whether a job may run: pure decisions over what the account knows. */
+
+import type { Admission, Limits } from "../contract/account.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
-import type { Admission, Limits } from "./contract.ts";
 import type { IndexedJob } from "./jobs.ts";
 import { type Balances, decide, type Entry } from "./ledger.ts";
 

@@ -1,12 +1,12 @@
 /** What the account's alarm does: the due table says what and when. Each chore may be done again, and fails for itself. */
 
-import { endpointOf } from "../endpoint/address.ts";
+import type { Resolution } from "../contract/account.ts";
+import type { Erased } from "../contract/job.ts";
 import { config, type Env } from "../env.ts";
 import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
-import type { Erased } from "../job/contract.ts";
 import { log } from "../log.ts";
-import type { Resolution } from "./contract.ts";
+import { endpointOf } from "../objects.ts";
 import { type Due, dueBy, rearrange } from "./due.ts";
 import { sweepKeys } from "./idempotency.ts";
 import { forget, ORPHAN_AFTER_MS, settle } from "./lifecycle.ts";

@@ -2,10 +2,11 @@
  * The account's event feed: `seq` 1, 2, 3, … without a gap, each event written in the transaction of the fact that it
  * tells. One row an event, and none of its own for those who read it.
  */
+
+import type { JobIndexRow } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
-import type { Log } from "../job/readers.ts";
 import type { EventType } from "../schema/event-type.ts";
-import type { JobIndexRow } from "./contract.ts";
+import type { Log } from "../stream/readers.ts";
 import { type IndexedJob, rowOf } from "./jobs.ts";
 import { notify } from "./webhooks.ts";
 

@@ -1,5 +1,5 @@
 /** Idempotency keys: which job each of them named, for thirty days. Only the SHA-256 of a key is kept. */
-import type { Own } from "./contract.ts";
+import type { Own } from "../contract/account.ts";
 import { setDueUnlessSet } from "./due.ts";
 
 export const KEY_KEPT_MS = 30 * 24 * 60 * 60_000;

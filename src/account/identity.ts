@@ -1,7 +1,8 @@
 /** Who the account is. */
+
+import { hex } from "../api-key.ts";
+import type { AccountView } from "../contract/account.ts";
 import { balances } from "./books.ts";
-import type { AccountView } from "./contract.ts";
-import { hex } from "./key.ts";
 
 export interface Identity extends Record<string, SqlStorageValue> {
 	id: string;

@@ -1,13 +1,14 @@
 /** The account's job index: what was admitted, what it holds, how it ended. */
-import { failed, type Result } from "../errors.ts";
-import { firstJobId } from "../ids.ts";
+
 import type {
 	ImageRef,
 	JobIndexRow,
 	Outcome,
 	Own,
 	SentImage,
-} from "./contract.ts";
+} from "../contract/account.ts";
+import { failed, type Result } from "../errors.ts";
+import { firstJobId } from "../ids.ts";
 import { isOwn } from "./keys.ts";
 import type { Closing, Hold } from "./ledger.ts";
 import type { JobHook } from "./webhooks.ts";

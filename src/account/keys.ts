@@ -1,7 +1,7 @@
 /** The account's API keys: SHA-256 of each secret, never the secret. A key may be bound to the origins of the pages that use it. */
 import { ulid } from "ulid";
+import type { Credential, KeyView, Own } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
-import type { Credential, KeyView, Own } from "./contract.ts";
 
 /** Live keys that an owner may have. */
 const MOST_KEYS = 100;

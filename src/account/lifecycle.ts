@@ -1,7 +1,5 @@
 /** A job in its account, from the question whether it may run to the end of its time: each function is one transaction's inside. */
-import { type Failure, failed, type Result } from "../errors.ts";
-import { afford, judge, type Room } from "./admission.ts";
-import { balances, record } from "./books.ts";
+
 import type {
 	Admission,
 	Inquired,
@@ -12,7 +10,10 @@ import type {
 	Own,
 	SentImage,
 	Settlement,
-} from "./contract.ts";
+} from "../contract/account.ts";
+import { type Failure, failed, type Result } from "../errors.ts";
+import { afford, judge, type Room } from "./admission.ts";
+import { balances, record } from "./books.ts";
 import { clearDue, setDue } from "./due.ts";
 import { tellOfJob } from "./feed.ts";
 import { jobOfKey, nameByKey } from "./idempotency.ts";

@@ -1,5 +1,5 @@
 /** The account's tables, version by version. A step that shipped never changes; a new one goes to the end. */
-import type { Step } from "../migrate.ts";
+import type { Step } from "../durable/migrate.ts";
 import { createBooks } from "./books.ts";
 import { createDueTable } from "./due.ts";
 import { createEventTable } from "./feed.ts";

@@ -1,6 +1,7 @@
 /** An account's storage: its tables brought up to date, its transactions, and its one alarm. */
+
+import { migrate, versionOf } from "../durable/migrate.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
-import { migrate, versionOf } from "../migrate.ts";
 import { earliestDue } from "./due.ts";
 import { STEPS } from "./schema.ts";
 

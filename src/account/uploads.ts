@@ -3,9 +3,10 @@
  * the bucket are never touched here. What became deletable goes into the due table, in the same transaction as the fact
  * that it follows from; the account's alarm deletes it.
  */
+
+import type { InlineImage, Own, SentImage } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
 import { finalKey, stagingKey } from "../images/key.ts";
-import type { InlineImage, Own, SentImage } from "./contract.ts";
 import { clearDue, setDue } from "./due.ts";
 import type { HeldImage } from "./jobs.ts";
 import { isOwn } from "./keys.ts";

@@ -5,8 +5,9 @@
  */
 import Replicate from "replicate";
 import { z } from "zod";
-import { within } from "../job/within.ts";
 import { log } from "../log.ts";
+import { type ServerSentEvent, SseParser } from "../stream/sse-parser.ts";
+import { within } from "../time.ts";
 import {
 	type Backend,
 	BackendError,
@@ -15,7 +16,6 @@ import {
 	type HangUp,
 } from "./backend.ts";
 import { PATIENCE, type Patience, patiently } from "./patience.ts";
-import { type ServerSentEvent, SseParser } from "./sse.ts";
 import { bodyOf, failureOf, type Probed } from "./worker.ts";
 
 /** Where predictions of a model are made, and what pays for them. */

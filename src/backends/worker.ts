@@ -1,12 +1,12 @@
 /** Our GPU worker's protocol (docs/worker-protocol.md), from the edge's side. */
 import { z } from "zod";
+import { type ServerSentEvent, SseParser } from "../stream/sse-parser.ts";
 import {
 	type Backend,
 	BackendError,
 	type BackendEvent,
 	type Generation,
 } from "./backend.ts";
-import { type ServerSentEvent, SseParser } from "./sse.ts";
 
 /** The worker pings every 5 s; a stream silent for longer than this is dead. */
 const SILENCE_MS = 30_000;

@@ -1,7 +1,7 @@
 /** What a receiver gets: Standard Webhooks' `{type, timestamp, data}`. */
 import type { Env } from "../env.ts";
-import { jobOf } from "../routes/job-wire.ts";
 import { TERMINAL_EVENTS } from "../schema/event-type.ts";
+import { jobOf } from "../schema/job-wire.ts";
 import type { Content } from "./deliveries.ts";
 
 /** A job settles in its account before it notes that itself; it is asked again after so long. */

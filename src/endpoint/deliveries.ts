@@ -1,5 +1,5 @@
 /** What an Endpoint owes and what became of it: one row a delivery, open while it has a time for its next try. */
-import type { DeliveryView } from "./contract.ts";
+import type { DeliveryView } from "../contract/endpoint.ts";
 import { heads, type Waiting } from "./order.ts";
 
 export const LOG_KEPT_MS = 30 * 24 * 60 * 60_000;

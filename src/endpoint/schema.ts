@@ -1,5 +1,5 @@
 /** An Endpoint's tables, version by version. A step that shipped never changes; a new one goes to the end. */
-import type { Step } from "../migrate.ts";
+import type { Step } from "../durable/migrate.ts";
 import { createDeliveryTable } from "./deliveries.ts";
 
 export const STEPS: readonly Step[] = [

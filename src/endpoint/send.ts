@@ -1,7 +1,7 @@
 /** One try: signed, to a public address, without following redirects. What the receiver says beyond its status is not read far. */
 import { Webhook } from "standardwebhooks";
-import { type Egress, type Objection, objection } from "../egress.ts";
-import { readAtMost } from "../read.ts";
+import { type Egress, type Objection, objection } from "../egress/rules.ts";
+import { readAtMost } from "../read-at-most.ts";
 import type { Tried } from "./judge.ts";
 
 /** A short answer is read, so that its connection can be used again. */

@@ -1,6 +1,6 @@
 /** What an Endpoint knows of itself, beside its deliveries: one row. */
 import type { Report, WebhookView } from "../account/webhooks.ts";
-import type { Whose } from "./contract.ts";
+import type { Whose } from "../contract/endpoint.ts";
 import type { Health } from "./judge.ts";
 
 /** After a rotation the old secret signs too for so long. */

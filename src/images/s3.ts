@@ -3,7 +3,7 @@ import { AwsClient, AwsV4Signer } from "aws4fetch";
 import type { Config } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { log } from "../log.ts";
-import { readAtMost } from "../read.ts";
+import { readAtMost } from "../read-at-most.ts";
 
 const TIMEOUT_MS = 20_000;
 /** One attempt of a job fetches its images at its start; this covers a slow start. */

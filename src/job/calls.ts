@@ -1,7 +1,6 @@
 /** A Job's calls to the Account and the Pool, counted. A call that fails answers null. */
-import type { Outcome, Settlement } from "../account/contract.ts";
-import type { Env } from "../env.ts";
-import { log } from "../log.ts";
+import type { Outcome, Settlement } from "../contract/account.ts";
+import type { JobSpec } from "../contract/job.ts";
 import type {
 	Acquired,
 	Ask,
@@ -10,8 +9,9 @@ import type {
 	Measured,
 	Place,
 	Released,
-} from "../pool/contract.ts";
-import type { JobSpec } from "./contract.ts";
+} from "../contract/pool.ts";
+import type { Env } from "../env.ts";
+import { log } from "../log.ts";
 
 export class Calls {
 	/** Calls made by this instance. */

@@ -1,5 +1,5 @@
 /** What time alone does to a job, and when its alarm must fire. Times are milliseconds since 1970. */
-import type { JobSpec } from "./contract.ts";
+import type { JobSpec } from "../contract/job.ts";
 import type { JobState } from "./state.ts";
 
 /** What was asked for when the job was created. */

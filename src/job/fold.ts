@@ -2,7 +2,7 @@
  * The log of a job that ended, in a few rows: the events of many rows as one JSON text each. What a reader gets from it
  * is what it got before, to the byte.
  */
-import type { LogEvent } from "./contract.ts";
+import type { LogEvent } from "../contract/job.ts";
 
 /** A row is closed where another event would make it longer than this, in UTF-16 units. */
 const LONGEST_ROW = 64 * 1024;

@@ -1,7 +1,7 @@
 /** What an attempt asks of the backend, from the job's spec and its log. */
 import type { BackendError, Generation } from "../backends/backend.ts";
+import type { Lease } from "../contract/pool.ts";
 import { wire } from "../errors.ts";
-import type { Lease } from "../pool/contract.ts";
 import { childOf } from "../trace.ts";
 import type { JobRecord } from "./record.ts";
 import { attemptSeed } from "./seed.ts";

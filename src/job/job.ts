@@ -3,24 +3,30 @@
  * and settles it exactly once. It survives restarts of itself, of its backend and of the account, from what is in SQLite.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { Resolution } from "../account/contract.ts";
 import { backendAt } from "../backends/address.ts";
 import type { Backend } from "../backends/backend.ts";
 import { nowhere } from "../backends/nowhere.ts";
+import type { Resolution } from "../contract/account.ts";
+import type {
+	Erased,
+	JobSpec,
+	JobView,
+	Said,
+	Started,
+} from "../contract/job.ts";
+import type { Lease } from "../contract/pool.ts";
+import { Alarm } from "../durable/alarm.ts";
 import { config, type Env } from "../env.ts";
 import { log } from "../log.ts";
-import type { Lease } from "../pool/contract.ts";
-import { Alarm } from "./alarm.ts";
+import { leavingOf, Readers } from "../stream/readers.ts";
+import { within } from "../time.ts";
 import { Calls } from "./calls.ts";
-import type { Erased, JobSpec, JobView, Said, Started } from "./contract.ts";
 import { Drive, type Means } from "./drive.ts";
 import type { Leaving } from "./due.ts";
 import { Life } from "./life.ts";
-import { leavingOf, Readers } from "./readers.ts";
 import { JobRecord, type Tombstone } from "./record.ts";
 import { Store } from "./store.ts";
 import { outcomeOf, viewOf } from "./view.ts";
-import { within } from "./within.ts";
 
 /** A job whose object died right after its claim begins after this. */
 const BEGIN_MS = 5_000;

@@ -1,11 +1,12 @@
 /** A job's record on its way: each change is decided and written in one transaction, with its alarm; then measured and shown. */
+
+import type { Alarm } from "../durable/alarm.ts";
 import type { Env } from "../env.ts";
 import { measure } from "../metrics/measure.ts";
-import type { Alarm } from "./alarm.ts";
+import type { Readers } from "../stream/readers.ts";
 import { alarmAt } from "./due.ts";
 import type { Batch } from "./log.ts";
 import { type Moment, measures } from "./measures.ts";
-import type { Readers } from "./readers.ts";
 import type { JobRecord } from "./record.ts";
 import { decide, isOpen, type JobChange } from "./state.ts";
 import type { Store } from "./store.ts";

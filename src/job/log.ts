@@ -1,5 +1,5 @@
 /** The append-only event log of one job, in SQLite, with the text so far beside it in memory. */
-import type { LogEvent } from "./contract.ts";
+import type { LogEvent } from "../contract/job.ts";
 import { fold, type Tokens, tokenData } from "./fold.ts";
 import { eventsOf, FOLDED, NONE, type Row, tokenIds, tokensOf } from "./row.ts";
 

@@ -1,6 +1,7 @@
 /** What a step of a job's life is worth counting: pure, from the job before it and after it. */
+
+import type { JobSpec } from "../contract/job.ts";
 import type { Measurement } from "../metrics/catalog.ts";
-import type { JobSpec } from "./contract.ts";
 import type { JobChange, JobState } from "./state.ts";
 
 /** What is looked at. */

@@ -1,7 +1,7 @@
 /** What a Job keeps in SQLite beside its events: spec, state, prompt ids; or the tombstone that stays of it. */
-import type { Outcome } from "../account/contract.ts";
-import { migrate, versionOf } from "../migrate.ts";
-import type { JobSpec } from "./contract.ts";
+import type { Outcome } from "../contract/account.ts";
+import type { JobSpec } from "../contract/job.ts";
+import { migrate, versionOf } from "../durable/migrate.ts";
 import { type Batch, EventLog } from "./log.ts";
 import { STEPS } from "./schema.ts";
 import { claimed, type Decision, type JobState, type Logged } from "./state.ts";

@@ -1,5 +1,5 @@
 /** A row of a job's log: one event, or many in folded form. */
-import type { LogEvent } from "./contract.ts";
+import type { LogEvent } from "../contract/job.ts";
 import { type Tokens, unfold } from "./fold.ts";
 
 export interface Row extends Record<string, SqlStorageValue> {

@@ -4,9 +4,9 @@ import {
 	BackendError,
 	type HangUp,
 } from "../backends/backend.ts";
+import type { Lease, Released } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
 import { presignGet } from "../images/s3.ts";
-import type { Lease, Released } from "../pool/contract.ts";
 import { attempt, type Ending, type Sink } from "./attempt.ts";
 import { generationOf, jobError } from "./generation.ts";
 import type { JobRecord } from "./record.ts";

@@ -1,7 +1,7 @@
 /** A job's slot on a backend: its attempts there, its heartbeats, and what the Pool is told when it is given back. */
 import type { Backend, HangUp } from "../backends/backend.ts";
+import type { Lease, Measured } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
-import type { Lease, Measured } from "../pool/contract.ts";
 import type { Ending, Sink } from "./attempt.ts";
 import type { Calls } from "./calls.ts";
 import type { JobRecord } from "./record.ts";

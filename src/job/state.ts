@@ -1,8 +1,8 @@
 /** A job's life as pure decisions: (state, change, now) -> what to write. Times are milliseconds since 1970. */
-import type { Outcome, Settlement } from "../account/contract.ts";
+import type { Outcome, Settlement } from "../contract/account.ts";
+import type { JobSpec, JobStatus } from "../contract/job.ts";
+import type { Lease, Place, Waiting } from "../contract/pool.ts";
 import { wire } from "../errors.ts";
-import type { Lease, Place, Waiting } from "../pool/contract.ts";
-import type { JobSpec, JobStatus } from "./contract.ts";
 import {
 	abandonedAt,
 	due,

@@ -1,8 +1,9 @@
 /** A job's events as a chat completion: whole, or in chunks. */
-import { SseParser } from "../backends/sse.ts";
-import { PING } from "../job/stream.ts";
-import { Presence } from "../presence.ts";
+
 import type { ChatCompletion, ChatCompletionChunk } from "../schema/chat.ts";
+import { Presence } from "../stream/presence.ts";
+import { SseParser } from "../stream/sse-parser.ts";
+import { PING } from "../stream/sse-writer.ts";
 import { errorOf, type OpenAIError } from "./error.ts";
 
 /** What all of an answer's objects say. */

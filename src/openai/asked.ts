@@ -2,11 +2,11 @@
 import type { Message } from "../backends/backend.ts";
 import { ApiError } from "../errors.ts";
 import { UPLOAD_ID } from "../ids.ts";
-import type { AskedImage } from "../job/conversation.ts";
-import { type Asked, randomSeed } from "../job/request.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import type { ImageSource } from "../schema/image.ts";
 import { JobRequest } from "../schema/job.ts";
+import type { AskedImage } from "../submit/conversation.ts";
+import { type Asked, randomSeed } from "../submit/request.ts";
 
 /** What a job has that a completion cannot ask for, or leaves out. */
 const DEFAULTS = JobRequest.parse({ prompt: "x" });

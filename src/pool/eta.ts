@@ -4,7 +4,7 @@
  * measured cold start, jobs come as they came before, each free slot takes the next job. Quotes are quantiles over those futures.
  * Durations are milliseconds. The same view gives the same quotes.
  */
-import type { Eta, Quantiles } from "./contract.ts";
+import type { Eta, Quantiles } from "../contract/pool.ts";
 import {
 	above,
 	coldsOf,

@@ -1,7 +1,7 @@
 /** What a pool knows of its workers, and which of them a job gets. Times are milliseconds since 1970. */
 import type { Probed } from "../backends/worker.ts";
+import type { WorkerLoad } from "../contract/pool.ts";
 import { admits, type Breaker, closed } from "./breaker.ts";
-import type { WorkerLoad } from "./contract.ts";
 
 /** Between questions to a worker that is not ready, while somebody waits. */
 export const ASK_EVERY_MS = 1_000;

@@ -4,10 +4,6 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { probe } from "../backends/address.ts";
-import { config, type Env } from "../env.ts";
-import { log } from "../log.ts";
-import { migrate } from "../migrate.ts";
-import { abandoned, ended, started } from "./breaker.ts";
 import type {
 	Acquired,
 	Ask,
@@ -18,7 +14,11 @@ import type {
 	Place,
 	Released,
 	WorkerLoad,
-} from "./contract.ts";
+} from "../contract/pool.ts";
+import { migrate } from "../durable/migrate.ts";
+import { config, type Env } from "../env.ts";
+import { log } from "../log.ts";
+import { abandoned, ended, started } from "./breaker.ts";
 import { STARTS, type View } from "./eta.ts";
 import {
 	ASK_EVERY_MS,

@@ -1,8 +1,8 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { z } from "zod";
-import type { AccountView } from "../account/contract.ts";
-import { answered, caller, keyed } from "../caller.ts";
-import { newRouter } from "../router.ts";
+import type { AccountView } from "../contract/account.ts";
+import { answered, caller, keyed } from "../http/authenticate.ts";
+import { newRouter } from "../http/router.ts";
 import { Account } from "../schema/account.ts";
 import { problems } from "./problems.ts";
 

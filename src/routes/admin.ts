@@ -7,12 +7,12 @@ import {
 	isAccountId,
 	issueKey,
 	newAccountId,
-} from "../account/key.ts";
-import { body, SMALL_BODY } from "../body.ts";
-import { bearer } from "../caller.ts";
+} from "../api-key.ts";
 import { config, type Env } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
-import { type App, newRouter } from "../router.ts";
+import { bearer } from "../http/authenticate.ts";
+import { body, SMALL_BODY } from "../http/body.ts";
+import { type App, newRouter } from "../http/router.ts";
 import {
 	Account,
 	AccountRequest,

@@ -1,12 +1,10 @@
 /** OpenAI's chat completions: each is a job, created as any other. */
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { body } from "../body.ts";
-import { caller, keyed } from "../caller.ts";
 import { ApiError } from "../errors.ts";
-import { opener } from "../job/follow.ts";
-import { idempotencyKeyOf } from "../job/request.ts";
-import { EVENT_STREAM_HEADERS, eventStream } from "../job/stream.ts";
+import { caller, keyed } from "../http/authenticate.ts";
+import { body } from "../http/body.ts";
+import { type App, newRouter } from "../http/router.ts";
 import {
 	chunks,
 	completion,
@@ -18,13 +16,6 @@ import {
 import { askedOfChat } from "../openai/asked.ts";
 import { retrying } from "../openai/error.ts";
 import {
-	after,
-	JSON_TO_COME_HEADERS,
-	Presence,
-	WRITE_EVERY_MS,
-} from "../presence.ts";
-import { type App, newRouter } from "../router.ts";
-import {
 	ChatCompletion,
 	ChatCompletionChunk,
 	ChatRequest,
@@ -32,7 +23,16 @@ import {
 } from "../schema/chat.ts";
 import { ChatStream } from "../schema/chat-stream.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
-import { createJob } from "./create-job.ts";
+import { opener } from "../stream/follower.ts";
+import {
+	after,
+	JSON_TO_COME_HEADERS,
+	Presence,
+	WRITE_EVERY_MS,
+} from "../stream/presence.ts";
+import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
+import { createJob } from "../submit/create-job.ts";
+import { idempotencyKeyOf } from "../submit/request.ts";
 import { JOB_REQUEST_FAILURES } from "./failures.ts";
 import { OpenAIError, openaiErrors } from "./openai-errors.ts";
 import { replayed, retryCount } from "./repeat.ts";

@@ -1,5 +1,5 @@
 /** The API's reference, drawn by Scalar in the browser, and the guides: static files beside the playground's. */
-import { newRouter } from "../router.ts";
+import { newRouter } from "../http/router.ts";
 import { file, NOTHING } from "./page.ts";
 
 export const docs = newRouter();

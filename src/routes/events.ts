@@ -1,12 +1,12 @@
 /** A job's events, from any point on. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { answered, caller, keyed } from "../caller.ts";
 import { ApiError } from "../errors.ts";
-import { opener } from "../job/follow.ts";
-import { EVENT_STREAM_HEADERS, eventStream } from "../job/stream.ts";
-import { timed } from "../request.ts";
-import { newRouter } from "../router.ts";
+import { answered, caller, keyed } from "../http/authenticate.ts";
+import { timed } from "../http/request-log.ts";
+import { newRouter } from "../http/router.ts";
 import { EventStream, JobEvent } from "../schema/event.ts";
+import { opener } from "../stream/follower.ts";
+import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
 import { problems } from "./problems.ts";
 
 export const events = newRouter();

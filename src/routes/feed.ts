@@ -1,16 +1,20 @@
 /** The account's event feed: in pages, or as a stream that never ends. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { wantsEvents } from "../accept.ts";
 import type { FeedEvent } from "../account/feed.ts";
-import { answered, caller, keyed } from "../caller.ts";
+import type { LogEvent } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
-import type { LogEvent } from "../job/contract.ts";
-import type { Open } from "../job/follow.ts";
-import { EVENT_STREAM_HEADERS, eventStream, frame } from "../job/stream.ts";
-import { newRouter } from "../router.ts";
+import { wantsEvents } from "../http/accept.ts";
+import { answered, caller, keyed } from "../http/authenticate.ts";
+import { newRouter } from "../http/router.ts";
 import { EVENT_TYPES, EventType } from "../schema/event-type.ts";
 import { EventList, FeedStream } from "../schema/feed.ts";
-import { eventOf } from "./feed-wire.ts";
+import { eventOf } from "../schema/feed-wire.ts";
+import type { Open } from "../stream/follower.ts";
+import {
+	EVENT_STREAM_HEADERS,
+	eventStream,
+	frame,
+} from "../stream/sse-writer.ts";
 import { problems } from "./problems.ts";
 
 export const feed = newRouter();

@@ -2,17 +2,17 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { UploadView } from "../account/uploads.ts";
-import { readBody } from "../body.ts";
-import { answered, type Caller, caller, keyed } from "../caller.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
+import { answered, type Caller, caller, keyed } from "../http/authenticate.ts";
+import { readBody } from "../http/body.ts";
+import { type App, newRouter } from "../http/router.ts";
 import { UPLOAD_ID } from "../ids.ts";
-import { receive, storeBody } from "../images/intake.ts";
 import { finalKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
-import { type App, newRouter } from "../router.ts";
 import { DeletedFile, FileList, File as FileWire } from "../schema/file.ts";
 import { IMAGE_LIMITS, UploadId } from "../schema/image.ts";
+import { receive, storeBody } from "../submit/images.ts";
 import { IMAGE_FAILURES } from "./failures.ts";
 import { openaiErrors } from "./openai-errors.ts";
 

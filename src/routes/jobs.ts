@@ -2,35 +2,39 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
-import { wantsEvents } from "../accept.ts";
-import { body } from "../body.ts";
-import { answered, type Caller, caller, keyed } from "../caller.ts";
+import type { JobView } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
-import type { JobView } from "../job/contract.ts";
-import { type Open, opener } from "../job/follow.ts";
+import { wantsEvents } from "../http/accept.ts";
+import { answered, type Caller, caller, keyed } from "../http/authenticate.ts";
+import { body } from "../http/body.ts";
+import { problemOf } from "../http/problem.ts";
+import { timed } from "../http/request-log.ts";
+import { type App, newRouter } from "../http/router.ts";
+import { log } from "../log.ts";
+import { EventStream } from "../schema/event.ts";
+import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
+import { jobOf, summaryOf } from "../schema/job-wire.ts";
+import { type Open, opener } from "../stream/follower.ts";
+import {
+	after,
+	JSON_TO_COME_HEADERS,
+	jsonToCome,
+	Presence,
+} from "../stream/presence.ts";
+import {
+	EVENT_STREAM_HEADERS,
+	eventStream,
+	untilDone,
+} from "../stream/sse-writer.ts";
+import { type Created, createJob, jobStub } from "../submit/create-job.ts";
 import {
 	type Asked,
 	askedOf,
 	idempotencyKeyOf,
 	jobIdOf,
 	preferredWait,
-} from "../job/request.ts";
-import { EVENT_STREAM_HEADERS, eventStream, untilDone } from "../job/stream.ts";
-import { log } from "../log.ts";
-import {
-	after,
-	JSON_TO_COME_HEADERS,
-	jsonToCome,
-	Presence,
-} from "../presence.ts";
-import { problemOf } from "../problem.ts";
-import { timed } from "../request.ts";
-import { type App, newRouter } from "../router.ts";
-import { EventStream } from "../schema/event.ts";
-import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
-import { type Created, createJob, jobStub } from "./create-job.ts";
+} from "../submit/request.ts";
 import { JOB_REQUEST_FAILURES, PREVIOUS_JOB_FAILURES } from "./failures.ts";
-import { jobOf, summaryOf } from "./job-wire.ts";
 import { problems } from "./problems.ts";
 import { replayed, retryCount } from "./repeat.ts";
 

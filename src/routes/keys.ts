@@ -1,11 +1,11 @@
 /** The caller's own API keys. */
 import { createRoute, z } from "@hono/zod-openapi";
-import type { KeyView } from "../account/contract.ts";
-import { issueKey } from "../account/key.ts";
-import { body, SMALL_BODY } from "../body.ts";
-import { answered, caller, keyed } from "../caller.ts";
+import { issueKey } from "../api-key.ts";
+import type { KeyView } from "../contract/account.ts";
 import { config } from "../env.ts";
-import { newRouter } from "../router.ts";
+import { answered, caller, keyed } from "../http/authenticate.ts";
+import { body, SMALL_BODY } from "../http/body.ts";
+import { newRouter } from "../http/router.ts";
 import { CreatedKey, Key, KeyList, KeyRequest } from "../schema/account.ts";
 import { JSON_CALL } from "./failures.ts";
 import { problems } from "./problems.ts";

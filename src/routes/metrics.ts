@@ -1,5 +1,8 @@
 /** Counters, histograms and the pools' load, for Prometheus, behind the admin secret. */
+
+import type { Load } from "../contract/pool.ts";
 import { config, type Env } from "../env.ts";
+import { newRouter } from "../http/router.ts";
 import { log } from "../log.ts";
 import {
 	EXPOSITION_TYPE,
@@ -7,8 +10,6 @@ import {
 	type Gauge,
 } from "../metrics/exposition.ts";
 import { metricsOf } from "../metrics/metrics.ts";
-import type { Load } from "../pool/contract.ts";
-import { newRouter } from "../router.ts";
 import { operators } from "./admin.ts";
 
 export const metrics = newRouter();

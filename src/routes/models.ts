@@ -2,8 +2,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { etag, RETAINED_304_HEADERS } from "hono/etag";
 import { config } from "../env.ts";
+import { newRouter } from "../http/router.ts";
 import { modelOf, type ServedModel } from "../models.ts";
-import { newRouter } from "../router.ts";
 import { CAPABILITIES, Model, ModelList } from "../schema/model.ts";
 import { problems } from "./problems.ts";
 

@@ -1,5 +1,5 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import type { App } from "../router.ts";
+import type { App } from "../http/router.ts";
 
 /** Chapters of the reference, in order, and the paths that each holds. */
 const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [

@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { type App, newRouter } from "../router.ts";
+import { type App, newRouter } from "../http/router.ts";
 
 /** The playground: static files, each sent with a policy that lets it do what it does and nothing else. */
 export const page = newRouter();

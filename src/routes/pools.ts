@@ -1,8 +1,8 @@
 /** How busy each model's workers are: for operators, and for what scales the workers. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { config, type Env } from "../env.ts";
+import { newRouter } from "../http/router.ts";
 import { modelOf } from "../models.ts";
-import { newRouter } from "../router.ts";
 import { Pool, PoolList } from "../schema/pool.ts";
 import { operators } from "./admin.ts";
 import { problems } from "./problems.ts";

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import type { FailureCode } from "../errors.ts";
-import { problemOf } from "../problem.ts";
+import { problemOf } from "../http/problem.ts";
 import { Problem } from "../schema/problem.ts";
 import { failuresOf } from "./failures.ts";
 

@@ -3,14 +3,14 @@
  * died and no alarm woke it, goes on; a prediction that outlived its job is ended. What is said in the prediction is not
  * read here: the job looks it up itself.
  */
-import { isAccountId } from "../account/key.ts";
+import { isAccountId } from "../api-key.ts";
 import { ReplicateBackend } from "../backends/replicate.ts";
 import { readWebhook } from "../backends/replicate-webhook.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
+import { newRouter } from "../http/router.ts";
 import { JOB_ID } from "../ids.ts";
-import { readAtMost } from "../read.ts";
-import { newRouter } from "../router.ts";
+import { readAtMost } from "../read-at-most.ts";
 
 /** A prediction with its input and output. */
 const LONGEST = 1024 * 1024;

@@ -3,24 +3,24 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { UploadView } from "../account/uploads.ts";
-import { body, readBody, SMALL_BODY } from "../body.ts";
-import { answered, type Caller, caller, keyed } from "../caller.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
+import { answered, type Caller, caller, keyed } from "../http/authenticate.ts";
+import { body, readBody, SMALL_BODY } from "../http/body.ts";
+import { type App, newRouter } from "../http/router.ts";
 import { newUploadId, UPLOAD_ID } from "../ids.ts";
+import { finalKey, PUT_VALID_MS, stagingKey } from "../images/key.ts";
+import * as s3 from "../images/s3.ts";
+import { sniff } from "../images/sniff.ts";
+import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
+import { Upload, UploadList, UploadRequest } from "../schema/upload.ts";
 import {
 	digest,
 	place,
 	type Received,
 	receive,
 	storeBody,
-} from "../images/intake.ts";
-import { finalKey, PUT_VALID_MS, stagingKey } from "../images/key.ts";
-import * as s3 from "../images/s3.ts";
-import { sniff } from "../images/sniff.ts";
-import { type App, newRouter } from "../router.ts";
-import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
-import { Upload, UploadList, UploadRequest } from "../schema/upload.ts";
+} from "../submit/images.ts";
 import { IMAGE_FAILURES, JSON_CALL } from "./failures.ts";
 import { problems } from "./problems.ts";
 

@@ -2,14 +2,14 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { WebhookView } from "../account/webhooks.ts";
-import { body, SMALL_BODY } from "../body.ts";
-import { answered, type Caller, caller, keyed } from "../caller.ts";
-import { endpointOf } from "../endpoint/address.ts";
-import type { DeliveryView } from "../endpoint/contract.ts";
-import { webhookUrl } from "../endpoint/hook.ts";
+import type { DeliveryView } from "../contract/endpoint.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { type App, newRouter } from "../router.ts";
+import { answered, type Caller, caller, keyed } from "../http/authenticate.ts";
+import { body, SMALL_BODY } from "../http/body.ts";
+import { type App, newRouter } from "../http/router.ts";
+import { endpointOf } from "../objects.ts";
+import { seqOf } from "../schema/feed-wire.ts";
 import {
 	AccountWebhookSecret,
 	Delivery,
@@ -22,8 +22,8 @@ import {
 	WebhookRequest,
 	WebhookWithSecret,
 } from "../schema/webhook.ts";
+import { webhookUrl } from "../submit/webhook-address.ts";
 import { JSON_CALL } from "./failures.ts";
-import { seqOf } from "./feed-wire.ts";
 import { problems } from "./problems.ts";
 
 export const webhooks = newRouter();

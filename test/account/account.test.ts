@@ -5,9 +5,9 @@ import {
 } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { Account } from "../../src/account/account.ts";
-import type { Admitted, Outcome } from "../../src/account/contract.ts";
 import { BOOKS } from "../../src/account/ledger.ts";
 import { createUpload, finalizeUpload } from "../../src/account/uploads.ts";
+import type { Admitted, Outcome } from "../../src/contract/account.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newUploadId } from "../../src/ids.ts";
 import {

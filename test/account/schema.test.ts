@@ -1,13 +1,13 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import type { Credential } from "../../src/account/contract.ts";
-import { issueKey, newAccountId } from "../../src/account/key.ts";
 import { STEPS } from "../../src/account/schema.ts";
+import { issueKey, newAccountId } from "../../src/api-key.ts";
+import type { Credential } from "../../src/contract/account.ts";
+import { migrate, versionOf } from "../../src/durable/migrate.ts";
 import { config } from "../../src/env.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newJobId, newUploadId } from "../../src/ids.ts";
 import { finalKey } from "../../src/images/key.ts";
-import { migrate, versionOf } from "../../src/migrate.ts";
 import {
 	accountStub,
 	admissionOf,

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { expect, it, vi } from "vitest";
 import type { Account } from "../../src/account/account.ts";
-import type { Credential } from "../../src/account/contract.ts";
+import type { Credential } from "../../src/contract/account.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newUploadId } from "../../src/ids.ts";
 import {

@@ -4,12 +4,12 @@ import {
 	type BackendEvent,
 	type Generation,
 } from "../../src/backends/backend.ts";
-import { SseParser } from "../../src/backends/sse.ts";
 import {
 	GpuWorker,
 	probe,
 	type WorkerAddress,
 } from "../../src/backends/worker.ts";
+import { SseParser } from "../../src/stream/sse-parser.ts";
 import vectors from "../fixtures/worker-protocol/generate.json";
 import { eventually } from "../support/eventually.ts";
 import { FakeWorker } from "../support/fake-worker.ts";

@@ -10,15 +10,15 @@ import type {
 	Credential,
 	Outcome,
 	Settlement,
-} from "../../src/account/contract.ts";
+} from "../../src/contract/account.ts";
+import type { Erased } from "../../src/contract/job.ts";
+import type { Acquired, Ask, Lease } from "../../src/contract/pool.ts";
 import type { Env } from "../../src/env.ts";
 import {
 	Account as RealAccount,
 	Job as RealJob,
 	Pool as RealPool,
 } from "../../src/index.ts";
-import type { Erased } from "../../src/job/contract.ts";
-import type { Acquired, Ask, Lease } from "../../src/pool/contract.ts";
 import type { Point } from "./plan.ts";
 
 export { default, Endpoint, Metrics } from "../../src/index.ts";

@@ -1,9 +1,9 @@
 import { runInDurableObject } from "cloudflare:test";
 import { expect, it } from "vitest";
 import { STEPS as ACCOUNT_STEPS } from "../../src/account/schema.ts";
+import { migrate, type Step, versionOf } from "../../src/durable/migrate.ts";
 import { STEPS } from "../../src/endpoint/schema.ts";
 import { unwrap } from "../../src/errors.ts";
-import { migrate, type Step, versionOf } from "../../src/migrate.ts";
 import {
 	accountStub,
 	admissionOf,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { priceOf } from "../../src/account/ledger.ts";
-import type { JobSpec } from "../../src/job/contract.ts";
+import type { JobSpec } from "../../src/contract/job.ts";
 import {
 	ABANDONED_MS,
 	alarmAt,

@@ -1,9 +1,9 @@
 /** Jobs in databases that earlier versions of the object wrote. */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import { migrate, versionOf } from "../../src/durable/migrate.ts";
 import { STEPS } from "../../src/job/schema.ts";
 import { claimed } from "../../src/job/state.ts";
-import { migrate, versionOf } from "../../src/migrate.ts";
 import { FIRST_ID } from "../support/fake-worker.ts";
 import {
 	admittedJob,

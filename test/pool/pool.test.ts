@@ -5,9 +5,9 @@ import {
 } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { Probed, WorkerAddress } from "../../src/backends/worker.ts";
+import type { Ask, Eta } from "../../src/contract/pool.ts";
+import { migrate } from "../../src/durable/migrate.ts";
 import type { Env } from "../../src/env.ts";
-import { migrate } from "../../src/migrate.ts";
-import type { Ask, Eta } from "../../src/pool/contract.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import { LEASE_MS } from "../../src/pool/pool.ts";
 import { STEPS } from "../../src/pool/schema.ts";

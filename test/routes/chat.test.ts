@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { opener } from "../../src/job/follow.ts";
-import { eventStream } from "../../src/job/stream.ts";
 import { Listener, lateCompletion } from "../../src/openai/answer.ts";
+import { opener } from "../../src/stream/follower.ts";
+import { eventStream } from "../../src/stream/sse-writer.ts";
 import { bindings, newAccount } from "../support/account.ts";
 import { call, ended, PNG, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { opener } from "../../src/job/follow.ts";
-import { eventStream } from "../../src/job/stream.ts";
+import { opener } from "../../src/stream/follower.ts";
+import { eventStream } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { edge } from "../support/edge.ts";
 import {

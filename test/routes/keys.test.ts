@@ -1,7 +1,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { STEPS } from "../../src/account/schema.ts";
-import { migrate } from "../../src/migrate.ts";
+import { migrate } from "../../src/durable/migrate.ts";
 import { accountStub, dump, newAccount } from "../support/account.ts";
 import { asked, refusal, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";

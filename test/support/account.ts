@@ -3,8 +3,8 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { Account } from "../../src/account/account.ts";
-import type { Admission } from "../../src/account/contract.ts";
-import { issueKey, newAccountId } from "../../src/account/key.ts";
+import { issueKey, newAccountId } from "../../src/api-key.ts";
+import type { Admission } from "../../src/contract/account.ts";
 import { config, type Env } from "../../src/env.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newJobId } from "../../src/ids.ts";

@@ -1,8 +1,8 @@
 /** The edge with three moments held open for as long as the test says, so that it can kill the process just there. */
-import type { Outcome, Settlement } from "../../src/account/contract.ts";
+import type { Outcome, Settlement } from "../../src/contract/account.ts";
+import type { JobSpec, Started } from "../../src/contract/job.ts";
 import type { Env } from "../../src/env.ts";
 import { Account as RealAccount, Job as RealJob } from "../../src/index.ts";
-import type { JobSpec, Started } from "../../src/job/contract.ts";
 
 export { default, Endpoint, Metrics, Pool } from "../../src/index.ts";
 

@@ -1,11 +1,11 @@
 /** Jobs on the real objects, with the fake worker where `fetch` would reach the GPU. */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, vi } from "vitest";
+import type { JobSpec, Sampling } from "../../src/contract/job.ts";
 import { unwrap } from "../../src/errors.ts";
-import type { JobSpec, Sampling } from "../../src/job/contract.ts";
-import { opener } from "../../src/job/follow.ts";
 import type { Job } from "../../src/job/job.ts";
-import { eventStream } from "../../src/job/stream.ts";
+import { opener } from "../../src/stream/follower.ts";
+import { eventStream } from "../../src/stream/sse-writer.ts";
 import {
 	admissionOf,
 	bindings,

@@ -1,0 +1,195 @@
+/** What the Account answers over RPC, and to whom. The Worker and the Job are its only callers. */
+
+import type { JobHook } from "../account/webhooks.ts";
+import type { Result } from "../errors.ts";
+
+/**
+ * What a call shows of its key: the SHA-256 of its secret, hex (the secret itself never leaves the Worker); and, where a page
+ * calls, the page's origin, by which a key may be bound.
+ */
+export type Credential = string | { secretHash: string; origin: string };
+
+/**
+ * Whose things a call sees and touches: those that the key with this id made, where it is bound to pages and so is public;
+ * null is all of the account. What others made is for it as if it were not there.
+ */
+export type Own = string | null;
+
+/** A finalized image as a job needs it. */
+export interface ImageRef {
+	upload: string;
+	/** Object key in the bucket. */
+	key: string;
+	/** SHA-256 of the stored bytes, hex. */
+	sha256: string;
+	contentType: string;
+	bytes: number;
+	width: number;
+	height: number;
+	/** HMAC(the account's cache secret, sha256): the tenant's half of the encoder cache's key. */
+	cacheId: string;
+}
+
+/** How much of its limits an account has left, for the `RateLimit` fields. */
+export interface Limits {
+	/** `reset`: seconds for which no more than `remaining` can be counted on. */
+	requests: { quota: number; remaining: number; reset: number };
+	/** Jobs that have not settled. */
+	jobs: { quota: number; remaining: number };
+}
+
+/** What a caller's call answers; with limits as soon as the key is known. */
+export type Answer<T extends object> = Result<T> & { limits?: Limits };
+
+/** An image as the caller sent it: what the body hash is made of. */
+export interface SentImage {
+	upload: string;
+	/** Over the bytes as sent, hex. */
+	sha256: string;
+	/** SHA-256 of the URL that it was fetched from, hex; null where it was not fetched. */
+	url: string | null;
+}
+
+/** What a request for a job says before its images are read. */
+export interface Inquiry {
+	credential: Credential;
+	/** The id or the key (its SHA-256, hex) by which the caller names the job, if any. */
+	jobId: string | null;
+	idempotencyKey: string | null;
+	/** What the call is known by, as in `Admission`, where it says that it repeats one. */
+	repeats?: string;
+	/** Micro-USD. */
+	maxPrice: number;
+	/** Upload ids, in the prompt's order. */
+	uploads: string[];
+	/** Field of the request for each of them, for errors: `images[0].upload`. */
+	fields: string[];
+	/** The job that it goes on from; and what a job of each model costs, where it is to be that job's model. */
+	previous: { job: string; prices: Record<string, number> | null } | null;
+	/** Whether it names a webhook. */
+	webhook: boolean;
+}
+
+export type Inquired = Answer<{
+	/** The job that has this name already, or whose call is repeated; then nothing may be stored for it again. */
+	jobId: string | null;
+	/** The model of the job that it goes on from; null without one, and for a name that is known. */
+	previousModel: string | null;
+	/** The named uploads, and all images of that job. */
+	images: SentImage[];
+}>;
+
+/** An image that came with a job and belongs to it, stored under a pending upload. */
+export interface InlineImage {
+	id: string;
+	/** Over the bytes as stored, hex. */
+	sha256: string;
+	bytes: number;
+	width: number;
+	height: number;
+	/** As in `SentImage`. */
+	url: string | null;
+}
+
+export interface Admission {
+	credential: Credential;
+	/** What the job is called, unless its idempotency key names another one. */
+	jobId: string;
+	/** SHA-256 of the caller's key, hex. */
+	idempotencyKey: string | null;
+	/** What a repeat of this call is known by, where the caller gave the job no name; and the same, where it says that it is one. */
+	call?: string;
+	repeats?: string;
+	/** SHA-256 over canonical JSON of what the caller sent, images replaced by their sha256. */
+	bodyHash: string;
+	model: string;
+	/** Micro-USD held until the job settles. */
+	maxPrice: number;
+	/** Seconds from its end for which the job is kept. */
+	expiresIn: number;
+	/** Upload ids, in the prompt's order. */
+	images: string[];
+	/** Field of the request for each image, for errors: `images[0].upload`. */
+	fields: string[];
+	/** Those of `images` that came with this request. */
+	inline: InlineImage[];
+	/** The job that it goes on from: its images come before these. */
+	previousJob: string | null;
+	/** Its own, beside the account's. */
+	webhook: JobHook | null;
+}
+
+export type Admitted = Answer<{
+	/** `same`: this is a repeat. */
+	answer: "new" | "same";
+	jobId: string;
+	/** As first admitted, whatever is served and asked for it by now. */
+	model: string;
+	maxPrice: number;
+	images: ImageRef[];
+	/** Separates tenants in the engine's prefix cache: HMAC(the account's cache secret, "prefix"). */
+	cacheSalt: string;
+	/** RFC 3339. */
+	createdAt: string;
+}>;
+
+/** How a job ended, as the Job reports it to the ledger. */
+export interface Outcome {
+	jobId: string;
+	status: "succeeded" | "failed" | "canceled" | "expired";
+	/** Tokens in the log. */
+	outputTokens: number;
+	/** Tokens that it might have had for the held price. */
+	maxTokens: number;
+}
+
+/** The one settlement of a job, the same on every repeat. */
+export interface Settlement {
+	/** Micro-USD debited; 0 for a job that failed, expired or had shown nothing. */
+	price: number;
+	/** Micro-USD available to the account after it. */
+	balance: number;
+	/** RFC 3339. */
+	settledAt: string;
+}
+
+/** What a Job answers when the Account asks after a hold. */
+export type Resolution =
+	| { answer: "void" }
+	| { answer: "running"; until: number }
+	| { answer: "finished"; outcome: Outcome };
+
+/** A row of the account's job index. */
+export interface JobIndexRow {
+	id: string;
+	model: string;
+	/** `accepted` until settled, then how the job ended; `expired` also where it was admitted and never started. */
+	status: "accepted" | Outcome["status"];
+	createdAt: string;
+	price: number | null;
+}
+
+/** The account as its owner and the operators see it. */
+export interface AccountView {
+	id: string;
+	name: string;
+	/** RFC 3339. */
+	createdAt: string;
+	/** Micro-USD. */
+	available: number;
+	/** Micro-USD held for jobs that have not settled. */
+	held: number;
+}
+
+/** An API key without its secret. */
+export interface KeyView {
+	id: string;
+	name: string;
+	/** RFC 3339. */
+	createdAt: string;
+	revokedAt: string | null;
+	/** The origins whose pages may call with it; null is any. */
+	origins: string[] | null;
+	/** Whether it is the key of the call that asks. */
+	current: boolean;
+}

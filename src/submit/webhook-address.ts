@@ -1,0 +1,71 @@
+/** Webhook addresses as callers name them. */
+
+import type { JobHook } from "../account/webhooks.ts";
+import { sha256 } from "../api-key.ts";
+import { leadsHome, type Objection, objectionByName } from "../egress/rules.ts";
+import { ApiError } from "../errors.ts";
+import type { JobWebhook } from "../schema/webhook.ts";
+
+const WORDS: Record<Objection, string> = {
+	credentials:
+		"holds credentials. Send a URL without them; check our signature instead.",
+	scheme: "must begin with `https:`.",
+	port: "must use port 443.",
+	private:
+		"leads to a host that is not public. To get the events on your own machine run `minigpt4 webhooks listen --forward URL`. Who runs this API for development allows a host with EGRESS_ALLOW, or `npm start -- --egress-allow HOST:PORT`.",
+	lookup: "leads to a host that cannot be looked up.",
+	no_host: "leads to no host.",
+};
+
+/**
+ * The address in its one spelling. Where its name leads is looked up at each delivery.
+ * @param allow see `Egress`
+ * @throws ApiError `url_refused`
+ */
+export function webhookUrl(
+	text: string,
+	field: string,
+	allow: readonly string[],
+): string {
+	const refuse = (words: string): never => {
+		const detail = `\`${field}\` ${words}`;
+		throw new ApiError({ code: "url_refused", field, detail });
+	};
+	const url = URL.parse(text);
+	if (!url) return refuse("is no absolute URL. Send `https://…`.");
+	const found = objectionByName(url, allow);
+	if (found && found !== "credentials" && url.hostname && leadsHome(url))
+		return refuse(WORDS.private);
+	if (found) return refuse(WORDS[found]);
+	url.hash = "";
+	return url.href;
+}
+
+/**
+ * A job's own webhook. Jobs that name the same address have the same one.
+ * @param origin of this API, as the caller named it
+ * @throws ApiError `url_refused`
+ */
+export async function jobHook(
+	account: string,
+	{ url, events }: JobWebhook,
+	origin: string,
+	allow: readonly string[],
+): Promise<JobHook> {
+	const known = webhookUrl(url, "webhook.url", allow);
+	return { id: await idOf(account, known), url: known, events, origin };
+}
+
+const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/** In a ULID's form: 128 bits of a hash of account and address. */
+async function idOf(account: string, url: string): Promise<string> {
+	const hash = await sha256(`${account}\n${url}`);
+	let rest = BigInt(`0x${hash.slice(0, 32)}`);
+	let digits = "";
+	for (let n = 0; n < 26; n++) {
+		digits = ALPHABET[Number(rest & 31n)] + digits;
+		rest >>= 5n;
+	}
+	return `wh_${digits}`;
+}
