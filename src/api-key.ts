@@ -5,13 +5,12 @@
  * The edge checks the tag before it touches any object, so a forged or mistyped key costs no object, and the account id
  * in the key makes authentication and admission one RPC. At rest only the SHA-256 of the secret is kept.
  */
+import { equalInConstantTime, hmac, sha256 } from "./crypto.ts";
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const KEY =
 	/^mg_live_([0-9a-hjkmnp-tv-z]{16})_([0-9a-hjkmnp-tv-z]{52})_([0-9a-hjkmnp-tv-z]{16})$/;
 const TAG_BYTES = 10;
-
-const utf8 = new TextEncoder();
 
 /** Crockford's base 32, lower case. */
 export function base32(bytes: Uint8Array): string {
@@ -30,11 +29,6 @@ export function base32(bytes: Uint8Array): string {
 	return text;
 }
 
-export const hex = (bytes: ArrayBuffer): string =>
-	Array.from(new Uint8Array(bytes), (byte) =>
-		byte.toString(16).padStart(2, "0"),
-	).join("");
-
 export const newAccountId = (): string =>
 	base32(crypto.getRandomValues(new Uint8Array(10)));
 
@@ -42,36 +36,12 @@ export const newAccountId = (): string =>
 export const isAccountId = (text: string): boolean =>
 	/^[0-9a-hjkmnp-tv-z]{16}$/.test(text);
 
-export const sha256 = async (text: string): Promise<string> =>
-	hex(await crypto.subtle.digest("SHA-256", utf8.encode(text)));
-
-export async function hmac(secret: string, text: string): Promise<Uint8Array> {
-	const key = await crypto.subtle.importKey(
-		"raw",
-		utf8.encode(secret),
-		{ name: "HMAC", hash: "SHA-256" },
-		false,
-		["sign"],
-	);
-	return new Uint8Array(
-		await crypto.subtle.sign("HMAC", key, utf8.encode(text)),
-	);
-}
-
 const tagOf = async (
 	serverKey: string,
 	account: string,
 	secret: string,
 ): Promise<string> =>
 	base32((await hmac(serverKey, `${account}_${secret}`)).slice(0, TAG_BYTES));
-
-/** Whether two texts are equal, in a time that tells only their lengths. */
-export function equalInConstantTime(a: string, b: string): boolean {
-	const left = utf8.encode(a);
-	const right = utf8.encode(b);
-	if (left.length !== right.length) return false;
-	return crypto.subtle.timingSafeEqual(left, right);
-}
 
 /** A new key of an account. The only moment at which its secret exists in clear. */
 export async function issueKey(

@@ -1,12 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-	base32,
-	equalInConstantTime,
-	issueKey,
-	newAccountId,
-	readKey,
-	sha256,
-} from "../src/api-key.ts";
+import { base32, issueKey, newAccountId, readKey } from "../src/api-key.ts";
+import { equalInConstantTime, sha256 } from "../src/crypto.ts";
 
 const SERVER = "server-key-server-key-server-key-1";
 const NEXT = "server-key-server-key-server-key-2";

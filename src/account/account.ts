@@ -18,7 +18,7 @@ import type {
 	Own,
 	Settlement,
 } from "../contract/account.ts";
-import { config, type Env } from "../env.ts";
+import { config } from "../env.ts";
 import { failed, type Result } from "../errors.ts";
 import { log } from "../log.ts";
 import type { EventType } from "../schema/event-type.ts";

@@ -2,11 +2,11 @@
 
 import type { Resolution } from "../contract/account.ts";
 import type { Erased } from "../contract/job.ts";
-import { config, type Env } from "../env.ts";
+import { config } from "../env.ts";
 import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
 import { log } from "../log.ts";
-import { endpointOf } from "../objects.ts";
+import { endpointOf, jobOf } from "../objects.ts";
 import { type Due, dueBy, rearrange } from "./due.ts";
 import { sweepKeys } from "./idempotency.ts";
 import { forget, ORPHAN_AFTER_MS, settle } from "./lifecycle.ts";
@@ -46,7 +46,7 @@ export async function work(place: Place): Promise<void> {
 export async function erase(place: Place, jobId: string): Promise<Erased> {
 	const answer: Erased = await within(
 		JOB_ANSWERS_WITHIN_MS,
-		jobOf(place, jobId).erase(),
+		jobOf(place.env, place.account, jobId).erase(),
 	);
 	const { store, clock } = place;
 	if (answer === "erased") store.write(() => forget(store.sql, jobId, clock()));
@@ -106,7 +106,7 @@ async function askJob(place: Place, jobId: string): Promise<number | null> {
 	const { store, clock } = place;
 	const resolution: Resolution = await within<Resolution>(
 		JOB_ANSWERS_WITHIN_MS,
-		jobOf(place, jobId).resolve(),
+		jobOf(place.env, place.account, jobId).resolve(),
 	);
 	const now = clock();
 	switch (resolution.answer) {
@@ -171,9 +171,6 @@ async function deleteObject(
 	const createdAt = stagedAt(key);
 	return createdAt === null ? null : nextSweep(createdAt, now);
 }
-
-const jobOf = ({ env, account }: Place, jobId: string) =>
-	env.JOB.get(env.JOB.idFromName(`${account}/${jobId}`));
 
 /** @throws Error when the answer takes longer */
 async function within<T>(ms: number, answer: Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 /** Who the account is. */
 
-import { hex } from "../api-key.ts";
 import type { AccountView } from "../contract/account.ts";
+import { hex } from "../crypto.ts";
 import { balances } from "./books.ts";
 
 export interface Identity extends Record<string, SqlStorageValue> {

@@ -2,6 +2,7 @@
 
 import type { Limits } from "../contract/account.ts";
 import type { Config } from "../env.ts";
+
 import { type Failure, failed, type Result } from "../errors.ts";
 import { countDue } from "./due.ts";
 import { type Bucket, EMPTY, look, type Rate, take } from "./rate.ts";

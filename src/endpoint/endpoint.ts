@@ -3,6 +3,7 @@
  * wants, each job's events in order, as often as it takes. Nobody waits for it: the account only tells it that there is
  * something to read, and how it fares goes back into the feed as events.
  */
+
 import { DurableObject } from "cloudflare:workers";
 import { ulid } from "ulid";
 import type { FeedEvent } from "../account/feed.ts";
@@ -10,8 +11,9 @@ import { newSecret, type Reading } from "../account/webhooks.ts";
 import type { DeliveryView, Whose } from "../contract/endpoint.ts";
 import { migrate, versionOf } from "../durable/migrate.ts";
 import { dnsOverHttps } from "../egress/resolver.ts";
-import { config, type Env } from "../env.ts";
+import { config } from "../env.ts";
 import { log } from "../log.ts";
+import { accountOf } from "../objects.ts";
 import { dataOf, eventId } from "../schema/feed-wire.ts";
 import { bodyOf } from "./body.ts";
 import { Deliveries, type NewDelivery, type Open } from "./deliveries.ts";
@@ -337,7 +339,7 @@ export class Endpoint extends DurableObject<Env> {
 
 	#account() {
 		const { account } = this.#known();
-		return this.env.ACCOUNT.get(this.env.ACCOUNT.idFromName(account));
+		return accountOf(this.env, account);
 	}
 
 	// Delivering.

@@ -5,6 +5,7 @@ import { readKey } from "../api-key.ts";
 import type { Answer, Credential } from "../contract/account.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
+import { accountOf } from "../objects.ts";
 import type { App } from "./router.ts";
 
 /** Who calls, as far as the key alone tells; `account` has yet to confirm that the key exists and is not revoked. */
@@ -35,7 +36,7 @@ export async function caller(c: Context<App>): Promise<Caller> {
 	return {
 		id: known.account,
 		credential: origin === undefined ? secretHash : { secretHash, origin },
-		account: c.env.ACCOUNT.get(c.env.ACCOUNT.idFromName(known.account)),
+		account: accountOf(c.env, known.account),
 	};
 }
 

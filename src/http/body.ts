@@ -1,6 +1,6 @@
 /** Request bodies: bounded while they stream, and each way of being wrong with its own code. */
 import { createMiddleware } from "hono/factory";
-import { hex } from "../api-key.ts";
+import { sha256 } from "../crypto.ts";
 import { ApiError } from "../errors.ts";
 import { readAtMost } from "../read-at-most.ts";
 import { fieldPath } from "../schema/field.ts";
@@ -44,7 +44,7 @@ export const body = ({ limit }: { limit: number }) =>
 			});
 		const bytes = await readBody(c.req.raw, limit);
 		const value = parse(bytes);
-		c.set("bodySha256", hex(await crypto.subtle.digest("SHA-256", bytes)));
+		c.set("bodySha256", await sha256(bytes));
 		// The validator reads this instead of parsing a second time.
 		c.req.json = async <T>() => value as T;
 		await next();

@@ -1,7 +1,6 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { getPath } from "hono/utils/url";
 import type { Limits } from "../contract/account.ts";
-import type { Env } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { fieldOf } from "../schema/field.ts";
 import type { Timings } from "./request-log.ts";

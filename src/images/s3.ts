@@ -1,6 +1,7 @@
 /** The bucket: the few calls we make, over any S3-compatible service. */
 import { AwsClient, AwsV4Signer } from "aws4fetch";
 import type { Config } from "../env.ts";
+
 import { ApiError } from "../errors.ts";
 import { log } from "../log.ts";
 import { readAtMost } from "../read-at-most.ts";

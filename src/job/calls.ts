@@ -1,4 +1,5 @@
 /** A Job's calls to the Account and the Pool, counted. A call that fails answers null. */
+
 import type { Outcome, Settlement } from "../contract/account.ts";
 import type { JobSpec } from "../contract/job.ts";
 import type {
@@ -10,8 +11,8 @@ import type {
 	Place,
 	Released,
 } from "../contract/pool.ts";
-import type { Env } from "../env.ts";
 import { log } from "../log.ts";
+import { accountOf, jobName, poolOf } from "../objects.ts";
 
 export class Calls {
 	/** Calls made by this instance. */
@@ -63,15 +64,13 @@ export class Calls {
 	}
 
 	settle(spec: JobSpec, outcome: Outcome): Promise<Settlement | null> {
-		const { ACCOUNT } = this.#env;
 		return this.#call(async () =>
-			ACCOUNT.get(ACCOUNT.idFromName(spec.account)).settle(outcome),
+			accountOf(this.#env, spec.account).settle(outcome),
 		);
 	}
 
 	#pool(spec: JobSpec) {
-		const { POOL } = this.#env;
-		return POOL.get(POOL.idFromName(spec.model));
+		return poolOf(this.#env, spec.model);
 	}
 
 	async #call<T>(rpc: () => Promise<T>): Promise<T | null> {
@@ -85,4 +84,4 @@ export class Calls {
 	}
 }
 
-const name = (spec: JobSpec) => `${spec.account}/${spec.id}`;
+const name = ({ account, id }: JobSpec) => jobName(account, id);

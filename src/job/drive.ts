@@ -1,8 +1,10 @@
 /** Takes a job as far as it goes: asks for a slot, runs attempts, settles. An alarm, the Pool or a caller takes it on from there. */
-import { sha256 } from "../api-key.ts";
+
 import type { Backend } from "../backends/backend.ts";
 import type { Lease } from "../contract/pool.ts";
+import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
+
 import { log } from "../log.ts";
 import { traceId } from "../trace.ts";
 import type { Calls } from "./calls.ts";

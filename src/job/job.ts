@@ -16,7 +16,7 @@ import type {
 } from "../contract/job.ts";
 import type { Lease } from "../contract/pool.ts";
 import { Alarm } from "../durable/alarm.ts";
-import { config, type Env } from "../env.ts";
+import { config } from "../env.ts";
 import { log } from "../log.ts";
 import { leavingOf, Readers } from "../stream/readers.ts";
 import { within } from "../time.ts";

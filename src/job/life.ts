@@ -1,7 +1,6 @@
 /** A job's record on its way: each change is decided and written in one transaction, with its alarm; then measured and shown. */
 
 import type { Alarm } from "../durable/alarm.ts";
-import type { Env } from "../env.ts";
 import { measure } from "../metrics/measure.ts";
 import type { Readers } from "../stream/readers.ts";
 import { alarmAt } from "./due.ts";

@@ -6,6 +6,7 @@ import {
 } from "../backends/backend.ts";
 import type { Lease, Released } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
+
 import { presignGet } from "../images/s3.ts";
 import { attempt, type Ending, type Sink } from "./attempt.ts";
 import { generationOf, jobError } from "./generation.ts";

@@ -2,6 +2,7 @@
 import type { Backend, HangUp } from "../backends/backend.ts";
 import type { Lease, Measured } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
+
 import type { Ending, Sink } from "./attempt.ts";
 import type { Calls } from "./calls.ts";
 import type { JobRecord } from "./record.ts";

@@ -1,9 +1,9 @@
 /** A job as it is shown: the view, and the data of the events that close its log. */
 
-import { sha256 } from "../api-key.ts";
 import type { Outcome } from "../contract/account.ts";
 import type { JobView } from "../contract/job.ts";
 import type { Place } from "../contract/pool.ts";
+import { sha256 } from "../crypto.ts";
 import type { JobRecord } from "./record.ts";
 
 const utf8 = new TextEncoder();

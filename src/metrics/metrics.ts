@@ -1,7 +1,6 @@
 /** One object per deployment: the sums that `GET /metrics` shows. No call waits for it. */
 import { DurableObject } from "cloudflare:workers";
 import { migrate } from "../durable/migrate.ts";
-import type { Env } from "../env.ts";
 import { merge, type Sums } from "./catalog.ts";
 
 const STEPS: readonly ((sql: SqlStorage) => void)[] = [
@@ -38,6 +37,3 @@ export class Metrics extends DurableObject<Env> {
 		return this.#sums;
 	}
 }
-
-export const metricsOf = (env: Env): DurableObjectStub<Metrics> =>
-	env.METRICS.get(env.METRICS.idFromName("edge"));

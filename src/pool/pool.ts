@@ -2,6 +2,7 @@
  * One object per model: leases on the slots of its workers, and a fair queue for the jobs that found none free. Jobs wait passively
  * and are called when granted; the workers are asked only while somebody waits.
  */
+
 import { DurableObject } from "cloudflare:workers";
 import { probe } from "../backends/address.ts";
 import type {
@@ -16,8 +17,9 @@ import type {
 	WorkerLoad,
 } from "../contract/pool.ts";
 import { migrate } from "../durable/migrate.ts";
-import { config, type Env } from "../env.ts";
+import { config } from "../env.ts";
 import { log } from "../log.ts";
+import { jobNamed } from "../objects.ts";
 import { abandoned, ended, started } from "./breaker.ts";
 import { STARTS, type View } from "./eta.ts";
 import {
@@ -55,10 +57,10 @@ export class Pool extends DurableObject<Env> {
 	probe = probe;
 	/** @returns whether the job has use for the slot */
 	grantTo = async (job: string, lease: Lease): Promise<boolean> =>
-		this.env.JOB.get(this.env.JOB.idFromName(job)).granted(lease);
+		jobNamed(this.env, job).granted(lease);
 	/** @returns whether the job still has the lease of that epoch */
 	holdsStill = async (job: string, epoch: number): Promise<boolean> =>
-		this.env.JOB.get(this.env.JOB.idFromName(job)).holds(epoch);
+		jobNamed(this.env, job).holds(epoch);
 
 	readonly #store: Store;
 	/** Known from the first job on. */

@@ -28,12 +28,12 @@ account.openapi(
 	async (c) => {
 		const { account, credential } = await caller(c);
 		const shown = answered(c, await account.showTo(credential));
-		return c.json(accountOf(shown.account), 200);
+		return c.json(accountWire(shown.account), 200);
 	},
 );
 
 /** The wire form of an account. */
-export const accountOf = (view: AccountView): z.infer<typeof Account> => ({
+export const accountWire = (view: AccountView): z.infer<typeof Account> => ({
 	id: view.id,
 	object: "account",
 	name: view.name,

@@ -1,18 +1,16 @@
 /** Accounts, keys and credit, for operators. Without ADMIN_SECRET none of this exists. */
+
 import { createRoute, z } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
 import type { Account as AccountObject } from "../account/account.ts";
-import {
-	equalInConstantTime,
-	isAccountId,
-	issueKey,
-	newAccountId,
-} from "../api-key.ts";
-import { config, type Env } from "../env.ts";
+import { isAccountId, issueKey, newAccountId } from "../api-key.ts";
+import { equalInConstantTime } from "../crypto.ts";
+import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { bearer } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
+import { accountOf } from "../objects.ts";
 import {
 	Account,
 	AccountRequest,
@@ -22,9 +20,9 @@ import {
 	KeyList,
 	KeyRequest,
 } from "../schema/account.ts";
-import { accountOf } from "./account.ts";
+import { accountWire } from "./account.ts";
 import { JSON_BODY } from "./failures.ts";
-import { keyOf } from "./keys.ts";
+import { keyWire } from "./keys.ts";
 import { problems } from "./problems.ts";
 
 export const admin = newRouter();
@@ -74,7 +72,7 @@ admin.openapi(
 		const id = newAccountId();
 		const { name } = c.req.valid("json");
 		const created = unwrap(await stub(c.env, id).create({ id, name }));
-		return c.json(accountOf(created.account), 201, {
+		return c.json(accountWire(created.account), 201, {
 			Location: `/admin/accounts/${id}`,
 		});
 	},
@@ -96,7 +94,7 @@ admin.openapi(
 	async (c) => {
 		const { id } = c.req.valid("param");
 		const shown = unwrap(await stub(c.env, id).show());
-		return c.json(accountOf(shown.account), 200);
+		return c.json(accountWire(shown.account), 200);
 	},
 );
 
@@ -125,7 +123,7 @@ admin.openapi(
 	async (c) => {
 		const { id } = c.req.valid("param");
 		const credited = unwrap(await stub(c.env, id).credit(c.req.valid("json")));
-		return c.json(accountOf(credited.account), 200);
+		return c.json(accountWire(credited.account), 200);
 	},
 );
 
@@ -154,7 +152,7 @@ admin.openapi(
 		const created = unwrap(
 			await stub(c.env, id).createKey({ name, origins, secretHash }),
 		);
-		return c.json({ ...keyOf(created.key), key }, 201, {
+		return c.json({ ...keyWire(created.key), key }, 201, {
 			"Cache-Control": "no-store",
 		});
 	},
@@ -176,7 +174,7 @@ admin.openapi(
 	async (c) => {
 		const { id } = c.req.valid("param");
 		const { keys } = unwrap(await stub(c.env, id).keys());
-		return c.json({ data: keys.map(keyOf), next_cursor: null }, 200);
+		return c.json({ data: keys.map(keyWire), next_cursor: null }, 200);
 	},
 );
 
@@ -196,12 +194,12 @@ admin.openapi(
 	async (c) => {
 		const { id, key_id } = c.req.valid("param");
 		const revoked = unwrap(await stub(c.env, id).revokeKey(key_id));
-		return c.json(keyOf(revoked.key), 200);
+		return c.json(keyWire(revoked.key), 200);
 	},
 );
 
 /** @throws ApiError `account_not_found` for what cannot be an account id, without touching an object */
 function stub(env: Env, id: string): DurableObjectStub<AccountObject> {
 	if (!isAccountId(id)) throw new ApiError({ code: "account_not_found" });
-	return env.ACCOUNT.get(env.ACCOUNT.idFromName(id));
+	return accountOf(env, id);
 }

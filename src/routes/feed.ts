@@ -1,4 +1,5 @@
 /** The account's event feed: in pages, or as a stream that never ends. */
+
 import { createRoute, z } from "@hono/zod-openapi";
 import type { FeedEvent } from "../account/feed.ts";
 import type { LogEvent } from "../contract/job.ts";
@@ -6,9 +7,10 @@ import { ApiError } from "../errors.ts";
 import { wantsEvents } from "../http/accept.ts";
 import { answered, caller, keyed } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
+import { accountOf } from "../objects.ts";
 import { EVENT_TYPES, EventType } from "../schema/event-type.ts";
 import { EventList, FeedStream } from "../schema/feed.ts";
-import { eventOf } from "../schema/feed-wire.ts";
+import { eventWire } from "../schema/feed-wire.ts";
 import type { Open } from "../stream/follower.ts";
 import {
 	EVENT_STREAM_HEADERS,
@@ -90,7 +92,7 @@ feed.openapi(
 		if (!streams)
 			return c.json(
 				{
-					data: page.events.map((event) => eventOf(id, event, origin)),
+					data: page.events.map((event) => eventWire(id, event, origin)),
 					next_cursor: page.upTo < page.lastSeq ? String(page.upTo) : null,
 					last_seq: page.lastSeq,
 				},
@@ -101,15 +103,13 @@ feed.openapi(
 			if (types && !types.includes(told.type)) return "";
 			return frame({
 				...event,
-				data: JSON.stringify(eventOf(id, told, origin)),
+				data: JSON.stringify(eventWire(id, told, origin)),
 			});
 		};
 		const open: Open = (seq) =>
-			// A new stub each time: one that failed stays broken.
-			c.env.ACCOUNT.get(c.env.ACCOUNT.idFromName(id)).fetch(
-				`http://account/feed?after=${seq}`,
-				{ headers: { Upgrade: "websocket" } },
-			);
+			accountOf(c.env, id).fetch(`http://account/feed?after=${seq}`, {
+				headers: { Upgrade: "websocket" },
+			});
 		const first = await open(page.after);
 		if (first.status !== 101) throw new ApiError({ code: "too_many_readers" });
 		const stream = eventStream(

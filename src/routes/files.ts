@@ -3,6 +3,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { UploadView } from "../account/uploads.ts";
 import { config } from "../env.ts";
+
 import { ApiError } from "../errors.ts";
 import { answered, type Caller, caller, keyed } from "../http/authenticate.ts";
 import { readBody } from "../http/body.ts";

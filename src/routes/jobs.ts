@@ -1,4 +1,5 @@
 /** Jobs: create one, look at one, list them, cancel one, delete one. */
+
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
@@ -11,9 +12,10 @@ import { problemOf } from "../http/problem.ts";
 import { timed } from "../http/request-log.ts";
 import { type App, newRouter } from "../http/router.ts";
 import { log } from "../log.ts";
+import { jobOf } from "../objects.ts";
 import { EventStream } from "../schema/event.ts";
 import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
-import { jobOf, summaryOf } from "../schema/job-wire.ts";
+import { jobWire, summaryWire } from "../schema/job-wire.ts";
 import { type Open, opener } from "../stream/follower.ts";
 import {
 	after,
@@ -26,7 +28,7 @@ import {
 	eventStream,
 	untilDone,
 } from "../stream/sse-writer.ts";
-import { type Created, createJob, jobStub } from "../submit/create-job.ts";
+import { type Created, createJob } from "../submit/create-job.ts";
 import {
 	type Asked,
 	askedOf,
@@ -184,7 +186,7 @@ jobs.openapi(
 		const known = await caller(c);
 		const { id } = c.req.valid("param");
 		const view = await shown(c, known, id, (job) => job.view());
-		return c.json(jobOf(view, originOf(c)), 200);
+		return c.json(jobWire(view, originOf(c)), 200);
 	},
 );
 
@@ -213,7 +215,7 @@ jobs.openapi(
 		const page = answered(c, await account.jobs(credential, { cursor, limit }));
 		return c.json(
 			{
-				data: page.jobs.map((row) => summaryOf(row, originOf(c))),
+				data: page.jobs.map((row) => summaryWire(row, originOf(c))),
 				next_cursor: page.nextCursor,
 			},
 			200,
@@ -241,7 +243,7 @@ jobs.openapi(
 		const known = await caller(c);
 		const { id } = c.req.valid("param");
 		const view = await shown(c, known, id, (job) => job.cancel());
-		return c.json(jobOf(view, originOf(c)), view.finishedAt ? 200 : 202);
+		return c.json(jobWire(view, originOf(c)), view.finishedAt ? 200 : 202);
 	},
 );
 
@@ -290,11 +292,11 @@ async function respond(
 
 	const wait = preferredWait(c.req.header("Prefer"));
 	if (wait === null)
-		return c.json(jobOf(view, origin), repeat ? 200 : 202, headers);
+		return c.json(jobWire(view, origin), repeat ? 200 : 202, headers);
 	headers["Preference-Applied"] = `wait=${wait}`;
 	const first = await fromStart(open);
 	const now = async () =>
-		jobOf((await jobStub(c, known, view.id).view()) ?? view, origin);
+		jobWire((await jobOf(c.env, known.id, view.id).view()) ?? view, origin);
 	if (onDisconnect === "continue") {
 		const done = await untilDone(open, first, wait * 1000, signal);
 		return c.json(await now(), done ? 200 : 202, headers);
@@ -336,12 +338,12 @@ async function shown(
 	c: Context<App>,
 	known: Caller,
 	id: string,
-	ask: (job: ReturnType<typeof jobStub>) => Promise<JobView | null>,
+	ask: (job: ReturnType<typeof jobOf>) => Promise<JobView | null>,
 ): Promise<JobView> {
 	const { account, credential } = known;
 	const looked = timed(c, "auth", account.lookup(credential, id));
 	const { job } = answered(c, await looked);
-	const view = await timed(c, "read", ask(jobStub(c, known, id)));
+	const view = await timed(c, "read", ask(jobOf(c.env, known.id, id)));
 	if (view) return view;
 	throw new ApiError({
 		code: job.status === "accepted" ? "job_not_found" : "job_gone",

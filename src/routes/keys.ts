@@ -3,6 +3,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { issueKey } from "../api-key.ts";
 import type { KeyView } from "../contract/account.ts";
 import { config } from "../env.ts";
+
 import { answered, caller, keyed } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";
 import { newRouter } from "../http/router.ts";
@@ -31,7 +32,7 @@ keys.openapi(
 	async (c) => {
 		const { account, credential } = await caller(c);
 		const { keys } = answered(c, await account.keysOf(credential));
-		return c.json({ data: keys.map(keyOf), next_cursor: null }, 200);
+		return c.json({ data: keys.map(keyWire), next_cursor: null }, 200);
 	},
 );
 
@@ -63,7 +64,7 @@ keys.openapi(
 				secretHash: issued.secretHash,
 			}),
 		);
-		return c.json({ ...keyOf(added.key), key: issued.key }, 201, {
+		return c.json({ ...keyWire(added.key), key: issued.key }, 201, {
 			"Cache-Control": "no-store",
 		});
 	},
@@ -92,12 +93,12 @@ keys.openapi(
 		const { account, credential } = await caller(c);
 		const { id } = c.req.valid("param");
 		const dropped = answered(c, await account.dropKey(credential, id));
-		return c.json(keyOf(dropped.key), 200);
+		return c.json(keyWire(dropped.key), 200);
 	},
 );
 
 /** The wire form of a key. */
-export const keyOf = (view: KeyView): z.infer<typeof Key> => ({
+export const keyWire = (view: KeyView): z.infer<typeof Key> => ({
 	id: view.id,
 	object: "key",
 	name: view.name,

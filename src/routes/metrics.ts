@@ -1,7 +1,7 @@
 /** Counters, histograms and the pools' load, for Prometheus, behind the admin secret. */
 
 import type { Load } from "../contract/pool.ts";
-import { config, type Env } from "../env.ts";
+import { config } from "../env.ts";
 import { newRouter } from "../http/router.ts";
 import { log } from "../log.ts";
 import {
@@ -9,7 +9,7 @@ import {
 	exposition,
 	type Gauge,
 } from "../metrics/exposition.ts";
-import { metricsOf } from "../metrics/metrics.ts";
+import { metricsOf, poolOf } from "../objects.ts";
 import { operators } from "./admin.ts";
 
 export const metrics = newRouter();
@@ -31,7 +31,7 @@ metrics.get("/metrics", async (c) => {
 /** Null where the pool does not answer: the rest is told all the same. */
 async function loadOf(env: Env, model: string): Promise<Load | null> {
 	try {
-		return await env.POOL.get(env.POOL.idFromName(model)).load(model);
+		return await poolOf(env, model).load(model);
 	} catch (error) {
 		log("rpc_failed", { object: "worker", cause: String(error) });
 		return null;

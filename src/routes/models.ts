@@ -2,6 +2,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { etag, RETAINED_304_HEADERS } from "hono/etag";
 import { config } from "../env.ts";
+
 import { newRouter } from "../http/router.ts";
 import { modelOf, type ServedModel } from "../models.ts";
 import { CAPABILITIES, Model, ModelList } from "../schema/model.ts";

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { config } from "../env.ts";
+
 import { ApiError } from "../errors.ts";
 import { type App, newRouter } from "../http/router.ts";
 

@@ -1,9 +1,12 @@
 /** Uploads: images on their way to jobs. */
+
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { UploadView } from "../account/uploads.ts";
+import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
+
 import { ApiError } from "../errors.ts";
 import { answered, type Caller, caller, keyed } from "../http/authenticate.ts";
 import { body, readBody, SMALL_BODY } from "../http/body.ts";
@@ -14,13 +17,7 @@ import * as s3 from "../images/s3.ts";
 import { sniff } from "../images/sniff.ts";
 import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
 import { Upload, UploadList, UploadRequest } from "../schema/upload.ts";
-import {
-	digest,
-	place,
-	type Received,
-	receive,
-	storeBody,
-} from "../submit/images.ts";
+import { place, type Received, receive, storeBody } from "../submit/images.ts";
 import { IMAGE_FAILURES, JSON_CALL } from "./failures.ts";
 import { problems } from "./problems.ts";
 
@@ -260,7 +257,7 @@ async function staged(
 		});
 	if (bytes === "too_large" || bytes.length !== upload.bytes)
 		throw differs("length");
-	if ((await digest(bytes)) !== upload.sha256) throw differs("sha256");
+	if ((await sha256(bytes)) !== upload.sha256) throw differs("sha256");
 	return receive(bytes, "id", IMAGE_LIMITS.bytes);
 }
 

@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import type { WebhookView } from "../account/webhooks.ts";
 import type { DeliveryView } from "../contract/endpoint.ts";
 import { config } from "../env.ts";
+
 import { ApiError } from "../errors.ts";
 import { answered, type Caller, caller, keyed } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";

@@ -1,7 +1,7 @@
 /** The feed on the wire: what readers of it get, and what webhooks carry. */
 import type { FeedEvent } from "../account/feed.ts";
 import type { Event } from "./feed.ts";
-import { summaryOf } from "./job-wire.ts";
+import { summaryWire } from "./job-wire.ts";
 
 export const eventId = (account: string, seq: number): string =>
 	`evt_${account}_${seq}`;
@@ -17,7 +17,7 @@ export function seqOf(account: string, id: string): number | null {
 export function dataOf(event: FeedEvent, origin: string): Event["data"] {
 	if (!("model" in event.data)) return event.data;
 	const { finishedAt, ...row } = event.data;
-	const summary = summaryOf(row, origin);
+	const summary = summaryWire(row, origin);
 	return event.type === "job.created" ||
 		event.type === "job.deleted" ||
 		finishedAt === null
@@ -26,7 +26,7 @@ export function dataOf(event: FeedEvent, origin: string): Event["data"] {
 }
 
 /** An event as the feed shows it. */
-export const eventOf = (
+export const eventWire = (
 	account: string,
 	event: FeedEvent,
 	origin: string,

@@ -9,7 +9,7 @@ const urls = (origin: string, id: string) => ({
 });
 
 /** The wire form of a job. */
-export const jobOf = (view: JobView, origin: string): Job => ({
+export const jobWire = (view: JobView, origin: string): Job => ({
 	id: view.id,
 	object: "job",
 	status: view.status,
@@ -34,7 +34,7 @@ export const jobOf = (view: JobView, origin: string): Job => ({
 });
 
 /** The wire form of a row of the job index. */
-export const summaryOf = (
+export const summaryWire = (
 	row: JobIndexRow,
 	origin: string,
 ): z.infer<typeof JobSummary> => ({

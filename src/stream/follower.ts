@@ -1,7 +1,7 @@
 /** Follows a job's log through whatever drops in between: evictions, deploys, restarts. Runs in the Worker. */
 
 import type { LogEvent } from "../contract/job.ts";
-import type { Env } from "../env.ts";
+import { jobOf } from "../objects.ts";
 import { PAUSE, RESYNC } from "./readers.ts";
 
 const FIRST_WAIT_MS = 100;
@@ -13,11 +13,9 @@ export type Open = (after: number) => Promise<Response>;
 export const opener =
 	(env: Env, account: string, job: string): Open =>
 	(after) =>
-		// A new stub each time: one that failed stays broken.
-		env.JOB.get(env.JOB.idFromName(`${account}/${job}`)).fetch(
-			`http://job/?after=${after}`,
-			{ headers: { Upgrade: "websocket" } },
-		);
+		jobOf(env, account, job).fetch(`http://job/?after=${after}`, {
+			headers: { Upgrade: "websocket" },
+		});
 
 export interface Taker {
 	/** Gets every event once and in order, `done` last. @returns how many of them it took; the others come again after a pause */

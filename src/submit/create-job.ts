@@ -1,9 +1,10 @@
 /** From a request to a job: admitted by the Account and claimed by the Job; no answer tells of a job before both are done. */
+
 import type { Context } from "hono";
-import { sha256 } from "../api-key.ts";
 import type { Message } from "../backends/backend.ts";
 import type { Admitted } from "../contract/account.ts";
 import type { JobView } from "../contract/job.ts";
+import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { answered, type Caller } from "../http/authenticate.ts";
@@ -17,6 +18,7 @@ import {
 	type ServedModel,
 	type ServedModels,
 } from "../models.ts";
+import { jobOf } from "../objects.ts";
 import { goOn } from "./conversation.ts";
 import { discard, readImages, storeInline } from "./images.ts";
 import {
@@ -56,7 +58,7 @@ export async function createJob(
 	const admission = admit(c, caller, asked, { ...name, call, repeats }, model);
 	const known = model ?? defaultModel(models);
 	const { admitted, messages } = await counted(c, known.id, admission);
-	const job = jobStub(c, caller, admitted.jobId);
+	const job = jobOf(c.env, caller.id, admitted.jobId);
 	const repeat = admitted.answer === "same";
 	if (repeat) {
 		const known = await timed(c, "start", job.repeated());
@@ -83,9 +85,6 @@ export async function createJob(
 	});
 	return { view: unwrap(await timed(c, "start", start)).view, repeat };
 }
-
-export const jobStub = (c: Context<App>, caller: Caller, id: string) =>
-	c.env.JOB.get(c.env.JOB.idFromName(`${caller.id}/${id}`));
 
 /**
  * Images that came along are stored only for a name that is new, and taken back where the job is refused after all.
@@ -200,7 +199,11 @@ async function conversation(
 	{ turns, previousJob }: Asked,
 ): Promise<Message[]> {
 	if (!previousJob) return goOn(null, turns.messages);
-	const said = await timed(c, "read", jobStub(c, caller, previousJob).said());
+	const said = await timed(
+		c,
+		"read",
+		jobOf(c.env, caller.id, previousJob).said(),
+	);
 	if (!said) throw new ApiError({ code: "job_gone", field: "previous_job" });
 	return goOn(said, turns.messages);
 }

@@ -5,11 +5,12 @@ import type {
 	UploadDraft,
 	UploadView,
 } from "../account/uploads.ts";
-import { hex, sha256 } from "../api-key.ts";
 import type { InlineImage, SentImage } from "../contract/account.ts";
+import { sha256 } from "../crypto.ts";
 import { fetchGuarded } from "../egress/fetcher.ts";
 import { dnsOverHttps } from "../egress/resolver.ts";
 import { type Config, config } from "../env.ts";
+
 import { ApiError, unwrap } from "../errors.ts";
 import { answered, type Caller } from "../http/authenticate.ts";
 import type { App } from "../http/router.ts";
@@ -123,7 +124,7 @@ export async function receive(
 	limit: number,
 ): Promise<Received> {
 	const { image } = unwrap(await inspect(bytes, field, limit));
-	return { bytes: bytes.length, sha256: await digest(bytes), image };
+	return { bytes: bytes.length, sha256: await sha256(bytes), image };
 }
 
 /** Puts an image under the final key of an upload. @throws ApiError `storage_unavailable` */
@@ -133,9 +134,9 @@ export async function place(
 	id: string,
 	{ bytes, contentType, width, height }: Inspected,
 ): Promise<{ id: string } & StoredImage> {
-	const sha256 = await digest(bytes);
-	await s3.put(config, finalKey(account, id), { bytes, contentType, sha256 });
-	return { id, contentType, sha256, bytes: bytes.length, width, height };
+	const stored = { contentType, sha256: await sha256(bytes) };
+	await s3.put(config, finalKey(account, id), { bytes, ...stored });
+	return { id, ...stored, bytes: bytes.length, width, height };
 }
 
 /**
@@ -187,9 +188,6 @@ async function put(
 	);
 	throw failure.reason;
 }
-
-export const digest = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
-	hex(await crypto.subtle.digest("SHA-256", bytes));
 
 async function readUrl(
 	c: Context<App>,

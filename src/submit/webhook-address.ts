@@ -1,7 +1,7 @@
 /** Webhook addresses as callers name them. */
 
 import type { JobHook } from "../account/webhooks.ts";
-import { sha256 } from "../api-key.ts";
+import { sha256 } from "../crypto.ts";
 import { leadsHome, type Objection, objectionByName } from "../egress/rules.ts";
 import { ApiError } from "../errors.ts";
 import type { JobWebhook } from "../schema/webhook.ts";

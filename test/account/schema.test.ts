@@ -5,6 +5,7 @@ import { issueKey, newAccountId } from "../../src/api-key.ts";
 import type { Credential } from "../../src/contract/account.ts";
 import { migrate, versionOf } from "../../src/durable/migrate.ts";
 import { config } from "../../src/env.ts";
+
 import { unwrap } from "../../src/errors.ts";
 import { newJobId, newUploadId } from "../../src/ids.ts";
 import { finalKey } from "../../src/images/key.ts";

@@ -13,7 +13,6 @@ import type {
 } from "../../src/contract/account.ts";
 import type { Erased } from "../../src/contract/job.ts";
 import type { Acquired, Ask, Lease } from "../../src/contract/pool.ts";
-import type { Env } from "../../src/env.ts";
 import {
 	Account as RealAccount,
 	Job as RealJob,
@@ -23,9 +22,12 @@ import type { Point } from "./plan.ts";
 
 export { default, Endpoint, Metrics } from "../../src/index.ts";
 
+/** The harness sets both. */
+type ChaosEnv = Env & { CHAOS_URL?: string; CHAOS_AHEAD_MS?: string };
+
 /** Goes on when the harness says so; without an answer this process is about to die. */
 async function at(
-	env: Env,
+	env: ChaosEnv,
 	point: Point,
 	job: string,
 	key: string | null = null,
@@ -36,7 +38,7 @@ async function at(
 }
 
 const STEP_MS = 60_000;
-const ahead = (env: Env): number => Number(env.CHAOS_AHEAD_MS ?? 0);
+const ahead = (env: ChaosEnv): number => Number(env.CHAOS_AHEAD_MS ?? 0);
 
 export class Account extends RealAccount {
 	#ahead = ahead(this.env);

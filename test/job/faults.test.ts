@@ -3,6 +3,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { GpuWorker } from "../../src/backends/worker.ts";
 import { config } from "../../src/env.ts";
+
 import type { Job } from "../../src/job/job.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";

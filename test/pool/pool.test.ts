@@ -7,7 +7,6 @@ import { describe, expect, it, vi } from "vitest";
 import type { Probed, WorkerAddress } from "../../src/backends/worker.ts";
 import type { Ask, Eta } from "../../src/contract/pool.ts";
 import { migrate } from "../../src/durable/migrate.ts";
-import type { Env } from "../../src/env.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import { LEASE_MS } from "../../src/pool/pool.ts";
 import { STEPS } from "../../src/pool/schema.ts";

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { Account } from "../../src/account/account.ts";
 import { issueKey } from "../../src/api-key.ts";
 import { config } from "../../src/env.ts";
+
 import { unwrap } from "../../src/errors.ts";
 import {
 	bindings,

@@ -5,7 +5,7 @@ import { env } from "cloudflare:workers";
 import type { Account } from "../../src/account/account.ts";
 import { issueKey, newAccountId } from "../../src/api-key.ts";
 import type { Admission } from "../../src/contract/account.ts";
-import { config, type Env } from "../../src/env.ts";
+import { config } from "../../src/env.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newJobId } from "../../src/ids.ts";
 
