@@ -1,6 +1,6 @@
 /** Bindings and configuration, parsed once. Nothing else reads the environment. */
 import { z } from "zod";
-import type { ReplicateAddress } from "./backends/replicate.ts";
+import type { ReplicateAddress } from "./models.ts";
 import {
 	MODEL_IDS,
 	MODELS,

@@ -10,18 +10,27 @@ import type {
 	Admitted,
 	Answer,
 	Credential,
+	FeedEvent,
 	Inquired,
 	Inquiry,
 	JobIndexRow,
 	KeyView,
+	NewKey,
 	Outcome,
 	Own,
+	Reading,
+	Report,
 	Settlement,
+	StoredImage,
+	UploadDraft,
+	UploadPage,
+	UploadView,
+	WebhookView,
 } from "../contract/account.ts";
+import type { EventType } from "../contract/event-type.ts";
 import { config } from "../env.ts";
 import { failed, type Result } from "../errors.ts";
 import { log } from "../log.ts";
-import type { EventType } from "../schema/event-type.ts";
 import { Readers } from "../stream/readers.ts";
 import { addCredit } from "./books.ts";
 import { cacheSalt, withCacheIds } from "./cache.ts";
@@ -29,7 +38,6 @@ import { erase, type Place, RETRY_MS, work } from "./chores.ts";
 import { setDue } from "./due.ts";
 import {
 	eventsAfter,
-	type FeedEvent,
 	feedLog,
 	findEvent,
 	lastSeq,
@@ -49,7 +57,6 @@ import {
 	dropKey,
 	keyOf,
 	listKeys,
-	type NewKey,
 	revokeKey,
 } from "./keys.ts";
 import {
@@ -69,10 +76,6 @@ import {
 	finalizeUpload,
 	getUpload,
 	pageUploads,
-	type StoredImage,
-	type UploadDraft,
-	type UploadPage,
-	type UploadView,
 } from "./uploads.ts";
 import {
 	accountSecrets,
@@ -81,12 +84,9 @@ import {
 	deleteWebhook,
 	findWebhook,
 	listWebhooks,
-	type Reading,
-	type Report,
 	readFor,
 	report,
 	rotateAccountSecret,
-	type WebhookView,
 } from "./webhooks.ts";
 
 export class Account extends DurableObject<Env> {

@@ -3,9 +3,9 @@
  * tells. One row an event, and none of its own for those who read it.
  */
 
-import type { JobIndexRow } from "../contract/account.ts";
+import type { Fact, FeedEvent, JobIndexRow } from "../contract/account.ts";
+import type { EventType } from "../contract/event-type.ts";
 import { failed, type Result } from "../errors.ts";
-import type { EventType } from "../schema/event-type.ts";
 import type { Log } from "../stream/readers.ts";
 import { type IndexedJob, rowOf } from "./jobs.ts";
 import { notify } from "./webhooks.ts";
@@ -17,33 +17,6 @@ const SWEPT_AT_ONCE = 4;
 const SCANNED = 5_000;
 /** Events of one message to a reader. */
 const MESSAGE = 500;
-
-/** A job as it was then. */
-export type JobFact = JobIndexRow & { finishedAt: string | null };
-
-export type Fact =
-	| { type: Exclude<EventType, `webhook.${string}`>; data: JobFact }
-	| {
-			type: "webhook.gave_up";
-			data: {
-				webhook: string;
-				event: string;
-				attempts: number;
-				reason: string;
-			};
-	  }
-	| {
-			type: "webhook.disabled";
-			data: { webhook: string; reason: "gone" | "no_success" };
-	  };
-
-export type FeedEvent = Fact & {
-	seq: number;
-	/** Milliseconds since 1970. */
-	at: number;
-	/** The job's own webhook, where it is to be told of this. */
-	webhook: string | null;
-};
 
 interface EventRow extends Record<string, SqlStorageValue> {
 	seq: number;

@@ -2,6 +2,7 @@
 
 import type {
 	ImageRef,
+	JobHook,
 	JobIndexRow,
 	Outcome,
 	Own,
@@ -11,7 +12,6 @@ import { failed, type Result } from "../errors.ts";
 import { firstJobId } from "../ids.ts";
 import { isOwn } from "./keys.ts";
 import type { Closing, Hold } from "./ledger.ts";
-import type { JobHook } from "./webhooks.ts";
 
 /** A job's image, before the account's cache secret turned its hash into a cache id. */
 export interface HeldImage extends Omit<ImageRef, "cacheId"> {

@@ -1,19 +1,13 @@
 /** The account's API keys: SHA-256 of each secret, never the secret. A key may be bound to the origins of the pages that use it. */
+
 import { ulid } from "ulid";
-import type { Credential, KeyView, Own } from "../contract/account.ts";
+import type { Credential, KeyView, NewKey, Own } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
 
 /** Live keys that an owner may have. */
 const MOST_KEYS = 100;
 /** Revoked ones that are still listed, and told from unknown ones. */
 const REVOKED_KEPT = 100;
-
-export interface NewKey {
-	name: string;
-	secretHash: string;
-	/** As browsers write them: `https://app.example.com`. Left out or null: any. */
-	origins?: string[] | null;
-}
 
 interface KeyRow extends Record<string, SqlStorageValue> {
 	id: string;

@@ -4,7 +4,15 @@
  * that it follows from; the account's alarm deletes it.
  */
 
-import type { InlineImage, Own, SentImage } from "../contract/account.ts";
+import type {
+	InlineImage,
+	Own,
+	SentImage,
+	StoredImage,
+	UploadDraft,
+	UploadPage,
+	UploadView,
+} from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
 import { finalKey, stagingKey } from "../images/key.ts";
 import { clearDue, setDue } from "./due.ts";
@@ -17,37 +25,6 @@ export const FINALIZE_WITHIN_MS = 60 * 60_000;
 export const UPLOAD_KEPT_MS = 30 * 24 * 60 * 60_000;
 /** No request that might still write an object of a deleted upload takes longer. */
 export const LATE_WRITE_MS = 5 * 60_000;
-
-/** What a caller declares before the bytes are known. */
-export interface UploadDraft {
-	id: string;
-	/** What it is called; what it is, once its bytes are known. */
-	contentType: string;
-	bytes: number;
-	/** Over the bytes as sent, hex. */
-	sha256: string;
-	/** The bytes are `put` by a presigned URL, are the `body` of this very call, or come `inline` with a job. */
-	way: "put" | "body" | "inline";
-}
-
-/** What was stored for an upload, once its bytes were inspected. */
-export interface StoredImage {
-	/** By its bytes; left out where the draft knew them. */
-	contentType?: string;
-	/** Over the bytes as stored, hex. */
-	sha256: string;
-	bytes: number;
-	width: number;
-	height: number;
-}
-
-export interface UploadView extends Omit<UploadDraft, "way"> {
-	status: "pending" | "ready";
-	width: number | null;
-	height: number | null;
-	/** Milliseconds since the epoch. */
-	createdAt: number;
-}
 
 interface UploadRow extends Record<string, SqlStorageValue> {
 	id: string;
@@ -195,14 +172,6 @@ export function getUpload(
 
 /** Each id begins with `img_`. */
 const BEYOND_ALL = "j";
-
-/** Which part of a list is asked for. */
-export interface UploadPage {
-	/** The upload that it begins behind, which need not be there any more; null is the list's beginning. */
-	after: string | null;
-	limit: number;
-	order: "newest" | "oldest";
-}
 
 /** A page of what was uploaded by itself, in the order of the ids, which begin with their time. */
 export function pageUploads(

@@ -2,22 +2,24 @@
  * The account's webhooks: where each leads and what it wants. Delivering is its Endpoint's business, which reads the feed
  * by itself; a due row, written with the event, is all that it is told by.
  */
+
+import type {
+	Fact,
+	FeedEvent,
+	JobHook,
+	Reading,
+	Report,
+	WebhookScope,
+	WebhookView,
+} from "../contract/account.ts";
+import type { EventType } from "../contract/event-type.ts";
 import { failed, type Result } from "../errors.ts";
-import type { EventType } from "../schema/event-type.ts";
+import { newSecret, OLD_SECRET_MS } from "../webhook-secret.ts";
 import { clearDue, dueAt, setDue, setDueUnlessSet } from "./due.ts";
-import {
-	eventsAfter,
-	type Fact,
-	type FeedEvent,
-	lastSeq,
-	oldestSeq,
-	tell,
-} from "./feed.ts";
+import { eventsAfter, lastSeq, oldestSeq, tell } from "./feed.ts";
 
 /** Webhooks of the account itself; jobs may name as many addresses as there are. */
 export const MAX_WEBHOOKS = 100;
-/** After a rotation the old secret signs too for so long. */
-export const OLD_SECRET_MS = 24 * 60 * 60_000;
 /**
  * A job is kept 30 days after its end and its last event 30 more, so a webhook that jobs name stays for longer than that
  * after the last job; by how much, it is not worth a write with each of them.
@@ -26,49 +28,6 @@ const JOB_WEBHOOK_KEPT_MS = 100 * 24 * 60 * 60_000;
 const JOB_WEBHOOK_LEAST_MS = 66 * 24 * 60 * 60_000;
 /** Of one reading. */
 const PAGE = 100;
-
-export type WebhookScope = "account" | "job";
-
-export interface WebhookView {
-	id: string;
-	scope: WebhookScope;
-	url: string;
-	/** Empty with scope `job`: each job says its own. */
-	events: EventType[];
-	description: string;
-	status: "enabled" | "disabled";
-	reason: "gone" | "no_success" | null;
-	/** Milliseconds since 1970. */
-	createdAt: number;
-	/** Of this API, as the call that made it named it: what `urls` in its messages begin with. */
-	origin: string;
-}
-
-/** Where a job wants to be told of itself. */
-export interface JobHook {
-	id: string;
-	url: string;
-	events: EventType[];
-	origin: string;
-}
-
-/** What an Endpoint reads. */
-export interface Reading {
-	/** Null once it was deleted. */
-	webhook: WebhookView | null;
-	/** The account's, newest first, where it signs with those; else null. */
-	secrets: string[] | null;
-	events: FeedEvent[];
-	/** How far was read. */
-	upTo: number;
-	lastSeq: number;
-}
-
-/** What an Endpoint has to say to the feed, numbered 1, 2, 3, … by it. */
-export interface Report {
-	n: number;
-	fact: Extract<Fact, { type: `webhook.${string}` }>;
-}
 
 interface WebhookRow extends Record<string, SqlStorageValue> {
 	scope: WebhookScope;
@@ -102,10 +61,6 @@ export function createWebhookTables(sql: SqlStorage): void {
 	sql.exec("CREATE TABLE webhook_secret (secret TEXT NOT NULL, until INTEGER)");
 	sql.exec("ALTER TABLE job ADD COLUMN webhook TEXT");
 }
-
-/** Standard Webhooks' form: 192 random bits. */
-export const newSecret = (): string =>
-	`whsec_${crypto.getRandomValues(new Uint8Array(24)).toBase64()}`;
 
 /** Whoever wants this event has it due to be told; one that was not told of the last one yet learns of both at once. */
 export function notify(

@@ -1,3 +1,4 @@
+import type { Message } from "../contract/job.ts";
 /** What a Job asks of a model backend, whatever protocol it speaks. */
 
 export interface Generation {
@@ -23,11 +24,6 @@ export interface Generation {
 	seed: number;
 	/** Takes up again what an earlier attempt began, after all that it said until now; null begins anew. */
 	resume: { run: string; text: string; tokens: number } | null;
-}
-
-export interface Message {
-	role: "system" | "user" | "assistant";
-	content: ({ type: "image" } | { type: "text"; text: string })[];
 }
 
 /** Ids come only from a backend that continues: elsewhere `ids` are empty, and `tokens` counts all the same. */

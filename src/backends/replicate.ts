@@ -3,9 +3,11 @@
  * up: what the stream lost is in the prediction. It goes on when nobody listens, so it can be taken up again by its id; and
  * it is canceled when nobody wants it any more.
  */
+
 import Replicate from "replicate";
 import { z } from "zod";
 import { log } from "../log.ts";
+import type { ReplicateAddress } from "../models.ts";
 import { type ServerSentEvent, SseParser } from "../stream/sse-parser.ts";
 import { within } from "../time.ts";
 import {
@@ -17,25 +19,6 @@ import {
 } from "./backend.ts";
 import { PATIENCE, type Patience, patiently } from "./patience.ts";
 import { bodyOf, failureOf, type Probed } from "./worker.ts";
-
-/** Where predictions of a model are made, and what pays for them. */
-export interface ReplicateAddress {
-	/** The deployment or the version, in Replicate's API; no two addresses of a model have the same. */
-	url: string;
-	replicate: {
-		/** As we call it. */
-		model: string;
-		token: string;
-		/** Predictions at once. */
-		slots: number;
-		/** `owner/name` of a deployment, or `owner/name:version` of a model. */
-		run: string;
-		/** Where Replicate's API is. */
-		api: string;
-		/** Replicate tells `url` what becomes of a prediction, signed with the secret. */
-		webhook: { url: string; secret: string } | null;
-	};
-}
 
 /** Nobody pays for a prediction that everybody forgot. As long as the URLs of the images are good for. */
 const CANCEL_AFTER = "15m";

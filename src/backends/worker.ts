@@ -1,5 +1,7 @@
 /** Our GPU worker's protocol (docs/worker-protocol.md), from the edge's side. */
+
 import { z } from "zod";
+import type { WorkerAddress } from "../models.ts";
 import { type ServerSentEvent, SseParser } from "../stream/sse-parser.ts";
 import {
 	type Backend,
@@ -13,14 +15,6 @@ const SILENCE_MS = 30_000;
 /** A worker whose engine hangs may go on pinging. */
 const STALL_MS = 120_000;
 const PROBE_MS = 2_000;
-
-/** Where a worker answers, and what opens it. */
-export interface WorkerAddress {
-	url: string;
-	key: string;
-	/** A Cloudflare Access service token, where a tunnel asks for one. */
-	access: { id: string; secret: string } | null;
-}
 
 const ids = z.array(z.int().nonnegative());
 const PromptEvent = z.object({ prompt_token_ids: ids, prompt_tokens: z.int() });

@@ -1,7 +1,7 @@
 /** What the Account answers over RPC, and to whom. The Worker and the Job are its only callers. */
 
-import type { JobHook } from "../account/webhooks.ts";
 import type { Result } from "../errors.ts";
+import type { EventType } from "./event-type.ts";
 
 /**
  * What a call shows of its key: the SHA-256 of its secret, hex (the secret itself never leaves the Worker); and, where a page
@@ -192,4 +192,120 @@ export interface KeyView {
 	origins: string[] | null;
 	/** Whether it is the key of the call that asks. */
 	current: boolean;
+}
+
+export type WebhookScope = "account" | "job";
+
+export interface WebhookView {
+	id: string;
+	scope: WebhookScope;
+	url: string;
+	/** Empty with scope `job`: each job says its own. */
+	events: EventType[];
+	description: string;
+	status: "enabled" | "disabled";
+	reason: "gone" | "no_success" | null;
+	/** Milliseconds since 1970. */
+	createdAt: number;
+	/** Of this API, as the call that made it named it: what `urls` in its messages begin with. */
+	origin: string;
+}
+
+/** Where a job wants to be told of itself. */
+export interface JobHook {
+	id: string;
+	url: string;
+	events: EventType[];
+	origin: string;
+}
+
+/** What an Endpoint reads. */
+export interface Reading {
+	/** Null once it was deleted. */
+	webhook: WebhookView | null;
+	/** The account's, newest first, where it signs with those; else null. */
+	secrets: string[] | null;
+	events: FeedEvent[];
+	/** How far was read. */
+	upTo: number;
+	lastSeq: number;
+}
+
+/** What an Endpoint has to say to the feed, numbered 1, 2, 3, … by it. */
+export interface Report {
+	n: number;
+	fact: Extract<Fact, { type: `webhook.${string}` }>;
+}
+
+/** A job as it was then. */
+export type JobFact = JobIndexRow & { finishedAt: string | null };
+
+export type Fact =
+	| { type: Exclude<EventType, `webhook.${string}`>; data: JobFact }
+	| {
+			type: "webhook.gave_up";
+			data: {
+				webhook: string;
+				event: string;
+				attempts: number;
+				reason: string;
+			};
+	  }
+	| {
+			type: "webhook.disabled";
+			data: { webhook: string; reason: "gone" | "no_success" };
+	  };
+
+export type FeedEvent = Fact & {
+	seq: number;
+	/** Milliseconds since 1970. */
+	at: number;
+	/** The job's own webhook, where it is to be told of this. */
+	webhook: string | null;
+};
+
+/** What a caller declares before the bytes are known. */
+export interface UploadDraft {
+	id: string;
+	/** What it is called; what it is, once its bytes are known. */
+	contentType: string;
+	bytes: number;
+	/** Over the bytes as sent, hex. */
+	sha256: string;
+	/** The bytes are `put` by a presigned URL, are the `body` of this very call, or come `inline` with a job. */
+	way: "put" | "body" | "inline";
+}
+
+/** What was stored for an upload, once its bytes were inspected. */
+export interface StoredImage {
+	/** By its bytes; left out where the draft knew them. */
+	contentType?: string;
+	/** Over the bytes as stored, hex. */
+	sha256: string;
+	bytes: number;
+	width: number;
+	height: number;
+}
+
+export interface UploadView extends Omit<UploadDraft, "way"> {
+	status: "pending" | "ready";
+	width: number | null;
+	height: number | null;
+	/** Milliseconds since the epoch. */
+	createdAt: number;
+}
+
+/** Which part of a list is asked for. */
+export interface UploadPage {
+	/** The upload that it begins behind, which need not be there any more; null is the list's beginning. */
+	after: string | null;
+	limit: number;
+	order: "newest" | "oldest";
+}
+
+export interface NewKey {
+	name: string;
+	secretHash: string;
+	/** As browsers write them: `https://app.example.com`. Left out or null: any. */
+	origins?: string[] | null;
 }

@@ -1,6 +1,5 @@
 /** What a Job is given, what it logs and what it shows. */
 
-import type { Message } from "../backends/backend.ts";
 import type { Result } from "../errors.ts";
 import type { ImageRef } from "./account.ts";
 import type { Place } from "./pool.ts";
@@ -97,3 +96,8 @@ export type Started = Result<{ view: JobView }>;
 
 /** What erasing a job answers: a job that has not ended cannot be erased. Repeatable. */
 export type Erased = "erased" | "running";
+
+export interface Message {
+	role: "system" | "user" | "assistant";
+	content: ({ type: "image" } | { type: "text"; text: string })[];
+}

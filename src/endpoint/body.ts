@@ -1,6 +1,7 @@
 /** What a receiver gets: Standard Webhooks' `{type, timestamp, data}`. */
+
+import { TERMINAL_EVENTS } from "../contract/event-type.ts";
 import { jobOf } from "../objects.ts";
-import { TERMINAL_EVENTS } from "../schema/event-type.ts";
 import { jobWire } from "../schema/job-wire.ts";
 import type { Content } from "./deliveries.ts";
 

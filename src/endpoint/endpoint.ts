@@ -6,8 +6,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { ulid } from "ulid";
-import type { FeedEvent } from "../account/feed.ts";
-import { newSecret, type Reading } from "../account/webhooks.ts";
+import type { FeedEvent, Reading } from "../contract/account.ts";
 import type { DeliveryView, Whose } from "../contract/endpoint.ts";
 import { migrate, versionOf } from "../durable/migrate.ts";
 import { dnsOverHttps } from "../egress/resolver.ts";
@@ -15,6 +14,7 @@ import { config } from "../env.ts";
 import { log } from "../log.ts";
 import { accountOf } from "../objects.ts";
 import { dataOf, eventId } from "../schema/feed-wire.ts";
+import { newSecret } from "../webhook-secret.ts";
 import { bodyOf } from "./body.ts";
 import { Deliveries, type NewDelivery, type Open } from "./deliveries.ts";
 import { judge, type Tried } from "./judge.ts";

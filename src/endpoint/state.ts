@@ -1,10 +1,9 @@
 /** What an Endpoint knows of itself, beside its deliveries: one row. */
-import type { Report, WebhookView } from "../account/webhooks.ts";
-import type { Whose } from "../contract/endpoint.ts";
-import type { Health } from "./judge.ts";
 
-/** After a rotation the old secret signs too for so long. */
-export const OLD_SECRET_MS = 24 * 60 * 60_000;
+import type { Report, WebhookView } from "../contract/account.ts";
+import type { Whose } from "../contract/endpoint.ts";
+import { OLD_SECRET_MS } from "../webhook-secret.ts";
+import type { Health } from "./judge.ts";
 
 export interface Secret {
 	secret: string;

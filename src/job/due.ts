@@ -1,5 +1,7 @@
 /** What time alone does to a job, and when its alarm must fire. Times are milliseconds since 1970. */
+
 import type { JobSpec } from "../contract/job.ts";
+import type { Leaving } from "../stream/readers.ts";
 import type { JobState } from "./state.ts";
 
 /** What was asked for when the job was created. */
@@ -20,15 +22,6 @@ const AT_LEAST_MS = 500;
 const WAITING_MS = { first: 60_000, most: 600_000 };
 /** The same with an account that did not acknowledge the settlement, or a pool that did not answer at all. */
 const UNANSWERED_MS = { first: 5_000, most: 3_600_000 };
-
-/** How a job's last reader went. */
-export type Leaving =
-	/** It waited for as long as it wanted to. */
-	| { how: "content" }
-	/** Its connection broke. It knows its place, and may come back to it. */
-	| { how: "lost" }
-	/** Its client hung up on a call that can only be repeated, at most `ago` milliseconds ago. */
-	| { how: "hungUp"; ago: number };
 
 export type Due = "retry" | "expire" | "cancel";
 

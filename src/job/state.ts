@@ -3,13 +3,8 @@ import type { Outcome, Settlement } from "../contract/account.ts";
 import type { JobSpec, JobStatus } from "../contract/job.ts";
 import type { Lease, Place, Waiting } from "../contract/pool.ts";
 import { wire } from "../errors.ts";
-import {
-	abandonedAt,
-	due,
-	HUNG_UP_MS,
-	type Leaving,
-	type Terms,
-} from "./due.ts";
+import type { Leaving } from "../stream/readers.ts";
+import { abandonedAt, due, HUNG_UP_MS, type Terms } from "./due.ts";
 
 /** Failed attempts in a row without one new token, after which the job fails. */
 export const MAX_FAILURES = 8;

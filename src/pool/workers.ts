@@ -1,7 +1,8 @@
 /** A pool's workers: as configured, as they were last heard of, and the asking. */
-import type { Address } from "../backends/address.ts";
+
 import type { Probed } from "../backends/worker.ts";
 import { log } from "../log.ts";
+import type { Address } from "../models.ts";
 import { answered, isStale, unknown, type Worker } from "./fleet.ts";
 
 export interface Surroundings {

@@ -13,7 +13,6 @@ import {
 	Listener,
 	lateCompletion,
 } from "../openai/answer.ts";
-import { askedOfChat } from "../openai/asked.ts";
 import { retrying } from "../openai/error.ts";
 import {
 	ChatCompletion,
@@ -31,6 +30,7 @@ import {
 	WRITE_EVERY_MS,
 } from "../stream/presence.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
+import { askedOfChat } from "../submit/chat-request.ts";
 import { createJob } from "../submit/create-job.ts";
 import { idempotencyKeyOf } from "../submit/request.ts";
 import { JOB_REQUEST_FAILURES } from "./failures.ts";

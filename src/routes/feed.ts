@@ -1,14 +1,14 @@
 /** The account's event feed: in pages, or as a stream that never ends. */
 
 import { createRoute, z } from "@hono/zod-openapi";
-import type { FeedEvent } from "../account/feed.ts";
+import type { FeedEvent } from "../contract/account.ts";
+import { EVENT_TYPES, EventType } from "../contract/event-type.ts";
 import type { LogEvent } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
 import { wantsEvents } from "../http/accept.ts";
 import { answered, caller, keyed } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
 import { accountOf } from "../objects.ts";
-import { EVENT_TYPES, EventType } from "../schema/event-type.ts";
 import { EventList, FeedStream } from "../schema/feed.ts";
 import { eventWire } from "../schema/feed-wire.ts";
 import type { Open } from "../stream/follower.ts";

@@ -1,7 +1,7 @@
 /** OpenAI's files, over uploads: the same ids, under their names. */
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import type { UploadView } from "../account/uploads.ts";
+import type { UploadView } from "../contract/account.ts";
 import { config } from "../env.ts";
 
 import { ApiError } from "../errors.ts";

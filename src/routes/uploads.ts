@@ -3,7 +3,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
-import type { UploadView } from "../account/uploads.ts";
+import type { UploadView } from "../contract/account.ts";
 import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
 

@@ -1,7 +1,7 @@
 /** Webhooks: where an account's events are sent, and what became of them. */
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import type { WebhookView } from "../account/webhooks.ts";
+import type { WebhookView } from "../contract/account.ts";
 import type { DeliveryView } from "../contract/endpoint.ts";
 import { config } from "../env.ts";
 

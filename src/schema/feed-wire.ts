@@ -1,5 +1,5 @@
 /** The feed on the wire: what readers of it get, and what webhooks carry. */
-import type { FeedEvent } from "../account/feed.ts";
+import type { FeedEvent } from "../contract/account.ts";
 import type { Event } from "./feed.ts";
 import { summaryWire } from "./job-wire.ts";
 

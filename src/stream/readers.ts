@@ -1,6 +1,5 @@
 /** The readers of one log: hibernatable WebSockets of the Workers that hold the callers' streams. */
 import type { LogEvent } from "../contract/job.ts";
-import type { Leaving } from "../job/due.ts";
 
 /** One log feeds this many; more are told to come back (measured to 2,000). */
 const MAX_READERS = 4_000;
@@ -145,3 +144,12 @@ function* messages(log: Log, after: number, upTo: number) {
 		from = events.at(-1)?.seq ?? upTo;
 	}
 }
+
+/** How a job's last reader went. */
+export type Leaving =
+	/** It waited for as long as it wanted to. */
+	| { how: "content" }
+	/** Its connection broke. It knows its place, and may come back to it. */
+	| { how: "lost" }
+	/** Its client hung up on a call that can only be repeated, at most `ago` milliseconds ago. */
+	| { how: "hungUp"; ago: number };

@@ -1,5 +1,5 @@
 /** What a job's model reads: the turns of a request, after those of the job that it goes on from. */
-import type { Message } from "../backends/backend.ts";
+import type { Message } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
 import type { ImageSource } from "../schema/image.ts";
 import type { JobRequest } from "../schema/job.ts";

@@ -1,9 +1,8 @@
 /** From a request to a job: admitted by the Account and claimed by the Job; no answer tells of a job before both are done. */
 
 import type { Context } from "hono";
-import type { Message } from "../backends/backend.ts";
 import type { Admitted } from "../contract/account.ts";
-import type { JobView } from "../contract/job.ts";
+import type { JobView, Message } from "../contract/job.ts";
 import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";

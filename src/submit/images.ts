@@ -1,11 +1,12 @@
 /** Images on their way in: read, inspected, and stored under their final keys once it is clear that they are wanted. */
 import type { Context } from "hono";
 import type {
+	InlineImage,
+	SentImage,
 	StoredImage,
 	UploadDraft,
 	UploadView,
-} from "../account/uploads.ts";
-import type { InlineImage, SentImage } from "../contract/account.ts";
+} from "../contract/account.ts";
 import { sha256 } from "../crypto.ts";
 import { fetchGuarded } from "../egress/fetcher.ts";
 import { dnsOverHttps } from "../egress/resolver.ts";

@@ -1,7 +1,6 @@
 /** A job request on its way to admission: what is refused before anything is stored, and what names it. */
 import canonicalize from "canonicalize";
-import type { Message } from "../backends/backend.ts";
-import type { JobSpec, Sampling } from "../contract/job.ts";
+import type { JobSpec, Message, Sampling } from "../contract/job.ts";
 import { sha256 } from "../crypto.ts";
 import { ApiError } from "../errors.ts";
 import { JOB_ID } from "../ids.ts";

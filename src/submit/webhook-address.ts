@@ -1,6 +1,6 @@
 /** Webhook addresses as callers name them. */
 
-import type { JobHook } from "../account/webhooks.ts";
+import type { JobHook } from "../contract/account.ts";
 import { sha256 } from "../crypto.ts";
 import { leadsHome, type Objection, objectionByName } from "../egress/rules.ts";
 import { ApiError } from "../errors.ts";

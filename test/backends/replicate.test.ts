@@ -7,9 +7,9 @@ import {
 import { PATIENCE, sleep } from "../../src/backends/patience.ts";
 import {
 	probeReplicate,
-	type ReplicateAddress,
 	ReplicateBackend,
 } from "../../src/backends/replicate.ts";
+import type { ReplicateAddress } from "../../src/models.ts";
 import { eventually } from "../support/eventually.ts";
 import {
 	FakeReplicate,

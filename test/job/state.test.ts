@@ -7,7 +7,6 @@ import {
 	alarmAt,
 	HEARTBEAT_MS,
 	HUNG_UP_MS,
-	type Leaving,
 	type Terms,
 } from "../../src/job/due.ts";
 import {
@@ -20,6 +19,7 @@ import {
 	MAX_FAILURES,
 	MAX_INTERRUPTIONS,
 } from "../../src/job/state.ts";
+import type { Leaving } from "../../src/stream/readers.ts";
 
 const HOUR = 3_600_000;
 const HOLD = 1_000;

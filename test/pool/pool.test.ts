@@ -4,9 +4,10 @@ import {
 	runInDurableObject,
 } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
-import type { Probed, WorkerAddress } from "../../src/backends/worker.ts";
+import type { Probed } from "../../src/backends/worker.ts";
 import type { Ask, Eta } from "../../src/contract/pool.ts";
 import { migrate } from "../../src/durable/migrate.ts";
+import type { WorkerAddress } from "../../src/models.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import { LEASE_MS } from "../../src/pool/pool.ts";
 import { STEPS } from "../../src/pool/schema.ts";

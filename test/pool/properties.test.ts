@@ -2,8 +2,9 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { Probed, WorkerAddress } from "../../src/backends/worker.ts";
+import type { Probed } from "../../src/backends/worker.ts";
 import type { Lease, Released } from "../../src/contract/pool.ts";
+import type { WorkerAddress } from "../../src/models.ts";
 import { LEASE_MS, type Pool } from "../../src/pool/pool.ts";
 import { bindings } from "../support/account.ts";
 

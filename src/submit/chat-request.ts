@@ -1,12 +1,12 @@
 /** What a chat completion asks for, as a job. */
-import type { Message } from "../backends/backend.ts";
+import type { Message } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
 import { UPLOAD_ID } from "../ids.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import type { ImageSource } from "../schema/image.ts";
 import { JobRequest } from "../schema/job.ts";
-import type { AskedImage } from "../submit/conversation.ts";
-import { type Asked, randomSeed } from "../submit/request.ts";
+import type { AskedImage } from "./conversation.ts";
+import { type Asked, randomSeed } from "./request.ts";
 
 /** What a job has that a completion cannot ask for, or leaves out. */
 const DEFAULTS = JobRequest.parse({ prompt: "x" });
