@@ -3,7 +3,7 @@
  * tells. One row an event, and none of its own for those who read it.
  */
 
-import type { Fact, FeedEvent, JobIndexRow } from "../contract/account.ts";
+import type { Fact, FeedEvent } from "../contract/account.ts";
 import type { EventType } from "../contract/event-type.ts";
 import { failed, type Result } from "../errors.ts";
 import type { Log } from "../stream/readers.ts";

@@ -1,5 +1,5 @@
 /** Where a model is served, and the backend that speaks what is spoken there. */
-import type { Address, ReplicateAddress, WorkerAddress } from "../models.ts";
+import type { Address } from "../models.ts";
 import type { Backend } from "./backend.ts";
 import { probeReplicate, ReplicateBackend } from "./replicate.ts";
 import { GpuWorker, type Probed, probe as probeWorker } from "./worker.ts";
