@@ -1,3 +1,4 @@
+/// <reference types="vite/types/importMeta.d.ts" />
 /**
  * The layout of src/, drawn from its imports: an arrow goes from a floor down to a lower one, never up, and files
  * import each other's values in no circle. A folder thus says where its code runs.
@@ -16,7 +17,7 @@ const FLOORS = [
 	["routes"],
 	["submit"],
 	["http"],
-	["account", "job", "pool", "endpoint"],
+	["account", "job", "pool", "endpoint", "collector"],
 	["durable"],
 	["stream"],
 	["openai", "backends", "images", "egress", "metrics"],

@@ -18,7 +18,7 @@ import {
 	keepUploadsForAWhile,
 	listUploads,
 } from "./uploads.ts";
-import { createWebhookTables } from "./webhooks.ts";
+import { createWebhookTables } from "./webhook-rows.ts";
 
 export const STEPS: readonly Step[] = [
 	(sql) => {

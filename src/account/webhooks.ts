@@ -4,19 +4,23 @@
  */
 
 import type {
-	Fact,
-	FeedEvent,
 	JobHook,
 	Reading,
 	Report,
 	WebhookScope,
 	WebhookView,
 } from "../contract/account.ts";
-import type { EventType } from "../contract/event-type.ts";
 import { failed, type Result } from "../errors.ts";
 import { newSecret, OLD_SECRET_MS } from "../webhook-secret.ts";
-import { clearDue, dueAt, setDue, setDueUnlessSet } from "./due.ts";
+import { clearDue, dueAt, setDue } from "./due.ts";
 import { eventsAfter, lastSeq, oldestSeq, tell } from "./feed.ts";
+import {
+	findWebhookRow,
+	type WebhookRow,
+	wants,
+	webhookRows,
+	webhookView,
+} from "./webhook-rows.ts";
 
 /** Webhooks of the account itself; jobs may name as many addresses as there are. */
 export const MAX_WEBHOOKS = 100;
@@ -29,69 +33,12 @@ const JOB_WEBHOOK_LEAST_MS = 66 * 24 * 60 * 60_000;
 /** Of one reading. */
 const PAGE = 100;
 
-interface WebhookRow extends Record<string, SqlStorageValue> {
-	scope: WebhookScope;
-	id: string;
-	url: string;
-	events: string;
-	description: string;
-	origin: string;
-	status: WebhookView["status"];
-	reason: WebhookView["reason"];
-	created_at: number;
-	since: number;
-	reported: number;
-}
-
-export function createWebhookTables(sql: SqlStorage): void {
-	sql.exec(`CREATE TABLE webhook (
-		scope TEXT NOT NULL,
-		id TEXT NOT NULL,
-		url TEXT NOT NULL,
-		events TEXT NOT NULL,
-		description TEXT NOT NULL,
-		origin TEXT NOT NULL,
-		status TEXT NOT NULL DEFAULT 'enabled',
-		reason TEXT,
-		created_at INTEGER NOT NULL,
-		since INTEGER NOT NULL,
-		reported INTEGER NOT NULL DEFAULT 0,
-		PRIMARY KEY (scope, id)
-	) WITHOUT ROWID`);
-	sql.exec("CREATE TABLE webhook_secret (secret TEXT NOT NULL, until INTEGER)");
-	sql.exec("ALTER TABLE job ADD COLUMN webhook TEXT");
-}
-
-/** Whoever wants this event has it due to be told; one that was not told of the last one yet learns of both at once. */
-export function notify(
-	sql: SqlStorage,
-	event: Fact & Pick<FeedEvent, "webhook">,
-	now: number,
-): void {
-	for (const hook of rows(sql, "account"))
-		if (hook.status === "enabled" && wants(viewOf(hook), event))
-			setDueUnlessSet(sql, `notify:${hook.id}`, now);
-	const own = event.webhook && find(sql, event.webhook, ["job"]);
-	if (own && own.status === "enabled")
-		setDueUnlessSet(sql, `notify:${own.id}`, now);
-}
-
-/** A webhook is not told of its own failures: there it would fail again. */
-export function wants(
-	hook: Pick<WebhookView, "id" | "scope" | "events">,
-	event: Fact & Pick<FeedEvent, "webhook">,
-): boolean {
-	if (hook.scope === "job") return event.webhook === hook.id;
-	if ("webhook" in event.data && event.data.webhook === hook.id) return false;
-	return hook.events.includes(event.type);
-}
-
 export function createWebhook(
 	sql: SqlStorage,
 	hook: Pick<WebhookView, "id" | "url" | "events" | "description" | "origin">,
 	now: number,
 ): Result<{ webhook: WebhookView }> {
-	if (rows(sql, "account").length >= MAX_WEBHOOKS)
+	if (webhookRows(sql, "account").length >= MAX_WEBHOOKS)
 		return failed({ code: "too_many_webhooks", limit: MAX_WEBHOOKS });
 	return { ok: true, webhook: insert(sql, "account", hook, now) };
 }
@@ -102,7 +49,7 @@ export function useJobHook(
 	{ id, url, origin }: JobHook,
 	now: number,
 ): void {
-	const known = find(sql, id, ["job"]);
+	const known = findWebhookRow(sql, id, ["job"]);
 	if (known?.status === "disabled") enable(sql, known, now);
 	if (!known)
 		insert(sql, "job", { id, url, origin, events: [], description: "" }, now);
@@ -112,15 +59,15 @@ export function useJobHook(
 
 /** Those of the account, oldest first. */
 export const listWebhooks = (sql: SqlStorage): WebhookView[] =>
-	rows(sql, "account").map(viewOf);
+	webhookRows(sql, "account").map(webhookView);
 
 export function findWebhook(
 	sql: SqlStorage,
 	id: string,
 ): Result<{ webhook: WebhookView }> {
-	const row = find(sql, id);
+	const row = findWebhookRow(sql, id);
 	return row
-		? { ok: true, webhook: viewOf(row) }
+		? { ok: true, webhook: webhookView(row) }
 		: failed({ code: "webhook_not_found" });
 }
 
@@ -132,7 +79,7 @@ export function changeWebhook(
 	},
 	now: number,
 ): Result<{ webhook: WebhookView }> {
-	const row = find(sql, id);
+	const row = findWebhookRow(sql, id);
 	if (!row) return failed({ code: "webhook_not_found" });
 	const { enable: wanted, ...fields } = change;
 	const changed = Object.keys(fields)[0];
@@ -176,7 +123,7 @@ export function readFor(
 	after: number | null,
 	now: number,
 ): Reading {
-	const row = find(sql, id);
+	const row = findWebhookRow(sql, id);
 	const last = lastSeq(sql);
 	if (!row)
 		return {
@@ -186,7 +133,7 @@ export function readFor(
 			upTo: last,
 			lastSeq: last,
 		};
-	const webhook = viewOf(row);
+	const webhook = webhookView(row);
 	const from = Math.max(after ?? row.since, oldestSeq(sql) - 1);
 	const page =
 		webhook.status === "enabled"
@@ -198,7 +145,7 @@ export function readFor(
 
 /** Changes whenever there may be something new for its Endpoint to read. */
 export const revision = (sql: SqlStorage, id: string): string =>
-	JSON.stringify([lastSeq(sql), find(sql, id)]);
+	JSON.stringify([lastSeq(sql), findWebhookRow(sql, id)]);
 
 /** From its Endpoint; what was said before changes nothing. */
 export function report(
@@ -207,7 +154,7 @@ export function report(
 	reports: readonly Report[],
 	now: number,
 ): void {
-	const row = find(sql, id);
+	const row = findWebhookRow(sql, id);
 	if (!row) return;
 	let { reported, status } = row;
 	for (const { n, fact } of reports) {
@@ -272,7 +219,7 @@ function insert(
 	now: number,
 ): WebhookView {
 	const { id, url, events, description, origin } = hook;
-	return viewOf(
+	return webhookView(
 		sql
 			.exec<WebhookRow>(
 				"INSERT INTO webhook (scope, id, url, events, description, origin, created_at, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
@@ -282,40 +229,3 @@ function insert(
 			.one(),
 	);
 }
-
-const rows = (sql: SqlStorage, scope: WebhookScope): WebhookRow[] =>
-	sql
-		.exec<WebhookRow>(
-			"SELECT * FROM webhook WHERE scope = ? ORDER BY id",
-			scope,
-		)
-		.toArray();
-
-function find(
-	sql: SqlStorage,
-	id: string,
-	scopes: WebhookScope[] = ["account", "job"],
-): WebhookRow | null {
-	for (const scope of scopes) {
-		const row = sql
-			.exec<WebhookRow>(
-				"SELECT * FROM webhook WHERE scope = ? AND id = ?",
-				...[scope, id],
-			)
-			.toArray()[0];
-		if (row) return row;
-	}
-	return null;
-}
-
-const viewOf = (row: WebhookRow): WebhookView => ({
-	id: row.id,
-	scope: row.scope,
-	url: row.url,
-	events: JSON.parse(row.events) as EventType[],
-	description: row.description,
-	status: row.status,
-	reason: row.reason,
-	createdAt: row.created_at,
-	origin: row.origin,
-});

@@ -8,7 +8,6 @@ import Replicate from "replicate";
 import { z } from "zod";
 import { log } from "../log.ts";
 import type { ReplicateAddress } from "../models.ts";
-import { type ServerSentEvent, SseParser } from "../stream/sse-parser.ts";
 import { within } from "../time.ts";
 import {
 	type Backend,
@@ -18,6 +17,7 @@ import {
 	type HangUp,
 } from "./backend.ts";
 import { PATIENCE, type Patience, patiently } from "./patience.ts";
+import { type ServerSentEvent, SseParser } from "./sse-parser.ts";
 import { bodyOf, failureOf, type Probed } from "./worker.ts";
 
 /** Nobody pays for a prediction that everybody forgot. As long as the URLs of the images are good for. */

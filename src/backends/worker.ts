@@ -2,13 +2,13 @@
 
 import { z } from "zod";
 import type { WorkerAddress } from "../models.ts";
-import { type ServerSentEvent, SseParser } from "../stream/sse-parser.ts";
 import {
 	type Backend,
 	BackendError,
 	type BackendEvent,
 	type Generation,
 } from "./backend.ts";
+import { type ServerSentEvent, SseParser } from "./sse-parser.ts";
 
 /** The worker pings every 5 s; a stream silent for longer than this is dead. */
 const SILENCE_MS = 30_000;

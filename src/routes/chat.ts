@@ -1,18 +1,12 @@
 /** OpenAI's chat completions: each is a job, created as any other. */
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import type { LogEvent } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
 import { caller, keyed } from "../http/authenticate.ts";
 import { body } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
-import {
-	chunks,
-	completion,
-	type Failed,
-	type Head,
-	Listener,
-	lateCompletion,
-} from "../openai/answer.ts";
+import { Answer, Chunks, type Failed, type Head } from "../openai/answer.ts";
 import { retrying } from "../openai/error.ts";
 import {
 	ChatCompletion,
@@ -22,10 +16,17 @@ import {
 } from "../schema/chat.ts";
 import { ChatStream } from "../schema/chat-stream.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
-import { opener } from "../stream/follower.ts";
+import {
+	type Follower,
+	followLog,
+	opener,
+	type Taker,
+} from "../stream/follower.ts";
 import {
 	after,
+	closing,
 	JSON_TO_COME_HEADERS,
+	jsonToCome,
 	Presence,
 	WRITE_EVERY_MS,
 } from "../stream/presence.ts";
@@ -126,25 +127,20 @@ chat.openapi(
 			throw new ApiError({
 				code: first.status === 503 ? "too_many_readers" : "job_gone",
 			});
-		const { signal } = c.req.raw;
-		const events = eventStream(
-			...[open, first, 0, signal, WRITE_EVERY_MS, undefined, undefined],
+		const call: Call = {
+			c,
+			head: {
+				id: `chatcmpl-${view.id}`,
+				created: Math.floor(Date.parse(view.createdAt) / 1000),
+				model: view.model,
+			},
+			answer: new Answer(asked.turns.images.map(({ field }) => field)),
+			follow: followLog(open, first, 0),
 			presence,
-		);
-		const listener = new Listener(
-			events,
-			asked.turns.images.map(({ field }) => field),
-		);
-		signal.addEventListener("abort", () => void listener.leave());
-		const head: Head = {
-			id: `chatcmpl-${view.id}`,
-			created: Math.floor(Date.parse(view.createdAt) / 1000),
-			model: view.model,
+			begin: after(presence.patience(repeat && view.finishedAt === null)),
 		};
-		const begin = after(presence.patience(repeat && view.finishedAt === null));
-		const call = { c, head, listener, presence, begin };
 		return request.stream
-			? stream(call, request.stream_options?.include_usage)
+			? streamed(call, request.stream_options?.include_usage ?? false)
 			: whole(call);
 	},
 );
@@ -152,39 +148,80 @@ chat.openapi(
 interface Call {
 	c: Context<App>;
 	head: Head;
-	listener: Listener;
+	answer: Answer;
+	follow: (taker: Taker) => Follower;
 	presence: Presence;
-	/** When the answer begins, whatever is known by then; after that a failure comes in the body. */
+	/** When the answer begins, whatever is known by then. A later failure comes in the body. */
 	begin: ReturnType<typeof after>;
 }
 
-async function stream(
-	{ c, head, listener, presence, begin }: Call,
-	includeUsage = false,
-): Promise<Response> {
-	const heard = await listener.peek(begin.over);
+/**
+ * Follows the job until it ends. While it is followed, a client that hangs up ends the job.
+ * @param taken gets each event first
+ */
+function following(
+	{ c, answer, follow, presence }: Call,
+	taken: (event: LogEvent) => void,
+): { follower: Follower; leave: () => void; ended: Promise<void> } {
+	const { promise: ended, resolve } = Promise.withResolvers<void>();
+	const follower = follow({
+		take(events) {
+			for (const event of events) taken(event);
+			if (answer.ended) resolve();
+			return events.length;
+		},
+		gone() {
+			answer.erased();
+			resolve();
+		},
+	});
+	const leave = () => follower.close(...closing(presence));
+	const { signal } = c.req.raw;
+	signal.addEventListener("abort", leave);
+	if (signal.aborted) leave();
+	return { follower, leave, ended };
+}
+
+async function streamed(call: Call, includeUsage: boolean): Promise<Response> {
+	const { c, head, answer, presence, begin } = call;
+	const chunks = new Chunks(head, answer, includeUsage);
+	let opening = chunks.opening;
+	const { promise: spoken, resolve: speaks } = Promise.withResolvers<void>();
+	const { follower, ended } = following(call, (event) => {
+		const text = chunks.of(event);
+		opening += text;
+		if (text) speaks();
+	});
+	await Promise.race([spoken, ended, begin.over]);
 	begin.stop();
-	if (heard?.type === "failed") return refused(c, heard.failed);
-	const events = chunks(head, listener, includeUsage, presence);
-	return c.body(events, 200, EVENT_STREAM_HEADERS);
+	if (answer.failed && answer.text === "") return refused(c, answer.failed);
+	const body = eventStream({
+		follow(taker) {
+			if (answer.ended) return null;
+			follower.handTo(taker);
+			return follower;
+		},
+		signal: c.req.raw.signal,
+		frame: (event) => chunks.of(event),
+		opening,
+		ahead: "",
+		erased: chunks.erased,
+		pingMs: WRITE_EVERY_MS,
+		presence,
+	});
+	return c.body(body, 200, EVENT_STREAM_HEADERS);
 }
 
 async function whole(call: Call): Promise<Response> {
-	const { c, head, listener, presence, begin } = call;
-	let content = "";
-	for (;;) {
-		const heard = await listener.peek(begin.over);
-		if (!heard) {
-			const body = lateCompletion(head, listener, content, presence);
-			return c.body(body, 200, JSON_TO_COME_HEADERS);
-		}
-		await listener.next();
-		if (heard.type === "text") content += heard.text;
-		if (heard.type === "whole" || heard.type === "failed") begin.stop();
-		if (heard.type === "failed") return refused(c, heard.failed);
-		if (heard.type === "whole")
-			return c.json(completion(head, content, heard), 200);
-	}
+	const { c, head, answer, presence, begin } = call;
+	const { leave, ended } = following(call, (event) => answer.take(event));
+	await Promise.race([ended, begin.over]);
+	begin.stop();
+	if (answer.failed) return refused(c, answer.failed);
+	if (answer.ended) return c.json(answer.toJSON(head), 200);
+	const json = ended.then(() => JSON.stringify(answer.toJSON(head)));
+	const body = jsonToCome(json, presence, leave);
+	return c.body(body, 200, JSON_TO_COME_HEADERS);
 }
 
 const refused = (c: Context<App>, { status, error }: Failed): Response =>

@@ -5,7 +5,7 @@ import { answered, caller, keyed } from "../http/authenticate.ts";
 import { timed } from "../http/request-log.ts";
 import { newRouter } from "../http/router.ts";
 import { EventStream, JobEvent } from "../schema/event.ts";
-import { opener } from "../stream/follower.ts";
+import { followLog, opener } from "../stream/follower.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
 import { problems } from "./problems.ts";
 
@@ -83,9 +83,11 @@ events.openapi(
 			default:
 				throw new ApiError({ code: "job_not_found" });
 		}
-		return new Response(eventStream(open, first, after.seq, c.req.raw.signal), {
-			headers: EVENT_STREAM_HEADERS,
+		const body = eventStream({
+			follow: followLog(open, first, after.seq),
+			signal: c.req.raw.signal,
 		});
+		return new Response(body, { headers: EVENT_STREAM_HEADERS });
 	},
 );
 

@@ -11,7 +11,7 @@ import { newRouter } from "../http/router.ts";
 import { accountOf } from "../objects.ts";
 import { EventList, FeedStream } from "../schema/feed.ts";
 import { eventWire } from "../schema/feed-wire.ts";
-import type { Open } from "../stream/follower.ts";
+import { followLog, type Open } from "../stream/follower.ts";
 import {
 	EVENT_STREAM_HEADERS,
 	eventStream,
@@ -112,10 +112,11 @@ feed.openapi(
 			});
 		const first = await open(page.after);
 		if (first.status !== 101) throw new ApiError({ code: "too_many_readers" });
-		const stream = eventStream(
-			...[open, first, page.after, c.req.raw.signal, undefined, undefined],
-			framed,
-		);
+		const stream = eventStream({
+			follow: followLog(open, first, page.after),
+			signal: c.req.raw.signal,
+			frame: framed,
+		});
 		return new Response(stream, { headers: EVENT_STREAM_HEADERS });
 	},
 );

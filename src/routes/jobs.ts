@@ -16,7 +16,7 @@ import { jobOf } from "../objects.ts";
 import { EventStream } from "../schema/event.ts";
 import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
 import { jobWire, summaryWire } from "../schema/job-wire.ts";
-import { type Open, opener } from "../stream/follower.ts";
+import { followLog, type Open, opener } from "../stream/follower.ts";
 import {
 	after,
 	JSON_TO_COME_HEADERS,
@@ -285,10 +285,12 @@ async function respond(
 	const open = opener(c.env, known.id, view.id);
 	const { signal } = c.req.raw;
 
-	if (wantsEvents(c.req.header("Accept")))
-		return new Response(eventStream(open, await fromStart(open), 0, signal), {
+	if (wantsEvents(c.req.header("Accept"))) {
+		const follow = followLog(open, await fromStart(open), 0);
+		return new Response(eventStream({ follow, signal }), {
 			headers: { ...headers, ...EVENT_STREAM_HEADERS },
 		});
+	}
 
 	const wait = preferredWait(c.req.header("Prefer"));
 	if (wait === null)

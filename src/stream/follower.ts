@@ -18,7 +18,10 @@ export const opener =
 		});
 
 export interface Taker {
-	/** Gets every event once and in order, `done` last. @returns how many of them it took; the others come again after a pause */
+	/**
+	 * Gets every event once and in order, `done` last.
+	 * @returns how many of them it took; the others come again after a pause
+	 */
 	take(events: LogEvent[]): number;
 	/** The job was erased: nothing more will come. */
 	gone(): void;
@@ -26,7 +29,7 @@ export interface Taker {
 
 export class Follower {
 	readonly #open: Open;
-	readonly #taker: Taker;
+	#taker: Taker;
 	#last: number;
 	#socket: WebSocket | null = null;
 	#connecting = false;
@@ -40,6 +43,11 @@ export class Follower {
 		this.#taker = taker;
 		this.#last = after;
 		this.#attach(first.webSocket as WebSocket);
+	}
+
+	/** From now on `taker` gets what comes. */
+	handTo(taker: Taker): void {
+		this.#taker = taker;
 	}
 
 	/** Stays connected, so that the job knows that somebody is there; the log keeps what comes meanwhile. */
@@ -150,3 +158,12 @@ export class Follower {
 		if (last?.type === "done") this.close();
 	}
 }
+
+/**
+ * Starts to follow a log.
+ * @param first the opener's 101 answer for `after`
+ */
+export const followLog =
+	(open: Open, first: Response, after: number) =>
+	(taker: Taker): Follower =>
+		new Follower(open, first, after, taker);

@@ -2,8 +2,8 @@
 
 import type { LogEvent } from "../contract/job.ts";
 import { Follower, type Open, type Taker } from "./follower.ts";
-import type { Presence } from "./presence.ts";
-import { CONTENT, HUNG_UP } from "./readers.ts";
+import { closing, type Presence } from "./presence.ts";
+import { CONTENT } from "./readers.ts";
 
 /** A client that is gone is noticed only by writing to it. */
 const PING_MS = 10_000;
@@ -28,75 +28,88 @@ export const EVENT_STREAM_HEADERS = {
 
 const utf8 = new TextEncoder();
 
+export interface EventStreamOptions {
+	/** Starts or takes over the follower that feeds the stream; null where `opening` holds all there is. */
+	follow: (taker: Taker) => Follower | null;
+	/** The request's. It and `cancel` both tell that the client left; either may come first. */
+	signal: AbortSignal;
+	/** The text of an event; empty for one that the stream leaves out. */
+	frame?: (event: LogEvent) => string;
+	/** Goes out at once. Some proxies send no headers on before there is a byte. */
+	opening?: string;
+	/** Lines ahead of the first event. */
+	ahead?: string;
+	/** Goes out where the log is erased while it is read. */
+	erased?: string;
+	/** The longest time without a byte, in milliseconds, except from a stalled client. */
+	pingMs?: number;
+	/** A client that takes nothing of a full buffer for this long is disconnected. */
+	stallMs?: number;
+	/** Set where a client that hangs up can only repeat its call; null where it may resume. */
+	presence?: Presence | null;
+}
+
 /**
- * The events after `after`, until `done`. Survives the Job's restarts; ends its socket when the client goes. Breaks without
- * `done` where the client stalls, or the job is erased.
- * @param first the opener's 101 answer for `after`
- * @param framed the bytes of an event; none for one that is passed over
- * @param signal the request's: it and `cancel` both tell of a client that left, either may come first
- * @param presence of a client whose call can only be repeated when it is hung up on; null where it may come back to its place
+ * A log's events until `done`, as a response body. It survives restarts of the object that holds
+ * the log, and closes its socket when the client leaves. It ends without `done` where the client
+ * stalls or the log is erased.
  */
 export function eventStream(
-	open: Open,
-	first: Response,
-	after: number,
-	signal: AbortSignal,
-	pingMs: number = PING_MS,
-	stallMs: number = STALL_MS,
-	framed: (event: LogEvent) => string = frame,
-	presence: Presence | null = null,
+	options: EventStreamOptions,
 ): ReadableStream<Uint8Array> {
-	const source = new Source(
-		...[open, first, after, pingMs, stallMs, framed, presence],
-	);
+	const source = new Source(options);
 	const stream = new ReadableStream<Uint8Array>(source);
+	const { signal } = options;
 	signal.addEventListener("abort", () => source.cancel());
 	if (signal.aborted) source.cancel();
 	return stream;
 }
 
-/** From the follower to the client, no faster than it reads. What waits is kept here, so that it can be let go. */
+/**
+ * Passes events from the follower to the client, no faster than the client reads. Events that wait
+ * are kept here, and not in the stream, so that they can be dropped.
+ */
 class Source implements UnderlyingSource<Uint8Array>, Taker {
-	readonly #follow: () => Follower;
-	readonly #pingMs: number;
-	readonly #stallMs: number;
-	readonly #framed: (event: LogEvent) => string;
-	readonly #presence: Presence | null;
-	#follower: Follower | undefined;
+	readonly #options: Required<EventStreamOptions>;
+	#follower: Follower | null = null;
 	#ping: ReturnType<typeof setInterval> | undefined;
 	#stall: ReturnType<typeof setTimeout> | undefined;
 	#controller: ReadableStreamDefaultController<Uint8Array> | undefined;
 	#frames: string[] = [];
 	/** Room that is left for frames. */
 	#room = BUFFER_BYTES;
-	/** What goes ahead of the first event. */
-	#ahead = RETRY;
+	#ahead: string;
+	#wroteAt = 0;
 	#state: "flowing" | "paused" | "ended" = "flowing";
 
-	constructor(
-		open: Open,
-		first: Response,
-		after: number,
-		pingMs: number,
-		stallMs: number,
-		framed: (event: LogEvent) => string,
-		presence: Presence | null,
-	) {
-		this.#follow = () => new Follower(open, first, after, this);
-		this.#pingMs = pingMs;
-		this.#stallMs = stallMs;
-		this.#framed = framed;
-		this.#presence = presence;
+	constructor(options: EventStreamOptions) {
+		this.#options = {
+			frame,
+			opening: PING,
+			ahead: RETRY,
+			erased: "",
+			pingMs: PING_MS,
+			stallMs: STALL_MS,
+			presence: null,
+			...options,
+		};
+		this.#ahead = this.#options.ahead;
 	}
 
 	start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+		const { follow, opening, pingMs } = this.#options;
 		this.#controller = controller;
-		// Some that stand in between send nothing on before there is a byte.
-		this.#write(PING);
-		this.#follower = this.#follow();
+		this.#write(opening);
+		this.#follower = follow(this);
+		if (!this.#follower) {
+			this.#state = "ended";
+			this.#flush();
+			return;
+		}
 		this.#ping = setInterval(() => {
-			if (this.#wanted) this.#write(PING);
-		}, this.#pingMs);
+			const isQuiet = Date.now() - this.#wroteAt >= pingMs / 2;
+			if (isQuiet && this.#wanted) this.#write(PING);
+		}, pingMs / 2);
 	}
 
 	/** The client has read something. */
@@ -117,7 +130,7 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	take(events: LogEvent[]): number {
 		let taken = 0;
 		for (const event of events) {
-			const framed = this.#framed(event);
+			const framed = this.#options.frame(event);
 			if (framed === "") {
 				taken++;
 				continue;
@@ -139,8 +152,10 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 		return taken;
 	}
 
-	/** Nothing more will come. */
+	/** The log was erased: nothing more will come. */
 	gone(): void {
+		const { erased } = this.#options;
+		if (erased) this.#frames.push(erased);
 		this.#end();
 		this.#flush();
 	}
@@ -162,8 +177,9 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 		if (this.#frames.length > 0)
 			this.#stall ??= setTimeout(() => {
 				this.#frames = [];
-				this.gone();
-			}, this.#stallMs);
+				this.#end();
+				this.#flush();
+			}, this.#options.stallMs);
 		else if (this.#state === "ended")
 			try {
 				this.#controller?.close();
@@ -174,7 +190,7 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 		this.#state = "ended";
 		this.#rest();
 		clearInterval(this.#ping);
-		this.#follower?.close(...closing(this.#presence));
+		this.#follower?.close(...closing(this.#options.presence));
 	}
 
 	#rest(): void {
@@ -185,17 +201,13 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	#write(text: string): void {
 		try {
 			this.#controller?.enqueue(utf8.encode(text));
+			this.#wroteAt = Date.now();
+			this.#options.presence?.wrote();
 		} catch {
 			this.cancel(); // the client left in this very turn
 		}
 	}
 }
-
-/** How a reader's socket is closed when its client is gone. */
-const closing = (
-	presence: Presence | null,
-): [code?: number, reason?: string] =>
-	presence ? [HUNG_UP, String(presence.ago)] : [];
 
 /**
  * Waits for `done`, at most `ms`.

@@ -4,9 +4,9 @@ import {
 	type BackendEvent,
 	type Generation,
 } from "../../src/backends/backend.ts";
+import { SseParser } from "../../src/backends/sse-parser.ts";
 import { GpuWorker, probe } from "../../src/backends/worker.ts";
 import type { WorkerAddress } from "../../src/models.ts";
-import { SseParser } from "../../src/stream/sse-parser.ts";
 import vectors from "../fixtures/worker-protocol/generate.json";
 import { eventually } from "../support/eventually.ts";
 import { FakeWorker } from "../support/fake-worker.ts";

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Job } from "../../src/job/job.ts";
-import { opener } from "../../src/stream/follower.ts";
+import { followLog, opener } from "../../src/stream/follower.ts";
 import { eventStream } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
@@ -97,7 +97,10 @@ describe("an erased job", () => {
 		// One that is in the middle of it: it cannot take all at once.
 		const open = opener(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
-		const bytes = eventStream(open, await open(0), 0, never);
+		const bytes = eventStream({
+			follow: followLog(open, await open(0), 0),
+			signal: never,
+		});
 		await eventually(() =>
 			runInDurableObject(job.stub(), (_: Job, state) =>
 				expect(state.getWebSockets()).toHaveLength(1),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { opener } from "../../src/stream/follower.ts";
+import { followLog, opener } from "../../src/stream/follower.ts";
 import { eventStream } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { edge } from "../support/edge.ts";
@@ -90,7 +90,11 @@ describe("GET /v1/jobs/{id}/events", () => {
 		const job = await startedJob();
 		const connect = opener(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
-		const stream = eventStream(connect, await connect(0), 0, never, 50);
+		const stream = eventStream({
+			follow: followLog(connect, await connect(0), 0),
+			signal: never,
+			pingMs: 50,
+		});
 		const reader = stream.getReader();
 		const decoder = new TextDecoder();
 		let text = "";

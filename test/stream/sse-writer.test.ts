@@ -1,10 +1,15 @@
 /** The bytes of event streams, as parsers of other people read them. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { SseParser } from "../../src/backends/sse-parser.ts";
 import type { LogEvent } from "../../src/contract/job.ts";
-import { chunks, Listener } from "../../src/openai/answer.ts";
-import { SseParser } from "../../src/stream/sse-parser.ts";
-import { eventStream, frame } from "../../src/stream/sse-writer.ts";
+import { Answer, Chunks } from "../../src/openai/answer.ts";
+import { followLog } from "../../src/stream/follower.ts";
+import {
+	type EventStreamOptions,
+	eventStream,
+	frame,
+} from "../../src/stream/sse-writer.ts";
 
 const sleep = (ms: number) => new Promise((wait) => setTimeout(wait, ms));
 const PAUSE = "pause";
@@ -39,11 +44,12 @@ async function job(said: readonly Said[]): Promise<Response> {
 const never = new AbortController().signal;
 const stream = async (
 	said: readonly Said[],
-	framed: (event: LogEvent) => string = frame,
+	options: Partial<EventStreamOptions> = {},
 ) => {
 	const socket = await job(said);
 	const open = () => Promise.reject(new Error("the socket does not break"));
-	return eventStream(open, socket, 0, never, 2, 60_000, framed);
+	const follow = followLog(open, socket, 0);
+	return eventStream({ follow, signal: never, pingMs: 2, ...options });
 };
 
 /** Each block of a stream holds data, and a client's parser finds what was said. */
@@ -85,7 +91,9 @@ describe("no block of an event stream is without data, whatever is said and howe
 			fc.asyncProperty(said, async (said) => {
 				const some = (event: LogEvent) =>
 					event.type === "token" ? "" : frame(event);
-				const bytes = await new Response(await stream(said, some)).text();
+				const bytes = await new Response(
+					await stream(said, { frame: some }),
+				).text();
 				expect(check(bytes).map(({ event }) => event)).toEqual([
 					"usage",
 					"job.succeeded",
@@ -99,9 +107,13 @@ describe("no block of an event stream is without data, whatever is said and howe
 	it("of a completion", () =>
 		fc.assert(
 			fc.asyncProperty(said, fc.boolean(), async (said, usage) => {
-				const listener = new Listener(await stream(said), []);
 				const head = { id: "chatcmpl-1", created: 1, model: "nano" };
-				const body = chunks(head, listener, usage);
+				const chunks = new Chunks(head, new Answer([]), usage);
+				const body = await stream(said, {
+					frame: (event) => chunks.of(event),
+					opening: chunks.opening,
+					ahead: "",
+				});
 				const events = check(await new Response(body).text());
 				expect(events.pop()?.data).toBe("[DONE]");
 				const text = events

@@ -4,7 +4,7 @@ import { afterEach, vi } from "vitest";
 import type { JobSpec, Sampling } from "../../src/contract/job.ts";
 import { unwrap } from "../../src/errors.ts";
 import type { Job } from "../../src/job/job.ts";
-import { opener } from "../../src/stream/follower.ts";
+import { followLog, opener } from "../../src/stream/follower.ts";
 import { eventStream } from "../../src/stream/sse-writer.ts";
 import {
 	admissionOf,
@@ -182,7 +182,8 @@ export async function events(
 	const first = await open(after);
 	if (first.status !== 101) throw new Error(`opened with ${first.status}`);
 	const never = new AbortController().signal;
-	return read(eventStream(open, first, after, never), until);
+	const follow = followLog(open, first, after);
+	return read(eventStream({ follow, signal: never }), until);
 }
 
 export const textOf = (read: Read[]): string =>

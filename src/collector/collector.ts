@@ -1,7 +1,7 @@
 /** One object per deployment: the sums that `GET /metrics` shows. No call waits for it. */
 import { DurableObject } from "cloudflare:workers";
 import { migrate } from "../durable/migrate.ts";
-import { merge, type Sums } from "./catalog.ts";
+import { merge, type Sums } from "../metrics/catalog.ts";
 
 const STEPS: readonly ((sql: SqlStorage) => void)[] = [
 	(sql) => {
