@@ -1,5 +1,5 @@
 /** What a promise brings within `ms`, else null. It must not reject. */
-export async function within<T>(
+export async function nullAfter<T>(
 	ms: number,
 	promise: Promise<T>,
 ): Promise<T | null> {

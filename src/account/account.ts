@@ -11,14 +11,14 @@ import type {
 	Answer,
 	Credential,
 	FeedEvent,
+	FeedPage,
 	Inquired,
 	Inquiry,
 	JobIndexRow,
 	KeyView,
+	MadeBy,
 	NewKey,
 	Outcome,
-	Own,
-	Reading,
 	Report,
 	Settlement,
 	StoredImage,
@@ -34,8 +34,13 @@ import { log } from "../log.ts";
 import { Readers } from "../stream/readers.ts";
 import { addCredit } from "./books.ts";
 import { cacheSalt, withCacheIds } from "./cache.ts";
-import { erase, type Place, RETRY_MS, work } from "./chores.ts";
 import { setDue } from "./due.ts";
+import {
+	eraseJob,
+	RETRY_MS,
+	runDueTasks,
+	type TaskContext,
+} from "./due-tasks.ts";
 import {
 	eventsAfter,
 	feedLog,
@@ -68,7 +73,7 @@ import {
 	settle,
 } from "./lifecycle.ts";
 import { Meter } from "./meter.ts";
-import { agreed, Store } from "./store.ts";
+import { AccountStore, unwrapOrRollBack } from "./store.ts";
 import {
 	createUpload,
 	deleteUpload,
@@ -92,7 +97,7 @@ import {
 export class Account extends DurableObject<Env> {
 	/** Milliseconds since the epoch; tests move it. */
 	clock = (): number => Date.now();
-	readonly #store: Store;
+	readonly #store: AccountStore;
 	readonly #sql: SqlStorage;
 	readonly #meter: Meter;
 	#identity: Identity | null;
@@ -101,10 +106,10 @@ export class Account extends DurableObject<Env> {
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		this.#store = new Store(ctx.storage, () => this.#publish());
+		this.#store = new AccountStore(ctx.storage, () => this.#publish());
 		this.#sql = this.#store.sql;
 		this.#meter = new Meter(this.#sql);
-		this.#identity = this.#store.made ? identityOf(this.#sql) : null;
+		this.#identity = this.#store.exists ? identityOf(this.#sql) : null;
 		const shown = this.#identity ? lastSeq(this.#sql) : 0;
 		this.#readers = new Readers(ctx.getWebSockets(), shown);
 	}
@@ -116,8 +121,8 @@ export class Account extends DurableObject<Env> {
 		id: string;
 		name: string;
 	}): Promise<Result<{ account: AccountView }>> {
-		await this.#store.wake();
-		this.#identity ??= this.#store.make((sql) =>
+		await this.#store.ensureAlarm();
+		this.#identity ??= this.#store.create((sql) =>
 			createIdentity(sql, account, this.clock()),
 		);
 		return this.show();
@@ -136,8 +141,8 @@ export class Account extends DurableObject<Env> {
 		amount: number;
 	}): Promise<Result<{ account: AccountView }>> {
 		return this.#asOperator((identity) =>
-			this.#store.refusable(() => {
-				agreed(addCredit(this.#sql, credit, this.clock()));
+			this.#store.writeOrRollBack(() => {
+				unwrapOrRollBack(addCredit(this.#sql, credit, this.clock()));
 				return { account: accountView(this.#sql, identity) };
 			}),
 		);
@@ -217,7 +222,7 @@ export class Account extends DurableObject<Env> {
 		const answer = await this.#asCaller(
 			admission.credential,
 			(_, { own }) =>
-				this.#store.refusable(() =>
+				this.#store.writeOrRollBack(() =>
 					admit(this.#sql, own, admission, this.#jobs(), this.clock()),
 				),
 			"follows",
@@ -265,7 +270,7 @@ export class Account extends DurableObject<Env> {
 		const expires = (at: number) =>
 			this.#store.write(() => setDue(this.#sql, `expire:${jobId}`, at));
 		expires(now + RETRY_MS);
-		if ((await erase(this.#place(), jobId)) === "erased") return found;
+		if ((await eraseJob(this.#place(), jobId)) === "erased") return found;
 		expires(expiry(job, now));
 		return { ...found, ...failed({ code: "job_not_finished" }) };
 	}
@@ -297,12 +302,13 @@ export class Account extends DurableObject<Env> {
 		stored: ({ id: string } & StoredImage)[],
 	): Promise<Answer<{ uploads: UploadView[] }>> {
 		const now = this.clock();
-		const finalize = (own: Own, image: { id: string } & StoredImage) =>
-			agreed(finalizeUpload(this.#sql, own, image.id, image, now)).upload;
+		const finalize = (own: MadeBy, image: { id: string } & StoredImage) =>
+			unwrapOrRollBack(finalizeUpload(this.#sql, own, image.id, image, now))
+				.upload;
 		return this.#asCaller(
 			credential,
 			(_, { own }) =>
-				this.#store.refusable(() => ({
+				this.#store.writeOrRollBack(() => ({
 					uploads: stored.map((image) => finalize(own, image)),
 				})),
 			"follows",
@@ -389,7 +395,7 @@ export class Account extends DurableObject<Env> {
 
 	/** A socket that the feed flows into, for a reader that `events` has let in: see `Readers.accept`. */
 	override async fetch(request: Request): Promise<Response> {
-		await this.#store.wake();
+		await this.#store.ensureAlarm();
 		if (!this.#identity) return new Response(null, { status: 404 });
 		const feed = feedLog(this.#sql);
 		// While nobody reads, nothing is shown to anybody: the first reader begins where the feed is now.
@@ -399,16 +405,16 @@ export class Account extends DurableObject<Env> {
 
 	override webSocketMessage(socket: WebSocket, message: unknown): void {
 		if (!this.#identity) return;
-		this.#readers.hear(socket, message, feedLog(this.#sql));
+		this.#readers.onMessage(socket, message, feedLog(this.#sql));
 		this.#publish();
 	}
 
 	override webSocketClose(socket: WebSocket): void {
-		this.#readers.leave(socket);
+		this.#readers.remove(socket);
 	}
 
 	override webSocketError(socket: WebSocket): void {
-		this.#readers.leave(socket);
+		this.#readers.remove(socket);
 	}
 
 	/** Shows what is new to those who read. Nobody waits for it: a storage that cannot sync resets the object by itself. */
@@ -523,15 +529,15 @@ export class Account extends DurableObject<Env> {
 	// For the Endpoint.
 
 	/** What a webhook has to deliver; see `readFor`. */
-	async readFor(id: string, after: number | null): Promise<Reading> {
-		await this.#store.wake();
+	async readFor(id: string, after: number | null): Promise<FeedPage> {
+		await this.#store.ensureAlarm();
 		if (!this.#identity) throw new Error("there is no such account");
 		return this.#store.write(() => readFor(this.#sql, id, after, this.clock()));
 	}
 
 	/** How a webhook fares, for the feed. */
 	async report(id: string, reports: Report[]): Promise<void> {
-		await this.#store.wake();
+		await this.#store.ensureAlarm();
 		if (!this.#identity) throw new Error("there is no such account");
 		this.#store.write(() => report(this.#sql, id, reports, this.clock()));
 	}
@@ -540,7 +546,7 @@ export class Account extends DurableObject<Env> {
 
 	/** The job's one debit or release, the same answer on every repeat; null where no such job was admitted here. */
 	async settle(outcome: Outcome): Promise<Settlement | null> {
-		await this.#store.wake();
+		await this.#store.ensureAlarm();
 		const settlement = this.#identity
 			? this.#store.write(() => settle(this.#sql, outcome, false, this.clock()))
 			: null;
@@ -552,15 +558,15 @@ export class Account extends DurableObject<Env> {
 
 	override async alarm(): Promise<void> {
 		try {
-			if (this.#identity) await work(this.#place());
+			if (this.#identity) await runDueTasks(this.#place());
 		} catch (error) {
 			log("alarm_failed", { object: "account", cause: String(error) });
 		} finally {
-			this.#store.rang();
+			this.#store.onAlarm();
 		}
 	}
 
-	#place(): Place {
+	#place(): TaskContext {
 		return {
 			env: this.env,
 			store: this.#store,
@@ -577,7 +583,7 @@ export class Account extends DurableObject<Env> {
 	async #asOperator<T extends object>(
 		act: (identity: Identity) => Result<T>,
 	): Promise<Result<T>> {
-		await this.#store.wake();
+		await this.#store.ensureAlarm();
 		return this.#identity
 			? act(this.#identity)
 			: failed({ code: "account_not_found" });
@@ -619,7 +625,7 @@ export class Account extends DurableObject<Env> {
 		act: (identity: Identity, key: CallingKey) => Result<T>,
 		rate: "counts" | "follows",
 	): Promise<Answer<T>> {
-		await this.#store.wake();
+		await this.#store.ensureAlarm();
 		if (!this.#identity) return failed({ code: "invalid_key" });
 		const key = keyOf(this.#sql, credential);
 		if (!key.ok) return key;

@@ -6,7 +6,7 @@
 import type { Fact, FeedEvent } from "../contract/account.ts";
 import type { EventType } from "../contract/event-type.ts";
 import { failed, type Result } from "../errors.ts";
-import type { Log } from "../stream/readers.ts";
+import type { ReadableLog } from "../stream/readers.ts";
 import { type IndexedJob, rowOf } from "./jobs.ts";
 import { notify } from "./webhook-rows.ts";
 
@@ -133,7 +133,7 @@ function sweep(sql: SqlStorage, now: number): void {
 }
 
 /** The feed as those read it who stay connected; `data` is a whole `FeedEvent`. */
-export const feedLog = (sql: SqlStorage): Log => ({
+export const feedLog = (sql: SqlStorage): ReadableLog => ({
 	lastSeq: lastSeq(sql),
 	between: (from, upTo) =>
 		sql

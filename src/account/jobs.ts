@@ -4,8 +4,8 @@ import type {
 	ImageRef,
 	JobHook,
 	JobIndexRow,
+	MadeBy,
 	Outcome,
-	Own,
 	SentImage,
 } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
@@ -39,7 +39,7 @@ export interface IndexedJob {
 	/** Its own webhook, and what that is to be told of. */
 	webhook: Pick<JobHook, "id" | "events"> | null;
 	/** The key that made it, if that sees only its own. */
-	madeBy: Own;
+	madeBy: MadeBy;
 }
 
 interface JobRow extends Record<string, SqlStorageValue> {
@@ -120,7 +120,7 @@ export function insertJob(
 		expiresIn: number;
 		webhook: JobHook | null;
 		call: string | null;
-		madeBy: Own;
+		madeBy: MadeBy;
 	},
 ): void {
 	sql.exec(
@@ -219,7 +219,7 @@ export function countRepeat(sql: SqlStorage, id: string): void {
 /** As `findJob`, for a call that may see only its own. */
 export function findOwnJob(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	id: string,
 ): IndexedJob | null {
 	const job = findJob(sql, id);
@@ -229,7 +229,7 @@ export function findOwnJob(
 /** A page of what the index has to show, newest first. The cursor is opaque and stays good while jobs come and go. */
 export function pageJobs(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	cursor: string | null,
 	limit: number,
 ): Result<{ jobs: JobIndexRow[]; nextCursor: string | null }> {

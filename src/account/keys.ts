@@ -1,7 +1,12 @@
 /** The account's API keys: SHA-256 of each secret, never the secret. A key may be bound to the origins of the pages that use it. */
 
 import { ulid } from "ulid";
-import type { Credential, KeyView, NewKey, Own } from "../contract/account.ts";
+import type {
+	Credential,
+	KeyView,
+	MadeBy,
+	NewKey,
+} from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
 
 /** Live keys that an owner may have. */
@@ -122,7 +127,7 @@ export function listKeys(sql: SqlStorage, current?: string): KeyView[] {
 /** A live key, for one call. */
 export interface CallingKey {
 	keyId: string;
-	own: Own;
+	own: MadeBy;
 	/** It is for pages, and the call tells of none. */
 	pageless: boolean;
 }
@@ -154,7 +159,7 @@ export function keyOf(
 }
 
 /** @param madeBy the key that made the thing, if that sees only its own */
-export const isOwn = (own: Own, madeBy: Own): boolean =>
+export const isOwn = (own: MadeBy, madeBy: MadeBy): boolean =>
 	own === null || own === madeBy;
 
 const originsOf = (row: KeyRow): string[] | null =>

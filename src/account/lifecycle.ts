@@ -6,13 +6,13 @@ import type {
 	Inquiry,
 	JobIndexRow,
 	Limits,
+	MadeBy,
 	Outcome,
-	Own,
 	SentImage,
 	Settlement,
 } from "../contract/account.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
-import { afford, judge, type Room } from "./admission.ts";
+import { checkAdmission, checkHold, type Remaining } from "./admission.ts";
 import { balances, record } from "./books.ts";
 import { clearDue, setDue } from "./due.ts";
 import { tellOfJob } from "./feed.ts";
@@ -31,7 +31,7 @@ import {
 } from "./jobs.ts";
 import { isOwn } from "./keys.ts";
 import { decide, priceOf } from "./ledger.ts";
-import { agreed, Refusal } from "./store.ts";
+import { Rollback, unwrapOrRollBack } from "./store.ts";
 import {
 	dropImage,
 	finalizeInline,
@@ -51,7 +51,7 @@ export const ORPHAN_AFTER_MS = 60_000;
  */
 export function inquire(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	inquiry: Inquiry,
 	jobs: Limits["jobs"],
 	now: number,
@@ -89,7 +89,7 @@ export function inquire(
 	if (!found.ok) return found;
 	const previousModel = before?.job.model ?? null;
 	const price = inquiry.previous?.prices?.[previousModel ?? ""] ?? maxPrice;
-	const hold = afford("", price, { balances: balances(sql), jobs }, now);
+	const hold = checkHold("", price, { balances: balances(sql), jobs }, now);
 	return hold.ok
 		? { ok: true, jobId: null, previousModel, images: found.images }
 		: failed(told(hold.failure, own));
@@ -101,7 +101,7 @@ export function inquire(
  */
 export function admit(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	admission: Admission,
 	jobs: Limits["jobs"],
 	now: number,
@@ -116,15 +116,15 @@ export function admit(
 	const { jobId, idempotencyKey, inline, model, maxPrice, previousJob } =
 		admission;
 	const { webhook } = admission;
-	if (webhook && own !== null) agreed(WEBHOOK_REFUSED);
-	const room: Room = { balances: balances(sql), jobs };
+	if (webhook && own !== null) unwrapOrRollBack(WEBHOOK_REFUSED);
+	const room: Remaining = { balances: balances(sql), jobs };
 	const job = ofRepeat(sql, admission, now) ?? named(sql, own, admission, now);
 	// Not even a repeat, or that it is gone: the id is taken, and that is all there is to know of it.
 	if (job && !isOwn(own, job.madeBy))
-		throw new Refusal({ code: "id_conflict" });
-	const verdict = judge(job, admission, room, now);
+		throw new Rollback({ code: "id_conflict" });
+	const verdict = checkAdmission(job, admission, room, now);
 	if (verdict.answer === "refused")
-		throw new Refusal(told(verdict.failure, own));
+		throw new Rollback(told(verdict.failure, own));
 	if (verdict.answer === "same") {
 		const { id, model, hold, images, createdAt } = verdict.job;
 		if (admission.repeats !== undefined) countRepeat(sql, id);
@@ -133,9 +133,9 @@ export function admit(
 	}
 	finalizeInline(sql, inline);
 	const before = previousJob
-		? agreed(previousOf(sql, own, previousJob)).job.images
+		? unwrapOrRollBack(previousOf(sql, own, previousJob)).job.images
 		: [];
-	const { images } = agreed(
+	const { images } = unwrapOrRollBack(
 		holdImages(
 			sql,
 			own,
@@ -226,7 +226,7 @@ function bury(sql: SqlStorage, jobId: string, now: number): void {
 /** Whether a job may be erased: one that is gone already may. */
 export function erasable(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	jobId: string,
 ): Result<object> {
 	const job = findOwnJob(sql, own, jobId);
@@ -241,7 +241,7 @@ export const expiry = (job: IndexedJob, endedAt: number): number =>
 /** A job that can be shown. */
 export function lookup(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	jobId: string,
 ): Result<{ job: JobIndexRow }> {
 	const job = findOwnJob(sql, own, jobId);
@@ -260,7 +260,7 @@ function indexedJob(sql: SqlStorage, jobId: string): IndexedJob {
 /** The job that a request names, by key or by id: also another one's, whose id is taken. */
 function named(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	{ jobId, idempotencyKey }: Pick<Inquiry, "jobId" | "idempotencyKey">,
 	now: number,
 ): IndexedJob | null {
@@ -286,7 +286,7 @@ function ofRepeat(
 /** A job that another one may go on from, with all its images. */
 function previousOf(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	id: string,
 ): Result<{ job: IndexedJob }> {
 	const field = "previous_job";
@@ -309,7 +309,7 @@ function previousOf(
 const WEBHOOK_REFUSED = failed({ code: "bound_key", field: "webhook" });
 
 /** A refusal as a call may read it: how much money there is, is for those who see all of the account. */
-function told(failure: Failure, own: Own): Failure {
+function told(failure: Failure, own: MadeBy): Failure {
 	if (failure.code !== "insufficient_credit" || own === null) return failure;
 	const { available: _, ...rest } = failure;
 	return rest;

@@ -5,7 +5,7 @@ import { type Failure, failed, type Result } from "../errors.ts";
 import { earliestDue } from "./due.ts";
 import { STEPS } from "./schema.ts";
 
-export class Store {
+export class AccountStore {
 	readonly sql: SqlStorage;
 	readonly #storage: DurableObjectStorage;
 	/** An unknown account has no tables, and nothing but `make` gives it some. */
@@ -24,12 +24,12 @@ export class Store {
 		if (this.#made) storage.transactionSync(() => migrate(this.sql, STEPS));
 	}
 
-	get made(): boolean {
+	get exists(): boolean {
 		return this.#made;
 	}
 
 	/** Gives the account its tables and their first rows. */
-	make<T>(fill: (sql: SqlStorage) => T): T {
+	create<T>(fill: (sql: SqlStorage) => T): T {
 		const filled = this.#storage.transactionSync(() => {
 			migrate(this.sql, STEPS);
 			return fill(this.sql);
@@ -39,14 +39,14 @@ export class Store {
 	}
 
 	/** At the start of every call: arms an alarm that is missing, however it went missing. */
-	async wake(): Promise<void> {
+	async ensureAlarm(): Promise<void> {
 		if (!this.#made) return;
 		this.#alarm = await this.#storage.getAlarm();
 		this.#arm();
 	}
 
 	/** After the alarm rang: it is set to what is due next. */
-	rang(): void {
+	onAlarm(): void {
 		this.#alarm = null;
 		this.#arm();
 	}
@@ -59,11 +59,11 @@ export class Store {
 	}
 
 	/** A write that may end in a `Refusal`, which rolls back whatever it wrote. */
-	refusable<T extends object>(change: () => T): Result<T> {
+	writeOrRollBack<T extends object>(change: () => T): Result<T> {
 		try {
 			return { ok: true, ...this.write(change) };
 		} catch (error) {
-			if (error instanceof Refusal) return failed(error.failure);
+			if (error instanceof Rollback) return failed(error.failure);
 			throw error;
 		}
 	}
@@ -82,7 +82,7 @@ export class Store {
 }
 
 /** Carries a failure out of a transaction, so that it rolls back. */
-export class Refusal extends Error {
+export class Rollback extends Error {
 	readonly failure: Failure;
 
 	constructor(failure: Failure) {
@@ -92,9 +92,9 @@ export class Refusal extends Error {
 }
 
 /** The value of a result inside a transaction; throws its failure as `Refusal`. */
-export function agreed<R extends Result<object>>(
+export function unwrapOrRollBack<R extends Result<object>>(
 	result: R,
 ): Extract<R, { ok: true }> {
-	if (!result.ok) throw new Refusal(result.failure);
+	if (!result.ok) throw new Rollback(result.failure);
 	return result as Extract<R, { ok: true }>;
 }

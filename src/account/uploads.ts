@@ -6,7 +6,7 @@
 
 import type {
 	InlineImage,
-	Own,
+	MadeBy,
 	SentImage,
 	StoredImage,
 	UploadDraft,
@@ -107,7 +107,7 @@ export function listUploads(sql: SqlStorage): void {
 /** A pending upload; unless it is finalized, or admitted with its job, in time, it is swept. */
 export function createUpload(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	account: string,
 	draft: UploadDraft,
 	now: number,
@@ -134,7 +134,7 @@ export function createUpload(
 /** Makes a pending upload usable. Repeating it changes nothing: the first finalization stands. */
 export function finalizeUpload(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	id: string,
 	stored: StoredImage,
 	now: number,
@@ -161,7 +161,7 @@ export function finalizeInline(
 
 export function getUpload(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	id: string,
 ): Result<{ upload: UploadView }> {
 	const row = findLive(sql, own, id);
@@ -176,7 +176,7 @@ const BEYOND_ALL = "j";
 /** A page of what was uploaded by itself, in the order of the ids, which begin with their time. */
 export function pageUploads(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	{ after, limit, order }: UploadPage,
 ): { uploads: UploadView[]; more: boolean } {
 	const [index, mine] =
@@ -203,7 +203,7 @@ export function pageUploads(
  */
 export function sentUploads(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	ids: readonly string[],
 	fields: readonly string[],
 ): Result<{ images: SentImage[] }> {
@@ -220,7 +220,7 @@ export function sentUploads(
 /** The owner sees it no more; its object goes now, or with the last job that holds it. */
 export function deleteUpload(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	id: string,
 	now: number,
 ): Result<{ id: string }> {
@@ -242,7 +242,7 @@ export function deleteUpload(
 /** Deletes what came with a job that was refused or known already. What was admitted stays. */
 export function discardUploads(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	ids: readonly string[],
 	now: number,
 ): void {
@@ -259,7 +259,7 @@ export function discardUploads(
  */
 export function holdImages(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	jobId: string,
 	before: readonly HeldImage[],
 	uploadIds: readonly string[],
@@ -360,7 +360,7 @@ const makeReady = (
 
 function usable(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	ids: readonly string[],
 	fields: readonly string[],
 ): Result<{ rows: UploadRow[] }> {
@@ -382,7 +382,7 @@ function usable(
 const find = (sql: SqlStorage, id: string): UploadRow | undefined =>
 	sql.exec<UploadRow>("SELECT * FROM upload WHERE id = ?", id).toArray()[0];
 
-function findLive(sql: SqlStorage, own: Own, id: string): UploadRow | null {
+function findLive(sql: SqlStorage, own: MadeBy, id: string): UploadRow | null {
 	const row = find(sql, id);
 	return row && row.status !== "deleted" && isOwn(own, row.made_by)
 		? row

@@ -4,8 +4,8 @@
  */
 
 import type {
+	FeedPage,
 	JobHook,
-	Reading,
 	Report,
 	WebhookScope,
 	WebhookView,
@@ -122,7 +122,7 @@ export function readFor(
 	id: string,
 	after: number | null,
 	now: number,
-): Reading {
+): FeedPage {
 	const row = findWebhookRow(sql, id);
 	const last = lastSeq(sql);
 	if (!row)

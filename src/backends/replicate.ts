@@ -8,7 +8,7 @@ import Replicate from "replicate";
 import { z } from "zod";
 import { log } from "../log.ts";
 import type { ReplicateAddress } from "../models.ts";
-import { within } from "../time.ts";
+import { nullAfter } from "../time.ts";
 import {
 	type Backend,
 	BackendError,
@@ -16,7 +16,7 @@ import {
 	type Generation,
 	type HangUp,
 } from "./backend.ts";
-import { PATIENCE, type Patience, patiently } from "./patience.ts";
+import { RETRY_POLICY, type RetryPolicy, withRetries } from "./retry.ts";
 import { type ServerSentEvent, SseParser } from "./sse-parser.ts";
 import { bodyOf, failureOf, type Probed } from "./worker.ts";
 
@@ -78,13 +78,13 @@ export async function probeReplicate({
 export class ReplicateBackend implements Backend {
 	readonly continues = false;
 	readonly #address: ReplicateAddress["replicate"];
-	readonly #patience: Patience;
+	readonly #patience: RetryPolicy;
 	readonly #silenceMs: number;
 	readonly #client: Replicate;
 
 	constructor(
 		{ replicate }: ReplicateAddress,
-		patience: Patience = PATIENCE,
+		patience: RetryPolicy = RETRY_POLICY,
 		silenceMs: number = SILENCE_MS,
 	) {
 		this.#address = replicate;
@@ -108,7 +108,7 @@ export class ReplicateBackend implements Backend {
 		signal: AbortSignal,
 	): AsyncIterable<BackendEvent> {
 		const { resume, maxTokens } = generation;
-		const heard = new Heard(resume?.text ?? "", resume?.tokens ?? 0);
+		const heard = new PredictionText(resume?.text ?? "", resume?.tokens ?? 0);
 		const most = heard.tokens + maxTokens;
 		let run = resume?.run;
 		let over = false;
@@ -179,7 +179,7 @@ export class ReplicateBackend implements Backend {
 	async *#follow(
 		run: string,
 		url: string | undefined,
-		heard: Heard,
+		heard: PredictionText,
 		signal: AbortSignal,
 	): AsyncGenerator<BackendEvent, Prediction> {
 		const hangUp = new AbortController();
@@ -188,7 +188,7 @@ export class ReplicateBackend implements Backend {
 		try {
 			let next = stream?.next();
 			for (;;) {
-				const event = next && (await within(this.#silenceMs, next));
+				const event = next && (await nullAfter(this.#silenceMs, next));
 				signal.throwIfAborted();
 				if (event?.value && !LAST.has(event.value.event)) {
 					next = stream?.next();
@@ -220,7 +220,7 @@ export class ReplicateBackend implements Backend {
 	/** Repeated where nothing can have been made by it. */
 	#ask(input: RequestInfo, init: RequestInit): Promise<Response> {
 		const harmless = init.method === "GET" || String(input).endsWith("/cancel");
-		return patiently(
+		return withRetries(
 			() => whole(input, init, ANSWER_MS),
 			(answer) => answer?.status === 429 || (harmless && !answered(answer)),
 			init.signal ?? new AbortController().signal,
@@ -230,7 +230,7 @@ export class ReplicateBackend implements Backend {
 }
 
 /** What a prediction has said so far. */
-class Heard {
+class PredictionText {
 	text: string;
 	tokens: number;
 

@@ -13,7 +13,7 @@ export type Credential = string | { secretHash: string; origin: string };
  * Whose things a call sees and touches: those that the key with this id made, where it is bound to pages and so is public;
  * null is all of the account. What others made is for it as if it were not there.
  */
-export type Own = string | null;
+export type MadeBy = string | null;
 
 /** A finalized image as a job needs it. */
 export interface ImageRef {
@@ -220,7 +220,7 @@ export interface JobHook {
 }
 
 /** What an Endpoint reads. */
-export interface Reading {
+export interface FeedPage {
 	/** Null once it was deleted. */
 	webhook: WebhookView | null;
 	/** The account's, newest first, where it signs with those; else null. */

@@ -1,7 +1,7 @@
 /** What an Endpoint answers over RPC; the Worker and the Account are its only callers. */
 
 /** Which webhook it is: both are in its name. */
-export interface Whose {
+export interface WebhookRef {
 	account: string;
 	/** The webhook's id. */
 	id: string;

@@ -2,7 +2,7 @@
 
 import type { Result } from "../errors.ts";
 import type { ImageRef } from "./account.ts";
-import type { Place } from "./pool.ts";
+import type { QueuePlace } from "./pool.ts";
 
 export type JobStatus =
 	| "queued"
@@ -79,14 +79,14 @@ export interface JobView {
 	error: { code: string; message: string; field?: string } | null;
 	metadata: Record<string, string>;
 	/** Where it stands while it waits for a slot; null otherwise, and where the Pool cannot say. */
-	queue: Place | null;
+	queue: QueuePlace | null;
 	lastSeq: number;
 	/** Over the UTF-8 bytes of `text`, hex. */
 	sha256: string;
 }
 
 /** What was said, for a job that goes on from it. */
-export interface Said {
+export interface Transcript {
 	messages: Message[];
 	/** The text, also of a job that was canceled. */
 	answer: string;

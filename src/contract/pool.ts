@@ -1,7 +1,7 @@
 /** What a Pool is asked and answers over RPC. Jobs are named `<account>/<job id>`; durations are milliseconds. */
 
 /** What a job says of itself when it asks for a slot. */
-export interface Ask {
+export interface SlotRequest {
 	model: string;
 	job: string;
 	account: string;
@@ -41,19 +41,19 @@ export interface Eta {
 }
 
 /** A job's place in the queue. */
-export interface Place {
+export interface QueuePlace {
 	/** Jobs that will be served before it, as the queue is now, and itself: 1 is next. */
 	position: number;
 	eta: Eta;
 }
 
 /** What a job waits for: a slot on workers that are up and busy, or a worker. */
-export type Waiting = "queued" | "provisioning";
+export type WaitingStatus = "queued" | "provisioning";
 
-export type Acquired =
+export type SlotAnswer =
 	| { answer: "granted"; lease: Lease }
 	/** The pool calls `Job.granted` when a slot is this job's. */
-	| ({ answer: Waiting } & Place);
+	| ({ answer: WaitingStatus } & QueuePlace);
 
 /**
  * How an attempt ended, and so what it says of the worker: `finished` (also by the caller's cancel) that it is well,
@@ -62,7 +62,7 @@ export type Acquired =
 export type Released = "finished" | "failed" | "down";
 
 /** What the attempt measured; the pool's estimates are made of it. */
-export interface Measured {
+export interface AttemptTimes {
 	/** From the grant to the attempt's first token; null where none came. */
 	firstTokenMs: number | null;
 	/** Tokens of this attempt. */
@@ -71,7 +71,7 @@ export interface Measured {
 	ms: number;
 }
 
-export interface Beat {
+export interface HeartbeatAnswer {
 	/** False: the lease ended, and the slot may be another job's. */
 	held: boolean;
 	/** Jobs that hold a slot now, for pacing. */

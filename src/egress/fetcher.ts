@@ -2,7 +2,7 @@
 
 import { ApiError } from "../errors.ts";
 import { readAtMost } from "../read-at-most.ts";
-import { type Egress as Egresses, objection } from "./rules.ts";
+import { type EgressRules as Egresses, objection } from "./rules.ts";
 
 const MAX_REDIRECTS = 3;
 const WITHIN_MS = 10_000;

@@ -9,7 +9,7 @@
 import { isPrivateName, isPublic, literal } from "./address.ts";
 import type { Resolver } from "./resolver.ts";
 
-export interface Egress {
+export interface EgressRules {
 	resolve: Resolver;
 	/** `host:port`, or `host` for all its ports: reachable although they are not public, over http too; empty in production. */
 	allow: readonly string[];
@@ -47,7 +47,7 @@ export function leadsHome(url: URL): boolean {
 /** What speaks against connecting to it now. */
 export async function objection(
 	url: URL,
-	{ resolve, allow }: Egress,
+	{ resolve, allow }: EgressRules,
 	signal: AbortSignal,
 ): Promise<Objection | null> {
 	const byName = objectionByName(url, allow);

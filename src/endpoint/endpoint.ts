@@ -6,8 +6,8 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { ulid } from "ulid";
-import type { FeedEvent, Reading } from "../contract/account.ts";
-import type { DeliveryView, Whose } from "../contract/endpoint.ts";
+import type { FeedEvent, FeedPage } from "../contract/account.ts";
+import type { DeliveryView, WebhookRef } from "../contract/endpoint.ts";
 import { migrate, versionOf } from "../durable/migrate.ts";
 import { dnsOverHttps } from "../egress/resolver.ts";
 import { config } from "../env.ts";
@@ -16,14 +16,18 @@ import { accountOf } from "../objects.ts";
 import { dataOf, eventId } from "../schema/feed-wire.ts";
 import { newSecret } from "../webhook-secret.ts";
 import { bodyOf } from "./body.ts";
-import { Deliveries, type NewDelivery, type Open } from "./deliveries.ts";
-import { judge, type Tried } from "./judge.ts";
+import {
+	Deliveries,
+	type NewDelivery,
+	type OpenDelivery,
+} from "./deliveries.ts";
 import { nextDue, ready } from "./order.ts";
+import { resultOf, type TryOutcome } from "./result.ts";
 import { STEPS } from "./schema.ts";
 import { send } from "./send.ts";
 import {
-	claimed,
 	type EndpointState,
+	initialState,
 	reporting,
 	rotated,
 	signing,
@@ -74,7 +78,7 @@ export class Endpoint extends DurableObject<Env> {
 	// For the Account.
 
 	/** There may be something to read: an event, or a change of the webhook. Returns before it is read. */
-	async tell(whose: Whose): Promise<void> {
+	async tell(whose: WebhookRef): Promise<void> {
 		const state = await this.#claimed(whose);
 		this.#news++;
 		this.#save({ ...state, readAt: this.clock() });
@@ -89,13 +93,13 @@ export class Endpoint extends DurableObject<Env> {
 	// For the Worker, once the account knows the webhook.
 
 	/** @returns the secret that signs */
-	async secret(whose: Whose): Promise<string> {
+	async secret(whose: WebhookRef): Promise<string> {
 		const { secrets } = await this.#claimed(whose);
 		return secrets[0]?.secret as string;
 	}
 
 	/** @returns the new secret; the old one signs too for a day */
-	async rotate(whose: Whose): Promise<string> {
+	async rotate(whose: WebhookRef): Promise<string> {
 		const state = await this.#claimed(whose);
 		const secret = newSecret();
 		const secrets = rotated(state.secrets, secret, this.clock());
@@ -109,7 +113,7 @@ export class Endpoint extends DurableObject<Env> {
 	}
 
 	/** Tries once, now, whatever else is owed; also where the webhook is disabled. */
-	async sendTest(whose: Whose): Promise<DeliveryView | null> {
+	async sendTest(whose: WebhookRef): Promise<DeliveryView | null> {
 		const state = await this.#claimed(whose);
 		await this.#read();
 		if (!this.#state?.webhook) return null;
@@ -152,7 +156,7 @@ export class Endpoint extends DurableObject<Env> {
 
 	/** Delivers an event once more, beside its job's others; one that is still owed is tried now. */
 	async redeliver(
-		whose: Whose,
+		whose: WebhookRef,
 		event: FeedEvent,
 	): Promise<DeliveryView | null> {
 		await this.#claimed(whose);
@@ -176,7 +180,7 @@ export class Endpoint extends DurableObject<Env> {
 	}
 
 	/** Goes on after that event, whatever was delivered; what is owed from before it stays owed. */
-	async rewind(whose: Whose, after: number): Promise<void> {
+	async rewind(whose: WebhookRef, after: number): Promise<void> {
 		await this.#claimed(whose);
 		this.#moves++;
 		this.#news++;
@@ -224,7 +228,7 @@ export class Endpoint extends DurableObject<Env> {
 		return this.#state?.webhook?.status === "enabled";
 	}
 
-	#ready(): Open[] {
+	#ready(): OpenDelivery[] {
 		if (!this.#enabled()) return [];
 		const busy = new Set(this.#busy.keys());
 		return ready(this.#deliveries.open(), busy, AT_ONCE, this.clock());
@@ -258,7 +262,7 @@ export class Endpoint extends DurableObject<Env> {
 			const state = this.#state;
 			if (!state) return;
 			const [news, moves] = [this.#news, this.#moves];
-			const reading: Reading = await this.#account().readFor(
+			const reading: FeedPage = await this.#account().readFor(
 				state.id,
 				state.cursor,
 			);
@@ -277,7 +281,7 @@ export class Endpoint extends DurableObject<Env> {
 	}
 
 	/** @returns whether that was all */
-	#take({ webhook, secrets, events, upTo, lastSeq }: Reading): boolean {
+	#take({ webhook, secrets, events, upTo, lastSeq }: FeedPage): boolean {
 		const before = this.#known();
 		if (!webhook) {
 			this.#forget();
@@ -344,7 +348,7 @@ export class Endpoint extends DurableObject<Env> {
 
 	// Delivering.
 
-	#start(open: Open): void {
+	#start(open: OpenDelivery): void {
 		const done = this.#deliver(open)
 			.catch((error) => {
 				log("delivery_postponed", { cause: String(error) });
@@ -356,7 +360,7 @@ export class Endpoint extends DurableObject<Env> {
 		this.#busy.set(open.id, done);
 	}
 
-	async #deliver({ id, event, type }: Open): Promise<void> {
+	async #deliver({ id, event, type }: OpenDelivery): Promise<void> {
 		const content = this.#deliveries.content(id);
 		const { account, webhook } = this.#known();
 		if (!content || !webhook) return;
@@ -377,7 +381,7 @@ export class Endpoint extends DurableObject<Env> {
 	async #send(
 		id: string,
 		body: string,
-	): Promise<{ tried: Tried; durationMs: number }> {
+	): Promise<{ tried: TryOutcome; durationMs: number }> {
 		const { DNS_URL, EGRESS_ALLOW, WEBHOOK_TIMEOUT_MS } = config(this.env);
 		const state = this.#known();
 		const began = performance.now();
@@ -394,10 +398,10 @@ export class Endpoint extends DurableObject<Env> {
 
 	/** What a try means, written with what has to be told of it. */
 	#tried(
-		{ id, event, type }: Pick<Open, "id" | "event" | "type">,
+		{ id, event, type }: Pick<OpenDelivery, "id" | "event" | "type">,
 		at: number,
 		durationMs: number,
-		tried: Tried,
+		tried: TryOutcome,
 	): void {
 		const now = this.clock();
 		const known = this.#deliveries.find(id);
@@ -405,7 +409,7 @@ export class Endpoint extends DurableObject<Env> {
 		if (!known || known.nextAt === null) return;
 		let state = this.#known();
 		const attempt = known.attempt + 1;
-		const verdict = judge(state, attempt, tried, this.random(), now);
+		const verdict = resultOf(state, attempt, tried, this.random(), now);
 		state = { ...state, ...verdict.health };
 		const webhook = state.id;
 		// What tells of a webhook is not told of in turn: two that fail would keep each other busy for ever.
@@ -452,9 +456,9 @@ export class Endpoint extends DurableObject<Env> {
 	// What is kept.
 
 	/** Makes the tables, with a first secret, where there are none; arms an alarm that is missing. */
-	async #claimed(whose: Whose): Promise<EndpointState> {
+	async #claimed(whose: WebhookRef): Promise<EndpointState> {
 		if (!this.#state) {
-			const state = claimed(whose, newSecret());
+			const state = initialState(whose, newSecret());
 			this.ctx.storage.transactionSync(() => {
 				migrate(this.#sql, STEPS);
 				this.#sql.exec("DELETE FROM endpoint");

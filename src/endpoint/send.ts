@@ -1,8 +1,12 @@
 /** One try: signed, to a public address, without following redirects. What the receiver says beyond its status is not read far. */
 import { Webhook } from "standardwebhooks";
-import { type Egress, type Objection, objection } from "../egress/rules.ts";
+import {
+	type EgressRules,
+	type Objection,
+	objection,
+} from "../egress/rules.ts";
 import { readAtMost } from "../read-at-most.ts";
-import type { Tried } from "./judge.ts";
+import type { TryOutcome } from "./result.ts";
 
 /** A short answer is read, so that its connection can be used again. */
 const READ_BYTES = 4 * 1024;
@@ -43,11 +47,11 @@ export async function send(
 	text: string,
 	message: Message,
 	secrets: readonly string[],
-	egress: Egress,
+	egress: EgressRules,
 	now: number,
 	withinMs: number,
-): Promise<Tried> {
-	const none = (error: string): Tried => ({ httpStatus: null, error });
+): Promise<TryOutcome> {
+	const none = (error: string): TryOutcome => ({ httpStatus: null, error });
 	// A timer that is left behind would keep the object awake.
 	const late = new AbortController();
 	const timer = setTimeout(() => late.abort(), withinMs);

@@ -70,10 +70,10 @@ function parse(bytes: Uint8Array): unknown {
 }
 
 /** An object or array of the body, and where it is. */
-interface Place {
+interface PathStep {
 	value: object;
 	name: PropertyKey;
-	in: Place | null;
+	in: PathStep | null;
 }
 
 /**
@@ -82,8 +82,8 @@ interface Place {
  * @throws ApiError `invalid_request`
  */
 function refusePrototype(body: unknown): void {
-	const places: Place[] = [];
-	const look = (value: unknown, name: PropertyKey, parent: Place | null) => {
+	const places: PathStep[] = [];
+	const look = (value: unknown, name: PropertyKey, parent: PathStep | null) => {
 		if (typeof value === "object" && value !== null)
 			places.push({ value, name, in: parent });
 	};
@@ -107,7 +107,7 @@ function refusePrototype(body: unknown): void {
 /** Deeper than any schema goes there is no need to be exact. */
 const LONGEST_PATH = 16;
 
-function pathOf(place: Place): PropertyKey[] {
+function pathOf(place: PathStep): PropertyKey[] {
 	const path: PropertyKey[] = [];
 	for (let at = place; at.in; at = at.in) path.push(at.name);
 	return path.reverse().slice(0, LONGEST_PATH);

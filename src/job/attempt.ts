@@ -4,10 +4,10 @@ import {
 	BackendError,
 	type Generation,
 } from "../backends/backend.ts";
-import { Pending } from "./batch.ts";
+import { PendingBatch } from "./batch.ts";
 import type { Batch } from "./log.ts";
 
-export interface Sink {
+export interface AttemptSink {
 	/** What the backend began can be resumed by this name from now on. */
 	begun(run: string): void;
 	/** The prompt as ids; to be written with the first tokens. */
@@ -18,7 +18,7 @@ export interface Sink {
 	pace(): number;
 }
 
-export type Ending =
+export type AttemptEnd =
 	/** `rest` is not in the log yet: it goes there together with the job's end. */
 	| { end: "finished"; reason: "stop" | "length"; rest: Batch | null }
 	/** The caller's signal. */
@@ -31,10 +31,10 @@ export async function attempt(
 	backend: Backend,
 	generation: Generation,
 	text: { stops: readonly string[]; held: string },
-	sink: Sink,
+	sink: AttemptSink,
 	signal: AbortSignal,
-): Promise<Ending> {
-	const pending = new Pending(text.stops, text.held);
+): Promise<AttemptEnd> {
+	const pending = new PendingBatch(text.stops, text.held);
 	const broken = new AbortController();
 	let left = generation.maxTokens;
 	let flushing = false;
@@ -55,7 +55,7 @@ export async function attempt(
 		}
 		flushing = false;
 	};
-	const finished = (reason: "stop" | "length"): Ending => ({
+	const finished = (reason: "stop" | "length"): AttemptEnd => ({
 		end: "finished",
 		reason,
 		rest: pending.rest(),

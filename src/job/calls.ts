@@ -3,13 +3,13 @@
 import type { Outcome, Settlement } from "../contract/account.ts";
 import type { JobSpec } from "../contract/job.ts";
 import type {
-	Acquired,
-	Ask,
-	Beat,
+	AttemptTimes,
+	HeartbeatAnswer,
 	Lease,
-	Measured,
-	Place,
+	QueuePlace,
 	Released,
+	SlotAnswer,
+	SlotRequest,
 } from "../contract/pool.ts";
 import { log } from "../log.ts";
 import { accountOf, jobName, poolOf } from "../objects.ts";
@@ -26,8 +26,8 @@ export class Calls {
 	/** Asks for a slot; asked again, it keeps what it has. */
 	acquire(
 		spec: JobSpec,
-		ask: Pick<Ask, "resumed" | "tokens" | "avoid">,
-	): Promise<Acquired | null> {
+		ask: Pick<SlotRequest, "resumed" | "tokens" | "avoid">,
+	): Promise<SlotAnswer | null> {
 		const { model, account } = spec;
 		return this.#call(async () =>
 			this.#pool(spec).acquire({ model, account, job: name(spec), ...ask }),
@@ -35,11 +35,11 @@ export class Calls {
 	}
 
 	/** Where it stands in the queue now; null also where it does not wait. */
-	place(spec: JobSpec): Promise<Place | null> {
+	place(spec: JobSpec): Promise<QueuePlace | null> {
 		return this.#call(async () => this.#pool(spec).place(name(spec)));
 	}
 
-	heartbeat(spec: JobSpec, lease: Lease): Promise<Beat | null> {
+	heartbeat(spec: JobSpec, lease: Lease): Promise<HeartbeatAnswer | null> {
 		return this.#call(async () =>
 			this.#pool(spec).heartbeat(name(spec), lease.epoch),
 		);
@@ -50,7 +50,7 @@ export class Calls {
 		spec: JobSpec,
 		lease: Lease,
 		why: Released,
-		measured: Measured | null,
+		measured: AttemptTimes | null,
 	): Promise<void> {
 		// A release that is lost costs no more than the lease's time.
 		await this.#call(async () =>

@@ -5,27 +5,27 @@
 import { DurableObject } from "cloudflare:workers";
 import { backendAt } from "../backends/address.ts";
 import type { Backend } from "../backends/backend.ts";
-import { nowhere } from "../backends/nowhere.ts";
+import { unknownWorker } from "../backends/nowhere.ts";
 import type { Resolution } from "../contract/account.ts";
 import type {
 	Erased,
 	JobSpec,
 	JobView,
-	Said,
 	Started,
+	Transcript,
 } from "../contract/job.ts";
 import type { Lease } from "../contract/pool.ts";
 import { Alarm } from "../durable/alarm.ts";
+import { ObjectStorage } from "../durable/storage.ts";
 import { config } from "../env.ts";
 import { log } from "../log.ts";
-import type { Leaving } from "../stream/readers.ts";
-import { leavingOf, Readers } from "../stream/readers.ts";
-import { within } from "../time.ts";
+import type { Disconnect } from "../stream/readers.ts";
+import { disconnectOf, Readers } from "../stream/readers.ts";
+import { nullAfter } from "../time.ts";
 import { Calls } from "./calls.ts";
-import { Drive, type Means } from "./drive.ts";
-import { Life } from "./life.ts";
 import { JobRecord, type Tombstone } from "./record.ts";
-import { Store } from "./store.ts";
+import { type JobContext, JobRunner } from "./runner.ts";
+import { JobStore } from "./store.ts";
 import { outcomeOf, viewOf } from "./view.ts";
 
 /** A job whose object died right after its claim begins after this. */
@@ -39,10 +39,10 @@ const PLACE_WITHIN_MS = 250;
 const SETTLED_WITHIN_MS = 2_000;
 
 /** A job that was claimed here. */
-interface Claimed {
+interface ClaimedJob {
 	record: JobRecord;
-	life: Life;
-	drive: Drive;
+	life: JobStore;
+	drive: JobRunner;
 }
 
 export class Job extends DurableObject<Env> {
@@ -52,12 +52,12 @@ export class Job extends DurableObject<Env> {
 	backend = (model: string, { url }: Lease): Backend => {
 		const served = config(this.env).models.get(model);
 		const address = served?.workers.find((worker) => worker.url === url);
-		return address ? backendAt(address) : nowhere;
+		return address ? backendAt(address) : unknownWorker;
 	};
 	longestAttempt = LONGEST_ATTEMPT_MS;
 
-	readonly #means: Means;
-	#job: Claimed | null = null;
+	readonly #means: JobContext;
+	#job: ClaimedJob | null = null;
 	/** No job is or will be here. */
 	#tombstone: Tombstone | null = null;
 
@@ -68,7 +68,7 @@ export class Job extends DurableObject<Env> {
 		this.#means = {
 			ctx,
 			env,
-			store: new Store(ctx),
+			store: new ObjectStorage(ctx),
 			alarm: new Alarm(ctx.storage),
 			calls: new Calls(env),
 			readers: new Readers(ctx.getWebSockets(), shown),
@@ -94,8 +94,8 @@ export class Job extends DurableObject<Env> {
 		this.#job = this.#claimed(record);
 		const { life, drive } = this.#job;
 		life.show();
-		drive.kick();
-		await within(PLACE_WITHIN_MS, drive.asked);
+		drive.advance();
+		await nullAfter(PLACE_WITHIN_MS, drive.asking);
 		return { ok: true, view: await viewOf(record, record.state.place) };
 	}
 
@@ -106,7 +106,7 @@ export class Job extends DurableObject<Env> {
 			: this.#buried().outcome;
 		if (outcome) return { answer: "finished", outcome };
 		if (!this.#job) return { answer: "void" };
-		this.#job.drive.kick();
+		this.#job.drive.advance();
 		return { answer: "running", until: this.clock() + ASK_AGAIN_MS };
 	}
 
@@ -125,7 +125,7 @@ export class Job extends DurableObject<Env> {
 	}
 
 	/** The conversation up to now, or null where no job was started, or it was erased. */
-	async said(): Promise<Said | null> {
+	async transcript(): Promise<Transcript | null> {
 		if (!this.#job) return null;
 		const { spec, log } = this.#job.record;
 		return { messages: spec.messages, answer: log.text };
@@ -136,8 +136,8 @@ export class Job extends DurableObject<Env> {
 		if (!this.#job) return null;
 		const { record, drive } = this.#job;
 		drive.end({ type: "cancel" });
-		drive.kick();
-		await within(SETTLED_WITHIN_MS, drive.done);
+		drive.advance();
+		await nullAfter(SETTLED_WITHIN_MS, drive.done);
 		return viewOf(record, null);
 	}
 
@@ -149,12 +149,12 @@ export class Job extends DurableObject<Env> {
 		}
 		const { record, drive } = this.#job;
 		if (record.state.phase !== "finished") {
-			drive.kick();
+			drive.advance();
 			return "running";
 		}
 		this.#tombstone = this.#means.store.write(() => record.erase());
 		this.#job = null;
-		this.#means.readers.dismiss();
+		this.#means.readers.closeAll();
 		return "erased";
 	}
 
@@ -162,7 +162,7 @@ export class Job extends DurableObject<Env> {
 	async granted(lease: Lease): Promise<boolean> {
 		if (!this.#job) return false;
 		const { record, life, drive } = this.#job;
-		if (life.change({ type: "granted", lease })) drive.kick();
+		if (life.change({ type: "granted", lease })) drive.advance();
 		return record.state.lease?.epoch === lease.epoch;
 	}
 
@@ -171,7 +171,7 @@ export class Job extends DurableObject<Env> {
 		if (!this.#job) return false;
 		const { record, drive } = this.#job;
 		const { phase, lease } = record.state;
-		drive.kick();
+		drive.advance();
 		return phase === "running" && lease?.epoch === epoch;
 	}
 
@@ -183,14 +183,14 @@ export class Job extends DurableObject<Env> {
 		const { readers } = this.#means;
 		const answer = readers.accept(this.ctx, record.log, ended, request);
 		if (answer.webSocket) life.change({ type: "watched" });
-		drive.kick();
+		drive.advance();
 		return answer;
 	}
 
 	override webSocketMessage(socket: WebSocket, message: unknown): void {
 		if (!this.#job) return;
-		this.#means.readers.hear(socket, message, this.#job.record.log);
-		this.#job.drive.kick();
+		this.#means.readers.onMessage(socket, message, this.#job.record.log);
+		this.#job.drive.advance();
 	}
 
 	override webSocketClose(
@@ -198,7 +198,7 @@ export class Job extends DurableObject<Env> {
 		code: number,
 		reason: string,
 	): void {
-		this.#left(socket, leavingOf(code, reason));
+		this.#left(socket, disconnectOf(code, reason));
 	}
 
 	override webSocketError(socket: WebSocket): void {
@@ -209,7 +209,7 @@ export class Job extends DurableObject<Env> {
 	override async alarm(): Promise<void> {
 		this.#means.alarm.fired();
 		try {
-			await this.#job?.drive.rung();
+			await this.#job?.drive.onAlarm();
 		} catch (error) {
 			log("alarm_failed", { object: "job", cause: String(error) });
 		} finally {
@@ -217,9 +217,9 @@ export class Job extends DurableObject<Env> {
 		}
 	}
 
-	#claimed(record: JobRecord): Claimed {
-		const life = new Life(record, this.#means);
-		return { record, life, drive: new Drive(life, this.#means) };
+	#claimed(record: JobRecord): ClaimedJob {
+		const life = new JobStore(record, this.#means);
+		return { record, life, drive: new JobRunner(life, this.#means) };
 	}
 
 	#buried(): Tombstone {
@@ -228,17 +228,17 @@ export class Job extends DurableObject<Env> {
 		return this.#tombstone;
 	}
 
-	#left(socket: WebSocket, leaving: Leaving): void {
+	#left(socket: WebSocket, leaving: Disconnect): void {
 		const { readers } = this.#means;
-		readers.leave(socket);
+		readers.remove(socket);
 		if (!readers.any) this.#job?.life.change({ type: "left", ...leaving });
 	}
 
-	async #view({ record, drive }: Claimed): Promise<JobView> {
-		drive.kick();
+	async #view({ record, drive }: ClaimedJob): Promise<JobView> {
+		drive.advance();
 		const place =
 			record.state.phase === "waiting"
-				? await within(PLACE_WITHIN_MS, this.#means.calls.place(record.spec))
+				? await nullAfter(PLACE_WITHIN_MS, this.#means.calls.place(record.spec))
 				: null;
 		return viewOf(record, place);
 	}

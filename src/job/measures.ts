@@ -5,7 +5,7 @@ import type { Measurement } from "../metrics/catalog.ts";
 import type { JobChange, JobState } from "./state.ts";
 
 /** What is looked at. */
-export interface Moment {
+export interface JobSnapshot {
 	state: JobState;
 	/** In the log. */
 	tokens: number;
@@ -36,8 +36,8 @@ const FAILURES = new Set([
  */
 export function measures(
 	{ model, createdAt }: Pick<JobSpec, "model" | "createdAt">,
-	before: Moment,
-	after: Moment,
+	before: JobSnapshot,
+	after: JobSnapshot,
 	change: JobChange | null,
 	now: number,
 ): Measurement[] {

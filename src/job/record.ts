@@ -4,7 +4,12 @@ import type { JobSpec } from "../contract/job.ts";
 import { migrate, versionOf } from "../durable/migrate.ts";
 import { type Batch, EventLog } from "./log.ts";
 import { STEPS } from "./schema.ts";
-import { claimed, type Decision, type JobState, type Logged } from "./state.ts";
+import {
+	initialState,
+	type JobState,
+	type Logged,
+	type Transition,
+} from "./state.ts";
 import { doneData, outcomeOf, stateData, usageData } from "./view.ts";
 
 interface JobRow extends Record<string, SqlStorageValue> {
@@ -25,7 +30,7 @@ export interface Tombstone {
 	outcome: Outcome | null;
 }
 
-export type Kept = JobRecord | Tombstone | null;
+export type StoredJob = JobRecord | Tombstone | null;
 
 export class JobRecord {
 	readonly #sql: SqlStorage;
@@ -36,7 +41,7 @@ export class JobRecord {
 	#prompt: Prompt | null = null;
 
 	/** What this storage holds; tables are made by `claim` and `bury` only, so that an unknown id leaves no trace. */
-	static open(storage: DurableObjectStorage): Kept {
+	static open(storage: DurableObjectStorage): StoredJob {
 		const { sql } = storage;
 		if (versionOf(sql) === 0) return null;
 		storage.transactionSync(() => migrate(sql, STEPS));
@@ -54,7 +59,7 @@ export class JobRecord {
 	/** Inside a transaction: the job is this object's, once and for all. */
 	static claim(sql: SqlStorage, spec: JobSpec, now: number): JobRecord {
 		migrate(sql, STEPS);
-		const state = claimed(spec, now);
+		const state = initialState(spec, now);
 		sql.exec(
 			"INSERT INTO job (spec, state) VALUES (?, ?)",
 			JSON.stringify(spec),
@@ -127,7 +132,7 @@ export class JobRecord {
 	 * @param digest SHA-256 of the whole text; with it the log is closed
 	 */
 	apply(
-		decision: Decision,
+		decision: Transition,
 		rest: Batch | null = null,
 		digest: string | null = null,
 	): void {

@@ -8,7 +8,7 @@ import type { Lease, Released } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
 
 import { presignGet } from "../images/s3.ts";
-import { attempt, type Ending, type Sink } from "./attempt.ts";
+import { type AttemptEnd, type AttemptSink, attempt } from "./attempt.ts";
 import { generationOf, jobError } from "./generation.ts";
 import type { JobRecord } from "./record.ts";
 import type { JobChange } from "./state.ts";
@@ -22,11 +22,11 @@ export async function run(
 	lease: Lease,
 	backend: Backend,
 	config: Config,
-	sink: Sink,
+	sink: AttemptSink,
 	signal: AbortSignal,
-): Promise<Ending> {
+): Promise<AttemptEnd> {
 	const { spec, log, state } = record;
-	const full = (): Ending => ({
+	const full = (): AttemptEnd => ({
 		end: "finished",
 		reason: "length",
 		rest: log.held ? { text: log.held, ids: [], tokens: 0, held: "" } : null,
@@ -60,7 +60,7 @@ export async function run(
 
 /** @param random in [0, 1), spreads retries */
 export function changeAfter(
-	ending: Ending,
+	ending: AttemptEnd,
 	hangUp: HangUp,
 	tokens: number,
 	random: number,
@@ -81,7 +81,7 @@ export function changeAfter(
 }
 
 /** What the Pool is told of the worker when the slot is given back; one that refuses a request is well. */
-export function releasedAfter(ending: Ending): Released {
+export function releasedAfter(ending: AttemptEnd): Released {
 	if (ending.end !== "failed") return "finished";
 	const { down, retry, code } = ending.error;
 	if (down) return "down";

@@ -1,9 +1,9 @@
 /** A job's slot on a backend: its attempts there, its heartbeats, and what the Pool is told when it is given back. */
 import type { Backend, HangUp } from "../backends/backend.ts";
-import type { Lease, Measured } from "../contract/pool.ts";
+import type { AttemptTimes, Lease } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
 
-import type { Ending, Sink } from "./attempt.ts";
+import type { AttemptEnd, AttemptSink } from "./attempt.ts";
 import type { Calls } from "./calls.ts";
 import type { JobRecord } from "./record.ts";
 import { releasedAfter, run } from "./run.ts";
@@ -43,16 +43,16 @@ export class Slot {
 	async attempt(
 		backend: Backend,
 		config: Config,
-		sink: Sink,
+		sink: AttemptSink,
 		longest: number,
-	): Promise<{ ending: Ending; hangUp: HangUp }> {
+	): Promise<{ ending: AttemptEnd; hangUp: HangUp }> {
 		this.#hangUp = new AbortController();
 		const { signal } = this.#hangUp;
 		const timer = setTimeout(() => {
 			if (backend.continues || this.#record.state.run !== null)
 				this.hangUp("seam");
 		}, longest);
-		const commit: Sink["commit"] = (batch) => {
+		const commit: AttemptSink["commit"] = (batch) => {
 			this.#firstTokenAt ??= this.#clock();
 			return sink.commit(batch);
 		};
@@ -79,7 +79,7 @@ export class Slot {
 		if (beat?.held === false) this.hangUp("lease_lost");
 	}
 
-	release(ending: Ending): Promise<void> {
+	release(ending: AttemptEnd): Promise<void> {
 		return this.#calls.release(
 			this.#record.spec,
 			this.lease,
@@ -88,7 +88,7 @@ export class Slot {
 		);
 	}
 
-	#measured(): Measured {
+	#measured(): AttemptTimes {
 		const ms = this.#clock() - this.#grantedAt;
 		const tokens = this.#record.log.tokens - this.#tokensBefore;
 		const first =

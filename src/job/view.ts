@@ -2,7 +2,7 @@
 
 import type { Outcome } from "../contract/account.ts";
 import type { JobView } from "../contract/job.ts";
-import type { Place } from "../contract/pool.ts";
+import type { QueuePlace } from "../contract/pool.ts";
 import { sha256 } from "../crypto.ts";
 import type { JobRecord } from "./record.ts";
 
@@ -14,7 +14,7 @@ const utf8 = new TextEncoder();
  */
 export async function viewOf(
 	{ spec, state, log }: JobRecord,
-	queue: Place | null,
+	queue: QueuePlace | null,
 ): Promise<JobView> {
 	// One synchronous reading; hashing may take a turn.
 	const view = {

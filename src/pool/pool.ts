@@ -6,14 +6,14 @@
 import { DurableObject } from "cloudflare:workers";
 import { probe } from "../backends/address.ts";
 import type {
-	Acquired,
-	Ask,
-	Beat,
+	AttemptTimes,
+	HeartbeatAnswer,
 	Lease,
 	Load,
-	Measured,
-	Place,
+	QueuePlace,
 	Released,
+	SlotAnswer,
+	SlotRequest,
 	WorkerLoad,
 } from "../contract/pool.ts";
 import { migrate } from "../durable/migrate.ts";
@@ -21,22 +21,22 @@ import { config } from "../env.ts";
 import { log } from "../log.ts";
 import { jobNamed } from "../objects.ts";
 import { abandoned, ended, started } from "./breaker.ts";
-import { STARTS, type View } from "./eta.ts";
+import { Estimator } from "./estimator.ts";
+import { type PoolSnapshot, STARTS } from "./eta.ts";
 import {
 	ASK_EVERY_MS,
 	choose,
 	isDue,
 	isStale,
-	open,
+	openSlots,
 	takesJobs,
 	type Worker,
 } from "./fleet.ts";
 import { remember } from "./measured.ts";
-import { Outlook } from "./outlook.ts";
 import { FairQueue } from "./queue.ts";
 import { Ramp } from "./ramp.ts";
 import { STEPS } from "./schema.ts";
-import { type Held, Store, type Waiting } from "./store.ts";
+import { PoolStore, type QueuedJob, type StoredLease } from "./store.ts";
 import { Traffic } from "./traffic.ts";
 import { Workers } from "./workers.ts";
 
@@ -48,7 +48,7 @@ const SAVED_TOGETHER = 16;
 const DROPPED_MS = 10_000;
 
 /** A lease, and when this instance last heard of its job; null where it never did. */
-type Heard = Held & { heardAt: number | null };
+type TrackedLease = StoredLease & { heardAt: number | null };
 
 export class Pool extends DurableObject<Env> {
 	// Own properties are out of reach of RPC; tests and the simulation replace them.
@@ -62,20 +62,20 @@ export class Pool extends DurableObject<Env> {
 	holdsStill = async (job: string, epoch: number): Promise<boolean> =>
 		jobNamed(this.env, job).holds(epoch);
 
-	readonly #store: Store;
+	readonly #store: PoolStore;
 	/** Known from the first job on. */
 	#model: string | null;
-	readonly #queue = new FairQueue<Waiting>();
+	readonly #queue = new FairQueue<QueuedJob>();
 	/** Of the newest job in the queue. */
 	#place = 0;
 	/** Jobs whose `acquire` is not answered yet: in no row, and not to be called. */
 	readonly #asking = new Set<string>();
-	readonly #held = new Map<string, Heard>();
+	readonly #held = new Map<string, TrackedLease>();
 	readonly #startedAt = this.clock();
 	readonly #workers: Workers;
 	readonly #traffic = new Traffic();
 	readonly #ramp = new Ramp();
-	readonly #outlook: Outlook;
+	readonly #outlook: Estimator;
 	#unsaved = 0;
 	#alarm: number | null = null;
 
@@ -83,8 +83,8 @@ export class Pool extends DurableObject<Env> {
 		super(ctx, env);
 		const { sql } = ctx.storage;
 		ctx.storage.transactionSync(() => migrate(sql, STEPS));
-		this.#store = new Store(sql);
-		this.#outlook = new Outlook(this.#store.kept, this.#traffic, (now) =>
+		this.#store = new PoolStore(sql);
+		this.#outlook = new Estimator(this.#store.kept, this.#traffic, (now) =>
 			this.#view(now),
 		);
 		this.#workers = new Workers(this.#store.slots(), {
@@ -94,7 +94,7 @@ export class Pool extends DurableObject<Env> {
 				[],
 			probe: (address) => this.probe(address),
 			clock: () => this.clock(),
-			heard: (before, now) => this.#heard(before, now),
+			onAnswer: (before, now) => this.#heard(before, now),
 		});
 		this.#model = this.#store.model;
 		for (const waiter of this.#store.waiting()) {
@@ -115,7 +115,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** A slot for a job of this pool's model, or a place in the queue. Asked again, a job keeps what it has. */
-	async acquire(ask: Ask): Promise<Acquired> {
+	async acquire(ask: SlotRequest): Promise<SlotAnswer> {
 		const { job } = ask;
 		this.#learn(ask.model);
 		const held = this.#held.get(job);
@@ -146,7 +146,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Where a job stands in the queue, or null where it does not wait. */
-	async place(job: string): Promise<Place | null> {
+	async place(job: string): Promise<QueuePlace | null> {
 		const waiter = this.#queue.get(job);
 		if (!waiter) return null;
 		const now = this.clock();
@@ -155,7 +155,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Keeps a lease. Writes nothing. */
-	async heartbeat(job: string, epoch: number): Promise<Beat> {
+	async heartbeat(job: string, epoch: number): Promise<HeartbeatAnswer> {
 		const held = this.#heldBy(job, epoch);
 		if (held) held.heardAt = this.clock();
 		return { held: held !== null, running: this.#held.size };
@@ -166,7 +166,7 @@ export class Pool extends DurableObject<Env> {
 		job: string,
 		epoch: number,
 		why: Released,
-		measured: Measured | null,
+		measured: AttemptTimes | null,
 	): Promise<void> {
 		const held = this.#heldBy(job, epoch);
 		if (!held) return;
@@ -274,7 +274,7 @@ export class Pool extends DurableObject<Env> {
 		);
 	}
 
-	#expire(held: Held): void {
+	#expire(held: StoredLease): void {
 		log("lease_expired", { model: this.#model, job: held.job });
 		this.#end(held);
 	}
@@ -289,7 +289,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Into the queue, and out of it at once where a slot is free. */
-	async #enqueue(ask: Ask): Promise<void> {
+	async #enqueue(ask: SlotRequest): Promise<void> {
 		const { job, account, resumed, avoid } = ask;
 		const now = this.clock();
 		if (!this.#queue.get(job)) {
@@ -336,14 +336,14 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Moves jobs from the queue to free slots. @returns those to call */
-	#grant(now: number): Held[] {
+	#grant(now: number): StoredLease[] {
 		if (this.#queue.size === 0) return [];
 		const running = this.#running();
-		const called: Held[] = [];
+		const called: StoredLease[] = [];
 		for (;;) {
 			const spots = this.#workers.all().map((worker) => ({
 				worker,
-				open: open(worker, running.get(worker.url) ?? 0, now),
+				open: openSlots(worker, running.get(worker.url) ?? 0, now),
 			}));
 			const next = spots.some((spot) => spot.open > 0)
 				? this.#queue.take(({ avoid }) => choose(spots, avoid) !== null)
@@ -357,7 +357,7 @@ export class Pool extends DurableObject<Env> {
 		}
 	}
 
-	#hold(waiter: Waiting, worker: Worker, now: number): Held {
+	#hold(waiter: QueuedJob, worker: Worker, now: number): StoredLease {
 		const { job, account, resumed, tokens, rawP90, since } = waiter;
 		const { url, breaker } = worker;
 		this.#workers.set({ ...worker, breaker: started(breaker, job) });
@@ -373,11 +373,11 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Calls the jobs that were granted a slot while they waited. Nobody waits for their answers. */
-	#announce(granted: Held[]): void {
+	#announce(granted: StoredLease[]): void {
 		for (const held of granted) this.ctx.waitUntil(this.#call(held));
 	}
 
-	async #call(held: Held): Promise<void> {
+	async #call(held: StoredLease): Promise<void> {
 		const { job, epoch } = held;
 		const lease = this.#leaseOf(job);
 		if (!lease) return;
@@ -395,11 +395,11 @@ export class Pool extends DurableObject<Env> {
 		}
 	}
 
-	#again(held: Held): void {
+	#again(held: StoredLease): void {
 		this.#end(held);
 		const { job, account, tokens } = held;
 		this.#place++;
-		const waiter: Waiting = {
+		const waiter: QueuedJob = {
 			...{ place: this.#place, job, account, tokens },
 			...{ resumed: false, avoid: null, rawP90: null },
 			since: this.clock(),
@@ -409,7 +409,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Ends a lease. A newer one of the same job stays. */
-	#end(held: Held): void {
+	#end(held: StoredLease): void {
 		if (this.#held.get(held.job)?.epoch === held.epoch)
 			this.#held.delete(held.job);
 		this.#write(() => this.#store.free(held));
@@ -421,7 +421,7 @@ export class Pool extends DurableObject<Env> {
 			});
 	}
 
-	#view(now: number): View {
+	#view(now: number): PoolSnapshot {
 		const fleet = this.#workers.all();
 		const cold = fleet.every(({ state }) => state !== "ready");
 		const broken = fleet.filter(
@@ -456,13 +456,13 @@ export class Pool extends DurableObject<Env> {
 		this.#write(() => this.#store.learn(model));
 	}
 
-	#workerOf({ url }: Held): Worker | null {
+	#workerOf({ url }: StoredLease): Worker | null {
 		return url === null
 			? (this.#workers.all()[0] ?? null)
 			: this.#workers.get(url);
 	}
 
-	#heldBy(job: string, epoch: number): Heard | null {
+	#heldBy(job: string, epoch: number): TrackedLease | null {
 		const held = this.#held.get(job);
 		return held?.epoch === epoch ? held : null;
 	}

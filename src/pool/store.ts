@@ -1,10 +1,10 @@
 /** A pool's rows: what must outlive the object. All is read once and then kept in memory; writes are few, because each is paid. */
 
-import { type Kept, nothing } from "./measured.ts";
-import type { Waiter } from "./queue.ts";
+import { type Measurements, noMeasurements } from "./measured.ts";
+import type { QueueEntry } from "./queue.ts";
 
 /** A job in the queue. */
-export interface Waiting extends Waiter {
+export interface QueuedJob extends QueueEntry {
 	/** The most tokens it may still produce. */
 	tokens: number;
 	avoid: string | null;
@@ -15,7 +15,7 @@ export interface Waiting extends Waiter {
 }
 
 /** A slot that a job holds. */
-export interface Held {
+export interface StoredLease {
 	epoch: number;
 	job: string;
 	account: string;
@@ -35,12 +35,12 @@ type Stored<T extends { resumed: boolean }> = Omit<T, "resumed"> & {
 	resumed: number;
 } & Record<string, SqlStorageValue>;
 
-export class Store {
+export class PoolStore {
 	readonly #sql: SqlStorage;
 	#epoch: number;
 	#reserved: number;
 	readonly model: string | null;
-	readonly kept: Kept;
+	readonly kept: Measurements;
 
 	constructor(sql: SqlStorage) {
 		this.#sql = sql;
@@ -52,7 +52,7 @@ export class Store {
 		this.model = state.model;
 		this.#epoch = state.epochs;
 		this.#reserved = state.epochs;
-		this.kept = state.measured ? JSON.parse(state.measured) : nothing();
+		this.kept = state.measured ? JSON.parse(state.measured) : noMeasurements();
 	}
 
 	learn(model: string): void {
@@ -74,14 +74,14 @@ export class Store {
 	}
 
 	/** In order of arrival. */
-	waiting(): Waiting[] {
+	waiting(): QueuedJob[] {
 		return this.#sql
-			.exec<Stored<Waiting>>("SELECT * FROM waiting ORDER BY place")
+			.exec<Stored<QueuedJob>>("SELECT * FROM waiting ORDER BY place")
 			.toArray()
 			.map((row) => ({ ...row, resumed: Boolean(row.resumed) }));
 	}
 
-	wait(waiter: Waiting): void {
+	wait(waiter: QueuedJob): void {
 		this.#sql.exec(
 			"INSERT INTO waiting (place, job, account, resumed, tokens, avoid, since, rawP90) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 			waiter.place,
@@ -95,18 +95,18 @@ export class Store {
 		);
 	}
 
-	waitNoMore({ place }: Waiting): void {
+	waitNoMore({ place }: QueuedJob): void {
 		this.#sql.exec("DELETE FROM waiting WHERE place = ?", place);
 	}
 
-	held(): Held[] {
+	held(): StoredLease[] {
 		return this.#sql
-			.exec<Stored<Held>>("SELECT * FROM held")
+			.exec<Stored<StoredLease>>("SELECT * FROM held")
 			.toArray()
 			.map((row) => ({ ...row, resumed: Boolean(row.resumed) }));
 	}
 
-	hold(held: Held): void {
+	hold(held: StoredLease): void {
 		this.#sql.exec(
 			"INSERT INTO held (epoch, job, account, url, resumed, tokens, since) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			held.epoch,
@@ -119,7 +119,7 @@ export class Store {
 		);
 	}
 
-	free({ epoch }: Held): void {
+	free({ epoch }: StoredLease): void {
 		this.#sql.exec("DELETE FROM held WHERE epoch = ?", epoch);
 	}
 

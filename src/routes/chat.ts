@@ -17,10 +17,10 @@ import {
 import { ChatStream } from "../schema/chat-stream.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
 import {
+	type EventConsumer,
 	type Follower,
 	followLog,
-	opener,
-	type Taker,
+	openJobLog,
 } from "../stream/follower.ts";
 import {
 	after,
@@ -31,7 +31,7 @@ import {
 	WRITE_EVERY_MS,
 } from "../stream/presence.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
-import { askedOfChat } from "../submit/chat-request.ts";
+import { jobInputOfChat } from "../submit/chat-request.ts";
 import { createJob } from "../submit/create-job.ts";
 import { idempotencyKeyOf } from "../submit/request.ts";
 import { JOB_REQUEST_FAILURES } from "./failures.ts";
@@ -113,7 +113,7 @@ chat.openapi(
 		const presence = new Presence();
 		const known = await caller(c);
 		const request = c.req.valid("json");
-		const asked = askedOfChat(request, await c.req.json());
+		const asked = jobInputOfChat(request, await c.req.json());
 		const key = c.req.header("Idempotency-Key");
 		const idempotencyKey = await idempotencyKeyOf(key);
 		const name = { jobId: null, idempotencyKey };
@@ -121,7 +121,7 @@ chat.openapi(
 		c.header("X-Job-Id", view.id);
 		if (repeat) c.header("Idempotent-Replayed", "true");
 
-		const open = opener(c.env, known.id, view.id);
+		const open = openJobLog(c.env, known.id, view.id);
 		const first = await open(0);
 		if (first.status !== 101)
 			throw new ApiError({
@@ -149,7 +149,7 @@ interface Call {
 	c: Context<App>;
 	head: Head;
 	answer: Answer;
-	follow: (taker: Taker) => Follower;
+	follow: (taker: EventConsumer) => Follower;
 	presence: Presence;
 	/** When the answer begins, whatever is known by then. A later failure comes in the body. */
 	begin: ReturnType<typeof after>;
@@ -170,7 +170,7 @@ function following(
 			if (answer.ended) resolve();
 			return events.length;
 		},
-		gone() {
+		onErased() {
 			answer.erased();
 			resolve();
 		},

@@ -5,7 +5,7 @@ import { answered, caller, keyed } from "../http/authenticate.ts";
 import { timed } from "../http/request-log.ts";
 import { newRouter } from "../http/router.ts";
 import { EventStream, JobEvent } from "../schema/event.ts";
-import { followLog, opener } from "../stream/follower.ts";
+import { followLog, openJobLog } from "../stream/follower.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
 import { problems } from "./problems.ts";
 
@@ -63,7 +63,7 @@ events.openapi(
 			c,
 			await timed(c, "auth", known.account.lookup(known.credential, id)),
 		);
-		const open = opener(c.env, known.id, id);
+		const open = openJobLog(c.env, known.id, id);
 		const first = await timed(c, "read", open(after.seq));
 		switch (first.status) {
 			case 101:

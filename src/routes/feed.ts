@@ -11,7 +11,7 @@ import { newRouter } from "../http/router.ts";
 import { accountOf } from "../objects.ts";
 import { EventList, FeedStream } from "../schema/feed.ts";
 import { eventWire } from "../schema/feed-wire.ts";
-import { followLog, type Open } from "../stream/follower.ts";
+import { followLog, type OpenLog } from "../stream/follower.ts";
 import {
 	EVENT_STREAM_HEADERS,
 	eventStream,
@@ -106,7 +106,7 @@ feed.openapi(
 				data: JSON.stringify(eventWire(id, told, origin)),
 			});
 		};
-		const open: Open = (seq) =>
+		const open: OpenLog = (seq) =>
 			accountOf(c.env, id).fetch(`http://account/feed?after=${seq}`, {
 				headers: { Upgrade: "websocket" },
 			});

@@ -16,7 +16,7 @@ import { jobOf } from "../objects.ts";
 import { EventStream } from "../schema/event.ts";
 import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
 import { jobWire, summaryWire } from "../schema/job-wire.ts";
-import { followLog, type Open, opener } from "../stream/follower.ts";
+import { followLog, type OpenLog, openJobLog } from "../stream/follower.ts";
 import {
 	after,
 	JSON_TO_COME_HEADERS,
@@ -28,12 +28,12 @@ import {
 	eventStream,
 	untilDone,
 } from "../stream/sse-writer.ts";
-import { type Created, createJob } from "../submit/create-job.ts";
+import { type CreatedJob, createJob } from "../submit/create-job.ts";
 import {
-	type Asked,
-	askedOf,
 	idempotencyKeyOf,
+	type JobInput,
 	jobIdOf,
+	jobInputOf,
 	preferredWait,
 } from "../submit/request.ts";
 import { JOB_REQUEST_FAILURES, PREVIOUS_JOB_FAILURES } from "./failures.ts";
@@ -137,7 +137,7 @@ jobs.openapi(
 			c.req.header("Idempotency-Key"),
 		);
 		const name = { jobId: null, idempotencyKey };
-		const asked = askedOf(c.req.valid("json"), await c.req.json());
+		const asked = jobInputOf(c.req.valid("json"), await c.req.json());
 		const job = await createJob(c, known, asked, name);
 		return respond(c, known, job, asked, presence);
 	},
@@ -163,7 +163,7 @@ jobs.openapi(
 		const presence = new Presence();
 		const known = await caller(c);
 		const name = { jobId: c.req.valid("param").id, idempotencyKey: null };
-		const asked = askedOf(c.req.valid("json"), await c.req.json());
+		const asked = jobInputOf(c.req.valid("json"), await c.req.json());
 		const job = await createJob(c, known, asked, name);
 		return respond(c, known, job, asked, presence);
 	},
@@ -273,8 +273,8 @@ jobs.openapi(
 async function respond(
 	c: Context<App>,
 	known: Caller,
-	{ view, repeat }: Created,
-	{ onDisconnect }: Asked,
+	{ view, repeat }: CreatedJob,
+	{ onDisconnect }: JobInput,
 	presence: Presence,
 ) {
 	const origin = originOf(c);
@@ -282,7 +282,7 @@ async function respond(
 		Location: `${origin}/v1/jobs/${view.id}`,
 		...(repeat && { "Idempotent-Replayed": "true" }),
 	};
-	const open = opener(c.env, known.id, view.id);
+	const open = openJobLog(c.env, known.id, view.id);
 	const { signal } = c.req.raw;
 
 	if (wantsEvents(c.req.header("Accept"))) {
@@ -324,7 +324,7 @@ async function respond(
 }
 
 /** The opener's answer for a reader that has seen nothing. */
-async function fromStart(open: Open): Promise<Response> {
+async function fromStart(open: OpenLog): Promise<Response> {
 	const first = await open(0);
 	if (first.status === 101) return first;
 	throw new ApiError({

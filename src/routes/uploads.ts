@@ -17,7 +17,12 @@ import * as s3 from "../images/s3.ts";
 import { sniff } from "../images/sniff.ts";
 import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
 import { Upload, UploadList, UploadRequest } from "../schema/upload.ts";
-import { place, type Received, receive, storeBody } from "../submit/images.ts";
+import {
+	type ReceivedImage,
+	receive,
+	storeBody,
+	storeImage,
+} from "../submit/images.ts";
 import { IMAGE_FAILURES, JSON_CALL } from "./failures.ts";
 import { problems } from "./problems.ts";
 
@@ -176,7 +181,12 @@ uploads.openapi(
 			if (now.status === "ready") return c.json(uploadOf(now), 200);
 			throw new ApiError({ code: "upload_incomplete", field: "id" });
 		}
-		const stored = await place(config(c.env), known.id, upload.id, sent.image);
+		const stored = await storeImage(
+			config(c.env),
+			known.id,
+			upload.id,
+			sent.image,
+		);
 		const { account, credential } = known;
 		const done = answered(
 			c,
@@ -246,7 +256,7 @@ async function staged(
 	c: Context<App>,
 	known: Caller,
 	upload: UploadView,
-): Promise<Received | null> {
+): Promise<ReceivedImage | null> {
 	const key = stagingKey(finalKey(known.id, upload.id));
 	const bytes = await s3.get(config(c.env), key, upload.bytes);
 	if (!bytes) return null;

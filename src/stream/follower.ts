@@ -8,28 +8,28 @@ const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
 
 /** Asks the Job for a socket from which events after `after` will come; see `Job.fetch` for its other answers. */
-export type Open = (after: number) => Promise<Response>;
+export type OpenLog = (after: number) => Promise<Response>;
 
-export const opener =
-	(env: Env, account: string, job: string): Open =>
+export const openJobLog =
+	(env: Env, account: string, job: string): OpenLog =>
 	(after) =>
 		jobOf(env, account, job).fetch(`http://job/?after=${after}`, {
 			headers: { Upgrade: "websocket" },
 		});
 
-export interface Taker {
+export interface EventConsumer {
 	/**
 	 * Gets every event once and in order, `done` last.
 	 * @returns how many of them it took; the others come again after a pause
 	 */
 	take(events: LogEvent[]): number;
 	/** The job was erased: nothing more will come. */
-	gone(): void;
+	onErased(): void;
 }
 
 export class Follower {
-	readonly #open: Open;
-	#taker: Taker;
+	readonly #open: OpenLog;
+	#taker: EventConsumer;
 	#last: number;
 	#socket: WebSocket | null = null;
 	#connecting = false;
@@ -38,7 +38,12 @@ export class Follower {
 	#retry: ReturnType<typeof setTimeout> | undefined;
 
 	/** @param first the opener's 101 answer for `after` */
-	constructor(open: Open, first: Response, after: number, taker: Taker) {
+	constructor(
+		open: OpenLog,
+		first: Response,
+		after: number,
+		taker: EventConsumer,
+	) {
 		this.#open = open;
 		this.#taker = taker;
 		this.#last = after;
@@ -46,7 +51,7 @@ export class Follower {
 	}
 
 	/** From now on `taker` gets what comes. */
-	handTo(taker: Taker): void {
+	handTo(taker: EventConsumer): void {
 		this.#taker = taker;
 	}
 
@@ -84,7 +89,7 @@ export class Follower {
 			const { status, webSocket } = await this.#open(this.#last);
 			if (status === 404) {
 				this.close();
-				this.#taker.gone();
+				this.#taker.onErased();
 			} else if (!webSocket) throw new Error(`opened with ${status}`);
 			else this.#attach(webSocket);
 		} catch {
@@ -164,6 +169,6 @@ export class Follower {
  * @param first the opener's 101 answer for `after`
  */
 export const followLog =
-	(open: Open, first: Response, after: number) =>
-	(taker: Taker): Follower =>
+	(open: OpenLog, first: Response, after: number) =>
+	(taker: EventConsumer): Follower =>
 		new Follower(open, first, after, taker);

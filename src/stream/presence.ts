@@ -1,5 +1,5 @@
 /** Whether a call's client is still there: it is written to, and a write that fails tells. */
-import { HUNG_UP } from "./readers.ts";
+import { CLOSE_HUNG_UP } from "./readers.ts";
 
 /** A call whose job ends when it is hung up on is written to this often. */
 export const WRITE_EVERY_MS = 250;
@@ -43,7 +43,7 @@ export class Presence {
 export const closing = (
 	presence: Presence | null,
 ): [code?: number, reason?: string] =>
-	presence ? [HUNG_UP, String(presence.ago)] : [];
+	presence ? [CLOSE_HUNG_UP, String(presence.ago)] : [];
 
 /** A moment that can be called off. */
 export function after(ms: number): { over: Promise<void>; stop: () => void } {

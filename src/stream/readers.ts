@@ -9,16 +9,16 @@ export const RESYNC = '"resync"';
 /** What a reader sends to be sent nothing until it says where it stands. */
 export const PAUSE = "pause";
 /** Close code of a reader that is not lost: it waited as long as it wanted to. */
-export const CONTENT = 4000;
+export const CLOSE_SATISFIED = 4000;
 /** Close code of a reader whose client hung up on a call; the reason says how long ago that may have been, in milliseconds. */
-export const HUNG_UP = 4001;
+export const CLOSE_HUNG_UP = 4001;
 
 /** What a socket's end says of its reader. */
-export function leavingOf(code: number, reason: string): Leaving {
+export function disconnectOf(code: number, reason: string): Disconnect {
 	switch (code) {
-		case CONTENT:
+		case CLOSE_SATISFIED:
 			return { how: "content" };
-		case HUNG_UP:
+		case CLOSE_HUNG_UP:
 			return { how: "hungUp", ago: Number(reason) || 0 };
 		default:
 			return { how: "lost" };
@@ -26,7 +26,7 @@ export function leavingOf(code: number, reason: string): Leaving {
 }
 
 /** A job's events, or an account's. */
-export interface Log {
+export interface ReadableLog {
 	/** 0 in an empty log. */
 	readonly lastSeq: number;
 	/** Events after `from` up to `upTo`, as many as fit into one message; at least one where there is any. */
@@ -70,7 +70,7 @@ export class Readers {
 	 */
 	accept(
 		ctx: DurableObjectState,
-		{ lastSeq }: Pick<Log, "lastSeq">,
+		{ lastSeq }: Pick<ReadableLog, "lastSeq">,
 		ended: boolean,
 		request: Request,
 	): Response {
@@ -86,7 +86,7 @@ export class Readers {
 	}
 
 	/** What a reader says. Replay and joining are one synchronous turn: no event can slip in between. */
-	hear(socket: WebSocket, message: unknown, log: Log): void {
+	onMessage(socket: WebSocket, message: unknown, log: ReadableLog): void {
 		const after = Number(message);
 		if (message === PAUSE) this.#pause(socket);
 		else if (!Number.isSafeInteger(after)) socket.close(1008);
@@ -98,13 +98,16 @@ export class Readers {
 		}
 	}
 
-	leave(socket: WebSocket): void {
+	remove(socket: WebSocket): void {
 		this.#live.delete(socket);
 		this.#present.delete(socket);
 	}
 
 	/** Shows what is in the log, once it is durable. */
-	async publish(storage: DurableObjectStorage, log: Log): Promise<void> {
+	async publish(
+		storage: DurableObjectStorage,
+		log: ReadableLog,
+	): Promise<void> {
 		const upTo = log.lastSeq;
 		await storage.sync();
 		const from = this.#shown;
@@ -116,7 +119,7 @@ export class Readers {
 	}
 
 	/** Hangs up on all of them. */
-	dismiss(): void {
+	closeAll(): void {
 		for (const socket of this.#present) socket.close(1000);
 		this.#live.clear();
 		this.#present.clear();
@@ -137,7 +140,7 @@ export class Readers {
 	}
 }
 
-function* messages(log: Log, after: number, upTo: number) {
+function* messages(log: ReadableLog, after: number, upTo: number) {
 	for (let from = after; from < upTo; ) {
 		const events = log.between(from, upTo);
 		yield JSON.stringify(events);
@@ -146,7 +149,7 @@ function* messages(log: Log, after: number, upTo: number) {
 }
 
 /** How a job's last reader went. */
-export type Leaving =
+export type Disconnect =
 	/** It waited for as long as it wanted to. */
 	| { how: "content" }
 	/** Its connection broke. It knows its place, and may come back to it. */

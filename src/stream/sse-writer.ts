@@ -1,9 +1,9 @@
 /** A job's events as a caller reads them: server-sent events, held by the Worker. */
 
 import type { LogEvent } from "../contract/job.ts";
-import { Follower, type Open, type Taker } from "./follower.ts";
+import { type EventConsumer, Follower, type OpenLog } from "./follower.ts";
 import { closing, type Presence } from "./presence.ts";
-import { CONTENT } from "./readers.ts";
+import { CLOSE_SATISFIED } from "./readers.ts";
 
 /** A client that is gone is noticed only by writing to it. */
 const PING_MS = 10_000;
@@ -30,7 +30,7 @@ const utf8 = new TextEncoder();
 
 export interface EventStreamOptions {
 	/** Starts or takes over the follower that feeds the stream; null where `opening` holds all there is. */
-	follow: (taker: Taker) => Follower | null;
+	follow: (taker: EventConsumer) => Follower | null;
 	/** The request's. It and `cancel` both tell that the client left; either may come first. */
 	signal: AbortSignal;
 	/** The text of an event; empty for one that the stream leaves out. */
@@ -69,7 +69,7 @@ export function eventStream(
  * Passes events from the follower to the client, no faster than the client reads. Events that wait
  * are kept here, and not in the stream, so that they can be dropped.
  */
-class Source implements UnderlyingSource<Uint8Array>, Taker {
+class Source implements UnderlyingSource<Uint8Array>, EventConsumer {
 	readonly #options: Required<EventStreamOptions>;
 	#follower: Follower | null = null;
 	#ping: ReturnType<typeof setInterval> | undefined;
@@ -153,7 +153,7 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
 	}
 
 	/** The log was erased: nothing more will come. */
-	gone(): void {
+	onErased(): void {
 		const { erased } = this.#options;
 		if (erased) this.#frames.push(erased);
 		this.#end();
@@ -215,7 +215,7 @@ class Source implements UnderlyingSource<Uint8Array>, Taker {
  * @returns whether the job ended
  */
 export function untilDone(
-	open: Open,
+	open: OpenLog,
 	first: Response,
 	ms: number,
 	signal: AbortSignal,
@@ -227,13 +227,13 @@ export function untilDone(
 			follower.close(...how);
 			resolve(done);
 		};
-		const timer = setTimeout(() => end(false, CONTENT), ms);
+		const timer = setTimeout(() => end(false, CLOSE_SATISFIED), ms);
 		const follower = new Follower(open, first, 0, {
 			take(events) {
 				if (events.at(-1)?.type === "done") end(true);
 				return events.length;
 			},
-			gone: () => end(false),
+			onErased: () => end(false),
 		});
 		const left = () => end(false, ...closing(presence));
 		signal.addEventListener("abort", left);

@@ -5,8 +5,8 @@ import { UPLOAD_ID } from "../ids.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import type { ImageSource } from "../schema/image.ts";
 import { JobRequest } from "../schema/job.ts";
-import type { AskedImage } from "./conversation.ts";
-import { type Asked, randomSeed } from "./request.ts";
+import type { ImageInput } from "./conversation.ts";
+import { type JobInput, randomSeed } from "./request.ts";
 
 /** What a job has that a completion cannot ask for, or leaves out. */
 const DEFAULTS = JobRequest.parse({ prompt: "x" });
@@ -15,8 +15,8 @@ const DEFAULTS = JobRequest.parse({ prompt: "x" });
  * @param sent the body before defaults
  * @throws ApiError `upload_not_found` for a file id that is none
  */
-export function askedOfChat(request: ChatRequest, sent: object): Asked {
-	const images: AskedImage[] = [];
+export function jobInputOfChat(request: ChatRequest, sent: object): JobInput {
+	const images: ImageInput[] = [];
 	const messages = request.messages.map(({ role, content }, n): Message => {
 		const parts: Message["content"] = [];
 		if (typeof content === "string")
@@ -59,7 +59,7 @@ type Part = Exclude<
 	{ type: "text" }
 >;
 
-function imageOf(part: Part, path: string): AskedImage {
+function imageOf(part: Part, path: string): ImageInput {
 	if (part.type === "image_url") {
 		const { url } = part.image_url;
 		return { source: sourceOf(url), field: `${path}.image_url.url` };

@@ -12,7 +12,7 @@ export interface Conversation<Image> {
 }
 
 /** An image as it was asked for. */
-export interface AskedImage {
+export interface ImageInput {
 	source: ImageSource;
 	/** The request's field, for errors: `images[0].url`. */
 	field: string;
@@ -22,7 +22,7 @@ export interface AskedImage {
 const LONGEST_CONVERSATION = 262_144;
 
 /** The turns of a request, whichever way it asks. Images that no part takes come first in the first user's message. */
-export function turnsOf(request: JobRequest): Conversation<AskedImage> {
+export function turnsOf(request: JobRequest): Conversation<ImageInput> {
 	const asked = imagesOf(request.images);
 	const messages = (
 		request.messages ?? [{ role: "user" as const, content: question(request) }]
@@ -35,7 +35,7 @@ export function turnsOf(request: JobRequest): Conversation<AskedImage> {
 	return { messages, images: [...free, ...asked.slice(0, taken)] };
 }
 
-export const imagesOf = (sources: readonly ImageSource[]): AskedImage[] =>
+export const imagesOf = (sources: readonly ImageSource[]): ImageInput[] =>
 	sources.map((source, n) => ({
 		source,
 		field: `images[${n}].${"url" in source ? "url" : "upload"}`,
@@ -51,7 +51,7 @@ export const imagesIn = (messages: readonly Message[]): number =>
  * An earlier conversation with its answer, and what is asked now.
  * @throws ApiError `invalid_request` where all of it is longer than a job may keep
  */
-export function goOn(
+export function continueConversation(
 	before: { messages: Message[]; answer: string } | null,
 	turns: Message[],
 ): Message[] {

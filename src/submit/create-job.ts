@@ -18,19 +18,19 @@ import {
 	type ServedModels,
 } from "../models.ts";
 import { jobOf } from "../objects.ts";
-import { goOn } from "./conversation.ts";
+import { continueConversation } from "./conversation.ts";
 import { discard, readImages, storeInline } from "./images.ts";
 import {
-	type Asked,
 	bodyHash,
 	checkFits,
-	type Name,
+	deadlinesOf,
+	type JobInput,
+	type JobName,
 	samplingFor,
-	termsOf,
 } from "./request.ts";
 import { jobHook } from "./webhook-address.ts";
 
-export interface Created {
+export interface CreatedJob {
 	/** The job as it is now. */
 	view: JobView;
 	/** Whether it was there before: under this name, or made by the call that this one repeats. */
@@ -41,16 +41,16 @@ export interface Created {
 export async function createJob(
 	c: Context<App>,
 	caller: Caller,
-	asked: Asked,
-	name: Name,
+	asked: JobInput,
+	name: JobName,
 	joins = true,
-): Promise<Created> {
+): Promise<CreatedJob> {
 	const { models } = config(c.env);
 	// Without a name of one it is the model of the job that it goes on from.
 	const named = asked.model ? modelOf(models, asked.model) : null;
 	const model = named ?? (asked.previousJob ? null : defaultModel(models));
 	if (model) checkFits(asked.turns.messages, model, asked.fields);
-	const terms = termsOf(c.req);
+	const terms = deadlinesOf(c.req);
 	const call =
 		(name.jobId ?? name.idempotencyKey) ? null : await callOf(c, caller);
 	const repeats = joins && isRepeat(c) ? call : null;
@@ -93,8 +93,8 @@ export async function createJob(
 async function admit(
 	c: Context<App>,
 	caller: Caller,
-	asked: Asked,
-	name: Name & { call: string | null; repeats: string | null },
+	asked: JobInput,
+	name: JobName & { call: string | null; repeats: string | null },
 	named: ServedModel | null,
 ): Promise<{
 	answer: string;
@@ -195,16 +195,16 @@ const pricesOf = (models: ServedModels): Record<string, number> =>
 async function conversation(
 	c: Context<App>,
 	caller: Caller,
-	{ turns, previousJob }: Asked,
+	{ turns, previousJob }: JobInput,
 ): Promise<Message[]> {
-	if (!previousJob) return goOn(null, turns.messages);
+	if (!previousJob) return continueConversation(null, turns.messages);
 	const said = await timed(
 		c,
 		"read",
-		jobOf(c.env, caller.id, previousJob).said(),
+		jobOf(c.env, caller.id, previousJob).transcript(),
 	);
 	if (!said) throw new ApiError({ code: "job_gone", field: "previous_job" });
-	return goOn(said, turns.messages);
+	return continueConversation(said, turns.messages);
 }
 
 /** Counts an admission by its answer, or by the code of the refusal. */

@@ -21,15 +21,15 @@ import { type Inspected, inspect } from "../images/inspect.ts";
 import { finalKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
 import { IMAGE_LIMITS } from "../schema/image.ts";
-import type { AskedImage } from "./conversation.ts";
+import type { ImageInput } from "./conversation.ts";
 
 /** An image of a request for a job: an upload, or bytes that came along and are not stored yet. */
-export type Read = {
+export type ImageRead = {
 	/** The request's field, for errors. */
 	field: string;
 	/** Over the bytes as they were sent, hex. */
 	sha256: string;
-} & ({ upload: string } | { received: Received; url: string | null });
+} & ({ upload: string } | { received: ReceivedImage; url: string | null });
 
 /**
  * A job's images: uploads by what the account knows of them, `data:` URLs decoded, `https:` URLs fetched, unless the
@@ -39,9 +39,9 @@ export type Read = {
  */
 export async function readImages(
 	c: Context<App>,
-	asked: readonly AskedImage[],
+	asked: readonly ImageInput[],
 	known: readonly SentImage[],
-): Promise<Read[]> {
+): Promise<ImageRead[]> {
 	const sources = asked.map(({ source }) => source);
 	const urls = await Promise.all(
 		sources.map((source) =>
@@ -57,8 +57,8 @@ export async function readImages(
 		return at < 0 ? undefined : fetched.splice(at, 1)[0];
 	});
 	return Promise.all(
-		sources.map(async (source, n): Promise<Read> => {
-			const { field } = asked[n] as AskedImage;
+		sources.map(async (source, n): Promise<ImageRead> => {
+			const { field } = asked[n] as ImageInput;
 			const image = recognized[n];
 			if (image) return { field, sha256: image.sha256, upload: image.upload };
 			if ("upload" in source)
@@ -78,7 +78,7 @@ export async function readImages(
 export async function storeInline(
 	c: Context<App>,
 	caller: Caller,
-	images: readonly Read[],
+	images: readonly ImageRead[],
 ): Promise<{ ids: string[]; inline: InlineImage[] }> {
 	const fresh = images.flatMap((image) => ("received" in image ? [image] : []));
 	const stored = await put(
@@ -110,7 +110,7 @@ export async function discard(
 }
 
 /** An image as it was sent, and what inspection made of it. */
-export interface Received {
+export interface ReceivedImage {
 	/** Of the bytes as sent. */
 	bytes: number;
 	/** Over the bytes as sent, hex. */
@@ -123,13 +123,13 @@ export async function receive(
 	bytes: Uint8Array<ArrayBuffer>,
 	field: string,
 	limit: number,
-): Promise<Received> {
+): Promise<ReceivedImage> {
 	const { image } = unwrap(await inspect(bytes, field, limit));
 	return { bytes: bytes.length, sha256: await sha256(bytes), image };
 }
 
 /** Puts an image under the final key of an upload. @throws ApiError `storage_unavailable` */
-export async function place(
+export async function storeImage(
 	config: Config,
 	account: string,
 	id: string,
@@ -147,7 +147,7 @@ export async function place(
 export async function storeBody(
 	c: Context<App>,
 	caller: Caller,
-	received: Received,
+	received: ReceivedImage,
 ): Promise<UploadView> {
 	const stored = await put(c, caller, "body", [received]);
 	const { account, credential } = caller;
@@ -160,7 +160,7 @@ async function put(
 	c: Context<App>,
 	caller: Caller,
 	way: UploadDraft["way"],
-	received: readonly Received[],
+	received: readonly ReceivedImage[],
 ): Promise<({ id: string } & StoredImage)[]> {
 	if (received.length === 0) return [];
 	const drafts = received.map(({ bytes, sha256, image }) => ({
@@ -175,7 +175,12 @@ async function put(
 	// All of them are waited for: none may write after it was discarded.
 	const placed = await Promise.allSettled(
 		drafts.map(({ id }, n) =>
-			place(config(c.env), caller.id, id, (received[n] as Received).image),
+			storeImage(
+				config(c.env),
+				caller.id,
+				id,
+				(received[n] as ReceivedImage).image,
+			),
 		),
 	);
 	const failure = placed.find((each) => each.status === "rejected");
@@ -194,7 +199,7 @@ async function readUrl(
 	c: Context<App>,
 	url: string,
 	field: string,
-): Promise<Received> {
+): Promise<ReceivedImage> {
 	const limit = IMAGE_LIMITS.inlineBytes;
 	if (isDataUrl(url)) {
 		return receive(readDataUrl(url, field), field, limit);

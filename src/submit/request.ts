@@ -8,18 +8,18 @@ import type { Model } from "../models.ts";
 import type { JobRequest } from "../schema/job.ts";
 import type { JobWebhook } from "../schema/webhook.ts";
 import {
-	type AskedImage,
 	type Conversation,
+	type ImageInput,
 	imagesIn,
 	turnsOf,
 } from "./conversation.ts";
 
 /** A request for a job, whichever route took it. */
-export interface Asked {
+export interface JobInput {
 	/** Null: as the job that it goes on from, else the default. */
 	model: string | null;
 	/** What is asked now, without what was said before. */
-	turns: Conversation<AskedImage>;
+	turns: Conversation<ImageInput>;
 	/** The request's fields that hold the texts and the images, for errors. */
 	fields: { texts: string; images: string };
 	previousJob: string | null;
@@ -36,7 +36,7 @@ export interface Asked {
 }
 
 /** @param sent the body before defaults */
-export const askedOf = (request: JobRequest, sent: object): Asked => ({
+export const jobInputOf = (request: JobRequest, sent: object): JobInput => ({
 	model: request.model ?? null,
 	turns: turnsOf(request),
 	fields: {
@@ -60,7 +60,7 @@ export const askedOf = (request: JobRequest, sent: object): Asked => ({
 });
 
 export const samplingFor = (
-	{ sampling }: Asked,
+	{ sampling }: JobInput,
 	{ contextLength }: Model,
 ): Sampling => ({
 	...sampling,
@@ -83,7 +83,7 @@ export const randomSeed = (): number =>
 export function checkFits(
 	messages: readonly Message[],
 	model: Model,
-	fields: Asked["fields"],
+	fields: JobInput["fields"],
 ): void {
 	const images = imagesIn(messages);
 	if (images > model.maxImages)
@@ -144,7 +144,7 @@ export function preferredWait(prefer: string | undefined): number | null {
 }
 
 /** By what a caller names a job: its id, or the SHA-256 of an idempotency key. */
-export interface Name {
+export interface JobName {
 	jobId: string | null;
 	idempotencyKey: string | null;
 }
@@ -183,7 +183,7 @@ const HOUR_S = 3_600;
  * and six to end; a longer start or run that is asked for moves the end.
  * @throws ApiError `invalid_request`
  */
-export function termsOf(request: {
+export function deadlinesOf(request: {
 	header: (name: string) => string | undefined;
 }): (createdAt: number) => Terms {
 	const secondsOf = (name: string) => duration(name, request.header(name));

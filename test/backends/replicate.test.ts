@@ -4,11 +4,11 @@ import {
 	type BackendEvent,
 	type Generation,
 } from "../../src/backends/backend.ts";
-import { PATIENCE, sleep } from "../../src/backends/patience.ts";
 import {
 	probeReplicate,
 	ReplicateBackend,
 } from "../../src/backends/replicate.ts";
+import { RETRY_POLICY, sleep } from "../../src/backends/retry.ts";
 import type { ReplicateAddress } from "../../src/models.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -78,7 +78,7 @@ function backend(
 ) {
 	const waits: number[] = [];
 	const patience = {
-		...PATIENCE,
+		...RETRY_POLICY,
 		sleep: (ms: number, signal: AbortSignal) => {
 			waits.push(ms);
 			return sleep(2, signal);

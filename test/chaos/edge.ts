@@ -12,7 +12,11 @@ import type {
 	Settlement,
 } from "../../src/contract/account.ts";
 import type { Erased } from "../../src/contract/job.ts";
-import type { Acquired, Ask, Lease } from "../../src/contract/pool.ts";
+import type {
+	Lease,
+	SlotAnswer,
+	SlotRequest,
+} from "../../src/contract/pool.ts";
 import {
 	Account as RealAccount,
 	Job as RealJob,
@@ -71,7 +75,7 @@ export class Account extends RealAccount {
 }
 
 export class Pool extends RealPool {
-	override async acquire(ask: Ask): Promise<Acquired> {
+	override async acquire(ask: SlotRequest): Promise<SlotAnswer> {
 		const id = ask.job.slice(ask.job.indexOf("/") + 1);
 		if (!ask.resumed) await at(this.env, "claimed", id);
 		const acquired = await super.acquire(ask);

@@ -1,7 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Job } from "../../src/job/job.ts";
-import { opener } from "../../src/stream/follower.ts";
+import { openJobLog } from "../../src/stream/follower.ts";
 import { untilDone } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
@@ -308,7 +308,7 @@ describe("a job with on_disconnect: cancel", () => {
 	it("goes on when its caller had only waited for so long", async () => {
 		const { open } = stuck(3);
 		const job = await startedJob(minding);
-		const opens = opener(bindings, job.account.id, job.id);
+		const opens = openJobLog(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
 		expect(await untilDone(opens, await opens(0), 100, never)).toBe(false);
 		await eventually(async () =>

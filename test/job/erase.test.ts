@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Job } from "../../src/job/job.ts";
-import { followLog, opener } from "../../src/stream/follower.ts";
+import { followLog, openJobLog } from "../../src/stream/follower.ts";
 import { eventStream } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
@@ -61,7 +61,7 @@ describe("an erased job", () => {
 		expect(await job.stub().view()).toBe(null);
 		expect(await job.stub().cancel()).toBe(null);
 		expect(await job.stub().start(job.spec)).toEqual(GONE);
-		const open = opener(bindings, job.account.id, job.id);
+		const open = openJobLog(bindings, job.account.id, job.id);
 		expect((await open(0)).status).toBe(404);
 		expect(worker.requests).toHaveLength(1);
 		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
@@ -95,7 +95,7 @@ describe("an erased job", () => {
 		const job = await startedJob({ sampling: { max_tokens: 2_000 } });
 		await events(job);
 		// One that is in the middle of it: it cannot take all at once.
-		const open = opener(bindings, job.account.id, job.id);
+		const open = openJobLog(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
 		const bytes = eventStream({
 			follow: followLog(open, await open(0), 0),

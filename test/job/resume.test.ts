@@ -1,7 +1,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Job } from "../../src/job/job.ts";
-import { followLog, opener } from "../../src/stream/follower.ts";
+import { followLog, openJobLog } from "../../src/stream/follower.ts";
 import { eventStream } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
@@ -111,7 +111,7 @@ describe("a reader", () => {
 		);
 		fakeWorker({ tokens, every: 10 });
 		const job = await startedJob({ sampling: { max_tokens: 2000 } });
-		const open = opener(bindings, job.account.id, job.id);
+		const open = openJobLog(bindings, job.account.id, job.id);
 		const stream = eventStream({
 			follow: followLog(open, await open(0), 0),
 			signal: new AbortController().signal,

@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { Job } from "../../src/job/job.ts";
-import { followLog, opener } from "../../src/stream/follower.ts";
+import { followLog, openJobLog } from "../../src/stream/follower.ts";
 import { eventStream } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
@@ -26,7 +26,7 @@ const raw = (seen: Read[]): string => seen.map((event) => event.raw).join("");
 const sleep = (ms: number) => new Promise((wait) => setTimeout(wait, ms));
 
 async function stream(job: TestJob, stallMs = 60_000) {
-	const open = opener(bindings, job.account.id, job.id);
+	const open = openJobLog(bindings, job.account.id, job.id);
 	const never = new AbortController().signal;
 	return eventStream({
 		follow: followLog(open, await open(0), 0),

@@ -3,7 +3,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { migrate, versionOf } from "../../src/durable/migrate.ts";
 import { STEPS } from "../../src/job/schema.ts";
-import { claimed } from "../../src/job/state.ts";
+import { initialState } from "../../src/job/state.ts";
 import { FIRST_ID } from "../support/fake-worker.ts";
 import {
 	admittedJob,
@@ -89,7 +89,7 @@ const version = (job: TestJob) =>
 async function writtenByVersion2(job: TestJob): Promise<void> {
 	await runInDurableObject(job.stub(), async (_, { storage }) => {
 		const { messages: _messages, ...spec } = job.spec;
-		const state = claimed(job.spec, Date.now());
+		const state = initialState(job.spec, Date.now());
 		storage.transactionSync(() => {
 			migrate(storage.sql, STEPS.slice(0, 2));
 			storage.sql.exec(
@@ -131,7 +131,7 @@ describe("a job of version 2", () => {
 			},
 		];
 		expect(worker.requests[0]?.messages).toEqual(messages);
-		expect(await job.stub().said()).toEqual({
+		expect(await job.stub().transcript()).toEqual({
 			messages,
 			answer: words(2).join(""),
 		});
@@ -148,7 +148,7 @@ describe("a job of version 4", () => {
 		const state = await runInDurableObject(job.stub(), (_, { storage }) => {
 			const { sql } = storage;
 			migrate(sql, STEPS.slice(0, 4));
-			const { abandonedAt, ...state } = claimed(job.spec, Date.now());
+			const { abandonedAt, ...state } = initialState(job.spec, Date.now());
 			sql.exec(
 				"INSERT INTO job (spec, state) VALUES (?, ?)",
 				JSON.stringify(job.spec),

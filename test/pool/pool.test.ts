@@ -5,7 +5,7 @@ import {
 } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { Probed } from "../../src/backends/worker.ts";
-import type { Ask, Eta } from "../../src/contract/pool.ts";
+import type { Eta, SlotRequest } from "../../src/contract/pool.ts";
 import { migrate } from "../../src/durable/migrate.ts";
 import type { WorkerAddress } from "../../src/models.ts";
 import type { Pool } from "../../src/pool/pool.ts";
@@ -21,8 +21,8 @@ function newPool(): DurableObjectStub<Pool> {
 	return bindings.POOL.get(bindings.POOL.idFromName(`pool-${pools}`));
 }
 
-type AskOf = [job: string, part?: Partial<Ask>];
-const ask = (...[job, part = {}]: AskOf): Ask => ({
+type AskOf = [job: string, part?: Partial<SlotRequest>];
+const ask = (...[job, part = {}]: AskOf): SlotRequest => ({
 	model: "nano",
 	job,
 	account: job.split("/")[0] as string,

@@ -732,8 +732,7 @@ describe("a completion", () => {
 				if (waited || text.length < 3) continue;
 				waited = true;
 				const id = response.headers.get("X-Job-Id") as string;
-				if (cancels)
-					void call(account, `/${id}/cancel`, { method: "POST" });
+				if (cancels) void call(account, `/${id}/cancel`, { method: "POST" });
 				else hold.open();
 			}
 			expect(text).toMatch(/^ {3,}\{/);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { followLog, opener } from "../../src/stream/follower.ts";
+import { followLog, openJobLog } from "../../src/stream/follower.ts";
 import { eventStream } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { edge } from "../support/edge.ts";
@@ -88,7 +88,7 @@ describe("GET /v1/jobs/{id}/events", () => {
 		const { opened, open } = gate();
 		fakeWorker({ tokens: words(2), gate: (n) => (n ? opened : undefined) });
 		const job = await startedJob();
-		const connect = opener(bindings, job.account.id, job.id);
+		const connect = openJobLog(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
 		const stream = eventStream({
 			follow: followLog(connect, await connect(0), 0),

@@ -9,7 +9,7 @@ import type { ImageSource } from "../../src/schema/image.ts";
 import { imagesOf } from "../../src/submit/conversation.ts";
 import {
 	discard,
-	type Read,
+	type ImageRead,
 	readImages,
 	storeInline,
 } from "../../src/submit/images.ts";
@@ -61,7 +61,7 @@ function publish(store: Bucket, address: string) {
 const readFor = async (
 	account: TestAccount,
 	sources: ImageSource[],
-): Promise<Read[]> => {
+): Promise<ImageRead[]> => {
 	const uploads = sources.flatMap((each) =>
 		"upload" in each ? [each.upload] : [],
 	);

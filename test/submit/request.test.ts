@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { ApiError } from "../../src/errors.ts";
 import {
+	deadlinesOf,
 	idempotencyKeyOf,
 	jobIdOf,
-	termsOf,
 } from "../../src/submit/request.ts";
 
 const HOUR = 3_600_000;
@@ -17,7 +17,7 @@ const failure = async (attempt: () => unknown) => {
 	throw new Error("it was accepted");
 };
 const terms = (headers: Record<string, string> = {}) =>
-	termsOf({ header: (name) => headers[name] })(0);
+	deadlinesOf({ header: (name) => headers[name] })(0);
 
 describe("a job's terms", () => {
 	it("are an hour to start and six to end, where nothing is asked", () => {

@@ -4,7 +4,7 @@ import { afterEach, vi } from "vitest";
 import type { JobSpec, Sampling } from "../../src/contract/job.ts";
 import { unwrap } from "../../src/errors.ts";
 import type { Job } from "../../src/job/job.ts";
-import { followLog, opener } from "../../src/stream/follower.ts";
+import { followLog, openJobLog } from "../../src/stream/follower.ts";
 import { eventStream } from "../../src/stream/sse-writer.ts";
 import {
 	admissionOf,
@@ -178,7 +178,7 @@ export async function events(
 	after = 0,
 	until?: (event: Read) => boolean,
 ): Promise<Read[]> {
-	const open = opener(bindings, job.account.id, job.id);
+	const open = openJobLog(bindings, job.account.id, job.id);
 	const first = await open(after);
 	if (first.status !== 101) throw new Error(`opened with ${first.status}`);
 	const never = new AbortController().signal;

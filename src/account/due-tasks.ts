@@ -7,11 +7,11 @@ import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
 import { log } from "../log.ts";
 import { endpointOf, jobOf } from "../objects.ts";
-import { type Due, dueBy, rearrange } from "./due.ts";
+import { type Due, dueBy, reschedule } from "./due.ts";
 import { sweepKeys } from "./idempotency.ts";
 import { forget, ORPHAN_AFTER_MS, settle } from "./lifecycle.ts";
 import { nextSweep } from "./staging.ts";
-import type { Store } from "./store.ts";
+import type { AccountStore } from "./store.ts";
 import { deleteUpload } from "./uploads.ts";
 import { deleteWebhook, revision } from "./webhooks.ts";
 
@@ -28,22 +28,25 @@ const AT_ONCE = 32;
 const CLEARED = "cleared";
 
 /** What chores work with. */
-export interface Place {
+export interface TaskContext {
 	env: Env;
-	store: Store;
+	store: AccountStore;
 	/** The account's id. */
 	account: string;
 	clock: () => number;
 }
 
 /** Does what is due, a batch of it. What is left is due still. */
-export async function work(place: Place): Promise<void> {
+export async function runDueTasks(place: TaskContext): Promise<void> {
 	const due = dueBy(place.store.sql, place.clock(), AT_ONCE);
-	await Promise.all(due.map((each) => dispatch(place, each)));
+	await Promise.all(due.map((each) => runAndReschedule(place, each)));
 }
 
 /** Erases a job's log, then what the account has of it. A job that has not ended is left alone. */
-export async function erase(place: Place, jobId: string): Promise<Erased> {
+export async function eraseJob(
+	place: TaskContext,
+	jobId: string,
+): Promise<Erased> {
 	const answer: Erased = await within(
 		JOB_ANSWERS_WITHIN_MS,
 		jobOf(place.env, place.account, jobId).erase(),
@@ -54,20 +57,20 @@ export async function erase(place: Place, jobId: string): Promise<Erased> {
 }
 
 /** One chore, and when to look again. */
-async function dispatch(place: Place, due: Due): Promise<void> {
+async function runAndReschedule(place: TaskContext, due: Due): Promise<void> {
 	let next: number | null | typeof CLEARED;
 	try {
-		next = await act(place, due);
+		next = await runTask(place, due);
 	} catch (error) {
 		log("due_failed", { due: due.key, cause: String(error) });
 		next = place.clock() + RETRY_MS;
 	}
-	if (next !== CLEARED) rearrange(place.store.sql, due, next);
+	if (next !== CLEARED) reschedule(place.store.sql, due, next);
 }
 
 /** @returns when to look again, or null when it is done with */
-async function act(
-	place: Place,
+async function runTask(
+	place: TaskContext,
 	due: Due,
 ): Promise<number | null | typeof CLEARED> {
 	const { store, clock } = place;
@@ -78,7 +81,7 @@ async function act(
 		case "orphan":
 			return askJob(place, ref);
 		case "expire":
-			return (await erase(place, ref)) === "erased"
+			return (await eraseJob(place, ref)) === "erased"
 				? null
 				: clock() + STILL_RUNNING_MS;
 		case "upload":
@@ -102,7 +105,10 @@ async function act(
  * A hold that stayed unsettled: only the Job knows whether it ran. `void` means that it never started and, by its
  * tombstone, never will; nothing but that or an outcome frees the hold.
  */
-async function askJob(place: Place, jobId: string): Promise<number | null> {
+async function askJob(
+	place: TaskContext,
+	jobId: string,
+): Promise<number | null> {
 	const { store, clock } = place;
 	const resolution: Resolution = await within<Resolution>(
 		JOB_ANSWERS_WITHIN_MS,
@@ -133,7 +139,7 @@ async function askJob(place: Place, jobId: string): Promise<number | null> {
  * missed, so the row is cleared in the turn that sees that there was nothing.
  */
 async function notifyEndpoint(
-	{ env, store, account, clock }: Place,
+	{ env, store, account, clock }: TaskContext,
 	due: Due,
 ): Promise<number | typeof CLEARED> {
 	const id = due.key.slice("notify:".length);
@@ -143,13 +149,13 @@ async function notifyEndpoint(
 		endpointOf(env, account, id).tell({ account, id }),
 	);
 	if (revision(store.sql, id) !== told) return clock();
-	rearrange(store.sql, due, null);
+	reschedule(store.sql, due, null);
 	return CLEARED;
 }
 
 /** A webhook of jobs that no job has named in a long time, unless something is still owed to it. */
 async function dropUnused(
-	{ env, store, account, clock }: Place,
+	{ env, store, account, clock }: TaskContext,
 	id: string,
 ): Promise<number | null> {
 	const idle = await within<boolean>(
@@ -163,7 +169,7 @@ async function dropUnused(
 
 /** An object that a caller may still write by a presigned PUT is deleted again, until that is over. */
 async function deleteObject(
-	{ env, clock }: Place,
+	{ env, clock }: TaskContext,
 	key: string,
 ): Promise<number | null> {
 	const now = clock();

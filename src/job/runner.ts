@@ -9,17 +9,17 @@ import { log } from "../log.ts";
 import { traceId } from "../trace.ts";
 import type { Calls } from "./calls.ts";
 import { alarmAt, unanswered } from "./due.ts";
-import type { Life, Surroundings } from "./life.ts";
 import { pace } from "./pacing.ts";
 import { changeAfter } from "./run.ts";
 import { Slot } from "./slot.ts";
 import type { JobChange } from "./state.ts";
+import type { JobStore, StoreContext } from "./store.ts";
 import { outcomeOf } from "./view.ts";
 
 /** What broke is taken up again after this. */
 const RETRY_MS = 5_000;
 
-export interface Means extends Surroundings {
+export interface JobContext extends StoreContext {
 	calls: Calls;
 	/** In [0, 1), spreads retries. */
 	random: () => number;
@@ -28,13 +28,13 @@ export interface Means extends Surroundings {
 	longest: () => number;
 }
 
-export class Drive {
+export class JobRunner {
 	/** The work in progress, if any; never rejects. */
 	done: Promise<void> = Promise.resolve();
 	/** The last question to the pool; never rejects. */
-	asked: Promise<void> = Promise.resolve();
-	readonly #life: Life;
-	readonly #by: Means;
+	asking: Promise<void> = Promise.resolve();
+	readonly #life: JobStore;
+	readonly #by: JobContext;
 	#driving = false;
 	/** The instance before this one died in an attempt, or this one broke in it. */
 	#interrupted: boolean;
@@ -44,14 +44,14 @@ export class Drive {
 	#slot: Slot | null = null;
 
 	/** @param life new, or as the instance before left it */
-	constructor(life: Life, means: Means) {
+	constructor(life: JobStore, means: JobContext) {
 		this.#life = life;
 		this.#by = means;
 		this.#interrupted = life.record.state.phase === "running";
 	}
 
 	/** Whatever is due is done, whatever should run runs, and an alarm is set. */
-	kick(): void {
+	advance(): void {
 		const { record } = this.#life;
 		if (record.state.phase === "finished") return;
 		// Readers that a restart cut off closed no socket of this instance.
@@ -88,9 +88,9 @@ export class Drive {
 	}
 
 	/** The alarm fired: asks the pool again, in case it forgot the job, and keeps the slot. */
-	async rung(): Promise<void> {
+	async onAlarm(): Promise<void> {
 		this.#waits = false;
-		this.kick();
+		this.advance();
 		await this.#slot?.heartbeat();
 	}
 
@@ -107,8 +107,8 @@ export class Drive {
 		for (;;) {
 			switch (record.state.phase) {
 				case "waiting":
-					this.asked = this.#acquire();
-					await this.asked;
+					this.asking = this.#acquire();
+					await this.asking;
 					if (record.state.phase === "waiting") return;
 					break;
 				case "running":

@@ -6,7 +6,7 @@ export const NO_SUCCESS_MS = 5 * 24 * 60 * 60_000;
 const GONE = 410;
 
 /** What came of one try. */
-export interface Tried {
+export interface TryOutcome {
 	/** Null where there was no answer. */
 	httpStatus: number | null;
 	/** Why it is no success; null for one. */
@@ -19,7 +19,7 @@ export interface Health {
 	lastSuccessAt: number | null;
 }
 
-export interface Verdict {
+export interface DeliveryResult {
 	status: "delivered" | "failed" | "gave_up";
 	/** Null where no further try follows. */
 	nextAt: number | null;
@@ -31,13 +31,13 @@ export interface Verdict {
  * @param tries of this delivery, this one among them
  * @param random in [0, 1)
  */
-export function judge(
+export function resultOf(
 	health: Health,
 	tries: number,
-	tried: Tried,
+	tried: TryOutcome,
 	random: number,
 	now: number,
-): Verdict {
+): DeliveryResult {
 	if (tried.error === null)
 		return {
 			...{ status: "delivered", nextAt: null, disable: null },

@@ -5,13 +5,13 @@ import {
 	forecast,
 	missOf,
 	overtaking,
+	type PoolSnapshot,
 	type Quoted,
 	quote,
-	type View,
 } from "./eta.ts";
-import type { Kept } from "./measured.ts";
+import type { Measurements } from "./measured.ts";
 import { remember } from "./measured.ts";
-import type { FairQueue, Waiter } from "./queue.ts";
+import type { FairQueue, QueueEntry } from "./queue.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** A forecast serves all quotes for so long, or so many grants. */
@@ -19,22 +19,26 @@ const LASTS = { ms: 1_000, grants: 32 };
 /** Jobs that start together were wrong together: of those within this time one is counted. */
 const APART_MS = 20_000;
 
-export class Outlook {
-	readonly #kept: Kept;
+export class Estimator {
+	readonly #kept: Measurements;
 	readonly #traffic: Traffic;
 	/** What the pool sees now. */
-	readonly #view: (now: number) => View;
+	readonly #view: (now: number) => PoolSnapshot;
 	#made: { forecast: Forecast; at: number; granted: number } | null = null;
 	#missedAt = 0;
 
-	constructor(kept: Kept, traffic: Traffic, view: (now: number) => View) {
+	constructor(
+		kept: Measurements,
+		traffic: Traffic,
+		view: (now: number) => PoolSnapshot,
+	) {
 		this.#kept = kept;
 		this.#traffic = traffic;
 		this.#view = view;
 	}
 
 	/** For a job that waits. */
-	quote<W extends Waiter & { tokens: number }>(
+	quote<W extends QueueEntry & { tokens: number }>(
 		{ job, tokens }: W,
 		queue: FairQueue<W>,
 		now: number,

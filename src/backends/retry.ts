@@ -1,6 +1,6 @@
 /** Requests that are made again when that may help, and that really wait in between. */
 
-export interface Patience {
+export interface RetryPolicy {
 	/** Requests at most. */
 	tries: number;
 	/** Rejects when the signal aborts. */
@@ -11,7 +11,7 @@ export interface Patience {
 	clock: () => number;
 }
 
-export const PATIENCE: Patience = {
+export const RETRY_POLICY: RetryPolicy = {
 	tries: 8,
 	sleep,
 	random: Math.random,
@@ -28,11 +28,11 @@ const LONGEST_ASKED_MS = 60_000;
  * @param helps whether another request may; null where none was answered
  * @throws what the last request threw, or the signal's reason
  */
-export async function patiently(
+export async function withRetries(
 	request: () => Promise<Response>,
 	helps: (response: Response | null) => boolean,
 	signal: AbortSignal,
-	{ tries, sleep, random, clock }: Patience,
+	{ tries, sleep, random, clock }: RetryPolicy,
 ): Promise<Response> {
 	for (let n = 1; ; n++) {
 		let wait =

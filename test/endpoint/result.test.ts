@@ -2,20 +2,20 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
 	type Health,
-	judge,
 	NO_SUCCESS_MS,
-	type Tried,
-} from "../../src/endpoint/judge.ts";
+	resultOf,
+	type TryOutcome,
+} from "../../src/endpoint/result.ts";
 import { DELAYS_MS } from "../../src/endpoint/schedule.ts";
 
 const START = 1_796_000_000_000;
-const good: Tried = { httpStatus: 200, error: null };
-const bad = fc.constantFrom<Tried>(
+const good: TryOutcome = { httpStatus: 200, error: null };
+const bad = fc.constantFrom<TryOutcome>(
 	{ httpStatus: 500, error: "Answered 500." },
 	{ httpStatus: 302, error: "Answered 302." },
 	{ httpStatus: null, error: "No answer." },
 );
-const gone: Tried = { httpStatus: 410, error: "Answered 410." };
+const gone: TryOutcome = { httpStatus: 410, error: "Answered 410." };
 const NEW: Health = { failingSince: null, lastSuccessAt: null };
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const tries = fc.integer({ min: 1, max: DELAYS_MS.length });
@@ -33,7 +33,7 @@ describe("a try", () => {
 		fc.assert(
 			fc.property(tries, random, (tries, random) => {
 				const sick = { failingSince: 1, lastSuccessAt: null };
-				expect(judge(sick, tries, good, random, START)).toEqual({
+				expect(resultOf(sick, tries, good, random, START)).toEqual({
 					...{ status: "delivered", nextAt: null, disable: null },
 					health: { failingSince: null, lastSuccessAt: START },
 				});
@@ -43,7 +43,7 @@ describe("a try", () => {
 	it("that fails is followed by another one, later, but for the tenth", () =>
 		fc.assert(
 			fc.property(tries, bad, random, (tries, bad, random) => {
-				const { status, nextAt } = judge(NEW, tries, bad, random, START);
+				const { status, nextAt } = resultOf(NEW, tries, bad, random, START);
 				if (tries === DELAYS_MS.length)
 					expect({ status, nextAt }).toEqual({
 						status: "gave_up",
@@ -62,7 +62,7 @@ describe("a try", () => {
 		fc.assert(
 			fc.property(tries, random, (tries, random) => {
 				const well = { failingSince: null, lastSuccessAt: START - 1 };
-				expect(judge(well, tries, gone, random, START).disable).toBe("gone");
+				expect(resultOf(well, tries, gone, random, START).disable).toBe("gone");
 			}),
 		));
 });
@@ -75,7 +75,7 @@ it("a webhook is disabled just when five days of failures had no success among t
 			let failing: number | null = null;
 			for (const { wait, tried } of history) {
 				now += wait;
-				const verdict = judge(health, 1, tried, 0, now);
+				const verdict = resultOf(health, 1, tried, 0, now);
 				health = verdict.health;
 				if (tried.error === null) failing = null;
 				else failing ??= now;
