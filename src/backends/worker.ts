@@ -174,24 +174,24 @@ function headers({ key, access }: WorkerAddress): Record<string, string> {
 	};
 }
 
-/** What the worker protocol's `generate` takes. */
-export const bodyOf = (g: Generation) => ({
-	request_id: g.requestId,
-	model: g.model,
-	cache_salt: g.cacheSalt,
-	...("messages" in g.prompt
-		? { messages: g.prompt.messages }
-		: {
-				prompt_token_ids: g.prompt.promptIds,
-				committed_token_ids: g.prompt.committedIds,
-			}),
-	images: g.images,
-	max_tokens: g.maxTokens,
-	temperature: g.temperature,
-	top_p: g.topP,
-	repetition_penalty: g.repetitionPenalty,
-	seed: g.seed,
-});
+/** What the worker protocol's `generate` takes. Stop strings are the Job's to enforce. */
+export function bodyOf(generation: Generation) {
+	const { requestId, model, cacheSalt, prompt, images } = generation;
+	const { stop: _, ...sampling } = generation.sampling;
+	return {
+		request_id: requestId,
+		model,
+		cache_salt: cacheSalt,
+		...("messages" in prompt
+			? { messages: prompt.messages }
+			: {
+					prompt_token_ids: prompt.promptIds,
+					committed_token_ids: prompt.committedIds,
+				}),
+		images,
+		...sampling,
+	};
+}
 
 /** A body of anything else in between means that the worker is away. */
 const failure = (text: string): BackendError =>
