@@ -12,13 +12,13 @@ import type {
 	Credential,
 	FeedEvent,
 	FeedPage,
-	Inquired,
-	Inquiry,
 	JobIndexRow,
 	KeyView,
 	MadeBy,
 	NewKey,
 	Outcome,
+	Preparation,
+	Prepared,
 	Report,
 	Settlement,
 	StoredImage,
@@ -68,8 +68,8 @@ import {
 	admit,
 	erasable,
 	expiry,
-	inquire,
 	lookup,
+	prepare,
 	settle,
 } from "./lifecycle.ts";
 import { Meter } from "./meter.ts";
@@ -210,10 +210,10 @@ export class Account extends DurableObject<Env> {
 		);
 	}
 
-	/** Before a job's images are read: who asks, what the name stands for, and whether there is money and room. */
-	async inquire(inquiry: Inquiry): Promise<Inquired> {
-		return this.#asCaller(inquiry.credential, (_, { own }) =>
-			inquire(this.#sql, own, inquiry, this.#jobs(), this.clock()),
+	/** See `Preparation`. */
+	async prepare(request: Preparation): Promise<Prepared> {
+		return this.#asCaller(request.credential, (_, { own }) =>
+			prepare(this.#sql, own, request, this.#jobs(), this.clock()),
 		);
 	}
 
@@ -225,7 +225,7 @@ export class Account extends DurableObject<Env> {
 				this.#store.writeOrRollBack(() =>
 					admit(this.#sql, own, admission, this.#jobs(), this.clock()),
 				),
-			"follows",
+			admission.isPrepared ? "follows" : "counts",
 		);
 		if (!answer.ok) return answer;
 		const secret = (this.#identity as Identity).cache_secret;

@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import type {
 	InlineImage,
+	JobImage,
 	SentImage,
 	StoredImage,
 	UploadDraft,
@@ -71,31 +72,40 @@ export async function readImages(
 }
 
 /**
- * Stores what came along with a job. It is swept unless the job is admitted.
- * @returns upload ids of all, in order, and what is new
+ * Stores the images that came along with a job. Unless the job is admitted they are swept.
+ * @returns all images in order, and those that are new
  * @throws ApiError `storage_unavailable`
  */
 export async function storeInline(
 	c: Context<App>,
 	caller: Caller,
 	images: readonly ImageRead[],
-): Promise<{ ids: string[]; inline: InlineImage[] }> {
-	const fresh = images.flatMap((image) => ("received" in image ? [image] : []));
+): Promise<{ images: JobImage[]; inline: InlineImage[] }> {
+	const received = images.flatMap((image) =>
+		"received" in image ? [image] : [],
+	);
 	const stored = await put(
 		c,
 		caller,
 		"inline",
-		fresh.map(({ received }) => received),
+		received.map((image) => image.received),
 	);
 	const inline = stored.map((image, n) => ({
 		...image,
-		url: fresh[n]?.url ?? null,
+		url: received[n]?.url ?? null,
 	}));
 	const next = inline.values();
-	const ids = images.map((image) =>
-		"upload" in image ? image.upload : (next.next().value as InlineImage).id,
-	);
-	return { ids, inline };
+	return {
+		images: images.map((image) => ({
+			field: image.field,
+			upload:
+				"upload" in image
+					? image.upload
+					: (next.next().value as InlineImage).id,
+			sha256: image.sha256,
+		})),
+		inline,
+	};
 }
 
 /** Takes back what was stored and not admitted. Never throws: what is left is swept. */

@@ -113,17 +113,14 @@ export function checkFits(
 }
 
 /**
- * SHA-256 over canonical JSON (RFC 8785) of what the caller sent, before defaults, images replaced by their sha256: the
- * same photo is the same request, by whatever way it came.
+ * SHA-256 over canonical JSON (RFC 8785) of what the caller sent, before defaults and without its
+ * images.
  * @throws ApiError `invalid_request` for text that is no Unicode
  */
-export async function bodyHash(
-	sent: object,
-	imageSha256s: string[],
-): Promise<string> {
+export async function requestHash(sent: object): Promise<string> {
 	let canonical: string | undefined;
 	try {
-		canonical = canonicalize({ ...sent, images: imageSha256s });
+		canonical = canonicalize({ ...sent, images: undefined });
 	} catch {
 		throw new ApiError({
 			code: "invalid_request",
@@ -174,7 +171,8 @@ export async function idempotencyKeyOf(
 	});
 }
 
-type Terms = Pick<JobSpec, "startBy" | "endBy" | "cancelAt">;
+/** Milliseconds since 1970, or null for never. */
+type Deadlines = Pick<JobSpec, "startBy" | "endBy" | "cancelAt">;
 
 const HOUR_S = 3_600;
 
@@ -185,7 +183,7 @@ const HOUR_S = 3_600;
  */
 export function deadlinesOf(request: {
 	header: (name: string) => string | undefined;
-}): (createdAt: number) => Terms {
+}): (createdAt: number) => Deadlines {
 	const secondsOf = (name: string) => duration(name, request.header(name));
 	const start = secondsOf("Start-Within") ?? HOUR_S;
 	const cancel = secondsOf("Cancel-After");

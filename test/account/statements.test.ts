@@ -8,6 +8,7 @@ import {
 	admissionOf,
 	newAccount,
 	type TestAccount,
+	uploadsOf,
 } from "../support/account.ts";
 import { bucket } from "../support/bucket.ts";
 
@@ -53,17 +54,17 @@ async function life(
 		...{ call, repeats: call },
 		credential,
 		idempotencyKey: "some key",
-		images: [upload],
+		images: uploadsOf(upload),
 		inline: [{ ...image, width: 8, height: 8, url: null }],
 	});
 	const { jobId } = admission;
 	for (let times = 0; times < 2; times++) {
 		unwrap(
-			await object.inquire({
+			await object.prepare({
 				...admission,
 				uploads: [],
 				previous: null,
-				webhook: false,
+				hasWebhook: false,
 			}),
 		);
 		unwrap(await object.admit(admission));
