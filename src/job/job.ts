@@ -25,6 +25,7 @@ import { nullAfter } from "../time.ts";
 import { Calls } from "./calls.ts";
 import { JobRecord, type Tombstone } from "./record.ts";
 import { type JobContext, JobRunner } from "./runner.ts";
+import { STEPS } from "./schema.ts";
 import { JobStore } from "./store.ts";
 import { outcomeOf, viewOf } from "./view.ts";
 
@@ -63,13 +64,20 @@ export class Job extends DurableObject<Env> {
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		const kept = JobRecord.open(ctx.storage);
+		const store = new ObjectStorage(ctx, {
+			object: "job",
+			steps: STEPS,
+			// Record and log change in memory inside the write.
+			resetOnFailure: true,
+		});
+		const alarm = new Alarm(ctx.storage, () => this.clock());
+		const kept = JobRecord.open(store);
 		const shown = kept instanceof JobRecord ? kept.log.lastSeq : 0;
 		this.#means = {
 			ctx,
 			env,
-			store: new ObjectStorage(ctx),
-			alarm: new Alarm(ctx.storage),
+			store,
+			alarm,
 			calls: new Calls(env),
 			readers: new Readers(ctx.getWebSockets(), shown),
 			clock: () => this.clock(),
@@ -77,8 +85,10 @@ export class Job extends DurableObject<Env> {
 			backend: (model, lease) => this.backend(model, lease),
 			longest: () => this.longestAttempt,
 		};
-		if (kept instanceof JobRecord) this.#job = this.#claimed(kept);
-		else this.#tombstone = kept;
+		if (kept instanceof JobRecord) {
+			ctx.blockConcurrencyWhile(() => alarm.load());
+			this.#job = this.#claimed(kept);
+		} else this.#tombstone = kept;
 	}
 
 	/** Claims and starts the job. Repeating it changes nothing; after a tombstone it is refused. */
@@ -87,8 +97,8 @@ export class Job extends DurableObject<Env> {
 		if (this.#job) return { ok: true, view: await this.#view(this.#job) };
 		const { store, alarm } = this.#means;
 		const now = this.clock();
-		const record = store.write(() => {
-			alarm.by(now + BEGIN_MS);
+		const record = store.create(() => {
+			alarm.bringForward(now + BEGIN_MS);
 			return JobRecord.claim(store.sql, spec, now);
 		});
 		this.#job = this.#claimed(record);
@@ -207,7 +217,7 @@ export class Job extends DurableObject<Env> {
 
 	/** Fires all the while the job runs, which keeps the object in memory; starts what should run and does not. */
 	override async alarm(): Promise<void> {
-		this.#means.alarm.fired();
+		this.#means.alarm.onFired();
 		try {
 			await this.#job?.drive.onAlarm();
 		} catch (error) {
@@ -224,7 +234,7 @@ export class Job extends DurableObject<Env> {
 
 	#buried(): Tombstone {
 		const { store } = this.#means;
-		this.#tombstone ??= store.write(() => JobRecord.bury(store.sql));
+		this.#tombstone ??= store.create(() => JobRecord.bury(store.sql));
 		return this.#tombstone;
 	}
 

@@ -29,7 +29,7 @@ export class EventLog {
 	/** Their ids in order, what a later attempt continues from; none where the backend names none. */
 	readonly ids: number[] = [];
 
-	/** The table as version 1 made it; no version since has changed it. */
+	/** Makes the table. */
 	static create(sql: SqlStorage): void {
 		sql.exec(`CREATE TABLE event (
 			seq INTEGER PRIMARY KEY,

@@ -1,9 +1,8 @@
 /** What a Job keeps in SQLite beside its events: spec, state, prompt ids; or the tombstone that stays of it. */
 import type { Outcome } from "../contract/account.ts";
 import type { JobSpec } from "../contract/job.ts";
-import { migrate, versionOf } from "../durable/migrate.ts";
+import type { ObjectStorage } from "../durable/storage.ts";
 import { type Batch, EventLog } from "./log.ts";
-import { STEPS } from "./schema.ts";
 import {
 	initialState,
 	type JobState,
@@ -40,11 +39,9 @@ export class JobRecord {
 	#promptIds: number[] | null;
 	#prompt: Prompt | null = null;
 
-	/** What this storage holds; tables are made by `claim` and `bury` only, so that an unknown id leaves no trace. */
-	static open(storage: DurableObjectStorage): StoredJob {
-		const { sql } = storage;
-		if (versionOf(sql) === 0) return null;
-		storage.transactionSync(() => migrate(sql, STEPS));
+	/** What this storage holds. */
+	static open({ exists, sql }: ObjectStorage): StoredJob {
+		if (!exists) return null;
 		const row = sql.exec<JobRow>("SELECT * FROM job").one();
 		if (row.spec === null || row.state === null)
 			return { outcome: row.state === null ? null : JSON.parse(row.state) };
@@ -58,7 +55,6 @@ export class JobRecord {
 
 	/** Inside a transaction: the job is this object's, once and for all. */
 	static claim(sql: SqlStorage, spec: JobSpec, now: number): JobRecord {
-		migrate(sql, STEPS);
 		const state = initialState(spec, now);
 		sql.exec(
 			"INSERT INTO job (spec, state) VALUES (?, ?)",
@@ -72,7 +68,6 @@ export class JobRecord {
 
 	/** Inside a transaction: the job was never started and never will be. */
 	static bury(sql: SqlStorage): Tombstone {
-		migrate(sql, STEPS);
 		sql.exec("INSERT INTO job (spec, state) VALUES (NULL, NULL)");
 		return { outcome: null };
 	}

@@ -67,7 +67,7 @@ export class JobRunner {
 				// Whatever broke, the state in SQLite says where to go on.
 				this.#slot = null;
 				this.#interrupted = record.state.phase === "running";
-				this.#by.alarm.by(this.#by.clock() + RETRY_MS);
+				this.#by.alarm.bringForward(this.#by.clock() + RETRY_MS);
 			})
 			.finally(() => {
 				this.#driving = false;
@@ -143,9 +143,9 @@ export class JobRunner {
 		}
 		const now = clock();
 		if (!this.#life.isOpen) await calls.leave(record.spec);
-		else if (!acquired) alarm.by(unanswered(record.state, now));
+		else if (!acquired) alarm.bringForward(unanswered(record.state, now));
 		else if (record.state.phase === "waiting")
-			alarm.notBefore(alarmAt(record.state, now) ?? now);
+			alarm.postpone(alarmAt(record.state, now) ?? now);
 	}
 
 	async #attempt(): Promise<void> {
