@@ -13,6 +13,7 @@ import type {
 	SentImage,
 	Settlement,
 } from "../contract/account.ts";
+import { Rollback, unwrapOrRollBack } from "../durable/storage.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
 import { checkAdmission, checkHold, type Remaining } from "./admission.ts";
 import { balances, record } from "./books.ts";
@@ -33,7 +34,6 @@ import {
 } from "./jobs.ts";
 import { isOwn } from "./keys.ts";
 import { decide, priceOf } from "./ledger.ts";
-import { Rollback, unwrapOrRollBack } from "./store.ts";
 import {
 	dropImage,
 	finalizeInline,
@@ -214,7 +214,7 @@ export function forget(sql: SqlStorage, jobId: string, now: number): void {
 /** What of a job goes with it, where nobody needs to be told. */
 function bury(sql: SqlStorage, jobId: string, now: number): void {
 	for (const { upload, sent } of findJob(sql, jobId)?.images ?? [])
-		if (sent?.inline) dropImage(sql, jobId, upload, now);
+		if (sent.inline) dropImage(sql, jobId, upload, now);
 	markGone(sql, jobId);
 	clearDue(sql, `expire:${jobId}`);
 }
@@ -355,10 +355,8 @@ function told(failure: Failure, own: MadeBy): Failure {
 	return rest;
 }
 
-/** What came with the request. Images of the first version's jobs are known by their uploads alone. */
+/** The images that the job's own request named or brought. */
 const sentImages = ({ images }: IndexedJob): SentImage[] =>
-	images.flatMap(({ upload, sent }) =>
-		sent && !sent.before
-			? [{ upload, sha256: sent.sha256, url: sent.url }]
-			: [],
-	);
+	images
+		.filter(({ sent }) => !sent.before)
+		.map(({ upload, sent: { sha256, url } }) => ({ upload, sha256, url }));

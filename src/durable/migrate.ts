@@ -1,8 +1,11 @@
-/** Schema versions of an object's storage. */
+/**
+ * The versions of an object's tables. Each step leads from one version to the next and runs once.
+ * A step that was deployed never changes: a new one goes to the end.
+ */
 
 export type Step = (sql: SqlStorage) => void;
 
-/** The version that this storage was written by; 0 where no account was created. Writes nothing. */
+/** The version of the tables; 0 where there are none. Writes nothing. */
 export function versionOf(sql: SqlStorage): number {
 	const made = sql
 		.exec(
@@ -14,7 +17,7 @@ export function versionOf(sql: SqlStorage): number {
 		.version;
 }
 
-/** Brings the tables to the last version, from none or from an older one. Call it inside a transaction. */
+/** Brings the tables to the last version, from none or from an older one. Runs inside a transaction. */
 export function migrate(sql: SqlStorage, steps: readonly Step[]): void {
 	const from = versionOf(sql);
 	if (from >= steps.length) return;

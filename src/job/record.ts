@@ -3,9 +3,8 @@
  */
 import type { Outcome } from "../contract/account.ts";
 import type { JobSpec } from "../contract/job.ts";
-import { migrate, versionOf } from "../durable/migrate.ts";
+import type { ObjectStorage } from "../durable/storage.ts";
 import { type Batch, type Carried, EventLog, type NewEvent } from "./log.ts";
-import { STEPS } from "./schema.ts";
 import {
 	initialState,
 	type JobState,
@@ -38,14 +37,9 @@ export class JobRecord {
 	/** As the worker rendered it, until it is written with the first tokens. */
 	#prompt: Prompt | null = null;
 
-	/**
-	 * What this storage holds. Only `claim` and `bury` make a table, so that an unknown id leaves no
-	 * trace.
-	 */
-	static open(storage: DurableObjectStorage): StoredJob {
-		const { sql } = storage;
-		if (versionOf(sql) === 0) return null;
-		storage.transactionSync(() => migrate(sql, STEPS));
+	/** What this storage holds. */
+	static open({ exists, sql }: ObjectStorage): StoredJob {
+		if (!exists) return null;
 		const { type, data } = sql
 			.exec<{ type: string; data: string }>(
 				"SELECT type, data FROM event WHERE seq = 0",
@@ -58,7 +52,6 @@ export class JobRecord {
 
 	/** Inside a transaction: the job is this object's, once and for all. */
 	static claim(sql: SqlStorage, spec: JobSpec, now: number): JobRecord {
-		migrate(sql, STEPS);
 		const state = initialState(spec, now);
 		const record = new JobRecord(spec, state, new EventLog(sql));
 		record.log.keep(SPEC, JSON.stringify(spec));
@@ -70,7 +63,6 @@ export class JobRecord {
 
 	/** Inside a transaction: the job never started and never will. */
 	static bury(sql: SqlStorage): Tombstone {
-		migrate(sql, STEPS);
 		new EventLog(sql).keep(TOMBSTONE, JSON.stringify(null));
 		return { outcome: null };
 	}

@@ -431,6 +431,8 @@ describe("the alarm", () => {
 		await runInDurableObject(account.stub, (_, { storage }) =>
 			storage.deleteAlarm(),
 		);
+		// A live instance lets no alarm go missing: one that is lost was lost with its instance.
+		await evictDurableObject(account.stub);
 		await account.stub.authenticate(account.secretHash);
 		expect(await at()).toBe(armed);
 	});

@@ -59,11 +59,11 @@ export function jobFrom(
 export function poolFrom(query: Query): Gathered["pools"][number] {
 	const jobs = (table: string): string[] =>
 		query(`SELECT job FROM ${table}`).map(({ job }) => job);
-	const [state] = query("SELECT model FROM state");
+	const [pool] = query("SELECT model FROM pool");
 	return {
-		model: state?.model ?? "none",
-		leased: jobs("held"),
-		waiting: jobs("waiting"),
+		model: pool?.model ?? "none",
+		leased: jobs("lease"),
+		waiting: jobs("queue"),
 	};
 }
 
