@@ -1,10 +1,13 @@
 /** A job's events as a chat completion: whole, or in chunks. */
 
+import { type Failure, type FailureCode, wire } from "../errors.ts";
+import { FAILURES, type Status } from "../failures.ts";
 import type { ChatCompletion, ChatCompletionChunk } from "../schema/chat.ts";
+import type { OpenAIError } from "../schema/problem.ts";
 import { Presence } from "../stream/presence.ts";
 import { SseParser } from "../stream/sse-parser.ts";
 import { PING } from "../stream/sse-writer.ts";
-import { errorOf, type OpenAIError } from "./error.ts";
+import { errorOf } from "./error.ts";
 
 /** What all of an answer's objects say. */
 export interface Head {
@@ -16,8 +19,9 @@ export interface Head {
 
 /** Why a job has no whole answer. */
 export interface Failed {
-	status: 400 | 409 | 410 | 422 | 502 | 503;
-	error: OpenAIError;
+	code: FailureCode;
+	status: Status;
+	error: OpenAIError["error"];
 }
 
 export type Heard =
@@ -84,7 +88,7 @@ export class Listener {
 		const { done, value } = await this.#reader.read();
 		if (done) {
 			// It was erased while it was read, or nobody took what it said.
-			this.#ready.push(failure("job_gone", "The job is gone."));
+			this.#ready.push(failure("job_gone"));
 			return;
 		}
 		const events = this.#parser.push(value);
@@ -119,15 +123,9 @@ export class Listener {
 				return failure(code, message, this.#fieldOf(field));
 			}
 			case "job.canceled":
-				return failure(
-					"job_canceled",
-					"The job was canceled before its answer was whole. What it said is at /v1/jobs/{id}, see X-Job-Id; ask again under a new Idempotency-Key.",
-				);
+				return failure("job_canceled");
 			case "job.expired":
-				return failure(
-					"job_expired",
-					"No worker was free in time. Nothing was charged; try again later.",
-				);
+				return failure("job_expired");
 			default:
 				return null;
 		}
@@ -140,19 +138,14 @@ export class Listener {
 	}
 }
 
-const STATUS: Record<string, Failed["status"]> = {
-	invalid_request: 400,
-	context_length_exceeded: 400,
-	image_undecodable: 422,
-	job_canceled: 409,
-	job_gone: 410,
-	job_expired: 503,
-};
-
-function failure(code: string, message: string, field?: string): Heard {
-	const status = STATUS[code] ?? 502;
-	const error = errorOf({ status, code, message, field });
-	return { type: "failed", failed: { status, error } };
+function failure(
+	code: FailureCode,
+	message = wire({ code } as Failure).detail,
+	field?: string,
+): Heard {
+	const error = errorOf({ code, message, field });
+	const { status } = FAILURES[code];
+	return { type: "failed", failed: { code, status, error } };
 }
 
 export const completion = (

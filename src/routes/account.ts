@@ -4,7 +4,7 @@ import type { AccountView } from "../contract/account.ts";
 import { answered, caller, keyed } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
 import { Account } from "../schema/account.ts";
-import { problems } from "./problems.ts";
+import { problems } from "./failures.ts";
 
 /** The caller's own account. */
 export const account = newRouter();

@@ -21,9 +21,8 @@ import {
 	KeyRequest,
 } from "../schema/account.ts";
 import { accountWire } from "./account.ts";
-import { JSON_BODY } from "./failures.ts";
+import { JSON_BODY, problems } from "./failures.ts";
 import { keyWire } from "./keys.ts";
-import { problems } from "./problems.ts";
 
 export const admin = newRouter();
 

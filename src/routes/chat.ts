@@ -13,7 +13,7 @@ import {
 	Listener,
 	lateCompletion,
 } from "../openai/answer.ts";
-import { retrying } from "../openai/error.ts";
+import { retryHeaders } from "../openai/error.ts";
 import {
 	ChatCompletion,
 	ChatCompletionChunk,
@@ -22,6 +22,7 @@ import {
 } from "../schema/chat.ts";
 import { ChatStream } from "../schema/chat-stream.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
+import { OpenAIError } from "../schema/problem.ts";
 import { opener } from "../stream/follower.ts";
 import {
 	after,
@@ -33,8 +34,7 @@ import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
 import { askedOfChat } from "../submit/chat-request.ts";
 import { createJob } from "../submit/create-job.ts";
 import { idempotencyKeyOf } from "../submit/request.ts";
-import { JOB_REQUEST_FAILURES } from "./failures.ts";
-import { OpenAIError, openaiErrors } from "./openai-errors.ts";
+import { JOB_REQUEST_FAILURES, openaiErrors } from "./failures.ts";
 import { replayed, retryCount } from "./repeat.ts";
 
 export const chat = newRouter();
@@ -187,5 +187,5 @@ async function whole(call: Call): Promise<Response> {
 	}
 }
 
-const refused = (c: Context<App>, { status, error }: Failed): Response =>
-	c.json({ error }, status, retrying(status, error.code));
+const refused = (c: Context<App>, { code, status, error }: Failed): Response =>
+	c.json({ error }, status, retryHeaders(code));

@@ -7,7 +7,7 @@ import { newRouter } from "../http/router.ts";
 import { EventStream, JobEvent } from "../schema/event.ts";
 import { opener } from "../stream/follower.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
-import { problems } from "./problems.ts";
+import { problems } from "./failures.ts";
 
 export const events = newRouter();
 

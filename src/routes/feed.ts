@@ -17,7 +17,7 @@ import {
 	eventStream,
 	frame,
 } from "../stream/sse-writer.ts";
-import { problems } from "./problems.ts";
+import { problems } from "./failures.ts";
 
 export const feed = newRouter();
 

@@ -14,8 +14,7 @@ import * as s3 from "../images/s3.ts";
 import { DeletedFile, FileList, File as FileWire } from "../schema/file.ts";
 import { IMAGE_LIMITS, UploadId } from "../schema/image.ts";
 import { receive, storeBody } from "../submit/images.ts";
-import { IMAGE_FAILURES } from "./failures.ts";
-import { openaiErrors } from "./openai-errors.ts";
+import { IMAGE_FAILURES, openaiErrors } from "./failures.ts";
 
 export const files = newRouter();
 

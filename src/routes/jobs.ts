@@ -36,8 +36,11 @@ import {
 	jobIdOf,
 	preferredWait,
 } from "../submit/request.ts";
-import { JOB_REQUEST_FAILURES, PREVIOUS_JOB_FAILURES } from "./failures.ts";
-import { problems } from "./problems.ts";
+import {
+	JOB_REQUEST_FAILURES,
+	PREVIOUS_JOB_FAILURES,
+	problems,
+} from "./failures.ts";
 import { replayed, retryCount } from "./repeat.ts";
 
 export const jobs = newRouter();

@@ -8,8 +8,7 @@ import { answered, caller, keyed } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";
 import { newRouter } from "../http/router.ts";
 import { CreatedKey, Key, KeyList, KeyRequest } from "../schema/account.ts";
-import { JSON_CALL } from "./failures.ts";
-import { problems } from "./problems.ts";
+import { JSON_CALL, problems } from "./failures.ts";
 
 export const keys = newRouter();
 

@@ -6,7 +6,7 @@ import { config } from "../env.ts";
 import { newRouter } from "../http/router.ts";
 import { modelOf, type ServedModel } from "../models.ts";
 import { CAPABILITIES, Model, ModelList } from "../schema/model.ts";
-import { problems } from "./problems.ts";
+import { problems } from "./failures.ts";
 
 export const models = newRouter();
 

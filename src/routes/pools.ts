@@ -7,7 +7,7 @@ import { modelOf } from "../models.ts";
 import { poolOf } from "../objects.ts";
 import { Pool, PoolList } from "../schema/pool.ts";
 import { operators } from "./admin.ts";
-import { problems } from "./problems.ts";
+import { problems } from "./failures.ts";
 
 export const pools = newRouter();
 pools.use(operators);

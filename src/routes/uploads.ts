@@ -18,8 +18,7 @@ import { sniff } from "../images/sniff.ts";
 import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
 import { Upload, UploadList, UploadRequest } from "../schema/upload.ts";
 import { place, type Received, receive, storeBody } from "../submit/images.ts";
-import { IMAGE_FAILURES, JSON_CALL } from "./failures.ts";
-import { problems } from "./problems.ts";
+import { IMAGE_FAILURES, JSON_CALL, problems } from "./failures.ts";
 
 export const uploads = newRouter();
 

@@ -24,8 +24,7 @@ import {
 	WebhookWithSecret,
 } from "../schema/webhook.ts";
 import { webhookUrl } from "../submit/webhook-address.ts";
-import { JSON_CALL } from "./failures.ts";
-import { problems } from "./problems.ts";
+import { JSON_CALL, problems } from "./failures.ts";
 
 export const webhooks = newRouter();
 
