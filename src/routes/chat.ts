@@ -2,7 +2,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { ApiError } from "../errors.ts";
-import { caller, keyed } from "../http/authenticate.ts";
+import { authenticate } from "../http/authenticate.ts";
 import { body } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
 import {
@@ -35,7 +35,7 @@ import { askedOfChat } from "../submit/chat-request.ts";
 import { createJob } from "../submit/create-job.ts";
 import { idempotencyKeyOf } from "../submit/request.ts";
 import { JOB_REQUEST_FAILURES, openaiErrors } from "./failures.ts";
-import { replayed, retryCount } from "./repeat.ts";
+import { replayed, retryCount } from "./kit.ts";
 
 export const chat = newRouter();
 
@@ -58,7 +58,7 @@ chat.openapi(
 		summary: "Ask as OpenAI's clients do",
 		description:
 			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing, as null, empty, `false` and 0 do; what clients attach to an answer that they send back is passed over. Hanging up cancels the job within two seconds, at its share of the price, unless the call is repeated by then. So that it is noticed, an answer begins a second after the call at the latest, as 200: a stream with its first chunk, a whole answer with spaces, which JSON allows ahead of it. What is refused, and what fails by then, has the status of the failure. Where the job fails later, the error object comes all the same: as the last event of a stream, or as the body, which then has `error` and no `choices`.",
-		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
+		middleware: [authenticate, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
 				"idempotency-key": z.string().optional().openapi({
@@ -110,17 +110,17 @@ chat.openapi(
 	}),
 	async (c) => {
 		const presence = new Presence();
-		const known = await caller(c);
+		const { caller } = c.var;
 		const request = c.req.valid("json");
 		const asked = askedOfChat(request, await c.req.json());
 		const key = c.req.header("Idempotency-Key");
 		const idempotencyKey = await idempotencyKeyOf(key);
 		const name = { jobId: null, idempotencyKey };
-		const { view, repeat } = await createJob(c, known, asked, name);
+		const { view, repeat } = await createJob(c, caller, asked, name);
 		c.header("X-Job-Id", view.id);
 		if (repeat) c.header("Idempotent-Replayed", "true");
 
-		const open = opener(c.env, known.id, view.id);
+		const open = opener(c.env, caller.id, view.id);
 		const first = await open(0);
 		if (first.status !== 101)
 			throw new ApiError({

@@ -2,11 +2,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { etag, RETAINED_304_HEADERS } from "hono/etag";
 import { config } from "../env.ts";
-
 import { newRouter } from "../http/router.ts";
 import { modelOf, type ServedModel } from "../models.ts";
 import { CAPABILITIES, Model, ModelList } from "../schema/model.ts";
 import { problems } from "./failures.ts";
+import { json } from "./kit.ts";
 
 export const models = newRouter();
 
@@ -26,9 +26,6 @@ models.use(
 	},
 );
 
-const json = <S extends z.ZodType>(schema: S) => ({
-	"application/json": { schema },
-});
 const unchanged = { description: "Unchanged since the `If-None-Match` tag" };
 
 models.openapi(

@@ -1,6 +1,5 @@
 import type { Context } from "hono";
 import { config } from "../env.ts";
-
 import { ApiError } from "../errors.ts";
 import { type App, newRouter } from "../http/router.ts";
 

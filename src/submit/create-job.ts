@@ -6,7 +6,7 @@ import type { JobView, Message } from "../contract/job.ts";
 import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
-import { answered, type Caller } from "../http/authenticate.ts";
+import { type Caller, unwrapForCaller } from "../http/authenticate.ts";
 import { timed } from "../http/request-log.ts";
 import type { App } from "../http/router.ts";
 import { newJobId } from "../ids.ts";
@@ -127,7 +127,7 @@ async function admit(
 			: null,
 		webhook: webhook !== null,
 	});
-	const known = answered(c, await timed(c, "auth", inquiry));
+	const known = unwrapForCaller(c, await timed(c, "auth", inquiry));
 	const model =
 		named ??
 		(known.previousModel
@@ -162,7 +162,7 @@ async function admit(
 			previousJob,
 			webhook,
 		});
-		const admitted = answered(c, await timed(c, "admit", admission));
+		const admitted = unwrapForCaller(c, await timed(c, "admit", admission));
 		kept = admitted.answer === "new";
 		return { answer: admitted.answer, admitted, messages };
 	} finally {
