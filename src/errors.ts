@@ -1,6 +1,6 @@
 /**
- * How failures travel. Objects return them as values, because an error class does not survive RPC; routes throw them
- * as `ApiError`, and `app.onError` writes the problem details (RFC 9457).
+ * How failures travel. Objects return them as values, because an error class does not survive RPC;
+ * routes throw them as `ApiError`, and `app.onError` writes the problem details (RFC 9457).
  */
 import {
 	type AboutFailure,
@@ -54,7 +54,7 @@ export const failed = (failure: Failure): { ok: false; failure: Failure } => ({
 	failure,
 });
 
-/** The value of a result, also of one that came over RPC; throws its failure as `ApiError`. */
+/** The value of a result, also of one that came over RPC. @throws ApiError with its failure */
 export function unwrap<R extends Result<object>>(
 	result: R,
 ): Extract<R, { ok: true }> {

@@ -10,7 +10,7 @@ import { ApiError, unwrap } from "../errors.ts";
 import { accountOf } from "../objects.ts";
 import type { App } from "./router.ts";
 
-/** Who calls, as far as the key alone tells: the account confirms that it has the key, unrevoked. */
+/** Who calls, as far as the key alone tells: the account checks that it has the key, unrevoked. */
 export interface Caller {
 	id: string;
 	credential: Credential;
@@ -18,9 +18,9 @@ export interface Caller {
 }
 
 /**
- * Comes first on every route that takes a key, before anything looks at query or body: a call without a
- * key of this API costs one HMAC for each server key, and wakes no object. The route finds its caller
- * in `c.var.caller`.
+ * Comes first on every route that takes a key, before anything looks at query or body: a call
+ * without a key of this API costs one HMAC for each server key, and wakes no object. The route finds
+ * its caller in `c.var.caller`.
  * @throws ApiError `missing_key`, `invalid_key`
  */
 export const authenticate = createMiddleware<App>(async (c, next) => {
@@ -64,7 +64,8 @@ function pageOf(c: Context<App>): string | undefined {
 }
 
 /**
- * What the caller's account answered. Notes the limits for the response's headers, also of a refusal.
+ * What the caller's account answered. Notes the limits for the response's headers, also where the
+ * account refuses.
  * @throws ApiError with its failure
  */
 export function unwrapForCaller<R extends Answer<object>>(

@@ -21,7 +21,7 @@ export function problemOf(failure: Failure, request_id: string): Problem {
 	};
 }
 
-/** The response for a failure. The cause goes to the log under the request's id, not to the caller. */
+/** The response for a failure. The cause goes to the log, under the request's id, and no further. */
 export function problem(
 	c: Context<App>,
 	failure: Failure,

@@ -1,9 +1,9 @@
-/** Errors in OpenAI's shape, with our codes: their clients choose a class by the status, show the rest. */
+/** Errors in OpenAI's shape, with our codes: their clients choose a class by the status. */
 import { type Failure, type FailureCode, wire } from "../errors.ts";
 import { FAILURES, STATUSES } from "../failures.ts";
 import type { OpenAIError } from "../schema/problem.ts";
 
-/** Routes of OpenAI's, whether we have them or not; `/v1/models` was ours first, and answers in both shapes. */
+/** OpenAI's endpoints that this API does not have. `/v1/models` answers in both shapes. */
 export const UNSUPPORTED = [
 	"assistants",
 	"audio",
