@@ -1,7 +1,7 @@
 /**
  * Every way a call can fail: one entry for each code, with all that the API says of it. The types
- * of errors.ts, problem details, OpenAI's errors, the examples of the OpenAPI document and the SDK's
- * error codes derive from this table.
+ * of errors.ts, problem details, OpenAI's errors, the examples of the OpenAPI document and the
+ * SDK's error codes derive from this table.
  */
 
 interface AboutStatus {

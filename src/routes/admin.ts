@@ -183,7 +183,7 @@ admin.openapi(
 	},
 );
 
-/** Refuses what cannot be an account's id, and wakes no object. @throws ApiError `account_not_found` */
+/** @throws ApiError `account_not_found` for what cannot be an account's id; wakes no object */
 function stub(env: Env, id: string): DurableObjectStub<AccountObject> {
 	if (!isAccountId(id)) throw new ApiError({ code: "account_not_found" });
 	return accountOf(env, id);

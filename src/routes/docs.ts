@@ -4,7 +4,7 @@ import { file, NOTHING } from "./page.ts";
 
 export const docs = newRouter();
 
-/** Scalar writes styles inline, some of them without a nonce. It reaches this API and nothing else. */
+/** Scalar writes styles inline, some without a nonce. It reaches this API and nothing else. */
 const POLICY = `${NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'`;
 
 docs.get("/", (c) => file(c, "/docs/", POLICY));

@@ -1,4 +1,4 @@
-/** The models of this deployment. Public, as a price list is: a caller reads it before there is a key. */
+/** The models of this deployment. They are public, as a price list is, and need no key. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { etag, RETAINED_304_HEADERS } from "hono/etag";
 import { config } from "../env.ts";

@@ -271,7 +271,7 @@ export async function findUpload(
 	return unwrapForCaller(c, found).upload;
 }
 
-/** Refuses what cannot be an upload's id, and wakes no object. @throws ApiError `upload_not_found` */
+/** @throws ApiError `upload_not_found` for what cannot be an upload's id, before an object wakes */
 export function uploadIdOf(id: string, field?: string): string {
 	if (UPLOAD_ID.test(id)) return id;
 	throw new ApiError({ code: "upload_not_found", ...(field && { field }) });
