@@ -13,7 +13,7 @@ import type { JobView, Message } from "../contract/job.ts";
 import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
-import { answered, type Caller } from "../http/authenticate.ts";
+import { type Caller, unwrapForCaller } from "../http/authenticate.ts";
 import { timed } from "../http/request-log.ts";
 import type { App } from "../http/router.ts";
 import { newJobId } from "../ids.ts";
@@ -158,7 +158,7 @@ async function resolve(
 			: null,
 		hasWebhook: webhook !== null,
 	});
-	const prepared = answered(c, await timed(c, "auth", preparation));
+	const prepared = unwrapForCaller(c, await timed(c, "auth", preparation));
 	const model =
 		named ??
 		(prepared.previousModel
@@ -206,7 +206,7 @@ async function admit(
 			previousJob: input.previousJob,
 			webhook,
 		});
-		const admitted = answered(c, await timed(c, "admit", admission));
+		const admitted = unwrapForCaller(c, await timed(c, "admit", admission));
 		isNew = admitted.answer === "new";
 		return admitted;
 	} finally {

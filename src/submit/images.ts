@@ -14,7 +14,7 @@ import { dnsOverHttps } from "../egress/resolver.ts";
 import { type Config, config } from "../env.ts";
 
 import { ApiError, unwrap } from "../errors.ts";
-import { answered, type Caller } from "../http/authenticate.ts";
+import { type Caller, unwrapForCaller } from "../http/authenticate.ts";
 import type { App } from "../http/router.ts";
 import { newUploadId } from "../ids.ts";
 import { isDataUrl, readDataUrl } from "../images/data-url.ts";
@@ -161,7 +161,10 @@ export async function storeBody(
 ): Promise<UploadView> {
 	const stored = await put(c, caller, "body", [received]);
 	const { account, credential } = caller;
-	const done = answered(c, await account.finalizeUploads(credential, stored));
+	const done = unwrapForCaller(
+		c,
+		await account.finalizeUploads(credential, stored),
+	);
 	return done.uploads[0] as UploadView;
 }
 
@@ -181,7 +184,7 @@ async function put(
 		way,
 	}));
 	const { account, credential } = caller;
-	answered(c, await account.createUploads(credential, drafts));
+	unwrapForCaller(c, await account.createUploads(credential, drafts));
 	// All of them are waited for: none may write after it was discarded.
 	const placed = await Promise.allSettled(
 		drafts.map(({ id }, n) =>
