@@ -1,4 +1,5 @@
-import type { Message, Sampling } from "../contract/job.ts";
+import type { Message } from "../contract/job.ts";
+import type { Sampling } from "../contract/sampling.ts";
 /** What a Job asks of a model backend, whatever protocol it speaks. */
 
 export interface Generation {

@@ -1,6 +1,7 @@
 /** A job request on its way to admission: what is refused before anything is stored, and what names it. */
 import canonicalize from "canonicalize";
-import type { JobSpec, Message, Sampling } from "../contract/job.ts";
+import type { JobSpec, Message } from "../contract/job.ts";
+import { type Sampling, samplingOf } from "../contract/sampling.ts";
 import { sha256 } from "../crypto.ts";
 import { ApiError } from "../errors.ts";
 import { JOB_ID } from "../ids.ts";
@@ -44,14 +45,7 @@ export const jobInputOf = (request: JobRequest, sent: object): JobInput => ({
 		images: "images",
 	},
 	previousJob: request.previous_job ?? null,
-	sampling: {
-		max_tokens: request.max_tokens,
-		temperature: request.temperature,
-		top_p: request.top_p,
-		repetition_penalty: request.repetition_penalty,
-		seed: request.seed ?? randomSeed(),
-		stop: request.stop,
-	},
+	sampling: samplingOf(request),
 	metadata: request.metadata,
 	expiresIn: request.expires_in,
 	onDisconnect: request.on_disconnect,
@@ -71,9 +65,6 @@ export const samplingFor = (
 		contextLength,
 	),
 });
-
-export const randomSeed = (): number =>
-	crypto.getRandomValues(new Uint32Array(1))[0] as number;
 
 /**
  * Refuses what cannot fit, whatever the tokenizer does; what only tokenizing shows fails later, at price 0. Only what a
