@@ -27,9 +27,6 @@ export interface Tombstone {
 
 export type StoredJob = JobRecord | Tombstone | null;
 
-const SPEC = "spec";
-const TOMBSTONE = "tombstone";
-
 export class JobRecord {
 	readonly spec: JobSpec;
 	readonly log: EventLog;
@@ -40,22 +37,19 @@ export class JobRecord {
 	/** What this storage holds. */
 	static open({ exists, sql }: ObjectStorage): StoredJob {
 		if (!exists) return null;
-		const { type, data } = sql
-			.exec<{ type: string; data: string }>(
-				"SELECT type, data FROM event WHERE seq = 0",
-			)
-			.one();
-		if (type === TOMBSTONE) return { outcome: JSON.parse(data) };
 		const log = new EventLog(sql);
-		return new JobRecord(JSON.parse(data), JSON.parse(log.state ?? ""), log);
+		const { spec, state } = log;
+		return spec !== null && state !== null
+			? new JobRecord(JSON.parse(spec), JSON.parse(state), log)
+			: { outcome: JSON.parse(log.tombstone()) };
 	}
 
 	/** Inside a transaction: the job is this object's, once and for all. */
 	static claim(sql: SqlStorage, spec: JobSpec, now: number): JobRecord {
 		const state = initialState(spec, now);
 		const record = new JobRecord(spec, state, new EventLog(sql));
-		record.log.keep(SPEC, JSON.stringify(spec));
 		record.log.append([["job.queued", stateData(record)]], {
+			spec: JSON.stringify(spec),
 			state: JSON.stringify(state),
 		});
 		return record;
@@ -63,7 +57,7 @@ export class JobRecord {
 
 	/** Inside a transaction: the job never started and never will. */
 	static bury(sql: SqlStorage): Tombstone {
-		new EventLog(sql).keep(TOMBSTONE, JSON.stringify(null));
+		new EventLog(sql).bury(JSON.stringify(null));
 		return { outcome: null };
 	}
 
@@ -71,7 +65,7 @@ export class JobRecord {
 	erase(): Tombstone {
 		const outcome = outcomeOf(this);
 		this.log.clear();
-		this.log.keep(TOMBSTONE, JSON.stringify(outcome));
+		this.log.bury(JSON.stringify(outcome));
 		return { outcome };
 	}
 

@@ -4,8 +4,8 @@ import { expect, it } from "vitest";
 import { admittedJob, events, fakeWorker, words } from "../support/jobs.ts";
 
 it.each([
-	["a short answer", 8, 0, 10],
-	["a long one, whose rows become few", 40, 40, 14],
+	["a short answer", 8, 0, 5],
+	["a long one, whose rows become few", 40, 40, 8],
 ])(
 	"%s costs a fixed number of rows, one for each batch, and two for the alarm",
 	async (_, tokens, every, fixed) => {

@@ -36,9 +36,10 @@ export function jobFrom(
 	name?: { account: string; id: string },
 ): GatheredJob | null {
 	if (!has(query, "event") || has(query, "account")) return null;
-	const [job, ...rows] = query("SELECT * FROM event ORDER BY seq");
-	const known = JSON.parse(job?.data ?? "null");
-	if (job?.type === "tombstone") {
+	const rows = query("SELECT * FROM event ORDER BY seq");
+	const spec = rows.find((row) => row.spec !== null)?.spec;
+	const known = JSON.parse(spec ?? rows[0]?.data ?? "null");
+	if (!spec) {
 		const { account, id } = name ?? { account: "", id: known?.jobId ?? "" };
 		return { account, id, log: null, tokens: 0, maxTokens: 0 };
 	}
