@@ -110,7 +110,7 @@ describe("admission", () => {
 
 	it("repeated in parallel and later holds once and answers the same", async () => {
 		const account = await newAccount(10 * PRICE);
-		const admission = admissionOf(account);
+		const admission = admissionOf(account, { isPrepared: true });
 		const answers = await Promise.all(
 			Array.from({ length: 20 }, () => account.stub.admit(admission)),
 		);

@@ -8,7 +8,6 @@ import {
 	admissionOf,
 	newAccount,
 	type TestAccount,
-	uploadsOf,
 } from "../support/account.ts";
 import { bucket } from "../support/bucket.ts";
 
@@ -54,7 +53,7 @@ async function life(
 		...{ call, repeats: call },
 		credential,
 		idempotencyKey: "some key",
-		images: uploadsOf(upload),
+		images: [{ upload, field: "images[0].url", sha256: "c".repeat(64) }],
 		inline: [{ ...image, width: 8, height: 8, url: null }],
 	});
 	const { jobId } = admission;

@@ -166,7 +166,11 @@ describe("a job's images", () => {
 		]);
 		expect(store.asked).toEqual([]);
 		expect(await storeInline(c, callerOf(account), read)).toEqual({
-			ids: [known[1]?.upload, known[0]?.upload],
+			images: [known[1], known[0]].map((image, n) => ({
+				field: read[n]?.field,
+				upload: image?.upload,
+				sha256: image?.sha256,
+			})),
 			inline: [],
 		});
 	});
