@@ -83,7 +83,9 @@ export async function get(
 			command,
 			bounded(),
 		);
-		const headers = new Headers({ "Content-Length": String(ContentLength) });
+		const headers = new Headers({
+			"Content-Length": String(ContentLength ?? 0),
+		});
 		const body = Body?.transformToWebStream() ?? null;
 		return (await readAtMost({ headers, body }, limit)) ?? "too_large";
 	} catch (error) {
@@ -176,7 +178,7 @@ interface Client {
 
 const clients = new WeakMap<Store, Client>();
 
-/** One client for each configuration: it keeps the signing key of the day, and count of what may be tried again. */
+/** One client for each configuration: it keeps the signing key of the day, and counts how often the store may be tried again. */
 function clientOf(config: Store): Client {
 	const known = clients.get(config);
 	if (known) return known;
@@ -202,6 +204,7 @@ function clientOf(config: Store): Client {
 			// Bytes are checked by their SHA-256, on the way there by the store and on the way back by us.
 			requestChecksumCalculation: "WHEN_REQUIRED",
 			responseChecksumValidation: "WHEN_REQUIRED",
+			logger: SILENT,
 		}),
 		presigner: new S3RequestPresigner(signing),
 		origin,
@@ -210,6 +213,16 @@ function clientOf(config: Store): Client {
 	clients.set(config, made);
 	return made;
 }
+
+const nothing = () => {};
+/** The SDK's own lines are not ours: free text beside our JSON, and with it what was asked and answered. */
+const SILENT = {
+	trace: nothing,
+	debug: nothing,
+	info: nothing,
+	warn: nothing,
+	error: nothing,
+};
 
 const bounded = () => ({ abortSignal: AbortSignal.timeout(TOTAL_MS) });
 
