@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * Writes src/wire.ts: the types of the OpenAPI document that the edge itself serves, and the union of its error codes.
- * The edge's app runs in this process; what only workerd has is stood in for, since nothing here calls it.
+ * Generates src/wire.ts: the types of the OpenAPI document that the edge serves, and the union of
+ * its error codes. The edge's app runs in this process. Replacements stand in for what only workerd
+ * has; no call here reaches them.
  */
 import { rename, writeFile } from "node:fs/promises";
 import { registerHooks } from "node:module";
@@ -11,7 +12,7 @@ import ts from "typescript";
 
 const root = new URL("../../", import.meta.url);
 
-// workerd has it, Node not yet.
+// workerd has this method; Node does not yet.
 Object.assign(Uint8Array.prototype, {
 	/** @this {Uint8Array} */
 	toHex() {
@@ -36,7 +37,7 @@ async function openapiDocument() {
 	return answer.json();
 }
 
-/** Every code of the edge's one union of failures. */
+/** Reads the codes from the edge's union of failures. */
 function errorCodes() {
 	const file = fileURLToPath(new URL("src/errors.ts", root));
 	const program = ts.createProgram([file], { noLib: true, strict: true });
@@ -56,18 +57,18 @@ function errorCodes() {
 }
 
 const types = await openapiTS(await openapiDocument(), {
-	// What has a default may be left out of a request.
+	// A request may omit members that have a default.
 	defaultNonNullable: false,
 });
 const codes = errorCodes().map((code) => `\n\t| ${JSON.stringify(code)}`);
 const file = new URL("../src/wire.ts", import.meta.url);
-const made = new URL(`../src/wire.ts.${process.pid}`, import.meta.url);
+const draft = new URL(`../src/wire.ts.${process.pid}`, import.meta.url);
 await writeFile(
-	made,
+	draft,
 	`${astToString(types)}
 /** Every \`code\` that an error answer of the API may have. */
 export type ErrorCode =${codes.join("")};
 `,
 );
-// Who reads it meanwhile finds it whole.
-await rename(made, file);
+// Renames, so that whoever reads the file at the same time finds it whole.
+await rename(draft, file);
