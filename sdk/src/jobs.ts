@@ -17,9 +17,9 @@ import type { Uploads } from "./uploads.ts";
 type WireImage = NonNullable<JobRequest["images"]>[number];
 
 /**
- * A question. Its `images` are ones that the API has or fetches (`{ upload }`, `{ url }`, an `https:`
- * or `data:` URL as text), or ones that this program has: a path, a Blob or File, bytes, a stream.
- * The client uploads the latter first.
+ * A question. Its `images` are ones that the API has or fetches (`{ upload }`, `{ url }`, an
+ * `https:` or `data:` URL as text), or ones that this program has: a path, a Blob or File, bytes, a
+ * stream. The client uploads the latter first.
  */
 export type NewJob = Omit<JobRequest, "images"> & {
 	images?: (WireImage | UploadSource)[];

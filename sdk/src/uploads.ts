@@ -204,8 +204,8 @@ const pageOrigin = (): string | undefined =>
 /**
  * Whether the browser blocked a page's PUT because the bucket's CORS rule does not allow the page.
  * The browser tells scripts only that the request failed. Two probes that do not touch the object
- * find out more: a PUT without a body, which has the same preflight and which the signature refuses;
- * and a `no-cors` request, which needs no permission and shows whether the bucket answers at all.
+ * find out more: a PUT without a body, which has the same preflight and which the signature
+ * refuses; and a `no-cors` request, which needs no permission and shows whether the bucket answers.
  */
 async function isBlockedByCors(
 	fetch: Fetch,

@@ -27,8 +27,8 @@ type HeadersLike =
 	| Record<string, string | readonly string[] | undefined>;
 
 /**
- * Verifies that one of the secrets signed exactly these bytes, at most `tolerance` seconds from now,
- * and returns the message. A message may arrive twice; its `webhook-id` header is the same then.
+ * Verifies that one of the secrets signed exactly these bytes, at most `tolerance` seconds from
+ * now, and returns the message. A message may arrive twice, with the same `webhook-id` header.
  *
  * @param body the body as it was received, before anything parses it
  * @param headers the request's headers, in any of the usual shapes

@@ -34,7 +34,7 @@ const jobOf = (text = TEXT, status = "succeeded") => ({
 const isStream = ({ headers }: RecordedRequest) =>
 	headers.accept === "text/event-stream";
 
-/** An API with one job. Each connection breaks after the next number of bytes; the last is whole. */
+/** An API with one job. Connections break after these numbers of bytes; the last is whole. */
 const api = (log: LogEvent[], breaks: number[], job: object = jobOf()) =>
 	serve((asked, response) => {
 		if (!isStream(asked)) return json(response, 200, job);
