@@ -6,8 +6,8 @@ from PIL import Image
 
 from minigpt4.evaluation.answering import Answering
 from minigpt4.evaluation.answers import mentions, said_colour, said_light
+from minigpt4.evaluation.measures import Rate
 from minigpt4.evaluation.nano import COLOUR, DESCRIBE, LIGHTNESS, NAME, OTHER_WORDINGS
-from minigpt4.evaluation.wilson import Rate
 from minigpt4.processing import centre_square, normalise, to_rgb
 from minigpt4.train.nano.measure import dominant_colour
 

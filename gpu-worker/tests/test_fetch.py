@@ -11,8 +11,8 @@ import pytest
 from synthetic import EVA, LLM, PROJECTOR, QFORMER
 
 from minigpt4.checkpoints import fetch
-from minigpt4.checkpoints.refusal import Refused
 from minigpt4.cli import main
+from minigpt4.input_error import InputError
 
 DATA = hashlib.sha256(b"seed").digest() * 50_000  # 1.6 MB
 SUM = hashlib.sha256(DATA).hexdigest()
@@ -122,7 +122,7 @@ def test_a_host_without_ranges_starts_over(host, tmp_path):
 
 def test_wrong_content_is_thrown_away(host, tmp_path):
     (host.root / "a.pth").write_bytes(DATA + b"!")
-    with pytest.raises(Refused, match=rf"a\.pth: the download's sha256 is .*expected {SUM}"):
+    with pytest.raises(InputError, match=rf"a\.pth: the download's sha256 is .*expected {SUM}"):
         fetch.download(f"{host.url}/a.pth", tmp_path / "a.pth", SUM)
     assert not list(tmp_path.glob("a.pth*"))
 
@@ -131,7 +131,7 @@ def test_the_sum_that_the_hub_announces_is_held(host, tmp_path):
     (host.root / "store").write_bytes(DATA)
     host.redirects["/a.bin"] = "/store"
     host.etag = "0" * 64
-    with pytest.raises(Refused, match="expected 0000"):
+    with pytest.raises(InputError, match="expected 0000"):
         fetch.download(f"{host.url}/a.bin", tmp_path / "a.bin")
     host.etag = SUM
     fetch.download(f"{host.url}/a.bin", tmp_path / "a.bin")
@@ -141,7 +141,7 @@ def test_the_sum_that_the_hub_announces_is_held(host, tmp_path):
 def test_a_host_that_keeps_breaking_off_leaves_the_part(host, tmp_path):
     (host.root / "a.pth").write_bytes(DATA)
     host.cuts = 99
-    with pytest.raises(Refused, match=r"a\.pth: could not be fetched .*bytes are kept in"):
+    with pytest.raises(InputError, match=r"a\.pth: could not be fetched .*bytes are kept in"):
         fetch.download(f"{host.url}/a.pth", tmp_path / "a.pth", SUM)
     assert not (tmp_path / "a.pth").exists() and (tmp_path / "a.pth.part").stat().st_size > 0
 
@@ -153,7 +153,7 @@ def test_the_token_goes_to_the_hub_only_and_never_into_a_message(host, tmp_path,
     fetch.download(f"{host.url}/a", tmp_path / "a")
     assert host.tokens == ["Bearer hf_secret"]
     host.status["/b"] = 403
-    with pytest.raises(Refused, match="HF_TOKEN") as refused:
+    with pytest.raises(InputError, match="HF_TOKEN") as refused:
         fetch.download(f"{host.url}/b", tmp_path / "b")
     assert "hf_secret" not in str(refused.value)
     monkeypatch.setenv("HF_ENDPOINT", "https://hub.invalid")

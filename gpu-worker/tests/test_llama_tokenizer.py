@@ -14,7 +14,7 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from tokenizers import Tokenizer
 
 from minigpt4.checkpoints.llama_tokenizer import from_sentencepiece
-from minigpt4.checkpoints.refusal import Refused
+from minigpt4.input_error import InputError
 
 TEXT = st.lists(
     st.one_of(
@@ -119,10 +119,10 @@ def test_the_packages_own_examples_hold(tmp_path):
 
 
 def refused(file: Path, rows: int | None = None) -> str:
-    with pytest.raises(Refused) as error:
+    with pytest.raises(InputError) as error:
         from_sentencepiece(file, rows)
     assert str(file.parent) in error.value.problem
-    assert error.value.way_out
+    assert error.value.hint
     return error.value.problem
 
 

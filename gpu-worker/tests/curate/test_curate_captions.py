@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from curate_servers import CAKE, DOG, shard
 
-from minigpt4.checkpoints.refusal import Refused
 from minigpt4.commands import curate as command
 from minigpt4.curate.captions import (
     agreed_colours,
@@ -19,8 +18,9 @@ from minigpt4.curate.captions import (
 )
 from minigpt4.curate.filters import RULES
 from minigpt4.curate.photos import read_photos
-from minigpt4.curate.tasks import BY_RULE, KINDS, PRESETS, Wanted, tasks_of
+from minigpt4.curate.tasks import BY_RULE, KINDS, PRESETS, TaskOptions, tasks_of
 from minigpt4.curate.words import nouns, sentences, singular
+from minigpt4.input_error import InputError
 from minigpt4.train.split import split
 
 REPOSITORY = Path(__file__).parents[3]
@@ -112,7 +112,7 @@ def test_food_photos_are_those_whose_captions_agree_on_a_dish():
 
 
 def made(captions, **wanted):
-    return {task.kind: task for task in tasks_of("photo", captions, Wanted(**wanted))}
+    return {task.kind: task for task in tasks_of("photo", captions, TaskOptions(**wanted))}
 
 
 def test_creative_tasks_are_told_one_caption_and_asked_as_the_presets_ask():
@@ -149,7 +149,7 @@ def test_answers_by_rule_are_borne_out_by_the_captions():
     kinds = ("caption", "thing", "presence", "colour")
     answers = {}
     for n in range(40):
-        for task in tasks_of(f"photo-{n}", DOG, Wanted(kinds)):
+        for task in tasks_of(f"photo-{n}", DOG, TaskOptions(kinds)):
             answers.setdefault(task.kind, set()).add((task.prompt, task.answer))
     assert {answer for _, answer in answers["colour"]} <= {
         "The dog is brown.",
@@ -165,19 +165,19 @@ def test_answers_by_rule_are_borne_out_by_the_captions():
 
 def test_nobody_says_what_is_not_in_a_picture_by_one_caption():
     for n in range(20):
-        for task in tasks_of(f"p{n}", ("A brown dog runs .",), Wanted(("presence",))):
+        for task in tasks_of(f"p{n}", ("A brown dog runs .",), TaskOptions(("presence",))):
             assert task.answer.startswith("Yes")
 
 
 def test_the_same_seed_draws_the_same():
-    first = tasks_of("photo", DOG, Wanted(seed=7))
-    assert first == tasks_of("photo", DOG, Wanted(seed=7))
-    drawn = {tuple(t.prompt for t in tasks_of("photo", DOG, Wanted(seed=n))) for n in range(9)}
+    first = tasks_of("photo", DOG, TaskOptions(seed=7))
+    assert first == tasks_of("photo", DOG, TaskOptions(seed=7))
+    drawn = {tuple(t.prompt for t in tasks_of("photo", DOG, TaskOptions(seed=n))) for n in range(9)}
     assert len(drawn) > 1
 
 
 def test_without_captions_only_what_the_model_sees_is_made():
-    assert [task.kind for task in tasks_of("photo", (), Wanted())] == ["described"]
+    assert [task.kind for task in tasks_of("photo", (), TaskOptions())] == ["described"]
 
 
 def test_shards_are_read_and_what_is_damaged_is_named(tmp_path):
@@ -210,7 +210,7 @@ def test_photos_for_measuring_are_never_curated(tmp_path):
     assert found.left_out == 5
     assert not split(keys, 5, 0).held_out & {photo.key for photo in found.photos}
     # What the data set is known to keep is more than there is.
-    with pytest.raises(Refused, match="no photo is left"):
+    with pytest.raises(InputError, match="no photo is left"):
         read_photos([str(path)], None, 42, None)
     assert found.sets == ["flickr8k"]
 

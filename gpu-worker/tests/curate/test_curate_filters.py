@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from minigpt4.curate.filters import RULES, Known, faults
+from minigpt4.curate.filters import RULES, AnswerContext, faults
 from minigpt4.curate.tasks import BOUNDS
 
 DOG = (
@@ -16,7 +16,7 @@ COUPLE = ("A man and a woman sit on a wooden bench in front of a lake .", "A cou
 
 
 def found(rule: str, kind: str, text: str, captions=DOG, **more) -> str | None:
-    known = Known(BOUNDS[kind], tuple(captions), ("dog", "ball"), **more)
+    known = AnswerContext(BOUNDS[kind], tuple(captions), ("dog", "ball"), **more)
     return RULES[rule](text, known)
 
 
@@ -27,7 +27,7 @@ GOOD = (
 
 
 def test_a_faithful_description_breaks_no_rule():
-    known = Known(BOUNDS["merged"], DOG, ("dog", "ball"))
+    known = AnswerContext(BOUNDS["merged"], DOG, ("dog", "ball"))
     assert faults(GOOD, known) == {}
 
 
@@ -306,7 +306,7 @@ def test_some_share_of_unsupported_nouns_is_allowed_to_what_a_model_saw():
 def test_a_creative_answer_has_to_speak_of_a_main_thing():
     assert found("off the picture", "story", "Once upon a time there was a king.")
     assert found("off the picture", "story", "Once there was a puppy that loved to run.") is None
-    known = Known(BOUNDS["story"], (), ())
+    known = AnswerContext(BOUNDS["story"], (), ())
     assert RULES["off the picture"]("Once there was a king.", known) is None
 
 
@@ -319,7 +319,7 @@ def test_too_short_and_too_long_go_by_the_kind_and_by_what_the_captions_allow():
 
 
 def test_every_rule_is_counted_by_its_own_name():
-    known = Known(replace(BOUNDS["merged"]), DOG, ("dog",))
+    known = AnswerContext(replace(BOUNDS["merged"]), DOG, ("dog",))
     told = faults("I'm sorry, the captions show two cars and Bob", known)
     assert {"apology", "talk of captions", "fragment", "invented name", "invented count"} <= set(
         told
@@ -333,7 +333,7 @@ def test_where_there_are_no_captions_nobody_says_what_is_invented():
     assert (
         faults(
             f"{text} They look at a car that stands there, and it is red and blue.",
-            Known(BOUNDS["described"], ()),
+            AnswerContext(BOUNDS["described"], ()),
         )
         == {}
     )

@@ -6,7 +6,6 @@ import httpx
 import pytest
 from curate_servers import KEY, Reply, serving
 
-from minigpt4.checkpoints.refusal import Refused
 from minigpt4.curate.models import (
     Answer,
     ChatModel,
@@ -15,8 +14,9 @@ from minigpt4.curate.models import (
     Turn,
     WorkerModel,
     checked_url,
-    patiently,
+    with_retries,
 )
+from minigpt4.input_error import InputError
 
 QUESTION = Question((Turn("user", "Describe it."),), 50, 0.0, 1.0, 7)
 NOW = {"retry-after": "0"}
@@ -160,7 +160,7 @@ def test_waits_grow_and_end():
         raise models._TryAgain("full")
 
     with pytest.raises(Failed, match="full"):
-        asyncio.run(patiently(attempt, 7, sleep))
+        asyncio.run(with_retries(attempt, 7, sleep))
     assert len(waits) == 7
     assert all(0.25 * 2**n <= wait <= 0.5 * 2**n for n, wait in enumerate(waits[:6]))
     assert max(waits) <= models.LONGEST_DELAY
@@ -168,11 +168,11 @@ def test_waits_grow_and_end():
 
 @pytest.mark.parametrize("given", ["ftp://a", "127.0.0.1:8000", "", "http://", "http://a:x/"])
 def test_what_is_no_url_is_refused(given):
-    with pytest.raises(Refused, match="--url"):
+    with pytest.raises(InputError, match="--url"):
         checked_url("--url", given)
 
 
 def test_a_url_holds_no_key():
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         checked_url("--url", "https://me:secret@host/v1")
     assert "secret" not in str(refused.value)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from curate_servers import CAKE, DOG, lines, shard, wait_for
 
-from minigpt4.curate.review.decisions import Decision, Decisions, Wrong, apply, check
+from minigpt4.curate.review.decisions import Decision, Decisions, InvalidDecision, apply, check
 from minigpt4.curate.targets import Target
 
 
@@ -67,7 +67,7 @@ def test_a_line_that_was_cut_off_and_lines_of_others_do_no_harm(tmp_path):
     ],
 )
 def test_what_is_no_decision_is_refused(told):
-    with pytest.raises(Wrong):
+    with pytest.raises(InvalidDecision):
         check(told)
 
 

@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from minigpt4.checkpoints.refusal import Refused
 from minigpt4.evaluation import report
 from minigpt4.evaluation.goals import falls, goals
 from minigpt4.evaluation.measures import HUMAN, SWAPPED, bootstrap, mean, rate, ratio
+from minigpt4.input_error import InputError
 
 
 def test_the_bootstraps_interval_is_that_of_theory_and_the_same_every_time():
@@ -103,5 +103,5 @@ def test_the_papers_numbers_stand_beside_a_model_of_the_family(tmp_path):
 
 def test_a_file_that_is_no_report_is_refused(tmp_path):
     (tmp_path / "x.json").write_text("[]")
-    with pytest.raises(Refused, match="is no report"):
+    with pytest.raises(InputError, match="is not a report"):
         report.read_measures(tmp_path / "x.json")

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from minigpt4.checkpoints.refusal import Refused
-from minigpt4.evaluation.asking import WorkerFailed
+from minigpt4.evaluation.answerer import WorkerFailed
 from minigpt4.evaluation.four_tasks import (
     ASKED,
     Item,
@@ -23,6 +22,7 @@ from minigpt4.evaluation.four_tasks import (
 )
 from minigpt4.evaluation.measures import SWAPPED
 from minigpt4.evaluation.shards import Sample
+from minigpt4.input_error import InputError
 
 ITEMS = [
     Item("poem", Sample(f"p{n}", b"jpeg", (f"a dog {n}",)), "Write a poem.", f"verse {n}")
@@ -103,7 +103,7 @@ def test_a_judge_that_fails_for_a_moment_is_asked_again_and_one_that_refuses_is_
     endpoint.troubles = [503, 429]
     assert judge.verdict(ITEMS[0])
     endpoint.troubles = [401]
-    with pytest.raises(Refused, match="401"):
+    with pytest.raises(InputError, match="401"):
         judge.verdict(ITEMS[0])
     endpoint.troubles = [500] * 4
     with pytest.raises(WorkerFailed, match="500"):
@@ -162,5 +162,5 @@ def test_a_sheet_goes_out_with_the_photos_and_comes_back_with_verdicts(tmp_path)
 def test_a_sheet_that_is_not_filled_in_as_it_came_is_refused(tmp_path, text, problem):
     file = tmp_path / "sheet.csv"
     file.write_text(text)
-    with pytest.raises(Refused, match=problem):
+    with pytest.raises(InputError, match=problem):
         read_sheet(file, ITEMS)

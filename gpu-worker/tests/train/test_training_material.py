@@ -13,7 +13,7 @@ from minigpt4.train.material import Material, gather
 from minigpt4.train.outcome import BadData
 from minigpt4.train.photos import Damaged, Listing, Photo
 from minigpt4.train.split import split
-from minigpt4.train.survey import Found
+from minigpt4.train.survey import SurveyResult
 
 COUNT = 40
 
@@ -23,9 +23,9 @@ def listing(config, source: int = 0, prefix: str = "") -> Listing:
     return Listing(config.data[source], photos)
 
 
-def found(seed: int = 0, count: int = COUNT) -> Found:
+def found(seed: int = 0, count: int = COUNT) -> SurveyResult:
     marks = np.random.default_rng(seed).integers(-(2**63), 2**63 - 1, (count, 2), dtype=np.int64)
-    return Found(np.arange(count), marks)
+    return SurveyResult(np.arange(count), marks)
 
 
 def config(stage: int = 1, **changed):

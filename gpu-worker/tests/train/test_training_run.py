@@ -156,7 +156,7 @@ def test_a_signal_ends_it_after_the_step_and_the_same_command_goes_on(
     asking.start()
     assert exit_code(arguments) == 130
     asking.join()
-    assert "run the same command to go on" in capsys.readouterr().err
+    assert "run the same command to continue" in capsys.readouterr().err
     stopped = len(metrics(out))
     assert 3 <= stopped < 40
     assert state(out)["step"] == stopped
@@ -201,7 +201,7 @@ def test_processes_that_do_not_divide_the_batches_are_told(settings, monkeypatch
         module, "Ranks", lambda device: type("R", (), {"world": 4, "device": "cpu",
                                                        "close": lambda self: None})()
     )  # fmt: skip
-    with pytest.raises(module.Refused, match="batches: 2 of a step do not divide among 4"):
+    with pytest.raises(module.InputError, match="batches: 2 of a step do not divide among 4"):
         run(settings())
 
 
@@ -265,7 +265,7 @@ def test_a_finished_training_is_left_as_it_is(settings, tmp_path, capsys):
     out = run(chosen)
     before = (out / "projection.safetensors").read_bytes()
     assert exit_code(command(chosen, tmp_path)) == 0
-    assert "finished already" in capsys.readouterr().err
+    assert "already finished" in capsys.readouterr().err
     assert (out / "projection.safetensors").read_bytes() == before
 
 
