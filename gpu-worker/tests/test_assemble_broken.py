@@ -1,4 +1,4 @@
-"""Each kind of broken input is refused, with a message of its own that names file and tensor."""
+"""Each kind of broken input raises an error that names the file and the tensor."""
 
 import json
 import re
@@ -232,7 +232,7 @@ def another_models_set(folder):
     edit_json(folder / "synth.json", model="vicuna-13b")
 
 
-# What the message must say, beside the file's name.
+# What the message must say, in addition to the file's name.
 KINDS = {
     no_projector: rf"1 missing.*\n.*{PROJ}  37,907,201 bytes, sha256 017a9ed5",
     truncated: rf"{EVA}: not a whole PyTorch file",
@@ -278,7 +278,7 @@ KINDS = {
 
 
 def refused(capsys, *arguments) -> str:
-    """Runs the command, which must exit with 2; what it says, which is no traceback."""
+    """Runs the command, which must exit with 2. Returns its message, which is not a traceback."""
     with pytest.raises(SystemExit) as stopped:
         main(["assemble", *map(str, arguments)])
     assert stopped.value.code == 2

@@ -65,7 +65,7 @@ def test_an_account_that_asks_for_much_delays_anothers_turn_by_one_of_its_own():
         return order
 
     order = asyncio.run(run())
-    assert order[:2] == ["greedy 0", "greedy 1"]  # nobody else was there
+    assert order[:2] == ["greedy 0", "greedy 1"]  # no other caller was waiting
     assert order[2:9] == [
         "greedy 2",
         "second 0",
@@ -78,7 +78,7 @@ def test_an_account_that_asks_for_much_delays_anothers_turn_by_one_of_its_own():
     assert len(order) == 36
 
 
-def test_a_turn_of_one_who_left_goes_to_the_next():
+def test_the_slot_of_a_cancelled_waiter_goes_to_the_next():
     async def run() -> list[str]:
         slots, order = FairSlots(1), []
 
@@ -154,7 +154,7 @@ def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_decoded():
     asyncio.run(run())
 
 
-def test_a_refusal_has_its_own_words_and_the_process_goes_on():
+def test_an_error_says_what_is_wrong_and_the_process_continues():
     async def run() -> None:
         async with opened(1) as decoders:
             for data in (b"nonsense", encoded("red")[:60]):
@@ -165,7 +165,7 @@ def test_a_refusal_has_its_own_words_and_the_process_goes_on():
     asyncio.run(run())
 
 
-def test_who_leaves_while_a_picture_is_decoded_holds_nothing_afterwards():
+def test_a_cancelled_caller_releases_its_slot_after_decoding():
     async def run() -> None:
         async with opened(1) as decoders:
             left = asyncio.create_task(decoders.square("a", encoded("red"), SIDE, "crop"))

@@ -80,7 +80,7 @@ def host(tmp_path, monkeypatch):
     server.server_close()
 
 
-def test_a_file_comes_whole(host, tmp_path):
+def test_a_file_is_downloaded_completely(host, tmp_path):
     (host.root / "a.pth").write_bytes(DATA)
     fetch.download(f"{host.url}/a.pth", tmp_path / "to" / "a.pth", SUM)
     assert (tmp_path / "to" / "a.pth").read_bytes() == DATA
@@ -97,7 +97,7 @@ def test_a_broken_connection_is_resumed_where_it_ended(host, tmp_path):
     assert [asked for _, asked in host.asked] == ranges
 
 
-def test_what_an_earlier_run_fetched_is_not_fetched_again(host, tmp_path):
+def test_a_file_that_an_earlier_run_fetched_is_not_fetched_again(host, tmp_path):
     (host.root / "a.pth").write_bytes(DATA)
     (tmp_path / "a.pth.part").write_bytes(DATA[:1_000_000])
     fetch.download(f"{host.url}/a.pth", tmp_path / "a.pth", SUM)
@@ -105,7 +105,7 @@ def test_what_an_earlier_run_fetched_is_not_fetched_again(host, tmp_path):
     assert host.asked == [("/a.pth", "bytes=1000000-")]
 
 
-def test_a_part_that_is_already_the_whole_is_taken(host, tmp_path):
+def test_a_complete_partial_file_is_used(host, tmp_path):
     (host.root / "a.pth").write_bytes(DATA)
     (tmp_path / "a.pth.part").write_bytes(DATA)
     fetch.download(f"{host.url}/a.pth", tmp_path / "a.pth", SUM)
@@ -162,7 +162,7 @@ def test_the_token_goes_to_the_hub_only_and_never_into_a_message(host, tmp_path,
 
 
 @pytest.mark.parametrize("model, repository", [("llama2-7b", "meta-llama"), ("vicuna-7b", "x")])
-def test_assemble_fetches_what_is_missing(
+def test_assemble_fetches_missing_files(
     host, tmp_path, synthetic_sets, monkeypatch, model, repository
 ):
     """Projector and language model from a hub; the rest lies in the folder already."""
@@ -206,7 +206,7 @@ def test_a_fetched_projector_that_is_not_the_released_one_is_refused(
     assert not list(folder.glob("pretrained_minigpt4*"))
 
 
-def test_without_a_network_the_list_says_what_to_bring(tmp_path, monkeypatch, capsys):
+def test_without_a_network_the_error_lists_the_missing_files(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(fetch, "TRIES", 1)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")

@@ -27,7 +27,7 @@ TEXT = st.lists(
 
 
 def trained(folder: Path, **options) -> Path:
-    """A small model of LLaMA's kind, trained on what the repository says of itself."""
+    """A small tokenizer of LLaMA's kind, trained on the repository's own texts."""
     texts = sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
     lines = [line for text in texts for line in text.read_text().splitlines()]
     # Indentation and rows of one letter: pieces that overlap themselves.

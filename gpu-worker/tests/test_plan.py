@@ -103,7 +103,7 @@ def test_a_cpu_takes_float32_if_the_weights_fit_twice_over_else_bfloat16():
     assert of("vicuna-7b", Machine(32, 64 * GIB, 60 * GIB)).dtype == "bfloat16"
 
 
-def test_what_memory_demands_shortens_the_context_and_says_so():
+def test_little_memory_shortens_the_context_and_the_reason_says_so():
     tight = of("llama2-7b", Machine(8, 24 * GIB, 22 * GIB))
     assert tight.dtype == "bfloat16"
     assert 256 <= tight.context_length < 4096
@@ -117,7 +117,7 @@ def test_a_quantised_checkpoint_is_smaller_and_needs_no_flag():
     assert (made.quantization, made.quantize) == ("fp8", True)
 
 
-def test_what_was_asked_for_is_done_and_said_to_be():
+def test_options_are_followed_and_the_reason_says_so():
     asked = {
         "dtype": "float16",
         "context_length": 1024,
@@ -158,7 +158,7 @@ def test_what_was_asked_for_is_done_and_said_to_be():
         ),
     ],
 )
-def test_what_cannot_be_is_refused_with_numbers_and_the_way_out(name, machine, options, says):
+def test_impossible_options_raise_with_numbers_and_a_hint(name, machine, options, says):
     with pytest.raises(CannotRun) as refused:
         of(name, machine, **options)
     for piece in says:
@@ -166,7 +166,7 @@ def test_what_cannot_be_is_refused_with_numbers_and_the_way_out(name, machine, o
     assert "\n" not in str(refused.value)
 
 
-def test_what_a_refusal_advises_is_possible():
+def test_the_hint_of_an_error_works():
     with pytest.raises(CannotRun, match="ask for at most") as refused:
         of("nano", LAPTOP, kv_cache_mib=90_000)
     most = int(str(refused.value).rsplit(" ", 1)[1])
@@ -256,7 +256,7 @@ def test_the_footprint_of_nano_is_its_files(nano_checkpoint: Path):
     assert 0 <= stored - 4 * found.values - found.encoder_cpu < 100_000  # the header
 
 
-def test_the_footprint_counts_every_shard_by_what_the_engine_makes_of_it(tmp_path: Path):
+def test_the_footprint_counts_every_shard_as_the_engine_loads_it(tmp_path: Path):
     text = {
         "num_hidden_layers": 1,
         "num_attention_heads": 2,

@@ -45,7 +45,7 @@ def test_nouns_are_found_by_rule(text, wanted):
     assert not found & {"running", "wearing", "brown", "red", "happy", "sits", "stand", "tall"}
 
 
-def test_plurals_become_singular_and_what_only_looks_plural_stays():
+def test_plurals_become_singular_and_words_that_only_look_plural_stay():
     pairs = "dogs dog women woman boxes box glass glass dog's dog dogs' dog puppies puppy bus bus"
     given, wanted = pairs.split()[::2], pairs.split()[1::2]
     assert [singular(word) for word in given] == wanted
@@ -94,7 +94,7 @@ def test_captions_that_disagree_on_count_or_colour_are_not_merged():
     assert chosen == []
 
 
-def test_a_colour_is_told_where_two_captions_agree_and_none_contradicts():
+def test_a_colour_needs_two_captions_that_agree_and_none_that_contradicts():
     assert agreed_colours(DOG)["dog"] == "brown"
     assert agreed_colours((*DOG, "A black dog runs ."))  # the ball is still red
     assert "dog" not in agreed_colours((*DOG, "A black dog runs ."))
@@ -115,7 +115,7 @@ def made(captions, **wanted):
     return {task.kind: task for task in tasks_of("photo", captions, TaskOptions(**wanted))}
 
 
-def test_creative_tasks_are_told_one_caption_and_asked_as_the_presets_ask():
+def test_creative_tasks_get_one_caption_and_the_presets_question():
     found = made(CAKE, creative_per_photo=6)
     assert set(PRESETS) <= set(found)
     for kind, preset in PRESETS.items():
@@ -163,7 +163,7 @@ def test_answers_by_rule_are_borne_out_by_the_captions():
         assert answer.startswith("The picture shows a") and " is running" not in answer
 
 
-def test_nobody_says_what_is_not_in_a_picture_by_one_caption():
+def test_one_caption_does_not_say_what_a_picture_lacks():
     for n in range(20):
         for task in tasks_of(f"p{n}", ("A brown dog runs .",), TaskOptions(("presence",))):
             assert task.answer.startswith("Yes")
@@ -176,11 +176,11 @@ def test_the_same_seed_draws_the_same():
     assert len(drawn) > 1
 
 
-def test_without_captions_only_what_the_model_sees_is_made():
+def test_without_captions_only_descriptions_by_the_model_are_made():
     assert [task.kind for task in tasks_of("photo", (), TaskOptions())] == ["described"]
 
 
-def test_shards_are_read_and_what_is_damaged_is_named(tmp_path):
+def test_shards_are_read_and_damaged_samples_are_named(tmp_path):
     path = shard(
         tmp_path / "00000.tar",
         {"a": DOG, "b": CAKE},

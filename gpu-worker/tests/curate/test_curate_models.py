@@ -1,4 +1,4 @@
-"""Both ways to ask: what is sent, what is asked again, what is given up, and what is never told."""
+"""Both kinds of models: what they send, what they retry, what they give up, what they never log."""
 
 import asyncio
 
@@ -75,7 +75,7 @@ def test_a_worker_is_asked_in_its_protocol_with_and_without_a_photo():
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 529])
-def test_what_may_pass_is_asked_again(status):
+def test_a_temporary_failure_is_retried(status):
     with serving(in_turn(Reply(status=status, headers=NOW), Reply("A dog."))) as server:
         assert ask(ChatModel(server.url, "m", KEY)).text == "A dog."
     assert len(server.asked) == 2
@@ -115,7 +115,7 @@ def test_a_connection_that_breaks_in_an_answer_is_asked_again():
         (Reply(raw=b'{"choices": []}'), False),
     ],
 )
-def test_what_will_not_pass_is_not_asked_again(reply, hopeless):
+def test_a_permanent_failure_is_not_retried(reply, hopeless):
     with serving(lambda asked: reply) as server, pytest.raises(Failed) as failed:
         ask(ChatModel(server.url, "m", KEY))
     assert failed.value.hopeless is hopeless
@@ -167,7 +167,7 @@ def test_waits_grow_and_end():
 
 
 @pytest.mark.parametrize("given", ["ftp://a", "127.0.0.1:8000", "", "http://", "http://a:x/"])
-def test_what_is_no_url_is_refused(given):
+def test_an_invalid_url_is_refused(given):
     with pytest.raises(InputError, match="--url"):
         checked_url("--url", given)
 

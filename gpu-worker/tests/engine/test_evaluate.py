@@ -1,4 +1,4 @@
-"""What a running worker says is measured like what the reference says."""
+"""A running worker is measured like the reference."""
 
 import json
 

@@ -44,7 +44,7 @@ def questions(*texts: str) -> list[Question]:
     return [Question(b"photo", (text,), 10) for text in texts]
 
 
-def test_an_interrupted_run_goes_on_with_what_was_not_answered(tmp_path):
+def test_an_interrupted_run_continues_with_the_open_questions(tmp_path):
     first, kept = Counting(), AnswerStore(tmp_path / "answers.jsonl")
     first.after = 2
     with pytest.raises(KeyboardInterrupt):
@@ -134,7 +134,7 @@ REFUSED = (400, '{"code":"context_length_exceeded","message":"too long"}')
 
 @pytest.fixture
 def protocol() -> Iterator["Protocol"]:
-    """A server that says the protocol's own words in an order that a test chooses."""
+    """A server that sends the protocol's events in an order that a test chooses."""
     served = Protocol()
     thread = threading.Thread(target=served.serve_forever, args=(0.02,))
     thread.start()
@@ -205,13 +205,13 @@ def test_a_conversation_is_sent_with_the_photo_at_its_first_question(protocol):
 
 
 @pytest.mark.parametrize("trouble", [BUSY, (200, BROKEN), (200, FAILED), (500, "oops")])
-def test_what_passes_is_asked_again(protocol, trouble):
+def test_a_passing_failure_is_retried(protocol, trouble):
     protocol.answers = [trouble]
     assert ask(Worker(protocol.url, "key")).text == "A cat."
     assert len(protocol.bodies) == 2
 
 
-def test_what_does_not_pass_ends_the_run_with_its_reason(protocol):
+def test_a_lasting_failure_ends_the_run_with_its_reason(protocol):
     protocol.answers = [REFUSED]
     with pytest.raises(WorkerFailed, match="too long"):
         ask(Worker(protocol.url, "key"))
@@ -228,7 +228,7 @@ def test_a_wrong_key_is_refused_and_a_worker_that_starts_is_waited_for(protocol)
         Worker(protocol.url, "key", ready_seconds=0)
 
 
-def test_where_nobody_listens_there_is_no_worker(protocol):
+def test_a_refused_connection_means_that_there_is_no_worker(protocol):
     with pytest.raises(WorkerFailed, match="no worker listens"):
         Worker("http://127.0.0.1:9", "key")
 
@@ -246,7 +246,7 @@ def all_of(reference, requests, sampling=GREEDY) -> list[Answer]:
     return [found[n] for n in range(len(requests))]
 
 
-def test_the_reference_answers_as_itself_whoever_else_is_asked(reference, samples):
+def test_the_reference_answers_the_same_whatever_the_batch(reference, samples):
     photos = [(samples / f"{name}.jpg").read_bytes() for name in ("cat", "coffee")]
     requests = [Request(photo, ("What is in this picture?",), 12) for photo in photos]
     requests.append(Request(photos[0], ("What is this?", "A cat.", "Is it light or dark?"), 8))
@@ -264,7 +264,7 @@ def test_a_drawn_answer_is_the_seeds(reference, samples):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path):
+def test_a_folder_that_is_not_a_checkpoint_is_refused(tmp_path):
     from minigpt4.evaluation.reference import Reference
 
     with pytest.raises(InputError, match="is not a checkpoint"):

@@ -1,4 +1,4 @@
-"""Content words, CHAIR: what an answer says that people say too."""
+"""Content words and CHAIR: how much of an answer people say too."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_chair_counts_mentions_that_no_caption_has():
     assert object_mentions("Hello there.", captions) == ObjectMentions(0, 0)
 
 
-def test_the_main_noun_is_said_or_not():
+def test_an_answer_has_the_main_noun_or_not():
     captions = ("A dog runs.", "The dog is fast.", "A brown animal runs.")
     assert says_main_noun("Two dogs in a field.", captions)
     assert says_main_noun("A puppy.", captions)

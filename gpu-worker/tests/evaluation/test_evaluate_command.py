@@ -55,7 +55,7 @@ def test_the_ten_wordings_are_ten_and_in_no_training_text():
         (("--url", "http://x", "--before", "/nowhere"), "is not a report"),
     ],
 )
-def test_what_cannot_be_used_is_said_before_anybody_is_asked(
+def test_unusable_input_fails_before_any_question(
     arguments, problem, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.delenv("MINIGPT4_WORKER_KEY", raising=False)
@@ -74,7 +74,7 @@ def test_a_worker_that_is_away_is_code_1(tmp_path, monkeypatch, capsys):
     assert "no worker listens" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+def test_an_interrupted_run_exits_with_130_and_says_how_to_continue(tmp_path, monkeypatch, capsys):
     def interrupted(*_: object) -> str:
         raise KeyboardInterrupt
 
@@ -100,7 +100,7 @@ def shard(tmp_path_factory, samples) -> Path:
     return write_shard(tmp_path_factory.mktemp("shards") / "00000.tar", members)
 
 
-def test_a_run_writes_report_tables_and_samples_and_a_second_asks_nobody(
+def test_a_run_writes_report_tables_and_samples_and_a_second_one_asks_nothing(
     nano_checkpoint, shard, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv("NO_COLOR", "1")

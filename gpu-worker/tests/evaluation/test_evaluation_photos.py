@@ -102,7 +102,7 @@ def test_features_are_read_by_key_or_as_rows_with_keys(tmp_path, ending):
         assert {key: value.tolist() for key, value in found.items()} == {"a": [1, 2], "b": [3, 4]}
 
 
-def test_features_that_are_none_or_lack_a_photo_are_refused(tmp_path):
+def test_features_that_are_invalid_or_lack_a_photo_are_refused(tmp_path):
     (tmp_path / "x.pt").write_bytes(b"no tensors")
     with pytest.raises(InputError, match="cannot be read"):
         read_features(tmp_path / "x.pt")
@@ -124,7 +124,7 @@ def test_the_nearest_photo_lends_its_caption():
     assert nearest_caption(query, KNOWN, TRAINING) == ["A dog runs .", "A bus in the rain ."]
 
 
-def test_the_consensus_of_neighbours_is_what_most_of_them_say():
+def test_the_consensus_of_neighbours_is_what_most_of_them_have():
     pytest.importorskip("pycocoevalcap.cider.cider_scorer", reason="group `evaluation`")
     from minigpt4.evaluation.baselines import best_constant, consensus
 
@@ -134,7 +134,7 @@ def test_the_consensus_of_neighbours_is_what_most_of_them_say():
     assert best == "A red bus"
 
 
-def test_each_human_is_held_against_the_others():
+def test_each_human_is_compared_with_the_others():
     rounds = left_out([Sample("a", b"", ("one", "two", "three")), Sample("b", b"", ("x", "y"))])
     assert rounds[0] == [("one", ("two", "three")), ("x", ("y",))]
     assert rounds[2] == [("three", ("one", "two")), ("x", ("y",))]
@@ -158,7 +158,7 @@ def test_an_encoder_is_read_without_the_language_model(nano_checkpoint, samples,
     assert made["cat"].shape == (1280,)
 
 
-def test_food_is_what_a_recipe_can_be_for(tmp_path):
+def test_food_classes_are_dishes_with_recipes(tmp_path):
     rows = [
         ("n1", "pizza", ["dish", "nutriment", "food"]),
         ("n2", "red wine", ["wine", "alcohol", "beverage", "food"]),

@@ -1,4 +1,4 @@
-"""The measures as a whole: who says what people say scores high, on other photos low."""
+"""The suites: people's own words score high on their photos and low on other photos."""
 
 import json
 from collections.abc import Callable
@@ -37,7 +37,7 @@ SAMPLES = tuple(
 
 
 class Speaker:
-    """Says what a function of the photo and of the last question says."""
+    """Answers with a function of the photo and the last question."""
 
     model, digest, origin = "m", "d", "here"
 
@@ -129,13 +129,13 @@ def test_answers_that_say_the_same_do_not_differ():
     assert differing(["A dog.", "a dog", "A cat."]) == [False, False, True]
 
 
-def test_food_is_photos_whose_captions_agree_on_it_and_it_is_what_must_be_named(given):
+def test_food_photos_have_captions_that_agree_and_answers_must_name_the_food(given):
     (cake,) = food_photos(given(written))
     assert cake.key == "cake"
     assert cake.names == ("cake",)
 
 
-def test_signs_and_drafts_are_read_by_who_reads_them(given, tmp_path):
+def test_a_reader_of_signs_and_drafts_scores_full_marks(given, tmp_path):
     texts = {d.image: " / ".join(d.lines) for d in signs()[:10]}
     pages = {
         d.image: f"<html><body><h1>{d.lines[0]}</h1>"

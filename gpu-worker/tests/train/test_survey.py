@@ -77,7 +77,7 @@ def test_damaged_pictures_are_named_and_left_out(model, listing, tmp_path):
     assert all(each.reason for each in listing.damaged)
 
 
-def test_an_interrupted_survey_goes_on_with_the_part_that_it_was_at(model, listing, tmp_path):
+def test_an_interrupted_survey_continues_with_the_unfinished_part(model, listing, tmp_path):
     survey = make(model, listing, tmp_path)
     assert survey.parts == 3
 

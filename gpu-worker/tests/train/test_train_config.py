@@ -116,7 +116,7 @@ def test_a_wrong_value_is_refused_with_its_name_and_the_way_out(name, value):
     assert len(refused.value.hint) > 5
 
 
-def test_every_setting_has_its_wrong_values_tried():
+def test_every_setting_has_wrong_values_to_test():
     assert WRONG.keys() == FIELDS.keys()
 
 

@@ -165,7 +165,7 @@ def test_class_names_of_photos_jsonl_become_captions(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["nowhere.tar", "nowhere", "{0..2}.tar", "*.tar", "empty"])
-def test_what_is_not_there_is_refused_by_its_name(tmp_path, path):
+def test_a_missing_file_is_named(tmp_path, path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadData) as refused:
         read(tmp_path / path)
@@ -173,7 +173,7 @@ def test_what_is_not_there_is_refused_by_its_name(tmp_path, path):
     assert refused.value.hint
 
 
-def test_a_file_that_is_no_listing_is_refused(tmp_path):
+def test_a_file_that_is_not_a_listing_is_refused(tmp_path):
     for text in ("{", '{"a": 1}', "3", "[]", "[3]"):
         (tmp_path / "a.json").write_text(text)
         with pytest.raises(BadData):
