@@ -132,7 +132,7 @@ def refused(file: Path, rows: int | None = None) -> str:
 def test_a_file_that_is_no_sentencepiece_model_is_refused(tmp_path, content):
     file = tmp_path / "tokenizer.model"
     file.write_bytes(content)
-    assert "no SentencePiece model" in refused(file)
+    assert "not a SentencePiece model" in refused(file)
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path):

@@ -151,8 +151,8 @@ def _check_qformers_kin(
     wanted = (dimensions.qformer.t5_width, dimensions.qformer.width)
     if head not in found:
         raise InputError(
-            f"{file}: tensor {head} is missing, by which the Q-Former trained with FLAN-T5-XXL is "
-            "told from others",
+            f"{file}: tensor {head} is missing, which identifies the Q-Former trained with "
+            "FLAN-T5-XXL",
             f"use that one, or {OTHER_FILE}",
         )
     if found[head].shape != wanted:

@@ -95,9 +95,9 @@ def _read(file: Path) -> "ModelProto":
     try:
         proto.ParseFromString(file.read_bytes())
     except DecodeError:
-        raise InputError(f"{file}: is no SentencePiece model", HINT) from None
+        raise InputError(f"{file}: is not a SentencePiece model", HINT) from None
     if not proto.pieces:
-        raise InputError(f"{file}: is no SentencePiece model (it holds no pieces)", HINT)
+        raise InputError(f"{file}: is not a SentencePiece model (it holds no pieces)", HINT)
     trainer, normal = proto.trainer_spec, proto.normalizer_spec
     if trainer.model_type != trainer.BPE:
         kind = trainer.ModelType.Name(trainer.model_type)
@@ -148,5 +148,5 @@ def _added(file: Path) -> dict[str, int]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or any(type(number) is not int for number in found.values()):
-        raise InputError(f"{file}: is no JSON object of tokens and their ids", HINT)
+        raise InputError(f"{file}: is not a JSON object of tokens and their ids", HINT)
     return found

@@ -181,7 +181,7 @@ def weight_map(index: Path) -> dict[str, str]:
     try:
         found = json.loads(index.read_text())["weight_map"]
         if not all(isinstance(v, str) and Path(v).name == v for v in found.values()):
-            raise ValueError("weight_map names something that is not a file beside it")
+            raise ValueError("weight_map names something that is not a file in its folder")
         return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(

@@ -110,7 +110,7 @@ def read_photos(paths: list[str], keep_out: int | None, seed: int, limit: int | 
     if not out.photos:
         raise InputError(
             f"{', '.join(paths)}: no photo is left to curate",
-            f"{out.left_out} are kept for measuring (--held-out), {len(out.damaged)} are damaged",
+            f"{out.left_out} are held out (--held-out), {len(out.damaged)} are damaged",
         )
     for photo in out.photos:
         total.update(json.dumps([photo.key, photo.captions]).encode())

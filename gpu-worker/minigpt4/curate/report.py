@@ -119,7 +119,7 @@ def markdown(summary: dict[str, Any]) -> str:
     lines = ["# What was curated", ""]
     lines += [f"- {line}" for line in summary["licences"]]
     lines.append(
-        f"- {summary['photos']} photos; {summary['held_out']} more are kept for measuring, "
+        f"- {summary['photos']} photos; {summary['held_out']} more are held out for measuring, "
         f"{len(summary['damaged'])} samples are damaged"
     )
     lines += ["", f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]

@@ -66,7 +66,7 @@ class Encoder:
         weights = {}
         for file in sorted(checkpoint.glob("*.safetensors")):
             with safe_open(file, "pt") as tensors:
-                for name in tensors.keys():  # noqa: SIM118 - the file is no dict
+                for name in tensors.keys():  # noqa: SIM118 - the file is not a dict
                     if name.startswith(PREFIX):
                         weights[name.removeprefix(PREFIX)] = tensors.get_tensor(name)
         module.load_state_dict(weights)

@@ -191,7 +191,7 @@ def _answers(
 def _item(row: object, places: Mapping[str, list[PhotoRef]], listings: Sequence[Listing]) -> Item:
     """Raises ValueError, which says what is wrong."""
     if not isinstance(row, dict):
-        raise ValueError(f"it is no JSON object ({row})")
+        raise ValueError(f"it is not a JSON object ({row})")
     key = row.get("key")
     here = places.get(key, []) if isinstance(key, str) else []
     if "set" in row:
@@ -202,7 +202,7 @@ def _item(row: object, places: Mapping[str, list[PhotoRef]], listings: Sequence[
     answers = row.get("answer")
     answers = [answers] if isinstance(answers, str) else answers
     if not isinstance(answers, list) or not all(isinstance(a, str) for a in answers):
-        raise ValueError("`answer` is no text")
+        raise ValueError("`answer` is not a text")
     answers = tuple(a.strip() for a in answers if a.strip())
     if not answers:
         raise ValueError("`answer` is empty")
@@ -212,14 +212,14 @@ def _item(row: object, places: Mapping[str, list[PhotoRef]], listings: Sequence[
     if question is None:
         return Item(here[0], key, None, answers)
     if not isinstance(question, str) or not question.strip():
-        raise ValueError("`prompt` is no text")
+        raise ValueError("`prompt` is not a text")
     return Item(here[0], key, (Message("user", (Image(), question)),), answers)
 
 
 def _messages(found: object) -> tuple[Message, ...]:
     """OpenAI's format. The image is at the `image` part, or at the start of the first user turn."""
     if not isinstance(found, list) or not found:
-        raise ValueError("`messages` is no list of messages")
+        raise ValueError("`messages` is not a list of messages")
     out: list[Message] = []
     for each in found:
         if not isinstance(each, dict) or each.get("role") not in ("system", "user", "assistant"):

@@ -225,7 +225,7 @@ def _rows(file: Path, listing: Listing) -> Iterator[Photo]:
     places: dict[str, Path] = {}
     for where, row in rows:
         if isinstance(row, ValueError) or not isinstance(row, dict):
-            listing.damage(where, f"it is no JSON object ({row})")
+            listing.damage(where, f"it is not a JSON object ({row})")
             continue
         try:
             key, picture, captions = _row(row, pictures)
