@@ -181,7 +181,7 @@ def test_nothing_is_asked_before_the_cost_was_shown_and_agreed_to(data, tmp_path
         assert len(chat.asked) == 4
         # The next estimate goes by what this one took, and finds nothing left to ask.
         done = run(data, tmp_path / "out", "--dry-run", *where, "--kinds", "merged,caption")
-        assert "about 0 answers" in done.stdout and "as 4 earlier answers took" in done.stdout
+        assert "about 0 answers" in done.stdout and "measured on 4 earlier answers" in done.stdout
 
 
 def test_kinds_made_by_rule_ask_no_model(data, tmp_path):

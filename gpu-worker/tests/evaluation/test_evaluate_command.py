@@ -47,7 +47,7 @@ def test_the_ten_wordings_are_ten_and_in_no_training_text():
         (("--url", "http://127.0.0.1:9"), "the worker's key is missing"),
         (("--only", "beauty"), "there is no measure `beauty`"),
         (("--only", "captions"), "photos that --captions names"),
-        (("--url", "http://x", "--temperature", "3"), "--temperature must lie between 0 and 2"),
+        (("--url", "http://x", "--temperature", "3"), "--temperature must be between 0 and 2"),
         (("--url", "http://x", "--photos", "0"), "--photos must be at least 1"),
         (("--url", "http://x", "--judge-url", "http://y/v1"), "go together"),
         (("--url", "http://x", "--only", "four-tasks", "--captions", "x"), "a judge"),
