@@ -79,7 +79,7 @@ def test_too_many_damaged_samples_are_an_error_that_names_them(tmp_path):
 
 def test_an_error_says_that_all_samples_are_held_out():
     c = config(data=[{"path": "a.tar", "test": 100}])
-    with pytest.raises(BadData, match="own: no sample is left"):
+    with pytest.raises(BadData, match="own: all samples are held out"):
         gather(c, [listing(c)], [found()])
 
 

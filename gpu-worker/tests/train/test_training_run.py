@@ -333,7 +333,7 @@ def test_data_that_is_all_held_out_fails_before_the_survey(settings, tmp_path, c
     assert exit_code(command(chosen, tmp_path)) == 3
     told = capsys.readouterr().err
     assert "cc_sbu: of 12 photos 8 for testing and 4 for choosing are held out" in told
-    assert "looking at" not in told
+    assert "surveying" not in told
 
 
 def test_stage_2_learns_several_tasks_by_weight(settings, shards, tmp_path):
