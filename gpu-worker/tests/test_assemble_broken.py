@@ -245,7 +245,7 @@ KINDS = {
     vision_too_deep: rf"{EVA}: tensor blocks.4.attn.proj.bias is not part",
     vision_too_wide: rf"{EVA}: tensor cls_token is \[1, 1, 72\].*needs \[1, 1, 64\]",
     qformer_tensor_missing: rf"{QFORMER}: tensor .*layer.2.crossattention.self.key.weight is miss",
-    qformer_with_text: rf"{QFORMER}: tensor .*intermediate.dense.weight belongs to another.*text branch",
+    qformer_with_text: rf"{QFORMER}: tensor .*dense.weight belongs to another.*text branch",
     qformer_of_opt: rf"{QFORMER}: tensor opt_proj.bias|{QFORMER}: tensor opt_proj.weight",
     qformer_of_smaller_t5: rf"{QFORMER}: tensor t5_proj.weight is \[40, 48\]",
     qformer_rounded: rf"{QFORMER}: tensor query_tokens is torch.float16",
