@@ -295,7 +295,7 @@ def test_two_trainings_do_not_share_a_folder(settings, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"checkpoint": "nowhere"}, "checkpoint: nowhere is no checkpoint of vicuna-7b"),
+        ({"checkpoint": "nowhere"}, "checkpoint: nowhere is not a checkpoint of vicuna-7b"),
         ({"start": "nowhere.safetensors"}, "start: nowhere.safetensors cannot be read"),
         ({"lr_scale": {"classes": 5}}, "lr_scale: no parameter begins with 'classes'"),
     ],
