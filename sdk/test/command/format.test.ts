@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { ago, duration, money, size } from "../../src/command/words.ts";
+import { ago, duration, money, size } from "../../src/command/format.ts";
 
 it.each([
 	[0, "$0.00"],
@@ -9,7 +9,7 @@ it.each([
 	[9_987_995, "$9.987995"],
 	[12_500_000, "$12.50"],
 	[-1_000, "-$0.001"],
-])("%i micro-USD are %s: no cent is rounded away", (micro, text) => {
+])("%i micro-USD are %s, without rounding", (micro, text) => {
 	expect(money(micro)).toBe(text);
 });
 

@@ -1,5 +1,5 @@
-"""What texts say of their photos, measured against what people say: one set of measures for the
-model, for swapped photos and for one human."""
+"""How well texts agree with people's captions: the same measures for the model, for swapped photos
+and for one human."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from .baselines import left_out, swapped
 from .caption_words import words
-from .chair import named
+from .chair import object_mentions
 from .content_words import overlap
 from .measures import HUMAN, MODEL, SWAPPED, Measure, mean, rate, ratio
 from .nouns import main_nouns, nouns
@@ -19,16 +19,17 @@ MAIN_NOUN = "main noun said"
 CHAIR_MENTIONS, CHAIR_ANSWERS = "CHAIR, mentions", "CHAIR, answers"
 WORDS = "words"
 
-Told = tuple[str, Sequence[str]]  # a text, and the captions that it is held against
+TextAndCaptions = tuple[str, Sequence[str]]  # a text, and the captions to compare it with
 
 
 def says_main_noun(text: str, captions: Sequence[str]) -> bool:
     return not main_nouns(captions).isdisjoint(nouns(text))
 
 
-def about(section: str, rounds: Sequence[Sequence[Told]], of: str = MODEL) -> list[Measure]:
-    """Of rounds [R][N] of texts about the same N photos; a photo counts once, with the mean of its
-    rounds."""
+def caption_agreement(
+    section: str, rounds: Sequence[Sequence[TextAndCaptions]], of: str = MODEL
+) -> list[Measure]:
+    """Measures rounds [R][N] of texts about the same N photos; a photo counts by its mean."""
 
     def per_photo(values: list[list[float]]) -> np.ndarray:
         return np.asarray(values, dtype=float).mean(0)
@@ -39,7 +40,7 @@ def about(section: str, rounds: Sequence[Sequence[Told]], of: str = MODEL) -> li
         return mean(section, name, per_photo(hits), of, "rate")
 
     overlaps = [[overlap(text, captions) for text, captions in one] for one in rounds]
-    chairs = [[named(text, captions) for text, captions in one] for one in rounds]
+    chairs = [[object_mentions(text, captions) for text, captions in one] for one in rounds]
     mentions = [
         (sum(one.invented for one in of_photo), sum(one.mentions for one in of_photo))
         for of_photo in zip(*chairs, strict=True)
@@ -64,7 +65,7 @@ def model_swapped_human(
     own = list(zip(answers, captions, strict=True))
     other = list(zip(swapped(answers), captions, strict=True))
     return [
-        *about(section, [own]),
-        *about(section, [other], SWAPPED),
-        *about(section, left_out(samples), HUMAN),
+        *caption_agreement(section, [own]),
+        *caption_agreement(section, [other], SWAPPED),
+        *caption_agreement(section, left_out(samples), HUMAN),
     ]

@@ -1,4 +1,4 @@
-"""Makes the answers of tasks: which model is asked what, and what of it the log already holds."""
+"""Makes the answers of tasks: asks the right model, or takes the answer from the log."""
 
 import asyncio
 import time
@@ -23,13 +23,13 @@ from .tidy import tidy
 from .words import words
 from .work_log import Entry, WorkLog, entry_id, now
 
-SHORT = 80  # tokens; a description under so many is asked to continue, as the paper does
-DEAD_AFTER = 5  # answers in a row that fail before any comes: the endpoint is not there
+SHORT = 80  # tokens; a shorter description is asked to continue, as in the paper
+DEAD_AFTER = 5  # failures in a row, before any answer, after which the endpoint counts as dead
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Of the creative tasks; descriptions, edits and merges are greedy."""
+    """The sampling of creative tasks. Descriptions, edits and merges are greedy."""
 
     temperature: float = 0.7
     top_p: float = 0.9
@@ -37,81 +37,81 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Made:
-    """What came of a task: an answer, cut off perhaps, or why there is none."""
+class TaskResult:
+    """The result of a task: an answer, which may be cut off, or the reason for its failure."""
 
     task: Task
     answer: str = ""
     cut_off: bool = False
-    seen: str = ""  # what the stage-1 model said, before the editor
+    seen: str = ""  # the stage-1 model's description, before the editor
     failed: str = ""
 
 
-class Missing(Exception):
-    """The log does not hold the next answer."""
+class NotInLog(Exception):
+    """The log does not have the next answer."""
 
 
 @dataclass
-class Asking:
-    """Asks stage-1 model and editor; either may be absent where no task needs it."""
+class TargetMaker:
+    """Asks the stage-1 model and the editor. Either may be None if no task needs it."""
 
     log: WorkLog
     sampling: Sampling
-    seer: Model | None = None
+    describer: Model | None = None
     editor: Model | None = None
     client: httpx.AsyncClient | None = None
-    offline: bool = False  # answers come from the log alone
+    offline: bool = False  # take answers only from the log
     asked: int = 0
     answered: Callable[[Entry], None] = lambda entry: None
     found: Callable[[Entry], None] = lambda entry: None
     failures: Counter[str] = field(default_factory=Counter)
     _failed_in_a_row: int = 0
 
-    async def make(self, task: Task, photo: Photo) -> Made:
-        """Raises Missing offline, and Failed where no other question has a chance either."""
+    async def make(self, task: Task, photo: Photo) -> TaskResult:
+        """Makes a target. Raises NotInLog offline, and Failed if further questions are hopeless."""
         if task.answer:
-            return Made(task, task.answer)
+            return TaskResult(task, task.answer)
         try:
             if task.kind == SEEN:
                 return await self._seen(task, photo)
             return await self._told(task)
         except OSError as error:
-            return Made(task, failed=f"the photo cannot be read ({error.strerror})")
+            return TaskResult(task, failed=f"the photo cannot be read ({error.strerror})")
         except Failed as failed:
             if failed.hopeless:
                 raise
             self.failures[str(failed)] += 1
-            return Made(task, failed=str(failed))
+            return TaskResult(task, failed=str(failed))
 
-    async def _seen(self, task: Task, photo: Photo) -> Made:
-        """The paper's way: describe, continue where that was short, and have it edited."""
-        assert self.seer and self.editor
+    async def _seen(self, task: Task, photo: Photo) -> TaskResult:
+        """As in the paper: describe, continue if that is short, then edit."""
+        assert self.describer and self.editor
         image = photo.read()
         ask = Turn("user", task.prompt, image)
-        first = await self._ask(self.seer, task, "describe", [ask], MAX_TOKENS[SEEN])
+        first = await self._ask(self.describer, task, "describe", [ask], MAX_TOKENS[SEEN])
         text = first.text.strip()
         if first.output_tokens < SHORT and text:
             turns = [ask, Turn("assistant", first.text), Turn("user", "Continue")]
-            more = await self._ask(self.seer, task, "continue", turns, MAX_TOKENS["continue"])
+            more = await self._ask(self.describer, task, "continue", turns, MAX_TOKENS["continue"])
             text = f"{text} {more.text.strip()}".strip()
         if not text:
-            return Made(task)
+            return TaskResult(task)
         edit = [Turn("user", EDIT.format(text))]
         edited = await self._ask(self.editor, task, "edit", edit, MAX_TOKENS["edit"])
-        return Made(task, edited.text, edited.finish_reason == "length", seen=text)
+        return TaskResult(task, edited.text, edited.finish_reason == "length", seen=text)
 
-    async def _told(self, task: Task) -> Made:
+    async def _told(self, task: Task) -> TaskResult:
         assert self.editor
         turns = [Turn("user", task.typed)]
         first = await self._ask(self.editor, task, "answer", turns, MAX_TOKENS[task.kind])
         least = task.least_words or 0
         said = len(words(tidy(first.text)))
         if task.kind != MERGED or not 0 < said < least or first.finish_reason == "length":
-            return Made(task, first.text, first.finish_reason == "length")
+            return TaskResult(task, first.text, first.finish_reason == "length")
         again = Turn("user", LONGER.format(said, least))
         turns = [*turns, Turn("assistant", first.text), again]
         second = await self._ask(self.editor, task, "longer", turns, MAX_TOKENS[task.kind])
-        return Made(task, second.text, second.finish_reason == "length")
+        return TaskResult(task, second.text, second.finish_reason == "length")
 
     async def _ask(
         self, model: Model, task: Task, step: str, turns: Sequence[Turn], max_tokens: int
@@ -131,7 +131,7 @@ class Asking:
             self.found(known)
             return known.answer
         if self.offline or self.client is None:
-            raise Missing
+            raise NotInLog
         self.asked += 1
         began = time.monotonic()
         try:
@@ -153,12 +153,12 @@ class Asking:
 
 
 async def make_all(
-    asking: Asking, work: Iterable[tuple[Task, Photo]], at_once: int
-) -> AsyncIterator[Made]:
-    """Answers as they come, `at_once` tasks at a time. Raises Failed where nothing will come."""
+    asking: TargetMaker, work: Iterable[tuple[Task, Photo]], at_once: int
+) -> AsyncIterator[TaskResult]:
+    """Yields answers as they arrive, `at_once` tasks at a time. Raises Failed if hopeless."""
     waiting = iter(work)
-    running: set[asyncio.Task[Made]] = set()
-    done: set[asyncio.Task[Made]] = set()
+    running: set[asyncio.Task[TaskResult]] = set()
+    done: set[asyncio.Task[TaskResult]] = set()
     try:
         while True:
             while len(running) < at_once and (each := next(waiting, None)):

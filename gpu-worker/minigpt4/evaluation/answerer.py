@@ -1,7 +1,7 @@
-"""Questions about photos and their answers, whoever gives them; what was answered is on the disk.
+"""Questions about photos, the models that answer them, and a store of answers on disk.
 
-Answers are kept by weights, conversation, photo and sampling: a run that was interrupted goes on,
-and a measure that changes asks nobody again.
+The store's key is made of weights, conversation, photo and sampling. So an interrupted run
+continues, and a changed measure does not ask again.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from .questions import ANSWER
 
 
 class WorkerFailed(Exception):
-    """No answer is to be had: the worker is away, or its engine failed."""
+    """The worker is unreachable, or its engine failed."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Greedy unless told otherwise; `seed` counts where temperature is above 0."""
+    """Greedy by default. `seed` matters only if the temperature is above 0."""
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -32,8 +32,10 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Question:
-    """What a user asks about a photo. With several `turns`, each follows the answer before it;
-    `max_tokens` bounds the last answer, `earlier_tokens` those before it."""
+    """A user's question about a photo. With several `turns`, each follows the answer before it.
+
+    `max_tokens` limits the last answer, `earlier_tokens` those before it.
+    """
 
     photo: bytes = field(repr=False)
     turns: tuple[str, ...]
@@ -42,8 +44,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Said:
-    """`ended` is false for an answer that was cut at its last token allowed."""
+class Answer:
+    """`ended` is false if the token limit cut the answer off."""
 
     text: str
     tokens: int
@@ -52,7 +54,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Request:
-    """One call: a photo, the conversation so far (user and assistant in turn), and its bound."""
+    """One call: a photo, the conversation so far (user and assistant in turn), and a limit."""
 
     photo: bytes = field(repr=False)
     conversation: tuple[str, ...]
@@ -60,7 +62,7 @@ class Request:
 
 
 class Answerer(Protocol):
-    """`model` and `digest` name the weights; `origin` says where the answers come from."""
+    """`model` and `digest` identify the weights; `origin` says where the answers come from."""
 
     model: str
     digest: str
@@ -70,22 +72,22 @@ class Answerer(Protocol):
         self,
         requests: Sequence[Request],
         sampling: Sampling,
-        said: Callable[[int, Said], None],
+        said: Callable[[int, Answer], None],
     ) -> None:
-        """Calls `said` with each request's index and answer, in any order, as they come."""
+        """Calls `said` with each request's index and answer, in any order, as they arrive."""
 
 
-class Kept:
-    """The answers on the disk, one JSON line each; a line cut by a crash is as if never written."""
+class AnswerStore:
+    """The answers on disk, one JSON line each. A line that a crash cut off is ignored."""
 
     def __init__(self, file: Path):
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._known: dict[str, Said] = {}
+        self._known: dict[str, Answer] = {}
         if file.exists():
             for line in file.read_text().splitlines():
                 try:
                     row = json.loads(line)
-                    self._known[row["id"]] = Said(row["text"], row["tokens"], row["ended"])
+                    self._known[row["id"]] = Answer(row["text"], row["tokens"], row["ended"])
                 except (ValueError, KeyError, TypeError):
                     continue
         self._out = file.open("a+b")
@@ -95,10 +97,10 @@ class Kept:
             if self._out.read(1) != b"\n":
                 self._out.write(b"\n")
 
-    def get(self, name: str) -> Said | None:
+    def get(self, name: str) -> Answer | None:
         return self._known.get(name)
 
-    def put(self, name: str, said: Said) -> None:
+    def put(self, name: str, said: Answer) -> None:
         self._known[name] = said
         row = {"id": name, **asdict(said)}
         self._out.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
@@ -108,8 +110,8 @@ class Kept:
         self._out.close()
 
 
-def name_of(digest: str, request: Request, sampling: Sampling) -> str:
-    """What an answer is kept under. A greedy answer does not depend on the seed."""
+def cache_key(digest: str, request: Request, sampling: Sampling) -> str:
+    """The key of an answer. A greedy answer does not depend on the seed."""
     how = asdict(sampling)
     if sampling.temperature == 0:
         del how["seed"], how["top_p"]
@@ -124,28 +126,28 @@ def name_of(digest: str, request: Request, sampling: Sampling) -> str:
 
 
 def messages(conversation: Sequence[str]) -> list[Message]:
-    """The photo goes with the first question."""
+    """A conversation as messages. The photo is in the first one."""
     return [
         Message("assistant" if n % 2 else "user", [text] if n else [Image(), text])
         for n, text in enumerate(conversation)
     ]
 
 
-class Asking:
-    """Asks an answerer what was not asked before."""
+class CachedAnswerer:
+    """Asks an answerer only what the store does not have."""
 
-    def __init__(self, answerer: Answerer, sampling: Sampling, kept: Kept):
+    def __init__(self, answerer: Answerer, sampling: Sampling, kept: AnswerStore):
         self.answerer, self.sampling, self._kept = answerer, sampling, kept
 
     def ask(
         self, questions: Sequence[Question], done: Callable[[], None] = lambda: None
-    ) -> list[Said]:
-        """The last answer to each question; `done` is called once a question.
+    ) -> list[Answer]:
+        """The last answer to each question. Calls `done` once per question.
 
         Raises WorkerFailed.
         """
         talks: list[tuple[str, ...]] = [()] * len(questions)
-        last: list[Said | None] = [None] * len(questions)
+        last: list[Answer | None] = [None] * len(questions)
         for turn in range(max((len(q.turns) for q in questions), default=0)):
             places = [n for n, question in enumerate(questions) if turn < len(question.turns)]
             requests = []
@@ -163,8 +165,8 @@ class Asking:
 
     def _round(
         self, requests: Sequence[Request], final: Sequence[bool], done: Callable[[], None]
-    ) -> Iterable[Said]:
-        names = [name_of(self.answerer.digest, r, self.sampling) for r in requests]
+    ) -> Iterable[Answer]:
+        names = [cache_key(self.answerer.digest, r, self.sampling) for r in requests]
         found = {name: said for name in names if (said := self._kept.get(name))}
         missing = list({n: r for n, r in zip(names, requests, strict=True) if n not in found})
         for name, last in zip(names, final, strict=True):
@@ -172,7 +174,7 @@ class Asking:
                 done()
         wanted = {name: r for name, r in zip(names, requests, strict=True)}
 
-        def said(place: int, answer: Said) -> None:
+        def said(place: int, answer: Answer) -> None:
             name = missing[place]
             self._kept.put(name, answer)
             found[name] = answer

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from minigpt4.checkpoints.refusal import Refused
-from minigpt4.evaluation.asking import (
-    Asking,
-    Kept,
+from minigpt4.evaluation.answerer import (
+    Answer,
+    AnswerStore,
+    CachedAnswerer,
     Question,
     Request,
-    Said,
     Sampling,
     WorkerFailed,
-    name_of,
+    cache_key,
 )
 from minigpt4.evaluation.worker import Worker
+from minigpt4.input_error import InputError
 
 GREEDY = Sampling()
 
@@ -37,43 +37,45 @@ class Counting:
             if len(self.asked) >= self.after:
                 raise KeyboardInterrupt
             self.asked.append(request.conversation)
-            said(n, Said(f"<{request.conversation[-1]}>", 3, True))
+            said(n, Answer(f"<{request.conversation[-1]}>", 3, True))
 
 
 def questions(*texts: str) -> list[Question]:
     return [Question(b"photo", (text,), 10) for text in texts]
 
 
-def test_an_interrupted_run_goes_on_with_what_was_not_answered(tmp_path):
-    first, kept = Counting(), Kept(tmp_path / "answers.jsonl")
+def test_an_interrupted_run_continues_with_the_open_questions(tmp_path):
+    first, kept = Counting(), AnswerStore(tmp_path / "answers.jsonl")
     first.after = 2
     with pytest.raises(KeyboardInterrupt):
-        Asking(first, GREEDY, kept).ask(questions("a", "b", "c"))
+        CachedAnswerer(first, GREEDY, kept).ask(questions("a", "b", "c"))
     kept.close()
     second = Counting()
-    said = Asking(second, GREEDY, Kept(tmp_path / "answers.jsonl")).ask(questions("a", "b", "c"))
+    said = CachedAnswerer(second, GREEDY, AnswerStore(tmp_path / "answers.jsonl")).ask(
+        questions("a", "b", "c")
+    )
     assert [each.text for each in said] == ["<a>", "<b>", "<c>"]
     assert second.asked == [("c",)]
 
 
 def test_a_line_cut_by_a_crash_is_asked_again_and_spoils_no_other(tmp_path):
     file = tmp_path / "answers.jsonl"
-    kept = Kept(file)
-    Asking(Counting(), GREEDY, kept).ask(questions("a", "b"))
+    kept = AnswerStore(file)
+    CachedAnswerer(Counting(), GREEDY, kept).ask(questions("a", "b"))
     kept.close()
     file.write_bytes(file.read_bytes()[:-20])
-    again, kept = Counting(), Kept(file)
-    Asking(again, GREEDY, kept).ask(questions("a", "b"))
+    again, kept = Counting(), AnswerStore(file)
+    CachedAnswerer(again, GREEDY, kept).ask(questions("a", "b"))
     kept.close()
     assert again.asked == [("b",)]
     third = Counting()
-    Asking(third, GREEDY, Kept(file)).ask(questions("a", "b"))
+    CachedAnswerer(third, GREEDY, AnswerStore(file)).ask(questions("a", "b"))
     assert third.asked == []
 
 
 def test_a_question_asked_twice_is_answered_once(tmp_path):
     counting, done = Counting(), []
-    asking = Asking(counting, GREEDY, Kept(tmp_path / "a"))
+    asking = CachedAnswerer(counting, GREEDY, AnswerStore(tmp_path / "a"))
     said = asking.ask(questions("a", "a"), lambda: done.append(1))
     assert [each.text for each in said] == ["<a>", "<a>"]
     assert counting.asked == [("a",)]
@@ -82,7 +84,7 @@ def test_a_question_asked_twice_is_answered_once(tmp_path):
 
 def test_a_second_turn_follows_the_first_answer(tmp_path):
     counting = Counting()
-    asking = Asking(counting, GREEDY, Kept(tmp_path / "a"))
+    asking = CachedAnswerer(counting, GREEDY, AnswerStore(tmp_path / "a"))
     two = [Question(b"p", ("describe", "poem"), 10), Question(b"q", ("describe",), 10)]
     said = asking.ask(two)
     assert [each.text for each in said] == ["<poem>", "<describe>"]
@@ -103,14 +105,18 @@ def test_a_second_turn_follows_the_first_answer(tmp_path):
 def test_another_photo_question_bound_model_or_sampling_is_another_answer(
     request_, digest, sampling
 ):
-    assert name_of("d", Request(b"p", ("q",), 10), GREEDY) != name_of(digest, request_, sampling)
+    assert cache_key("d", Request(b"p", ("q",), 10), GREEDY) != cache_key(
+        digest, request_, sampling
+    )
 
 
 def test_the_seed_counts_where_answers_are_drawn_and_not_where_they_are_greedy():
     request = Request(b"p", ("q",), 10)
-    assert name_of("d", request, GREEDY) == name_of("d", request, Sampling(seed=2))
+    assert cache_key("d", request, GREEDY) == cache_key("d", request, Sampling(seed=2))
     drawn = Sampling(temperature=1)
-    assert name_of("d", request, drawn) != name_of("d", request, Sampling(temperature=1, seed=2))
+    assert cache_key("d", request, drawn) != cache_key(
+        "d", request, Sampling(temperature=1, seed=2)
+    )
 
 
 READY = {"status": "ready", "model": "nano", "digest": "d" * 64, "slots": 2}
@@ -128,7 +134,7 @@ REFUSED = (400, '{"code":"context_length_exceeded","message":"too long"}')
 
 @pytest.fixture
 def protocol() -> Iterator["Protocol"]:
-    """A server that says the protocol's own words in an order that a test chooses."""
+    """A server that sends the protocol's events in an order that a test chooses."""
     served = Protocol()
     thread = threading.Thread(target=served.serve_forever, args=(0.02,))
     thread.start()
@@ -174,8 +180,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
 
-def ask(worker: Worker, *conversation: str) -> Said:
-    found: list[Said] = []
+def ask(worker: Worker, *conversation: str) -> Answer:
+    found: list[Answer] = []
     request = Request(b"photo", conversation or ("What?",), 9)
     worker.answer([request], GREEDY, lambda _, said: found.append(said))
     return found[0]
@@ -184,7 +190,7 @@ def ask(worker: Worker, *conversation: str) -> Said:
 def test_a_workers_answer_is_its_text_its_tokens_and_whether_it_ended(protocol):
     worker = Worker(protocol.url, "key")
     assert (worker.model, worker.digest) == ("nano", "d" * 64)
-    assert ask(worker) == Said("A cat.", 3, True)
+    assert ask(worker) == Answer("A cat.", 3, True)
     protocol.answers = [(200, ANSWER.replace('"stop"', '"length"'))]
     assert not ask(worker).ended
 
@@ -199,13 +205,13 @@ def test_a_conversation_is_sent_with_the_photo_at_its_first_question(protocol):
 
 
 @pytest.mark.parametrize("trouble", [BUSY, (200, BROKEN), (200, FAILED), (500, "oops")])
-def test_what_passes_is_asked_again(protocol, trouble):
+def test_a_passing_failure_is_retried(protocol, trouble):
     protocol.answers = [trouble]
     assert ask(Worker(protocol.url, "key")).text == "A cat."
     assert len(protocol.bodies) == 2
 
 
-def test_what_does_not_pass_ends_the_run_with_its_reason(protocol):
+def test_a_lasting_failure_ends_the_run_with_its_reason(protocol):
     protocol.answers = [REFUSED]
     with pytest.raises(WorkerFailed, match="too long"):
         ask(Worker(protocol.url, "key"))
@@ -213,7 +219,7 @@ def test_what_does_not_pass_ends_the_run_with_its_reason(protocol):
 
 
 def test_a_wrong_key_is_refused_and_a_worker_that_starts_is_waited_for(protocol):
-    with pytest.raises(Refused, match="does not take the key"):
+    with pytest.raises(InputError, match="does not accept the key"):
         Worker(protocol.url, "other")
     protocol.ready = [(503, {"status": "starting"})]
     assert Worker(protocol.url, "key").model == "nano"
@@ -222,7 +228,7 @@ def test_a_wrong_key_is_refused_and_a_worker_that_starts_is_waited_for(protocol)
         Worker(protocol.url, "key", ready_seconds=0)
 
 
-def test_where_nobody_listens_there_is_no_worker(protocol):
+def test_a_refused_connection_means_that_there_is_no_worker(protocol):
     with pytest.raises(WorkerFailed, match="no worker listens"):
         Worker("http://127.0.0.1:9", "key")
 
@@ -234,13 +240,13 @@ def reference(nano_checkpoint):
     return Reference(nano_checkpoint, "cpu")
 
 
-def all_of(reference, requests, sampling=GREEDY) -> list[Said]:
-    found: dict[int, Said] = {}
+def all_of(reference, requests, sampling=GREEDY) -> list[Answer]:
+    found: dict[int, Answer] = {}
     reference.answer(requests, sampling, found.__setitem__)
     return [found[n] for n in range(len(requests))]
 
 
-def test_the_reference_answers_as_itself_whoever_else_is_asked(reference, samples):
+def test_the_reference_answers_the_same_whatever_the_batch(reference, samples):
     photos = [(samples / f"{name}.jpg").read_bytes() for name in ("cat", "coffee")]
     requests = [Request(photo, ("What is in this picture?",), 12) for photo in photos]
     requests.append(Request(photos[0], ("What is this?", "A cat.", "Is it light or dark?"), 8))
@@ -258,8 +264,8 @@ def test_a_drawn_answer_is_the_seeds(reference, samples):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path):
+def test_a_folder_that_is_not_a_checkpoint_is_refused(tmp_path):
     from minigpt4.evaluation.reference import Reference
 
-    with pytest.raises(Refused, match="is no checkpoint"):
+    with pytest.raises(InputError, match="is not a checkpoint"):
         Reference(tmp_path)

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { backoff, sleep } from "../src/backoff.ts";
+import { backoff, sleep } from "../src/timing.ts";
 
-test("waits grow, stay within 8 s, and keep at least half of what they might be", () => {
+test("waits grow up to 8 s, and at most half of each is random", () => {
 	fc.assert(
 		fc.property(
 			fc.nat(2_000),
