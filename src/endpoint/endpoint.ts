@@ -14,7 +14,7 @@ import { config } from "../env.ts";
 import { log } from "../log.ts";
 import { accountOf } from "../objects.ts";
 import { dataOf, eventId } from "../schema/feed-wire.ts";
-import { newSecret } from "../webhook-secret.ts";
+import { newWebhookSecret } from "../webhook-secret.ts";
 import { bodyOf } from "./body.ts";
 import {
 	Deliveries,
@@ -101,7 +101,7 @@ export class Endpoint extends DurableObject<Env> {
 	/** @returns the new secret; the old one signs too for a day */
 	async rotate(whose: WebhookRef): Promise<string> {
 		const state = await this.#claimed(whose);
-		const secret = newSecret();
+		const secret = newWebhookSecret();
 		const secrets = rotated(state.secrets, secret, this.clock());
 		this.#save({ ...state, secrets });
 		return secret;
@@ -458,7 +458,7 @@ export class Endpoint extends DurableObject<Env> {
 	/** Makes the tables, with a first secret, where there are none; arms an alarm that is missing. */
 	async #claimed(whose: WebhookRef): Promise<EndpointState> {
 		if (!this.#state) {
-			const state = initialState(whose, newSecret());
+			const state = initialState(whose, newWebhookSecret());
 			this.ctx.storage.transactionSync(() => {
 				migrate(this.#sql, STEPS);
 				this.#sql.exec("DELETE FROM endpoint");

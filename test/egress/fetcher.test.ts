@@ -262,7 +262,7 @@ describe("a URL", () => {
 					signal.addEventListener("abort", () => reject(signal.reason));
 				}),
 		);
-		expect(await words(PHOTO, { withinMs: 50 })).toContain("in time");
+		expect(await words(PHOTO, { timeoutMs: 50 })).toContain("in time");
 	});
 
 	it("takes no credentials of ours along", async () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { preferred, wantsEvents } from "../../src/http/accept.ts";
+import { preferredType, wantsEvents } from "../../src/http/accept.ts";
 import { newAccount } from "../support/account.ts";
 import { asked } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
@@ -66,14 +66,14 @@ describe("of JSON and server-sent events, an Accept header prefers", () => {
 		['application/json;note="a;q=0", text/event-stream;q=0.5', JSON_TYPE],
 		["text/event-streams, x-text/event-stream", JSON_TYPE],
 	])("%s: %s", (accept, type) => {
-		expect(preferred(accept, [JSON_TYPE, EVENTS])).toBe(type);
+		expect(preferredType(accept, [JSON_TYPE, EVENTS])).toBe(type);
 	});
 
 	it("always one of them, whatever it says", () => {
 		fc.assert(
 			fc.property(fc.string({ unit: "binary-ascii" }), (accept) => {
 				expect([JSON_TYPE, EVENTS]).toContain(
-					preferred(accept, [JSON_TYPE, EVENTS]),
+					preferredType(accept, [JSON_TYPE, EVENTS]),
 				);
 			}),
 		);

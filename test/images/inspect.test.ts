@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { unwrap } from "../../src/errors.ts";
 import { orientationOf, tiffOf } from "../../src/images/exif.ts";
+import { sniff } from "../../src/images/format.ts";
 import { inspect } from "../../src/images/inspect.ts";
-import { sniff } from "../../src/images/sniff.ts";
 import { IMAGE_LIMITS } from "../../src/schema/image.ts";
 import { FIXTURES, fixture, resized } from "../support/images.ts";
 

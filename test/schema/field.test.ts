@@ -153,7 +153,7 @@ describe("what is wrong with a member of several shapes is told of the shape tha
 		],
 		["", "https://a.b", "Invalid input: expected object, received string."],
 		["", null, "Invalid input: expected object, received null."],
-		[".upload", { upload: "cat" }, "is no upload id."],
+		[".upload", { upload: "cat" }, "is not an upload id."],
 		[
 			".upload",
 			{ upload: 5 },
