@@ -62,10 +62,10 @@ export const KeyRequest = z
 			.nullish()
 			.openapi({
 				description:
-					"The origins of the only pages that may use this key. The API refuses calls without an " +
-					"`Origin` header, as servers make them. Such a key can read and change only what it " +
-					"created itself. When left out, any page and any server may use the key, and it " +
-					"reaches everything in the account.",
+					"The origins of the only pages that may use this key. The API refuses calls that come " +
+					"from no page, such as a server's. Such a key can read and change only what it created " +
+					"itself. When left out, any page and any server may use the key, and it reaches " +
+					"everything in the account.",
 			}),
 	})
 	.openapi("KeyRequest", {
