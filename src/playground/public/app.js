@@ -392,7 +392,7 @@ async function run(job) {
 			onGap: () =>
 				answer.show(
 					"waiting",
-					"Connection lost. The job goes on; picking up where the text stopped",
+					"Connection lost. The job continues, and so will the text",
 				),
 		});
 		finish(job, verified);
@@ -401,7 +401,7 @@ async function run(job) {
 			stopped = job.received.id ? job : null;
 			answer.show(
 				"stopped",
-				stopped ? "Stopped following. The job goes on." : "Stopped.",
+				stopped ? "Stopped following. The job continues." : "Stopped.",
 			);
 			element("again", HTMLElement).hidden = stopped === null;
 		} else failed(job, problemOf(error));
@@ -417,7 +417,8 @@ const WAITING = {
 	"job.queued": "Queued, waiting for a free place",
 	"job.provisioning": "Starting the model. The first answer waits for it",
 	"job.running": "Looking at the photo",
-	"job.retrying": "The model was interrupted; it goes on from where it stopped",
+	"job.retrying":
+		"The model was interrupted; it continues from where it stopped",
 };
 
 /** @param {Following} job @param {string} type @param {any} data */
