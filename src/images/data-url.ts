@@ -26,7 +26,8 @@ export function readDataUrl(
 			detail: `\`${field}\` ${words}`,
 		});
 	const head = headOf(url);
-	if (!head) throw refused("is not a data URL. Send `data:image/jpeg;base64,…`.");
+	if (!head)
+		throw refused("is not a data URL. Send `data:image/jpeg;base64,…`.");
 	const comma = head.length - 1;
 	const limit = IMAGE_LIMITS.inlineBytes;
 	const tooLarge = new ApiError({ code: "image_too_large", field, limit });
