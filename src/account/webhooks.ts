@@ -11,7 +11,7 @@ import type {
 	WebhookView,
 } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
-import { newSecret, OLD_SECRET_MS } from "../webhook-secret.ts";
+import { newWebhookSecret, OLD_SECRET_VALID_MS } from "../webhook-secret.ts";
 import { clearDue, dueAt, setDue } from "./due.ts";
 import { eventsAfter, lastSeq, oldestSeq, tell } from "./feed.ts";
 import {
@@ -194,12 +194,12 @@ export function rotateAccountSecret(sql: SqlStorage, now: number): string {
 	accountSecrets(sql, now);
 	// Two sign at once, not more: a rotation soon after another one takes the oldest back.
 	sql.exec("DELETE FROM webhook_secret WHERE until IS NOT NULL");
-	sql.exec("UPDATE webhook_secret SET until = ?", now + OLD_SECRET_MS);
+	sql.exec("UPDATE webhook_secret SET until = ?", now + OLD_SECRET_VALID_MS);
 	return addSecret(sql);
 }
 
 function addSecret(sql: SqlStorage): string {
-	const secret = newSecret();
+	const secret = newWebhookSecret();
 	sql.exec("INSERT INTO webhook_secret (secret) VALUES (?)", secret);
 	return secret;
 }

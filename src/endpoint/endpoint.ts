@@ -15,7 +15,7 @@ import { config } from "../env.ts";
 import { log } from "../log.ts";
 import { accountOf } from "../objects.ts";
 import { dataOf, eventId } from "../schema/feed-wire.ts";
-import { newSecret } from "../webhook-secret.ts";
+import { newWebhookSecret } from "../webhook-secret.ts";
 import { bodyOf } from "./body.ts";
 import {
 	Deliveries,
@@ -115,7 +115,7 @@ export class Endpoint extends DurableObject<Env> {
 	/** @returns the new secret; the old one signs too for a day */
 	async rotate(whose: WebhookRef): Promise<string> {
 		const state = this.#claimed(whose);
-		const secret = newSecret();
+		const secret = newWebhookSecret();
 		const secrets = rotated(state.secrets, secret, this.clock());
 		this.#save({ ...state, secrets });
 		return secret;
@@ -474,7 +474,7 @@ export class Endpoint extends DurableObject<Env> {
 	#claimed(whose: WebhookRef): EndpointState {
 		this.#alarm.renew();
 		if (!this.#state) {
-			const state = initialState(whose, newSecret());
+			const state = initialState(whose, newWebhookSecret());
 			this.#storage.create(() =>
 				this.#sql.exec(
 					"INSERT INTO endpoint VALUES (?)",

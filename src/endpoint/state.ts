@@ -2,7 +2,7 @@
 
 import type { Report, WebhookView } from "../contract/account.ts";
 import type { WebhookRef } from "../contract/endpoint.ts";
-import { OLD_SECRET_MS } from "../webhook-secret.ts";
+import { OLD_SECRET_VALID_MS } from "../webhook-secret.ts";
 import type { Health } from "./result.ts";
 
 export interface Secret {
@@ -48,7 +48,9 @@ export const rotated = (
 	now: number,
 ): Secret[] => [
 	{ secret, until: null },
-	...secrets.slice(0, 1).map((old) => ({ ...old, until: now + OLD_SECRET_MS })),
+	...secrets
+		.slice(0, 1)
+		.map((old) => ({ ...old, until: now + OLD_SECRET_VALID_MS })),
 ];
 
 /** Those that sign now, the newest first. */

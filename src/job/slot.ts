@@ -1,5 +1,5 @@
 /** A job's slot on a worker: the attempts there, their heartbeats, and the slot's return to the Pool. */
-import type { Backend, HangUp } from "../backends/backend.ts";
+import type { AbortReason, Backend } from "../backends/backend.ts";
 import type { AttemptTimes, Lease } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
 
@@ -50,7 +50,7 @@ export class Slot {
 		config: Config,
 		sink: AttemptSink,
 		longest: number,
-	): Promise<{ end: AttemptEnd; hangUp: HangUp }> {
+	): Promise<{ end: AttemptEnd; hangUp: AbortReason }> {
 		this.#hangUp = new AbortController();
 		const { signal } = this.#hangUp;
 		const timer = setTimeout(() => {
@@ -73,7 +73,7 @@ export class Slot {
 	}
 
 	/** Ends the attempt in progress. */
-	hangUp(why: HangUp): void {
+	hangUp(why: AbortReason): void {
 		this.#hangUp.abort(why);
 	}
 

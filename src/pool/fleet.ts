@@ -1,5 +1,5 @@
 /** What a pool knows of its workers, and which of them a job gets. Times are milliseconds since 1970. */
-import type { Probed } from "../backends/worker.ts";
+import type { ProbeResult } from "../backends/worker.ts";
 import type { WorkerLoad } from "../contract/pool.ts";
 import { admits, type Breaker, closed } from "./breaker.ts";
 
@@ -34,7 +34,7 @@ export const unprobed = (url: string, slots: number): Worker => ({
 /** After an answer to "are you ready?". A worker of another model would answer jobs, wrongly: it is none of ours. */
 export function afterProbe(
 	worker: Worker,
-	probed: Probed,
+	probed: ProbeResult,
 	model: string,
 	now: number,
 ): Worker {

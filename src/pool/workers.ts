@@ -1,6 +1,6 @@
 /** A pool's workers: as configured, as they were last heard of, and the asking. */
 
-import type { Probed } from "../backends/worker.ts";
+import type { ProbeResult } from "../backends/worker.ts";
 import { log } from "../log.ts";
 import type { Address } from "../models.ts";
 import { afterProbe, isStale, unprobed, type Worker } from "./fleet.ts";
@@ -10,7 +10,7 @@ export interface WorkersContext {
 	/** Where the model is served, if it still is. */
 	addresses: () => readonly Address[];
 	/** Never throws. */
-	probe: (address: Address) => Promise<Probed>;
+	probe: (address: Address) => Promise<ProbeResult>;
 	clock: () => number;
 	/** A worker answered; `now` is what is known of it since. */
 	onAnswer: (before: Worker, now: Worker) => void;
