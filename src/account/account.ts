@@ -34,8 +34,7 @@ import { config } from "../env.ts";
 import { failed, type Result } from "../errors.ts";
 import { log } from "../log.ts";
 import { Readers } from "../stream/readers.ts";
-import { addCredit } from "./books.ts";
-import { cacheSalt, withCacheIds } from "./cache.ts";
+import { cacheSalt, withCacheIds } from "./cache-ids.ts";
 import { earliestDue, setDue } from "./due.ts";
 import {
 	eraseJob,
@@ -62,19 +61,20 @@ import {
 	type CallingKey,
 	createKey,
 	dropKey,
-	keyOf,
 	listKeys,
 	revokeKey,
+	verifyKey,
 } from "./keys.ts";
+import { addCredit } from "./ledger-rows.ts";
 import {
 	admit,
-	erasable,
+	checkErasable,
 	expiry,
 	inquire,
 	lookup,
 	settle,
 } from "./lifecycle.ts";
-import { Meter } from "./meter.ts";
+import { AccountLimits } from "./limits.ts";
 import { STEPS } from "./schema.ts";
 import {
 	createUpload,
@@ -91,8 +91,8 @@ import {
 	deleteWebhook,
 	findWebhook,
 	listWebhooks,
-	readFor,
-	report,
+	readFeedPage,
+	recordReports,
 	rotateAccountSecret,
 } from "./webhooks.ts";
 
@@ -102,7 +102,7 @@ export class Account extends DurableObject<Env> {
 	readonly #store: ObjectStorage;
 	readonly #alarm: Alarm;
 	readonly #sql: SqlStorage;
-	readonly #meter: Meter;
+	readonly #meter: AccountLimits;
 	#identity: Identity | null;
 	/** Of the feed. */
 	#readers: Readers;
@@ -121,7 +121,7 @@ export class Account extends DurableObject<Env> {
 		});
 		this.#alarm = new Alarm(ctx.storage, () => this.clock());
 		this.#sql = this.#store.sql;
-		this.#meter = new Meter(this.#sql);
+		this.#meter = new AccountLimits(this.#sql);
 		this.#identity = this.#store.exists ? identityOf(this.#sql) : null;
 		const shown = this.#identity ? lastSeq(this.#sql) : 0;
 		this.#readers = new Readers(ctx.getWebSockets(), shown);
@@ -230,8 +230,8 @@ export class Account extends DurableObject<Env> {
 
 	/** Before a job's images are read: who asks, what the name stands for, and whether there is money and room. */
 	async inquire(inquiry: Inquiry): Promise<Inquired> {
-		return this.#asCaller(inquiry.credential, (_, { own }) =>
-			inquire(this.#sql, own, inquiry, this.#jobs(), this.clock()),
+		return this.#asCaller(inquiry.credential, (_, { onlyMadeBy }) =>
+			inquire(this.#sql, onlyMadeBy, inquiry, this.#jobs(), this.clock()),
 		);
 	}
 
@@ -239,9 +239,9 @@ export class Account extends DurableObject<Env> {
 	async admit(admission: Admission): Promise<Admitted> {
 		const answer = await this.#asCaller(
 			admission.credential,
-			(_, { own }) =>
+			(_, { onlyMadeBy }) =>
 				this.#store.writeOrRollBack(() =>
-					admit(this.#sql, own, admission, this.#jobs(), this.clock()),
+					admit(this.#sql, onlyMadeBy, admission, this.#jobs(), this.clock()),
 				),
 			"follows",
 		);
@@ -259,8 +259,8 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		jobId: string,
 	): Promise<Answer<{ job: JobIndexRow }>> {
-		return this.#asCaller(credential, (_, { own }) =>
-			lookup(this.#sql, own, jobId),
+		return this.#asCaller(credential, (_, { onlyMadeBy }) =>
+			lookup(this.#sql, onlyMadeBy, jobId),
 		);
 	}
 
@@ -269,8 +269,8 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		page: { cursor: string | null; limit: number },
 	): Promise<Answer<{ jobs: JobIndexRow[]; nextCursor: string | null }>> {
-		return this.#asCaller(credential, (_, { own }) =>
-			pageJobs(this.#sql, own, page.cursor, page.limit),
+		return this.#asCaller(credential, (_, { onlyMadeBy }) =>
+			pageJobs(this.#sql, onlyMadeBy, page.cursor, page.limit),
 		);
 	}
 
@@ -280,8 +280,8 @@ export class Account extends DurableObject<Env> {
 		jobId: string,
 	): Promise<Answer<object>> {
 		const now = this.clock();
-		const found = await this.#asCaller(credential, (_, { own }) =>
-			erasable(this.#sql, own, jobId),
+		const found = await this.#asCaller(credential, (_, { onlyMadeBy }) =>
+			checkErasable(this.#sql, onlyMadeBy, jobId),
 		);
 		const job = found.ok && findJob(this.#sql, jobId);
 		if (!job || job.gone) return found;
@@ -304,10 +304,12 @@ export class Account extends DurableObject<Env> {
 		const inline = drafts.every(({ way }) => way === "inline");
 		return this.#asCaller(
 			credential,
-			({ id }, { own }) => ({
+			({ id }, { onlyMadeBy }) => ({
 				ok: true,
 				uploads: this.#store.write(() =>
-					drafts.map((draft) => createUpload(this.#sql, own, id, draft, now)),
+					drafts.map((draft) =>
+						createUpload(this.#sql, onlyMadeBy, id, draft, now),
+					),
 				),
 			}),
 			inline ? "follows" : "counts",
@@ -325,9 +327,9 @@ export class Account extends DurableObject<Env> {
 				.upload;
 		return this.#asCaller(
 			credential,
-			(_, { own }) =>
+			(_, { onlyMadeBy }) =>
 				this.#store.writeOrRollBack(() => ({
-					uploads: stored.map((image) => finalize(own, image)),
+					uploads: stored.map((image) => finalize(onlyMadeBy, image)),
 				})),
 			"follows",
 		);
@@ -340,9 +342,9 @@ export class Account extends DurableObject<Env> {
 	): Promise<Answer<object>> {
 		return this.#asCaller(
 			credential,
-			(_, { own }) => {
+			(_, { onlyMadeBy }) => {
 				this.#store.write(() =>
-					discardUploads(this.#sql, own, ids, this.clock()),
+					discardUploads(this.#sql, onlyMadeBy, ids, this.clock()),
 				);
 				return { ok: true };
 			},
@@ -354,8 +356,8 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<Answer<{ upload: UploadView }>> {
-		return this.#asCaller(credential, (_, { own }) =>
-			getUpload(this.#sql, own, id),
+		return this.#asCaller(credential, (_, { onlyMadeBy }) =>
+			getUpload(this.#sql, onlyMadeBy, id),
 		);
 	}
 
@@ -364,9 +366,9 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		page: UploadPage,
 	): Promise<Answer<{ uploads: UploadView[]; more: boolean }>> {
-		return this.#asCaller(credential, (_, { own }) => ({
+		return this.#asCaller(credential, (_, { onlyMadeBy }) => ({
 			ok: true,
-			...pageUploads(this.#sql, own, page),
+			...pageUploads(this.#sql, onlyMadeBy, page),
 		}));
 	}
 
@@ -375,8 +377,10 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<Answer<{ id: string }>> {
-		return this.#asCaller(credential, (_, { own }) =>
-			this.#store.write(() => deleteUpload(this.#sql, own, id, this.clock())),
+		return this.#asCaller(credential, (_, { onlyMadeBy }) =>
+			this.#store.write(() =>
+				deleteUpload(this.#sql, onlyMadeBy, id, this.clock()),
+			),
 		);
 	}
 
@@ -550,14 +554,18 @@ export class Account extends DurableObject<Env> {
 	async readFor(id: string, after: number | null): Promise<FeedPage> {
 		this.#alarm.renew();
 		if (!this.#identity) throw new Error("there is no such account");
-		return this.#store.write(() => readFor(this.#sql, id, after, this.clock()));
+		return this.#store.write(() =>
+			readFeedPage(this.#sql, id, after, this.clock()),
+		);
 	}
 
 	/** How a webhook fares, for the feed. */
 	async report(id: string, reports: Report[]): Promise<void> {
 		this.#alarm.renew();
 		if (!this.#identity) throw new Error("there is no such account");
-		this.#store.write(() => report(this.#sql, id, reports, this.clock()));
+		this.#store.write(() =>
+			recordReports(this.#sql, id, reports, this.clock()),
+		);
 	}
 
 	// For the Job.
@@ -643,7 +651,9 @@ export class Account extends DurableObject<Env> {
 		return this.#asKey(
 			credential,
 			(identity, key) =>
-				key.own === null ? act(identity, key) : failed({ code: "bound_key" }),
+				key.onlyMadeBy === null
+					? act(identity, key)
+					: failed({ code: "bound_key" }),
 			"counts",
 		);
 	}
@@ -656,7 +666,7 @@ export class Account extends DurableObject<Env> {
 	): Promise<Answer<T>> {
 		this.#alarm.renew();
 		if (!this.#identity) return failed({ code: "invalid_key" });
-		const key = keyOf(this.#sql, credential);
+		const key = verifyKey(this.#sql, credential);
 		if (!key.ok) return key;
 		const quotas = config(this.env);
 		const now = this.clock();

@@ -9,9 +9,9 @@ import { remove } from "../images/s3.ts";
 import { log } from "../log.ts";
 import { endpointOf, jobOf } from "../objects.ts";
 import { type Due, dueBy, reschedule } from "./due.ts";
-import { sweepKeys } from "./idempotency.ts";
-import { forget, ORPHAN_AFTER_MS, settle } from "./lifecycle.ts";
-import { nextSweep } from "./staging.ts";
+import { sweepIdempotencyKeys } from "./idempotency.ts";
+import { ORPHAN_AFTER_MS, recordErasure, settle } from "./lifecycle.ts";
+import { nextSweep } from "./staging-sweeps.ts";
 import { deleteUpload } from "./uploads.ts";
 import { deleteWebhook, revision } from "./webhooks.ts";
 
@@ -52,7 +52,8 @@ export async function eraseJob(
 		jobOf(place.env, place.account, jobId).erase(),
 	);
 	const { store, clock } = place;
-	if (answer === "erased") store.write(() => forget(store.sql, jobId, clock()));
+	if (answer === "erased")
+		store.write(() => recordErasure(store.sql, jobId, clock()));
 	return answer;
 }
 
@@ -91,7 +92,7 @@ async function runTask(
 		case "late":
 			return deleteObject(place, ref);
 		case "keys":
-			return store.write(() => sweepKeys(store.sql, clock()));
+			return store.write(() => sweepIdempotencyKeys(store.sql, clock()));
 		case "notify":
 			return notifyEndpoint(place, due);
 		case "hook":
@@ -146,7 +147,7 @@ async function notifyEndpoint(
 	const told = revision(store.sql, id);
 	await within(
 		ENDPOINT_ANSWERS_WITHIN_MS,
-		endpointOf(env, account, id).tell({ account, id }),
+		endpointOf(env, account, id).notify({ account, id }),
 	);
 	if (revision(store.sql, id) !== told) return clock();
 	reschedule(store.sql, due, null);

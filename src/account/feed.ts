@@ -7,8 +7,8 @@ import type { Fact, FeedEvent } from "../contract/account.ts";
 import type { EventType } from "../contract/event-type.ts";
 import { failed, type Result } from "../errors.ts";
 import type { ReadableLog } from "../stream/readers.ts";
-import { type IndexedJob, rowOf } from "./jobs.ts";
-import { notify } from "./webhook-rows.ts";
+import { type IndexedJob, indexRow } from "./jobs.ts";
+import { scheduleNotifications } from "./webhook-rows.ts";
 
 /** How long an event is kept at least. The newest one stays for good: its number is where the next one goes on. */
 export const EVENT_KEPT_MS = 30 * 24 * 60 * 60_000;
@@ -37,7 +37,7 @@ export function createEventTable(sql: SqlStorage): void {
 }
 
 /** What became of a job. Inside the transaction that made it so. */
-export function tellOfJob(
+export function appendJobEvent(
 	sql: SqlStorage,
 	type: Exclude<EventType, `webhook.${string}`>,
 	job: IndexedJob,
@@ -46,11 +46,11 @@ export function tellOfJob(
 	const { closed } = job.hold;
 	const finishedAt = closed && new Date(closed.at).toISOString();
 	const own = job.webhook?.events.includes(type) ? job.webhook.id : null;
-	tell(sql, { type, data: { ...rowOf(job), finishedAt } }, own, now);
+	appendEvent(sql, { type, data: { ...indexRow(job), finishedAt } }, own, now);
 }
 
 /** Inside a transaction. @param own the job's own webhook, if it is to know */
-export function tell(
+export function appendEvent(
 	sql: SqlStorage,
 	fact: Fact,
 	own: string | null,
@@ -61,7 +61,7 @@ export function tell(
 		...[now, fact.type, own, JSON.stringify(fact.data)],
 	);
 	sweep(sql, now);
-	notify(sql, { ...fact, webhook: own }, now);
+	scheduleNotifications(sql, { ...fact, webhook: own }, now);
 }
 
 /** 0 in an empty feed. */

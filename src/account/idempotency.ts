@@ -18,7 +18,7 @@ export function createIdempotencyTable(sql: SqlStorage): void {
 }
 
 /** The job that a key names, or null. An API key that sees only its own has names of its own. */
-export function jobOfKey(
+export function findNamedJobId(
 	sql: SqlStorage,
 	own: MadeBy,
 	key: string,
@@ -35,7 +35,7 @@ export function jobOfKey(
 	);
 }
 
-export function nameByKey(
+export function saveIdempotencyKey(
 	sql: SqlStorage,
 	own: MadeBy,
 	key: string,
@@ -56,7 +56,10 @@ const nameOf = (own: MadeBy, key: string): string =>
 	own === null ? key : `${own}:${key}`;
 
 /** Deletes keys that are too old, a batch at a time. @returns when to sweep again, or null where none is left */
-export function sweepKeys(sql: SqlStorage, now: number): number | null {
+export function sweepIdempotencyKeys(
+	sql: SqlStorage,
+	now: number,
+): number | null {
 	sql.exec(
 		"DELETE FROM idempotency_key WHERE seq IN (SELECT seq FROM idempotency_key ORDER BY seq LIMIT ?) AND created_at <= ?",
 		SWEPT_AT_ONCE,

@@ -2,7 +2,7 @@
 
 import type { AccountView } from "../contract/account.ts";
 import { hex } from "../crypto.ts";
-import { balances } from "./books.ts";
+import { balances } from "./ledger-rows.ts";
 
 export interface Identity extends Record<string, SqlStorageValue> {
 	id: string;

@@ -10,7 +10,7 @@ import type {
 } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
 import { firstJobId } from "../ids.ts";
-import { isOwn } from "./keys.ts";
+import { isVisible } from "./keys.ts";
 import type { Closing, Hold } from "./ledger.ts";
 
 /** A job's image, before the account's cache secret turned its hash into a cache id. */
@@ -170,7 +170,7 @@ export function jobOfCall(
 			since,
 		)
 		.toArray();
-	const row = repeatedOf(rows);
+	const row = chooseRepeated(rows);
 	return row && indexed(row);
 }
 
@@ -179,7 +179,7 @@ export function jobOfCall(
  * may have read its answer yet; of several the one that the fewest repeats had, so that each of
  * several callers who hung up has another one. One that was canceled has no answer to repeat.
  */
-export function repeatedOf<
+export function chooseRepeated<
 	J extends { status: JobIndexRow["status"]; repeats: number },
 >(jobs: J[]): J | null {
 	let best: J | null = null;
@@ -198,13 +198,13 @@ export function countRepeat(sql: SqlStorage, id: string): void {
 }
 
 /** As `findJob`, for a call that may see only its own. */
-export function findOwnJob(
+export function findVisibleJob(
 	sql: SqlStorage,
 	own: MadeBy,
 	id: string,
 ): IndexedJob | null {
 	const job = findJob(sql, id);
-	return job && isOwn(own, job.madeBy) ? job : null;
+	return job && isVisible(own, job.madeBy) ? job : null;
 }
 
 /** A page of what the index has to show, newest first. The cursor is opaque and stays good while jobs come and go. */
@@ -234,12 +234,12 @@ export function pageJobs(
 	const last = page.at(-1);
 	return {
 		ok: true,
-		jobs: page.map((row) => rowOf(indexed(row))),
+		jobs: page.map((row) => indexRow(indexed(row))),
 		nextCursor: rows.length > limit && last ? cursorOf(last.seq) : null,
 	};
 }
 
-export const rowOf = (job: IndexedJob): JobIndexRow => ({
+export const indexRow = (job: IndexedJob): JobIndexRow => ({
 	id: job.id,
 	model: job.model,
 	status: job.status,

@@ -123,13 +123,13 @@ export function listKeys(sql: SqlStorage, current?: string): KeyView[] {
 /** A live key, for one call. */
 export interface CallingKey {
 	keyId: string;
-	own: MadeBy;
+	onlyMadeBy: MadeBy;
 	/** It is for pages, and the call tells of none. */
 	pageless: boolean;
 }
 
 /** The live key with this secret that this page may use, or why there is none. */
-export function keyOf(
+export function verifyKey(
 	sql: SqlStorage,
 	credential: Credential,
 ): Result<CallingKey> {
@@ -149,13 +149,13 @@ export function keyOf(
 	return {
 		ok: true,
 		keyId: row.id,
-		own: bound ? row.id : null,
+		onlyMadeBy: bound ? row.id : null,
 		pageless: bound && origin === null,
 	};
 }
 
 /** @param madeBy the key that made the thing, if that sees only its own */
-export const isOwn = (own: MadeBy, madeBy: MadeBy): boolean =>
+export const isVisible = (own: MadeBy, madeBy: MadeBy): boolean =>
 	own === null || own === madeBy;
 
 const originsOf = (row: KeyRow): string[] | null =>

@@ -14,24 +14,24 @@ import type {
 import { Rollback, unwrapOrRollBack } from "../durable/storage.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
 import { checkAdmission, checkHold, type Remaining } from "./admission.ts";
-import { balances, record } from "./books.ts";
 import { clearDue, setDue } from "./due.ts";
-import { tellOfJob } from "./feed.ts";
-import { jobOfKey, nameByKey } from "./idempotency.ts";
+import { appendJobEvent } from "./feed.ts";
+import { findNamedJobId, saveIdempotencyKey } from "./idempotency.ts";
 import {
 	closeJob,
 	countRepeat,
 	findJob,
-	findOwnJob,
+	findVisibleJob,
 	type HeldImage,
 	type IndexedJob,
+	indexRow,
 	insertJob,
 	jobOfCall,
 	markGone,
-	rowOf,
 } from "./jobs.ts";
-import { isOwn } from "./keys.ts";
+import { isVisible } from "./keys.ts";
 import { decide, priceOf } from "./ledger.ts";
+import { balances, recordEntries } from "./ledger-rows.ts";
 import {
 	dropImage,
 	finalizeInline,
@@ -40,7 +40,7 @@ import {
 	releaseImages,
 	sentUploads,
 } from "./uploads.ts";
-import { useJobHook } from "./webhooks.ts";
+import { useJobWebhook } from "./webhooks.ts";
 
 /** How long after admission, or after a running job's deadline, a hold may stay unsettled before the Job is asked. */
 export const ORPHAN_AFTER_MS = 60_000;
@@ -62,7 +62,8 @@ export function inquire(
 		repeats === undefined
 			? named(sql, own, inquiry, now)
 			: jobOfCall(sql, repeats, now);
-	if (job && !isOwn(own, job.madeBy)) return failed({ code: "id_conflict" });
+	if (job && !isVisible(own, job.madeBy))
+		return failed({ code: "id_conflict" });
 	if (job?.gone) return failed({ code: "job_gone" });
 	if (job) {
 		const known = sentImages(job);
@@ -120,7 +121,7 @@ export function admit(
 	const room: Remaining = { balances: balances(sql), jobs };
 	const job = ofRepeat(sql, admission, now) ?? named(sql, own, admission, now);
 	// Not even a repeat, or that it is gone: the id is taken, and that is all there is to know of it.
-	if (job && !isOwn(own, job.madeBy))
+	if (job && !isVisible(own, job.madeBy))
 		throw new Rollback({ code: "id_conflict" });
 	const verdict = checkAdmission(job, admission, room, now);
 	if (verdict.answer === "refused")
@@ -146,7 +147,7 @@ export function admit(
 			inline,
 		),
 	);
-	record(sql, verdict.entries, now);
+	recordEntries(sql, verdict.entries, now);
 	insertJob(sql, {
 		id: jobId,
 		bodyHash: admission.bodyHash,
@@ -159,10 +160,11 @@ export function admit(
 		call: admission.call ?? null,
 		madeBy: own,
 	});
-	if (idempotencyKey !== null) nameByKey(sql, own, idempotencyKey, jobId, now);
+	if (idempotencyKey !== null)
+		saveIdempotencyKey(sql, own, idempotencyKey, jobId, now);
 	setDue(sql, `orphan:${jobId}`, now + ORPHAN_AFTER_MS);
-	if (webhook) useJobHook(sql, webhook, now);
-	tellOfJob(sql, "job.created", indexedJob(sql, jobId), now);
+	if (webhook) useJobWebhook(sql, webhook, now);
+	appendJobEvent(sql, "job.created", indexedJob(sql, jobId), now);
 	return { answer: "new", jobId, model, maxPrice, images, createdAt: now };
 }
 
@@ -192,12 +194,12 @@ export function settle(
 		throw new Error(`job ${jobId} holds nothing`);
 	const { closing } = decision;
 	if (!job.hold.closed) {
-		record(sql, decision.entries, now);
+		recordEntries(sql, decision.entries, now);
 		closeJob(sql, jobId, status, closing);
 		clearDue(sql, `orphan:${jobId}`);
 		for (const key of releaseImages(sql, jobId))
 			setDue(sql, `object:${key}`, now);
-		tellOfJob(sql, `job.${status}`, indexedJob(sql, jobId), now);
+		appendJobEvent(sql, `job.${status}`, indexedJob(sql, jobId), now);
 		if (neverStarted) bury(sql, jobId, now);
 		else setDue(sql, `expire:${jobId}`, expiry(job, now));
 	}
@@ -209,9 +211,13 @@ export function settle(
 }
 
 /** After the Job erased itself: images that are no other job's go, and its name stays. Repeatable. */
-export function forget(sql: SqlStorage, jobId: string, now: number): void {
+export function recordErasure(
+	sql: SqlStorage,
+	jobId: string,
+	now: number,
+): void {
 	const job = findJob(sql, jobId);
-	if (job && !job.gone) tellOfJob(sql, "job.deleted", job, now);
+	if (job && !job.gone) appendJobEvent(sql, "job.deleted", job, now);
 	bury(sql, jobId, now);
 }
 
@@ -224,12 +230,12 @@ function bury(sql: SqlStorage, jobId: string, now: number): void {
 }
 
 /** Whether a job may be erased: one that is gone already may. */
-export function erasable(
+export function checkErasable(
 	sql: SqlStorage,
 	own: MadeBy,
 	jobId: string,
 ): Result<object> {
-	const job = findOwnJob(sql, own, jobId);
+	const job = findVisibleJob(sql, own, jobId);
 	if (!job) return failed({ code: "job_not_found" });
 	return job.hold.closed ? { ok: true } : failed({ code: "job_not_finished" });
 }
@@ -244,10 +250,10 @@ export function lookup(
 	own: MadeBy,
 	jobId: string,
 ): Result<{ job: JobIndexRow }> {
-	const job = findOwnJob(sql, own, jobId);
+	const job = findVisibleJob(sql, own, jobId);
 	if (!job) return failed({ code: "job_not_found" });
 	if (job.gone) return failed({ code: "job_gone" });
-	return { ok: true, job: rowOf(job) };
+	return { ok: true, job: indexRow(job) };
 }
 
 /** One that must be there. */
@@ -265,7 +271,8 @@ function named(
 	now: number,
 ): IndexedJob | null {
 	const id =
-		(idempotencyKey !== null && jobOfKey(sql, own, idempotencyKey, now)) ||
+		(idempotencyKey !== null &&
+			findNamedJobId(sql, own, idempotencyKey, now)) ||
 		jobId;
 	return id === null ? null : findJob(sql, id);
 }
@@ -290,7 +297,7 @@ function previousOf(
 	id: string,
 ): Result<{ job: IndexedJob }> {
 	const field = "previous_job";
-	const job = findOwnJob(sql, own, id);
+	const job = findVisibleJob(sql, own, id);
 	if (!job) return failed({ code: "job_not_found", field });
 	if (job.gone) return failed({ code: "job_gone", field });
 	switch (job.status) {

@@ -17,7 +17,7 @@ import { failed, type Result } from "../errors.ts";
 import { finalKey, stagingKey } from "../images/key.ts";
 import { clearDue, setDue } from "./due.ts";
 import type { HeldImage } from "./jobs.ts";
-import { isOwn } from "./keys.ts";
+import { isVisible } from "./keys.ts";
 
 /** How long a caller has to PUT and finalize. */
 export const FINALIZE_WITHIN_MS = 60 * 60_000;
@@ -348,7 +348,7 @@ function usable(
 	for (const [n, id] of ids.entries()) {
 		const field = fields[n] ?? `images[${n}].upload`;
 		const row = find(sql, id);
-		if (!row || !isOwn(own, row.made_by))
+		if (!row || !isVisible(own, row.made_by))
 			return failed({ code: "upload_not_found", field });
 		if (row.status === "pending")
 			return failed({ code: "upload_not_finalized", field });
@@ -364,7 +364,7 @@ const find = (sql: SqlStorage, id: string): UploadRow | undefined =>
 
 function findLive(sql: SqlStorage, own: MadeBy, id: string): UploadRow | null {
 	const row = find(sql, id);
-	return row && row.status !== "deleted" && isOwn(own, row.made_by)
+	return row && row.status !== "deleted" && isVisible(own, row.made_by)
 		? row
 		: null;
 }

@@ -47,13 +47,13 @@ export function createWebhookTables(sql: SqlStorage): void {
  * Makes it due to tell the Endpoint of every webhook that wants this event. An Endpoint that has
  * not heard of the last event yet learns of both at once.
  */
-export function notify(
+export function scheduleNotifications(
 	sql: SqlStorage,
 	event: Fact & Pick<FeedEvent, "webhook">,
 	now: number,
 ): void {
 	for (const hook of webhookRows(sql, "account"))
-		if (hook.status === "enabled" && wants(webhookView(hook), event))
+		if (hook.status === "enabled" && wantsEvent(webhookView(hook), event))
 			setDueUnlessSet(sql, `notify:${hook.id}`, now);
 	const own = event.webhook && findWebhookRow(sql, event.webhook, ["job"]);
 	if (own && own.status === "enabled")
@@ -61,7 +61,7 @@ export function notify(
 }
 
 /** A webhook does not get its own failures, because they would fail there again. */
-export function wants(
+export function wantsEvent(
 	hook: Pick<WebhookView, "id" | "scope" | "events">,
 	event: Fact & Pick<FeedEvent, "webhook">,
 ): boolean {

@@ -13,11 +13,11 @@ import type {
 import { failed, type Result } from "../errors.ts";
 import { newSecret, OLD_SECRET_MS } from "../webhook-secret.ts";
 import { clearDue, dueAt, setDue } from "./due.ts";
-import { eventsAfter, lastSeq, oldestSeq, tell } from "./feed.ts";
+import { appendEvent, eventsAfter, lastSeq, oldestSeq } from "./feed.ts";
 import {
 	findWebhookRow,
 	type WebhookRow,
-	wants,
+	wantsEvent,
 	webhookRows,
 	webhookView,
 } from "./webhook-rows.ts";
@@ -44,7 +44,7 @@ export function createWebhook(
 }
 
 /** Before the job's first event. One that was disabled is enabled again: the caller has just asked for it. */
-export function useJobHook(
+export function useJobWebhook(
 	sql: SqlStorage,
 	{ id, url, origin }: JobHook,
 	now: number,
@@ -117,7 +117,7 @@ export function deleteWebhook(
 }
 
 /** For its Endpoint. @param after null: from where the webhook was made */
-export function readFor(
+export function readFeedPage(
 	sql: SqlStorage,
 	id: string,
 	after: number | null,
@@ -137,7 +137,7 @@ export function readFor(
 	const from = Math.max(after ?? row.since, oldestSeq(sql) - 1);
 	const page =
 		webhook.status === "enabled"
-			? eventsAfter(sql, from, PAGE, (event) => wants(webhook, event))
+			? eventsAfter(sql, from, PAGE, (event) => wantsEvent(webhook, event))
 			: { events: [], upTo: from };
 	const secrets = row.scope === "job" ? accountSecrets(sql, now) : null;
 	return { webhook, secrets, lastSeq: last, ...page };
@@ -148,7 +148,7 @@ export const revision = (sql: SqlStorage, id: string): string =>
 	JSON.stringify([lastSeq(sql), findWebhookRow(sql, id)]);
 
 /** From its Endpoint; what was said before changes nothing. */
-export function report(
+export function recordReports(
 	sql: SqlStorage,
 	id: string,
 	reports: readonly Report[],
@@ -168,7 +168,7 @@ export function report(
 				...[fact.data.reason, row.scope, id],
 			);
 		}
-		tell(sql, fact, null, now);
+		appendEvent(sql, fact, null, now);
 	}
 	sql.exec(
 		"UPDATE webhook SET reported = ? WHERE scope = ? AND id = ?",

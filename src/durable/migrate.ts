@@ -17,7 +17,9 @@ export function versionOf(sql: SqlStorage): number {
 		.version;
 }
 
-/** Brings the tables to the last version, from none or from an older one. Runs inside a transaction. */
+/**
+ * Brings the tables to the last version, from none or from an older one. Runs inside a transaction.
+ */
 export function migrate(sql: SqlStorage, steps: readonly Step[]): void {
 	const from = versionOf(sql);
 	if (from >= steps.length) return;

@@ -1,4 +1,7 @@
-/** One try: signed, to a public address, without following redirects. What the receiver says beyond its status is not read far. */
+/**
+ * One try: signed, to a public address, without following redirects. What the receiver says beyond
+ * its status is not read far.
+ */
 import { Webhook } from "standardwebhooks";
 import {
 	type EgressRules,
@@ -26,7 +29,10 @@ export interface Message {
 	body: string;
 }
 
-/** `webhook-id`, `webhook-timestamp` and `webhook-signature`; each valid secret signs. @param now milliseconds since 1970 */
+/**
+ * `webhook-id`, `webhook-timestamp` and `webhook-signature`; each valid secret signs.
+ * @param now milliseconds since 1970
+ */
 export function signed(
 	{ id, body }: Message,
 	secrets: readonly string[],

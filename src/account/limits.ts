@@ -5,14 +5,20 @@ import type { Config } from "../env.ts";
 
 import { type Failure, failed, type Result } from "../errors.ts";
 import { countDue } from "./due.ts";
-import { type Bucket, EMPTY, look, type Rate, take } from "./rate.ts";
+import {
+	type Bucket,
+	bucketLevel,
+	consume,
+	EMPTY,
+	type Rate,
+} from "./rate-limit.ts";
 
 type Quotas = Pick<
 	Config,
 	"LIMIT_REQUESTS_PER_MINUTE" | "LIMIT_CONCURRENT_JOBS"
 >;
 
-export class Meter {
+export class AccountLimits {
 	readonly #sql: SqlStorage;
 	#bucket: Bucket = EMPTY;
 
@@ -22,7 +28,7 @@ export class Meter {
 
 	/** One request, if the rate allows it. */
 	take(quotas: Quotas, now: number): Result<object> {
-		const taken = take(this.#bucket, rateOf(quotas), now);
+		const taken = consume(this.#bucket, rateOf(quotas), now);
 		this.#bucket = taken.bucket;
 		if (taken.admitted) return { ok: true };
 		const failure: Failure = {
@@ -35,7 +41,7 @@ export class Meter {
 
 	/** The limits and what is left of them. */
 	limits(quotas: Quotas, now: number): Limits {
-		const { remaining, waitMs, wholeMs } = look(
+		const { remaining, waitMs, wholeMs } = bucketLevel(
 			this.#bucket,
 			rateOf(quotas),
 			now,

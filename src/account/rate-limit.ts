@@ -18,7 +18,7 @@ export interface Bucket {
 
 export const EMPTY: Bucket = { at: 0, fill: 0 };
 
-export interface Taken {
+export interface RateCheck {
 	admitted: boolean;
 	bucket: Bucket;
 	/** Requests that would be admitted now, one after the other. */
@@ -30,18 +30,18 @@ export interface Taken {
 }
 
 /** Looks at a bucket, and takes a request from it if it has one. A refusal takes nothing. */
-export function take(bucket: Bucket, rate: Rate, now: number): Taken {
+export function consume(bucket: Bucket, rate: Rate, now: number): RateCheck {
 	const fill = fillAt(bucket, rate, now) + rate.windowMs;
 	const admitted = fill <= rate.quota * rate.windowMs;
 	const after = admitted ? { at: Math.max(bucket.at, now), fill } : bucket;
-	return { admitted, ...look(after, rate, now) };
+	return { admitted, ...bucketLevel(after, rate, now) };
 }
 
-export function look(
+export function bucketLevel(
 	bucket: Bucket,
 	rate: Rate,
 	now: number,
-): Omit<Taken, "admitted"> {
+): Omit<RateCheck, "admitted"> {
 	const fill = fillAt(bucket, rate, now);
 	const room = rate.quota * rate.windowMs - fill;
 	return {

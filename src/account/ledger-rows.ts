@@ -2,7 +2,7 @@
 import type { Result } from "../errors.ts";
 import { type Balances, decide, type Entry, post } from "./ledger.ts";
 
-export function createBooks(sql: SqlStorage): void {
+export function createLedgerTables(sql: SqlStorage): void {
 	sql.exec(`CREATE TABLE entry (
 		seq INTEGER PRIMARY KEY,
 		at INTEGER NOT NULL,
@@ -50,7 +50,7 @@ export function addCredit(
 		{ kind: "credit", ...credit },
 		now,
 	);
-	if (decision.ok) record(sql, decision.entries, now);
+	if (decision.ok) recordEntries(sql, decision.entries, now);
 	return decision;
 }
 
@@ -65,7 +65,7 @@ function creditOf(sql: SqlStorage, id: string): number | undefined {
 }
 
 /** Writes entries and the balances after them; call it inside the transaction that decided them. */
-export function record(
+export function recordEntries(
 	sql: SqlStorage,
 	entries: readonly Entry[],
 	at: number,
