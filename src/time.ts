@@ -1,4 +1,9 @@
-/** What a promise brings within `ms`, else null. It must not reject. */
+/** Waiting. */
+
+export const sleep = (ms: number): Promise<void> =>
+	new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What a promise resolves to within `ms`, else null. The promise must not reject. */
 export async function nullAfter<T>(
 	ms: number,
 	promise: Promise<T>,
@@ -7,7 +12,9 @@ export async function nullAfter<T>(
 	const late = new Promise<null>((resolve) => {
 		timer = setTimeout(() => resolve(null), ms);
 	});
-	const first = await Promise.race([promise, late]);
-	clearTimeout(timer); // a pending timer would keep the object in memory
-	return first;
+	try {
+		return await Promise.race([promise, late]);
+	} finally {
+		clearTimeout(timer); // a pending timer keeps an object in memory
+	}
 }

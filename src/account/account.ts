@@ -12,13 +12,13 @@ import type {
 	Credential,
 	FeedEvent,
 	FeedPage,
-	Inquired,
-	Inquiry,
 	JobIndexRow,
 	KeyView,
 	MadeBy,
 	NewKey,
 	Outcome,
+	Preparation,
+	Prepared,
 	Report,
 	Settlement,
 	StoredImage,
@@ -70,8 +70,8 @@ import {
 	admit,
 	checkErasable,
 	expiry,
-	inquire,
 	lookup,
+	prepare,
 	settle,
 } from "./lifecycle.ts";
 import { AccountLimits } from "./limits.ts";
@@ -228,10 +228,10 @@ export class Account extends DurableObject<Env> {
 		);
 	}
 
-	/** Before a job's images are read: who asks, what the name stands for, and whether there is money and room. */
-	async inquire(inquiry: Inquiry): Promise<Inquired> {
-		return this.#asCaller(inquiry.credential, (_, { onlyMadeBy }) =>
-			inquire(this.#sql, onlyMadeBy, inquiry, this.#jobs(), this.clock()),
+	/** See `Preparation`. */
+	async prepare(request: Preparation): Promise<Prepared> {
+		return this.#asCaller(request.credential, (_, { onlyMadeBy }) =>
+			prepare(this.#sql, onlyMadeBy, request, this.#jobs(), this.clock()),
 		);
 	}
 
@@ -243,7 +243,7 @@ export class Account extends DurableObject<Env> {
 				this.#store.writeOrRollBack(() =>
 					admit(this.#sql, onlyMadeBy, admission, this.#jobs(), this.clock()),
 				),
-			"follows",
+			admission.isPrepared ? "follows" : "counts",
 		);
 		if (!answer.ok) return answer;
 		const secret = (this.#identity as Identity).cache_secret;

@@ -7,6 +7,7 @@
 import type {
 	InlineImage,
 	MadeBy,
+	NamedUpload,
 	SentImage,
 	StoredImage,
 	UploadDraft,
@@ -177,17 +178,13 @@ export function pageUploads(
 	};
 }
 
-/**
- * The named uploads, all of them ready for a job, as they were sent.
- * @param fields the request's field of each, for errors
- */
+/** The named uploads, all of them ready for a job, as they were sent. */
 export function sentUploads(
 	sql: SqlStorage,
 	own: MadeBy,
-	ids: readonly string[],
-	fields: readonly string[],
+	uploads: readonly NamedUpload[],
 ): Result<{ images: SentImage[] }> {
-	const found = usable(sql, own, ids, fields);
+	const found = usable(sql, own, uploads);
 	if (!found.ok) return found;
 	const images = found.rows.map(({ id, sha256 }) => ({
 		upload: id,
@@ -242,11 +239,10 @@ export function holdImages(
 	own: MadeBy,
 	jobId: string,
 	before: readonly HeldImage[],
-	uploadIds: readonly string[],
-	fields: readonly string[],
+	uploads: readonly NamedUpload[],
 	inline: readonly InlineImage[],
 ): Result<{ images: HeldImage[] }> {
-	const found = usable(sql, own, uploadIds, fields);
+	const found = usable(sql, own, uploads);
 	if (!found.ok) return found;
 	const named = found.rows.map((row): HeldImage => {
 		const came = inline.find(({ id }) => id === row.id);
@@ -341,13 +337,11 @@ const makeReady = (
 function usable(
 	sql: SqlStorage,
 	own: MadeBy,
-	ids: readonly string[],
-	fields: readonly string[],
+	uploads: readonly NamedUpload[],
 ): Result<{ rows: UploadRow[] }> {
 	const rows: UploadRow[] = [];
-	for (const [n, id] of ids.entries()) {
-		const field = fields[n] ?? `images[${n}].upload`;
-		const row = find(sql, id);
+	for (const { upload, field } of uploads) {
+		const row = find(sql, upload);
 		if (!row || !isVisible(own, row.made_by))
 			return failed({ code: "upload_not_found", field });
 		if (row.status === "pending")

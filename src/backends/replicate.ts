@@ -107,9 +107,9 @@ export class ReplicateBackend implements Backend {
 		generation: Generation,
 		signal: AbortSignal,
 	): AsyncIterable<BackendEvent> {
-		const { resume, maxTokens } = generation;
+		const { resume, sampling } = generation;
 		const heard = new PredictionText(resume?.text ?? "", resume?.tokens ?? 0);
-		const most = heard.tokens + maxTokens;
+		const most = heard.tokens + sampling.max_tokens;
 		let run = resume?.run;
 		let over = false;
 		try {

@@ -3,6 +3,7 @@ import { getPath } from "hono/utils/url";
 import type { Limits } from "../contract/account.ts";
 import { ApiError } from "../errors.ts";
 import { fieldOf } from "../schema/field.ts";
+import type { Caller } from "./authenticate.ts";
 import type { Timings } from "./request-log.ts";
 
 export interface App {
@@ -11,6 +12,8 @@ export interface App {
 		requestId: string;
 		/** W3C `traceparent` of what is done for the request. */
 		trace: string;
+		/** Behind `authenticate` only. */
+		caller: Caller;
 		timings: Timings;
 		/** SHA-256 over the body's bytes, hex, where it is JSON. */
 		bodySha256: string;

@@ -1,55 +1,46 @@
-/** A job's record on its way: each change is decided and written in one transaction, with its alarm; then measured and shown. */
-
-import type { Alarm } from "../durable/alarm.ts";
-import type { ObjectStorage } from "../durable/storage.ts";
+/**
+ * A job's record and how it changes: each change is decided and written in one transaction, with its
+ * alarm, and then measured and shown to readers.
+ */
 import { measure } from "../metrics/measure.ts";
-import type { Readers } from "../stream/readers.ts";
+import type { JobContext } from "./context.ts";
 import { alarmAt } from "./due.ts";
 import type { Batch } from "./log.ts";
 import { type JobSnapshot, measures } from "./measures.ts";
 import type { JobRecord } from "./record.ts";
 import { isOpen, type JobChange, transition } from "./state.ts";
 
-/** What of its object a job lives by. */
-export interface StoreContext {
-	ctx: DurableObjectState;
-	env: Env;
-	store: ObjectStorage;
-	alarm: Alarm;
-	readers: Readers;
-	/** Milliseconds since 1970. */
-	clock: () => number;
-}
-
 export class JobStore {
 	readonly record: JobRecord;
-	readonly #at: StoreContext;
+	readonly #context: JobContext;
 
-	constructor(record: JobRecord, surroundings: StoreContext) {
+	constructor(record: JobRecord, context: JobContext) {
 		this.record = record;
-		this.#at = surroundings;
+		this.#context = context;
 	}
 
-	/** Whether how it ends is still open. */
+	/** Whether the job can still end in more than one way. */
 	get isOpen(): boolean {
 		return isOpen(this.record.state);
 	}
 
 	/**
-	 * @param rest of an answer that is whole
+	 * Applies a change.
+	 * @param rest the last tokens of an answer that is whole
 	 * @param digest SHA-256 of the whole text, which closes the log
-	 * @returns false where the change came too late or too early
+	 * @returns false where the change comes too late or too early, and changes nothing
 	 */
 	change(
 		change: JobChange,
 		rest: Batch | null = null,
 		digest: string | null = null,
 	): boolean {
-		const decision = transition(this.record.state, change, this.#at.clock());
-		if (!decision) return false;
-		const before = this.#moment();
-		this.#at.store.write(() => {
-			this.record.apply(decision, rest, digest);
+		const { storage, clock } = this.#context;
+		const next = transition(this.record.state, change, clock());
+		if (!next) return false;
+		const before = this.#snapshot();
+		storage.write(() => {
+			this.record.apply(next, rest, digest);
 			this.rearm();
 		});
 		this.#measure(before, change);
@@ -57,45 +48,53 @@ export class JobStore {
 		return true;
 	}
 
-	/** Tokens of the attempt in progress; resolves when they are durable and shown. Those of one that is over are dropped. */
+	/**
+	 * Writes tokens of the attempt in progress and resolves when they are durable and shown. Tokens
+	 * of an attempt that is over are dropped.
+	 */
 	async append(batch: Batch): Promise<void> {
 		if (this.record.state.phase !== "running") return;
-		const before = this.#moment();
-		this.#at.store.write(() => this.record.append(batch));
+		const before = this.#snapshot();
+		this.#context.storage.write(() => this.record.append(batch));
 		this.#measure(before, null);
 		await this.#publish();
 	}
 
-	/** See `BackendEvent`. */
+	/** The backend began a run that a later attempt can resume. */
 	begun(run: string): void {
-		this.#at.store.write(() => this.record.begun(run));
+		this.#context.storage.write(() => this.record.begun(run));
 	}
 
-	/** Shows what is in the log. Nobody waits for it: a storage that cannot sync resets the object by itself. */
+	/**
+	 * Shows readers what is in the log. Nobody waits for it: a storage that cannot sync resets the
+	 * object.
+	 */
 	show(): void {
 		this.#publish().catch(() => {});
 	}
 
+	/** Sets the alarm for what is due next. */
 	rearm(): void {
-		const { alarm, clock } = this.#at;
+		const { alarm, clock } = this.#context;
 		const next = alarmAt(this.record.state, clock());
 		if (next === null) alarm.clear();
 		else alarm.bringForward(next);
 	}
 
 	#publish(): Promise<void> {
-		return this.#at.readers.publish(this.#at.ctx.storage, this.record.log);
+		const { readers, ctx } = this.#context;
+		return readers.publish(ctx.storage, this.record.log);
 	}
 
-	#moment(): JobSnapshot {
+	#snapshot(): JobSnapshot {
 		const { state, log } = this.record;
 		return { state, tokens: log.tokens };
 	}
 
 	#measure(before: JobSnapshot, change: JobChange | null): void {
-		const { env, ctx, clock } = this.#at;
+		const { env, ctx, clock } = this.#context;
 		const { spec } = this.record;
-		const after = this.#moment();
+		const after = this.#snapshot();
 		measure(env, ctx, measures(spec, before, after, change, clock()));
 	}
 }

@@ -53,17 +53,17 @@ async function life(
 		...{ call, repeats: call },
 		credential,
 		idempotencyKey: "some key",
-		images: [upload],
+		images: [{ upload, field: "images[0].url", sha256: "c".repeat(64) }],
 		inline: [{ ...image, width: 8, height: 8, url: null }],
 	});
 	const { jobId } = admission;
 	for (let times = 0; times < 2; times++) {
 		unwrap(
-			await object.inquire({
+			await object.prepare({
 				...admission,
 				uploads: [],
 				previous: null,
-				webhook: false,
+				hasWebhook: false,
 			}),
 		);
 		unwrap(await object.admit(admission));

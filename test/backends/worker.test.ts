@@ -30,11 +30,14 @@ const generation: Generation = {
 		messages: [{ role: "user", content: [{ type: "text", text: "hi" }] }],
 	},
 	images: [],
-	maxTokens: 10,
-	temperature: 0,
-	topP: 1,
-	repetitionPenalty: 1,
-	seed: 1,
+	sampling: {
+		max_tokens: 10,
+		temperature: 0,
+		top_p: 1,
+		repetition_penalty: 1,
+		seed: 1,
+		stop: [],
+	},
 	resume: null,
 };
 const answer = (respond: (request: Request) => Response | Promise<Response>) =>

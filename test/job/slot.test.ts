@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { pace } from "../../src/job/pacing.ts";
-import { attemptSeed } from "../../src/job/seed.ts";
+import { attemptSeed } from "../../src/job/attempt.ts";
+import { pace } from "../../src/job/slot.ts";
 
 it("batches follow the number of readers, and slow down when many jobs write", () => {
 	expect(pace(1, 1)).toBe(30);
