@@ -1,4 +1,4 @@
-/** The ledger's tables: entries are the truth, one row of balances is their sum kept at hand. */
+/** The ledger's tables: the entries, and one row with the balances, which are their sums. */
 import type { Result } from "../errors.ts";
 import { type Balances, decide, type Entry, post } from "./ledger.ts";
 
@@ -40,11 +40,11 @@ export function addCredit(
 	credit: { id: string; amount: number },
 	now: number,
 ): Result<object> {
-	const known = creditOf(sql, credit.id);
+	const credited = creditOf(sql, credit.id);
 	const decision = decide(
 		{
 			balances: balances(sql),
-			credits: new Map(known === undefined ? [] : [[credit.id, known]]),
+			credits: new Map(credited === undefined ? [] : [[credit.id, credited]]),
 			holds: new Map(),
 		},
 		{ kind: "credit", ...credit },
@@ -54,7 +54,7 @@ export function addCredit(
 	return decision;
 }
 
-/** The amount credited under this id, if any was. */
+/** The amount that was credited under this id; undefined where none was. */
 function creditOf(sql: SqlStorage, id: string): number | undefined {
 	return sql
 		.exec<{ amount: number }>(
@@ -64,7 +64,7 @@ function creditOf(sql: SqlStorage, id: string): number | undefined {
 		.toArray()[0]?.amount;
 }
 
-/** Writes entries and the balances after them; call it inside the transaction that decided them. */
+/** Writes entries and the balances after them. Runs inside the transaction that decided them. */
 export function recordEntries(
 	sql: SqlStorage,
 	entries: readonly Entry[],

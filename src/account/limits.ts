@@ -1,4 +1,7 @@
-/** How much of its limits an account has left. The rate is kept in memory: an account that slept starts with its whole quota. */
+/**
+ * How much of its limits an account has left. The rate is in memory: an account that slept starts
+ * with its whole quota.
+ */
 
 import type { Limits } from "../contract/account.ts";
 import type { Config } from "../env.ts";
@@ -26,8 +29,8 @@ export class AccountLimits {
 		this.#sql = sql;
 	}
 
-	/** One request, if the rate allows it. */
-	take(quotas: Quotas, now: number): Result<object> {
+	/** Counts a request, if the rate allows it. */
+	countRequest(quotas: Quotas, now: number): Result<object> {
 		const taken = consume(this.#bucket, rateOf(quotas), now);
 		this.#bucket = taken.bucket;
 		if (taken.admitted) return { ok: true };
@@ -39,8 +42,8 @@ export class AccountLimits {
 		return failed(failure);
 	}
 
-	/** The limits and what is left of them. */
-	limits(quotas: Quotas, now: number): Limits {
+	/** The limits and what is left of each. */
+	all(quotas: Quotas, now: number): Limits {
 		const { remaining, waitMs, wholeMs } = bucketLevel(
 			this.#bucket,
 			rateOf(quotas),
@@ -50,14 +53,15 @@ export class AccountLimits {
 			requests: {
 				quota: quotas.LIMIT_REQUESTS_PER_MINUTE,
 				remaining,
-				// While none is left, one more comes soon; else the caller may spread what is left over the time to the rest.
+				// Where none is left: until the next one. Else the caller may spread what is left over the
+				// time until all are back.
 				reset: seconds(remaining === 0 ? waitMs : wholeMs),
 			},
 			jobs: this.jobs(quotas),
 		};
 	}
 
-	/** Each job that has not settled has one row among what is due. */
+	/** Each job that has not settled has one due task. */
 	jobs({ LIMIT_CONCURRENT_JOBS: quota }: Quotas): Limits["jobs"] {
 		const open = countDue(this.#sql, "orphan", quota);
 		return { quota, remaining: quota - open };

@@ -10,28 +10,26 @@ import { ulid } from "ulid";
 import type { FeedEvent, FeedPage } from "../contract/account.ts";
 import type { DeliveryView, WebhookRef } from "../contract/endpoint.ts";
 import { Alarm } from "../durable/alarm.ts";
-import { ObjectStorage } from "../durable/storage.ts";
 import { dnsOverHttps } from "../egress/resolver.ts";
 import { config } from "../env.ts";
 import { log } from "../log.ts";
 import { accountOf } from "../objects.ts";
 import { newSecret } from "../webhook-secret.ts";
 import { bodyOf } from "./body.ts";
-import { Deliveries, deliveryOf, type OpenDelivery } from "./deliveries.ts";
+import { deliveryOf, type OpenDelivery } from "./deliveries.ts";
 import { nextDue, readyToSend } from "./order.ts";
 import { resultOf, type TryOutcome } from "./result.ts";
-import { STEPS } from "./schema.ts";
 import { send } from "./send.ts";
 import {
 	afterPage,
 	afterSweep,
 	afterTry,
 	type EndpointState,
-	initialState,
 	signingSecrets,
 	withDelivery,
 	withSecret,
 } from "./state.ts";
+import { EndpointStore } from "./store.ts";
 
 /** Deliveries of one webhook that are sent at once: a receiver that hangs holds up only its own. */
 const MAX_SENDING = 5;
@@ -51,11 +49,8 @@ export class Endpoint extends DurableObject<Env> {
 	clock = (): number => Date.now();
 	random = (): number => Math.random();
 
-	readonly #storage: ObjectStorage;
+	readonly #store: EndpointStore;
 	readonly #alarm: Alarm;
-	readonly #deliveries: Deliveries;
-	/** Null before the first call, and once the webhook is deleted. */
-	#state: EndpointState | null = null;
 	/** Deliveries that are being sent, by their ids. */
 	readonly #sending = new Map<number, Promise<void>>();
 	#working = false;
@@ -71,21 +66,9 @@ export class Endpoint extends DurableObject<Env> {
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		this.#storage = new ObjectStorage(ctx, {
-			object: "endpoint",
-			steps: STEPS,
-			// The state changes in memory inside the write.
-			resetOnFailure: true,
-			afterWrite: () => this.#arm(),
-		});
+		this.#store = new EndpointStore(ctx, () => this.#arm());
 		this.#alarm = new Alarm(ctx.storage, () => this.clock());
-		const { sql, exists } = this.#storage;
-		this.#deliveries = new Deliveries(sql);
-		if (!exists) return;
-		const { state } = sql
-			.exec<{ state: string }>("SELECT state FROM endpoint")
-			.one();
-		this.#state = JSON.parse(state);
+		if (!this.#store.state) return;
 		ctx.blockConcurrencyWhile(async () => {
 			await this.#alarm.load();
 			this.#arm();
@@ -94,20 +77,17 @@ export class Endpoint extends DurableObject<Env> {
 
 	// For the Account.
 
-	/**
-	 * There may be something to read: an event, or a change of the webhook. Returns before it is
-	 * read.
-	 */
+	/** There may be an event, or a change of the webhook, to read. Returns before it is read. */
 	async notify(ref: WebhookRef): Promise<void> {
 		const state = this.#open(ref);
 		this.#notifications++;
-		this.#save({ ...state, readAt: this.clock() });
+		this.#store.save({ ...state, readAt: this.clock() });
 		this.#wake();
 	}
 
 	/** Whether no delivery is open. */
 	async idle(): Promise<boolean> {
-		return this.#openCount() === 0;
+		return this.#store.openCount() === 0;
 	}
 
 	// For the Worker, once the account has found the webhook.
@@ -121,21 +101,21 @@ export class Endpoint extends DurableObject<Env> {
 	/** @returns the new secret; the old one signs too for a day */
 	async rotate(ref: WebhookRef): Promise<string> {
 		const secret = newSecret();
-		this.#save(withSecret(this.#open(ref), secret, this.clock()));
+		this.#store.save(withSecret(this.#open(ref), secret, this.clock()));
 		return secret;
 	}
 
 	/** Milliseconds since 1970. */
 	async lastSuccess(): Promise<number | null> {
-		return this.#state?.lastSuccessAt ?? null;
+		return this.#store.state?.lastSuccessAt ?? null;
 	}
 
 	/** Sends a test now, whatever is open, and once only; also where the webhook is disabled. */
 	async sendTest(ref: WebhookRef): Promise<DeliveryView | null> {
 		this.#open(ref);
 		await this.#read();
-		if (!this.#state?.webhook) return null;
-		const { account, id: webhook } = this.#state;
+		if (!this.#store.state?.webhook) return null;
+		const { account, id: webhook } = this.#store.state;
 		const at = this.clock();
 		const event = `evt_${account}_test_${ulid(at)}`;
 		const body = JSON.stringify({
@@ -144,15 +124,17 @@ export class Endpoint extends DurableObject<Env> {
 			data: { webhook },
 		});
 		const { outcome, durationMs } = await this.#send(event, body);
-		const id = this.#require().lastDelivery + 1;
-		this.#storage.write(() => {
+		const id = this.#store.require().lastDelivery + 1;
+		this.#store.write(() => {
 			const test = { event, type: TEST, at, durationMs, ...outcome };
-			this.#deliveries.addTest(id, test);
-			const state = withDelivery(this.#require(), id, at);
+			this.#store.deliveries.addTest(id, test);
+			const state = withDelivery(this.#store.require(), id, at);
 			const healthy = { failingSince: null, lastSuccessAt: this.clock() };
-			this.#put(outcome.error === null ? { ...state, ...healthy } : state);
+			this.#store.put(
+				outcome.error === null ? { ...state, ...healthy } : state,
+			);
 		});
-		return this.#deliveries.find(id);
+		return this.#store.deliveries.find(id);
 	}
 
 	/** Newest first. */
@@ -160,38 +142,35 @@ export class Endpoint extends DurableObject<Env> {
 		before: number | null,
 		limit: number,
 	): Promise<{ deliveries: DeliveryView[]; next: number | null }> {
-		if (!this.#state) return { deliveries: [], next: null };
-		const page = this.#deliveries.page(before, limit + 1);
+		if (!this.#store.state) return { deliveries: [], next: null };
+		const page = this.#store.deliveries.page(before, limit + 1);
 		const deliveries = page.slice(0, limit);
 		const last = deliveries.at(-1);
 		return { deliveries, next: page.length > limit && last ? last.id : null };
 	}
 
-	/**
-	 * Delivers an event once more, without waiting for others of its job; one that is open is tried
-	 * now.
-	 */
+	/** Delivers an event once more, out of its job's line. An open delivery of it is tried now. */
 	async redeliver(
 		ref: WebhookRef,
 		event: FeedEvent,
 	): Promise<DeliveryView | null> {
 		this.#open(ref);
 		await this.#read();
-		const state = this.#require();
+		const state = this.#store.require();
 		if (!state.webhook) return null;
 		const now = this.clock();
 		const delivery = { ...deliveryOf(event, state), line: null };
-		const open = this.#deliveries.findOpen(delivery.event);
+		const open = this.#store.deliveries.findOpen(delivery.event);
 		const id = open ?? state.lastDelivery + 1;
-		this.#storage.write(() => {
-			if (open !== null) this.#deliveries.postpone(open, now);
+		this.#store.write(() => {
+			if (open !== null) this.#store.deliveries.postpone(open, now);
 			else {
-				this.#deliveries.add(id, delivery, now);
-				this.#put(withDelivery(state, id, now));
+				this.#store.deliveries.add(id, delivery, now);
+				this.#store.put(withDelivery(state, id, now));
 			}
 		});
 		this.#wake();
-		return this.#deliveries.find(id);
+		return this.#store.deliveries.find(id);
 	}
 
 	/** Delivers all events after that one again. Open deliveries of events before it stay open. */
@@ -199,9 +178,13 @@ export class Endpoint extends DurableObject<Env> {
 		this.#open(ref);
 		this.#rewinds++;
 		this.#notifications++;
-		this.#storage.write(() => {
-			this.#deliveries.deleteOpenAfter(after);
-			this.#put({ ...this.#require(), cursor: after, readAt: this.clock() });
+		this.#store.write(() => {
+			this.#store.deliveries.deleteOpenAfter(after);
+			this.#store.put({
+				...this.#store.require(),
+				cursor: after,
+				readAt: this.clock(),
+			});
 		});
 		this.#wake();
 	}
@@ -209,7 +192,7 @@ export class Endpoint extends DurableObject<Env> {
 	/** Works until nothing is due. */
 	override async alarm(): Promise<void> {
 		this.#alarm.onFired();
-		if (!this.#state || this.#working) return;
+		if (!this.#store.state || this.#working) return;
 		this.#working = true;
 		try {
 			await this.#work();
@@ -224,7 +207,7 @@ export class Endpoint extends DurableObject<Env> {
 	async #work(): Promise<void> {
 		const until = Date.now() + WORK_MS;
 		// The account's secrets may have changed since the last read for a job's webhook.
-		if (this.#state?.webhook?.scope === "job") await this.#read();
+		if (this.#store.state?.webhook?.scope === "job") await this.#read();
 		for (;;) {
 			await this.#readIfDue();
 			this.#sweepIfDue();
@@ -243,7 +226,7 @@ export class Endpoint extends DurableObject<Env> {
 	#readyToSend(): OpenDelivery[] {
 		if (!this.#isEnabled()) return [];
 		const sending = new Set(this.#sending.keys());
-		const open = this.#deliveries.open();
+		const open = this.#store.deliveries.open();
 		return readyToSend(open, sending, MAX_SENDING, this.clock());
 	}
 
@@ -251,53 +234,56 @@ export class Endpoint extends DurableObject<Env> {
 	#isDue(): boolean {
 		const now = this.clock();
 		return (
-			(this.#state?.readAt ?? now + 1) <= now || this.#readyToSend().length > 0
+			(this.#store.state?.readAt ?? now + 1) <= now ||
+			this.#readyToSend().length > 0
 		);
 	}
 
 	#isEnabled(): boolean {
-		return this.#state?.webhook?.status === "enabled";
+		return this.#store.state?.webhook?.status === "enabled";
 	}
 
 	// Reading the feed.
 
 	async #readIfDue(): Promise<void> {
-		const hasRoom = this.#openCount() <= MAX_OPEN / 2;
-		const at = this.#behind && hasRoom ? 0 : this.#state?.readAt;
+		const hasRoom = this.#store.openCount() <= MAX_OPEN / 2;
+		const at = this.#behind && hasRoom ? 0 : this.#store.state?.readAt;
 		if (at === null || at === undefined || at > this.clock()) return;
 		try {
 			await this.#read();
 		} catch (error) {
 			log("feed_unread", { object: "endpoint", cause: String(error) });
-			if (this.#state)
-				this.#save({ ...this.#state, readAt: this.clock() + RETRY_MS });
+			if (this.#store.state)
+				this.#store.save({
+					...this.#store.state,
+					readAt: this.clock() + RETRY_MS,
+				});
 		}
 	}
 
-	/**
-	 * Reads to the feed's end, as far as there is room. Sends the reports first: they may have
-	 * disabled the webhook.
-	 */
+	/** Sends the reports, which may disable the webhook; then reads the feed as far as there is room. */
 	async #read(): Promise<void> {
 		await this.#sendReports();
 		for (;;) {
-			const state = this.#state;
+			const state = this.#store.state;
 			if (!state) return;
 			const [notifications, rewinds] = [this.#notifications, this.#rewinds];
 			const page: FeedPage = await this.#account().readFor(
 				state.id,
 				state.cursor,
 			);
-			if (rewinds !== this.#rewinds || !this.#state) continue;
+			if (rewinds !== this.#rewinds || !this.#store.state) continue;
 			// Another read, for a call, was faster.
-			if (this.#state.cursor !== state.cursor) continue;
+			if (this.#store.state.cursor !== state.cursor) continue;
 			const whole = this.#addPage(page);
-			if (!this.#state) return;
+			if (!this.#store.state) return;
 			const atEnd = whole && notifications === this.#notifications;
-			this.#behind = page.upTo < page.lastSeq && this.#openCount() >= MAX_OPEN;
+			this.#behind =
+				page.upTo < page.lastSeq && this.#store.openCount() >= MAX_OPEN;
 			if (!atEnd && !this.#behind) continue;
 			const readAt = this.#behind ? this.clock() + RETRY_MS : null;
-			if (this.#state.readAt !== readAt) this.#save({ ...this.#state, readAt });
+			if (this.#store.state.readAt !== readAt)
+				this.#store.save({ ...this.#store.state, readAt });
 			return;
 		}
 	}
@@ -306,38 +292,38 @@ export class Endpoint extends DurableObject<Env> {
 	#addPage(page: FeedPage): boolean {
 		const { webhook, events, upTo, lastSeq } = page;
 		if (!webhook) {
-			this.#clear();
+			this.#store.clear();
+			this.#alarm.clear();
 			return true;
 		}
-		const before = this.#require();
+		const before = this.#store.require();
 		const now = this.clock();
 		const { state, restart } = afterPage(before, webhook, page, now);
-		this.#storage.write(() => {
-			if (restart) this.#deliveries.restart(now);
+		this.#store.write(() => {
+			if (restart) this.#store.deliveries.restart(now);
 			let id = before.lastDelivery;
 			for (const event of events)
-				this.#deliveries.add(++id, deliveryOf(event, state), now);
-			this.#deliveries.trim(id);
-			if (JSON.stringify(state) !== JSON.stringify(before)) this.#put(state);
+				this.#store.deliveries.add(++id, deliveryOf(event, state), now);
+			this.#store.deliveries.trim(id);
+			if (JSON.stringify(state) !== JSON.stringify(before))
+				this.#store.put(state);
 		});
 		return upTo >= lastSeq || webhook.status === "disabled";
 	}
 
-	/**
-	 * Sends reports until the account acknowledges them. They are numbered, so that each counts once.
-	 */
+	/** Sends reports until the account acknowledges them. Each is numbered, and counts once. */
 	async #sendReports(): Promise<void> {
-		const reports = this.#state?.reports ?? [];
+		const reports = this.#store.state?.reports ?? [];
 		const last = reports.at(-1)?.n;
-		if (!this.#state || last === undefined) return;
-		await this.#account().report(this.#state.id, reports);
-		const state = this.#require();
+		if (!this.#store.state || last === undefined) return;
+		await this.#account().report(this.#store.state.id, reports);
+		const state = this.#store.require();
 		const left = state.reports.filter(({ n }) => n > last);
-		this.#save({ ...state, reports: left });
+		this.#store.save({ ...state, reports: left });
 	}
 
 	#account() {
-		return accountOf(this.env, this.#require().account);
+		return accountOf(this.env, this.#store.require().account);
 	}
 
 	// Delivering.
@@ -347,8 +333,10 @@ export class Endpoint extends DurableObject<Env> {
 			.catch((error) => {
 				log("delivery_postponed", { cause: String(error) });
 				const later = this.clock() + RETRY_MS;
-				if (this.#state)
-					this.#storage.write(() => this.#deliveries.postpone(open.id, later));
+				if (this.#store.state)
+					this.#store.write(() =>
+						this.#store.deliveries.postpone(open.id, later),
+					);
 			})
 			.finally(() => this.#sending.delete(open.id));
 		this.#sending.set(open.id, done);
@@ -356,21 +344,22 @@ export class Endpoint extends DurableObject<Env> {
 
 	async #deliver(delivery: OpenDelivery): Promise<void> {
 		const { id, event, type } = delivery;
-		const content = this.#deliveries.content(id);
-		const { account, webhook } = this.#require();
+		const content = this.#store.deliveries.content(id);
+		const { account, webhook } = this.#store.require();
 		if (!content || !webhook) return;
 		let { body } = content;
 		if (body === null) {
 			const { origin } = webhook;
 			const made = await bodyOf(this.env, { account, origin }, type, content);
 			if (made === null) throw new Error("the job has not noted its end");
-			if (!this.#state) return;
-			this.#storage.write(() => this.#deliveries.setBody(id, made));
+			if (!this.#store.state) return;
+			this.#store.write(() => this.#store.deliveries.setBody(id, made));
 			body = made;
 		}
 		const at = this.clock();
 		const { outcome, durationMs } = await this.#send(event, body);
-		if (this.#state) this.#recordTry(delivery, { at, durationMs }, outcome);
+		if (this.#store.state)
+			this.#recordTry(delivery, { at, durationMs }, outcome);
 	}
 
 	async #send(
@@ -378,7 +367,7 @@ export class Endpoint extends DurableObject<Env> {
 		body: string,
 	): Promise<{ outcome: TryOutcome; durationMs: number }> {
 		const { DNS_URL, EGRESS_ALLOW, WEBHOOK_TIMEOUT_MS } = config(this.env);
-		const state = this.#require();
+		const state = this.#store.require();
 		const began = performance.now();
 		const outcome = await send(
 			state.webhook?.url ?? "",
@@ -396,17 +385,17 @@ export class Endpoint extends DurableObject<Env> {
 		times: { at: number; durationMs: number },
 		outcome: TryOutcome,
 	): void {
-		const row = this.#deliveries.find(delivery.id);
+		const row = this.#store.deliveries.find(delivery.id);
 		// A rewind deleted it, or another try ended it.
 		if (!row || row.nextAt === null) return;
 		const now = this.clock();
-		const state = this.#require();
+		const state = this.#store.require();
 		const attempt = row.attempt + 1;
 		const result = resultOf(state, attempt, outcome, this.random(), now);
 		const { status, nextAt } = result;
 		const { httpStatus, error } = outcome;
-		this.#storage.write(() => {
-			this.#deliveries.recordTry(delivery.id, {
+		this.#store.write(() => {
+			this.#store.deliveries.recordTry(delivery.id, {
 				...times,
 				status,
 				attempt,
@@ -414,67 +403,26 @@ export class Endpoint extends DurableObject<Env> {
 				error,
 				nextAt,
 			});
-			this.#put(afterTry(state, delivery, { attempt, error }, result, now));
+			this.#store.put(
+				afterTry(state, delivery, { attempt, error }, result, now),
+			);
 		});
 	}
 
 	#sweepIfDue(): void {
-		const state = this.#state;
+		const state = this.#store.state;
 		const now = this.clock();
 		if (!state?.sweepAt || state.sweepAt > now) return;
-		this.#storage.write(() => {
-			const empty = this.#deliveries.sweep(state.lastDelivery, now);
-			this.#put(afterSweep(state, empty, now));
+		this.#store.write(() => {
+			const empty = this.#store.deliveries.sweep(state.lastDelivery, now);
+			this.#store.put(afterSweep(state, empty, now));
 		});
 	}
 
-	// State.
-
-	/**
-	 * The state, which the first call makes with a first secret. Each call begins here, or reads
-	 * only.
-	 */
+	/** The state, for a call. */
 	#open(ref: WebhookRef): EndpointState {
 		this.#alarm.renew();
-		if (this.#state) return this.#state;
-		const state = initialState(ref, newSecret());
-		this.#storage.create(() =>
-			this.#storage.sql.exec(
-				"INSERT INTO endpoint VALUES (?)",
-				JSON.stringify(state),
-			),
-		);
-		this.#state = state;
-		return state;
-	}
-
-	/** The webhook was deleted. */
-	#clear(): void {
-		this.#state = null;
-		this.#storage.clear();
-		this.#alarm.clear();
-	}
-
-	#require(): EndpointState {
-		if (!this.#state) throw new Error("there is no webhook here");
-		return this.#state;
-	}
-
-	#openCount(): number {
-		return this.#state ? this.#deliveries.open().length : 0;
-	}
-
-	#save(state: EndpointState): void {
-		this.#storage.write(() => this.#put(state));
-	}
-
-	/** Inside a transaction. */
-	#put(state: EndpointState): void {
-		this.#state = state;
-		this.#storage.sql.exec(
-			"UPDATE endpoint SET state = ?",
-			JSON.stringify(state),
-		);
+		return this.#store.open(ref);
 	}
 
 	/**
@@ -482,10 +430,10 @@ export class Endpoint extends DurableObject<Env> {
 	 * alarm works it sets none: the work itself sees what becomes due.
 	 */
 	#arm(): void {
-		if (this.#working || !this.#state) return;
-		const { readAt, sweepAt } = this.#state;
+		if (this.#working || !this.#store.state) return;
+		const { readAt, sweepAt } = this.#store.state;
 		const sendAt = this.#isEnabled()
-			? nextDue(this.#deliveries.open(), new Set(this.#sending.keys()))
+			? nextDue(this.#store.deliveries.open(), new Set(this.#sending.keys()))
 			: null;
 		const times = [readAt, sweepAt, sendAt].filter((at) => at !== null);
 		if (times.length > 0) this.#alarm.bringForward(Math.min(...times));
