@@ -1,4 +1,7 @@
-/** Which images a job has, and what keeps them: functions that run inside the account's transactions. */
+/**
+ * Which images a job has, and what keeps them: functions that run inside the account's
+ * transactions.
+ */
 import type {
 	InlineImage,
 	MadeBy,

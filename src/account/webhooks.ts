@@ -99,7 +99,9 @@ export function changeWebhook(
 		return failed({
 			code: "invalid_request",
 			field: changed,
-			detail: `\`${changed}\` of a job's webhook is what the job said; only \`status\` can be changed.`,
+			detail:
+				`\`${changed}\` of a job's webhook is what the job said; ` +
+				"only `status` can be changed.",
 		});
 	sql.exec(
 		"UPDATE webhook SET url = ?, events = ?, description = ? WHERE scope = ? AND id = ?",

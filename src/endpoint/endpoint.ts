@@ -261,7 +261,9 @@ export class Endpoint extends DurableObject<Env> {
 		}
 	}
 
-	/** Sends the reports, which may disable the webhook; then reads the feed as far as there is room. */
+	/**
+	 * Sends the reports, which may disable the webhook; then reads the feed as far as there is room.
+	 */
 	async #read(): Promise<void> {
 		await this.#sendReports();
 		for (;;) {

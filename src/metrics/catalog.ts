@@ -17,7 +17,9 @@ const WAIT_S = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3_600];
 export const CATALOG = {
 	admissions_total: {
 		type: "counter",
-		help: "Calls that asked for a job, by their answer: new, same (a repeat), or the code of the refusal.",
+		help:
+			"Calls that asked for a job, by their answer: new, same (a repeat), " +
+			"or the code of the refusal.",
 		labels: ["model", "answer"],
 	},
 	queue_seconds: {
@@ -51,7 +53,9 @@ export const CATALOG = {
 	},
 	tokens_total: {
 		type: "counter",
-		help: "Tokens of settled jobs: prompt tokens that the model read once, output tokens in the log.",
+		help:
+			"Tokens of settled jobs: prompt tokens that the model read once, " +
+			"output tokens in the log.",
 		labels: ["model", "kind"],
 	},
 	settle_lag_seconds: {

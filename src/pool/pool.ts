@@ -40,10 +40,7 @@ import { PoolStore, type QueuedJob, type StoredLease } from "./store.ts";
 import { Traffic } from "./traffic.ts";
 import { Workers } from "./workers.ts";
 
-/**
- * A lease ends this long after its last heartbeat, so that a dead job frees its slot. Jobs send one
- * every 10 s.
- */
+/** A lease ends this long after its last heartbeat. Jobs send one every 10 s. */
 export const LEASE_MS = 35_000;
 
 export class Pool extends DurableObject<Env> {
@@ -116,10 +113,7 @@ export class Pool extends DurableObject<Env> {
 			});
 	}
 
-	/**
-	 * A slot for a job of this pool's model, or a place in the queue. A job that asks again keeps
-	 * what it has.
-	 */
+	/** A slot for a job, or a place in the queue. A job that asks again keeps what it has. */
 	async acquire(request: SlotRequest): Promise<SlotAnswer> {
 		const { job } = request;
 		this.#setModel(request.model);
@@ -209,10 +203,7 @@ export class Pool extends DurableObject<Env> {
 		this.#dispatch();
 	}
 
-	/**
-	 * How busy the pool is, for operators and their autoscaler. Probes the workers whose last answer
-	 * is old.
-	 */
+	/** How busy the pool is, for operators. Probes the workers whose last answer is old. */
 	async load(model: string): Promise<Load> {
 		this.#setModel(model);
 		const now = this.clock();
@@ -309,10 +300,7 @@ export class Pool extends DurableObject<Env> {
 		);
 	}
 
-	/**
-	 * After any change: grants free slots to jobs in the queue, measures how workers start, and sets
-	 * the alarm.
-	 */
+	/** What follows each change: grants free slots, measures how workers start, sets the alarm. */
 	#dispatch(): void {
 		const now = this.clock();
 		// Nobody waits for the jobs' answers.
@@ -427,10 +415,7 @@ export class Pool extends DurableObject<Env> {
 		this.#store.saveModel(model);
 	}
 
-	/**
-	 * A job's lease as the job gets it; null where it has none, or its worker is not configured any
-	 * more.
-	 */
+	/** A job's lease as the job gets it; null where it has none, or its worker was removed. */
 	#leaseOf(job: string): Lease | null {
 		const lease: TrackedLease | null = this.#leases.get(job);
 		const worker = lease && this.#workers.get(lease.url);
@@ -449,10 +434,7 @@ export class Pool extends DurableObject<Env> {
 		};
 	}
 
-	/**
-	 * Sets the alarm: to probe workers while jobs are in the queue, and to end leases without
-	 * heartbeats.
-	 */
+	/** Sets the alarm: to probe workers for jobs in the queue, to end leases without heartbeats. */
 	#arm(): void {
 		const now = this.clock();
 		const times = this.#leases
