@@ -22,11 +22,11 @@ export type RateUse = "counts" | "follows";
 
 export class Access {
 	readonly #sql: SqlStorage;
-	readonly #env: Env;
+	readonly #env: () => Env;
 	readonly #clock: () => number;
 	readonly #limits: AccountLimits;
 
-	constructor(sql: SqlStorage, env: Env, clock: () => number) {
+	constructor(sql: SqlStorage, env: () => Env, clock: () => number) {
 		this.#sql = sql;
 		this.#env = env;
 		this.#clock = clock;
@@ -35,7 +35,7 @@ export class Access {
 
 	/** Jobs that may still be admitted. */
 	jobs(): Limits["jobs"] {
-		return this.#limits.jobs(config(this.#env));
+		return this.#limits.jobs(config(this.#env()));
 	}
 
 	asOperator<T extends object>(
@@ -84,7 +84,7 @@ export class Access {
 		if (!identity) return failed({ code: "invalid_key" });
 		const key = verifyKey(this.#sql, credential);
 		if (!key.ok) return key;
-		const quotas = config(this.#env);
+		const quotas = config(this.#env());
 		const now = this.#clock();
 		const counted: Result<object> =
 			rate === "counts" ? this.#limits.countRequest(quotas, now) : { ok: true };

@@ -64,12 +64,11 @@ import {
 export class Account extends DurableObject<Env> {
 	/** Milliseconds since 1970; tests move it. */
 	clock = (): number => Date.now();
-	readonly #core: AccountCore;
-
-	constructor(ctx: DurableObjectState, env: Env) {
-		super(ctx, env);
-		this.#core = new AccountCore(ctx, env, () => this.clock());
-	}
+	readonly #core = new AccountCore(
+		this.ctx,
+		() => this.env,
+		() => this.clock(),
+	);
 
 	// For operators.
 

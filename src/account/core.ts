@@ -16,7 +16,7 @@ import { STEPS } from "./schema.ts";
 
 export class AccountCore {
 	readonly sql: SqlStorage;
-	readonly #env: Env;
+	readonly #env: () => Env;
 	readonly #clock: () => number;
 	readonly #storage: ObjectStorage;
 	readonly #alarm: Alarm;
@@ -25,7 +25,8 @@ export class AccountCore {
 	/** Null where no account has this id. */
 	#identity: Identity | null;
 
-	constructor(ctx: DurableObjectState, env: Env, clock: () => number) {
+	/** @param env as the object has it: tests replace it */
+	constructor(ctx: DurableObjectState, env: () => Env, clock: () => number) {
 		this.#env = env;
 		this.#clock = clock;
 		this.#storage = new ObjectStorage(ctx, {
@@ -132,7 +133,7 @@ export class AccountCore {
 
 	taskContext(): TaskContext {
 		return {
-			env: this.#env,
+			env: this.#env(),
 			store: this.#storage,
 			account: this.identity.id,
 			clock: this.#clock,

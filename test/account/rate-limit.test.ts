@@ -2,10 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
 	type Bucket,
-	EMPTY,
 	bucketLevel,
-	type Rate,
 	consume,
+	EMPTY,
+	type Rate,
 } from "../../src/account/rate-limit.ts";
 
 const rate: fc.Arbitrary<Rate> = fc.record({
@@ -96,7 +96,9 @@ describe("the rate", () => {
 				expect(consume(bucket, rate, now + waitMs).admitted).toBe(true);
 				if (waitMs > 0)
 					expect(consume(bucket, rate, now + waitMs - 1).admitted).toBe(false);
-				expect(bucketLevel(bucket, rate, now + wholeMs).remaining).toBe(rate.quota);
+				expect(bucketLevel(bucket, rate, now + wholeMs).remaining).toBe(
+					rate.quota,
+				);
 			}),
 			{ numRuns: 50 },
 		);
