@@ -18,7 +18,7 @@ import { clearDue, setDue } from "./due.ts";
 import { isVisible } from "./keys.ts";
 
 /** For how long a caller may PUT and finalize. */
-export const FINALIZE_WITHIN_MS = 60 * 60_000;
+const FINALIZE_WITHIN_MS = 60 * 60_000;
 /** For how long an upload is kept from its creation; longer where a job holds it. */
 export const UPLOAD_KEPT_MS = 30 * 24 * 60 * 60_000;
 /** The longest that a request takes which may still write an object of a deleted upload. */

@@ -7,9 +7,9 @@ import { dataOf, eventId } from "../schema/feed-wire.ts";
 import { firstInLine, type QueuedDelivery } from "./order.ts";
 import type { EndpointState } from "./state.ts";
 
-export const LOG_KEPT_MS = 30 * 24 * 60 * 60_000;
+const LOG_KEPT_MS = 30 * 24 * 60 * 60_000;
 /** At most this many deliveries that are not open are kept, the newest. */
-export const LOG_ROWS = 10_000;
+const LOG_ROWS = 10_000;
 
 /** A delivery that has not ended. */
 export interface OpenDelivery extends QueuedDelivery {

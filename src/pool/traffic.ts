@@ -4,7 +4,7 @@
  */
 
 /** Jobs are counted in bins of this length … */
-export const BIN_MS = 30_000;
+const BIN_MS = 30_000;
 /** … for two hours. */
 const BINS = 240;
 /** In an account's share, a job of this age counts a third, and an older one less. */
