@@ -1,30 +1,35 @@
-/** Times how long workers take to come while jobs wait: the first where none is ready, and each by itself. */
-import type { Joined } from "./measured.ts";
+/**
+ * Measures how long workers take to become ready while jobs wait: the first of all, and each by
+ * itself.
+ */
+import type { WorkerStart } from "./measurements.ts";
 
-/** A wait that ends before this says nothing of whether a worker would have come. */
+/** A wait that ends before this says nothing about whether the worker would have become ready. */
 const SHORTEST_MS = 5_000;
 
 export interface Observed {
-	/** The first worker came after this. */
+	/** After how many milliseconds the first worker was ready; null where none just became so. */
 	cold: number | null;
-	joined: Joined[];
+	joined: WorkerStart[];
 }
 
-export class Ramp {
+export class StartupTimer {
 	#coldSince: number | null = null;
-	readonly #since = new Map<string, number>();
+	readonly #awaitedSince = new Map<string, number>();
 
 	/** Since when jobs have waited for a first worker; null where one is ready, or nobody waits. */
 	get coldSince(): number | null {
 		return this.#coldSince;
 	}
 
-	/** Since when jobs have waited while this worker was not ready; null where it is, or nobody waits. */
-	since(url: string): number | null {
-		return this.#since.get(url) ?? null;
+	/**
+	 * Since when jobs have waited while this worker was not ready; null where it is, or nobody waits.
+	 */
+	awaitedSince(url: string): number | null {
+		return this.#awaitedSince.get(url) ?? null;
 	}
 
-	/** To be told after whatever changes one of these. */
+	/** To be called after each change of a worker's readiness, or of whether jobs wait. */
 	observe(
 		workers: readonly { url: string; ready: boolean }[],
 		waiting: boolean,
@@ -39,13 +44,13 @@ export class Ramp {
 			this.#coldSince = null;
 		}
 		for (const { url, ready } of workers) {
-			const since = this.#since.get(url);
+			const since = this.#awaitedSince.get(url);
 			if (waiting && !ready) {
-				if (since === undefined) this.#since.set(url, now);
+				if (since === undefined) this.#awaitedSince.set(url, now);
 				continue;
 			}
 			if (since === undefined) continue;
-			this.#since.delete(url);
+			this.#awaitedSince.delete(url);
 			const ms = now - since;
 			if (ready || ms >= SHORTEST_MS) observed.joined.push({ ms, came: ready });
 		}

@@ -1,18 +1,27 @@
-/** How much of its limits an account has left. The rate is kept in memory: an account that slept starts with its whole quota. */
+/**
+ * How much of its limits an account has left. The rate is in memory: an account that slept starts
+ * with its whole quota.
+ */
 
 import type { Limits } from "../contract/account.ts";
 import type { Config } from "../env.ts";
 
 import { type Failure, failed, type Result } from "../errors.ts";
 import { countDue } from "./due.ts";
-import { type Bucket, EMPTY, look, type Rate, take } from "./rate.ts";
+import {
+	type Bucket,
+	bucketLevel,
+	consume,
+	EMPTY,
+	type Rate,
+} from "./rate-limit.ts";
 
 type Quotas = Pick<
 	Config,
 	"LIMIT_REQUESTS_PER_MINUTE" | "LIMIT_CONCURRENT_JOBS"
 >;
 
-export class Meter {
+export class AccountLimits {
 	readonly #sql: SqlStorage;
 	#bucket: Bucket = EMPTY;
 
@@ -20,9 +29,9 @@ export class Meter {
 		this.#sql = sql;
 	}
 
-	/** One request, if the rate allows it. */
-	take(quotas: Quotas, now: number): Result<object> {
-		const taken = take(this.#bucket, rateOf(quotas), now);
+	/** Counts a request, if the rate allows it. */
+	countRequest(quotas: Quotas, now: number): Result<object> {
+		const taken = consume(this.#bucket, rateOf(quotas), now);
 		this.#bucket = taken.bucket;
 		if (taken.admitted) return { ok: true };
 		const failure: Failure = {
@@ -33,9 +42,9 @@ export class Meter {
 		return failed(failure);
 	}
 
-	/** The limits and what is left of them. */
-	limits(quotas: Quotas, now: number): Limits {
-		const { remaining, waitMs, wholeMs } = look(
+	/** The limits and what is left of each. */
+	all(quotas: Quotas, now: number): Limits {
+		const { remaining, waitMs, wholeMs } = bucketLevel(
 			this.#bucket,
 			rateOf(quotas),
 			now,
@@ -44,14 +53,15 @@ export class Meter {
 			requests: {
 				quota: quotas.LIMIT_REQUESTS_PER_MINUTE,
 				remaining,
-				// While none is left, one more comes soon; else the caller may spread what is left over the time to the rest.
+				// Where none is left: until the next one. Else the caller may spread what is left over the
+				// time until all are back.
 				reset: seconds(remaining === 0 ? waitMs : wholeMs),
 			},
 			jobs: this.jobs(quotas),
 		};
 	}
 
-	/** Each job that has not settled has one row among what is due. */
+	/** Each job that has not settled has one due task. */
 	jobs({ LIMIT_CONCURRENT_JOBS: quota }: Quotas): Limits["jobs"] {
 		const open = countDue(this.#sql, "orphan", quota);
 		return { quota, remaining: quota - open };

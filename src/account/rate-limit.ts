@@ -1,47 +1,51 @@
 /**
- * Requests per time as a pure decision: the generic cell rate algorithm, as a bucket that leaks evenly. A burst may use
- * the whole quota at once; after it, requests pass at the rate at which the bucket leaks.
+ * A rate limit as a pure decision: the generic cell rate algorithm, as a bucket that leaks evenly.
+ * A burst may use the whole quota at once; after it, requests pass at the rate at which the bucket
+ * leaks.
  */
 
-/** So many requests in a window. */
+/** `quota` requests in a window. */
 export interface Rate {
 	quota: number;
 	windowMs: number;
 }
 
-/** A request adds `windowMs`, each millisecond takes `quota` away, and full is quota x windowMs: integers, so that nothing drifts. */
+/**
+ * A request adds `windowMs`, a millisecond takes `quota` away, and full is quota x windowMs: whole
+ * numbers, so that nothing drifts.
+ */
 export interface Bucket {
-	/** Milliseconds since the epoch at which it held `fill`. */
+	/** When it held `fill`; milliseconds since 1970. */
 	at: number;
 	fill: number;
 }
 
 export const EMPTY: Bucket = { at: 0, fill: 0 };
 
-export interface Taken {
+export interface RateCheck {
 	admitted: boolean;
 	bucket: Bucket;
-	/** Requests that would be admitted now, one after the other. */
+	/** How many requests would be admitted now. */
 	remaining: number;
-	/** Until one more would be; 0 where one would be now. */
+	/** Until one more request is admitted; 0 where one would be now. */
 	waitMs: number;
 	/** Until the whole quota is there again. */
 	wholeMs: number;
 }
 
-/** Looks at a bucket, and takes a request from it if it has one. A refusal takes nothing. */
-export function take(bucket: Bucket, rate: Rate, now: number): Taken {
+/** Admits a request, or refuses it, which changes nothing. */
+export function consume(bucket: Bucket, rate: Rate, now: number): RateCheck {
 	const fill = fillAt(bucket, rate, now) + rate.windowMs;
 	const admitted = fill <= rate.quota * rate.windowMs;
 	const after = admitted ? { at: Math.max(bucket.at, now), fill } : bucket;
-	return { admitted, ...look(after, rate, now) };
+	return { admitted, ...bucketLevel(after, rate, now) };
 }
 
-export function look(
+export function bucketLevel(
 	bucket: Bucket,
 	rate: Rate,
 	now: number,
-): Omit<Taken, "admitted"> {
+): Omit<RateCheck, "admitted"> {
 	const fill = fillAt(bucket, rate, now);
 	const room = rate.quota * rate.windowMs - fill;
 	return {
@@ -52,6 +56,6 @@ export function look(
 	};
 }
 
-/** A clock that was set back leaks nothing, and adds nothing. */
+/** A clock that was set back changes nothing. */
 const fillAt = ({ at, fill }: Bucket, { quota }: Rate, now: number): number =>
 	Math.max(0, fill - Math.max(0, now - at) * quota);

@@ -2,11 +2,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
 	type Bucket,
+	bucketLevel,
+	consume,
 	EMPTY,
-	look,
 	type Rate,
-	take,
-} from "../../src/account/rate.ts";
+} from "../../src/account/rate-limit.ts";
 
 const rate: fc.Arbitrary<Rate> = fc.record({
 	quota: fc.integer({ min: 1, max: 2_000 }),
@@ -30,7 +30,7 @@ function admitted(rate: Rate, gaps: number[]): number[] {
 	const times: number[] = [];
 	for (const gap of gaps) {
 		now += gap;
-		const taken = take(bucket, rate, now);
+		const taken = consume(bucket, rate, now);
 		if (taken.admitted) times.push(now);
 		bucket = taken.bucket;
 	}
@@ -83,20 +83,22 @@ describe("the rate", () => {
 				let now = START;
 				for (const gap of gaps) {
 					now += gap;
-					bucket = take(bucket, rate, now).bucket;
+					bucket = consume(bucket, rate, now).bucket;
 				}
-				const { remaining, waitMs, wholeMs } = look(bucket, rate, now);
+				const { remaining, waitMs, wholeMs } = bucketLevel(bucket, rate, now);
 				let left = bucket;
 				for (let n = 0; n < remaining; n++) {
-					const taken = take(left, rate, now);
+					const taken = consume(left, rate, now);
 					expect(taken.admitted).toBe(true);
 					left = taken.bucket;
 				}
-				expect(take(left, rate, now).admitted).toBe(false);
-				expect(take(bucket, rate, now + waitMs).admitted).toBe(true);
+				expect(consume(left, rate, now).admitted).toBe(false);
+				expect(consume(bucket, rate, now + waitMs).admitted).toBe(true);
 				if (waitMs > 0)
-					expect(take(bucket, rate, now + waitMs - 1).admitted).toBe(false);
-				expect(look(bucket, rate, now + wholeMs).remaining).toBe(rate.quota);
+					expect(consume(bucket, rate, now + waitMs - 1).admitted).toBe(false);
+				expect(bucketLevel(bucket, rate, now + wholeMs).remaining).toBe(
+					rate.quota,
+				);
 			}),
 			{ numRuns: 50 },
 		);
@@ -104,11 +106,11 @@ describe("the rate", () => {
 
 	it("takes nothing with a refusal, and nothing from a clock that is set back", () => {
 		const one: Rate = { quota: 1, windowMs: 60_000 };
-		const { bucket } = take(EMPTY, one, START);
+		const { bucket } = consume(EMPTY, one, START);
 		for (const now of [START, START - 3_600_000, START + 59_999]) {
-			const refused = take(bucket, one, now);
+			const refused = consume(bucket, one, now);
 			expect(refused).toMatchObject({ admitted: false, bucket });
 		}
-		expect(take(bucket, one, START + 60_000).admitted).toBe(true);
+		expect(consume(bucket, one, START + 60_000).admitted).toBe(true);
 	});
 });

@@ -1,39 +1,39 @@
 /**
- * What a pool has measured: how long jobs hold a slot, how long workers take to come, how wrong its
- * quotes were. Of each the
- * newest only. Until there is enough, priors stand in: a small language model on one machine, a container that starts in a minute.
- * Durations are milliseconds.
+ * What a pool measures: how long jobs hold a slot, how long workers take to become ready, how wrong
+ * its quotes were. It keeps the newest of each. While there are few, priors fill them up: those of
+ * a small language model on one machine, in a container that starts in a minute. Durations are
+ * milliseconds.
  */
 
-/** A job that ended well. */
-export interface Service {
+/** A job that succeeded. */
+export interface ServedJob {
 	/** From the grant to its first token; null where it had none. */
 	firstTokenMs: number | null;
-	/** Tokens it produced, and the most it might have. */
+	/** The tokens that it produced, and the most that it might have. */
 	tokens: number;
 	budget: number;
 	/** From the grant to its end. */
 	ms: number;
 }
 
-/** Jobs waited for a worker this long, and then it was ready, or they waited no more. */
-export interface Joined {
+/** For how long jobs waited for a worker, and whether it became ready or they stopped waiting. */
+export interface WorkerStart {
 	ms: number;
 	came: boolean;
 }
 
-/** JSON, and bounded. */
+/** Stored as JSON, of bounded size. */
 export interface Measurements {
-	services: Service[];
+	services: ServedJob[];
 	/** From the first job that found no worker ready until one was. */
 	colds: number[];
-	/** The same of each worker by itself. */
-	joins: Joined[];
-	/** By what factor a job started later than its quote's p90 said, before corrections. */
+	/** The same for each worker by itself. */
+	joins: WorkerStart[];
+	/** The factor by which a job started later than the p90 of its quote, before corrections. */
 	misses: number[];
 }
 
-const MOST = { services: 256, colds: 32, joins: 64, misses: 128 };
+const KEPT = { services: 256, colds: 32, joins: 64, misses: 128 };
 
 export const noMeasurements = (): Measurements => ({
 	services: [],
@@ -42,15 +42,15 @@ export const noMeasurements = (): Measurements => ({
 	misses: [],
 });
 
-/** Adds the newest and forgets the oldest. */
-export function remember<K extends keyof Measurements>(
-	kept: Measurements,
+/** Adds a value, and drops the oldest beyond what is kept. */
+export function addMeasurement<K extends keyof Measurements>(
+	measurements: Measurements,
 	kind: K,
 	value: Measurements[K][number],
 ): void {
-	const list = kept[kind] as Measurements[K][number][];
+	const list = measurements[kind] as Measurements[K][number][];
 	list.push(value);
-	if (list.length > MOST[kind]) list.shift();
+	if (list.length > KEPT[kind]) list.shift();
 }
 
 /** The normal distribution at 1/24, 3/24, … 23/24. */
@@ -58,48 +58,52 @@ const NORMAL = [
 	-1.732, -1.15, -0.812, -0.549, -0.319, -0.105, 0.105, 0.319, 0.549, 0.812,
 	1.15, 1.732,
 ];
-/** A first token after a second, then 40 ms each, of half the tokens that the job may produce; each by half as much again or as little. */
+/**
+ * A first token after a second, then 40 ms a token, for half of the tokens that the job may
+ * produce; each of the three spread by half.
+ */
 const PRIOR_SERVICES = NORMAL.map((z) => ({
 	firstTokenMs: 1_000 * Math.exp(0.5 * z),
 	msPerToken: 40,
 	share: Math.min(1, 0.5 * Math.exp(0.5 * z)),
 }));
 const PRIOR_COLDS = [30_000, 45_000, 60_000, 90_000, 150_000];
-/** One in four never does: nobody knows yet whether something starts them. */
-const PRIOR_JOINS: Joined[] = [
+/** One in four never becomes ready: at first nobody knows whether anything starts workers. */
+const PRIOR_JOINS: WorkerStart[] = [
 	{ ms: 60_000, came: true },
 	{ ms: 90_000, came: true },
 	{ ms: 120_000, came: true },
 	{ ms: 3_600_000, came: false },
 ];
 /** Fewer measurements than this are filled up with the prior. */
-const ENOUGH = 24;
+const ENOUGH_JOBS = 24;
 
 /** How long jobs of one budget take: `ms` in rising order, `firstTokenMs` of the same jobs. */
-export interface Services {
+export interface ServiceTimes {
 	ms: Float64Array;
 	firstTokenMs: Float64Array;
 	mean: number;
-	/** By how much the mean may be off, as a share of it: one standard error. */
+	/** The standard error of the mean, as a share of it. */
 	error: number;
 }
 
 /**
- * Estimated from jobs that had at least this budget, their answers cut at it; from all jobs where those are too few.
+ * Estimated from the jobs that had at least this budget, their answers cut at it; from all jobs
+ * where those are too few.
  * @param budget the most tokens a job may produce
  */
-export function servicesOf(
+export function serviceTimes(
 	{ services }: Measurements,
 	budget: number,
-): Services {
+): ServiceTimes {
 	const larger = services.filter((service) => service.budget >= budget);
-	const known = larger.length >= ENOUGH ? larger : services;
-	const rows = known.map(({ firstTokenMs, tokens, ms }) => {
+	const sample = larger.length >= ENOUGH_JOBS ? larger : services;
+	const rows = sample.map(({ firstTokenMs, tokens, ms }) => {
 		const first = firstTokenMs ?? ms;
 		const share = tokens > budget ? budget / tokens : 1;
 		return { first, ms: first + (ms - first) * share };
 	});
-	for (let n = rows.length; n < ENOUGH; n++) {
+	for (let n = rows.length; n < ENOUGH_JOBS; n++) {
 		// In a mixed order, so that a few of them are spread as all are.
 		const prior = PRIOR_SERVICES[(n * 5) % PRIOR_SERVICES.length];
 		if (!prior) break;
@@ -116,43 +120,46 @@ export function servicesOf(
 		ms,
 		firstTokenMs: Float64Array.from(rows, (row) => row.first),
 		mean,
-		error: Math.sqrt(variance / Math.max(1, known.length)) / mean,
+		error: Math.sqrt(variance / Math.max(1, sample.length)) / mean,
 	};
 }
 
 /** Rising. */
-export const coldsOf = ({ colds }: Measurements): Float64Array =>
+export const coldStarts = ({ colds }: Measurements): Float64Array =>
 	Float64Array.from(
 		colds.length >= PRIOR_COLDS.length
 			? colds
 			: [...colds, ...PRIOR_COLDS.slice(colds.length)],
 	).sort();
 
-/** The chance that a worker is still not there after a time, at each time when one came (Kaplan and Meier's estimate). */
-export interface Joining {
+/**
+ * The chance that a worker is not ready yet after a time, at each time at which one became ready
+ * (Kaplan-Meier estimate).
+ */
+export interface JoinCurve {
 	ms: Float64Array;
-	/** Right after it. */
+	/** The chance right after that time. */
 	absent: Float64Array;
 }
 
-export function joiningOf({ joins }: Measurements): Joining {
-	const known = [...PRIOR_JOINS, ...joins].sort(
+export function joinCurve({ joins }: Measurements): JoinCurve {
+	const starts = [...PRIOR_JOINS, ...joins].sort(
 		(a, b) => a.ms - b.ms || Number(b.came) - Number(a.came),
 	);
 	const ms: number[] = [];
 	const absent: number[] = [];
 	let chance = 1;
-	known.forEach((join, n) => {
+	starts.forEach((join, n) => {
 		if (!join.came) return;
-		chance *= 1 - 1 / (known.length - n);
+		chance *= 1 - 1 / (starts.length - n);
 		ms.push(join.ms);
 		absent.push(chance);
 	});
 	return { ms: Float64Array.from(ms), absent: Float64Array.from(absent) };
 }
 
-/** The first index whose value is above. */
-export function above(rising: Float64Array, value: number): number {
+/** The first index whose value is above `value`. */
+export function firstAbove(rising: Float64Array, value: number): number {
 	let low = 0;
 	let high = rising.length;
 	while (low < high) {
@@ -164,27 +171,33 @@ export function above(rising: Float64Array, value: number): number {
 }
 
 /**
- * What is left of something that has taken `age` so far, drawn from how long such things took.
+ * How much longer something will take that has taken `age` so far, drawn from how long such things
+ * took.
  * @param u in [0, 1)
  */
-export function residual(rising: Float64Array, age: number, u: number): number {
-	const from = above(rising, age);
-	// Longer than any before: the longer it has taken, the longer it may still take.
+export function drawRemaining(
+	rising: Float64Array,
+	age: number,
+	u: number,
+): number {
+	const from = firstAbove(rising, age);
+	// It has taken longer than any before: the longer so far, the longer it may still take.
 	if (from === rising.length) return (age * u) / 2;
 	const n = from + Math.floor(u * (rising.length - from));
 	return (rising[n] as number) - age;
 }
 
 /**
- * When a worker that has been waited for comes, from now; infinite if never.
+ * In how many milliseconds a worker becomes ready that has been awaited for `age`; infinite for
+ * never.
  * @param u in [0, 1)
  */
-export function joinsIn(
-	{ ms, absent }: Joining,
+export function drawJoin(
+	{ ms, absent }: JoinCurve,
 	age: number,
 	u: number,
 ): number {
-	const from = above(ms, age);
+	const from = firstAbove(ms, age);
 	const still = from === 0 ? 1 : (absent[from - 1] as number);
 	const target = still * u;
 	// `absent` falls, so the first one at or under the target.

@@ -1,6 +1,10 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { nextSweep, PUT_TAKES_MS, SKEW_MS } from "../../src/account/staging.ts";
+import {
+	nextSweep,
+	PUT_TAKES_MS,
+	SKEW_MS,
+} from "../../src/account/staging-sweeps.ts";
 import { PUT_VALID_MS } from "../../src/images/key.ts";
 
 const EXPIRES = PUT_VALID_MS;

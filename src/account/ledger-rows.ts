@@ -1,8 +1,8 @@
-/** The ledger's tables: entries are the truth, one row of balances is their sum kept at hand. */
+/** The ledger's tables: the entries, and one row with the balances, which are their sums. */
 import type { Result } from "../errors.ts";
 import { type Balances, decide, type Entry, post } from "./ledger.ts";
 
-export function createBooks(sql: SqlStorage): void {
+export function createLedgerTables(sql: SqlStorage): void {
 	sql.exec(`CREATE TABLE entry (
 		seq INTEGER PRIMARY KEY,
 		at INTEGER NOT NULL,
@@ -40,21 +40,21 @@ export function addCredit(
 	credit: { id: string; amount: number },
 	now: number,
 ): Result<object> {
-	const known = creditOf(sql, credit.id);
+	const credited = creditOf(sql, credit.id);
 	const decision = decide(
 		{
 			balances: balances(sql),
-			credits: new Map(known === undefined ? [] : [[credit.id, known]]),
+			credits: new Map(credited === undefined ? [] : [[credit.id, credited]]),
 			holds: new Map(),
 		},
 		{ kind: "credit", ...credit },
 		now,
 	);
-	if (decision.ok) record(sql, decision.entries, now);
+	if (decision.ok) recordEntries(sql, decision.entries, now);
 	return decision;
 }
 
-/** The amount credited under this id, if any was. */
+/** The amount that was credited under this id; undefined where none was. */
 function creditOf(sql: SqlStorage, id: string): number | undefined {
 	return sql
 		.exec<{ amount: number }>(
@@ -64,8 +64,8 @@ function creditOf(sql: SqlStorage, id: string): number | undefined {
 		.toArray()[0]?.amount;
 }
 
-/** Writes entries and the balances after them; call it inside the transaction that decided them. */
-export function record(
+/** Writes entries and the balances after them. Runs inside the transaction that decided them. */
+export function recordEntries(
 	sql: SqlStorage,
 	entries: readonly Entry[],
 	at: number,
