@@ -12,13 +12,13 @@ import type {
 	Credential,
 	FeedEvent,
 	FeedPage,
-	Inquired,
-	Inquiry,
 	JobIndexRow,
 	KeyView,
 	MadeBy,
 	NewKey,
 	Outcome,
+	Preparation,
+	Prepared,
 	Report,
 	Settlement,
 	StoredImage,
@@ -28,13 +28,15 @@ import type {
 	WebhookView,
 } from "../contract/account.ts";
 import type { EventType } from "../contract/event-type.ts";
+import { Alarm } from "../durable/alarm.ts";
+import { ObjectStorage, unwrapOrRollBack } from "../durable/storage.ts";
 import { config } from "../env.ts";
 import { failed, type Result } from "../errors.ts";
 import { log } from "../log.ts";
 import { Readers } from "../stream/readers.ts";
 import { addCredit } from "./books.ts";
 import { cacheSalt, withCacheIds } from "./cache.ts";
-import { setDue } from "./due.ts";
+import { earliestDue, setDue } from "./due.ts";
 import {
 	eraseJob,
 	RETRY_MS,
@@ -68,12 +70,12 @@ import {
 	admit,
 	erasable,
 	expiry,
-	inquire,
 	lookup,
+	prepare,
 	settle,
 } from "./lifecycle.ts";
 import { Meter } from "./meter.ts";
-import { AccountStore, unwrapOrRollBack } from "./store.ts";
+import { STEPS } from "./schema.ts";
 import {
 	createUpload,
 	deleteUpload,
@@ -97,7 +99,8 @@ import {
 export class Account extends DurableObject<Env> {
 	/** Milliseconds since the epoch; tests move it. */
 	clock = (): number => Date.now();
-	readonly #store: AccountStore;
+	readonly #store: ObjectStorage;
+	readonly #alarm: Alarm;
 	readonly #sql: SqlStorage;
 	readonly #meter: Meter;
 	#identity: Identity | null;
@@ -106,12 +109,27 @@ export class Account extends DurableObject<Env> {
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		this.#store = new AccountStore(ctx.storage, () => this.#publish());
+		this.#store = new ObjectStorage(ctx, {
+			object: "account",
+			steps: STEPS,
+			// Each call decides from SQL, whose constraints make the last check of the money.
+			resetOnFailure: false,
+			afterWrite: () => {
+				this.#arm();
+				this.#publish();
+			},
+		});
+		this.#alarm = new Alarm(ctx.storage, () => this.clock());
 		this.#sql = this.#store.sql;
 		this.#meter = new Meter(this.#sql);
 		this.#identity = this.#store.exists ? identityOf(this.#sql) : null;
 		const shown = this.#identity ? lastSeq(this.#sql) : 0;
 		this.#readers = new Readers(ctx.getWebSockets(), shown);
+		if (this.#identity)
+			ctx.blockConcurrencyWhile(async () => {
+				await this.#alarm.load();
+				this.#arm();
+			});
 	}
 
 	// For operators.
@@ -121,9 +139,9 @@ export class Account extends DurableObject<Env> {
 		id: string;
 		name: string;
 	}): Promise<Result<{ account: AccountView }>> {
-		await this.#store.ensureAlarm();
-		this.#identity ??= this.#store.create((sql) =>
-			createIdentity(sql, account, this.clock()),
+		this.#alarm.renew();
+		this.#identity ??= this.#store.create(() =>
+			createIdentity(this.#sql, account, this.clock()),
 		);
 		return this.show();
 	}
@@ -210,10 +228,10 @@ export class Account extends DurableObject<Env> {
 		);
 	}
 
-	/** Before a job's images are read: who asks, what the name stands for, and whether there is money and room. */
-	async inquire(inquiry: Inquiry): Promise<Inquired> {
-		return this.#asCaller(inquiry.credential, (_, { own }) =>
-			inquire(this.#sql, own, inquiry, this.#jobs(), this.clock()),
+	/** See `Preparation`. */
+	async prepare(request: Preparation): Promise<Prepared> {
+		return this.#asCaller(request.credential, (_, { own }) =>
+			prepare(this.#sql, own, request, this.#jobs(), this.clock()),
 		);
 	}
 
@@ -225,7 +243,7 @@ export class Account extends DurableObject<Env> {
 				this.#store.writeOrRollBack(() =>
 					admit(this.#sql, own, admission, this.#jobs(), this.clock()),
 				),
-			"follows",
+			admission.isPrepared ? "follows" : "counts",
 		);
 		if (!answer.ok) return answer;
 		const secret = (this.#identity as Identity).cache_secret;
@@ -395,7 +413,7 @@ export class Account extends DurableObject<Env> {
 
 	/** A socket that the feed flows into, for a reader that `events` has let in: see `Readers.accept`. */
 	override async fetch(request: Request): Promise<Response> {
-		await this.#store.ensureAlarm();
+		this.#alarm.renew();
 		if (!this.#identity) return new Response(null, { status: 404 });
 		const feed = feedLog(this.#sql);
 		// While nobody reads, nothing is shown to anybody: the first reader begins where the feed is now.
@@ -530,14 +548,14 @@ export class Account extends DurableObject<Env> {
 
 	/** What a webhook has to deliver; see `readFor`. */
 	async readFor(id: string, after: number | null): Promise<FeedPage> {
-		await this.#store.ensureAlarm();
+		this.#alarm.renew();
 		if (!this.#identity) throw new Error("there is no such account");
 		return this.#store.write(() => readFor(this.#sql, id, after, this.clock()));
 	}
 
 	/** How a webhook fares, for the feed. */
 	async report(id: string, reports: Report[]): Promise<void> {
-		await this.#store.ensureAlarm();
+		this.#alarm.renew();
 		if (!this.#identity) throw new Error("there is no such account");
 		this.#store.write(() => report(this.#sql, id, reports, this.clock()));
 	}
@@ -546,7 +564,7 @@ export class Account extends DurableObject<Env> {
 
 	/** The job's one debit or release, the same answer on every repeat; null where no such job was admitted here. */
 	async settle(outcome: Outcome): Promise<Settlement | null> {
-		await this.#store.ensureAlarm();
+		this.#alarm.renew();
 		const settlement = this.#identity
 			? this.#store.write(() => settle(this.#sql, outcome, false, this.clock()))
 			: null;
@@ -557,13 +575,24 @@ export class Account extends DurableObject<Env> {
 	// What is due.
 
 	override async alarm(): Promise<void> {
+		this.#alarm.onFired();
 		try {
 			if (this.#identity) await runDueTasks(this.#place());
 		} catch (error) {
 			log("alarm_failed", { object: "account", cause: String(error) });
 		} finally {
-			this.#store.onAlarm();
+			this.#arm();
 		}
+	}
+
+	/**
+	 * Sets the alarm to the earliest due time. One that fires too early finds nothing due, which costs
+	 * less than moving it at each settlement.
+	 */
+	#arm(): void {
+		if (!this.#identity) return;
+		const next = earliestDue(this.#sql);
+		if (next !== null) this.#alarm.bringForward(next);
 	}
 
 	#place(): TaskContext {
@@ -583,7 +612,7 @@ export class Account extends DurableObject<Env> {
 	async #asOperator<T extends object>(
 		act: (identity: Identity) => Result<T>,
 	): Promise<Result<T>> {
-		await this.#store.ensureAlarm();
+		this.#alarm.renew();
 		return this.#identity
 			? act(this.#identity)
 			: failed({ code: "account_not_found" });
@@ -625,7 +654,7 @@ export class Account extends DurableObject<Env> {
 		act: (identity: Identity, key: CallingKey) => Result<T>,
 		rate: "counts" | "follows",
 	): Promise<Answer<T>> {
-		await this.#store.ensureAlarm();
+		this.#alarm.renew();
 		if (!this.#identity) return failed({ code: "invalid_key" });
 		const key = keyOf(this.#sql, credential);
 		if (!key.ok) return key;

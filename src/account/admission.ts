@@ -19,10 +19,9 @@ export type AdmissionCheck =
 /** The first admission of a name is for one body; a repeat of it is `same`, another body a conflict, and what is gone stays gone. */
 export function checkAdmission(
 	job: IndexedJob | null,
-	admission: Pick<
-		Admission,
-		"jobId" | "idempotencyKey" | "bodyHash" | "maxPrice"
-	>,
+	admission: Pick<Admission, "jobId" | "idempotencyKey" | "maxPrice"> & {
+		bodyHash: string;
+	},
 	room: Remaining,
 	now: number,
 ): AdmissionCheck {

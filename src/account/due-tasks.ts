@@ -2,6 +2,7 @@
 
 import type { Resolution } from "../contract/account.ts";
 import type { Erased } from "../contract/job.ts";
+import type { ObjectStorage } from "../durable/storage.ts";
 import { config } from "../env.ts";
 import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
@@ -11,7 +12,6 @@ import { type Due, dueBy, reschedule } from "./due.ts";
 import { sweepKeys } from "./idempotency.ts";
 import { forget, ORPHAN_AFTER_MS, settle } from "./lifecycle.ts";
 import { nextSweep } from "./staging.ts";
-import type { AccountStore } from "./store.ts";
 import { deleteUpload } from "./uploads.ts";
 import { deleteWebhook, revision } from "./webhooks.ts";
 
@@ -30,7 +30,7 @@ const CLEARED = "cleared";
 /** What chores work with. */
 export interface TaskContext {
 	env: Env;
-	store: AccountStore;
+	store: ObjectStorage;
 	/** The account's id. */
 	account: string;
 	clock: () => number;

@@ -12,6 +12,15 @@ export interface Identity extends Record<string, SqlStorageValue> {
 	cache_secret: string;
 }
 
+export function createAccountTable(sql: SqlStorage): void {
+	sql.exec(`CREATE TABLE account (
+		id TEXT NOT NULL,
+		name TEXT NOT NULL,
+		created_at INTEGER NOT NULL,
+		cache_secret TEXT NOT NULL
+	)`);
+}
+
 export function createIdentity(
 	sql: SqlStorage,
 	{ id, name }: { id: string; name: string },

@@ -29,13 +29,9 @@ export function createKeyTable(sql: SqlStorage): void {
 		name TEXT NOT NULL,
 		secret_hash TEXT NOT NULL UNIQUE,
 		created_at INTEGER NOT NULL,
-		revoked_at INTEGER
+		revoked_at INTEGER,
+		origins TEXT
 	)`);
-}
-
-/** Keys that were made before they could be bound are not. */
-export function bindKeysToOrigins(sql: SqlStorage): void {
-	sql.exec("ALTER TABLE key ADD COLUMN origins TEXT");
 }
 
 export function createKey(

@@ -7,6 +7,7 @@
 import type {
 	InlineImage,
 	MadeBy,
+	NamedUpload,
 	SentImage,
 	StoredImage,
 	UploadDraft,
@@ -58,50 +59,30 @@ export function createUploadTables(sql: SqlStorage): void {
 		stored_sha256 TEXT,
 		stored_bytes INTEGER,
 		width INTEGER,
-		height INTEGER
+		height INTEGER,
+		made_by TEXT,
+		inline INTEGER NOT NULL
 	) WITHOUT ROWID`);
+	// A list reads what was uploaded by itself and nothing else: an image that came with a job is in
+	// neither index, an upload is in the first, and in the second where its key sees only its own.
+	sql.exec("CREATE INDEX upload_listed ON upload (id) WHERE inline = 0");
+	sql.exec(
+		`CREATE INDEX upload_of_key ON upload (made_by, id)
+			WHERE made_by IS NOT NULL AND inline = 0`,
+	);
+	// A job that has not ended keeps its images from being deleted.
 	sql.exec(`CREATE TABLE image_hold (
 		job TEXT NOT NULL,
 		upload TEXT NOT NULL,
 		PRIMARY KEY (job, upload)
 	) WITHOUT ROWID`);
 	sql.exec("CREATE INDEX image_hold_upload ON image_hold (upload)");
-}
-
-/** Whose an image is that came along: which jobs go on having it, their own request's or an earlier one's. */
-export function createImageUseTable(sql: SqlStorage): void {
+	// The jobs that still have an image that came with a job: their own request's or an earlier one's.
 	sql.exec(`CREATE TABLE image_use (
 		upload TEXT NOT NULL,
 		job TEXT NOT NULL,
 		PRIMARY KEY (upload, job)
 	) WITHOUT ROWID`);
-	sql.exec(`INSERT OR IGNORE INTO image_use (upload, job)
-		SELECT json_extract(image.value, '$.upload'), job.id
-		FROM job, json_each(job.images) AS image
-		WHERE job.gone = 0 AND json_extract(image.value, '$.sent.inline')`);
-}
-
-/** Uploads that were finalized before there was an end to keeping them have thirty days from now on. */
-export function keepUploadsForAWhile(sql: SqlStorage): void {
-	sql.exec(
-		"INSERT INTO due (key, at) SELECT 'upload:' || id, (unixepoch() + 2592000) * 1000 FROM upload WHERE status = 'ready'",
-	);
-}
-
-/**
- * Uploads that were there before are the owner's. A list is of those that were uploaded by themselves, and reads no others:
- * each of them is in an index more, in two where its key sees only its own; images that came with a job are in neither.
- */
-export function listUploads(sql: SqlStorage): void {
-	sql.exec("ALTER TABLE upload ADD COLUMN made_by TEXT");
-	sql.exec("ALTER TABLE upload ADD COLUMN inline INTEGER NOT NULL DEFAULT 0");
-	sql.exec(
-		"UPDATE upload SET inline = 1 WHERE id IN (SELECT upload FROM image_use)",
-	);
-	sql.exec("CREATE INDEX upload_listed ON upload (id) WHERE inline = 0");
-	sql.exec(
-		"CREATE INDEX upload_of_key ON upload (made_by, id) WHERE made_by IS NOT NULL AND inline = 0",
-	);
 }
 
 /** A pending upload; unless it is finalized, or admitted with its job, in time, it is swept. */
@@ -197,17 +178,13 @@ export function pageUploads(
 	};
 }
 
-/**
- * The named uploads, all of them ready for a job, as they were sent.
- * @param fields the request's field of each, for errors
- */
+/** The named uploads, all of them ready for a job, as they were sent. */
 export function sentUploads(
 	sql: SqlStorage,
 	own: MadeBy,
-	ids: readonly string[],
-	fields: readonly string[],
+	uploads: readonly NamedUpload[],
 ): Result<{ images: SentImage[] }> {
-	const found = usable(sql, own, ids, fields);
+	const found = usable(sql, own, uploads);
 	if (!found.ok) return found;
 	const images = found.rows.map(({ id, sha256 }) => ({
 		upload: id,
@@ -262,11 +239,10 @@ export function holdImages(
 	own: MadeBy,
 	jobId: string,
 	before: readonly HeldImage[],
-	uploadIds: readonly string[],
-	fields: readonly string[],
+	uploads: readonly NamedUpload[],
 	inline: readonly InlineImage[],
 ): Result<{ images: HeldImage[] }> {
-	const found = usable(sql, own, uploadIds, fields);
+	const found = usable(sql, own, uploads);
 	if (!found.ok) return found;
 	const named = found.rows.map((row): HeldImage => {
 		const came = inline.find(({ id }) => id === row.id);
@@ -278,9 +254,9 @@ export function holdImages(
 		return { ...imageOf(row), sent };
 	});
 	const images = [
-		...before.map(({ sent, ...image }) => ({
+		...before.map((image) => ({
 			...image,
-			...(sent && { sent: { ...sent, before: true as const } }),
+			sent: { ...image.sent, before: true as const },
 		})),
 		...named,
 	];
@@ -290,7 +266,7 @@ export function holdImages(
 			jobId,
 			upload,
 		);
-		if (sent?.inline)
+		if (sent.inline)
 			sql.exec(
 				"INSERT OR IGNORE INTO image_use (upload, job) VALUES (?, ?)",
 				upload,
@@ -361,13 +337,11 @@ const makeReady = (
 function usable(
 	sql: SqlStorage,
 	own: MadeBy,
-	ids: readonly string[],
-	fields: readonly string[],
+	uploads: readonly NamedUpload[],
 ): Result<{ rows: UploadRow[] }> {
 	const rows: UploadRow[] = [];
-	for (const [n, id] of ids.entries()) {
-		const field = fields[n] ?? `images[${n}].upload`;
-		const row = find(sql, id);
+	for (const { upload, field } of uploads) {
+		const row = find(sql, upload);
 		if (!row || !isOwn(own, row.made_by))
 			return failed({ code: "upload_not_found", field });
 		if (row.status === "pending")

@@ -41,7 +41,6 @@ export function createWebhookTables(sql: SqlStorage): void {
 		PRIMARY KEY (scope, id)
 	) WITHOUT ROWID`);
 	sql.exec("CREATE TABLE webhook_secret (secret TEXT NOT NULL, until INTEGER)");
-	sql.exec("ALTER TABLE job ADD COLUMN webhook TEXT");
 }
 
 /**

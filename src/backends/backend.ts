@@ -1,5 +1,6 @@
 /** The interface between a Job and a model backend, the same for every protocol. */
-import type { Message, Sampling } from "../contract/job.ts";
+import type { Message } from "../contract/job.ts";
+import type { Sampling } from "../contract/sampling.ts";
 
 /** One attempt at a job's answer. */
 export interface Generation {

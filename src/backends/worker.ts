@@ -20,7 +20,11 @@ const PROBE_TIMEOUT_MS = 2_000;
 
 const ids = z.array(z.int().nonnegative());
 const PromptEvent = z.object({ prompt_token_ids: ids, prompt_tokens: z.int() });
-const TokenEvent = z.object({ token_ids: ids, text: z.string() });
+const TokenEvent = z.object({
+	index: z.int().nonnegative(),
+	token_ids: ids,
+	text: z.string(),
+});
 const DoneEvent = z.object({
 	finish_reason: z.enum(["stop", "length"]),
 	output_tokens: z.int(),
@@ -102,7 +106,7 @@ export class GpuWorker implements Backend {
 		try {
 			reader = await this.#open(generation, either);
 			const parser = new SseParser();
-			let tokens = 0;
+			const position = { committed: committedOf(generation), tokens: 0 };
 			let lastEventAt = Date.now();
 			for (;;) {
 				const { done, value } = await reader.read();
@@ -114,10 +118,10 @@ export class GpuWorker implements Backend {
 						`nothing but pings from the worker for ${this.#stallMs} ms`,
 					);
 				for (const message of parser.push(value)) {
-					const event = parseEvent(message, tokens);
+					const event = parseEvent(message, position);
 					if (!event) continue;
 					lastEventAt = Date.now();
-					if (event.type === "token") tokens += event.tokens;
+					if (event.type === "token") position.tokens += event.tokens;
 					yield event;
 					if (event.type === "done") return;
 				}
@@ -213,14 +217,20 @@ export function parseFailure(text: string): BackendError | null {
 	return new BackendError(code, message, { field, tokens });
 }
 
+/** The number of output tokens that the request commits. */
+const committedOf = ({ prompt }: Generation): number =>
+	"committedIds" in prompt ? prompt.committedIds.length : 0;
+
 /**
- * @param tokens the number of tokens in the stream before this event
+ * @param position of the next token: the tokens that the request committed, and those that this
+ * stream has delivered
  * @returns null for an event of an unknown type
- * @throws BackendError on an `error` event, and on data that violates the protocol
+ * @throws BackendError on an `error` event, on a gap or a repeat, and on data that violates the
+ * protocol
  */
 function parseEvent(
 	{ event, data }: ServerSentEvent,
-	tokens: number,
+	{ committed, tokens }: { committed: number; tokens: number },
 ): BackendEvent | null {
 	const value = parseJson(data);
 	switch (event) {
@@ -229,7 +239,12 @@ function parseEvent(
 			return { type: "prompt", ids: prompt_token_ids, tokens: prompt_tokens };
 		}
 		case "token": {
-			const { token_ids, text } = parse(TokenEvent, value);
+			const { index, token_ids, text } = parse(TokenEvent, value);
+			if (index !== committed + tokens)
+				throw new BackendError(
+					"broken_stream",
+					`token ${index} came where token ${committed + tokens} was due`,
+				);
 			return { type: "token", ids: token_ids, tokens: token_ids.length, text };
 		}
 		case "done": {

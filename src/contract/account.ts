@@ -50,32 +50,38 @@ export interface SentImage {
 	url: string | null;
 }
 
-/** What a request for a job says before its images are read. */
-export interface Inquiry {
-	credential: Credential;
-	/** The id or the key (its SHA-256, hex) by which the caller names the job, if any. */
-	jobId: string | null;
-	idempotencyKey: string | null;
-	/** What the call is known by, as in `Admission`, where it says that it repeats one. */
-	repeats?: string;
-	/** Micro-USD. */
-	maxPrice: number;
-	/** Upload ids, in the prompt's order. */
-	uploads: string[];
-	/** Field of the request for each of them, for errors: `images[0].upload`. */
-	fields: string[];
-	/** The job that it goes on from; and what a job of each model costs, where it is to be that job's model. */
-	previous: { job: string; prices: Record<string, number> | null } | null;
-	/** Whether it names a webhook. */
-	webhook: boolean;
+/** An upload that a request for a job names. */
+export interface NamedUpload {
+	upload: string;
+	/** The request's field, for errors: `images[0].upload`. */
+	field: string;
 }
 
-export type Inquired = Answer<{
-	/** The job that has this name already, or whose call is repeated; then nothing may be stored for it again. */
+/**
+ * What the Worker asks before it reads and stores images that came along, or reads the conversation
+ * that the job continues.
+ */
+export interface Preparation {
+	credential: Credential;
+	/** The job's id or its idempotency key (SHA-256, hex), where the caller names the job. */
 	jobId: string | null;
-	/** The model of the job that it goes on from; null without one, and for a name that is known. */
+	idempotencyKey: string | null;
+	/** As in `Admission`. */
+	repeats: string | null;
+	/** Micro-USD. */
+	maxPrice: number;
+	uploads: NamedUpload[];
+	/** The job that this one continues. `prices` has the price of each model, where that job's model is used. */
+	previous: { job: string; prices: Record<string, number> | null } | null;
+	hasWebhook: boolean;
+}
+
+export type Prepared = Answer<{
+	/** The job that has this name already, or whose call is repeated: nothing is stored for it again. */
+	jobId: string | null;
+	/** The model of the job that this one continues; null without one, and for a known name. */
 	previousModel: string | null;
-	/** The named uploads, and all images of that job. */
+	/** The named uploads, and all images of a job that has this name. */
 	images: SentImage[];
 }>;
 
@@ -91,31 +97,41 @@ export interface InlineImage {
 	url: string | null;
 }
 
+/** An image of a request for a job, in the prompt's order. */
+export interface JobImage {
+	/** The request's field, for errors: `images[0].upload`. */
+	field: string;
+	/** Null where the job's name is known, so that nothing was stored again. */
+	upload: string | null;
+	/** Over the bytes as sent, hex; null for an upload, which the Account knows. */
+	sha256: string | null;
+}
+
 export interface Admission {
 	credential: Credential;
-	/** What the job is called, unless its idempotency key names another one. */
+	/** The job's id, unless its idempotency key names another job. */
 	jobId: string;
 	/** SHA-256 of the caller's key, hex. */
 	idempotencyKey: string | null;
-	/** What a repeat of this call is known by, where the caller gave the job no name; and the same, where it says that it is one. */
-	call?: string;
-	repeats?: string;
-	/** SHA-256 over canonical JSON of what the caller sent, images replaced by their sha256. */
-	bodyHash: string;
+	/** What names this call for a repeat, where the caller gives the job no name: a hash of key, route and body. */
+	call: string | null;
+	/** The same, where the caller says that this call is a repeat. */
+	repeats: string | null;
+	/** Whether `prepare` counted this call against the rate. */
+	isPrepared: boolean;
+	/** SHA-256 over canonical JSON of what the caller sent, without its images. */
+	requestHash: string;
 	model: string;
 	/** Micro-USD held until the job settles. */
 	maxPrice: number;
 	/** Seconds from its end for which the job is kept. */
 	expiresIn: number;
-	/** Upload ids, in the prompt's order. */
-	images: string[];
-	/** Field of the request for each image, for errors: `images[0].upload`. */
-	fields: string[];
+	images: JobImage[];
 	/** Those of `images` that came with this request. */
 	inline: InlineImage[];
-	/** The job that it goes on from: its images come before these. */
+	/** The job that this one continues: its images come first. */
 	previousJob: string | null;
-	/** Its own, beside the account's. */
+	/** The job's own webhook, beside the account's. */
 	webhook: JobHook | null;
 }
 

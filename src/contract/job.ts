@@ -3,6 +3,7 @@
 import type { Result } from "../errors.ts";
 import type { ImageRef } from "./account.ts";
 import type { QueuePlace } from "./pool.ts";
+import type { Sampling } from "./sampling.ts";
 
 export type JobStatus =
 	| "queued"
@@ -12,15 +13,6 @@ export type JobStatus =
 	| "failed"
 	| "canceled"
 	| "expired";
-
-export interface Sampling {
-	max_tokens: number;
-	temperature: number;
-	top_p: number;
-	repetition_penalty: number;
-	seed: number;
-	stop: string[];
-}
 
 /** All a Job needs to run, written with its claim. */
 export interface JobSpec {

@@ -1,8 +1,15 @@
-/** Images behind addresses that a caller names: guarded by src/egress.ts, redirects by hand. */
+/**
+ * Fetches images from URLs that a caller names: rules.ts checks each URL, also those of redirects.
+ */
 
 import { ApiError } from "../errors.ts";
 import { readAtMost } from "../read-at-most.ts";
-import { type EgressRules as Egresses, objection } from "./rules.ts";
+import {
+	type EgressRules as Egresses,
+	OBJECTIONS,
+	type Objection,
+	objection,
+} from "./rules.ts";
 
 const MAX_REDIRECTS = 3;
 const TIMEOUT_MS = 10_000;
@@ -29,7 +36,7 @@ export async function fetchGuarded(
 	try {
 		let url = parse(text, undefined, field);
 		for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-			await check(url, field, egress, signal);
+			await check(url, hop, field, egress, signal);
 			const response = await fetch(url, {
 				redirect: "manual",
 				signal,
@@ -73,43 +80,40 @@ function parse(text: string, base: URL | undefined, field: string): URL {
 	throw refused(
 		field,
 		base
-			? "redirects to what is no URL. Send the image's own URL."
-			: "is no absolute URL. Send `https://…` or `data:image/…;base64,…`.",
+			? "redirects to something that is not a URL. Send the image's own URL."
+			: "is not an absolute URL. Send `https://…` or `data:image/…;base64,…`.",
 	);
 }
 
-/** @throws ApiError `url_refused`, `url_unreachable` */
+const WAYS_OUT: Record<Objection, string> = {
+	credentials: "Send a URL without them.",
+	scheme: "Send an `https:` or a `data:` URL.",
+	port: "Send another URL, or upload the image.",
+	private: "Upload the image instead.",
+	lookup: "Try again, or upload the image.",
+	no_host: "Check the URL.",
+};
+
+/** @param hop 0 for the caller's own URL @throws ApiError `url_refused`, `url_unreachable` */
 async function check(
 	url: URL,
+	hop: number,
 	field: string,
 	egress: Egress,
 	signal: AbortSignal,
 ): Promise<void> {
-	switch (await objection(url, egress, signal)) {
-		case null:
-			return;
-		case "credentials":
-			throw refused(field, "holds credentials. Send a URL without them.");
-		case "scheme":
-			throw refused(
-				field,
-				"leads to something other than https. Send `https:` or `data:`.",
-			);
-		case "port":
-			throw refused(field, "must use port 443.");
-		case "private":
-			throw refused(
-				field,
-				"leads to an address that is not public. Upload the image instead.",
-			);
-		case "lookup":
-			throw unreachable(
-				field,
-				"its host could not be looked up. Try again, or upload the image.",
-			);
-		case "no_host":
-			throw unreachable(field, "there is no such host. Check the URL.");
-	}
+	const found = await objection(url, egress, signal);
+	if (!found) return;
+	const redirected = hop > 0 ? "redirects to a URL that " : "";
+	const words = `${redirected}${OBJECTIONS[found]}. ${WAYS_OUT[found]}`;
+	throw new ApiError({
+		code:
+			found === "lookup" || found === "no_host"
+				? "url_unreachable"
+				: "url_refused",
+		field,
+		detail: `\`${field}\` ${words}`,
+	});
 }
 
 const refused = (field: string, words: string) =>

@@ -19,20 +19,25 @@ export interface EgressRules {
 	allow: readonly string[];
 }
 
-/** What speaks against an address: nothing; or, of `lookup` and `no_host`, only for now. */
-export type Objection =
-	| "credentials"
-	| "scheme"
-	| "port"
-	| "private"
-	| "lookup"
-	| "no_host";
+/** Why a URL is refused, as the end of a sentence about it. `lookup` and `no_host` may pass. */
+export const OBJECTIONS = {
+	credentials: "holds credentials",
+	scheme: "does not begin with `https:`",
+	port: "does not use port 443",
+	private: "leads to a host that is not public",
+	lookup: "leads to a host that could not be looked up",
+	no_host: "leads to a host that does not exist",
+};
+export type Objection = keyof typeof OBJECTIONS;
+
+/** Those that the URL alone tells. */
+export type ObjectionByName = Exclude<Objection, "lookup" | "no_host">;
 
 /** Checks a URL without a lookup. It takes every name for public that is not reserved. */
 export function objectionByName(
 	url: URL,
 	allow: readonly string[],
-): Objection | null {
+): ObjectionByName | null {
 	if (url.username || url.password) return "credentials";
 	const isHttp = url.protocol === "http:";
 	const port = url.port || (isHttp ? "80" : "443");

@@ -8,7 +8,8 @@ import { DurableObject } from "cloudflare:workers";
 import { ulid } from "ulid";
 import type { FeedEvent, FeedPage } from "../contract/account.ts";
 import type { DeliveryView, WebhookRef } from "../contract/endpoint.ts";
-import { migrate, versionOf } from "../durable/migrate.ts";
+import { Alarm } from "../durable/alarm.ts";
+import { ObjectStorage } from "../durable/storage.ts";
 import { dnsOverHttps } from "../egress/resolver.ts";
 import { config } from "../env.ts";
 import { log } from "../log.ts";
@@ -49,7 +50,9 @@ export class Endpoint extends DurableObject<Env> {
 	clock = (): number => Date.now();
 	random = (): number => Math.random();
 
+	readonly #storage: ObjectStorage;
 	readonly #sql: SqlStorage;
+	readonly #alarm: Alarm;
 	readonly #deliveries: Deliveries;
 	/** Null where no webhook is, or not any more. */
 	#state: EndpointState | null = null;
@@ -65,21 +68,32 @@ export class Endpoint extends DurableObject<Env> {
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		this.#sql = ctx.storage.sql;
+		this.#storage = new ObjectStorage(ctx, {
+			object: "endpoint",
+			steps: STEPS,
+			// The state changes in memory inside the write.
+			resetOnFailure: true,
+			afterWrite: () => this.#arm(),
+		});
+		this.#sql = this.#storage.sql;
+		this.#alarm = new Alarm(ctx.storage, () => this.clock());
 		this.#deliveries = new Deliveries(this.#sql);
-		if (versionOf(this.#sql) === 0) return;
-		ctx.storage.transactionSync(() => migrate(this.#sql, STEPS));
+		if (!this.#storage.exists) return;
 		const { state } = this.#sql
 			.exec<{ state: string }>("SELECT state FROM endpoint")
 			.one();
 		this.#state = JSON.parse(state);
+		ctx.blockConcurrencyWhile(async () => {
+			await this.#alarm.load();
+			this.#arm();
+		});
 	}
 
 	// For the Account.
 
 	/** There may be something to read: an event, or a change of the webhook. Returns before it is read. */
 	async tell(whose: WebhookRef): Promise<void> {
-		const state = await this.#claimed(whose);
+		const state = this.#claimed(whose);
 		this.#news++;
 		this.#save({ ...state, readAt: this.clock() });
 		this.#poke();
@@ -94,13 +108,13 @@ export class Endpoint extends DurableObject<Env> {
 
 	/** @returns the secret that signs */
 	async secret(whose: WebhookRef): Promise<string> {
-		const { secrets } = await this.#claimed(whose);
+		const { secrets } = this.#claimed(whose);
 		return secrets[0]?.secret as string;
 	}
 
 	/** @returns the new secret; the old one signs too for a day */
 	async rotate(whose: WebhookRef): Promise<string> {
-		const state = await this.#claimed(whose);
+		const state = this.#claimed(whose);
 		const secret = newWebhookSecret();
 		const secrets = rotated(state.secrets, secret, this.clock());
 		this.#save({ ...state, secrets });
@@ -114,7 +128,7 @@ export class Endpoint extends DurableObject<Env> {
 
 	/** Tries once, now, whatever else is owed; also where the webhook is disabled. */
 	async sendTest(whose: WebhookRef): Promise<DeliveryView | null> {
-		const state = await this.#claimed(whose);
+		const state = this.#claimed(whose);
 		await this.#read();
 		if (!this.#state?.webhook) return null;
 		const at = this.clock();
@@ -125,7 +139,7 @@ export class Endpoint extends DurableObject<Env> {
 		const { tried, durationMs } = await this.#send(event, body);
 		const id = this.#state.made + 1;
 		const succeeded = { failingSince: null, lastSuccessAt: this.clock() };
-		this.#write(() => {
+		this.#storage.write(() => {
 			const now = this.#known();
 			this.#deliveries.addTest(
 				id,
@@ -159,7 +173,7 @@ export class Endpoint extends DurableObject<Env> {
 		whose: WebhookRef,
 		event: FeedEvent,
 	): Promise<DeliveryView | null> {
-		await this.#claimed(whose);
+		this.#claimed(whose);
 		await this.#read();
 		const state = this.#known();
 		if (!state.webhook) return null;
@@ -167,7 +181,7 @@ export class Endpoint extends DurableObject<Env> {
 		const made = { ...this.#deliveryOf(event, state), line: null };
 		const owed = this.#deliveries.openOf(made.event);
 		const id = owed ?? state.made + 1;
-		this.#write(() => {
+		this.#storage.write(() => {
 			if (owed !== null) this.#deliveries.postpone(owed, now);
 			else {
 				this.#deliveries.add(id, made, now);
@@ -181,10 +195,10 @@ export class Endpoint extends DurableObject<Env> {
 
 	/** Goes on after that event, whatever was delivered; what is owed from before it stays owed. */
 	async rewind(whose: WebhookRef, after: number): Promise<void> {
-		await this.#claimed(whose);
+		this.#claimed(whose);
 		this.#moves++;
 		this.#news++;
-		this.#write(() => {
+		this.#storage.write(() => {
 			this.#deliveries.dropAfter(after);
 			this.#put({ ...this.#known(), cursor: after, readAt: this.clock() });
 		});
@@ -193,6 +207,7 @@ export class Endpoint extends DurableObject<Env> {
 
 	/** Works until nothing is due, then sets the time for what is due next. */
 	override async alarm(): Promise<void> {
+		this.#alarm.onFired();
 		if (!this.#state || this.#working) return;
 		this.#working = true;
 		try {
@@ -201,7 +216,7 @@ export class Endpoint extends DurableObject<Env> {
 			log("alarm_failed", { object: "endpoint", cause: String(error) });
 		} finally {
 			this.#working = false;
-			this.#arm(true);
+			this.#arm();
 		}
 	}
 
@@ -301,7 +316,7 @@ export class Endpoint extends DurableObject<Env> {
 			sweepAt:
 				before.sweepAt ?? (events.length > 0 ? now + SWEEP_EVERY_MS : null),
 		};
-		this.#write(() => {
+		this.#storage.write(() => {
 			if (enabled || moved) this.#deliveries.restart(now);
 			for (const [n, event] of events.entries())
 				this.#deliveries.add(
@@ -354,7 +369,7 @@ export class Endpoint extends DurableObject<Env> {
 				log("delivery_postponed", { cause: String(error) });
 				const later = this.clock() + RETRY_MS;
 				if (this.#state)
-					this.#write(() => this.#deliveries.postpone(open.id, later));
+					this.#storage.write(() => this.#deliveries.postpone(open.id, later));
 			})
 			.finally(() => this.#busy.delete(open.id));
 		this.#busy.set(open.id, done);
@@ -371,7 +386,7 @@ export class Endpoint extends DurableObject<Env> {
 			if (body === null) throw new Error("the job has not noted its end");
 			if (!this.#state) return;
 			const fixed = body;
-			this.#write(() => this.#deliveries.fix(id, fixed));
+			this.#storage.write(() => this.#deliveries.fix(id, fixed));
 		}
 		const at = this.clock();
 		const { tried, durationMs } = await this.#send(event, body);
@@ -433,7 +448,7 @@ export class Endpoint extends DurableObject<Env> {
 			};
 		}
 		if (state.reports.length > 0) state = { ...state, readAt: now };
-		this.#write(() => {
+		this.#storage.write(() => {
 			const { status, nextAt } = verdict;
 			const { httpStatus, error } = tried;
 			this.#deliveries.tried(id, {
@@ -447,7 +462,7 @@ export class Endpoint extends DurableObject<Env> {
 		const state = this.#state;
 		const now = this.clock();
 		if (!state?.sweepAt || state.sweepAt > now) return;
-		this.#write(() => {
+		this.#storage.write(() => {
 			const more = this.#deliveries.sweep(state.made, now);
 			this.#put({ ...state, sweepAt: more ? now + SWEEP_EVERY_MS : null });
 		});
@@ -456,32 +471,26 @@ export class Endpoint extends DurableObject<Env> {
 	// What is kept.
 
 	/** Makes the tables, with a first secret, where there are none; arms an alarm that is missing. */
-	async #claimed(whose: WebhookRef): Promise<EndpointState> {
+	#claimed(whose: WebhookRef): EndpointState {
+		this.#alarm.renew();
 		if (!this.#state) {
 			const state = initialState(whose, newWebhookSecret());
-			this.ctx.storage.transactionSync(() => {
-				migrate(this.#sql, STEPS);
-				this.#sql.exec("DELETE FROM endpoint");
+			this.#storage.create(() =>
 				this.#sql.exec(
 					"INSERT INTO endpoint VALUES (?)",
 					JSON.stringify(state),
-				);
-			});
+				),
+			);
 			this.#state = state;
-		} else if (!this.#working && (await this.ctx.storage.getAlarm()) === null)
-			this.#arm(true);
+		}
 		return this.#known();
 	}
 
 	/** The webhook was deleted. */
 	#forget(): void {
 		this.#state = null;
-		this.ctx.storage.transactionSync(() => {
-			this.#sql.exec("DROP TABLE delivery");
-			this.#sql.exec("DROP TABLE endpoint");
-			this.#sql.exec("DROP TABLE version");
-		});
-		void this.ctx.storage.deleteAlarm();
+		this.#storage.clear();
+		this.#alarm.clear();
 	}
 
 	#known(): EndpointState {
@@ -493,20 +502,8 @@ export class Endpoint extends DurableObject<Env> {
 		return this.#state ? this.#deliveries.open().length : 0;
 	}
 
-	/** In one transaction, and the alarm with it. A write that fails leaves memory ahead of storage: only a fresh instance is right again. */
-	#write(change: () => void): void {
-		try {
-			this.ctx.storage.transactionSync(change);
-		} catch (error) {
-			log("write_failed", { object: "endpoint", cause: String(error) });
-			this.ctx.abort("write failed");
-			throw error;
-		}
-		this.#arm();
-	}
-
 	#save(state: EndpointState): void {
-		this.#write(() => this.#put(state));
+		this.#storage.write(() => this.#put(state));
 	}
 
 	/** Inside a transaction. */
@@ -515,15 +512,11 @@ export class Endpoint extends DurableObject<Env> {
 		this.#sql.exec("UPDATE endpoint SET state = ?", JSON.stringify(state));
 	}
 
-	/** When the alarm is set for, as far as this instance knows. */
-	#alarm: number | null = null;
-
 	/**
-	 * Rings at the earliest due time; one that rings too early finds nothing due. While it works it is not set: what is due
-	 * then is seen by the work itself.
+	 * Sets the alarm to the earliest due time; one that fires too early finds nothing due. While the
+	 * alarm works it is not set: the work itself sees what is due then.
 	 */
-	#arm(anew = false): void {
-		if (anew) this.#alarm = null;
+	#arm(): void {
 		if (this.#working || !this.#state) return;
 		const { readAt, sweepAt } = this.#state;
 		const next = this.#enabled()
@@ -531,9 +524,6 @@ export class Endpoint extends DurableObject<Env> {
 			: null;
 		const times = [readAt, sweepAt, next].filter((at) => at !== null);
 		if (times.length === 0) return;
-		const at = Math.min(...times);
-		if (this.#alarm !== null && this.#alarm <= at) return;
-		this.#alarm = at;
-		void this.ctx.storage.setAlarm(at);
+		this.#alarm.bringForward(Math.min(...times));
 	}
 }

@@ -1,24 +1,11 @@
 /** One try: signed, to a public address, without following redirects. What the receiver says beyond its status is not read far. */
 import { Webhook } from "standardwebhooks";
-import {
-	type EgressRules,
-	type Objection,
-	objection,
-} from "../egress/rules.ts";
+import { type EgressRules, OBJECTIONS, objection } from "../egress/rules.ts";
 import { readAtMost } from "../read-at-most.ts";
 import type { TryOutcome } from "./result.ts";
 
 /** A short answer is read, so that its connection can be used again. */
 const READ_BYTES = 4 * 1024;
-
-const OBJECTIONS: Record<Objection, string> = {
-	credentials: "The URL holds credentials.",
-	scheme: "The URL does not begin with https.",
-	port: "The URL must use port 443.",
-	private: "The host's address is not public.",
-	lookup: "The host could not be looked up.",
-	no_host: "There is no such host.",
-};
 
 export interface Message {
 	/** The event's id. */
@@ -59,7 +46,7 @@ export async function send(
 	try {
 		const url = new URL(text);
 		const found = await objection(url, egress, signal);
-		if (found) return none(OBJECTIONS[found]);
+		if (found) return none(`The URL ${OBJECTIONS[found]}.`);
 		const response = await fetch(url, {
 			method: "POST",
 			redirect: "manual",

@@ -1,47 +1,61 @@
+/** Who calls: an account by its key, or an operator by the admin secret. */
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { Account } from "../account/account.ts";
 import { readKey } from "../api-key.ts";
 import type { Answer, Credential } from "../contract/account.ts";
+import { equalInConstantTime } from "../crypto.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { accountOf } from "../objects.ts";
 import type { App } from "./router.ts";
 
-/** Who calls, as far as the key alone tells; `account` has yet to confirm that the key exists and is not revoked. */
+/** Who calls, as far as the key alone tells: the account checks that it has the key, unrevoked. */
 export interface Caller {
 	id: string;
 	credential: Credential;
 	account: DurableObjectStub<Account>;
 }
 
-/** The token of an `Authorization: Bearer` header, or null. */
-export function bearer(c: Context<App>): string | null {
-	return (
-		/^Bearer ([^\s]+)$/i.exec(c.req.header("Authorization") ?? "")?.[1] ?? null
-	);
-}
-
 /**
- * The caller named by the request's key. Touches no object.
+ * Comes first on every route that takes a key, before anything looks at query or body: a call
+ * without a key of this API costs one HMAC for each server key, and wakes no object. The route
+ * finds its caller in `c.var.caller`.
  * @throws ApiError `missing_key`, `invalid_key`
  */
-export async function caller(c: Context<App>): Promise<Caller> {
+export const authenticate = createMiddleware<App>(async (c, next) => {
 	const key = bearer(c);
 	if (!key) throw new ApiError({ code: "missing_key" });
-	const known = await readKey(config(c.env).KEY_SECRETS, key);
-	if (!known) throw new ApiError({ code: "invalid_key" });
-	const { secretHash } = known;
-	const origin = originOf(c);
-	return {
-		id: known.account,
+	const signed = await readKey(config(c.env).KEY_SECRETS, key);
+	if (!signed) throw new ApiError({ code: "invalid_key" });
+	const { account, secretHash } = signed;
+	const origin = pageOf(c);
+	c.set("caller", {
+		id: account,
 		credential: origin === undefined ? secretHash : { secretHash, origin },
-		account: accountOf(c.env, known.account),
-	};
-}
+		account: accountOf(c.env, account),
+	});
+	await next();
+});
 
-/** The origin of the page that calls. Browsers leave `Origin` out where a page only reads from its own. */
-function originOf(c: Context<App>): string | undefined {
+/**
+ * The same for operators.
+ * @throws ApiError `invalid_admin_secret`; `not_found` on a deployment that has no admin secret
+ */
+export const authenticateOperator = createMiddleware<App>(async (c, next) => {
+	const secret = config(c.env).ADMIN_SECRET;
+	if (!secret) throw new ApiError({ code: "not_found" });
+	if (!equalInConstantTime(bearer(c) ?? "", secret))
+		throw new ApiError({ code: "invalid_admin_secret" });
+	await next();
+});
+
+/** The token of an `Authorization: Bearer` header, or null. */
+const bearer = (c: Context<App>): string | null =>
+	/^Bearer ([^\s]+)$/i.exec(c.req.header("Authorization") ?? "")?.[1] ?? null;
+
+/** The origin of the page that calls. A browser omits `Origin` where a page reads from its own. */
+function pageOf(c: Context<App>): string | undefined {
 	const origin = c.req.header("Origin");
 	if (origin !== undefined) return origin;
 	return c.req.header("Sec-Fetch-Site") === "same-origin"
@@ -49,17 +63,12 @@ function originOf(c: Context<App>): string | undefined {
 		: undefined;
 }
 
-/** Before a body is read: a call without a key of ours costs nothing. */
-export const keyed = createMiddleware<App>(async (c, next) => {
-	await caller(c);
-	await next();
-});
-
 /**
- * What an account answered, its limits noted for the response.
+ * What the caller's account answered. Notes the limits for the response's headers, also where the
+ * account refuses.
  * @throws ApiError with its failure
  */
-export function answered<R extends Answer<object>>(
+export function unwrapForCaller<R extends Answer<object>>(
 	c: Context<App>,
 	answer: R,
 ): Extract<R, { ok: true }> {

@@ -3,6 +3,7 @@ import { getPath } from "hono/utils/url";
 import type { Limits } from "../contract/account.ts";
 import { ApiError } from "../errors.ts";
 import { fieldOf } from "../schema/field.ts";
+import type { Caller } from "./authenticate.ts";
 import type { Timings } from "./request-log.ts";
 
 export interface App {
@@ -11,6 +12,8 @@ export interface App {
 		requestId: string;
 		/** The W3C `traceparent` of the work for this request. */
 		trace: string;
+		/** Behind `authenticate` only. */
+		caller: Caller;
 		timings: Timings;
 		/** The SHA-256 of a JSON body's bytes, hex. */
 		bodySha256: string;

@@ -25,6 +25,7 @@ import { Calls } from "./calls.ts";
 import type { JobContext } from "./context.ts";
 import { JobRecord, type Tombstone } from "./record.ts";
 import { JobRunner } from "./runner.ts";
+import { STEPS } from "./schema.ts";
 import { JobStore } from "./store.ts";
 import { outcomeOf, viewOf } from "./view.ts";
 
@@ -63,13 +64,20 @@ export class Job extends DurableObject<Env> {
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		const stored = JobRecord.open(ctx.storage);
+		const storage = new ObjectStorage(ctx, {
+			object: "job",
+			steps: STEPS,
+			// Record and log change in memory inside the write.
+			resetOnFailure: true,
+		});
+		const alarm = new Alarm(ctx.storage, () => this.clock());
+		const stored = JobRecord.open(storage);
 		const shown = stored instanceof JobRecord ? stored.log.lastSeq : 0;
 		this.#context = {
 			ctx,
 			env,
-			storage: new ObjectStorage(ctx),
-			alarm: new Alarm(ctx.storage),
+			storage,
+			alarm,
 			calls: new Calls(env),
 			readers: new Readers(ctx.getWebSockets(), shown),
 			clock: () => this.clock(),
@@ -77,8 +85,10 @@ export class Job extends DurableObject<Env> {
 			backend: (model, lease) => this.backend(model, lease),
 			longestAttempt: () => this.longestAttempt,
 		};
-		if (stored instanceof JobRecord) this.#job = this.#claimed(stored);
-		else this.#tombstone = stored;
+		if (stored instanceof JobRecord) {
+			ctx.blockConcurrencyWhile(() => alarm.load());
+			this.#job = this.#claimed(stored);
+		} else this.#tombstone = stored;
 	}
 
 	/**
@@ -89,8 +99,8 @@ export class Job extends DurableObject<Env> {
 		if (this.#job) return { ok: true, view: await this.#view(this.#job) };
 		const { storage, alarm } = this.#context;
 		const now = this.clock();
-		const record = storage.write(() => {
-			alarm.by(now + BEGIN_MS);
+		const record = storage.create(() => {
+			alarm.bringForward(now + BEGIN_MS);
 			return JobRecord.claim(storage.sql, spec, now);
 		});
 		this.#job = this.#claimed(record);
@@ -223,7 +233,7 @@ export class Job extends DurableObject<Env> {
 
 	/** While the job runs the alarm fires again and again, which keeps the object in memory. */
 	override async alarm(): Promise<void> {
-		this.#context.alarm.fired();
+		this.#context.alarm.onFired();
 		try {
 			await this.#job?.runner.onAlarm();
 		} catch (error) {
@@ -240,7 +250,7 @@ export class Job extends DurableObject<Env> {
 
 	#bury(): Tombstone {
 		const { storage } = this.#context;
-		this.#tombstone ??= storage.write(() => JobRecord.bury(storage.sql));
+		this.#tombstone ??= storage.create(() => JobRecord.bury(storage.sql));
 		return this.#tombstone;
 	}
 

@@ -22,11 +22,12 @@ export interface Batch {
 /** An event as it is written: its type and its data. */
 export type NewEvent = [type: string, data: object];
 
-/** What a row carries beside its events. */
+/** What a row carries beside its events, as JSON. */
 export interface Carried {
-	/** The job's state, as JSON. */
+	/** All that the job needs to run; on the first row. */
+	spec?: string;
 	state?: string;
-	/** The ids of the prompt, as JSON. */
+	/** The ids of the prompt; on the row of the first tokens. */
 	promptIds?: string | undefined;
 }
 
@@ -40,6 +41,7 @@ interface Row extends Record<string, SqlStorageValue> {
 	token_ids: string | null;
 	/** See `Batch.held`. */
 	held: string | null;
+	spec: string | null;
 	state: string | null;
 	prompt_ids: string | null;
 }
@@ -63,7 +65,8 @@ export class EventLog {
 	tokens = 0;
 	/** Their ids in order, from which a later attempt continues. */
 	readonly ids: number[] = [];
-	/** As the newest row that carries one has it; JSON. */
+	spec: string | null = null;
+	/** Of the newest row that carries one. */
 	state: string | null = null;
 	promptIds: number[] | null = null;
 	#rowCount = 0;
@@ -75,6 +78,7 @@ export class EventLog {
 			data TEXT NOT NULL,
 			token_ids TEXT,
 			held TEXT,
+			spec TEXT,
 			state TEXT,
 			prompt_ids TEXT
 		)`);
@@ -92,8 +96,11 @@ export class EventLog {
 				.join("");
 			const held = row.held ?? this.held;
 			this.#remember({ text, ...tokensOf(row), held });
-			this.state = row.state ?? this.state;
-			if (row.prompt_ids) this.promptIds = JSON.parse(row.prompt_ids);
+			this.#note({
+				...(row.spec !== null && { spec: row.spec }),
+				...(row.state !== null && { state: row.state }),
+				...(row.prompt_ids !== null && { promptIds: row.prompt_ids }),
+			});
 		}
 	}
 
@@ -165,12 +172,11 @@ export class EventLog {
 			})),
 		);
 		const carried: Carried = {
+			...(this.spec !== null && { spec: this.spec }),
 			...(this.state !== null && { state: this.state }),
 			...(this.promptIds && { promptIds: JSON.stringify(this.promptIds) }),
 		};
-		const job = this.#job();
 		this.clear();
-		this.keep(job.type, job.data);
 		const rows = fold(events);
 		for (const row of rows)
 			this.#insert(
@@ -186,17 +192,19 @@ export class EventLog {
 		this.#rowCount = 0;
 	}
 
-	/** Inside a transaction: the row ahead of all events, which says whose log it is. */
-	keep(type: string, data: string): void {
+	/** Inside a transaction, in an empty log: no event ever follows. */
+	bury(outcome: string): void {
 		this.#sql.exec(
-			"INSERT INTO event (seq, type, data) VALUES (0, ?, ?)",
-			type,
-			data,
+			"INSERT INTO event (seq, type, data) VALUES (0, 'tombstone', ?)",
+			outcome,
 		);
 	}
 
-	#job(): Pick<Row, "type" | "data"> {
-		return this.#sql.exec<Row>("SELECT * FROM event WHERE seq = 0").one();
+	/** What `bury` wrote. */
+	tombstone(): string {
+		return this.#sql
+			.exec<{ data: string }>("SELECT data FROM event WHERE seq = 0")
+			.one().data;
 	}
 
 	/** @param limit -1 for all of them */
@@ -217,21 +225,19 @@ export class EventLog {
 		this.ids.push(...batch.ids);
 	}
 
-	#carry({ state, promptIds }: Carried): void {
+	#carry(carried: Carried): void {
 		this.#sql.exec(
 			`UPDATE event SET state = coalesce(?, state), prompt_ids = coalesce(?, prompt_ids)
 				WHERE seq = (SELECT max(seq) FROM event)`,
-			state ?? null,
-			promptIds ?? null,
+			carried.state ?? null,
+			carried.promptIds ?? null,
 		);
-		this.#note({ state, promptIds });
+		this.#note(carried);
 	}
 
-	#note({
-		state,
-		promptIds,
-	}: { [K in keyof Carried]: Carried[K] | undefined }) {
-		if (state !== undefined) this.state = state;
+	#note({ spec, state, promptIds }: Carried): void {
+		this.spec = spec ?? this.spec;
+		this.state = state ?? this.state;
 		if (promptIds !== undefined) this.promptIds = JSON.parse(promptIds);
 	}
 
@@ -239,21 +245,22 @@ export class EventLog {
 		row: Pick<Row, "seq" | "type" | "data" | "token_ids"> & {
 			held?: string | null;
 		},
-		{ state, promptIds }: Carried,
+		carried: Carried,
 	): void {
 		this.#sql.exec(
-			`INSERT INTO event (seq, type, data, token_ids, held, state, prompt_ids)
-				VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			`INSERT INTO event (seq, type, data, token_ids, held, spec, state, prompt_ids)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 			row.seq,
 			row.type,
 			row.data,
 			row.token_ids,
 			row.held ?? null,
-			state ?? null,
-			promptIds ?? null,
+			carried.spec ?? null,
+			carried.state ?? null,
+			carried.promptIds ?? null,
 		);
 		this.#rowCount++;
-		this.#note({ state, promptIds });
+		this.#note(carried);
 	}
 }
 

@@ -3,9 +3,8 @@
  */
 import type { Outcome } from "../contract/account.ts";
 import type { JobSpec } from "../contract/job.ts";
-import { migrate, versionOf } from "../durable/migrate.ts";
+import type { ObjectStorage } from "../durable/storage.ts";
 import { type Batch, type Carried, EventLog, type NewEvent } from "./log.ts";
-import { STEPS } from "./schema.ts";
 import {
 	initialState,
 	type JobState,
@@ -28,9 +27,6 @@ export interface Tombstone {
 
 export type StoredJob = JobRecord | Tombstone | null;
 
-const SPEC = "spec";
-const TOMBSTONE = "tombstone";
-
 export class JobRecord {
 	readonly spec: JobSpec;
 	readonly log: EventLog;
@@ -38,31 +34,22 @@ export class JobRecord {
 	/** As the worker rendered it, until it is written with the first tokens. */
 	#prompt: Prompt | null = null;
 
-	/**
-	 * What this storage holds. Only `claim` and `bury` make a table, so that an unknown id leaves no
-	 * trace.
-	 */
-	static open(storage: DurableObjectStorage): StoredJob {
-		const { sql } = storage;
-		if (versionOf(sql) === 0) return null;
-		storage.transactionSync(() => migrate(sql, STEPS));
-		const { type, data } = sql
-			.exec<{ type: string; data: string }>(
-				"SELECT type, data FROM event WHERE seq = 0",
-			)
-			.one();
-		if (type === TOMBSTONE) return { outcome: JSON.parse(data) };
+	/** What this storage holds. */
+	static open({ exists, sql }: ObjectStorage): StoredJob {
+		if (!exists) return null;
 		const log = new EventLog(sql);
-		return new JobRecord(JSON.parse(data), JSON.parse(log.state ?? ""), log);
+		const { spec, state } = log;
+		return spec !== null && state !== null
+			? new JobRecord(JSON.parse(spec), JSON.parse(state), log)
+			: { outcome: JSON.parse(log.tombstone()) };
 	}
 
 	/** Inside a transaction: the job is this object's, once and for all. */
 	static claim(sql: SqlStorage, spec: JobSpec, now: number): JobRecord {
-		migrate(sql, STEPS);
 		const state = initialState(spec, now);
 		const record = new JobRecord(spec, state, new EventLog(sql));
-		record.log.keep(SPEC, JSON.stringify(spec));
 		record.log.append([["job.queued", stateData(record)]], {
+			spec: JSON.stringify(spec),
 			state: JSON.stringify(state),
 		});
 		return record;
@@ -70,8 +57,7 @@ export class JobRecord {
 
 	/** Inside a transaction: the job never started and never will. */
 	static bury(sql: SqlStorage): Tombstone {
-		migrate(sql, STEPS);
-		new EventLog(sql).keep(TOMBSTONE, JSON.stringify(null));
+		new EventLog(sql).bury(JSON.stringify(null));
 		return { outcome: null };
 	}
 
@@ -79,7 +65,7 @@ export class JobRecord {
 	erase(): Tombstone {
 		const outcome = outcomeOf(this);
 		this.log.clear();
-		this.log.keep(TOMBSTONE, JSON.stringify(outcome));
+		this.log.bury(JSON.stringify(outcome));
 		return { outcome };
 	}
 

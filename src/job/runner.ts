@@ -58,7 +58,7 @@ export class JobRunner {
 				// Whatever broke, the state in SQLite says where to continue.
 				this.#slot = null;
 				this.#wasInterrupted = record.state.phase === "running";
-				alarm.by(clock() + RETRY_MS);
+				alarm.bringForward(clock() + RETRY_MS);
 			})
 			.finally(() => {
 				this.#isRunning = false;
@@ -133,9 +133,9 @@ export class JobRunner {
 		}
 		const now = clock();
 		if (!this.#store.isOpen) await calls.leave(spec);
-		else if (!acquired) alarm.by(unanswered(record.state, now));
+		else if (!acquired) alarm.bringForward(unanswered(record.state, now));
 		else if (record.state.phase === "waiting")
-			alarm.notBefore(alarmAt(record.state, now) ?? now);
+			alarm.postpone(alarmAt(record.state, now) ?? now);
 	}
 
 	async #attempt(): Promise<void> {

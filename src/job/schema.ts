@@ -1,4 +1,5 @@
-/** A job's table, version by version. A step that shipped never changes; a new one goes to the end. */
+/** A job's table, version by version: see `migrate`. */
+import type { Step } from "../durable/migrate.ts";
 import { EventLog } from "./log.ts";
 
-export const STEPS: readonly ((sql: SqlStorage) => void)[] = [EventLog.create];
+export const STEPS: readonly Step[] = [EventLog.create];

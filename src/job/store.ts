@@ -77,8 +77,8 @@ export class JobStore {
 	rearm(): void {
 		const { alarm, clock } = this.#context;
 		const next = alarmAt(this.record.state, clock());
-		if (next === null) alarm.set(null);
-		else alarm.by(next);
+		if (next === null) alarm.clear();
+		else alarm.bringForward(next);
 	}
 
 	#publish(): Promise<void> {

@@ -1,7 +1,10 @@
 /** A job's events as a chat completion, whole or in chunks. */
 import type { LogEvent } from "../contract/job.ts";
+import { type Failure, type FailureCode, wire } from "../errors.ts";
+import { FAILURES, type Status } from "../failures.ts";
 import type { ChatCompletion, ChatCompletionChunk } from "../schema/chat.ts";
-import { errorOf, type OpenAIError } from "./error.ts";
+import type { OpenAIError } from "../schema/problem.ts";
+import { errorOf } from "./error.ts";
 
 /** What every object of one answer repeats. */
 export interface Head {
@@ -13,8 +16,9 @@ export interface Head {
 
 /** Why a job has no whole answer. */
 export interface Failed {
-	status: 400 | 409 | 410 | 422 | 502 | 503;
-	error: OpenAIError;
+	code: FailureCode;
+	status: Status;
+	error: OpenAIError["error"];
 }
 
 type Usage = NonNullable<ChatCompletion["usage"]>;
@@ -66,16 +70,10 @@ export class Answer {
 				break;
 			}
 			case "job.canceled":
-				this.#fail(
-					"job_canceled",
-					"The job was canceled before its answer was whole. What it said is at /v1/jobs/{id}, see X-Job-Id; ask again under a new Idempotency-Key.",
-				);
+				this.#fail("job_canceled");
 				break;
 			case "job.expired":
-				this.#fail(
-					"job_expired",
-					"No worker was free in time. Nothing was charged; try again later.",
-				);
+				this.#fail("job_expired");
 				break;
 		}
 		return "";
@@ -83,11 +81,11 @@ export class Answer {
 
 	/** The job was erased while it was read. */
 	erased(): void {
-		this.#fail("job_gone", "The job is gone.");
+		this.#fail("job_gone");
 	}
 
 	/** The whole completion, or the error object of a job that failed. */
-	toJSON(head: Head): ChatCompletion | { error: OpenAIError } {
+	toJSON(head: Head): ChatCompletion | OpenAIError {
 		if (this.failed) return { error: this.failed.error };
 		return {
 			id: head.id,
@@ -106,9 +104,13 @@ export class Answer {
 		};
 	}
 
-	#fail(code: string, message: string, field?: string): void {
-		const status = STATUS[code] ?? 502;
-		this.failed = { status, error: errorOf({ status, code, message, field }) };
+	#fail(
+		code: FailureCode,
+		message = wire({ code } as Failure).detail,
+		field?: string,
+	): void {
+		const { status } = FAILURES[code];
+		this.failed = { code, status, error: errorOf({ code, message, field }) };
 	}
 
 	/** A worker names an image by its place among the job's images. */
@@ -118,15 +120,6 @@ export class Answer {
 		return this.#imageFields[Number(place)] ?? field;
 	}
 }
-
-const STATUS: Record<string, Failed["status"]> = {
-	invalid_request: 400,
-	context_length_exceeded: 400,
-	image_undecodable: 422,
-	job_canceled: 409,
-	job_gone: 410,
-	job_expired: 503,
-};
 
 /** The answer as server-sent events: what each of the job's events adds to the stream. */
 export class Chunks {

@@ -16,7 +16,8 @@ import type {
 	SlotRequest,
 	WorkerLoad,
 } from "../contract/pool.ts";
-import { migrate } from "../durable/migrate.ts";
+import { Alarm } from "../durable/alarm.ts";
+import { ObjectStorage } from "../durable/storage.ts";
 import { config } from "../env.ts";
 import { log } from "../log.ts";
 import { jobNamed } from "../objects.ts";
@@ -44,8 +45,6 @@ import { Workers } from "./workers.ts";
 export const LEASE_MS = 35_000;
 /** Measurements are written so many at a time; what is lost in between is measured again. */
 const SAVED_TOGETHER = 16;
-/** An alarm this late has been dropped by the platform. */
-const DROPPED_MS = 10_000;
 
 /** A lease, and when this instance last heard of its job; null where it never did. */
 type TrackedLease = StoredLease & { heardAt: number | null };
@@ -62,6 +61,8 @@ export class Pool extends DurableObject<Env> {
 	holdsStill = async (job: string, epoch: number): Promise<boolean> =>
 		jobNamed(this.env, job).holds(epoch);
 
+	readonly #storage: ObjectStorage;
+	readonly #alarm: Alarm;
 	readonly #store: PoolStore;
 	/** Known from the first job on. */
 	#model: string | null;
@@ -77,13 +78,18 @@ export class Pool extends DurableObject<Env> {
 	readonly #ramp = new Ramp();
 	readonly #outlook: Estimator;
 	#unsaved = 0;
-	#alarm: number | null = null;
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		const { sql } = ctx.storage;
-		ctx.storage.transactionSync(() => migrate(sql, STEPS));
-		this.#store = new PoolStore(sql);
+		this.#storage = new ObjectStorage(ctx, {
+			object: "pool",
+			steps: STEPS,
+			// Queue and leases are in memory, which changes before it is written.
+			resetOnFailure: true,
+		});
+		if (!this.#storage.exists) this.#storage.create(() => {});
+		this.#alarm = new Alarm(ctx.storage, () => this.clock());
+		this.#store = new PoolStore(this.#storage.sql);
 		this.#outlook = new Estimator(this.#store.kept, this.#traffic, (now) =>
 			this.#view(now),
 		);
@@ -106,10 +112,9 @@ export class Pool extends DurableObject<Env> {
 			if (older) this.#store.free(older);
 			this.#held.set(held.job, { ...held, heardAt: null });
 		}
-		// One that was set stays: were it pushed away at each start, it would never fire. One that was lost is set again.
 		if (this.#held.size + this.#queue.size > 0)
 			ctx.blockConcurrencyWhile(async () => {
-				this.#alarm = await ctx.storage.getAlarm();
+				await this.#alarm.load();
 				this.#arm();
 			});
 	}
@@ -136,9 +141,9 @@ export class Pool extends DurableObject<Env> {
 		const now = this.clock();
 		const { eta, rawP90 } = this.#outlook.quote(waiter, this.#queue, now);
 		if (this.#asking.delete(job)) {
-			waiter.since = now;
+			waiter.queuedAt = now;
 			waiter.rawP90 = waiter.resumed ? null : rawP90;
-			this.#write(() => this.#store.wait(waiter));
+			this.#storage.write(() => this.#store.wait(waiter));
 		}
 		const up = this.#workers.all().some(({ state }) => state === "ready");
 		const position = this.#queue.position(job);
@@ -197,7 +202,7 @@ export class Pool extends DurableObject<Env> {
 	async leave(job: string): Promise<void> {
 		const waiter = this.#queue.remove(job);
 		if (waiter && !this.#asking.delete(job))
-			this.#write(() => this.#store.waitNoMore(waiter));
+			this.#storage.write(() => this.#store.waitNoMore(waiter));
 		const held = this.#held.get(job);
 		if (held) this.#end(held);
 		this.#settle();
@@ -233,7 +238,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	override async alarm(): Promise<void> {
-		this.#alarm = null;
+		this.#alarm.onFired();
 		try {
 			await this.#askUnheard();
 			const now = this.clock();
@@ -282,7 +287,7 @@ export class Pool extends DurableObject<Env> {
 	/** A worker answered. */
 	#heard(before: Worker, now: Worker): void {
 		if (now.slots !== before.slots)
-			this.#write(() => this.#store.saveSlots(now.url, now.slots));
+			this.#storage.write(() => this.#store.saveSlots(now.url, now.slots));
 		if (now.state !== before.state || now.slots !== before.slots)
 			this.#outlook.changed();
 		this.#settle();
@@ -299,7 +304,7 @@ export class Pool extends DurableObject<Env> {
 			this.#queue.push({
 				...{ place: this.#place, job, account, resumed, avoid },
 				tokens: Math.max(1, ask.tokens),
-				since: now,
+				queuedAt: now,
 				rawP90: null,
 			});
 		}
@@ -358,17 +363,17 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	#hold(waiter: QueuedJob, worker: Worker, now: number): StoredLease {
-		const { job, account, resumed, tokens, rawP90, since } = waiter;
+		const { job, account, resumed, tokens, rawP90, queuedAt } = waiter;
 		const { url, breaker } = worker;
 		this.#workers.set({ ...worker, breaker: started(breaker, job) });
 		const epoch = this.#store.newEpoch();
-		const held = { epoch, job, account, url, resumed, tokens, since: now };
+		const held = { epoch, job, account, url, resumed, tokens, grantedAt: now };
 		this.#held.set(job, { ...held, heardAt: now });
-		this.#write(() => {
+		this.#storage.write(() => {
 			if (!this.#asking.has(job)) this.#store.waitNoMore(waiter);
 			this.#store.hold(held);
 		});
-		this.#outlook.granted(rawP90, now - since, now);
+		this.#outlook.granted(rawP90, now - queuedAt, now);
 		return held;
 	}
 
@@ -402,17 +407,17 @@ export class Pool extends DurableObject<Env> {
 		const waiter: QueuedJob = {
 			...{ place: this.#place, job, account, tokens },
 			...{ resumed: false, avoid: null, rawP90: null },
-			since: this.clock(),
+			queuedAt: this.clock(),
 		};
 		this.#queue.push(waiter);
-		this.#write(() => this.#store.wait(waiter));
+		this.#storage.write(() => this.#store.wait(waiter));
 	}
 
 	/** Ends a lease. A newer one of the same job stays. */
 	#end(held: StoredLease): void {
 		if (this.#held.get(held.job)?.epoch === held.epoch)
 			this.#held.delete(held.job);
-		this.#write(() => this.#store.free(held));
+		this.#storage.write(() => this.#store.free(held));
 		const worker = this.#workerOf(held);
 		if (worker)
 			this.#workers.set({
@@ -432,7 +437,10 @@ export class Pool extends DurableObject<Env> {
 				slots,
 				leases: [...this.#held.values()]
 					.filter((held) => held.url === url)
-					.map(({ since, tokens }) => ({ ageMs: now - since, tokens })),
+					.map(({ grantedAt, tokens }) => ({
+						ageMs: now - grantedAt,
+						tokens,
+					})),
 			})),
 			absent: fleet
 				.filter(({ state }) => state !== "ready")
@@ -453,13 +461,11 @@ export class Pool extends DurableObject<Env> {
 	#learn(model: string): void {
 		if (this.#model) return;
 		this.#model = model;
-		this.#write(() => this.#store.learn(model));
+		this.#storage.write(() => this.#store.learn(model));
 	}
 
 	#workerOf({ url }: StoredLease): Worker | null {
-		return url === null
-			? (this.#workers.all()[0] ?? null)
-			: this.#workers.get(url);
+		return this.#workers.get(url);
 	}
 
 	#heldBy(job: string, epoch: number): TrackedLease | null {
@@ -490,20 +496,10 @@ export class Pool extends DurableObject<Env> {
 		this.#unsaved++;
 		if (this.#unsaved < SAVED_TOGETHER) return;
 		this.#unsaved = 0;
-		this.#write(() => this.#store.saveMeasured());
+		this.#storage.write(() => this.#store.saveMeasured());
 	}
 
-	/** A write that fails leaves memory ahead of storage: only a fresh instance is right again. */
-	#write(change: () => void): void {
-		try {
-			this.ctx.storage.transactionSync(change);
-		} catch (error) {
-			log("write_failed", { object: "pool", cause: String(error) });
-			this.ctx.abort("write failed");
-		}
-	}
-
-	/** To ask workers while somebody waits, to end leases without heartbeats. Brings the alarm forward, never back. */
+	/** Sets the alarm: to ask workers while somebody waits, to end leases without heartbeats. */
 	#arm(): void {
 		const now = this.clock();
 		let next = this.#queue.size > 0 ? now + ASK_EVERY_MS : null;
@@ -512,10 +508,6 @@ export class Pool extends DurableObject<Env> {
 				next ?? Number.POSITIVE_INFINITY,
 				(heardAt ?? this.#startedAt) + LEASE_MS,
 			);
-		if (next === null) return;
-		const armed = this.#alarm;
-		if (armed !== null && armed <= next && now - armed < DROPPED_MS) return;
-		this.#alarm = next;
-		void this.ctx.storage.setAlarm(next);
+		if (next !== null) this.#alarm.bringForward(next);
 	}
 }

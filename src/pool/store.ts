@@ -9,7 +9,7 @@ export interface QueuedJob extends QueueEntry {
 	tokens: number;
 	avoid: string | null;
 	/** When it came. */
-	since: number;
+	queuedAt: number;
 	/** The p90 that it was quoted then, uncorrected; null where its start will say nothing of how good quotes are. */
 	rawP90: number | null;
 }
@@ -19,12 +19,12 @@ export interface StoredLease {
 	epoch: number;
 	job: string;
 	account: string;
-	/** Null: granted by a version that knew one worker only. */
-	url: string | null;
+	/** Of the worker. */
+	url: string;
 	resumed: boolean;
 	tokens: number;
 	/** When it was granted. */
-	since: number;
+	grantedAt: number;
 }
 
 /** Epochs are taken from blocks of this many, so that a grant need not write which one it took. */
@@ -46,7 +46,7 @@ export class PoolStore {
 		this.#sql = sql;
 		const state = sql
 			.exec<{ model: string | null; epochs: number; measured: string | null }>(
-				"SELECT * FROM state",
+				"SELECT * FROM pool",
 			)
 			.one();
 		this.model = state.model;
@@ -56,71 +56,71 @@ export class PoolStore {
 	}
 
 	learn(model: string): void {
-		this.#sql.exec("UPDATE state SET model = ?", model);
+		this.#sql.exec("UPDATE pool SET model = ?", model);
 	}
 
 	/** One that no grant ever had. */
 	newEpoch(): number {
 		if (this.#epoch === this.#reserved) {
 			this.#reserved += BLOCK;
-			this.#sql.exec("UPDATE state SET epochs = ?", this.#reserved);
+			this.#sql.exec("UPDATE pool SET epochs = ?", this.#reserved);
 		}
 		this.#epoch++;
 		return this.#epoch;
 	}
 
 	saveMeasured(): void {
-		this.#sql.exec("UPDATE state SET measured = ?", JSON.stringify(this.kept));
+		this.#sql.exec("UPDATE pool SET measured = ?", JSON.stringify(this.kept));
 	}
 
 	/** In order of arrival. */
 	waiting(): QueuedJob[] {
 		return this.#sql
-			.exec<Stored<QueuedJob>>("SELECT * FROM waiting ORDER BY place")
+			.exec<Stored<QueuedJob>>("SELECT * FROM queue ORDER BY place")
 			.toArray()
 			.map((row) => ({ ...row, resumed: Boolean(row.resumed) }));
 	}
 
 	wait(waiter: QueuedJob): void {
 		this.#sql.exec(
-			"INSERT INTO waiting (place, job, account, resumed, tokens, avoid, since, rawP90) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			"INSERT INTO queue (place, job, account, resumed, tokens, avoid, queuedAt, rawP90) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 			waiter.place,
 			waiter.job,
 			waiter.account,
 			Number(waiter.resumed),
 			waiter.tokens,
 			waiter.avoid,
-			waiter.since,
+			waiter.queuedAt,
 			waiter.rawP90,
 		);
 	}
 
 	waitNoMore({ place }: QueuedJob): void {
-		this.#sql.exec("DELETE FROM waiting WHERE place = ?", place);
+		this.#sql.exec("DELETE FROM queue WHERE place = ?", place);
 	}
 
 	held(): StoredLease[] {
 		return this.#sql
-			.exec<Stored<StoredLease>>("SELECT * FROM held")
+			.exec<Stored<StoredLease>>("SELECT * FROM lease")
 			.toArray()
 			.map((row) => ({ ...row, resumed: Boolean(row.resumed) }));
 	}
 
 	hold(held: StoredLease): void {
 		this.#sql.exec(
-			"INSERT INTO held (epoch, job, account, url, resumed, tokens, since) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			"INSERT INTO lease (epoch, job, account, url, resumed, tokens, grantedAt) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			held.epoch,
 			held.job,
 			held.account,
 			held.url,
 			Number(held.resumed),
 			held.tokens,
-			held.since,
+			held.grantedAt,
 		);
 	}
 
 	free({ epoch }: StoredLease): void {
-		this.#sql.exec("DELETE FROM held WHERE epoch = ?", epoch);
+		this.#sql.exec("DELETE FROM lease WHERE epoch = ?", epoch);
 	}
 
 	/** Slots of each worker as last heard. */

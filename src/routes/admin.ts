@@ -1,15 +1,13 @@
 /** Accounts, keys and credit, for operators. Without ADMIN_SECRET none of this exists. */
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { createMiddleware } from "hono/factory";
 import type { Account as AccountObject } from "../account/account.ts";
 import { isAccountId, issueKey, newAccountId } from "../api-key.ts";
-import { equalInConstantTime } from "../crypto.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
-import { bearer } from "../http/authenticate.ts";
+import { authenticateOperator } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";
-import { type App, newRouter } from "../http/router.ts";
+import { newRouter } from "../http/router.ts";
 import { accountOf } from "../objects.ts";
 import {
 	Account,
@@ -21,9 +19,9 @@ import {
 	KeyRequest,
 } from "../schema/account.ts";
 import { accountWire } from "./account.ts";
-import { JSON_BODY } from "./failures.ts";
+import { JSON_BODY, problems } from "./failures.ts";
 import { keyWire } from "./keys.ts";
-import { problems } from "./problems.ts";
+import { json, NOT_STORED } from "./kit.ts";
 
 export const admin = newRouter();
 
@@ -33,20 +31,9 @@ admin.openAPIRegistry.registerComponent("securitySchemes", "admin", {
 	description: "The deployment's admin secret.",
 });
 
-/** Passes those who hold the admin secret. */
-export const operators = createMiddleware<App>(async (c, next) => {
-	const secret = config(c.env).ADMIN_SECRET;
-	if (!secret) throw new ApiError({ code: "not_found" });
-	if (!equalInConstantTime(bearer(c) ?? "", secret))
-		throw new ApiError({ code: "invalid_admin_secret" });
-	await next();
-});
-admin.use(operators);
+admin.use(authenticateOperator);
 
 const security = [{ admin: [] }];
-const json = <S extends z.ZodType>(schema: S) => ({
-	"application/json": { schema },
-});
 const AccountParams = z.object({
 	id: z.string().openapi({ example: "0123456789abcdef" }),
 });
@@ -152,9 +139,7 @@ admin.openapi(
 		const created = unwrap(
 			await stub(c.env, id).createKey({ name, origins, secretHash }),
 		);
-		return c.json({ ...keyWire(created.key), key }, 201, {
-			"Cache-Control": "no-store",
-		});
+		return c.json({ ...keyWire(created.key), key }, 201, NOT_STORED);
 	},
 );
 
@@ -198,7 +183,7 @@ admin.openapi(
 	},
 );
 
-/** @throws ApiError `account_not_found` for what cannot be an account id, without touching an object */
+/** @throws ApiError `account_not_found` for what cannot be an account's id; wakes no object */
 function stub(env: Env, id: string): DurableObjectStub<AccountObject> {
 	if (!isAccountId(id)) throw new ApiError({ code: "account_not_found" });
 	return accountOf(env, id);

@@ -3,11 +3,11 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { LogEvent } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
-import { caller, keyed } from "../http/authenticate.ts";
+import { authenticate } from "../http/authenticate.ts";
 import { body } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
 import { Answer, Chunks, type Failed, type Head } from "../openai/answer.ts";
-import { retrying } from "../openai/error.ts";
+import { retryHeaders } from "../openai/error.ts";
 import {
 	ChatCompletion,
 	ChatCompletionChunk,
@@ -16,6 +16,7 @@ import {
 	COMPLETION,
 } from "../schema/chat.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
+import { OpenAIError } from "../schema/problem.ts";
 import {
 	type EventConsumer,
 	type Follower,
@@ -34,9 +35,8 @@ import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
 import { jobInputOfChat } from "../submit/chat-request.ts";
 import { createJob } from "../submit/create-job.ts";
 import { idempotencyKeyOf } from "../submit/request.ts";
-import { JOB_REQUEST_FAILURES } from "./failures.ts";
-import { OpenAIError, openaiErrors } from "./openai-errors.ts";
-import { replayed, retryCount } from "./repeat.ts";
+import { JOB_REQUEST_FAILURES, openaiErrors } from "./failures.ts";
+import { replayed, retryCount } from "./kit.ts";
 
 export const chat = newRouter();
 
@@ -59,7 +59,7 @@ chat.openapi(
 		summary: "Ask as OpenAI's clients do",
 		description:
 			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing, as null, empty, `false` and 0 do; what clients attach to an answer that they send back is passed over. Hanging up cancels the job within two seconds, at its share of the price, unless the call is repeated by then. So that it is noticed, an answer begins a second after the call at the latest, as 200: a stream with its first chunk, a whole answer with spaces, which JSON allows ahead of it. What is refused, and what fails by then, has the status of the failure. Where the job fails later, the error object comes all the same: as the last event of a stream, or as the body, which then has `error` and no `choices`.",
-		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
+		middleware: [authenticate, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
 				"idempotency-key": z.string().optional().openapi({
@@ -111,17 +111,17 @@ chat.openapi(
 	}),
 	async (c) => {
 		const presence = new Presence();
-		const known = await caller(c);
+		const { caller } = c.var;
 		const request = c.req.valid("json");
 		const asked = jobInputOfChat(request, await c.req.json());
 		const key = c.req.header("Idempotency-Key");
 		const idempotencyKey = await idempotencyKeyOf(key);
 		const name = { jobId: null, idempotencyKey };
-		const { view, repeat } = await createJob(c, known, asked, name);
+		const { view, repeat } = await createJob(c, caller, asked, name);
 		c.header("X-Job-Id", view.id);
 		if (repeat) c.header("Idempotent-Replayed", "true");
 
-		const open = openJobLog(c.env, known.id, view.id);
+		const open = openJobLog(c.env, caller.id, view.id);
 		const first = await open(0);
 		if (first.status !== 101)
 			throw new ApiError({
@@ -224,5 +224,5 @@ async function whole(call: Call): Promise<Response> {
 	return c.body(body, 200, JSON_TO_COME_HEADERS);
 }
 
-const refused = (c: Context<App>, { status, error }: Failed): Response =>
-	c.json({ error }, status, retrying(status, error.code));
+const refused = (c: Context<App>, { code, status, error }: Failed): Response =>
+	c.json({ error }, status, retryHeaders(code));

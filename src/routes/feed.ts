@@ -6,7 +6,7 @@ import { EVENT_TYPES, EventType } from "../contract/event-type.ts";
 import type { LogEvent } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
 import { wantsEvents } from "../http/accept.ts";
-import { answered, caller, keyed } from "../http/authenticate.ts";
+import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
 import { accountOf } from "../objects.ts";
 import { EventList, FeedStream } from "../schema/feed.ts";
@@ -17,11 +17,12 @@ import {
 	eventStream,
 	frame,
 } from "../stream/sse-writer.ts";
-import { problems } from "./problems.ts";
+import { problems } from "./failures.ts";
+import { originOf, SEQ, startOf } from "./kit.ts";
 
 export const feed = newRouter();
 
-const Seq = z.string().regex(/^\d{1,15}$/, "is no event's number");
+const Seq = z.string().regex(SEQ, "is no event's number");
 
 const Types = z
 	.string()
@@ -41,7 +42,7 @@ feed.openapi(
 		summary: "The account's events, oldest first",
 		description:
 			"Each has a number, 1, 2, 3, …: one that is missing was missed. Kept for 30 days. With `Accept: text/event-stream` the same events as server-sent events, for ever: `id:` is the number, and `Last-Event-ID` goes on from there (the query wins). A comment, one line ahead of the next event, comes every 10 s. Not for keys with `origins`: what such a key made is in its jobs and uploads.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: {
 			query: z.strictObject({
 				after: Seq.optional().openapi({
@@ -77,15 +78,15 @@ feed.openapi(
 		},
 	}),
 	async (c) => {
-		const { id, account, credential } = await caller(c);
+		const { id, account, credential } = c.var.caller;
 		const { after, limit, types = null } = c.req.valid("query");
 		const streams = wantsEvents(c.req.header("Accept"));
 		const from = startOf(
 			after,
 			streams ? c.req.header("Last-Event-ID") : undefined,
 		);
-		const { origin } = new URL(c.req.url);
-		const page = answered(
+		const origin = originOf(c);
+		const page = unwrapForCaller(
 			c,
 			await account.events(credential, from, streams ? 1 : limit, types),
 		);
@@ -120,20 +121,3 @@ feed.openapi(
 		return new Response(stream, { headers: EVENT_STREAM_HEADERS });
 	},
 );
-
-/** Where to start, and the field that said so. @throws ApiError `invalid_request` */
-function startOf(
-	query: string | undefined,
-	header: string | undefined,
-): { after: number | null; field: string } {
-	const field = query !== undefined ? "after" : "Last-Event-ID";
-	// A browser that has no last id sends the header empty, if at all.
-	const text = query ?? (header || undefined);
-	if (text === undefined) return { after: null, field: "after" };
-	if (Seq.safeParse(text).success) return { after: Number(text), field };
-	throw new ApiError({
-		code: "invalid_request",
-		field,
-		detail: `\`${field}\` must be the number of an event, as its \`id:\` said.`,
-	});
-}

@@ -6,7 +6,7 @@ import { createMiddleware } from "hono/factory";
 import type { JobView } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
 import { wantsEvents } from "../http/accept.ts";
-import { answered, type Caller, caller, keyed } from "../http/authenticate.ts";
+import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
 import { body } from "../http/body.ts";
 import { problemOf } from "../http/problem.ts";
 import { timed } from "../http/request-log.ts";
@@ -36,9 +36,12 @@ import {
 	jobInputOf,
 	preferredWait,
 } from "../submit/request.ts";
-import { JOB_REQUEST_FAILURES, PREVIOUS_JOB_FAILURES } from "./failures.ts";
-import { problems } from "./problems.ts";
-import { replayed, retryCount } from "./repeat.ts";
+import {
+	JOB_REQUEST_FAILURES,
+	PREVIOUS_JOB_FAILURES,
+	problems,
+} from "./failures.ts";
+import { json, originOf, pageLimit, replayed, retryCount } from "./kit.ts";
 
 export const jobs = newRouter();
 
@@ -48,9 +51,6 @@ const named = createMiddleware<App>(async (c, next) => {
 	await next();
 });
 
-const json = <S extends z.ZodType>(schema: S) => ({
-	"application/json": { schema },
-});
 const JobId = z.string().openapi({ example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" });
 const params = z.object({ id: JobId });
 
@@ -119,7 +119,7 @@ jobs.openapi(
 		summary: "Ask about images",
 		description:
 			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most 60) and answers 200 if the job ended by then. Where the job is to be canceled when it is hung up on (`on_disconnect`), a waiting answer begins after a second, so that this is noticed: as 202 with spaces, which JSON allows ahead of it, whatever the job's `status` in it says. With an `Idempotency-Key` it may be repeated safely: the same request again answers the same job, as it is then, and its events from the first on; another request under the same key is refused (409). A member that is null or empty counts as left out.",
-		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
+		middleware: [authenticate, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
 				...requestHeaders,
@@ -132,14 +132,13 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const presence = new Presence();
-		const known = await caller(c);
 		const idempotencyKey = await idempotencyKeyOf(
 			c.req.header("Idempotency-Key"),
 		);
 		const name = { jobId: null, idempotencyKey };
-		const asked = jobInputOf(c.req.valid("json"), await c.req.json());
-		const job = await createJob(c, known, asked, name);
-		return respond(c, known, job, asked, presence);
+		const input = jobInputOf(c.req.valid("json"), await c.req.json());
+		const job = await createJob(c, c.var.caller, input, name);
+		return respond(c, job, input, presence);
 	},
 );
 
@@ -151,7 +150,7 @@ jobs.openapi(
 		summary: "Ask about images, under an id of your own",
 		description:
 			"As POST, for a job whose id you choose: a ULID, unique in your account. However often it is sent, one job runs and one is paid for. The same request again answers the job as it is then; another request under the same id is refused (409), and so is one whose job was deleted or expired (410).",
-		middleware: [keyed, named, body({ limit: JOB_BODY_LIMIT })] as const,
+		middleware: [authenticate, named, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			params,
 			headers: z.object(requestHeaders),
@@ -161,11 +160,10 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const presence = new Presence();
-		const known = await caller(c);
 		const name = { jobId: c.req.valid("param").id, idempotencyKey: null };
-		const asked = jobInputOf(c.req.valid("json"), await c.req.json());
-		const job = await createJob(c, known, asked, name);
-		return respond(c, known, job, asked, presence);
+		const input = jobInputOf(c.req.valid("json"), await c.req.json());
+		const job = await createJob(c, c.var.caller, input, name);
+		return respond(c, job, input, presence);
 	},
 );
 
@@ -175,7 +173,7 @@ jobs.openapi(
 		path: "/{id}",
 		operationId: "getJob",
 		summary: "A job, with its text so far",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			200: { description: "The job", content: json(Job) },
@@ -183,9 +181,8 @@ jobs.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
 		const { id } = c.req.valid("param");
-		const view = await shown(c, known, id, (job) => job.view());
+		const view = await shown(c, id, (job) => job.view());
 		return c.json(jobWire(view, originOf(c)), 200);
 	},
 );
@@ -197,11 +194,11 @@ jobs.openapi(
 		operationId: "listJobs",
 		summary: "The account's jobs, newest first",
 		description: "Without those that were deleted or expired.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: {
 			query: z.strictObject({
 				cursor: z.string().min(1).max(64).optional(),
-				limit: z.coerce.number().int().min(1).max(100).default(20),
+				limit: pageLimit,
 			}),
 		},
 		responses: {
@@ -211,8 +208,11 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const { cursor = null, limit } = c.req.valid("query");
-		const { account, credential } = await caller(c);
-		const page = answered(c, await account.jobs(credential, { cursor, limit }));
+		const { account, credential } = c.var.caller;
+		const page = unwrapForCaller(
+			c,
+			await account.jobs(credential, { cursor, limit }),
+		);
 		return c.json(
 			{
 				data: page.jobs.map((row) => summaryWire(row, originOf(c))),
@@ -231,7 +231,7 @@ jobs.openapi(
 		summary: "Cancel a job",
 		description:
 			"Free before the first token; after it the job costs its share of the price, by the tokens that were shown. A job that has ended is answered as it is.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			200: { description: "The job, ended", content: json(Job) },
@@ -240,9 +240,8 @@ jobs.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
 		const { id } = c.req.valid("param");
-		const view = await shown(c, known, id, (job) => job.cancel());
+		const view = await shown(c, id, (job) => job.cancel());
 		return c.json(jobWire(view, originOf(c)), view.finishedAt ? 200 : 202);
 	},
 );
@@ -255,7 +254,7 @@ jobs.openapi(
 		summary: "Delete a job that has ended",
 		description:
 			"Its text, its request and the images that came along are erased. Its id stays taken (410 from now on), and so do its price and time in the ledger.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			204: { description: "Deleted" },
@@ -263,8 +262,11 @@ jobs.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, credential } = await caller(c);
-		answered(c, await account.eraseJob(credential, c.req.valid("param").id));
+		const { account, credential } = c.var.caller;
+		unwrapForCaller(
+			c,
+			await account.eraseJob(credential, c.req.valid("param").id),
+		);
 		return c.body(null, 204);
 	},
 );
@@ -272,17 +274,17 @@ jobs.openapi(
 /** What creation answers: the job's events, the job after a while, or the job. */
 async function respond(
 	c: Context<App>,
-	known: Caller,
 	{ view, repeat }: CreatedJob,
 	{ onDisconnect }: JobInput,
 	presence: Presence,
 ) {
+	const { id: owner } = c.var.caller;
 	const origin = originOf(c);
 	const headers: Record<string, string> = {
 		Location: `${origin}/v1/jobs/${view.id}`,
 		...(repeat && { "Idempotent-Replayed": "true" }),
 	};
-	const open = openJobLog(c.env, known.id, view.id);
+	const open = openJobLog(c.env, owner, view.id);
 	const { signal } = c.req.raw;
 
 	if (wantsEvents(c.req.header("Accept"))) {
@@ -298,7 +300,7 @@ async function respond(
 	headers["Preference-Applied"] = `wait=${wait}`;
 	const first = await fromStart(open);
 	const now = async () =>
-		jobWire((await jobOf(c.env, known.id, view.id).view()) ?? view, origin);
+		jobWire((await jobOf(c.env, owner, view.id).view()) ?? view, origin);
 	if (onDisconnect === "continue") {
 		const done = await untilDone(open, first, wait * 1000, signal);
 		return c.json(await now(), done ? 200 : 202, headers);
@@ -312,11 +314,11 @@ async function respond(
 	begin.stop();
 	if (done !== undefined) return c.json(await now(), done ? 200 : 202, headers);
 	const requestId = c.get("requestId");
-	const json = waiting.then(now).catch((error): object => {
+	const body = waiting.then(now).catch((error): object => {
 		log("error", { request_id: requestId, cause: String(error?.stack) });
 		return problemOf({ code: "internal_error" }, requestId);
 	});
-	const text = json.then((value) => JSON.stringify(value));
+	const text = body.then((value) => JSON.stringify(value));
 	return new Response(
 		jsonToCome(text, presence, () => left.abort()),
 		{ status: 202, headers: { ...headers, ...JSON_TO_COME_HEADERS } },
@@ -338,18 +340,15 @@ async function fromStart(open: OpenLog): Promise<Response> {
  */
 async function shown(
 	c: Context<App>,
-	known: Caller,
 	id: string,
 	ask: (job: ReturnType<typeof jobOf>) => Promise<JobView | null>,
 ): Promise<JobView> {
-	const { account, credential } = known;
+	const { id: owner, account, credential } = c.var.caller;
 	const looked = timed(c, "auth", account.lookup(credential, id));
-	const { job } = answered(c, await looked);
-	const view = await timed(c, "read", ask(jobOf(c.env, known.id, id)));
+	const { job } = unwrapForCaller(c, await looked);
+	const view = await timed(c, "read", ask(jobOf(c.env, owner, id)));
 	if (view) return view;
 	throw new ApiError({
 		code: job.status === "accepted" ? "job_not_found" : "job_gone",
 	});
 }
-
-const originOf = (c: Context<App>): string => new URL(c.req.url).origin;

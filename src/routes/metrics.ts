@@ -2,6 +2,7 @@
 
 import type { Load } from "../contract/pool.ts";
 import { config } from "../env.ts";
+import { authenticateOperator } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
 import { log } from "../log.ts";
 import {
@@ -10,11 +11,10 @@ import {
 	type Gauge,
 } from "../metrics/exposition.ts";
 import { metricsOf, poolOf } from "../objects.ts";
-import { operators } from "./admin.ts";
 
 export const metrics = newRouter();
 
-metrics.use("/metrics", operators);
+metrics.use("/metrics", authenticateOperator);
 metrics.get("/metrics", async (c) => {
 	const models = [...config(c.env).models.keys()];
 	const [sums, ...loads] = await Promise.all([

@@ -2,20 +2,18 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import { config } from "../env.ts";
+import { authenticateOperator } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
 import { modelOf } from "../models.ts";
 import { poolOf } from "../objects.ts";
 import { Pool, PoolList } from "../schema/pool.ts";
-import { operators } from "./admin.ts";
-import { problems } from "./problems.ts";
+import { problems } from "./failures.ts";
+import { json } from "./kit.ts";
 
 export const pools = newRouter();
-pools.use(operators);
+pools.use(authenticateOperator);
 
 const security = [{ admin: [] }];
-const json = <S extends z.ZodType>(schema: S) => ({
-	"application/json": { schema },
-});
 
 pools.openapi(
 	createRoute({

@@ -1,7 +1,7 @@
 /**
- * Where Replicate reports on predictions, for what nothing else finds out: a job that was not told, because its process
- * died and no alarm woke it, goes on; a prediction that outlived its job is ended. What is said in the prediction is not
- * read here: the job looks it up itself.
+ * Where Replicate reports on predictions, for what nothing else finds out: a job whose process
+ * died, and that no alarm woke, continues; a prediction that outlived its job is ended. Nothing
+ * here reads what the prediction says: the job looks that up itself.
  */
 
 import { isAccountId } from "../api-key.ts";

@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { SAMPLING } from "../contract/sampling.ts";
 import { JOB_ID } from "../ids.ts";
 import { TASKS, type Task } from "../tasks.ts";
 import { ImageSource, UploadId } from "./image.ts";
@@ -85,29 +86,7 @@ const Parameters = z
 				"The id of a job to continue: its conversation, its answer and its images come before " +
 				"`prompt` or `messages`. That job must have ended without failing, and must still exist.",
 		}),
-		max_tokens: z.int().min(1).max(2048).default(300),
-		/** 0 selects greedy decoding. */
-		temperature: z.number().min(0).max(2).default(1),
-		/** 0 keeps only the most likely token. */
-		top_p: z.number().min(0).max(1).default(0.9),
-		repetition_penalty: z.number().min(0.5).max(2).default(1.05),
-		/**
-		 * Chosen at random when left out, and stored in the job, so that all attempts use the same one.
-		 */
-		seed: z
-			.int()
-			.min(0)
-			.max(2 ** 32 - 1)
-			.optional(),
-		stop: z
-			.union([
-				z.string().min(1).max(64),
-				z.array(z.string().min(1).max(64)).max(4),
-			])
-			.optional()
-			.transform((stop) =>
-				stop === undefined ? [] : Array.isArray(stop) ? stop : [stop],
-			),
+		...SAMPLING,
 		metadata: z
 			.record(z.string().min(1).max(64), z.string().max(512))
 			.refine((m) => Object.keys(m).length <= 16, "has more than 16 entries")

@@ -1,12 +1,14 @@
 /** What a chat completion asks for, as a job. */
+
 import type { Message } from "../contract/job.ts";
+import { DEFAULT_SAMPLING, samplingOf } from "../contract/sampling.ts";
 import { ApiError } from "../errors.ts";
 import { UPLOAD_ID } from "../ids.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import type { ImageSource } from "../schema/image.ts";
 import { JobRequest } from "../schema/job.ts";
 import type { ImageInput } from "./conversation.ts";
-import { type JobInput, randomSeed } from "./request.ts";
+import type { JobInput } from "./request.ts";
 
 /** What a job has that a completion cannot ask for, or leaves out. */
 const DEFAULTS = JobRequest.parse({ prompt: "x" });
@@ -39,12 +41,14 @@ export function jobInputOfChat(request: ChatRequest, sent: object): JobInput {
 		fields: { texts: "messages", images: "messages" },
 		previousJob: null,
 		sampling: {
+			...samplingOf({
+				...DEFAULT_SAMPLING,
+				temperature: request.temperature ?? DEFAULT_SAMPLING.temperature,
+				top_p: request.top_p ?? DEFAULT_SAMPLING.top_p,
+				seed: request.seed ?? undefined,
+				stop: request.stop,
+			}),
 			max_tokens: request.max_completion_tokens ?? request.max_tokens ?? null,
-			temperature: request.temperature ?? DEFAULTS.temperature,
-			top_p: request.top_p ?? DEFAULTS.top_p,
-			repetition_penalty: DEFAULTS.repetition_penalty,
-			seed: request.seed ?? randomSeed(),
-			stop: request.stop,
 		},
 		metadata: request.metadata ?? {},
 		expiresIn: DEFAULTS.expires_in,

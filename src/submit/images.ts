@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import type {
 	InlineImage,
+	JobImage,
 	SentImage,
 	StoredImage,
 	UploadDraft,
@@ -13,7 +14,7 @@ import { dnsOverHttps } from "../egress/resolver.ts";
 import { type Config, config } from "../env.ts";
 
 import { ApiError, unwrap } from "../errors.ts";
-import { answered, type Caller } from "../http/authenticate.ts";
+import { type Caller, unwrapForCaller } from "../http/authenticate.ts";
 import type { App } from "../http/router.ts";
 import { newUploadId } from "../ids.ts";
 import { isDataUrl, readDataUrl } from "../images/data-url.ts";
@@ -71,31 +72,40 @@ export async function readImages(
 }
 
 /**
- * Stores what came along with a job. It is swept unless the job is admitted.
- * @returns upload ids of all, in order, and what is new
+ * Stores the images that came along with a job. Unless the job is admitted they are swept.
+ * @returns all images in order, and those that are new
  * @throws ApiError `storage_unavailable`
  */
 export async function storeInline(
 	c: Context<App>,
 	caller: Caller,
 	images: readonly ImageRead[],
-): Promise<{ ids: string[]; inline: InlineImage[] }> {
-	const fresh = images.flatMap((image) => ("received" in image ? [image] : []));
+): Promise<{ images: JobImage[]; inline: InlineImage[] }> {
+	const received = images.flatMap((image) =>
+		"received" in image ? [image] : [],
+	);
 	const stored = await put(
 		c,
 		caller,
 		"inline",
-		fresh.map(({ received }) => received),
+		received.map((image) => image.received),
 	);
 	const inline = stored.map((image, n) => ({
 		...image,
-		url: fresh[n]?.url ?? null,
+		url: received[n]?.url ?? null,
 	}));
 	const next = inline.values();
-	const ids = images.map((image) =>
-		"upload" in image ? image.upload : (next.next().value as InlineImage).id,
-	);
-	return { ids, inline };
+	return {
+		images: images.map((image) => ({
+			field: image.field,
+			upload:
+				"upload" in image
+					? image.upload
+					: (next.next().value as InlineImage).id,
+			sha256: image.sha256,
+		})),
+		inline,
+	};
 }
 
 /** Takes back what was stored and not admitted. Never throws: what is left is swept. */
@@ -151,7 +161,10 @@ export async function storeBody(
 ): Promise<UploadView> {
 	const stored = await put(c, caller, "body", [received]);
 	const { account, credential } = caller;
-	const done = answered(c, await account.finalizeUploads(credential, stored));
+	const done = unwrapForCaller(
+		c,
+		await account.finalizeUploads(credential, stored),
+	);
 	return done.uploads[0] as UploadView;
 }
 
@@ -171,7 +184,7 @@ async function put(
 		way,
 	}));
 	const { account, credential } = caller;
-	answered(c, await account.createUploads(credential, drafts));
+	unwrapForCaller(c, await account.createUploads(credential, drafts));
 	// All of them are waited for: none may write after it was discarded.
 	const placed = await Promise.allSettled(
 		drafts.map(({ id }, n) =>

@@ -1,6 +1,7 @@
 /** A job request on its way to admission: what is refused before anything is stored, and what names it. */
 import canonicalize from "canonicalize";
-import type { JobSpec, Message, Sampling } from "../contract/job.ts";
+import type { JobSpec, Message } from "../contract/job.ts";
+import { type Sampling, samplingOf } from "../contract/sampling.ts";
 import { sha256 } from "../crypto.ts";
 import { ApiError } from "../errors.ts";
 import { JOB_ID } from "../ids.ts";
@@ -44,14 +45,7 @@ export const jobInputOf = (request: JobRequest, sent: object): JobInput => ({
 		images: "images",
 	},
 	previousJob: request.previous_job ?? null,
-	sampling: {
-		max_tokens: request.max_tokens,
-		temperature: request.temperature,
-		top_p: request.top_p,
-		repetition_penalty: request.repetition_penalty,
-		seed: request.seed ?? randomSeed(),
-		stop: request.stop,
-	},
+	sampling: samplingOf(request),
 	metadata: request.metadata,
 	expiresIn: request.expires_in,
 	onDisconnect: request.on_disconnect,
@@ -71,9 +65,6 @@ export const samplingFor = (
 		contextLength,
 	),
 });
-
-export const randomSeed = (): number =>
-	crypto.getRandomValues(new Uint32Array(1))[0] as number;
 
 /**
  * Refuses what cannot fit, whatever the tokenizer does; what only tokenizing shows fails later, at price 0. Only what a
@@ -113,17 +104,14 @@ export function checkFits(
 }
 
 /**
- * SHA-256 over canonical JSON (RFC 8785) of what the caller sent, before defaults, images replaced by their sha256: the
- * same photo is the same request, by whatever way it came.
+ * SHA-256 over canonical JSON (RFC 8785) of what the caller sent, before defaults and without its
+ * images.
  * @throws ApiError `invalid_request` for text that is no Unicode
  */
-export async function bodyHash(
-	sent: object,
-	imageSha256s: string[],
-): Promise<string> {
+export async function requestHash(sent: object): Promise<string> {
 	let canonical: string | undefined;
 	try {
-		canonical = canonicalize({ ...sent, images: imageSha256s });
+		canonical = canonicalize({ ...sent, images: undefined });
 	} catch {
 		throw new ApiError({
 			code: "invalid_request",
@@ -174,7 +162,8 @@ export async function idempotencyKeyOf(
 	});
 }
 
-type Terms = Pick<JobSpec, "startBy" | "endBy" | "cancelAt">;
+/** Milliseconds since 1970, or null for never. */
+type Deadlines = Pick<JobSpec, "startBy" | "endBy" | "cancelAt">;
 
 const HOUR_S = 3_600;
 
@@ -185,7 +174,7 @@ const HOUR_S = 3_600;
  */
 export function deadlinesOf(request: {
 	header: (name: string) => string | undefined;
-}): (createdAt: number) => Terms {
+}): (createdAt: number) => Deadlines {
 	const secondsOf = (name: string) => duration(name, request.header(name));
 	const start = secondsOf("Start-Within") ?? HOUR_S;
 	const cancel = secondsOf("Cancel-After");

@@ -2,19 +2,21 @@
 
 import type { JobHook } from "../contract/account.ts";
 import { sha256 } from "../crypto.ts";
-import { leadsHome, type Objection, objectionByName } from "../egress/rules.ts";
+import {
+	leadsHome,
+	OBJECTIONS,
+	type ObjectionByName,
+	objectionByName,
+} from "../egress/rules.ts";
 import { ApiError } from "../errors.ts";
 import type { JobWebhook } from "../schema/webhook.ts";
 
-const WORDS: Record<Objection, string> = {
-	credentials:
-		"holds credentials. Send a URL without them; check our signature instead.",
-	scheme: "must begin with `https:`.",
-	port: "must use port 443.",
+const WAYS_OUT: Record<ObjectionByName, string> = {
+	credentials: "Send a URL without them, and check the signature instead.",
+	scheme: "Send a URL that does.",
+	port: "Send a URL that does.",
 	private:
-		"leads to a host that is not public. To get the events on your own machine run `minigpt4 webhooks listen --forward URL`. Who runs this API for development allows a host with EGRESS_ALLOW, or `npm start -- --egress-allow HOST:PORT`.",
-	lookup: "leads to a host that cannot be looked up.",
-	no_host: "leads to no host.",
+		"To get the events on your own machine, run `minigpt4 webhooks listen --forward URL`. If you run this API yourself, allow the host with EGRESS_ALLOW or `npm start -- --egress-allow HOST:PORT`.",
 };
 
 /**
@@ -27,16 +29,19 @@ export function webhookUrl(
 	field: string,
 	allow: readonly string[],
 ): string {
-	const refuse = (words: string): never => {
-		const detail = `\`${field}\` ${words}`;
-		throw new ApiError({ code: "url_refused", field, detail });
-	};
+	const refused = (words: string) =>
+		new ApiError({
+			code: "url_refused",
+			field,
+			detail: `\`${field}\` ${words}`,
+		});
 	const url = URL.parse(text);
-	if (!url) return refuse("is no absolute URL. Send `https://…`.");
-	const found = objectionByName(url, allow);
+	if (!url) throw refused("is not an absolute URL. Send `https://…`.");
+	let found = objectionByName(url, allow);
+	// Its way out is the one that helps, whatever else is wrong with the URL.
 	if (found && found !== "credentials" && url.hostname && leadsHome(url))
-		return refuse(WORDS.private);
-	if (found) return refuse(WORDS[found]);
+		found = "private";
+	if (found) throw refused(`${OBJECTIONS[found]}. ${WAYS_OUT[found]}`);
 	url.hash = "";
 	return url.href;
 }

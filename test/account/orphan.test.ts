@@ -35,8 +35,7 @@ const jobAnswers = (
 ) =>
 	runInDurableObject(account.stub, (object: Account) => {
 		const JOB = {
-			idFromName: (name: string) => name,
-			get: (name: string) => ({ resolve: () => answer(name, object) }),
+			getByName: (name: string) => ({ resolve: () => answer(name, object) }),
 		};
 		Object.defineProperty(object, "env", { value: { ...bindings, JOB } });
 	});

@@ -217,7 +217,9 @@ describe("a URL", () => {
 			expect(named(found)).toBe("url_unreachable");
 			return wire(found).detail;
 		};
-		expect(await words("https://gone.example.org/")).toContain("no such host");
+		expect(await words("https://gone.example.org/")).toContain(
+			"does not exist",
+		);
 		expect(await words("https://broken.example.org/")).toContain("looked up");
 		expect(await words("https://other.example.org/")).toContain("connection");
 		internet.set(PHOTO, () => new Response("no", { status: 404 }));

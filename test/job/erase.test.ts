@@ -50,6 +50,7 @@ describe("an erased job", () => {
 					}),
 					token_ids: null,
 					held: null,
+					spec: null,
 					state: null,
 					prompt_ids: null,
 				},

@@ -62,21 +62,20 @@ const readFor = async (
 	account: TestAccount,
 	sources: ImageSource[],
 ): Promise<ImageRead[]> => {
-	const uploads = sources.flatMap((each) =>
-		"upload" in each ? [each.upload] : [],
-	);
 	const known = unwrap(
-		await account.stub.inquire({
+		await account.stub.prepare({
 			credential: account.secretHash,
 			jobId: null,
 			idempotencyKey: null,
+			repeats: null,
 			maxPrice: 0,
-			uploads,
-			fields: sources.flatMap((each, n) =>
-				"upload" in each ? [`images[${n}].upload`] : [],
+			uploads: sources.flatMap((each, n) =>
+				"upload" in each
+					? [{ upload: each.upload, field: `images[${n}].upload` }]
+					: [],
 			),
 			previous: null,
-			webhook: false,
+			hasWebhook: false,
 		}),
 	);
 	return readImages(c, imagesOf(sources), known.images);
@@ -103,7 +102,11 @@ describe("a job's images", () => {
 		expect(read.map((each) => each.sha256)).toEqual([jpeg, jpeg, png, jpeg]);
 		expect(store.keys()).toEqual([finalKey(account.id, upload)]);
 
-		const { ids, inline } = await storeInline(c, callerOf(account), read);
+		const { images, inline } = await storeInline(c, callerOf(account), read);
+		const ids = images.map((image) => image.upload);
+		expect(images.map((image) => image.sha256)).toEqual(
+			read.map((image) => image.sha256),
+		);
 		expect([ids[1], ids[3]]).toEqual([upload, upload]);
 		expect(inline.map(({ id }) => id)).toEqual([ids[0], ids[2]]);
 		const url = await sha256(new TextEncoder().encode(PHOTO));
@@ -163,7 +166,11 @@ describe("a job's images", () => {
 		]);
 		expect(store.asked).toEqual([]);
 		expect(await storeInline(c, callerOf(account), read)).toEqual({
-			ids: [known[1]?.upload, known[0]?.upload],
+			images: [known[1], known[0]].map((image, n) => ({
+				field: read[n]?.field,
+				upload: image?.upload,
+				sha256: image?.sha256,
+			})),
 			inline: [],
 		});
 	});

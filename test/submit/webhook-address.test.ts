@@ -78,14 +78,26 @@ describe("a webhook at a host that is not public", () => {
 
 describe("a webhook elsewhere", () => {
 	it.each([
-		["http://example.com/hooks", "`url` must begin with `https:`."],
-		["https://example.com:8443/hooks", "`url` must use port 443."],
-		["ftp://example.com", "`url` must begin with `https:`."],
-		["mailto:me@example.com", "`url` must begin with `https:`."],
-		["hooks", "`url` is no absolute URL. Send `https://…`."],
+		[
+			"http://example.com/hooks",
+			"`url` does not begin with `https:`. Send a URL that does.",
+		],
+		[
+			"https://example.com:8443/hooks",
+			"`url` does not use port 443. Send a URL that does.",
+		],
+		[
+			"ftp://example.com",
+			"`url` does not begin with `https:`. Send a URL that does.",
+		],
+		[
+			"mailto:me@example.com",
+			"`url` does not begin with `https:`. Send a URL that does.",
+		],
+		["hooks", "`url` is not an absolute URL. Send `https://…`."],
 		[
 			"http://user:secret@localhost:3000",
-			"`url` holds credentials. Send a URL without them; check our signature instead.",
+			"`url` holds credentials. Send a URL without them, and check the signature instead.",
 		],
 	])("is refused for what is wrong with it alone: %s", (url, words) => {
 		expect(refusal(url)).toBe(words);

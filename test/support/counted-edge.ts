@@ -173,7 +173,7 @@ export default {
 		if ((env as CountedEnv).BENCH_COSTS && !counting) {
 			counting = true;
 			countCalls("Account", RealAccount, [
-				"inquire",
+				"prepare",
 				"admit",
 				"settle",
 				"alarm",

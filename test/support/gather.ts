@@ -36,9 +36,10 @@ export function jobFrom(
 	name?: { account: string; id: string },
 ): GatheredJob | null {
 	if (!has(query, "event") || has(query, "account")) return null;
-	const [job, ...rows] = query("SELECT * FROM event ORDER BY seq");
-	const known = JSON.parse(job?.data ?? "null");
-	if (job?.type === "tombstone") {
+	const rows = query("SELECT * FROM event ORDER BY seq");
+	const spec = rows.find((row) => row.spec !== null)?.spec;
+	const known = JSON.parse(spec ?? rows[0]?.data ?? "null");
+	if (!spec) {
 		const { account, id } = name ?? { account: "", id: known?.jobId ?? "" };
 		return { account, id, log: null, tokens: 0, maxTokens: 0 };
 	}
@@ -59,11 +60,11 @@ export function jobFrom(
 export function poolFrom(query: Query): Gathered["pools"][number] {
 	const jobs = (table: string): string[] =>
 		query(`SELECT job FROM ${table}`).map(({ job }) => job);
-	const [state] = query("SELECT model FROM state");
+	const [pool] = query("SELECT model FROM pool");
 	return {
-		model: state?.model ?? "none",
-		leased: jobs("held"),
-		waiting: jobs("waiting"),
+		model: pool?.model ?? "none",
+		leased: jobs("lease"),
+		waiting: jobs("queue"),
 	};
 }
 

@@ -1,7 +1,8 @@
 /** Jobs on the real objects, with the fake worker where `fetch` would reach the GPU. */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, vi } from "vitest";
-import type { JobSpec, Sampling } from "../../src/contract/job.ts";
+import type { JobSpec } from "../../src/contract/job.ts";
+import type { Sampling } from "../../src/contract/sampling.ts";
 import { unwrap } from "../../src/errors.ts";
 import type { Job } from "../../src/job/job.ts";
 import { followLog, openJobLog } from "../../src/stream/follower.ts";
