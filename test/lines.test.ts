@@ -28,6 +28,7 @@ const CHECKED = [
 	"least-tokens.ts",
 	"log.ts",
 	"models.ts",
+	"openai/",
 	"playground/",
 	"read-at-most.ts",
 	"schema/",
@@ -38,7 +39,7 @@ const CHECKED = [
 ];
 
 /** Files in those folders that are not within the limits yet. */
-const NOT_YET = ["backends/sse-parser.ts", "images/s3.ts"];
+const NOT_YET = ["images/s3.ts"];
 
 /** The playground's form is one page script of many small parts, so its length is not checked. */
 const LONG = ["playground/public/app.js"];

@@ -106,7 +106,7 @@ export class GpuWorker implements Backend {
 		try {
 			reader = await this.#open(generation, either);
 			const parser = new SseParser();
-			const place = { committed: committedOf(generation), tokens: 0 };
+			const position = { committed: committedOf(generation), tokens: 0 };
 			let lastEventAt = Date.now();
 			for (;;) {
 				const { done, value } = await reader.read();
@@ -118,10 +118,10 @@ export class GpuWorker implements Backend {
 						`nothing but pings from the worker for ${this.#stallMs} ms`,
 					);
 				for (const message of parser.push(value)) {
-					const event = parseEvent(message, place);
+					const event = parseEvent(message, position);
 					if (!event) continue;
 					lastEventAt = Date.now();
-					if (event.type === "token") place.tokens += event.tokens;
+					if (event.type === "token") position.tokens += event.tokens;
 					yield event;
 					if (event.type === "done") return;
 				}
@@ -217,12 +217,13 @@ export function parseFailure(text: string): BackendError | null {
 	return new BackendError(code, message, { field, tokens });
 }
 
-/** The output tokens that the request sent along. */
+/** The number of output tokens that the request commits. */
 const committedOf = ({ prompt }: Generation): number =>
 	"committedIds" in prompt ? prompt.committedIds.length : 0;
 
 /**
- * @param place of the next token: those that were committed, and those that this stream brought
+ * @param position of the next token: the tokens that the request committed, and those that this
+ * stream has delivered
  * @returns null for an event of an unknown type
  * @throws BackendError on an `error` event, on a gap or a repeat, and on data that violates the
  * protocol

@@ -1,4 +1,6 @@
-/** Fetches images from URLs that a caller names: rules.ts checks each URL, also those of redirects. */
+/**
+ * Fetches images from URLs that a caller names: rules.ts checks each URL, also those of redirects.
+ */
 
 import { ApiError } from "../errors.ts";
 import { readAtMost } from "../read-at-most.ts";
