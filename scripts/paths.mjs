@@ -10,6 +10,9 @@ export const gpuWorker = join(root, "gpu-worker");
 
 /** The Node that the `node` package brings: wrangler refuses the one that npm itself may run on. */
 export const node = join(root, "node_modules", "node", "bin", "node");
+/** Photos to ask about. */
+export const samples = join(root, "samples");
+/** The S3 server that the tests hold the bucket against. */
 export const versitygw = join(state, "bin", "versitygw");
 export const venv = join(gpuWorker, ".venv");
 export const worker = join(venv, "bin", "minigpt4-worker");

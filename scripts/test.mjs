@@ -181,13 +181,16 @@ async function runStage(stage, env) {
 }
 
 /**
- * The S3 server and the engine that the stages share, and how they are told.
+ * The bucket, the engine and the bundled Worker that the stages share, and how they are told.
  * @returns {Promise<{ env: Record<string, string>, ready: Promise<void> }>}
  */
 async function startShared() {
-	const { startS3, startWorker } = await import("./stack.mjs"); // needs npm's packages
+	const { bundleEdge, startS3, startWorker } = await import("./stack.mjs"); // needs npm's packages
 	const secrets = secretsOf(state);
-	const s3 = await startS3({ port: await freePort(), state, secrets });
+	const s3 = await startS3({
+		...{ port: await freePort(), state, secrets },
+		origins: ["http://127.0.0.1:*"], // each edge's page
+	});
 	const row = board.row("engine", "nano on the CPU, booting");
 	const worker = await startWorker({
 		port: await freePort(),
@@ -205,6 +208,7 @@ async function startShared() {
 			MINIGPT4_WORKER_URL: worker.url,
 			MINIGPT4_WORKER_KEY: secrets.workerKey,
 			MINIGPT4_CHECKPOINT: paths.nano,
+			MINIGPT4_BUNDLE: await bundleEdge(state),
 			MINIGPT4_S3_URL: s3.url,
 			MINIGPT4_S3_ACCESS_KEY: secrets.s3AccessKey,
 			MINIGPT4_S3_SECRET_KEY: secrets.s3SecretKey,

@@ -60,24 +60,24 @@ async function clients() {
 		};
 	}
 	await setUp({ board }).all;
-	const { startEdge, startS3, startWorker } = await import("../stack.mjs");
+	const { startEdge, startWorker } = await import("../stack.mjs");
 	const state = join(paths.state, "bench");
 	rmSync(state, { recursive: true, force: true });
 	const secrets = secretsOf(state);
 	const row = board.row("stack", "booting");
-	const s3 = await startS3({ port: await freePort(), state, secrets });
+	const bucket = { port: await freePort() };
 	const worker = await startWorker({
 		port: await freePort(),
 		state,
 		secrets,
-		imagesFrom: [s3.url],
+		imagesFrom: [`http://127.0.0.1:${bucket.port}`],
 	});
 	await worker.ready;
 	const edge = await startEdge({
 		port: await freePort(),
 		state,
 		secrets,
-		s3: s3.url,
+		s3: bucket,
 		worker: worker.url,
 		// One account asks for all.
 		vars: {

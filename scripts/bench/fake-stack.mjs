@@ -8,7 +8,7 @@ import { developmentAccount } from "../development.mjs";
 import * as paths from "../paths.mjs";
 import { freePort } from "../ports.mjs";
 import { secretsOf } from "../secrets.mjs";
-import { startEdge, startS3 } from "../stack.mjs";
+import { bundleEdge, startEdge } from "../stack.mjs";
 import { picture } from "./pictures.mjs";
 
 /** @typedef {import("../../test/support/fake-worker.ts").FakeWorker} FakeWorker */
@@ -16,7 +16,7 @@ import { picture } from "./pictures.mjs";
 
 /**
  * @param {{ name: string, worker: FakeWorker, vars?: Record<string, string>, entry?: string }} options
- *   `name`: of its state folder; `entry`: see `startEdge`
+ *   `name`: of its state folder; `entry`: see `bundleEdge`
  */
 export async function fakeStack({ name, worker, vars = {}, entry }) {
 	const state = join(paths.state, name);
@@ -25,17 +25,16 @@ export async function fakeStack({ name, worker, vars = {}, entry }) {
 	worker.key = secrets.workerKey;
 	worker.allowed = ["127.0.0.1"];
 	const gpu = await serve(worker);
-	const s3 = await startS3({ port: await freePort(), state, secrets });
 	const edge = await startEdge({
 		...{ port: await freePort(), state, secrets },
-		...{ s3: s3.url, worker: gpu.url },
+		...{ s3: { port: await freePort() }, worker: gpu.url },
+		bundle: await bundleEdge(state, entry),
 		vars: {
 			JOB_PRICE: "1",
 			LIMIT_CONCURRENT_JOBS: "1000000",
 			LIMIT_REQUESTS_PER_MINUTE: "10000000",
 			...vars,
 		},
-		...(entry ? { entry } : {}),
 	});
 	const { adminSecret } = secrets;
 	const account = await developmentAccount({

@@ -9,7 +9,12 @@ import { dim } from "../terminal.mjs";
 import { call, fakeStack, upload } from "./fake-stack.mjs";
 import { framed } from "./frame.mjs";
 import { percentile } from "./load.mjs";
-import { cpuSeconds, memory, waitedSeconds, workerds } from "./machine.mjs";
+import {
+	cpuSeconds,
+	edgeProcesses,
+	memory,
+	waitedSeconds,
+} from "./machine.mjs";
 
 /** @typedef {import("../terminal.mjs").Board} Board */
 
@@ -102,7 +107,7 @@ async function measure(
 		temperature: 0,
 	});
 	row.done("ready");
-	const servers = workerds(stack.edge.daemon.pid, stack.edge.port);
+	const servers = edgeProcesses(stack.edge.daemon.pid);
 	const cpu = () =>
 		servers.map(({ role, pid }) => ({
 			role,

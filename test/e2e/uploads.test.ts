@@ -11,7 +11,7 @@ import { BUCKET, REGION } from "../../scripts/bucket.mjs";
 import { developmentAccount } from "../../scripts/development.mjs";
 import { root } from "../../scripts/paths.mjs";
 import { freePort } from "../../scripts/ports.mjs";
-import { type Server, startEdge } from "../../scripts/stack.mjs";
+import { bundleEdge, type Server, startEdge } from "../../scripts/stack.mjs";
 import { inspect } from "../../src/images/inspect.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 
@@ -321,7 +321,10 @@ describe("a PUT that begins before its URL expires and ends after that", () => {
 		const { secrets, s3, worker } = stack;
 		edge = await startEdge({
 			...{ port: await freePort(), state, secrets, s3, worker },
-			entry: join(root, "test/support/clocked-edge.ts"),
+			bundle: await bundleEdge(
+				state,
+				join(root, "test/support/clocked-edge.ts"),
+			),
 		});
 		const { adminSecret } = secrets;
 		const made = await developmentAccount({

@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** The whole stack: the S3 server, wrangler's dev server and the real nano worker. One file at a time: they share two cores. */
+/** The whole stack: the bucket, the edge and the real nano worker. One file at a time: they share two cores. */
 export default defineConfig({
 	test: {
 		include: ["test/e2e/**/*.test.ts"],
