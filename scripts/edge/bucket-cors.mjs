@@ -7,6 +7,8 @@
 /** @typedef {ReturnType<typeof import("../bucket.mjs").corsRule>} Rule */
 /** @typedef {{ RULE: Rule, S3: { fetch: (request: Request) => Promise<Response> } }} Env */
 
+/** Workerd's. */
+const { FixedLengthStream } = /** @type {any} */ (globalThis);
 const PATH = "/cdn-cgi/local/r2/s3/";
 
 export default {
@@ -17,9 +19,7 @@ export default {
 			return new Response(null, { status: 404 });
 		const origin = request.headers.get("Origin");
 		if (request.method === "OPTIONS") return preflight(request, origin, RULE);
-		const headers = new Headers(request.headers);
-		headers.delete("Origin");
-		const answer = await S3.fetch(new Request(request, { headers }));
+		const answer = await passOn(request, S3);
 		const response = new Response(answer.body, answer);
 		for (const [name] of answer.headers)
 			if (name.startsWith("access-control-")) response.headers.delete(name);
@@ -28,6 +28,38 @@ export default {
 		return response;
 	},
 };
+
+/**
+ * The API answers what it refuses before it has read the body, and then breaks the connection, while callers read an answer only
+ * once all is sent. So the body is read to its end here, whoever still wants it; of such an answer the status alone is sure to come.
+ * @param {Request} request @param {Env["S3"]} s3
+ */
+async function passOn(request, s3) {
+	const headers = new Headers(request.headers);
+	headers.delete("Origin");
+	const { body } = request;
+	if (!body) return s3.fetch(new Request(request, { headers }));
+	// As long as it was signed to be.
+	const { readable, writable } = new FixedLengthStream(
+		Number(headers.get("Content-Length")),
+	);
+	const writer = writable.getWriter();
+	let wanted = true;
+	const sent = (async () => {
+		for await (const bytes of body)
+			if (wanted)
+				await writer.write(bytes).catch(() => {
+					wanted = false;
+				});
+		if (wanted) await writer.close();
+	})();
+	const answer = await s3.fetch(
+		new Request(request, { headers, body: readable }),
+	);
+	const told = answer.ok ? null : answer.text().catch(() => "");
+	await sent;
+	return told ? new Response(await told, { status: answer.status }) : answer;
+}
 
 /** @param {Request} request @param {string | null} origin @param {Rule} rule */
 function preflight({ headers }, origin, rule) {
