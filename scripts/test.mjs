@@ -81,7 +81,7 @@ const stages = [
 	inRoot("types", "types (SDK)", "tsc", "-p", "sdk"),
 	inRoot("types", "types (SDK core)", "tsc", "-p", "sdk/tsconfig.core.json"),
 	inRoot("types", "types (edge)", "tsc", "-p", "."),
-	inRoot("types", "types (scripts)", "tsc", "-p", "scripts"),
+	inRoot("types", "types (scripts, benches)", "tsc", "-p", "scripts"),
 	inRoot("types", "types (playground)", "tsc", "-p", "src/playground"),
 	...(existsSync(join(paths.root, "test/e2e/tsconfig.json"))
 		? [inRoot("types", "types (end to end)", "tsc", "-p", "test/e2e")]
@@ -99,7 +99,7 @@ const stages = [
 		cwd: paths.gpuWorker,
 		command: [python("ruff"), "format", "--check"],
 	},
-	vitest("unit", "unit, in workerd", "vitest.config.ts"),
+	vitest("unit", "unit, in workerd", "test/vitest.config.ts"),
 	vitest("sdk", "SDK", "sdk/vitest.config.ts"),
 	{
 		name: "pytest",

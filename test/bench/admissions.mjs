@@ -4,14 +4,14 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ulid } from "ulid";
-import { FakeWorker } from "../../test/support/fake-worker.ts";
-import { root } from "../paths.mjs";
+import { root } from "../../scripts/paths.mjs";
+import { FakeWorker } from "../support/fake-worker.ts";
 import { call, fakeStack, upload } from "./fake-stack.mjs";
 import { framed } from "./frame.mjs";
 import { percentile } from "./load.mjs";
 import { cpuSeconds, edgeProcesses } from "./machine.mjs";
 
-/** @typedef {import("../terminal.mjs").Board} Board */
+/** @typedef {import("../../scripts/terminal.mjs").Board} Board */
 
 const HELP = `npm run bench -- admissions [options]
 

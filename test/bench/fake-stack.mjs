@@ -3,15 +3,15 @@
 import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { serve } from "../../test/support/fake-worker-server.ts";
-import { developmentAccount } from "../development.mjs";
-import * as paths from "../paths.mjs";
-import { freePort } from "../ports.mjs";
-import { secretsOf } from "../secrets.mjs";
-import { bundleEdge, startEdge } from "../stack.mjs";
+import { developmentAccount } from "../../scripts/development.mjs";
+import * as paths from "../../scripts/paths.mjs";
+import { freePort } from "../../scripts/ports.mjs";
+import { secretsOf } from "../../scripts/secrets.mjs";
+import { bundleEdge, startEdge } from "../../scripts/stack.mjs";
+import { serve } from "../support/fake-worker-server.ts";
 import { picture } from "./pictures.mjs";
 
-/** @typedef {import("../../test/support/fake-worker.ts").FakeWorker} FakeWorker */
+/** @typedef {import("../support/fake-worker.ts").FakeWorker} FakeWorker */
 /** @typedef {Awaited<ReturnType<typeof fakeStack>>} FakeStack */
 
 /**

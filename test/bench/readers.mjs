@@ -4,8 +4,8 @@ import { fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { FakeWorker } from "../../test/support/fake-worker.ts";
-import { dim } from "../terminal.mjs";
+import { dim } from "../../scripts/terminal.mjs";
+import { FakeWorker } from "../support/fake-worker.ts";
 import { call, fakeStack, upload } from "./fake-stack.mjs";
 import { framed } from "./frame.mjs";
 import { percentile } from "./load.mjs";
@@ -16,7 +16,7 @@ import {
 	waitedSeconds,
 } from "./machine.mjs";
 
-/** @typedef {import("../terminal.mjs").Board} Board */
+/** @typedef {import("../../scripts/terminal.mjs").Board} Board */
 
 const HELP = `npm run bench -- readers [options]
 
