@@ -119,8 +119,8 @@ const s3Part = ({ port, origins = [] }, secrets) => ({
 	secretAccessKey: secrets.s3SecretKey,
 });
 
-/** @param {number} port */
-const s3At = (port) => `http://127.0.0.1:${port}${S3_PATH}`;
+/** @param {number} port @returns {string} the bucket's URL */
+export const s3At = (port) => `http://127.0.0.1:${port}${S3_PATH}`;
 
 /**
  * The bucket behind its S3 API, in a process of its own.

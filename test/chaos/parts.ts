@@ -9,6 +9,7 @@ import type { Secrets } from "../../scripts/secrets.mjs";
 import {
 	bundleEdge,
 	type Server,
+	s3At,
 	startEdge,
 	startS3,
 	startWorker,
@@ -17,6 +18,7 @@ import {
 /** A process that is started again on the same port and data whenever it was killed. */
 export class Part {
 	readonly port: number;
+	readonly url: string;
 	readonly #start: (port: number) => Promise<Server>;
 	#server: Server | null = null;
 	#changing: Promise<void> = Promise.resolve();
@@ -27,13 +29,14 @@ export class Part {
 	/** How long starting again took, in ms, each time. */
 	readonly starts: number[] = [];
 
-	constructor(port: number, start: (port: number) => Promise<Server>) {
+	constructor(
+		port: number,
+		start: (port: number) => Promise<Server>,
+		url = `http://127.0.0.1:${port}`,
+	) {
 		this.port = port;
+		this.url = url;
 		this.#start = start;
-	}
-
-	get url(): string {
-		return `http://127.0.0.1:${this.port}`;
 	}
 
 	async start(): Promise<void> {
@@ -70,9 +73,8 @@ export class Part {
 }
 
 export async function storage(state: string, secrets: Secrets): Promise<Part> {
-	return new Part(await freePort(), (port) =>
-		startS3({ port, state, secrets }),
-	);
+	const port = await freePort();
+	return new Part(port, () => startS3({ port, state, secrets }), s3At(port));
 }
 
 /**
