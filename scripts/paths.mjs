@@ -10,6 +10,8 @@ export const gpuWorker = join(root, "gpu-worker");
 
 /** The Node that the `node` package brings: wrangler refuses the one that npm itself may run on. */
 export const node = join(root, "node_modules", "node", "bin", "node");
+/** The edge's Worker, as set-up bundles it. */
+export const bundle = join(state, "bundle");
 /** Photos to ask about. */
 export const samples = join(root, "samples");
 /** The S3 server that the tests hold the bucket against. */

@@ -22,6 +22,7 @@ import {
 import { isFresh, perform } from "./setup/step.mjs";
 import { uvItself } from "./setup/uv.mjs";
 import { versitygw } from "./setup/versitygw.mjs";
+import { workerBundle } from "./setup/worker-bundle.mjs";
 import { Board } from "./terminal.mjs";
 
 /**
@@ -79,7 +80,7 @@ export function setUp({ board, tests = false, signal }) {
 	};
 
 	const edge = Promise.all([
-		ensure(nodePackages),
+		ensure(nodePackages).then(() => ensure(workerBundle)),
 		ensure(apiReferenceScript),
 		ensure(pagePhotos),
 	]);

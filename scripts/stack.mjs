@@ -66,25 +66,25 @@ const S3_PATH = "/cdn-cgi/local/r2/s3";
  */
 
 /**
- * The Worker in a folder, as `wrangler deploy` would upload it.
- * @param {string} state folder of the deployment that it is for
- * @param {string} [entry] instead of src/index.ts
+ * Writes the Worker into a folder, as `wrangler deploy` would upload it.
+ * @param {string} folder
+ * @param {{ entry?: string, log?: string, signal?: AbortSignal }} [options] `entry`: instead of src/index.ts
  * @returns {Promise<string>} the folder, for `startEdge`
  */
-export async function bundleEdge(state, entry) {
-	const folder = join(state, "bundle");
-	const log = join(state, "log", "bundle.log");
+export async function bundleEdge(
+	folder,
+	{ entry, log = join(folder, "bundle.log"), signal } = {},
+) {
 	rotate(log);
 	await run(
 		paths.node,
 		[join(edgeScripts, "bundle.mjs"), folder, ...(entry ? [entry] : [])],
 		{
-			what: "Bundling the edge",
-			log,
+			...{ what: "Bundling the edge", log, signal },
 			env: {
-				XDG_CONFIG_HOME: join(state, "wrangler"),
+				XDG_CONFIG_HOME: join(folder, "wrangler"),
 				WRANGLER_SEND_METRICS: "false",
-				WRANGLER_LOG_PATH: join(state, "log", "wrangler"),
+				WRANGLER_LOG_PATH: join(folder, "wrangler"),
 				FORCE_COLOR: "0",
 			},
 		},
@@ -137,9 +137,9 @@ export async function startS3({ port, state, secrets, origins = [] }) {
 
 /**
  * The edge worker in Miniflare; its objects live in `<state>/edge`.
- * @param {Place & { s3: string | Bucket, worker: string | Record<string, string | string[]>, vars?: Record<string, string>, bundle?: string }} options
+ * @param {Place & { s3: string | Bucket, worker: string | Record<string, string | string[]>, vars?: Record<string, string>, bundle: string }} options
  *   `s3`: the URL of one that runs, or one to serve from the same process; `worker`: nano's URL, or each model's, or those of its
- *   replicas; `vars`: configuration (src/env.ts) on top of, or instead of, the usual; `bundle`: the folder of one that is made already
+ *   replicas; `vars`: configuration (src/env.ts) on top of, or instead of, the usual; `bundle`: what `bundleEdge` made
  * @returns {Promise<Server & { s3: string }>} `s3`: its bucket's URL
  */
 export async function startEdge({
@@ -169,7 +169,7 @@ export async function startEdge({
 		...vars,
 	};
 	const daemon = await startMiniflare(state, "edge", {
-		edge: { port, bundle: bundle ?? (await bundleEdge(state)), vars: values },
+		edge: { port, bundle, vars: values },
 		...(bucket && { s3: s3Part(bucket, secrets) }),
 	});
 	const url = `http://127.0.0.1:${port}`;

@@ -11,6 +11,7 @@ import { requirePorts } from "./ports.mjs";
 import { anyRunning, killAll, stopAll, tail } from "./process.mjs";
 import { secretsOf } from "./secrets.mjs";
 import { setUp } from "./setup.mjs";
+import { startEdge, startWorker } from "./stack.mjs";
 import { Board, bold, cyan, dim, duration, red, yellow } from "./terminal.mjs";
 
 const HELP = `npm start -- [options]
@@ -160,16 +161,13 @@ if (process.env.npm_lifecycle_event) {
 
 /**
  * The edge and the bucket, in one process and one row.
- * @param {Omit<Parameters<typeof import("./stack.mjs").startEdge>[0], "bundle">} options
+ * @param {Parameters<typeof startEdge>[0]} options
  */
 async function serveEdge(options) {
-	const { bundleEdge, startEdge } = await import("./stack.mjs"); // needs npm's packages
 	over.signal.throwIfAborted();
-	const row = board.row("edge", "bundling the Worker");
+	const row = board.row("edge", "starting");
 	try {
-		const bundle = await bundleEdge(options.state);
-		row.detail = "starting";
-		const edge = await startEdge({ ...options, bundle });
+		const edge = await startEdge(options);
 		row.done(`${edge.url}, the bucket on ${new URL(edge.s3).origin}`);
 		return edge;
 	} catch (error) {
@@ -194,7 +192,7 @@ const bootPhase = (log) =>
 
 /**
  * Keeps a GPU worker running: after a crash it starts again, later each time in a row.
- * @param {() => ReturnType<typeof import("./stack.mjs").startWorker>} start
+ * @param {() => ReturnType<typeof startWorker>} start
  */
 async function keepWorker(start) {
 	for (let failures = 0; ; failures++) {
@@ -255,7 +253,6 @@ async function main() {
 	const parts = setUp({ board, signal: over.signal });
 	const work = (async () => {
 		await parts.edge;
-		const { startWorker } = await import("./stack.mjs"); // needs npm's packages
 		const url = `http://127.0.0.1:${ports.edge}`;
 		const worker = parts.weights.then(() =>
 			keepWorker(() =>
@@ -272,6 +269,7 @@ async function main() {
 			port: ports.edge,
 			state,
 			secrets,
+			bundle: paths.bundle,
 			s3: {
 				port: ports.s3,
 				origins: [url, `http://localhost:${ports.edge}`, ...origins],

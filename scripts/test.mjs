@@ -12,6 +12,7 @@ import { readJunit, readVitest } from "./reports.mjs";
 import { secretsOf } from "./secrets.mjs";
 import { findChromium } from "./setup/chromium.mjs";
 import { setUp } from "./setup.mjs";
+import { startS3, startWorker } from "./stack.mjs";
 import {
 	Board,
 	bold,
@@ -185,7 +186,6 @@ async function runStage(stage, env) {
  * @returns {Promise<{ env: Record<string, string>, ready: Promise<void> }>}
  */
 async function startShared() {
-	const { bundleEdge, startS3, startWorker } = await import("./stack.mjs"); // needs npm's packages
 	const secrets = secretsOf(state);
 	const s3 = await startS3({
 		...{ port: await freePort(), state, secrets },
@@ -208,7 +208,7 @@ async function startShared() {
 			MINIGPT4_WORKER_URL: worker.url,
 			MINIGPT4_WORKER_KEY: secrets.workerKey,
 			MINIGPT4_CHECKPOINT: paths.nano,
-			MINIGPT4_BUNDLE: await bundleEdge(state),
+			MINIGPT4_BUNDLE: paths.bundle,
 			MINIGPT4_S3_URL: s3.url,
 			MINIGPT4_S3_ACCESS_KEY: secrets.s3AccessKey,
 			MINIGPT4_S3_SECRET_KEY: secrets.s3SecretKey,

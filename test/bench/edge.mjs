@@ -15,6 +15,7 @@ import { freePort } from "../../scripts/ports.mjs";
 import { stopAll } from "../../scripts/process.mjs";
 import { secretsOf } from "../../scripts/secrets.mjs";
 import { setUp } from "../../scripts/setup.mjs";
+import { startEdge, startWorker } from "../../scripts/stack.mjs";
 import { Board, bold, dim, red } from "../../scripts/terminal.mjs";
 import { edgeClient, workerClient } from "./clients.mjs";
 import { jobCosts, medianCost } from "./job-costs.mjs";
@@ -60,7 +61,6 @@ async function clients() {
 		};
 	}
 	await setUp({ board }).all;
-	const { startEdge, startWorker } = await import("../../scripts/stack.mjs");
 	const state = join(paths.state, "bench");
 	rmSync(state, { recursive: true, force: true });
 	const secrets = secretsOf(state);
@@ -77,7 +77,7 @@ async function clients() {
 		port: await freePort(),
 		state,
 		secrets,
-		s3: bucket,
+		...{ s3: bucket, bundle: paths.bundle },
 		worker: worker.url,
 		// One account asks for all.
 		vars: {

@@ -28,7 +28,7 @@ export async function fakeStack({ name, worker, vars = {}, entry }) {
 	const edge = await startEdge({
 		...{ port: await freePort(), state, secrets },
 		...{ s3: { port: await freePort() }, worker: gpu.url },
-		bundle: await bundleEdge(state, entry),
+		bundle: await bundleEdge(join(state, "bundle"), entry ? { entry } : {}),
 		vars: {
 			JOB_PRICE: "1",
 			LIMIT_CONCURRENT_JOBS: "1000000",

@@ -90,7 +90,7 @@ export async function edge(
 	vars: () => Record<string, string>,
 ): Promise<Part> {
 	const entry = join(paths.root, "test/chaos/edge.ts");
-	const bundle = await bundleEdge(state, entry);
+	const bundle = await bundleEdge(join(state, "bundle"), { entry });
 	return new Part(await freePort(), (port) => {
 		keepLog(join(state, "log", "edge.log"));
 		return startEdge({

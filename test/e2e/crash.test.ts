@@ -65,7 +65,7 @@ beforeAll(async () => {
 	stops.push(s3.stop);
 	const port = await freePort();
 	const entry = join(root, "test/support/held-edge.ts");
-	const bundle = await bundleEdge(state, entry);
+	const bundle = await bundleEdge(join(state, "bundle"), { entry });
 	start = () =>
 		startEdge({
 			...{ port, state, secrets, s3: s3.url, worker: gpu.url, bundle },

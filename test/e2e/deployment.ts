@@ -110,7 +110,8 @@ export async function deploy(
 			...Object.fromEntries(more.map(([model, { url }]) => [model, url])),
 		};
 
-		const bundle = shared.MINIGPT4_BUNDLE ?? (await bundleEdge(state));
+		const bundle =
+			shared.MINIGPT4_BUNDLE ?? (await bundleEdge(join(state, "bundle")));
 		const start = () =>
 			startEdge({
 				...{ port, state, secrets, s3, bundle },

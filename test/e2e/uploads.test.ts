@@ -262,10 +262,9 @@ describe("a PUT that begins before its URL expires and ends after that", () => {
 		const { secrets, s3, worker } = stack;
 		edge = await startEdge({
 			...{ port: await freePort(), state, secrets, s3, worker },
-			bundle: await bundleEdge(
-				state,
-				join(root, "test/support/clocked-edge.ts"),
-			),
+			bundle: await bundleEdge(join(state, "bundle"), {
+				entry: join(root, "test/support/clocked-edge.ts"),
+			}),
 		});
 		const { adminSecret } = secrets;
 		const made = await developmentAccount({

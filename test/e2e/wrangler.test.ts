@@ -11,7 +11,7 @@ import { node, root } from "../../scripts/paths.mjs";
 import { freePort } from "../../scripts/ports.mjs";
 import { launch } from "../../scripts/process.mjs";
 import { secretsOf, writePrivate } from "../../scripts/secrets.mjs";
-import { startEdge } from "../../scripts/stack.mjs";
+import { bundleEdge, startEdge } from "../../scripts/stack.mjs";
 
 const WRANGLER = join(root, "node_modules/wrangler/bin/wrangler.js");
 
@@ -51,6 +51,7 @@ test("`wrangler dev` serves API and page, with the accounts that were made on Mi
 	const worker = "http://127.0.0.1:1";
 	const edge = await startEdge({
 		...{ port: await freePort(), state, secrets, s3, worker },
+		bundle: await bundleEdge(join(state, "bundle")),
 	});
 	const { key } = await developmentAccount({
 		...{ edge: edge.url, state, adminSecret },
