@@ -5,7 +5,8 @@ export const BUCKET = "minigpt4";
 export const REGION = "us-east-1";
 
 /**
- * What lets pages PUT to a presigned URL, as S3's tools write it; docs/bucket.md shows it to operators.
+ * What lets pages PUT to a presigned URL, as S3's tools write it; docs/bucket.md shows it to
+ * operators.
  * @param {string[]} origins
  */
 export const corsRule = (origins) => ({

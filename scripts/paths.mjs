@@ -1,5 +1,8 @@
 // @ts-check
-/** Where things lie. What set-up makes is shared by every run; what a run keeps lies in its own state folder. */
+/**
+ * Where things lie. What set-up makes is shared by every run; what a run keeps lies in its own
+ * state folder.
+ */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 

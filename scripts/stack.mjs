@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The servers of a local deployment: the edge, the bucket's S3 API in its process or in another, the GPU worker. `npm start`
- * runs them, the end-to-end tests too.
- * All listen on 127.0.0.1 only, get their secrets through the environment or a private file, and end with us.
+ * The servers of a local deployment: the edge, the bucket's S3 API in its process or in another,
+ * the GPU worker. `npm start` runs them, the end-to-end tests too. All listen on 127.0.0.1 only,
+ * get their secrets through the environment or a private file, and end with us.
  */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -95,7 +95,8 @@ export async function bundleEdge(
 const edgeScripts = join(paths.root, "scripts", "edge");
 
 /**
- * Miniflare, with what is asked for in one process. It keeps its data where `wrangler dev --persist-to <state>/<name>` would.
+ * Miniflare, with what is asked for in one process. It keeps its data where `wrangler dev
+ * --persist-to <state>/<name>` would.
  * @param {string} state @param {"edge" | "s3"} name of its data, its settings and its log
  * @param {Omit<import("./edge/serve.mjs").Settings, "persist" | "port">} parts
  */
@@ -136,10 +137,18 @@ export async function startS3({ port, state, secrets, origins = [] }) {
 }
 
 /**
+ * @typedef {object} EdgeOptions
+ * @property {string | Bucket} s3 the URL of one that runs, or one to serve from the same process
+ * @property {string | Record<string, string | string[]>} worker nano's URL, or each model's, or those
+ *   of its replicas
+ * @property {string} bundle what `bundleEdge` made
+ * @property {Record<string, string>} [vars] configuration (src/env.ts) on top of, or instead of, the
+ *   usual
+ */
+
+/**
  * The edge worker in Miniflare; its objects live in `<state>/edge`.
- * @param {Place & { s3: string | Bucket, worker: string | Record<string, string | string[]>, vars?: Record<string, string>, bundle: string }} options
- *   `s3`: the URL of one that runs, or one to serve from the same process; `worker`: nano's URL, or each model's, or those of its
- *   replicas; `vars`: configuration (src/env.ts) on top of, or instead of, the usual; `bundle`: what `bundleEdge` made
+ * @param {Place & EdgeOptions} options
  * @returns {Promise<Server & { s3: string }>} `s3`: its bucket's URL
  */
 export async function startEdge({
@@ -186,9 +195,11 @@ const workersOf = (urls) =>
 	);
 
 /**
- * The GPU worker on the CPU, with `nano` unless told otherwise. Resolves once the process runs; `ready` once the engine answers.
+ * The GPU worker on the CPU, with `nano` unless told otherwise. Resolves once the process runs;
+ * `ready` once the engine answers.
  * @param {Place & { imagesFrom: string[], model?: string, checkpoint?: string, args?: string[] }} options
- *   `imagesFrom`: URLs of stores, whose origins image URLs may name; `checkpoint`: folder of the model; `args`: more for `minigpt4-worker serve`
+ *   `imagesFrom`: URLs of stores, whose origins image URLs may name; `checkpoint`: folder of the
+ *   model; `args`: more for `minigpt4-worker serve`
  * @returns {Promise<Server & { ready: Promise<void> }>}
  */
 export async function startWorker({

@@ -5,7 +5,9 @@ export const WRITE_EVERY_MS = 250;
 
 export class Presence {
 	readonly #since = Date.now();
-	/** The last write; before there was any, the request. The first one after the client left fails. */
+	/**
+	 * The last write; before there was any, the request. The first one after the client left fails.
+	 */
 	#last = this.#since;
 
 	wrote(): void {

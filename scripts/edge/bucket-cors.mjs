@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * A Worker before Miniflare's S3 API, which lets pages of every origin in, or none but those of this machine: it applies
- * the bucket's CORS rule as S3 does. What a caller signed, host and path among it, reaches the API unchanged.
+ * A Worker before Miniflare's S3 API, which lets pages of every origin in, or none but those of
+ * this machine: it applies the bucket's CORS rule as S3 does. What a caller signed, host and path
+ * among it, reaches the API unchanged.
  */
 
 /** @typedef {ReturnType<typeof import("../bucket.mjs").corsRule>} Rule */
@@ -30,8 +31,9 @@ export default {
 };
 
 /**
- * The API answers what it refuses before it has read the body, and then breaks the connection, while callers read an answer only
- * once all is sent. So the body is read to its end here, whoever still wants it; of such an answer the status alone is sure to come.
+ * The API answers what it refuses before it has read the body, and then breaks the connection,
+ * while callers read an answer only once all is sent. So the body is read to its end here, whoever
+ * still wants it; of such an answer the status alone is sure to come.
  * @param {Request} request @param {Env["S3"]} s3
  */
 async function passOn(request, s3) {

@@ -1,9 +1,10 @@
 // @ts-check
 /**
- * Writes the Worker into a folder: `bundle.mjs <folder> [entry]`. The folder then holds what Miniflare needs to run it:
- * the module that `wrangler deploy` would upload, and in `worker.json` what wrangler.toml says of it. Wrangler bundles
- * and reads, so that its file stays the one source of bindings, classes, dates, flags, aliases and assets. A process of
- * its own, because wrangler wants another Node than the one that npm may run on, and much memory.
+ * Writes the Worker into a folder: `bundle.mjs <folder> [entry]`. The folder then holds what
+ * Miniflare needs to run it: the module that `wrangler deploy` would upload, and in `worker.json`
+ * what wrangler.toml says of it. Wrangler bundles and reads, so that its file stays the one source
+ * of bindings, classes, dates, flags, aliases and assets. A process of its own, because wrangler
+ * wants another Node than the one that npm may run on, and much memory.
  */
 import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";

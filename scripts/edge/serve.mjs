@@ -1,19 +1,23 @@
 // @ts-check
 /**
- * The process of the edge, of the bucket's S3 API, or of both: Miniflare, which is workerd with the platform's services
- * beside it. `serve.mjs <settings>` reads a private file, prints what the Worker logs, and ends with SIGTERM.
+ * The process of the edge, of the bucket's S3 API, or of both: Miniflare, which is workerd with the
+ * platform's services beside it. `serve.mjs <settings>` reads a private file, prints what the
+ * Worker logs, and ends with SIGTERM.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { BUCKET } from "../bucket.mjs";
 
+/** @typedef {ReturnType<typeof import("../bucket.mjs").corsRule>} Rule */
+/** @typedef {{ accessKeyId: string, secretAccessKey: string }} Credentials */
 /**
  * @typedef {object} Settings
  * @property {string} persist folder of all data
  * @property {number} port where Miniflare itself listens, which is asked for nothing but the S3 API
- * @property {{ port: number, bundle: string, vars: Record<string, string> }} [edge] `bundle`: what bundle.mjs wrote
- * @property {{ port: number, accessKeyId: string, secretAccessKey: string, cors: ReturnType<typeof import("../bucket.mjs").corsRule> }} [s3]
+ * @property {{ port: number, bundle: string, vars: Record<string, string> }} [edge]
+ *   `bundle`: what bundle.mjs wrote
+ * @property {Credentials & { port: number, cors: Rule }} [s3]
  */
 
 const HOST = "127.0.0.1";
@@ -33,8 +37,9 @@ function edgeWorkers({ port, bundle, vars }) {
 		bindings: { ...options.bindings, ...vars },
 	};
 	const socket = { host: HOST, port };
-	// A socket of a Worker with assets leads through their router, which doubles what a small request costs. Where the Worker
-	// comes first on every path, another one's socket may lead straight to it.
+	// A socket of a Worker with assets leads through their router, which doubles what a small
+	// request costs. Where the Worker comes first on every path, another one's socket may lead
+	// straight to it.
 	if (options.assets?.run_worker_first !== true)
 		return [{ ...worker, unsafeDirectSockets: [socket] }];
 	const door = {

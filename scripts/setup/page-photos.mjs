@@ -1,5 +1,8 @@
 // @ts-check
-/** The page's photos: those of samples/, which lie among the page's files too, from where they are served and deployed. */
+/**
+ * The page's photos: those of samples/, which lie among the page's files too, from where they are
+ * served and deployed.
+ */
 import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { root, samples } from "../paths.mjs";

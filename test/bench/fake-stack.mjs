@@ -1,5 +1,8 @@
 // @ts-check
-/** The edge and a bucket of their own, with the scripted worker behind them: what is measured is the edge. */
+/**
+ * The edge and a bucket of their own, with the scripted worker behind them: what is measured is the
+ * edge.
+ */
 import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";

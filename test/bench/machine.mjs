@@ -39,7 +39,8 @@ export function cpuSeconds(pid) {
 }
 
 /**
- * Seconds for which its threads were ready to run and others had the cores; NaN where the kernel does not say.
+ * Seconds for which its threads were ready to run and others had the cores; NaN where the kernel
+ * does not say.
  * @param {number} pid
  */
 export function waitedSeconds(pid) {

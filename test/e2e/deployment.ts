@@ -1,4 +1,7 @@
-/** A deployment of its own for one test file: the edge, its data and an account; the engine and the S3 server of the run, if it has them. */
+/**
+ * A deployment of its own for one test file: the edge, its data and an account; the engine and the
+ * S3 server of the run, if it has them.
+ */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,7 +52,9 @@ export interface Other {
 /** The page of any edge may upload to the bucket that they share. */
 export const LOCAL = ["http://127.0.0.1:*"];
 
-/** What `npm test` tells of the servers that all stages share; without it, a file starts its own. */
+/**
+ * What `npm test` tells of the servers that all stages share; without it, a file starts its own.
+ */
 const shared = process.env;
 
 /**

@@ -1,4 +1,7 @@
-/** Callers that hang up, and what their jobs cost. The runtime itself says when a client is gone: nothing stands before it. */
+/**
+ * Callers that hang up, and what their jobs cost. The runtime itself says when a client is gone:
+ * nothing stands before it.
+ */
 import { request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import OpenAI from "openai";

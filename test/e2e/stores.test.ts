@@ -1,6 +1,7 @@
 /**
- * One list for every S3 that the edge runs on here: what its client (src/images/s3.ts) and its presigned URLs rely on. Miniflare's
- * R2 is the bucket of `npm start`; versitygw is a server that has nothing to do with it.
+ * One list for every S3 that the edge runs on here: what its client (src/images/s3.ts) and its
+ * presigned URLs rely on. Miniflare's R2 is the bucket of `npm start`; versitygw is a server that
+ * has nothing to do with it.
  */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -52,7 +53,10 @@ const CORS_HEADERS = "content-type,x-amz-checksum-sha256";
 const sha256 = (bytes: Uint8Array, as: "hex" | "base64" = "hex") =>
 	createHash("sha256").update(bytes).digest(as);
 
-/** `checks`: whether it compares the bytes with their `x-amz-checksum-sha256`, or leaves that to finalization. */
+/**
+ * `checks`: whether it compares the bytes with their `x-amz-checksum-sha256`, or leaves that to
+ * finalization.
+ */
 const STORES = [
 	{ name: "Miniflare's R2", start: startS3, checks: false },
 	{ name: "versitygw", start: startVersitygw, checks: true },
@@ -213,7 +217,8 @@ describe.each(STORES)("$name", ({ start, checks }) => {
 
 		it("that begins before its URL expires may end after that", async () => {
 			const key = newKey();
-			// As long as those that go this way; a store reads a short one before it asks for anything.
+			// As long as those that go this way; a store reads a short one before it asks for
+			// anything.
 			const large = new Uint8Array(5 * MB).fill(7);
 			const { url, headers } = await presigned(key, large, 1);
 			const put = request(url, { method: "PUT", headers });

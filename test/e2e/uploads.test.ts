@@ -1,4 +1,7 @@
-/** Uploads on the bucket of `npm start`, and what lies in it afterwards; what its signatures hold is in stores.test.ts. */
+/**
+ * Uploads on the bucket of `npm start`, and what lies in it afterwards; what its signatures hold is
+ * in stores.test.ts.
+ */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -256,7 +259,8 @@ describe("a PUT that begins before its URL expires and ends after that", () => {
 	let large: Buffer;
 
 	beforeAll(async () => {
-		// As long as those that go this way; the store reads a short one before it asks for anything.
+		// As long as those that go this way; the store reads a short one before it asks for
+		// anything.
 		large = padded(5 * MB);
 		state = await mkdtemp(join(tmpdir(), "minigpt4-clocked-"));
 		const { secrets, s3, worker } = stack;

@@ -10,7 +10,10 @@ import { launch } from "../../scripts/process.mjs";
 import type { Secrets } from "../../scripts/secrets.mjs";
 import type { Server } from "../../scripts/stack.mjs";
 
-/** versitygw over a folder, with the bucket and its CORS rule. A start on the same folder finds what was there. */
+/**
+ * versitygw over a folder, with the bucket and its CORS rule. A start on the same folder finds what
+ * was there.
+ */
 export async function startVersitygw({
 	port,
 	state,

@@ -1,4 +1,7 @@
-/** Wrangler, which deploys: it takes the Worker as it is, and its own server runs it on what `npm start` left. */
+/**
+ * Wrangler, which deploys: it takes the Worker as it is, and its own server runs it on what `npm
+ * start` left.
+ */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
