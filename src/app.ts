@@ -1,12 +1,12 @@
 /** The table of contents: middleware, routes, one onError. */
 import { cors } from "hono/cors";
-import { drained } from "./drain.ts";
 import { ApiError } from "./errors.ts";
-import { limits } from "./limits.ts";
-import { allowedMethods } from "./methods.ts";
-import { problem } from "./problem.ts";
-import { trace } from "./request.ts";
-import { newRouter } from "./router.ts";
+import { allowedMethods } from "./http/allowed-methods.ts";
+import { drained } from "./http/drain.ts";
+import { problem } from "./http/problem.ts";
+import { limits } from "./http/rate-limit-headers.ts";
+import { trace } from "./http/request-log.ts";
+import { newRouter } from "./http/router.ts";
 import { account } from "./routes/account.ts";
 import { admin } from "./routes/admin.ts";
 import { chat } from "./routes/chat.ts";

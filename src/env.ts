@@ -1,10 +1,6 @@
 /** Bindings and configuration, parsed once. Nothing else reads the environment. */
 import { z } from "zod";
-import type { Account } from "./account/account.ts";
-import type { ReplicateAddress } from "./backends/replicate.ts";
-import type { Endpoint } from "./endpoint/endpoint.ts";
-import type { Job } from "./job/job.ts";
-import type { Metrics } from "./metrics/metrics.ts";
+import type { ReplicateAddress } from "./models.ts";
 import {
 	MODEL_IDS,
 	MODELS,
@@ -13,17 +9,6 @@ import {
 	type ServedModel,
 	type ServedModels,
 } from "./models.ts";
-import type { Pool } from "./pool/pool.ts";
-
-export interface Env {
-	ACCOUNT: DurableObjectNamespace<Account>;
-	JOB: DurableObjectNamespace<Job>;
-	POOL: DurableObjectNamespace<Pool>;
-	METRICS: DurableObjectNamespace<Metrics>;
-	ENDPOINT: DurableObjectNamespace<Endpoint>;
-	ASSETS: Fetcher;
-	[name: string]: unknown;
-}
 
 const list = z
 	.string()

@@ -2,9 +2,9 @@
 import { app } from "./app.ts";
 
 export { Account } from "./account/account.ts";
+export { Metrics } from "./collector/collector.ts";
 export { Endpoint } from "./endpoint/endpoint.ts";
 export { Job } from "./job/job.ts";
-export { Metrics } from "./metrics/metrics.ts";
 export { Pool } from "./pool/pool.ts";
 
 export default app;

@@ -1,5 +1,4 @@
 /** The models there are, as facts; which of them a deployment serves is its configuration (env.ts). */
-import type { Address } from "./backends/address.ts";
 import { ApiError } from "./errors.ts";
 import {
 	type LeastTokens,
@@ -112,3 +111,32 @@ export function modelOf(models: ServedModels, id: string): ServedModel {
 /** What a request that names no model gets. */
 export const defaultModel = (models: ServedModels): ServedModel =>
 	models.values().next().value as ServedModel;
+
+/** Where a worker answers, and what opens it. */
+export interface WorkerAddress {
+	url: string;
+	key: string;
+	/** A Cloudflare Access service token, where a tunnel asks for one. */
+	access: { id: string; secret: string } | null;
+}
+
+/** Where predictions of a model are made, and what pays for them. */
+export interface ReplicateAddress {
+	/** The deployment or the version, in Replicate's API; no two addresses of a model have the same. */
+	url: string;
+	replicate: {
+		/** As we call it. */
+		model: string;
+		token: string;
+		/** Predictions at once. */
+		slots: number;
+		/** `owner/name` of a deployment, or `owner/name:version` of a model. */
+		run: string;
+		/** Where Replicate's API is. */
+		api: string;
+		/** Replicate tells `url` what becomes of a prediction, signed with the secret. */
+		webhook: { url: string; secret: string } | null;
+	};
+}
+
+export type Address = WorkerAddress | ReplicateAddress;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { config, type Env } from "../src/env.ts";
+import { config } from "../src/env.ts";
 import { MODEL_IDS, MODELS } from "../src/models.ts";
 import { bindings } from "./support/account.ts";
 

@@ -35,7 +35,16 @@ export default defineConfig({
 			},
 		}),
 	],
+	// As in wrangler.toml, whose aliases do not reach the tests.
+	resolve: {
+		alias: {
+			"@aws-sdk/xml-builder": "@aws-sdk/xml-builder/dist-cjs/index.js",
+		},
+	},
 	test: {
+		deps: {
+			optimizer: { ssr: { enabled: true, include: ["@aws-sdk/client-s3"] } },
+		},
 		include: ["test/**/*.test.ts"],
 		exclude: ["test/e2e/**", "test/chaos/**"],
 		testTimeout: 60_000,

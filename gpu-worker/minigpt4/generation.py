@@ -121,7 +121,8 @@ class Generation(Response):
                 shown = answer.push(output.token_ids, last=output.finish_reason is not None)
                 chunk = ""
                 if shown.token_ids or shown.text:
-                    data = {"token_ids": shown.token_ids, "text": shown.text}
+                    index = len(committed) + sent
+                    data = {"index": index, "token_ids": shown.token_ids, "text": shown.text}
                     chunk = _event("token", data)
                 if not sent and shown.token_ids:
                     outcome["first_token"] = time.monotonic()

@@ -1,13 +1,11 @@
 // @ts-check
 /**
- * Writes src/wire.ts: the types of the OpenAPI document that the edge itself serves, and the union of its error codes.
+ * Writes src/wire.ts: the types of the OpenAPI document that the edge itself serves, and its error codes.
  * The edge's app runs in this process; what only workerd has is stood in for, since nothing here calls it.
  */
 import { rename, writeFile } from "node:fs/promises";
 import { registerHooks } from "node:module";
-import { fileURLToPath } from "node:url";
 import openapiTS, { astToString } from "openapi-typescript";
-import ts from "typescript";
 
 const root = new URL("../../", import.meta.url);
 
@@ -36,30 +34,13 @@ async function openapiDocument() {
 	return answer.json();
 }
 
-/** Every code of the edge's one union of failures. */
-function errorCodes() {
-	const file = fileURLToPath(new URL("src/errors.ts", root));
-	const program = ts.createProgram([file], { noLib: true, strict: true });
-	const checker = program.getTypeChecker();
-	const source = /** @type {ts.SourceFile} */ (program.getSourceFile(file));
-	const alias = source.statements.find(
-		(statement) =>
-			ts.isTypeAliasDeclaration(statement) &&
-			statement.name.text === "FailureCode",
-	);
-	const type = alias && checker.getTypeAtLocation(alias);
-	if (!type?.isUnion()) throw new Error(`${file} has no union FailureCode`);
-	return type.types.map((member) => {
-		if (!member.isStringLiteral()) throw new Error("a code is no literal");
-		return member.value;
-	});
-}
-
 const types = await openapiTS(await openapiDocument(), {
 	// What has a default may be left out of a request.
 	defaultNonNullable: false,
 });
-const codes = errorCodes().map((code) => `\n\t| ${JSON.stringify(code)}`);
+/** @type {{ FAILURES: Record<string, object> }} */
+const { FAILURES } = await import(new URL("src/failures.ts", root).href);
+const codes = Object.keys(FAILURES).map((code) => `\n\t| "${code}"`);
 const file = new URL("../src/wire.ts", import.meta.url);
 const made = new URL(`../src/wire.ts.${process.pid}`, import.meta.url);
 await writeFile(

@@ -4,32 +4,47 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { ulid } from "ulid";
-import { config, type Env } from "../env.ts";
-import { failed, type Result } from "../errors.ts";
-import { Readers } from "../job/readers.ts";
-import { log } from "../log.ts";
-import type { EventType } from "../schema/event-type.ts";
-import { addCredit } from "./books.ts";
-import { cacheSalt, withCacheIds } from "./cache.ts";
-import { erase, type Place, RETRY_MS, work } from "./chores.ts";
 import type {
 	AccountView,
 	Admission,
 	Admitted,
 	Answer,
 	Credential,
-	Inquired,
-	Inquiry,
+	FeedEvent,
+	FeedPage,
 	JobIndexRow,
 	KeyView,
+	MadeBy,
+	NewKey,
 	Outcome,
-	Own,
+	Preparation,
+	Prepared,
+	Report,
 	Settlement,
-} from "./contract.ts";
-import { setDue } from "./due.ts";
+	StoredImage,
+	UploadDraft,
+	UploadPage,
+	UploadView,
+	WebhookView,
+} from "../contract/account.ts";
+import type { EventType } from "../contract/event-type.ts";
+import { Alarm } from "../durable/alarm.ts";
+import { ObjectStorage, unwrapOrRollBack } from "../durable/storage.ts";
+import { config } from "../env.ts";
+import { failed, type Result } from "../errors.ts";
+import { log } from "../log.ts";
+import { Readers } from "../stream/readers.ts";
+import { addCredit } from "./books.ts";
+import { cacheSalt, withCacheIds } from "./cache.ts";
+import { earliestDue, setDue } from "./due.ts";
+import {
+	eraseJob,
+	RETRY_MS,
+	runDueTasks,
+	type TaskContext,
+} from "./due-tasks.ts";
 import {
 	eventsAfter,
-	type FeedEvent,
 	feedLog,
 	findEvent,
 	lastSeq,
@@ -49,19 +64,18 @@ import {
 	dropKey,
 	keyOf,
 	listKeys,
-	type NewKey,
 	revokeKey,
 } from "./keys.ts";
 import {
 	admit,
 	erasable,
 	expiry,
-	inquire,
 	lookup,
+	prepare,
 	settle,
 } from "./lifecycle.ts";
 import { Meter } from "./meter.ts";
-import { agreed, Store } from "./store.ts";
+import { STEPS } from "./schema.ts";
 import {
 	createUpload,
 	deleteUpload,
@@ -69,10 +83,6 @@ import {
 	finalizeUpload,
 	getUpload,
 	pageUploads,
-	type StoredImage,
-	type UploadDraft,
-	type UploadPage,
-	type UploadView,
 } from "./uploads.ts";
 import {
 	accountSecrets,
@@ -81,18 +91,16 @@ import {
 	deleteWebhook,
 	findWebhook,
 	listWebhooks,
-	type Reading,
-	type Report,
 	readFor,
 	report,
 	rotateAccountSecret,
-	type WebhookView,
 } from "./webhooks.ts";
 
 export class Account extends DurableObject<Env> {
 	/** Milliseconds since the epoch; tests move it. */
 	clock = (): number => Date.now();
-	readonly #store: Store;
+	readonly #store: ObjectStorage;
+	readonly #alarm: Alarm;
 	readonly #sql: SqlStorage;
 	readonly #meter: Meter;
 	#identity: Identity | null;
@@ -101,12 +109,27 @@ export class Account extends DurableObject<Env> {
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		this.#store = new Store(ctx.storage, () => this.#publish());
+		this.#store = new ObjectStorage(ctx, {
+			object: "account",
+			steps: STEPS,
+			// Each call decides from SQL, whose constraints make the last check of the money.
+			resetOnFailure: false,
+			afterWrite: () => {
+				this.#arm();
+				this.#publish();
+			},
+		});
+		this.#alarm = new Alarm(ctx.storage, () => this.clock());
 		this.#sql = this.#store.sql;
 		this.#meter = new Meter(this.#sql);
-		this.#identity = this.#store.made ? identityOf(this.#sql) : null;
+		this.#identity = this.#store.exists ? identityOf(this.#sql) : null;
 		const shown = this.#identity ? lastSeq(this.#sql) : 0;
 		this.#readers = new Readers(ctx.getWebSockets(), shown);
+		if (this.#identity)
+			ctx.blockConcurrencyWhile(async () => {
+				await this.#alarm.load();
+				this.#arm();
+			});
 	}
 
 	// For operators.
@@ -116,9 +139,9 @@ export class Account extends DurableObject<Env> {
 		id: string;
 		name: string;
 	}): Promise<Result<{ account: AccountView }>> {
-		await this.#store.wake();
-		this.#identity ??= this.#store.make((sql) =>
-			createIdentity(sql, account, this.clock()),
+		this.#alarm.renew();
+		this.#identity ??= this.#store.create(() =>
+			createIdentity(this.#sql, account, this.clock()),
 		);
 		return this.show();
 	}
@@ -136,8 +159,8 @@ export class Account extends DurableObject<Env> {
 		amount: number;
 	}): Promise<Result<{ account: AccountView }>> {
 		return this.#asOperator((identity) =>
-			this.#store.refusable(() => {
-				agreed(addCredit(this.#sql, credit, this.clock()));
+			this.#store.writeOrRollBack(() => {
+				unwrapOrRollBack(addCredit(this.#sql, credit, this.clock()));
 				return { account: accountView(this.#sql, identity) };
 			}),
 		);
@@ -205,10 +228,10 @@ export class Account extends DurableObject<Env> {
 		);
 	}
 
-	/** Before a job's images are read: who asks, what the name stands for, and whether there is money and room. */
-	async inquire(inquiry: Inquiry): Promise<Inquired> {
-		return this.#asCaller(inquiry.credential, (_, { own }) =>
-			inquire(this.#sql, own, inquiry, this.#jobs(), this.clock()),
+	/** See `Preparation`. */
+	async prepare(request: Preparation): Promise<Prepared> {
+		return this.#asCaller(request.credential, (_, { own }) =>
+			prepare(this.#sql, own, request, this.#jobs(), this.clock()),
 		);
 	}
 
@@ -217,10 +240,10 @@ export class Account extends DurableObject<Env> {
 		const answer = await this.#asCaller(
 			admission.credential,
 			(_, { own }) =>
-				this.#store.refusable(() =>
+				this.#store.writeOrRollBack(() =>
 					admit(this.#sql, own, admission, this.#jobs(), this.clock()),
 				),
-			"follows",
+			admission.isPrepared ? "follows" : "counts",
 		);
 		if (!answer.ok) return answer;
 		const secret = (this.#identity as Identity).cache_secret;
@@ -265,7 +288,7 @@ export class Account extends DurableObject<Env> {
 		const expires = (at: number) =>
 			this.#store.write(() => setDue(this.#sql, `expire:${jobId}`, at));
 		expires(now + RETRY_MS);
-		if ((await erase(this.#place(), jobId)) === "erased") return found;
+		if ((await eraseJob(this.#place(), jobId)) === "erased") return found;
 		expires(expiry(job, now));
 		return { ...found, ...failed({ code: "job_not_finished" }) };
 	}
@@ -297,12 +320,13 @@ export class Account extends DurableObject<Env> {
 		stored: ({ id: string } & StoredImage)[],
 	): Promise<Answer<{ uploads: UploadView[] }>> {
 		const now = this.clock();
-		const finalize = (own: Own, image: { id: string } & StoredImage) =>
-			agreed(finalizeUpload(this.#sql, own, image.id, image, now)).upload;
+		const finalize = (own: MadeBy, image: { id: string } & StoredImage) =>
+			unwrapOrRollBack(finalizeUpload(this.#sql, own, image.id, image, now))
+				.upload;
 		return this.#asCaller(
 			credential,
 			(_, { own }) =>
-				this.#store.refusable(() => ({
+				this.#store.writeOrRollBack(() => ({
 					uploads: stored.map((image) => finalize(own, image)),
 				})),
 			"follows",
@@ -389,7 +413,7 @@ export class Account extends DurableObject<Env> {
 
 	/** A socket that the feed flows into, for a reader that `events` has let in: see `Readers.accept`. */
 	override async fetch(request: Request): Promise<Response> {
-		await this.#store.wake();
+		this.#alarm.renew();
 		if (!this.#identity) return new Response(null, { status: 404 });
 		const feed = feedLog(this.#sql);
 		// While nobody reads, nothing is shown to anybody: the first reader begins where the feed is now.
@@ -399,16 +423,16 @@ export class Account extends DurableObject<Env> {
 
 	override webSocketMessage(socket: WebSocket, message: unknown): void {
 		if (!this.#identity) return;
-		this.#readers.hear(socket, message, feedLog(this.#sql));
+		this.#readers.onMessage(socket, message, feedLog(this.#sql));
 		this.#publish();
 	}
 
 	override webSocketClose(socket: WebSocket): void {
-		this.#readers.leave(socket);
+		this.#readers.remove(socket);
 	}
 
 	override webSocketError(socket: WebSocket): void {
-		this.#readers.leave(socket);
+		this.#readers.remove(socket);
 	}
 
 	/** Shows what is new to those who read. Nobody waits for it: a storage that cannot sync resets the object by itself. */
@@ -523,15 +547,15 @@ export class Account extends DurableObject<Env> {
 	// For the Endpoint.
 
 	/** What a webhook has to deliver; see `readFor`. */
-	async readFor(id: string, after: number | null): Promise<Reading> {
-		await this.#store.wake();
+	async readFor(id: string, after: number | null): Promise<FeedPage> {
+		this.#alarm.renew();
 		if (!this.#identity) throw new Error("there is no such account");
 		return this.#store.write(() => readFor(this.#sql, id, after, this.clock()));
 	}
 
 	/** How a webhook fares, for the feed. */
 	async report(id: string, reports: Report[]): Promise<void> {
-		await this.#store.wake();
+		this.#alarm.renew();
 		if (!this.#identity) throw new Error("there is no such account");
 		this.#store.write(() => report(this.#sql, id, reports, this.clock()));
 	}
@@ -540,7 +564,7 @@ export class Account extends DurableObject<Env> {
 
 	/** The job's one debit or release, the same answer on every repeat; null where no such job was admitted here. */
 	async settle(outcome: Outcome): Promise<Settlement | null> {
-		await this.#store.wake();
+		this.#alarm.renew();
 		const settlement = this.#identity
 			? this.#store.write(() => settle(this.#sql, outcome, false, this.clock()))
 			: null;
@@ -551,16 +575,27 @@ export class Account extends DurableObject<Env> {
 	// What is due.
 
 	override async alarm(): Promise<void> {
+		this.#alarm.onFired();
 		try {
-			if (this.#identity) await work(this.#place());
+			if (this.#identity) await runDueTasks(this.#place());
 		} catch (error) {
 			log("alarm_failed", { object: "account", cause: String(error) });
 		} finally {
-			this.#store.rang();
+			this.#arm();
 		}
 	}
 
-	#place(): Place {
+	/**
+	 * Sets the alarm to the earliest due time. One that fires too early finds nothing due, which costs
+	 * less than moving it at each settlement.
+	 */
+	#arm(): void {
+		if (!this.#identity) return;
+		const next = earliestDue(this.#sql);
+		if (next !== null) this.#alarm.bringForward(next);
+	}
+
+	#place(): TaskContext {
 		return {
 			env: this.env,
 			store: this.#store,
@@ -577,7 +612,7 @@ export class Account extends DurableObject<Env> {
 	async #asOperator<T extends object>(
 		act: (identity: Identity) => Result<T>,
 	): Promise<Result<T>> {
-		await this.#store.wake();
+		this.#alarm.renew();
 		return this.#identity
 			? act(this.#identity)
 			: failed({ code: "account_not_found" });
@@ -619,7 +654,7 @@ export class Account extends DurableObject<Env> {
 		act: (identity: Identity, key: CallingKey) => Result<T>,
 		rate: "counts" | "follows",
 	): Promise<Answer<T>> {
-		await this.#store.wake();
+		this.#alarm.renew();
 		if (!this.#identity) return failed({ code: "invalid_key" });
 		const key = keyOf(this.#sql, credential);
 		if (!key.ok) return key;

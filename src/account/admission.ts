@@ -1,32 +1,32 @@
 /** Whether a job may run: pure decisions over what the account knows. */
+
+import type { Admission, Limits } from "../contract/account.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
-import type { Admission, Limits } from "./contract.ts";
 import type { IndexedJob } from "./jobs.ts";
 import { type Balances, decide, type Entry } from "./ledger.ts";
 
 /** What the account has for one more job. */
-export interface Room {
+export interface Remaining {
 	balances: Balances;
 	jobs: Limits["jobs"];
 }
 
-export type Verdict =
+export type AdmissionCheck =
 	| { answer: "new"; entries: Entry[] }
 	| { answer: "same"; job: IndexedJob }
 	| { answer: "refused"; failure: Failure };
 
 /** The first admission of a name is for one body; a repeat of it is `same`, another body a conflict, and what is gone stays gone. */
-export function judge(
+export function checkAdmission(
 	job: IndexedJob | null,
-	admission: Pick<
-		Admission,
-		"jobId" | "idempotencyKey" | "bodyHash" | "maxPrice"
-	>,
-	room: Room,
+	admission: Pick<Admission, "jobId" | "idempotencyKey" | "maxPrice"> & {
+		bodyHash: string;
+	},
+	room: Remaining,
 	now: number,
-): Verdict {
+): AdmissionCheck {
 	if (!job) {
-		const hold = afford(admission.jobId, admission.maxPrice, room, now);
+		const hold = checkHold(admission.jobId, admission.maxPrice, room, now);
 		return hold.ok
 			? { answer: "new", entries: hold.entries }
 			: { answer: "refused", failure: hold.failure };
@@ -39,10 +39,10 @@ export function judge(
 }
 
 /** The hold of a new job, if there is money and room for it. */
-export function afford(
+export function checkHold(
 	jobId: string,
 	price: number,
-	{ balances, jobs }: Room,
+	{ balances, jobs }: Remaining,
 	now: number,
 ): Result<{ entries: Entry[] }> {
 	const hold = decide(

@@ -1,7 +1,8 @@
 /** What keeps tenants apart in a worker's caches: HMACs under the account's cache secret, which never leaves the account. */
-import type { ImageRef } from "./contract.ts";
+
+import type { ImageRef } from "../contract/account.ts";
+import { hex, hmac } from "../crypto.ts";
 import type { HeldImage } from "./jobs.ts";
-import { hex, hmac } from "./key.ts";
 
 export const cacheSalt = (secret: string): Promise<string> =>
 	tag(secret, "prefix");

@@ -79,7 +79,7 @@ export function earliestDue(sql: SqlStorage): number | null {
  * Ends what was done, or moves it to its next time. A row that changed meanwhile is left alone: a call that ran during
  * the await knew better.
  */
-export function rearrange(
+export function reschedule(
 	sql: SqlStorage,
 	done: Due,
 	next: number | null,

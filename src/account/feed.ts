@@ -2,12 +2,13 @@
  * The account's event feed: `seq` 1, 2, 3, … without a gap, each event written in the transaction of the fact that it
  * tells. One row an event, and none of its own for those who read it.
  */
+
+import type { Fact, FeedEvent } from "../contract/account.ts";
+import type { EventType } from "../contract/event-type.ts";
 import { failed, type Result } from "../errors.ts";
-import type { Log } from "../job/readers.ts";
-import type { EventType } from "../schema/event-type.ts";
-import type { JobIndexRow } from "./contract.ts";
+import type { ReadableLog } from "../stream/readers.ts";
 import { type IndexedJob, rowOf } from "./jobs.ts";
-import { notify } from "./webhooks.ts";
+import { notify } from "./webhook-rows.ts";
 
 /** How long an event is kept at least. The newest one stays for good: its number is where the next one goes on. */
 export const EVENT_KEPT_MS = 30 * 24 * 60 * 60_000;
@@ -16,33 +17,6 @@ const SWEPT_AT_ONCE = 4;
 const SCANNED = 5_000;
 /** Events of one message to a reader. */
 const MESSAGE = 500;
-
-/** A job as it was then. */
-export type JobFact = JobIndexRow & { finishedAt: string | null };
-
-export type Fact =
-	| { type: Exclude<EventType, `webhook.${string}`>; data: JobFact }
-	| {
-			type: "webhook.gave_up";
-			data: {
-				webhook: string;
-				event: string;
-				attempts: number;
-				reason: string;
-			};
-	  }
-	| {
-			type: "webhook.disabled";
-			data: { webhook: string; reason: "gone" | "no_success" };
-	  };
-
-export type FeedEvent = Fact & {
-	seq: number;
-	/** Milliseconds since 1970. */
-	at: number;
-	/** The job's own webhook, where it is to be told of this. */
-	webhook: string | null;
-};
 
 interface EventRow extends Record<string, SqlStorageValue> {
 	seq: number;
@@ -159,17 +133,22 @@ function sweep(sql: SqlStorage, now: number): void {
 }
 
 /** The feed as those read it who stay connected; `data` is a whole `FeedEvent`. */
-export const feedLog = (sql: SqlStorage): Log => ({
+export const feedLog = (sql: SqlStorage): ReadableLog => ({
 	lastSeq: lastSeq(sql),
 	between: (from, upTo) =>
-		eventsAfter(sql, from, Math.min(MESSAGE, upTo - from)).events.map(
-			(event) => ({
-				seq: event.seq,
-				type: event.type,
-				data: JSON.stringify(event),
-			}),
-		),
+		sql
+			.exec<EventRow>(
+				"SELECT * FROM event WHERE seq > ? ORDER BY seq LIMIT ?",
+				from,
+				Math.min(MESSAGE, upTo - from),
+			)
+			.toArray()
+			.map((row) => ({ seq: row.seq, type: row.type, data: textOf(row) })),
 });
+
+/** A `FeedEvent` as JSON. Its `data` is JSON in the row, and goes out as it is. */
+const textOf = ({ data, ...event }: EventRow): string =>
+	`${JSON.stringify(event).slice(0, -1)},"data":${data}}`;
 
 const eventOf = (row: EventRow): FeedEvent =>
 	({ ...row, data: JSON.parse(row.data) }) as FeedEvent;

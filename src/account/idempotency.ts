@@ -1,5 +1,5 @@
 /** Idempotency keys: which job each of them named, for thirty days. Only the SHA-256 of a key is kept. */
-import type { Own } from "./contract.ts";
+import type { MadeBy } from "../contract/account.ts";
 import { setDueUnlessSet } from "./due.ts";
 
 export const KEY_KEPT_MS = 30 * 24 * 60 * 60_000;
@@ -20,7 +20,7 @@ export function createIdempotencyTable(sql: SqlStorage): void {
 /** The job that a key names, or null. An API key that sees only its own has names of its own. */
 export function jobOfKey(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	key: string,
 	now: number,
 ): string | null {
@@ -37,7 +37,7 @@ export function jobOfKey(
 
 export function nameByKey(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	key: string,
 	job: string,
 	now: number,
@@ -52,7 +52,7 @@ export function nameByKey(
 }
 
 /** A hash has no colon. */
-const nameOf = (own: Own, key: string): string =>
+const nameOf = (own: MadeBy, key: string): string =>
 	own === null ? key : `${own}:${key}`;
 
 /** Deletes keys that are too old, a batch at a time. @returns when to sweep again, or null where none is left */

@@ -1,7 +1,8 @@
 /** Who the account is. */
+
+import type { AccountView } from "../contract/account.ts";
+import { hex } from "../crypto.ts";
 import { balances } from "./books.ts";
-import type { AccountView } from "./contract.ts";
-import { hex } from "./key.ts";
 
 export interface Identity extends Record<string, SqlStorageValue> {
 	id: string;
@@ -9,6 +10,15 @@ export interface Identity extends Record<string, SqlStorageValue> {
 	created_at: number;
 	/** Keys what tenants must not share: prefix and encoder cache. */
 	cache_secret: string;
+}
+
+export function createAccountTable(sql: SqlStorage): void {
+	sql.exec(`CREATE TABLE account (
+		id TEXT NOT NULL,
+		name TEXT NOT NULL,
+		created_at INTEGER NOT NULL,
+		cache_secret TEXT NOT NULL
+	)`);
 }
 
 export function createIdentity(

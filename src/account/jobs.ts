@@ -1,21 +1,22 @@
 /** The account's job index: what was admitted, what it holds, how it ended. */
-import { failed, type Result } from "../errors.ts";
-import { firstJobId } from "../ids.ts";
+
 import type {
 	ImageRef,
+	JobHook,
 	JobIndexRow,
+	MadeBy,
 	Outcome,
-	Own,
 	SentImage,
-} from "./contract.ts";
+} from "../contract/account.ts";
+import { failed, type Result } from "../errors.ts";
+import { firstJobId } from "../ids.ts";
 import { isOwn } from "./keys.ts";
 import type { Closing, Hold } from "./ledger.ts";
-import type { JobHook } from "./webhooks.ts";
 
 /** A job's image, before the account's cache secret turned its hash into a cache id. */
 export interface HeldImage extends Omit<ImageRef, "cacheId"> {
-	/** How the caller sent it: what tells a repeat of the request. Unknown for jobs of the first version. */
-	sent?: Omit<SentImage, "upload"> & {
+	/** How the caller sent it: what tells a repeat of the request. */
+	sent: Omit<SentImage, "upload"> & {
 		/** It belongs to jobs: it came with one, and goes with the last that has it. */
 		inline: boolean;
 		/** It came with an earlier job of the conversation, not with this one's request. */
@@ -38,7 +39,7 @@ export interface IndexedJob {
 	/** Its own webhook, and what that is to be told of. */
 	webhook: Pick<JobHook, "id" | "events"> | null;
 	/** The key that made it, if that sees only its own. */
-	madeBy: Own;
+	madeBy: MadeBy;
 }
 
 interface JobRow extends Record<string, SqlStorageValue> {
@@ -70,40 +71,21 @@ export function createJobTable(sql: SqlStorage): void {
 		hold INTEGER NOT NULL,
 		created_at INTEGER NOT NULL,
 		status TEXT NOT NULL DEFAULT 'accepted',
-		void INTEGER NOT NULL DEFAULT 0,
+		gone INTEGER NOT NULL DEFAULT 0,
+		expires_in INTEGER NOT NULL,
 		price INTEGER,
 		balance INTEGER,
-		settled_at INTEGER
+		settled_at INTEGER,
+		webhook TEXT,
+		call TEXT,
+		repeats INTEGER NOT NULL DEFAULT 0,
+		made_by TEXT
 	)`);
-}
-
-/** Jobs that ended before there was an end to keeping them have seven days from now on. */
-export function keepJobsForAWhile(sql: SqlStorage): void {
-	sql.exec("ALTER TABLE job RENAME COLUMN void TO gone");
-	sql.exec(
-		"ALTER TABLE job ADD COLUMN expires_in INTEGER NOT NULL DEFAULT 604800",
-	);
 	sql.exec("CREATE INDEX job_listed ON job (seq) WHERE gone = 0");
+	// Only jobs of keys that see no others are in it: it costs the rest nothing.
 	sql.exec(
-		"INSERT INTO due (key, at) SELECT 'expire:' || id, (unixepoch() + 604800) * 1000 FROM job WHERE settled_at IS NOT NULL AND gone = 0",
-	);
-}
-
-/** Jobs from before have no call that could be repeated. */
-export function knowCalls(sql: SqlStorage): void {
-	sql.exec("ALTER TABLE job ADD COLUMN call TEXT");
-}
-
-/** How many calls that say that they repeat one had the job. */
-export function countRepeats(sql: SqlStorage): void {
-	sql.exec("ALTER TABLE job ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0");
-}
-
-/** Jobs that were there before are the owner's. Only those of keys that see no others are in the index: it costs the rest nothing. */
-export function tellWhoMadeJobs(sql: SqlStorage): void {
-	sql.exec("ALTER TABLE job ADD COLUMN made_by TEXT");
-	sql.exec(
-		"CREATE INDEX job_of_key ON job (made_by, seq) WHERE made_by IS NOT NULL AND gone = 0",
+		`CREATE INDEX job_of_key ON job (made_by, seq)
+			WHERE made_by IS NOT NULL AND gone = 0`,
 	);
 }
 
@@ -119,7 +101,7 @@ export function insertJob(
 		expiresIn: number;
 		webhook: JobHook | null;
 		call: string | null;
-		madeBy: Own;
+		madeBy: MadeBy;
 	},
 ): void {
 	sql.exec(
@@ -218,7 +200,7 @@ export function countRepeat(sql: SqlStorage, id: string): void {
 /** As `findJob`, for a call that may see only its own. */
 export function findOwnJob(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	id: string,
 ): IndexedJob | null {
 	const job = findJob(sql, id);
@@ -228,7 +210,7 @@ export function findOwnJob(
 /** A page of what the index has to show, newest first. The cursor is opaque and stays good while jobs come and go. */
 export function pageJobs(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	cursor: string | null,
 	limit: number,
 ): Result<{ jobs: JobIndexRow[]; nextCursor: string | null }> {

@@ -1,19 +1,18 @@
 /** The account's API keys: SHA-256 of each secret, never the secret. A key may be bound to the origins of the pages that use it. */
+
 import { ulid } from "ulid";
+import type {
+	Credential,
+	KeyView,
+	MadeBy,
+	NewKey,
+} from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
-import type { Credential, KeyView, Own } from "./contract.ts";
 
 /** Live keys that an owner may have. */
 const MOST_KEYS = 100;
 /** Revoked ones that are still listed, and told from unknown ones. */
 const REVOKED_KEPT = 100;
-
-export interface NewKey {
-	name: string;
-	secretHash: string;
-	/** As browsers write them: `https://app.example.com`. Left out or null: any. */
-	origins?: string[] | null;
-}
 
 interface KeyRow extends Record<string, SqlStorageValue> {
 	id: string;
@@ -30,13 +29,9 @@ export function createKeyTable(sql: SqlStorage): void {
 		name TEXT NOT NULL,
 		secret_hash TEXT NOT NULL UNIQUE,
 		created_at INTEGER NOT NULL,
-		revoked_at INTEGER
+		revoked_at INTEGER,
+		origins TEXT
 	)`);
-}
-
-/** Keys that were made before they could be bound are not. */
-export function bindKeysToOrigins(sql: SqlStorage): void {
-	sql.exec("ALTER TABLE key ADD COLUMN origins TEXT");
 }
 
 export function createKey(
@@ -128,7 +123,7 @@ export function listKeys(sql: SqlStorage, current?: string): KeyView[] {
 /** A live key, for one call. */
 export interface CallingKey {
 	keyId: string;
-	own: Own;
+	own: MadeBy;
 	/** It is for pages, and the call tells of none. */
 	pageless: boolean;
 }
@@ -160,7 +155,7 @@ export function keyOf(
 }
 
 /** @param madeBy the key that made the thing, if that sees only its own */
-export const isOwn = (own: Own, madeBy: Own): boolean =>
+export const isOwn = (own: MadeBy, madeBy: MadeBy): boolean =>
 	own === null || own === madeBy;
 
 const originsOf = (row: KeyRow): string[] | null =>

@@ -2,8 +2,9 @@
  * The double-entry ledger, as pure decisions. Amounts are integer micro-USD; every entry moves one amount from one book
  * to another, so the books always sum to 0. `funding` is the world outside and goes negative as credit comes in.
  */
+
+import type { Outcome } from "../contract/account.ts";
 import type { Result } from "../errors.ts";
-import type { Outcome } from "./contract.ts";
 
 export const BOOKS = ["funding", "available", "held", "revenue"] as const;
 export type Book = (typeof BOOKS)[number];

@@ -1,18 +1,22 @@
 /** A job in its account, from the question whether it may run to the end of its time: each function is one transaction's inside. */
-import { type Failure, failed, type Result } from "../errors.ts";
-import { afford, judge, type Room } from "./admission.ts";
-import { balances, record } from "./books.ts";
+import { createHash } from "node:crypto";
 import type {
 	Admission,
-	Inquired,
-	Inquiry,
+	JobImage,
 	JobIndexRow,
 	Limits,
+	MadeBy,
+	NamedUpload,
 	Outcome,
-	Own,
+	Preparation,
+	Prepared,
 	SentImage,
 	Settlement,
-} from "./contract.ts";
+} from "../contract/account.ts";
+import { Rollback, unwrapOrRollBack } from "../durable/storage.ts";
+import { type Failure, failed, type Result } from "../errors.ts";
+import { checkAdmission, checkHold, type Remaining } from "./admission.ts";
+import { balances, record } from "./books.ts";
 import { clearDue, setDue } from "./due.ts";
 import { tellOfJob } from "./feed.ts";
 import { jobOfKey, nameByKey } from "./idempotency.ts";
@@ -30,7 +34,6 @@ import {
 } from "./jobs.ts";
 import { isOwn } from "./keys.ts";
 import { decide, priceOf } from "./ledger.ts";
-import { agreed, Refusal } from "./store.ts";
 import {
 	dropImage,
 	finalizeInline,
@@ -45,62 +48,56 @@ import { useJobHook } from "./webhooks.ts";
 export const ORPHAN_AFTER_MS = 60_000;
 
 /**
- * What there is to know before the images of a request are read: whether its name is taken or its call was made before, and
- * if not, whether the account could pay and has room. Writes nothing.
+ * Answers what the Worker needs to know before it stores images or reads an earlier conversation:
+ * whether the job's name is taken or its call was made before; if not, whether the account can pay
+ * and has room. Writes nothing.
  */
-export function inquire(
+export function prepare(
 	sql: SqlStorage,
-	own: Own,
-	inquiry: Inquiry,
+	own: MadeBy,
+	request: Preparation,
 	jobs: Limits["jobs"],
 	now: number,
-): Result<Extract<Inquired, { ok: true }>> {
-	const { uploads, fields, maxPrice, repeats } = inquiry;
-	if (inquiry.webhook && own !== null) return WEBHOOK_REFUSED;
+): Result<Extract<Prepared, { ok: true }>> {
+	if (request.hasWebhook && own !== null) return WEBHOOK_REFUSED;
 	const job =
-		repeats === undefined
-			? named(sql, own, inquiry, now)
-			: jobOfCall(sql, repeats, now);
+		request.repeats === null
+			? named(sql, own, request, now)
+			: jobOfCall(sql, request.repeats, now);
 	if (job && !isOwn(own, job.madeBy)) return failed({ code: "id_conflict" });
 	if (job?.gone) return failed({ code: "job_gone" });
 	if (job) {
-		const known = sentImages(job);
-		const others = uploads
-			.map((id, n) => [id, fields[n] as string] as const)
-			.filter(([id]) => !known.some(({ upload }) => upload === id));
-		const found = sentUploads(
-			sql,
-			own,
-			others.map(([id]) => id),
-			others.map(([, field]) => field),
-		);
-		if (!found.ok) return found;
+		const sent = sentImages(job);
+		const others = sentUploads(sql, own, unknownTo(sent, request.uploads));
+		if (!others.ok) return others;
 		return {
 			ok: true,
 			jobId: job.id,
 			previousModel: null,
-			images: [...known, ...found.images],
+			images: [...sent, ...others.images],
 		};
 	}
-	const before = inquiry.previous && previousOf(sql, own, inquiry.previous.job);
+	const before = request.previous && previousOf(sql, own, request.previous.job);
 	if (before && !before.ok) return before;
-	const found = sentUploads(sql, own, uploads, fields);
+	const found = sentUploads(sql, own, request.uploads);
 	if (!found.ok) return found;
 	const previousModel = before?.job.model ?? null;
-	const price = inquiry.previous?.prices?.[previousModel ?? ""] ?? maxPrice;
-	const hold = afford("", price, { balances: balances(sql), jobs }, now);
+	const price =
+		request.previous?.prices?.[previousModel ?? ""] ?? request.maxPrice;
+	const hold = checkHold("", price, { balances: balances(sql), jobs }, now);
 	return hold.ok
 		? { ok: true, jobId: null, previousModel, images: found.images }
 		: failed(told(hold.failure, own));
 }
 
 /**
- * Hold, index row, name, images, and when to ask after the job. A repeat changes nothing.
- * @throws Refusal
+ * Admits a job: hold, index row, name, images, and when to ask after the job. A repeat changes
+ * nothing.
+ * @throws Rollback
  */
 export function admit(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	admission: Admission,
 	jobs: Limits["jobs"],
 	now: number,
@@ -115,47 +112,47 @@ export function admit(
 	const { jobId, idempotencyKey, inline, model, maxPrice, previousJob } =
 		admission;
 	const { webhook } = admission;
-	if (webhook && own !== null) agreed(WEBHOOK_REFUSED);
-	const room: Room = { balances: balances(sql), jobs };
-	const job = ofRepeat(sql, admission, now) ?? named(sql, own, admission, now);
+	if (webhook && own !== null) unwrapOrRollBack(WEBHOOK_REFUSED);
+	const remaining: Remaining = { balances: balances(sql), jobs };
+	const job =
+		ofRepeat(sql, own, admission, now) ?? named(sql, own, admission, now);
 	// Not even a repeat, or that it is gone: the id is taken, and that is all there is to know of it.
 	if (job && !isOwn(own, job.madeBy))
-		throw new Refusal({ code: "id_conflict" });
-	const verdict = judge(job, admission, room, now);
-	if (verdict.answer === "refused")
-		throw new Refusal(told(verdict.failure, own));
-	if (verdict.answer === "same") {
-		const { id, model, hold, images, createdAt } = verdict.job;
-		if (admission.repeats !== undefined) countRepeat(sql, id);
-		const known = { jobId: id, model, maxPrice: hold.amount };
-		return { answer: "same", ...known, images, createdAt };
+		throw new Rollback({ code: "id_conflict" });
+	if (job?.gone) throw new Rollback({ code: "job_gone" });
+	const bodyHash = unwrapOrRollBack(bodyHashOf(sql, own, admission, job)).hash;
+	const check = checkAdmission(job, { ...admission, bodyHash }, remaining, now);
+	if (check.answer === "refused") throw new Rollback(told(check.failure, own));
+	if (check.answer === "same") {
+		const { id, model, hold, images, createdAt } = check.job;
+		if (admission.repeats !== null) countRepeat(sql, id);
+		return {
+			answer: "same",
+			jobId: id,
+			model,
+			maxPrice: hold.amount,
+			images,
+			createdAt,
+		};
 	}
 	finalizeInline(sql, inline);
 	const before = previousJob
-		? agreed(previousOf(sql, own, previousJob)).job.images
+		? unwrapOrRollBack(previousOf(sql, own, previousJob)).job.images
 		: [];
-	const { images } = agreed(
-		holdImages(
-			sql,
-			own,
-			jobId,
-			before,
-			admission.images,
-			admission.fields,
-			inline,
-		),
+	const { images } = unwrapOrRollBack(
+		holdImages(sql, own, jobId, before, namedUploads(admission.images), inline),
 	);
-	record(sql, verdict.entries, now);
+	record(sql, check.entries, now);
 	insertJob(sql, {
 		id: jobId,
-		bodyHash: admission.bodyHash,
+		bodyHash,
 		model,
 		images,
 		hold: maxPrice,
 		createdAt: now,
 		expiresIn: admission.expiresIn,
 		webhook,
-		call: admission.call ?? null,
+		call: admission.call,
 		madeBy: own,
 	});
 	if (idempotencyKey !== null) nameByKey(sql, own, idempotencyKey, jobId, now);
@@ -217,7 +214,7 @@ export function forget(sql: SqlStorage, jobId: string, now: number): void {
 /** What of a job goes with it, where nobody needs to be told. */
 function bury(sql: SqlStorage, jobId: string, now: number): void {
 	for (const { upload, sent } of findJob(sql, jobId)?.images ?? [])
-		if (sent?.inline) dropImage(sql, jobId, upload, now);
+		if (sent.inline) dropImage(sql, jobId, upload, now);
 	markGone(sql, jobId);
 	clearDue(sql, `expire:${jobId}`);
 }
@@ -225,7 +222,7 @@ function bury(sql: SqlStorage, jobId: string, now: number): void {
 /** Whether a job may be erased: one that is gone already may. */
 export function erasable(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	jobId: string,
 ): Result<object> {
 	const job = findOwnJob(sql, own, jobId);
@@ -240,7 +237,7 @@ export const expiry = (job: IndexedJob, endedAt: number): number =>
 /** A job that can be shown. */
 export function lookup(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	jobId: string,
 ): Result<{ job: JobIndexRow }> {
 	const job = findOwnJob(sql, own, jobId);
@@ -259,8 +256,8 @@ function indexedJob(sql: SqlStorage, jobId: string): IndexedJob {
 /** The job that a request names, by key or by id: also another one's, whose id is taken. */
 function named(
 	sql: SqlStorage,
-	own: Own,
-	{ jobId, idempotencyKey }: Pick<Inquiry, "jobId" | "idempotencyKey">,
+	own: MadeBy,
+	{ jobId, idempotencyKey }: Pick<Preparation, "jobId" | "idempotencyKey">,
 	now: number,
 ): IndexedJob | null {
 	const id =
@@ -270,22 +267,66 @@ function named(
 }
 
 /**
- * The job of the call that is repeated: chosen anew, since that call's images may have taken longer
- * than this one came after it, and since another repeat may have had the job meanwhile.
+ * The job of the call that is repeated. It is chosen again at admission, because another repeat may
+ * have got the job meanwhile.
  */
 function ofRepeat(
 	sql: SqlStorage,
-	{ repeats, bodyHash }: Admission,
+	own: MadeBy,
+	admission: Admission,
 	now: number,
 ): IndexedJob | null {
-	const job = repeats === undefined ? null : jobOfCall(sql, repeats, now);
-	return job?.bodyHash === bodyHash ? job : null;
+	const { repeats } = admission;
+	const job = repeats === null ? null : jobOfCall(sql, repeats, now);
+	if (!job) return null;
+	const body = bodyHashOf(sql, own, admission, job);
+	return body.ok && body.hash === job.bodyHash ? job : null;
 }
+
+/**
+ * SHA-256 over what the caller sent: the request without its images, and the SHA-256 of each image
+ * as it was sent. The same photo is thus the same request, by whatever way it came.
+ * @param job the job that has this name already: its uploads may be deleted by now
+ */
+function bodyHashOf(
+	sql: SqlStorage,
+	own: MadeBy,
+	{ requestHash, images }: Admission,
+	job: IndexedJob | null,
+): Result<{ hash: string }> {
+	const sent = job ? sentImages(job) : [];
+	const uploads = images.flatMap(({ upload, sha256, field }) =>
+		upload !== null && sha256 === null ? [{ upload, field }] : [],
+	);
+	const others = sentUploads(sql, own, unknownTo(sent, uploads));
+	if (!others.ok) return others;
+	const byUpload = new Map(
+		[...sent, ...others.images].map(({ upload, sha256 }) => [upload, sha256]),
+	);
+	const hash = createHash("sha256").update(requestHash);
+	for (const { upload, sha256 } of images)
+		hash.update(`\n${sha256 ?? byUpload.get(upload ?? "")}`);
+	return { ok: true, hash: hash.digest("hex") };
+}
+
+/** The uploads that are not among these images. */
+const unknownTo = (
+	images: readonly SentImage[],
+	uploads: readonly NamedUpload[],
+): NamedUpload[] =>
+	uploads.filter(
+		({ upload }) => !images.some((image) => image.upload === upload),
+	);
+
+const namedUploads = (images: readonly JobImage[]): NamedUpload[] =>
+	images.flatMap(({ upload, field }) =>
+		upload === null ? [] : [{ upload, field }],
+	);
 
 /** A job that another one may go on from, with all its images. */
 function previousOf(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	id: string,
 ): Result<{ job: IndexedJob }> {
 	const field = "previous_job";
@@ -308,16 +349,14 @@ function previousOf(
 const WEBHOOK_REFUSED = failed({ code: "bound_key", field: "webhook" });
 
 /** A refusal as a call may read it: how much money there is, is for those who see all of the account. */
-function told(failure: Failure, own: Own): Failure {
+function told(failure: Failure, own: MadeBy): Failure {
 	if (failure.code !== "insufficient_credit" || own === null) return failure;
 	const { available: _, ...rest } = failure;
 	return rest;
 }
 
-/** What came with the request. Images of the first version's jobs are known by their uploads alone. */
+/** The images that the job's own request named or brought. */
 const sentImages = ({ images }: IndexedJob): SentImage[] =>
-	images.flatMap(({ upload, sent }) =>
-		sent && !sent.before
-			? [{ upload, sha256: sent.sha256, url: sent.url }]
-			: [],
-	);
+	images
+		.filter(({ sent }) => !sent.before)
+		.map(({ upload, sent: { sha256, url } }) => ({ upload, sha256, url }));

@@ -1,7 +1,9 @@
 /** How much of its limits an account has left. The rate is kept in memory: an account that slept starts with its whole quota. */
+
+import type { Limits } from "../contract/account.ts";
 import type { Config } from "../env.ts";
+
 import { type Failure, failed, type Result } from "../errors.ts";
-import type { Limits } from "./contract.ts";
 import { countDue } from "./due.ts";
 import { type Bucket, EMPTY, look, type Rate, take } from "./rate.ts";
 

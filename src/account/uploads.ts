@@ -3,9 +3,19 @@
  * the bucket are never touched here. What became deletable goes into the due table, in the same transaction as the fact
  * that it follows from; the account's alarm deletes it.
  */
+
+import type {
+	InlineImage,
+	MadeBy,
+	NamedUpload,
+	SentImage,
+	StoredImage,
+	UploadDraft,
+	UploadPage,
+	UploadView,
+} from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
 import { finalKey, stagingKey } from "../images/key.ts";
-import type { InlineImage, Own, SentImage } from "./contract.ts";
 import { clearDue, setDue } from "./due.ts";
 import type { HeldImage } from "./jobs.ts";
 import { isOwn } from "./keys.ts";
@@ -16,37 +26,6 @@ export const FINALIZE_WITHIN_MS = 60 * 60_000;
 export const UPLOAD_KEPT_MS = 30 * 24 * 60 * 60_000;
 /** No request that might still write an object of a deleted upload takes longer. */
 export const LATE_WRITE_MS = 5 * 60_000;
-
-/** What a caller declares before the bytes are known. */
-export interface UploadDraft {
-	id: string;
-	/** What it is called; what it is, once its bytes are known. */
-	contentType: string;
-	bytes: number;
-	/** Over the bytes as sent, hex. */
-	sha256: string;
-	/** The bytes are `put` by a presigned URL, are the `body` of this very call, or come `inline` with a job. */
-	way: "put" | "body" | "inline";
-}
-
-/** What was stored for an upload, once its bytes were inspected. */
-export interface StoredImage {
-	/** By its bytes; left out where the draft knew them. */
-	contentType?: string;
-	/** Over the bytes as stored, hex. */
-	sha256: string;
-	bytes: number;
-	width: number;
-	height: number;
-}
-
-export interface UploadView extends Omit<UploadDraft, "way"> {
-	status: "pending" | "ready";
-	width: number | null;
-	height: number | null;
-	/** Milliseconds since the epoch. */
-	createdAt: number;
-}
 
 interface UploadRow extends Record<string, SqlStorageValue> {
 	id: string;
@@ -80,56 +59,36 @@ export function createUploadTables(sql: SqlStorage): void {
 		stored_sha256 TEXT,
 		stored_bytes INTEGER,
 		width INTEGER,
-		height INTEGER
+		height INTEGER,
+		made_by TEXT,
+		inline INTEGER NOT NULL
 	) WITHOUT ROWID`);
+	// A list reads what was uploaded by itself and nothing else: an image that came with a job is in
+	// neither index, an upload is in the first, and in the second where its key sees only its own.
+	sql.exec("CREATE INDEX upload_listed ON upload (id) WHERE inline = 0");
+	sql.exec(
+		`CREATE INDEX upload_of_key ON upload (made_by, id)
+			WHERE made_by IS NOT NULL AND inline = 0`,
+	);
+	// A job that has not ended keeps its images from being deleted.
 	sql.exec(`CREATE TABLE image_hold (
 		job TEXT NOT NULL,
 		upload TEXT NOT NULL,
 		PRIMARY KEY (job, upload)
 	) WITHOUT ROWID`);
 	sql.exec("CREATE INDEX image_hold_upload ON image_hold (upload)");
-}
-
-/** Whose an image is that came along: which jobs go on having it, their own request's or an earlier one's. */
-export function createImageUseTable(sql: SqlStorage): void {
+	// The jobs that still have an image that came with a job: their own request's or an earlier one's.
 	sql.exec(`CREATE TABLE image_use (
 		upload TEXT NOT NULL,
 		job TEXT NOT NULL,
 		PRIMARY KEY (upload, job)
 	) WITHOUT ROWID`);
-	sql.exec(`INSERT OR IGNORE INTO image_use (upload, job)
-		SELECT json_extract(image.value, '$.upload'), job.id
-		FROM job, json_each(job.images) AS image
-		WHERE job.gone = 0 AND json_extract(image.value, '$.sent.inline')`);
-}
-
-/** Uploads that were finalized before there was an end to keeping them have thirty days from now on. */
-export function keepUploadsForAWhile(sql: SqlStorage): void {
-	sql.exec(
-		"INSERT INTO due (key, at) SELECT 'upload:' || id, (unixepoch() + 2592000) * 1000 FROM upload WHERE status = 'ready'",
-	);
-}
-
-/**
- * Uploads that were there before are the owner's. A list is of those that were uploaded by themselves, and reads no others:
- * each of them is in an index more, in two where its key sees only its own; images that came with a job are in neither.
- */
-export function listUploads(sql: SqlStorage): void {
-	sql.exec("ALTER TABLE upload ADD COLUMN made_by TEXT");
-	sql.exec("ALTER TABLE upload ADD COLUMN inline INTEGER NOT NULL DEFAULT 0");
-	sql.exec(
-		"UPDATE upload SET inline = 1 WHERE id IN (SELECT upload FROM image_use)",
-	);
-	sql.exec("CREATE INDEX upload_listed ON upload (id) WHERE inline = 0");
-	sql.exec(
-		"CREATE INDEX upload_of_key ON upload (made_by, id) WHERE made_by IS NOT NULL AND inline = 0",
-	);
 }
 
 /** A pending upload; unless it is finalized, or admitted with its job, in time, it is swept. */
 export function createUpload(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	account: string,
 	draft: UploadDraft,
 	now: number,
@@ -156,7 +115,7 @@ export function createUpload(
 /** Makes a pending upload usable. Repeating it changes nothing: the first finalization stands. */
 export function finalizeUpload(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	id: string,
 	stored: StoredImage,
 	now: number,
@@ -183,7 +142,7 @@ export function finalizeInline(
 
 export function getUpload(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	id: string,
 ): Result<{ upload: UploadView }> {
 	const row = findLive(sql, own, id);
@@ -195,18 +154,10 @@ export function getUpload(
 /** Each id begins with `img_`. */
 const BEYOND_ALL = "j";
 
-/** Which part of a list is asked for. */
-export interface UploadPage {
-	/** The upload that it begins behind, which need not be there any more; null is the list's beginning. */
-	after: string | null;
-	limit: number;
-	order: "newest" | "oldest";
-}
-
 /** A page of what was uploaded by itself, in the order of the ids, which begin with their time. */
 export function pageUploads(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	{ after, limit, order }: UploadPage,
 ): { uploads: UploadView[]; more: boolean } {
 	const [index, mine] =
@@ -227,17 +178,13 @@ export function pageUploads(
 	};
 }
 
-/**
- * The named uploads, all of them ready for a job, as they were sent.
- * @param fields the request's field of each, for errors
- */
+/** The named uploads, all of them ready for a job, as they were sent. */
 export function sentUploads(
 	sql: SqlStorage,
-	own: Own,
-	ids: readonly string[],
-	fields: readonly string[],
+	own: MadeBy,
+	uploads: readonly NamedUpload[],
 ): Result<{ images: SentImage[] }> {
-	const found = usable(sql, own, ids, fields);
+	const found = usable(sql, own, uploads);
 	if (!found.ok) return found;
 	const images = found.rows.map(({ id, sha256 }) => ({
 		upload: id,
@@ -250,7 +197,7 @@ export function sentUploads(
 /** The owner sees it no more; its object goes now, or with the last job that holds it. */
 export function deleteUpload(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	id: string,
 	now: number,
 ): Result<{ id: string }> {
@@ -272,7 +219,7 @@ export function deleteUpload(
 /** Deletes what came with a job that was refused or known already. What was admitted stays. */
 export function discardUploads(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	ids: readonly string[],
 	now: number,
 ): void {
@@ -289,14 +236,13 @@ export function discardUploads(
  */
 export function holdImages(
 	sql: SqlStorage,
-	own: Own,
+	own: MadeBy,
 	jobId: string,
 	before: readonly HeldImage[],
-	uploadIds: readonly string[],
-	fields: readonly string[],
+	uploads: readonly NamedUpload[],
 	inline: readonly InlineImage[],
 ): Result<{ images: HeldImage[] }> {
-	const found = usable(sql, own, uploadIds, fields);
+	const found = usable(sql, own, uploads);
 	if (!found.ok) return found;
 	const named = found.rows.map((row): HeldImage => {
 		const came = inline.find(({ id }) => id === row.id);
@@ -308,9 +254,9 @@ export function holdImages(
 		return { ...imageOf(row), sent };
 	});
 	const images = [
-		...before.map(({ sent, ...image }) => ({
+		...before.map((image) => ({
 			...image,
-			...(sent && { sent: { ...sent, before: true as const } }),
+			sent: { ...image.sent, before: true as const },
 		})),
 		...named,
 	];
@@ -320,7 +266,7 @@ export function holdImages(
 			jobId,
 			upload,
 		);
-		if (sent?.inline)
+		if (sent.inline)
 			sql.exec(
 				"INSERT OR IGNORE INTO image_use (upload, job) VALUES (?, ?)",
 				upload,
@@ -390,14 +336,12 @@ const makeReady = (
 
 function usable(
 	sql: SqlStorage,
-	own: Own,
-	ids: readonly string[],
-	fields: readonly string[],
+	own: MadeBy,
+	uploads: readonly NamedUpload[],
 ): Result<{ rows: UploadRow[] }> {
 	const rows: UploadRow[] = [];
-	for (const [n, id] of ids.entries()) {
-		const field = fields[n] ?? `images[${n}].upload`;
-		const row = find(sql, id);
+	for (const { upload, field } of uploads) {
+		const row = find(sql, upload);
 		if (!row || !isOwn(own, row.made_by))
 			return failed({ code: "upload_not_found", field });
 		if (row.status === "pending")
@@ -412,7 +356,7 @@ function usable(
 const find = (sql: SqlStorage, id: string): UploadRow | undefined =>
 	sql.exec<UploadRow>("SELECT * FROM upload WHERE id = ?", id).toArray()[0];
 
-function findLive(sql: SqlStorage, own: Own, id: string): UploadRow | null {
+function findLive(sql: SqlStorage, own: MadeBy, id: string): UploadRow | null {
 	const row = find(sql, id);
 	return row && row.status !== "deleted" && isOwn(own, row.made_by)
 		? row

@@ -2,22 +2,28 @@
  * The account's webhooks: where each leads and what it wants. Delivering is its Endpoint's business, which reads the feed
  * by itself; a due row, written with the event, is all that it is told by.
  */
+
+import type {
+	FeedPage,
+	JobHook,
+	Report,
+	WebhookScope,
+	WebhookView,
+} from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
-import type { EventType } from "../schema/event-type.ts";
-import { clearDue, dueAt, setDue, setDueUnlessSet } from "./due.ts";
+import { newSecret, OLD_SECRET_MS } from "../webhook-secret.ts";
+import { clearDue, dueAt, setDue } from "./due.ts";
+import { eventsAfter, lastSeq, oldestSeq, tell } from "./feed.ts";
 import {
-	eventsAfter,
-	type Fact,
-	type FeedEvent,
-	lastSeq,
-	oldestSeq,
-	tell,
-} from "./feed.ts";
+	findWebhookRow,
+	type WebhookRow,
+	wants,
+	webhookRows,
+	webhookView,
+} from "./webhook-rows.ts";
 
 /** Webhooks of the account itself; jobs may name as many addresses as there are. */
 export const MAX_WEBHOOKS = 100;
-/** After a rotation the old secret signs too for so long. */
-export const OLD_SECRET_MS = 24 * 60 * 60_000;
 /**
  * A job is kept 30 days after its end and its last event 30 more, so a webhook that jobs name stays for longer than that
  * after the last job; by how much, it is not worth a write with each of them.
@@ -27,116 +33,12 @@ const JOB_WEBHOOK_LEAST_MS = 66 * 24 * 60 * 60_000;
 /** Of one reading. */
 const PAGE = 100;
 
-export type WebhookScope = "account" | "job";
-
-export interface WebhookView {
-	id: string;
-	scope: WebhookScope;
-	url: string;
-	/** Empty with scope `job`: each job says its own. */
-	events: EventType[];
-	description: string;
-	status: "enabled" | "disabled";
-	reason: "gone" | "no_success" | null;
-	/** Milliseconds since 1970. */
-	createdAt: number;
-	/** Of this API, as the call that made it named it: what `urls` in its messages begin with. */
-	origin: string;
-}
-
-/** Where a job wants to be told of itself. */
-export interface JobHook {
-	id: string;
-	url: string;
-	events: EventType[];
-	origin: string;
-}
-
-/** What an Endpoint reads. */
-export interface Reading {
-	/** Null once it was deleted. */
-	webhook: WebhookView | null;
-	/** The account's, newest first, where it signs with those; else null. */
-	secrets: string[] | null;
-	events: FeedEvent[];
-	/** How far was read. */
-	upTo: number;
-	lastSeq: number;
-}
-
-/** What an Endpoint has to say to the feed, numbered 1, 2, 3, … by it. */
-export interface Report {
-	n: number;
-	fact: Extract<Fact, { type: `webhook.${string}` }>;
-}
-
-interface WebhookRow extends Record<string, SqlStorageValue> {
-	scope: WebhookScope;
-	id: string;
-	url: string;
-	events: string;
-	description: string;
-	origin: string;
-	status: WebhookView["status"];
-	reason: WebhookView["reason"];
-	created_at: number;
-	since: number;
-	reported: number;
-}
-
-export function createWebhookTables(sql: SqlStorage): void {
-	sql.exec(`CREATE TABLE webhook (
-		scope TEXT NOT NULL,
-		id TEXT NOT NULL,
-		url TEXT NOT NULL,
-		events TEXT NOT NULL,
-		description TEXT NOT NULL,
-		origin TEXT NOT NULL,
-		status TEXT NOT NULL DEFAULT 'enabled',
-		reason TEXT,
-		created_at INTEGER NOT NULL,
-		since INTEGER NOT NULL,
-		reported INTEGER NOT NULL DEFAULT 0,
-		PRIMARY KEY (scope, id)
-	) WITHOUT ROWID`);
-	sql.exec("CREATE TABLE webhook_secret (secret TEXT NOT NULL, until INTEGER)");
-	sql.exec("ALTER TABLE job ADD COLUMN webhook TEXT");
-}
-
-/** Standard Webhooks' form: 192 random bits. */
-export const newSecret = (): string =>
-	`whsec_${crypto.getRandomValues(new Uint8Array(24)).toBase64()}`;
-
-/** Whoever wants this event has it due to be told; one that was not told of the last one yet learns of both at once. */
-export function notify(
-	sql: SqlStorage,
-	event: Fact & Pick<FeedEvent, "webhook">,
-	now: number,
-): void {
-	for (const hook of rows(sql, "account"))
-		if (hook.status === "enabled" && wants(viewOf(hook), event))
-			setDueUnlessSet(sql, `notify:${hook.id}`, now);
-	const own = event.webhook && find(sql, event.webhook, ["job"]);
-	if (own && own.status === "enabled")
-		setDueUnlessSet(sql, `notify:${own.id}`, now);
-}
-
-/** A webhook is not told of its own failures: there it would fail again. */
-export function wants(
-	hook: Pick<WebhookView, "id" | "scope" | "events">,
-	event: Fact & Pick<FeedEvent, "webhook">,
-): boolean {
-	if (hook.scope === "job") return event.webhook === hook.id;
-	if ("webhook" in event.data && event.data.webhook === hook.id) return false;
-	return hook.events.includes(event.type);
-}
-
 export function createWebhook(
 	sql: SqlStorage,
 	hook: Pick<WebhookView, "id" | "url" | "events" | "description" | "origin">,
 	now: number,
 ): Result<{ webhook: WebhookView }> {
-	if (rows(sql, "account").length >= MAX_WEBHOOKS)
+	if (webhookRows(sql, "account").length >= MAX_WEBHOOKS)
 		return failed({ code: "too_many_webhooks", limit: MAX_WEBHOOKS });
 	return { ok: true, webhook: insert(sql, "account", hook, now) };
 }
@@ -147,7 +49,7 @@ export function useJobHook(
 	{ id, url, origin }: JobHook,
 	now: number,
 ): void {
-	const known = find(sql, id, ["job"]);
+	const known = findWebhookRow(sql, id, ["job"]);
 	if (known?.status === "disabled") enable(sql, known, now);
 	if (!known)
 		insert(sql, "job", { id, url, origin, events: [], description: "" }, now);
@@ -157,15 +59,15 @@ export function useJobHook(
 
 /** Those of the account, oldest first. */
 export const listWebhooks = (sql: SqlStorage): WebhookView[] =>
-	rows(sql, "account").map(viewOf);
+	webhookRows(sql, "account").map(webhookView);
 
 export function findWebhook(
 	sql: SqlStorage,
 	id: string,
 ): Result<{ webhook: WebhookView }> {
-	const row = find(sql, id);
+	const row = findWebhookRow(sql, id);
 	return row
-		? { ok: true, webhook: viewOf(row) }
+		? { ok: true, webhook: webhookView(row) }
 		: failed({ code: "webhook_not_found" });
 }
 
@@ -177,7 +79,7 @@ export function changeWebhook(
 	},
 	now: number,
 ): Result<{ webhook: WebhookView }> {
-	const row = find(sql, id);
+	const row = findWebhookRow(sql, id);
 	if (!row) return failed({ code: "webhook_not_found" });
 	const { enable: wanted, ...fields } = change;
 	const changed = Object.keys(fields)[0];
@@ -220,8 +122,8 @@ export function readFor(
 	id: string,
 	after: number | null,
 	now: number,
-): Reading {
-	const row = find(sql, id);
+): FeedPage {
+	const row = findWebhookRow(sql, id);
 	const last = lastSeq(sql);
 	if (!row)
 		return {
@@ -231,7 +133,7 @@ export function readFor(
 			upTo: last,
 			lastSeq: last,
 		};
-	const webhook = viewOf(row);
+	const webhook = webhookView(row);
 	const from = Math.max(after ?? row.since, oldestSeq(sql) - 1);
 	const page =
 		webhook.status === "enabled"
@@ -243,7 +145,7 @@ export function readFor(
 
 /** Changes whenever there may be something new for its Endpoint to read. */
 export const revision = (sql: SqlStorage, id: string): string =>
-	JSON.stringify([lastSeq(sql), find(sql, id)]);
+	JSON.stringify([lastSeq(sql), findWebhookRow(sql, id)]);
 
 /** From its Endpoint; what was said before changes nothing. */
 export function report(
@@ -252,7 +154,7 @@ export function report(
 	reports: readonly Report[],
 	now: number,
 ): void {
-	const row = find(sql, id);
+	const row = findWebhookRow(sql, id);
 	if (!row) return;
 	let { reported, status } = row;
 	for (const { n, fact } of reports) {
@@ -317,7 +219,7 @@ function insert(
 	now: number,
 ): WebhookView {
 	const { id, url, events, description, origin } = hook;
-	return viewOf(
+	return webhookView(
 		sql
 			.exec<WebhookRow>(
 				"INSERT INTO webhook (scope, id, url, events, description, origin, created_at, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
@@ -327,40 +229,3 @@ function insert(
 			.one(),
 	);
 }
-
-const rows = (sql: SqlStorage, scope: WebhookScope): WebhookRow[] =>
-	sql
-		.exec<WebhookRow>(
-			"SELECT * FROM webhook WHERE scope = ? ORDER BY id",
-			scope,
-		)
-		.toArray();
-
-function find(
-	sql: SqlStorage,
-	id: string,
-	scopes: WebhookScope[] = ["account", "job"],
-): WebhookRow | null {
-	for (const scope of scopes) {
-		const row = sql
-			.exec<WebhookRow>(
-				"SELECT * FROM webhook WHERE scope = ? AND id = ?",
-				...[scope, id],
-			)
-			.toArray()[0];
-		if (row) return row;
-	}
-	return null;
-}
-
-const viewOf = (row: WebhookRow): WebhookView => ({
-	id: row.id,
-	scope: row.scope,
-	url: row.url,
-	events: JSON.parse(row.events) as EventType[],
-	description: row.description,
-	status: row.status,
-	reason: row.reason,
-	createdAt: row.created_at,
-	origin: row.origin,
-});

@@ -1,18 +1,8 @@
 /** Where a model is served, and the backend that speaks what is spoken there. */
+import type { Address } from "../models.ts";
 import type { Backend } from "./backend.ts";
-import {
-	probeReplicate,
-	type ReplicateAddress,
-	ReplicateBackend,
-} from "./replicate.ts";
-import {
-	GpuWorker,
-	type Probed,
-	probe as probeWorker,
-	type WorkerAddress,
-} from "./worker.ts";
-
-export type Address = WorkerAddress | ReplicateAddress;
+import { probeReplicate, ReplicateBackend } from "./replicate.ts";
+import { GpuWorker, type Probed, probe as probeWorker } from "./worker.ts";
 
 export const backendAt = (address: Address): Backend =>
 	"replicate" in address

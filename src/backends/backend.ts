@@ -1,3 +1,5 @@
+import type { Message } from "../contract/job.ts";
+import type { Sampling } from "../contract/sampling.ts";
 /** What a Job asks of a model backend, whatever protocol it speaks. */
 
 export interface Generation {
@@ -15,19 +17,10 @@ export interface Generation {
 		/** A later attempt: the ids a first one reported, and every output id in the log. */
 		| { promptIds: number[]; committedIds: number[] };
 	images: { id: string; url: string }[];
-	/** Tokens still to come. */
-	maxTokens: number;
-	temperature: number;
-	topP: number;
-	repetitionPenalty: number;
-	seed: number;
+	/** The job's, with what is left of its `max_tokens` and the seed of this attempt. */
+	sampling: Sampling;
 	/** Takes up again what an earlier attempt began, after all that it said until now; null begins anew. */
 	resume: { run: string; text: string; tokens: number } | null;
-}
-
-export interface Message {
-	role: "system" | "user" | "assistant";
-	content: ({ type: "image" } | { type: "text"; text: string })[];
 }
 
 /** Ids come only from a backend that continues: elsewhere `ids` are empty, and `tokens` counts all the same. */

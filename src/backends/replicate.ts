@@ -3,10 +3,12 @@
  * up: what the stream lost is in the prediction. It goes on when nobody listens, so it can be taken up again by its id; and
  * it is canceled when nobody wants it any more.
  */
+
 import Replicate from "replicate";
 import { z } from "zod";
-import { within } from "../job/within.ts";
 import { log } from "../log.ts";
+import type { ReplicateAddress } from "../models.ts";
+import { nullAfter } from "../time.ts";
 import {
 	type Backend,
 	BackendError,
@@ -14,28 +16,9 @@ import {
 	type Generation,
 	type HangUp,
 } from "./backend.ts";
-import { PATIENCE, type Patience, patiently } from "./patience.ts";
-import { type ServerSentEvent, SseParser } from "./sse.ts";
+import { RETRY_POLICY, type RetryPolicy, withRetries } from "./retry.ts";
+import { type ServerSentEvent, SseParser } from "./sse-parser.ts";
 import { bodyOf, failureOf, type Probed } from "./worker.ts";
-
-/** Where predictions of a model are made, and what pays for them. */
-export interface ReplicateAddress {
-	/** The deployment or the version, in Replicate's API; no two addresses of a model have the same. */
-	url: string;
-	replicate: {
-		/** As we call it. */
-		model: string;
-		token: string;
-		/** Predictions at once. */
-		slots: number;
-		/** `owner/name` of a deployment, or `owner/name:version` of a model. */
-		run: string;
-		/** Where Replicate's API is. */
-		api: string;
-		/** Replicate tells `url` what becomes of a prediction, signed with the secret. */
-		webhook: { url: string; secret: string } | null;
-	};
-}
 
 /** Nobody pays for a prediction that everybody forgot. As long as the URLs of the images are good for. */
 const CANCEL_AFTER = "15m";
@@ -95,13 +78,13 @@ export async function probeReplicate({
 export class ReplicateBackend implements Backend {
 	readonly continues = false;
 	readonly #address: ReplicateAddress["replicate"];
-	readonly #patience: Patience;
+	readonly #patience: RetryPolicy;
 	readonly #silenceMs: number;
 	readonly #client: Replicate;
 
 	constructor(
 		{ replicate }: ReplicateAddress,
-		patience: Patience = PATIENCE,
+		patience: RetryPolicy = RETRY_POLICY,
 		silenceMs: number = SILENCE_MS,
 	) {
 		this.#address = replicate;
@@ -124,9 +107,9 @@ export class ReplicateBackend implements Backend {
 		generation: Generation,
 		signal: AbortSignal,
 	): AsyncIterable<BackendEvent> {
-		const { resume, maxTokens } = generation;
-		const heard = new Heard(resume?.text ?? "", resume?.tokens ?? 0);
-		const most = heard.tokens + maxTokens;
+		const { resume, sampling } = generation;
+		const heard = new PredictionText(resume?.text ?? "", resume?.tokens ?? 0);
+		const most = heard.tokens + sampling.max_tokens;
 		let run = resume?.run;
 		let over = false;
 		try {
@@ -196,7 +179,7 @@ export class ReplicateBackend implements Backend {
 	async *#follow(
 		run: string,
 		url: string | undefined,
-		heard: Heard,
+		heard: PredictionText,
 		signal: AbortSignal,
 	): AsyncGenerator<BackendEvent, Prediction> {
 		const hangUp = new AbortController();
@@ -205,7 +188,7 @@ export class ReplicateBackend implements Backend {
 		try {
 			let next = stream?.next();
 			for (;;) {
-				const event = next && (await within(this.#silenceMs, next));
+				const event = next && (await nullAfter(this.#silenceMs, next));
 				signal.throwIfAborted();
 				if (event?.value && !LAST.has(event.value.event)) {
 					next = stream?.next();
@@ -237,7 +220,7 @@ export class ReplicateBackend implements Backend {
 	/** Repeated where nothing can have been made by it. */
 	#ask(input: RequestInfo, init: RequestInit): Promise<Response> {
 		const harmless = init.method === "GET" || String(input).endsWith("/cancel");
-		return patiently(
+		return withRetries(
 			() => whole(input, init, ANSWER_MS),
 			(answer) => answer?.status === 429 || (harmless && !answered(answer)),
 			init.signal ?? new AbortController().signal,
@@ -247,7 +230,7 @@ export class ReplicateBackend implements Backend {
 }
 
 /** What a prediction has said so far. */
-class Heard {
+class PredictionText {
 	text: string;
 	tokens: number;
 

@@ -1,12 +1,14 @@
 /** Our GPU worker's protocol (docs/worker-protocol.md), from the edge's side. */
+
 import { z } from "zod";
+import type { WorkerAddress } from "../models.ts";
 import {
 	type Backend,
 	BackendError,
 	type BackendEvent,
 	type Generation,
 } from "./backend.ts";
-import { type ServerSentEvent, SseParser } from "./sse.ts";
+import { type ServerSentEvent, SseParser } from "./sse-parser.ts";
 
 /** The worker pings every 5 s; a stream silent for longer than this is dead. */
 const SILENCE_MS = 30_000;
@@ -14,17 +16,13 @@ const SILENCE_MS = 30_000;
 const STALL_MS = 120_000;
 const PROBE_MS = 2_000;
 
-/** Where a worker answers, and what opens it. */
-export interface WorkerAddress {
-	url: string;
-	key: string;
-	/** A Cloudflare Access service token, where a tunnel asks for one. */
-	access: { id: string; secret: string } | null;
-}
-
 const ids = z.array(z.int().nonnegative());
 const PromptEvent = z.object({ prompt_token_ids: ids, prompt_tokens: z.int() });
-const TokenEvent = z.object({ token_ids: ids, text: z.string() });
+const TokenEvent = z.object({
+	index: z.int().nonnegative(),
+	token_ids: ids,
+	text: z.string(),
+});
 const DoneEvent = z.object({
 	finish_reason: z.enum(["stop", "length"]),
 	output_tokens: z.int(),
@@ -108,7 +106,7 @@ export class GpuWorker implements Backend {
 		try {
 			reader = await this.#open(generation, either);
 			const parser = new SseParser();
-			let tokens = 0;
+			const place = { committed: committedOf(generation), tokens: 0 };
 			let heardAt = Date.now();
 			for (;;) {
 				const { done, value } = await reader.read();
@@ -120,10 +118,10 @@ export class GpuWorker implements Backend {
 						`nothing but pings from the worker for ${this.#stallMs} ms`,
 					);
 				for (const event of parser.push(value)) {
-					const known = read(event, tokens);
+					const known = read(event, place);
 					if (!known) continue;
 					heardAt = Date.now();
-					if (known.type === "token") tokens += known.tokens;
+					if (known.type === "token") place.tokens += known.tokens;
 					yield known;
 					if (known.type === "done") return;
 				}
@@ -180,24 +178,24 @@ function headers({ key, access }: WorkerAddress): Record<string, string> {
 	};
 }
 
-/** What the worker protocol's `generate` takes. */
-export const bodyOf = (g: Generation) => ({
-	request_id: g.requestId,
-	model: g.model,
-	cache_salt: g.cacheSalt,
-	...("messages" in g.prompt
-		? { messages: g.prompt.messages }
-		: {
-				prompt_token_ids: g.prompt.promptIds,
-				committed_token_ids: g.prompt.committedIds,
-			}),
-	images: g.images,
-	max_tokens: g.maxTokens,
-	temperature: g.temperature,
-	top_p: g.topP,
-	repetition_penalty: g.repetitionPenalty,
-	seed: g.seed,
-});
+/** What the worker protocol's `generate` takes. Stop strings are the Job's to enforce. */
+export function bodyOf(generation: Generation) {
+	const { requestId, model, cacheSalt, prompt, images } = generation;
+	const { stop: _, ...sampling } = generation.sampling;
+	return {
+		request_id: requestId,
+		model,
+		cache_salt: cacheSalt,
+		...("messages" in prompt
+			? { messages: prompt.messages }
+			: {
+					prompt_token_ids: prompt.promptIds,
+					committed_token_ids: prompt.committedIds,
+				}),
+		images,
+		...sampling,
+	};
+}
 
 /** A body of anything else in between means that the worker is away. */
 const failure = (text: string): BackendError =>
@@ -216,13 +214,18 @@ export function failureOf(text: string): BackendError | null {
 	return new BackendError(code, message, { field, tokens });
 }
 
+/** The output tokens that the request sent along. */
+const committedOf = ({ prompt }: Generation): number =>
+	"committedIds" in prompt ? prompt.committedIds.length : 0;
+
 /**
- * @param tokens that came before it
- * @throws BackendError on `error` events and on data that is not of the protocol
+ * @param place of the next token: those that were committed, and those that this stream brought
+ * @throws BackendError on `error` events, on a gap or a repeat, and on data that is not of the
+ * protocol
  */
 function read(
 	{ event, data }: ServerSentEvent,
-	tokens: number,
+	{ committed, tokens }: { committed: number; tokens: number },
 ): BackendEvent | null {
 	const value = json(data);
 	switch (event) {
@@ -231,7 +234,12 @@ function read(
 			return { type: "prompt", ids: prompt_token_ids, tokens: prompt_tokens };
 		}
 		case "token": {
-			const { token_ids, text } = checked(TokenEvent, value);
+			const { index, token_ids, text } = checked(TokenEvent, value);
+			if (index !== committed + tokens)
+				throw new BackendError(
+					"broken_stream",
+					`token ${index} came where token ${committed + tokens} was due`,
+				);
 			return { type: "token", ids: token_ids, tokens: token_ids.length, text };
 		}
 		case "done": {

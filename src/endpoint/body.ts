@@ -1,7 +1,8 @@
 /** What a receiver gets: Standard Webhooks' `{type, timestamp, data}`. */
-import type { Env } from "../env.ts";
-import { jobOf } from "../routes/job-wire.ts";
-import { TERMINAL_EVENTS } from "../schema/event-type.ts";
+
+import { TERMINAL_EVENTS } from "../contract/event-type.ts";
+import { jobOf } from "../objects.ts";
+import { jobWire } from "../schema/job-wire.ts";
 import type { Content } from "./deliveries.ts";
 
 /** A job settles in its account before it notes that itself; it is asked again after so long. */
@@ -26,12 +27,11 @@ export async function bodyOf(
 	const known = JSON.parse(data);
 	if (!TERMINAL_EVENTS.some((terminal) => terminal === type))
 		return body(known);
-	const job = () => env.JOB.get(env.JOB.idFromName(`${account}/${known.id}`));
 	for (const pause of [0, ...PAUSES_MS]) {
 		if (pause) await new Promise((resolve) => setTimeout(resolve, pause));
-		const view = await job().view();
+		const view = await jobOf(env, account, known.id).view();
 		if (!view) return body(known);
-		if (view.finishedAt !== null) return body(jobOf(view, origin));
+		if (view.finishedAt !== null) return body(jobWire(view, origin));
 	}
 	return null;
 }

@@ -1,13 +1,13 @@
 /** What an Endpoint owes and what became of it: one row a delivery, open while it has a time for its next try. */
-import type { DeliveryView } from "./contract.ts";
-import { heads, type Waiting } from "./order.ts";
+import type { DeliveryView } from "../contract/endpoint.ts";
+import { heads, type QueuedDelivery } from "./order.ts";
 
 export const LOG_KEPT_MS = 30 * 24 * 60 * 60_000;
 /** Of those that are through, the newest are kept. */
 export const LOG_ROWS = 10_000;
 
 /** A delivery on its way. */
-export interface Open extends Waiting {
+export interface OpenDelivery extends QueuedDelivery {
 	event: string;
 	type: string;
 }
@@ -23,12 +23,12 @@ export interface Content {
 }
 
 export interface NewDelivery
-	extends Pick<Open, "event" | "type" | "line">,
+	extends Pick<OpenDelivery, "event" | "type" | "line">,
 		Pick<Content, "createdAt" | "data"> {
 	seq: number;
 }
 
-interface Row extends Record<string, SqlStorageValue> {
+interface DeliveryRow extends Record<string, SqlStorageValue> {
 	id: number;
 	event: string;
 	type: string;
@@ -77,7 +77,7 @@ export class Deliveries {
 		this.#sql = sql;
 	}
 
-	open(): Open[] {
+	open(): OpenDelivery[] {
 		return this.#sql
 			.exec<{
 				id: number;
@@ -182,7 +182,7 @@ export class Deliveries {
 
 	find(id: number): DeliveryView | null {
 		const row = this.#sql
-			.exec<Row>(`SELECT ${COLUMNS} FROM delivery WHERE id = ?`, id)
+			.exec<DeliveryRow>(`SELECT ${COLUMNS} FROM delivery WHERE id = ?`, id)
 			.toArray()[0];
 		return row ? this.#view(row) : null;
 	}
@@ -196,7 +196,7 @@ export class Deliveries {
 	page(before: number | null, limit: number): DeliveryView[] {
 		const first = new Set(heads(this.open()).map(({ id }) => id));
 		return this.#sql
-			.exec<Row>(
+			.exec<DeliveryRow>(
 				`SELECT ${COLUMNS} FROM delivery WHERE id < ? ORDER BY id DESC LIMIT ?`,
 				...[before ?? Number.MAX_SAFE_INTEGER, limit],
 			)
@@ -223,7 +223,7 @@ export class Deliveries {
 		);
 	}
 
-	#view(row: Row, first?: Set<number>): DeliveryView {
+	#view(row: DeliveryRow, first?: Set<number>): DeliveryView {
 		return {
 			id: row.id,
 			event: row.event,

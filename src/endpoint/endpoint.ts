@@ -3,25 +3,32 @@
  * wants, each job's events in order, as often as it takes. Nobody waits for it: the account only tells it that there is
  * something to read, and how it fares goes back into the feed as events.
  */
+
 import { DurableObject } from "cloudflare:workers";
 import { ulid } from "ulid";
-import type { FeedEvent } from "../account/feed.ts";
-import { newSecret, type Reading } from "../account/webhooks.ts";
-import { config, type Env } from "../env.ts";
-import { dnsOverHttps } from "../images/resolver.ts";
+import type { FeedEvent, FeedPage } from "../contract/account.ts";
+import type { DeliveryView, WebhookRef } from "../contract/endpoint.ts";
+import { Alarm } from "../durable/alarm.ts";
+import { ObjectStorage } from "../durable/storage.ts";
+import { dnsOverHttps } from "../egress/resolver.ts";
+import { config } from "../env.ts";
 import { log } from "../log.ts";
-import { migrate, versionOf } from "../migrate.ts";
-import { dataOf, eventId } from "../routes/feed-wire.ts";
+import { accountOf } from "../objects.ts";
+import { dataOf, eventId } from "../schema/feed-wire.ts";
+import { newSecret } from "../webhook-secret.ts";
 import { bodyOf } from "./body.ts";
-import type { DeliveryView, Whose } from "./contract.ts";
-import { Deliveries, type NewDelivery, type Open } from "./deliveries.ts";
-import { judge, type Tried } from "./judge.ts";
+import {
+	Deliveries,
+	type NewDelivery,
+	type OpenDelivery,
+} from "./deliveries.ts";
 import { nextDue, ready } from "./order.ts";
+import { resultOf, type TryOutcome } from "./result.ts";
 import { STEPS } from "./schema.ts";
 import { send } from "./send.ts";
 import {
-	claimed,
 	type EndpointState,
+	initialState,
 	reporting,
 	rotated,
 	signing,
@@ -43,7 +50,9 @@ export class Endpoint extends DurableObject<Env> {
 	clock = (): number => Date.now();
 	random = (): number => Math.random();
 
+	readonly #storage: ObjectStorage;
 	readonly #sql: SqlStorage;
+	readonly #alarm: Alarm;
 	readonly #deliveries: Deliveries;
 	/** Null where no webhook is, or not any more. */
 	#state: EndpointState | null = null;
@@ -59,21 +68,32 @@ export class Endpoint extends DurableObject<Env> {
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		this.#sql = ctx.storage.sql;
+		this.#storage = new ObjectStorage(ctx, {
+			object: "endpoint",
+			steps: STEPS,
+			// The state changes in memory inside the write.
+			resetOnFailure: true,
+			afterWrite: () => this.#arm(),
+		});
+		this.#sql = this.#storage.sql;
+		this.#alarm = new Alarm(ctx.storage, () => this.clock());
 		this.#deliveries = new Deliveries(this.#sql);
-		if (versionOf(this.#sql) === 0) return;
-		ctx.storage.transactionSync(() => migrate(this.#sql, STEPS));
+		if (!this.#storage.exists) return;
 		const { state } = this.#sql
 			.exec<{ state: string }>("SELECT state FROM endpoint")
 			.one();
 		this.#state = JSON.parse(state);
+		ctx.blockConcurrencyWhile(async () => {
+			await this.#alarm.load();
+			this.#arm();
+		});
 	}
 
 	// For the Account.
 
 	/** There may be something to read: an event, or a change of the webhook. Returns before it is read. */
-	async tell(whose: Whose): Promise<void> {
-		const state = await this.#claimed(whose);
+	async tell(whose: WebhookRef): Promise<void> {
+		const state = this.#claimed(whose);
 		this.#news++;
 		this.#save({ ...state, readAt: this.clock() });
 		this.#poke();
@@ -87,14 +107,14 @@ export class Endpoint extends DurableObject<Env> {
 	// For the Worker, once the account knows the webhook.
 
 	/** @returns the secret that signs */
-	async secret(whose: Whose): Promise<string> {
-		const { secrets } = await this.#claimed(whose);
+	async secret(whose: WebhookRef): Promise<string> {
+		const { secrets } = this.#claimed(whose);
 		return secrets[0]?.secret as string;
 	}
 
 	/** @returns the new secret; the old one signs too for a day */
-	async rotate(whose: Whose): Promise<string> {
-		const state = await this.#claimed(whose);
+	async rotate(whose: WebhookRef): Promise<string> {
+		const state = this.#claimed(whose);
 		const secret = newSecret();
 		const secrets = rotated(state.secrets, secret, this.clock());
 		this.#save({ ...state, secrets });
@@ -107,8 +127,8 @@ export class Endpoint extends DurableObject<Env> {
 	}
 
 	/** Tries once, now, whatever else is owed; also where the webhook is disabled. */
-	async sendTest(whose: Whose): Promise<DeliveryView | null> {
-		const state = await this.#claimed(whose);
+	async sendTest(whose: WebhookRef): Promise<DeliveryView | null> {
+		const state = this.#claimed(whose);
 		await this.#read();
 		if (!this.#state?.webhook) return null;
 		const at = this.clock();
@@ -119,7 +139,7 @@ export class Endpoint extends DurableObject<Env> {
 		const { tried, durationMs } = await this.#send(event, body);
 		const id = this.#state.made + 1;
 		const succeeded = { failingSince: null, lastSuccessAt: this.clock() };
-		this.#write(() => {
+		this.#storage.write(() => {
 			const now = this.#known();
 			this.#deliveries.addTest(
 				id,
@@ -150,10 +170,10 @@ export class Endpoint extends DurableObject<Env> {
 
 	/** Delivers an event once more, beside its job's others; one that is still owed is tried now. */
 	async redeliver(
-		whose: Whose,
+		whose: WebhookRef,
 		event: FeedEvent,
 	): Promise<DeliveryView | null> {
-		await this.#claimed(whose);
+		this.#claimed(whose);
 		await this.#read();
 		const state = this.#known();
 		if (!state.webhook) return null;
@@ -161,7 +181,7 @@ export class Endpoint extends DurableObject<Env> {
 		const made = { ...this.#deliveryOf(event, state), line: null };
 		const owed = this.#deliveries.openOf(made.event);
 		const id = owed ?? state.made + 1;
-		this.#write(() => {
+		this.#storage.write(() => {
 			if (owed !== null) this.#deliveries.postpone(owed, now);
 			else {
 				this.#deliveries.add(id, made, now);
@@ -174,11 +194,11 @@ export class Endpoint extends DurableObject<Env> {
 	}
 
 	/** Goes on after that event, whatever was delivered; what is owed from before it stays owed. */
-	async rewind(whose: Whose, after: number): Promise<void> {
-		await this.#claimed(whose);
+	async rewind(whose: WebhookRef, after: number): Promise<void> {
+		this.#claimed(whose);
 		this.#moves++;
 		this.#news++;
-		this.#write(() => {
+		this.#storage.write(() => {
 			this.#deliveries.dropAfter(after);
 			this.#put({ ...this.#known(), cursor: after, readAt: this.clock() });
 		});
@@ -187,6 +207,7 @@ export class Endpoint extends DurableObject<Env> {
 
 	/** Works until nothing is due, then sets the time for what is due next. */
 	override async alarm(): Promise<void> {
+		this.#alarm.onFired();
 		if (!this.#state || this.#working) return;
 		this.#working = true;
 		try {
@@ -195,7 +216,7 @@ export class Endpoint extends DurableObject<Env> {
 			log("alarm_failed", { object: "endpoint", cause: String(error) });
 		} finally {
 			this.#working = false;
-			this.#arm(true);
+			this.#arm();
 		}
 	}
 
@@ -222,7 +243,7 @@ export class Endpoint extends DurableObject<Env> {
 		return this.#state?.webhook?.status === "enabled";
 	}
 
-	#ready(): Open[] {
+	#ready(): OpenDelivery[] {
 		if (!this.#enabled()) return [];
 		const busy = new Set(this.#busy.keys());
 		return ready(this.#deliveries.open(), busy, AT_ONCE, this.clock());
@@ -256,7 +277,7 @@ export class Endpoint extends DurableObject<Env> {
 			const state = this.#state;
 			if (!state) return;
 			const [news, moves] = [this.#news, this.#moves];
-			const reading: Reading = await this.#account().readFor(
+			const reading: FeedPage = await this.#account().readFor(
 				state.id,
 				state.cursor,
 			);
@@ -275,7 +296,7 @@ export class Endpoint extends DurableObject<Env> {
 	}
 
 	/** @returns whether that was all */
-	#take({ webhook, secrets, events, upTo, lastSeq }: Reading): boolean {
+	#take({ webhook, secrets, events, upTo, lastSeq }: FeedPage): boolean {
 		const before = this.#known();
 		if (!webhook) {
 			this.#forget();
@@ -295,7 +316,7 @@ export class Endpoint extends DurableObject<Env> {
 			sweepAt:
 				before.sweepAt ?? (events.length > 0 ? now + SWEEP_EVERY_MS : null),
 		};
-		this.#write(() => {
+		this.#storage.write(() => {
 			if (enabled || moved) this.#deliveries.restart(now);
 			for (const [n, event] of events.entries())
 				this.#deliveries.add(
@@ -337,24 +358,24 @@ export class Endpoint extends DurableObject<Env> {
 
 	#account() {
 		const { account } = this.#known();
-		return this.env.ACCOUNT.get(this.env.ACCOUNT.idFromName(account));
+		return accountOf(this.env, account);
 	}
 
 	// Delivering.
 
-	#start(open: Open): void {
+	#start(open: OpenDelivery): void {
 		const done = this.#deliver(open)
 			.catch((error) => {
 				log("delivery_postponed", { cause: String(error) });
 				const later = this.clock() + RETRY_MS;
 				if (this.#state)
-					this.#write(() => this.#deliveries.postpone(open.id, later));
+					this.#storage.write(() => this.#deliveries.postpone(open.id, later));
 			})
 			.finally(() => this.#busy.delete(open.id));
 		this.#busy.set(open.id, done);
 	}
 
-	async #deliver({ id, event, type }: Open): Promise<void> {
+	async #deliver({ id, event, type }: OpenDelivery): Promise<void> {
 		const content = this.#deliveries.content(id);
 		const { account, webhook } = this.#known();
 		if (!content || !webhook) return;
@@ -365,7 +386,7 @@ export class Endpoint extends DurableObject<Env> {
 			if (body === null) throw new Error("the job has not noted its end");
 			if (!this.#state) return;
 			const fixed = body;
-			this.#write(() => this.#deliveries.fix(id, fixed));
+			this.#storage.write(() => this.#deliveries.fix(id, fixed));
 		}
 		const at = this.clock();
 		const { tried, durationMs } = await this.#send(event, body);
@@ -375,7 +396,7 @@ export class Endpoint extends DurableObject<Env> {
 	async #send(
 		id: string,
 		body: string,
-	): Promise<{ tried: Tried; durationMs: number }> {
+	): Promise<{ tried: TryOutcome; durationMs: number }> {
 		const { DNS_URL, EGRESS_ALLOW, WEBHOOK_TIMEOUT_MS } = config(this.env);
 		const state = this.#known();
 		const began = performance.now();
@@ -392,10 +413,10 @@ export class Endpoint extends DurableObject<Env> {
 
 	/** What a try means, written with what has to be told of it. */
 	#tried(
-		{ id, event, type }: Pick<Open, "id" | "event" | "type">,
+		{ id, event, type }: Pick<OpenDelivery, "id" | "event" | "type">,
 		at: number,
 		durationMs: number,
-		tried: Tried,
+		tried: TryOutcome,
 	): void {
 		const now = this.clock();
 		const known = this.#deliveries.find(id);
@@ -403,7 +424,7 @@ export class Endpoint extends DurableObject<Env> {
 		if (!known || known.nextAt === null) return;
 		let state = this.#known();
 		const attempt = known.attempt + 1;
-		const verdict = judge(state, attempt, tried, this.random(), now);
+		const verdict = resultOf(state, attempt, tried, this.random(), now);
 		state = { ...state, ...verdict.health };
 		const webhook = state.id;
 		// What tells of a webhook is not told of in turn: two that fail would keep each other busy for ever.
@@ -427,7 +448,7 @@ export class Endpoint extends DurableObject<Env> {
 			};
 		}
 		if (state.reports.length > 0) state = { ...state, readAt: now };
-		this.#write(() => {
+		this.#storage.write(() => {
 			const { status, nextAt } = verdict;
 			const { httpStatus, error } = tried;
 			this.#deliveries.tried(id, {
@@ -441,7 +462,7 @@ export class Endpoint extends DurableObject<Env> {
 		const state = this.#state;
 		const now = this.clock();
 		if (!state?.sweepAt || state.sweepAt > now) return;
-		this.#write(() => {
+		this.#storage.write(() => {
 			const more = this.#deliveries.sweep(state.made, now);
 			this.#put({ ...state, sweepAt: more ? now + SWEEP_EVERY_MS : null });
 		});
@@ -450,32 +471,26 @@ export class Endpoint extends DurableObject<Env> {
 	// What is kept.
 
 	/** Makes the tables, with a first secret, where there are none; arms an alarm that is missing. */
-	async #claimed(whose: Whose): Promise<EndpointState> {
+	#claimed(whose: WebhookRef): EndpointState {
+		this.#alarm.renew();
 		if (!this.#state) {
-			const state = claimed(whose, newSecret());
-			this.ctx.storage.transactionSync(() => {
-				migrate(this.#sql, STEPS);
-				this.#sql.exec("DELETE FROM endpoint");
+			const state = initialState(whose, newSecret());
+			this.#storage.create(() =>
 				this.#sql.exec(
 					"INSERT INTO endpoint VALUES (?)",
 					JSON.stringify(state),
-				);
-			});
+				),
+			);
 			this.#state = state;
-		} else if (!this.#working && (await this.ctx.storage.getAlarm()) === null)
-			this.#arm(true);
+		}
 		return this.#known();
 	}
 
 	/** The webhook was deleted. */
 	#forget(): void {
 		this.#state = null;
-		this.ctx.storage.transactionSync(() => {
-			this.#sql.exec("DROP TABLE delivery");
-			this.#sql.exec("DROP TABLE endpoint");
-			this.#sql.exec("DROP TABLE version");
-		});
-		void this.ctx.storage.deleteAlarm();
+		this.#storage.clear();
+		this.#alarm.clear();
 	}
 
 	#known(): EndpointState {
@@ -487,20 +502,8 @@ export class Endpoint extends DurableObject<Env> {
 		return this.#state ? this.#deliveries.open().length : 0;
 	}
 
-	/** In one transaction, and the alarm with it. A write that fails leaves memory ahead of storage: only a fresh instance is right again. */
-	#write(change: () => void): void {
-		try {
-			this.ctx.storage.transactionSync(change);
-		} catch (error) {
-			log("write_failed", { object: "endpoint", cause: String(error) });
-			this.ctx.abort("write failed");
-			throw error;
-		}
-		this.#arm();
-	}
-
 	#save(state: EndpointState): void {
-		this.#write(() => this.#put(state));
+		this.#storage.write(() => this.#put(state));
 	}
 
 	/** Inside a transaction. */
@@ -509,15 +512,11 @@ export class Endpoint extends DurableObject<Env> {
 		this.#sql.exec("UPDATE endpoint SET state = ?", JSON.stringify(state));
 	}
 
-	/** When the alarm is set for, as far as this instance knows. */
-	#alarm: number | null = null;
-
 	/**
-	 * Rings at the earliest due time; one that rings too early finds nothing due. While it works it is not set: what is due
-	 * then is seen by the work itself.
+	 * Sets the alarm to the earliest due time; one that fires too early finds nothing due. While the
+	 * alarm works it is not set: the work itself sees what is due then.
 	 */
-	#arm(anew = false): void {
-		if (anew) this.#alarm = null;
+	#arm(): void {
 		if (this.#working || !this.#state) return;
 		const { readAt, sweepAt } = this.#state;
 		const next = this.#enabled()
@@ -525,9 +524,6 @@ export class Endpoint extends DurableObject<Env> {
 			: null;
 		const times = [readAt, sweepAt, next].filter((at) => at !== null);
 		if (times.length === 0) return;
-		const at = Math.min(...times);
-		if (this.#alarm !== null && this.#alarm <= at) return;
-		this.#alarm = at;
-		void this.ctx.storage.setAlarm(at);
+		this.#alarm.bringForward(Math.min(...times));
 	}
 }

@@ -3,7 +3,7 @@
  * given up. Lines do not wait for each other.
  */
 
-export interface Waiting {
+export interface QueuedDelivery {
 	id: number;
 	/** The job; null for what waits for nothing and holds nothing back. */
 	line: string | null;
@@ -12,7 +12,7 @@ export interface Waiting {
 }
 
 /** The first of each line, in order of id. */
-export function heads<W extends Waiting>(waiting: readonly W[]): W[] {
+export function heads<W extends QueuedDelivery>(waiting: readonly W[]): W[] {
 	const lines = new Set<string>();
 	return [...waiting]
 		.sort((a, b) => a.id - b.id)
@@ -29,7 +29,7 @@ export function heads<W extends Waiting>(waiting: readonly W[]): W[] {
  * @param busy ids that are under way
  * @param most that may be under way at once
  */
-export function ready<W extends Waiting>(
+export function ready<W extends QueuedDelivery>(
 	waiting: readonly W[],
 	busy: ReadonlySet<number>,
 	most: number,
@@ -43,7 +43,7 @@ export function ready<W extends Waiting>(
 
 /** When the next one is due that is not under way; null where there is none. */
 export function nextDue(
-	waiting: readonly Waiting[],
+	waiting: readonly QueuedDelivery[],
 	busy: ReadonlySet<number>,
 ): number | null {
 	const times = heads(waiting)

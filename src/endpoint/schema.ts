@@ -1,9 +1,10 @@
-/** An Endpoint's tables, version by version. A step that shipped never changes; a new one goes to the end. */
-import type { Step } from "../migrate.ts";
+/** An endpoint's tables, version by version: see `migrate`. */
+import type { Step } from "../durable/migrate.ts";
 import { createDeliveryTable } from "./deliveries.ts";
 
 export const STEPS: readonly Step[] = [
 	(sql) => {
+		// One row.
 		sql.exec("CREATE TABLE endpoint (state TEXT NOT NULL)");
 		createDeliveryTable(sql);
 	},

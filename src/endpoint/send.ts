@@ -1,20 +1,11 @@
 /** One try: signed, to a public address, without following redirects. What the receiver says beyond its status is not read far. */
 import { Webhook } from "standardwebhooks";
-import { type Egress, type Objection, objection } from "../egress.ts";
-import { readAtMost } from "../read.ts";
-import type { Tried } from "./judge.ts";
+import { type EgressRules, OBJECTIONS, objection } from "../egress/rules.ts";
+import { readAtMost } from "../read-at-most.ts";
+import type { TryOutcome } from "./result.ts";
 
 /** A short answer is read, so that its connection can be used again. */
 const READ_BYTES = 4 * 1024;
-
-const OBJECTIONS: Record<Objection, string> = {
-	credentials: "The URL holds credentials.",
-	scheme: "The URL does not begin with https.",
-	port: "The URL must use port 443.",
-	private: "The host's address is not public.",
-	lookup: "The host could not be looked up.",
-	no_host: "There is no such host.",
-};
 
 export interface Message {
 	/** The event's id. */
@@ -43,11 +34,11 @@ export async function send(
 	text: string,
 	message: Message,
 	secrets: readonly string[],
-	egress: Egress,
+	egress: EgressRules,
 	now: number,
 	withinMs: number,
-): Promise<Tried> {
-	const none = (error: string): Tried => ({ httpStatus: null, error });
+): Promise<TryOutcome> {
+	const none = (error: string): TryOutcome => ({ httpStatus: null, error });
 	// A timer that is left behind would keep the object awake.
 	const late = new AbortController();
 	const timer = setTimeout(() => late.abort(), withinMs);
@@ -55,7 +46,7 @@ export async function send(
 	try {
 		const url = new URL(text);
 		const found = await objection(url, egress, signal);
-		if (found) return none(OBJECTIONS[found]);
+		if (found) return none(`The URL ${OBJECTIONS[found]}.`);
 		const response = await fetch(url, {
 			method: "POST",
 			redirect: "manual",

@@ -1,10 +1,9 @@
 /** What an Endpoint knows of itself, beside its deliveries: one row. */
-import type { Report, WebhookView } from "../account/webhooks.ts";
-import type { Whose } from "./contract.ts";
-import type { Health } from "./judge.ts";
 
-/** After a rotation the old secret signs too for so long. */
-export const OLD_SECRET_MS = 24 * 60 * 60_000;
+import type { Report, WebhookView } from "../contract/account.ts";
+import type { WebhookRef } from "../contract/endpoint.ts";
+import { OLD_SECRET_MS } from "../webhook-secret.ts";
+import type { Health } from "./result.ts";
 
 export interface Secret {
 	secret: string;
@@ -12,7 +11,7 @@ export interface Secret {
 	until: number | null;
 }
 
-export interface EndpointState extends Whose, Health {
+export interface EndpointState extends WebhookRef, Health {
 	/** As last read; null before that. */
 	webhook: WebhookView | null;
 	/** The last event that was taken up, or passed by; null before the first reading. */
@@ -31,8 +30,8 @@ export interface EndpointState extends Whose, Health {
 	sweepAt: number | null;
 }
 
-export const claimed = (
-	{ account, id }: Whose,
+export const initialState = (
+	{ account, id }: WebhookRef,
 	secret: string,
 ): EndpointState => ({
 	...{ account, id, webhook: null, cursor: null },

@@ -1,97 +1,271 @@
-/** One attempt: a backend's stream into the job's log, in paced batches. */
+/**
+ * One attempt of a job: what it asks of the backend, how the backend's stream gets into the log in
+ * paced batches, and what its end means for the job and for the Pool.
+ */
 import {
 	type Backend,
 	BackendError,
 	type Generation,
+	type HangUp,
 } from "../backends/backend.ts";
-import { Pending } from "./batch.ts";
+import type { Lease, Released } from "../contract/pool.ts";
+import type { Config } from "../env.ts";
+import { wire } from "../errors.ts";
+import { presignGet } from "../images/s3.ts";
+import { sleep } from "../time.ts";
+import { childOf } from "../trace.ts";
+import { PendingBatch } from "./batch.ts";
 import type { Batch } from "./log.ts";
+import type { JobRecord } from "./record.ts";
+import type { JobChange, JobError } from "./state.ts";
 
-export interface Sink {
-	/** What the backend began can be resumed by this name from now on. */
+/** Where the parts of an attempt's stream go. */
+export interface AttemptSink {
+	/** A later attempt can resume what the backend began, by this name. */
 	begun(run: string): void;
-	/** The prompt as ids; to be written with the first tokens. */
+	/** The prompt as ids, to be written with the first tokens. */
 	prompt(prompt: { ids: number[]; tokens: number }): void;
-	/** Writes at once; resolves when the batch is durable and shown. */
+	/** Writes at once and resolves when the batch is durable and shown. */
 	commit(batch: Batch): Promise<void>;
 	/** Milliseconds until the next batch. */
 	pace(): number;
 }
 
-export type Ending =
-	/** `rest` is not in the log yet: it goes there together with the job's end. */
-	| { end: "finished"; reason: "stop" | "length"; rest: Batch | null }
-	/** The caller's signal. */
-	| { end: "aborted" }
-	| { end: "failed"; error: BackendError };
+export type AttemptEnd =
+	/** `rest` is not in the log yet: the job's end and the last tokens are one write. */
+	| { type: "finished"; reason: "stop" | "length"; rest: Batch | null }
+	/** The caller's signal ended it. */
+	| { type: "aborted" }
+	| { type: "failed"; error: BackendError };
 
-/** Runs until the answer or the stream ends. Tokens that came before a failure are in the log.
- * @throws whatever the sink throws */
-export async function attempt(
+/**
+ * Makes one attempt: the log continues with the backend's answer from where it ends.
+ * @throws whatever the sink or the signing of URLs throws
+ */
+export async function runAttempt(
+	record: JobRecord,
+	lease: Lease,
+	backend: Backend,
+	config: Config,
+	sink: AttemptSink,
+	signal: AbortSignal,
+): Promise<AttemptEnd> {
+	const { spec, log, state } = record;
+	const isFull = (): AttemptEnd => ({
+		type: "finished",
+		reason: "length",
+		rest: log.held ? { text: log.held, ids: [], tokens: 0, held: "" } : null,
+	});
+	if (log.tokens >= spec.sampling.max_tokens) return isFull();
+	const canContinue = backend.continues
+		? log.ids.length === log.tokens
+		: state.run !== null;
+	if (log.tokens > 0 && !canContinue)
+		return {
+			type: "failed",
+			error: new BackendError("backend_failed", "cannot continue"),
+		};
+	const urls = await Promise.all(
+		spec.images.map((image) => presignGet(config, image.key)),
+	);
+	const end = await stream(
+		backend,
+		generationOf(record, lease, urls),
+		new PendingBatch(spec.sampling.stop, log.held),
+		sink,
+		signal,
+	);
+	// An answer that fills the context is complete, however often it was continued.
+	const fillsContext =
+		end.type === "failed" &&
+		end.error.code === "context_length_exceeded" &&
+		log.tokens > 0;
+	return fillsContext ? isFull() : end;
+}
+
+/**
+ * Reads until the answer or the stream ends. Tokens that came before a failure are in the log.
+ * @throws whatever the sink throws
+ */
+async function stream(
 	backend: Backend,
 	generation: Generation,
-	text: { stops: readonly string[]; held: string },
-	sink: Sink,
+	pending: PendingBatch,
+	sink: AttemptSink,
 	signal: AbortSignal,
-): Promise<Ending> {
-	const pending = new Pending(text.stops, text.held);
-	const broken = new AbortController();
-	let left = generation.maxTokens;
-	let flushing = false;
-	let over = false;
+): Promise<AttemptEnd> {
+	const sinkBroke = new AbortController();
+	let left = generation.sampling.max_tokens;
+	let isFlushing = false;
+	let isOver = false;
 
-	/** The first token is written at once; then one batch per pace, until none waits. */
+	/** Writes the first token at once, then one batch per pace, until none waits. */
 	const flush = async () => {
-		flushing = true;
+		isFlushing = true;
 		try {
-			while (!over) {
+			while (!isOver) {
 				const batch = pending.take();
 				if (!batch) break;
 				await sink.commit(batch);
 				await sleep(sink.pace());
 			}
 		} catch (error) {
-			broken.abort(error);
+			sinkBroke.abort(error);
 		}
-		flushing = false;
+		isFlushing = false;
 	};
-	const finished = (reason: "stop" | "length"): Ending => ({
-		end: "finished",
+	const finished = (reason: "stop" | "length"): AttemptEnd => ({
+		type: "finished",
 		reason,
 		rest: pending.rest(),
 	});
 
 	try {
-		const either = AbortSignal.any([signal, broken.signal]);
+		const either = AbortSignal.any([signal, sinkBroke.signal]);
 		for await (const event of backend.generate(generation, either)) {
 			if (event.type === "begun") sink.begun(event.run);
 			else if (event.type === "prompt") sink.prompt(event);
 			else if (event.type === "done") return finished(event.reason);
 			else {
 				left -= event.tokens;
-				// Nobody can say which of them are the answer.
+				// Nothing says which of them are the answer.
 				if (left < 0)
 					throw new BackendError(
 						"backend_failed",
 						"more tokens than were asked for",
 					);
 				if (pending.add(event)) return finished("stop");
-				if (!flushing) void flush();
+				if (!isFlushing) void flush();
 			}
 		}
 		throw new BackendError("broken_stream", "the stream ended without `done`");
 	} catch (error) {
-		over = true;
-		if (broken.signal.aborted) throw broken.signal.reason;
+		isOver = true;
+		if (sinkBroke.signal.aborted) throw sinkBroke.signal.reason;
 		const seen = pending.take();
 		if (seen) await sink.commit(seen);
-		if (signal.aborted) return { end: "aborted" };
-		if (error instanceof BackendError) return { end: "failed", error };
+		if (signal.aborted) return { type: "aborted" };
+		if (error instanceof BackendError) return { type: "failed", error };
 		throw error;
 	} finally {
-		over = true;
+		isOver = true;
 	}
 }
 
-const sleep = (ms: number) =>
-	new Promise<void>((resolve) => setTimeout(resolve, ms));
+/** @param urls presigned GETs of the images, made for this attempt */
+function generationOf(
+	{ spec, state, log, promptIds }: JobRecord,
+	lease: Lease,
+	urls: string[],
+): Generation {
+	return {
+		requestId: `${spec.id}-${state.attempts}`,
+		job: `${spec.account}/${spec.id}`,
+		trace: spec.trace && childOf(spec.trace),
+		model: spec.model,
+		cacheSalt: spec.cacheSalt,
+		prompt:
+			promptIds && log.ids.length > 0
+				? { promptIds, committedIds: log.ids }
+				: { messages: spec.messages },
+		images: spec.images.map((image, n) => ({
+			// Another tenant, or other weights, never meet the same cache entry.
+			id: `${image.cacheId}.${lease.digest}`,
+			url: urls[n] as string,
+		})),
+		sampling: {
+			...spec.sampling,
+			max_tokens: spec.sampling.max_tokens - log.tokens,
+			seed: attemptSeed(spec.sampling.seed, log.tokens),
+		},
+		resume:
+			state.run === null
+				? null
+				: { run: state.run, text: log.text + log.held, tokens: log.tokens },
+	};
+}
+
+/**
+ * The seed of an attempt that continues after `committed` tokens. The first tokens draw from the
+ * job's own seed. A later attempt draws from a hash of both: it repeats no randomness that was used,
+ * and is the same on every retry.
+ */
+export function attemptSeed(seed: number, committed: number): number {
+	if (committed === 0) return seed;
+	// The finalizer of MurmurHash3 over both words.
+	let h = seed ^ Math.imul(committed, 0x9e3779b1);
+	h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+	h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+	return (h ^ (h >>> 16)) >>> 0;
+}
+
+/**
+ * What the end of an attempt means for its job.
+ * @param hangUp why the attempt was aborted, where it was
+ * @param random in [0, 1); spreads retries
+ */
+export function changeAfter(
+	end: AttemptEnd,
+	hangUp: HangUp,
+	tokens: number,
+	random: number,
+): JobChange {
+	switch (end.type) {
+		case "finished":
+			return { type: "finished", reason: end.reason };
+		case "aborted":
+			return hangUp === "seam"
+				? { type: "seam", tokens, random }
+				: { type: "interrupted", tokens, random };
+		case "failed": {
+			const { error } = end;
+			const { retry } = error;
+			return { type: "failed", error: jobError(error), retry, tokens, random };
+		}
+	}
+}
+
+/**
+ * What the end of an attempt says of its worker to the Pool. A worker that refuses a request is
+ * well.
+ */
+export function releasedAfter(end: AttemptEnd): Released {
+	if (end.type !== "failed") return "finished";
+	const { down, retry, code } = end.error;
+	if (down) return "down";
+	return retry || code === "backend_failed" ? "failed" : "finished";
+}
+
+/**
+ * A backend's failure in the words of our errors. A code that we do not know is only ever a reason
+ * to retry.
+ */
+function jobError(error: BackendError): JobError {
+	const { code, field, tokens } = error;
+	if (error.retry) return { code, message: "" };
+	switch (code) {
+		case "backend_failed":
+			return { code, message: wire({ code }).detail };
+		case "context_length_exceeded":
+			return {
+				code,
+				message: wire({
+					code,
+					tokens: tokens ? tokens.prompt + 1 : 0,
+					context_length: tokens?.context ?? 0,
+				}).detail,
+			};
+		case "image_undecodable":
+			return {
+				code,
+				message: wire({ code, field: field ?? "images" }).detail,
+				field: field ?? "images",
+			};
+		default:
+			return {
+				code: "invalid_request",
+				message: `The model refused the request: ${error.message}`,
+				...(field && { field }),
+			};
+	}
+}

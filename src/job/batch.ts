@@ -5,7 +5,7 @@ import { scan } from "./stop.ts";
 /** Ids may be missing, see `BackendEvent`; `tokens` counts them all the same. */
 type Tokens = Pick<Batch, "ids" | "tokens" | "text">;
 
-export class Pending {
+export class PendingBatch {
 	readonly #stops: readonly string[];
 	#ids: number[] = [];
 	#tokens = 0;

@@ -1,17 +1,18 @@
 /** A Job's calls to the Account and the Pool, counted. A call that fails answers null. */
-import type { Outcome, Settlement } from "../account/contract.ts";
-import type { Env } from "../env.ts";
-import { log } from "../log.ts";
+
+import type { Outcome, Settlement } from "../contract/account.ts";
+import type { JobSpec } from "../contract/job.ts";
 import type {
-	Acquired,
-	Ask,
-	Beat,
+	AttemptTimes,
+	HeartbeatAnswer,
 	Lease,
-	Measured,
-	Place,
+	QueuePlace,
 	Released,
-} from "../pool/contract.ts";
-import type { JobSpec } from "./contract.ts";
+	SlotAnswer,
+	SlotRequest,
+} from "../contract/pool.ts";
+import { log } from "../log.ts";
+import { accountOf, jobName, poolOf } from "../objects.ts";
 
 export class Calls {
 	/** Calls made by this instance. */
@@ -25,8 +26,8 @@ export class Calls {
 	/** Asks for a slot; asked again, it keeps what it has. */
 	acquire(
 		spec: JobSpec,
-		ask: Pick<Ask, "resumed" | "tokens" | "avoid">,
-	): Promise<Acquired | null> {
+		ask: Pick<SlotRequest, "resumed" | "tokens" | "avoid">,
+	): Promise<SlotAnswer | null> {
 		const { model, account } = spec;
 		return this.#call(async () =>
 			this.#pool(spec).acquire({ model, account, job: name(spec), ...ask }),
@@ -34,11 +35,11 @@ export class Calls {
 	}
 
 	/** Where it stands in the queue now; null also where it does not wait. */
-	place(spec: JobSpec): Promise<Place | null> {
+	place(spec: JobSpec): Promise<QueuePlace | null> {
 		return this.#call(async () => this.#pool(spec).place(name(spec)));
 	}
 
-	heartbeat(spec: JobSpec, lease: Lease): Promise<Beat | null> {
+	heartbeat(spec: JobSpec, lease: Lease): Promise<HeartbeatAnswer | null> {
 		return this.#call(async () =>
 			this.#pool(spec).heartbeat(name(spec), lease.epoch),
 		);
@@ -49,7 +50,7 @@ export class Calls {
 		spec: JobSpec,
 		lease: Lease,
 		why: Released,
-		measured: Measured | null,
+		measured: AttemptTimes | null,
 	): Promise<void> {
 		// A release that is lost costs no more than the lease's time.
 		await this.#call(async () =>
@@ -63,15 +64,13 @@ export class Calls {
 	}
 
 	settle(spec: JobSpec, outcome: Outcome): Promise<Settlement | null> {
-		const { ACCOUNT } = this.#env;
 		return this.#call(async () =>
-			ACCOUNT.get(ACCOUNT.idFromName(spec.account)).settle(outcome),
+			accountOf(this.#env, spec.account).settle(outcome),
 		);
 	}
 
 	#pool(spec: JobSpec) {
-		const { POOL } = this.#env;
-		return POOL.get(POOL.idFromName(spec.model));
+		return poolOf(this.#env, spec.model);
 	}
 
 	async #call<T>(rpc: () => Promise<T>): Promise<T | null> {
@@ -85,4 +84,4 @@ export class Calls {
 	}
 }
 
-const name = (spec: JobSpec) => `${spec.account}/${spec.id}`;
+const name = ({ account, id }: JobSpec) => jobName(account, id);

@@ -1,9 +1,11 @@
 /** What time alone does to a job, and when its alarm must fire. Times are milliseconds since 1970. */
-import type { JobSpec } from "./contract.ts";
+
+import type { JobSpec } from "../contract/job.ts";
+import type { Disconnect } from "../stream/readers.ts";
 import type { JobState } from "./state.ts";
 
 /** What was asked for when the job was created. */
-export type Terms = Pick<
+export type Deadlines = Pick<
 	JobSpec,
 	"startBy" | "endBy" | "cancelAt" | "onDisconnect"
 >;
@@ -20,15 +22,6 @@ const AT_LEAST_MS = 500;
 const WAITING_MS = { first: 60_000, most: 600_000 };
 /** The same with an account that did not acknowledge the settlement, or a pool that did not answer at all. */
 const UNANSWERED_MS = { first: 5_000, most: 3_600_000 };
-
-/** How a job's last reader went. */
-export type Leaving =
-	/** It waited for as long as it wanted to. */
-	| { how: "content" }
-	/** Its connection broke. It knows its place, and may come back to it. */
-	| { how: "lost" }
-	/** Its client hung up on a call that can only be repeated, at most `ago` milliseconds ago. */
-	| { how: "hungUp"; ago: number };
 
 export type Due = "retry" | "expire" | "cancel";
 
@@ -60,7 +53,7 @@ export const unanswered = ({ since }: JobState, now: number): number =>
 	later(since, now, UNANSWERED_MS);
 
 /** When a job whose last reader went is abandoned; null where that reader had what it waited for. */
-export function abandonedAt(leaving: Leaving, now: number): number | null {
+export function abandonedAt(leaving: Disconnect, now: number): number | null {
 	switch (leaving.how) {
 		case "content":
 			return null;
@@ -73,12 +66,12 @@ export function abandonedAt(leaving: Leaving, now: number): number | null {
 
 /** Where two things are due together, the one that costs the caller nothing comes first. */
 function next(state: JobState): { what: Due; at: number } | null {
-	const { phase, terms, startedAt, abandonedAt, retryAt } = state;
+	const { phase, deadlines, startedAt, abandonedAt, retryAt } = state;
 	if (phase === "settling" || phase === "finished") return null;
 	const all: [Due, number | null][] = [
-		["expire", startedAt === null ? terms.startBy : null],
-		["expire", terms.endBy],
-		["cancel", terms.cancelAt],
+		["expire", startedAt === null ? deadlines.startBy : null],
+		["expire", deadlines.endBy],
+		["cancel", deadlines.cancelAt],
 		["cancel", abandonedAt],
 		["retry", retryAt],
 	];

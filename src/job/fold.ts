@@ -2,7 +2,7 @@
  * The log of a job that ended, in a few rows: the events of many rows as one JSON text each. What a reader gets from it
  * is what it got before, to the byte.
  */
-import type { LogEvent } from "./contract.ts";
+import type { LogEvent } from "../contract/job.ts";
 
 /** A row is closed where another event would make it longer than this, in UTF-16 units. */
 const LONGEST_ROW = 64 * 1024;
@@ -13,9 +13,9 @@ export interface Tokens {
 	tokens: number;
 }
 
-export type Written = LogEvent & Tokens;
+export type WrittenEvent = LogEvent & Tokens;
 
-export interface Folded extends Tokens {
+export interface FoldedRow extends Tokens {
 	/** Sequence number of its last event; the others count up to it. */
 	seq: number;
 	data: string;
@@ -26,10 +26,10 @@ type Entry = string | [type: string, data: string];
 
 /** @param events without gaps */
 export function fold(
-	events: readonly Written[],
+	events: readonly WrittenEvent[],
 	longest: number = LONGEST_ROW,
-): Folded[] {
-	const rows: Folded[] = [];
+): FoldedRow[] {
+	const rows: FoldedRow[] = [];
 	let parts: string[] = [];
 	let length = 0;
 	let ids: number[] = [];
@@ -51,7 +51,7 @@ export function fold(
 export function unfold({
 	seq,
 	data,
-}: Pick<Folded, "seq" | "data">): LogEvent[] {
+}: Pick<FoldedRow, "seq" | "data">): LogEvent[] {
 	const entries = JSON.parse(data) as Entry[];
 	const first = seq - entries.length + 1;
 	return entries.map((entry, n) =>

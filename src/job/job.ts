@@ -1,190 +1,223 @@
 /**
- * One object per job: claims it, reads the backend's stream into an append-only log, feeds the readers from the log,
- * and settles it exactly once. It survives restarts of itself, of its backend and of the account, from what is in SQLite.
+ * One Durable Object per job. It claims the job, reads the backend's stream into an append-only log,
+ * feeds readers from the log, and settles the job exactly once. What is in SQLite is enough to
+ * survive restarts of itself, of its backend and of the Account.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { Resolution } from "../account/contract.ts";
 import { backendAt } from "../backends/address.ts";
 import type { Backend } from "../backends/backend.ts";
-import { nowhere } from "../backends/nowhere.ts";
-import { config, type Env } from "../env.ts";
+import { unknownWorker } from "../backends/nowhere.ts";
+import type { Resolution } from "../contract/account.ts";
+import type {
+	Erased,
+	JobSpec,
+	JobView,
+	Started,
+	Transcript,
+} from "../contract/job.ts";
+import type { Lease } from "../contract/pool.ts";
+import { Alarm } from "../durable/alarm.ts";
+import { ObjectStorage } from "../durable/storage.ts";
+import { config } from "../env.ts";
 import { log } from "../log.ts";
-import type { Lease } from "../pool/contract.ts";
-import { Alarm } from "./alarm.ts";
+import { type Disconnect, disconnectOf, Readers } from "../stream/readers.ts";
+import { nullAfter } from "../time.ts";
 import { Calls } from "./calls.ts";
-import type { Erased, JobSpec, JobView, Said, Started } from "./contract.ts";
-import { Drive, type Means } from "./drive.ts";
-import type { Leaving } from "./due.ts";
-import { Life } from "./life.ts";
-import { leavingOf, Readers } from "./readers.ts";
+import type { JobContext } from "./context.ts";
 import { JobRecord, type Tombstone } from "./record.ts";
-import { Store } from "./store.ts";
+import { JobRunner } from "./runner.ts";
+import { STEPS } from "./schema.ts";
+import { JobStore } from "./store.ts";
 import { outcomeOf, viewOf } from "./view.ts";
-import { within } from "./within.ts";
 
-/** A job whose object died right after its claim begins after this. */
+/** When a job begins whose object died right after the claim. */
 const BEGIN_MS = 5_000;
-/** The platform ends longer work; the next attempt continues from the log. */
+/** The platform ends longer work. The next attempt continues from the log. */
 const LONGEST_ATTEMPT_MS = 14 * 60_000;
-/** When the account asks again after a job that still runs. */
+/** When the Account asks again about a job that still runs. */
 const ASK_AGAIN_MS = 60_000;
-/** A caller's answer waits no longer than this for a place in the queue, or for a canceled job to be settled. */
+/** A caller waits no longer than this for a place in the queue. */
 const PLACE_WITHIN_MS = 250;
+/** A caller waits no longer than this for a canceled job to be settled. */
 const SETTLED_WITHIN_MS = 2_000;
 
-/** A job that was claimed here. */
-interface Claimed {
+interface ClaimedJob {
 	record: JobRecord;
-	life: Life;
-	drive: Drive;
+	store: JobStore;
+	runner: JobRunner;
 }
 
 export class Job extends DurableObject<Env> {
-	// Own properties are out of reach of RPC; tests replace and read them.
+	// RPC does not reach own properties; tests replace and read them.
 	clock = (): number => Date.now();
 	random = (): number => Math.random();
 	backend = (model: string, { url }: Lease): Backend => {
 		const served = config(this.env).models.get(model);
 		const address = served?.workers.find((worker) => worker.url === url);
-		return address ? backendAt(address) : nowhere;
+		return address ? backendAt(address) : unknownWorker;
 	};
 	longestAttempt = LONGEST_ATTEMPT_MS;
 
-	readonly #means: Means;
-	#job: Claimed | null = null;
-	/** No job is or will be here. */
+	readonly #context: JobContext;
+	#job: ClaimedJob | null = null;
+	/** Set where no job is or ever will be. */
 	#tombstone: Tombstone | null = null;
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		const kept = JobRecord.open(ctx.storage);
-		const shown = kept instanceof JobRecord ? kept.log.lastSeq : 0;
-		this.#means = {
+		const storage = new ObjectStorage(ctx, {
+			object: "job",
+			steps: STEPS,
+			// Record and log change in memory inside the write.
+			resetOnFailure: true,
+		});
+		const alarm = new Alarm(ctx.storage, () => this.clock());
+		const stored = JobRecord.open(storage);
+		const shown = stored instanceof JobRecord ? stored.log.lastSeq : 0;
+		this.#context = {
 			ctx,
 			env,
-			store: new Store(ctx),
-			alarm: new Alarm(ctx.storage),
+			storage,
+			alarm,
 			calls: new Calls(env),
 			readers: new Readers(ctx.getWebSockets(), shown),
 			clock: () => this.clock(),
 			random: () => this.random(),
 			backend: (model, lease) => this.backend(model, lease),
-			longest: () => this.longestAttempt,
+			longestAttempt: () => this.longestAttempt,
 		};
-		if (kept instanceof JobRecord) this.#job = this.#claimed(kept);
-		else this.#tombstone = kept;
+		if (stored instanceof JobRecord) {
+			ctx.blockConcurrencyWhile(() => alarm.load());
+			this.#job = this.#claimed(stored);
+		} else this.#tombstone = stored;
 	}
 
-	/** Claims and starts the job. Repeating it changes nothing; after a tombstone it is refused. */
+	/**
+	 * Claims and starts the job. A repeat changes nothing. Where a tombstone is, the job is refused.
+	 */
 	async start(spec: JobSpec): Promise<Started> {
 		if (this.#tombstone) return { ok: false, failure: { code: "job_gone" } };
 		if (this.#job) return { ok: true, view: await this.#view(this.#job) };
-		const { store, alarm } = this.#means;
+		const { storage, alarm } = this.#context;
 		const now = this.clock();
-		const record = store.write(() => {
-			alarm.by(now + BEGIN_MS);
-			return JobRecord.claim(store.sql, spec, now);
+		const record = storage.create(() => {
+			alarm.bringForward(now + BEGIN_MS);
+			return JobRecord.claim(storage.sql, spec, now);
 		});
 		this.#job = this.#claimed(record);
-		const { life, drive } = this.#job;
-		life.show();
-		drive.kick();
-		await within(PLACE_WITHIN_MS, drive.asked);
+		const { store, runner } = this.#job;
+		store.show();
+		runner.advance();
+		await nullAfter(PLACE_WITHIN_MS, runner.asking);
 		return { ok: true, view: await viewOf(record, record.state.place) };
 	}
 
-	/** What became of the job, for the Account. A job that never started never will: that is the tombstone. */
+	/**
+	 * Tells the Account what became of the job. A job that has not started by now never will: it
+	 * gets a tombstone.
+	 */
 	async resolve(): Promise<Resolution> {
 		const outcome = this.#job
 			? outcomeOf(this.#job.record)
-			: this.#buried().outcome;
+			: this.#bury().outcome;
 		if (outcome) return { answer: "finished", outcome };
 		if (!this.#job) return { answer: "void" };
-		this.#job.drive.kick();
+		this.#job.runner.advance();
 		return { answer: "running", until: this.clock() + ASK_AGAIN_MS };
 	}
 
-	/** The public state, or null where no job was started, or it was erased. */
+	/** The public state, or null where no job was started or it was erased. */
 	async view(): Promise<JobView | null> {
 		return this.#job && this.#view(this.#job);
 	}
 
-	/** As `view`, for a repeat of the call that made the job: it waits for that call's reader, unless it was canceled. */
+	/**
+	 * As `view`, for a repeat of the call that made the job. Unless the job was canceled, it waits for
+	 * the reader of that call.
+	 */
 	async repeated(): Promise<{ view: JobView; canceled: boolean } | null> {
 		if (!this.#job) return null;
-		const { life, record } = this.#job;
-		life.change({ type: "repeated" });
+		const { store, record } = this.#job;
+		store.change({ type: "repeated" });
 		const view = await this.#view(this.#job);
 		return { view, canceled: record.state.outcome === "canceled" };
 	}
 
-	/** The conversation up to now, or null where no job was started, or it was erased. */
-	async said(): Promise<Said | null> {
+	/** The conversation so far, or null where no job was started or it was erased. */
+	async transcript(): Promise<Transcript | null> {
 		if (!this.#job) return null;
 		const { spec, log } = this.#job.record;
 		return { messages: spec.messages, answer: log.text };
 	}
 
-	/** Ends the job where it is: free if nothing was shown. One that ended stays as it is. @returns as `view` */
+	/**
+	 * Ends the job where it is: free where no token was shown. A job that has ended stays as it is.
+	 * @returns as `view`
+	 */
 	async cancel(): Promise<JobView | null> {
 		if (!this.#job) return null;
-		const { record, drive } = this.#job;
-		drive.end({ type: "cancel" });
-		drive.kick();
-		await within(SETTLED_WITHIN_MS, drive.done);
+		const { record, runner } = this.#job;
+		runner.end({ type: "cancel" });
+		runner.advance();
+		await nullAfter(SETTLED_WITHIN_MS, runner.done);
 		return viewOf(record, null);
 	}
 
-	/** The log and all that was asked are gone, a tombstone stays. Repeating it changes nothing. */
+	/** Deletes log and request, and leaves a tombstone. A repeat changes nothing. */
 	async erase(): Promise<Erased> {
 		if (!this.#job) {
-			this.#buried();
+			this.#bury();
 			return "erased";
 		}
-		const { record, drive } = this.#job;
+		const { record, runner } = this.#job;
 		if (record.state.phase !== "finished") {
-			drive.kick();
+			runner.advance();
 			return "running";
 		}
-		this.#tombstone = this.#means.store.write(() => record.erase());
+		const { storage, readers } = this.#context;
+		this.#tombstone = storage.write(() => record.erase());
 		this.#job = null;
-		this.#means.readers.dismiss();
+		readers.closeAll();
 		return "erased";
 	}
 
-	/** From the Pool: a slot is this job's. @returns whether the job has use for it */
+	/** From the Pool: the job has a slot. @returns whether the job uses it */
 	async granted(lease: Lease): Promise<boolean> {
 		if (!this.#job) return false;
-		const { record, life, drive } = this.#job;
-		if (life.change({ type: "granted", lease })) drive.kick();
+		const { record, store, runner } = this.#job;
+		if (store.change({ type: "granted", lease })) runner.advance();
 		return record.state.lease?.epoch === lease.epoch;
 	}
 
-	/** For the Pool: whether the lease of that epoch is this job's. One that should run and does not is started. */
+	/**
+	 * For the Pool: whether the job has the lease of that epoch. A job that should run and does not
+	 * starts.
+	 */
 	async holds(epoch: number): Promise<boolean> {
 		if (!this.#job) return false;
-		const { record, drive } = this.#job;
+		const { record, runner } = this.#job;
 		const { phase, lease } = record.state;
-		drive.kick();
+		runner.advance();
 		return phase === "running" && lease?.epoch === epoch;
 	}
 
-	/** A reader's socket, see `Readers.accept`; events flow once the reader says where it stands. */
+	/** A reader's socket, see `Readers.accept`. Events flow once the reader says where it stands. */
 	override async fetch(request: Request): Promise<Response> {
 		if (!this.#job) return new Response(null, { status: 404 });
-		const { record, life, drive } = this.#job;
-		const ended = record.state.phase === "finished";
-		const { readers } = this.#means;
-		const answer = readers.accept(this.ctx, record.log, ended, request);
-		if (answer.webSocket) life.change({ type: "watched" });
-		drive.kick();
+		const { record, store, runner } = this.#job;
+		const hasEnded = record.state.phase === "finished";
+		const { readers } = this.#context;
+		const answer = readers.accept(this.ctx, record.log, hasEnded, request);
+		if (answer.webSocket) store.change({ type: "watched" });
+		runner.advance();
 		return answer;
 	}
 
 	override webSocketMessage(socket: WebSocket, message: unknown): void {
 		if (!this.#job) return;
-		this.#means.readers.hear(socket, message, this.#job.record.log);
-		this.#job.drive.kick();
+		const { record, runner } = this.#job;
+		this.#context.readers.onMessage(socket, message, record.log);
+		runner.advance();
 	}
 
 	override webSocketClose(
@@ -192,47 +225,50 @@ export class Job extends DurableObject<Env> {
 		code: number,
 		reason: string,
 	): void {
-		this.#left(socket, leavingOf(code, reason));
+		this.#disconnected(socket, disconnectOf(code, reason));
 	}
 
 	override webSocketError(socket: WebSocket): void {
-		this.#left(socket, { how: "lost" });
+		this.#disconnected(socket, { how: "lost" });
 	}
 
-	/** Fires all the while the job runs, which keeps the object in memory; starts what should run and does not. */
+	/** While the job runs the alarm fires again and again, which keeps the object in memory. */
 	override async alarm(): Promise<void> {
-		this.#means.alarm.fired();
+		this.#context.alarm.onFired();
 		try {
-			await this.#job?.drive.rung();
+			await this.#job?.runner.onAlarm();
 		} catch (error) {
 			log("alarm_failed", { object: "job", cause: String(error) });
 		} finally {
-			this.#job?.life.rearm();
+			this.#job?.store.rearm();
 		}
 	}
 
-	#claimed(record: JobRecord): Claimed {
-		const life = new Life(record, this.#means);
-		return { record, life, drive: new Drive(life, this.#means) };
+	#claimed(record: JobRecord): ClaimedJob {
+		const store = new JobStore(record, this.#context);
+		return { record, store, runner: new JobRunner(store, this.#context) };
 	}
 
-	#buried(): Tombstone {
-		const { store } = this.#means;
-		this.#tombstone ??= store.write(() => JobRecord.bury(store.sql));
+	#bury(): Tombstone {
+		const { storage } = this.#context;
+		this.#tombstone ??= storage.create(() => JobRecord.bury(storage.sql));
 		return this.#tombstone;
 	}
 
-	#left(socket: WebSocket, leaving: Leaving): void {
-		const { readers } = this.#means;
-		readers.leave(socket);
-		if (!readers.any) this.#job?.life.change({ type: "left", ...leaving });
+	#disconnected(socket: WebSocket, disconnect: Disconnect): void {
+		const { readers } = this.#context;
+		readers.remove(socket);
+		if (!readers.any) this.#job?.store.change({ type: "left", ...disconnect });
 	}
 
-	async #view({ record, drive }: Claimed): Promise<JobView> {
-		drive.kick();
+	async #view({ record, runner }: ClaimedJob): Promise<JobView> {
+		runner.advance();
 		const place =
 			record.state.phase === "waiting"
-				? await within(PLACE_WITHIN_MS, this.#means.calls.place(record.spec))
+				? await nullAfter(
+						PLACE_WITHIN_MS,
+						this.#context.calls.place(record.spec),
+					)
 				: null;
 		return viewOf(record, place);
 	}

@@ -1,21 +1,58 @@
-/** The append-only event log of one job, in SQLite, with the text so far beside it in memory. */
-import type { LogEvent } from "./contract.ts";
-import { fold, type Tokens, tokenData } from "./fold.ts";
-import { eventsOf, FOLDED, NONE, type Row, tokenIds, tokensOf } from "./row.ts";
+/**
+ * The append-only event log of one job, in SQLite, with the text so far beside it in memory.
+ *
+ * A row holds one event, or several in folded form. The newest row that carries a state holds the
+ * job's state, so that a change and the event that tells of it are one row: each row written is
+ * paid.
+ */
+import type { LogEvent } from "../contract/job.ts";
+import { fold, type Tokens, tokenData, unfold } from "./fold.ts";
 
 /** Tokens that come into the log together: one row, one event. */
 export interface Batch {
 	/** What readers see of them. */
 	text: string;
-	/** Empty where the backend names none. */
+	/** Empty where the backend does not name ids. */
 	ids: number[];
 	tokens: number;
-	/** Text that belongs to these tokens and waits, because it may begin a stop string. */
+	/** Text of these tokens that is held back, because it may begin a stop string. */
 	held: string;
 }
 
-/** `length` in UTF-16 units of data. */
+/** An event as it is written: its type and its data. */
+export type NewEvent = [type: string, data: object];
+
+/** What a row carries beside its events, as JSON. */
+export interface Carried {
+	/** All that the job needs to run; on the first row. */
+	spec?: string;
+	state?: string;
+	/** The ids of the prompt; on the row of the first tokens. */
+	promptIds?: string | undefined;
+}
+
+interface Row extends Record<string, SqlStorageValue> {
+	/** Of the last event in the row. */
+	seq: number;
+	/** The event's type, or `FOLDED`. */
+	type: string;
+	data: string;
+	/** JSON: ids of the row's output tokens, or their number where the backend names no ids. */
+	token_ids: string | null;
+	/** See `Batch.held`. */
+	held: string | null;
+	spec: string | null;
+	state: string | null;
+	prompt_ids: string | null;
+}
+
+const FOLDED = "folded";
+const NO_TOKENS: Tokens = { ids: [], tokens: 0 };
+/** The most that one message to a reader holds; `length` in UTF-16 units of data. */
 const MESSAGE = { events: 256, length: 256 * 1024 };
+/** A log that ends with more rows than this is folded into a few: it is read and stored as long
+ * as it is kept. To rewrite a shorter one costs more than it saves. */
+const FEW_ROWS = 32;
 
 export class EventLog {
 	readonly #sql: SqlStorage;
@@ -26,24 +63,32 @@ export class EventLog {
 	held = "";
 	/** Output tokens. */
 	tokens = 0;
-	/** Their ids in order, what a later attempt continues from; none where the backend names none. */
+	/** Their ids in order, from which a later attempt continues. */
 	readonly ids: number[] = [];
+	spec: string | null = null;
+	/** Of the newest row that carries one. */
+	state: string | null = null;
+	promptIds: number[] | null = null;
+	#rowCount = 0;
 
-	/** The table as version 1 made it; no version since has changed it. */
 	static create(sql: SqlStorage): void {
 		sql.exec(`CREATE TABLE event (
 			seq INTEGER PRIMARY KEY,
 			type TEXT NOT NULL,
 			data TEXT NOT NULL,
 			token_ids TEXT,
-			held TEXT
+			held TEXT,
+			spec TEXT,
+			state TEXT,
+			prompt_ids TEXT
 		)`);
 	}
 
-	/** Opens the log of a job whose tables exist. */
+	/** Opens the log of a job whose table exists. */
 	constructor(sql: SqlStorage) {
 		this.#sql = sql;
 		for (const row of this.#rows(0, -1)) {
+			this.#rowCount++;
 			this.lastSeq = row.seq;
 			const text = eventsOf(row)
 				.filter(({ type }) => type === "token")
@@ -51,30 +96,59 @@ export class EventLog {
 				.join("");
 			const held = row.held ?? this.held;
 			this.#remember({ text, ...tokensOf(row), held });
+			this.#note({
+				...(row.spec !== null && { spec: row.spec }),
+				...(row.state !== null && { state: row.state }),
+				...(row.prompt_ids !== null && { promptIds: row.prompt_ids }),
+			});
 		}
 	}
 
-	append(type: string, data: object): void {
-		this.#insert(++this.lastSeq, type, JSON.stringify(data), null, null);
+	/** Inside a transaction: the events as one row. Without events the last row carries more. */
+	append(events: readonly NewEvent[], carried: Carried): void {
+		if (events.length === 0) {
+			this.#carry(carried);
+			return;
+		}
+		const written = events.map(([type, data]) => ({
+			seq: ++this.lastSeq,
+			type,
+			data: JSON.stringify(data),
+			...NO_TOKENS,
+		}));
+		const [first] = written;
+		if (written.length === 1 && first)
+			this.#insert({ ...first, token_ids: null }, carried);
+		else
+			for (const row of fold(written))
+				this.#insert({ ...row, type: FOLDED, token_ids: null }, carried);
 	}
 
-	appendTokens(batch: Batch): void {
+	/** Inside a transaction. */
+	appendTokens(batch: Batch, carried: Carried = {}): void {
 		this.#insert(
-			++this.lastSeq,
-			"token",
-			tokenData(batch.text),
-			batch,
-			batch.held,
+			{
+				seq: ++this.lastSeq,
+				type: "token",
+				data: tokenData(batch.text),
+				token_ids: tokenIds(batch),
+				held: batch.held,
+			},
+			carried,
 		);
 		this.#remember(batch);
 	}
 
-	/** What waits is shown after all: nothing follows that could complete a stop string. */
+	/** Inside a transaction: shows text that was held back, since no stop string can follow. */
 	release(): void {
-		if (this.held) this.appendTokens({ text: this.held, ...NONE, held: "" });
+		if (this.held)
+			this.appendTokens({ text: this.held, ...NO_TOKENS, held: "" });
 	}
 
-	/** The next events after `seq`, none later than `upTo`: as many as make a good message, at least one where there is any. */
+	/**
+	 * The next events after `seq`, none later than `upTo`: as many as make a good message, at least
+	 * one where there is any.
+	 */
 	between(seq: number, upTo: number): LogEvent[] {
 		const events: LogEvent[] = [];
 		let room = MESSAGE.length;
@@ -88,31 +162,49 @@ export class EventLog {
 		return events;
 	}
 
-	/** The last events. Many rows become few, the events before them stay as they are. */
-	close(last: [type: string, data: object][]): void {
+	/** Inside a transaction, after the last event: the rows of a long log become few. */
+	compact(): void {
+		if (this.#rowCount <= FEW_ROWS) return;
 		const events = this.#rows(0, -1).flatMap((row) =>
 			eventsOf(row).map((event, n) => ({
 				...event,
-				...(n === 0 ? tokensOf(row) : NONE),
+				...(n === 0 ? tokensOf(row) : NO_TOKENS),
 			})),
 		);
-		for (const [type, data] of last)
-			events.push({
-				seq: ++this.lastSeq,
-				type,
-				data: JSON.stringify(data),
-				...NONE,
-			});
-		this.erase();
-		for (const row of fold(events))
-			this.#insert(row.seq, FOLDED, row.data, row, null);
+		const carried: Carried = {
+			...(this.spec !== null && { spec: this.spec }),
+			...(this.state !== null && { state: this.state }),
+			...(this.promptIds && { promptIds: JSON.stringify(this.promptIds) }),
+		};
+		this.clear();
+		const rows = fold(events);
+		for (const row of rows)
+			this.#insert(
+				{ ...row, type: FOLDED, token_ids: tokenIds(row) },
+				row === rows.at(-1) ? carried : {},
+			);
 	}
 
-	/** For good; the text in memory is the caller's to forget. */
-	erase(): void {
-		// Deleting would be billed row by row.
+	/** Inside a transaction: all rows go. Deleting them one by one would be paid one by one. */
+	clear(): void {
 		this.#sql.exec("DROP TABLE event");
 		EventLog.create(this.#sql);
+		this.#rowCount = 0;
+	}
+
+	/** Inside a transaction, in an empty log: no event ever follows. */
+	bury(outcome: string): void {
+		this.#sql.exec(
+			"INSERT INTO event (seq, type, data) VALUES (0, 'tombstone', ?)",
+			outcome,
+		);
+	}
+
+	/** What `bury` wrote. */
+	tombstone(): string {
+		return this.#sql
+			.exec<{ data: string }>("SELECT data FROM event WHERE seq = 0")
+			.one().data;
 	}
 
 	/** @param limit -1 for all of them */
@@ -133,20 +225,56 @@ export class EventLog {
 		this.ids.push(...batch.ids);
 	}
 
+	#carry(carried: Carried): void {
+		this.#sql.exec(
+			`UPDATE event SET state = coalesce(?, state), prompt_ids = coalesce(?, prompt_ids)
+				WHERE seq = (SELECT max(seq) FROM event)`,
+			carried.state ?? null,
+			carried.promptIds ?? null,
+		);
+		this.#note(carried);
+	}
+
+	#note({ spec, state, promptIds }: Carried): void {
+		this.spec = spec ?? this.spec;
+		this.state = state ?? this.state;
+		if (promptIds !== undefined) this.promptIds = JSON.parse(promptIds);
+	}
+
 	#insert(
-		seq: number,
-		type: string,
-		data: string,
-		tokens: Tokens | null,
-		held: string | null,
+		row: Pick<Row, "seq" | "type" | "data" | "token_ids"> & {
+			held?: string | null;
+		},
+		carried: Carried,
 	): void {
 		this.#sql.exec(
-			"INSERT INTO event (seq, type, data, token_ids, held) VALUES (?, ?, ?, ?, ?)",
-			seq,
-			type,
-			data,
-			tokens && tokenIds(tokens),
-			held,
+			`INSERT INTO event (seq, type, data, token_ids, held, spec, state, prompt_ids)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			row.seq,
+			row.type,
+			row.data,
+			row.token_ids,
+			row.held ?? null,
+			carried.spec ?? null,
+			carried.state ?? null,
+			carried.promptIds ?? null,
 		);
+		this.#rowCount++;
+		this.#note(carried);
 	}
 }
+
+const eventsOf = ({ seq, type, data }: Row): LogEvent[] =>
+	type === FOLDED ? unfold({ seq, data }) : [{ seq, type, data }];
+
+function tokensOf({ token_ids }: Row): Tokens {
+	if (token_ids === null) return NO_TOKENS;
+	const parsed = JSON.parse(token_ids) as number[] | number;
+	return typeof parsed === "number"
+		? { ids: [], tokens: parsed }
+		: { ids: parsed, tokens: parsed.length };
+}
+
+/** For `token_ids`. */
+const tokenIds = ({ ids, tokens }: Tokens): string =>
+	JSON.stringify(ids.length > 0 ? ids : tokens);

@@ -1,10 +1,11 @@
 /** What a step of a job's life is worth counting: pure, from the job before it and after it. */
+
+import type { JobSpec } from "../contract/job.ts";
 import type { Measurement } from "../metrics/catalog.ts";
-import type { JobSpec } from "./contract.ts";
 import type { JobChange, JobState } from "./state.ts";
 
 /** What is looked at. */
-export interface Moment {
+export interface JobSnapshot {
 	state: JobState;
 	/** In the log. */
 	tokens: number;
@@ -35,8 +36,8 @@ const FAILURES = new Set([
  */
 export function measures(
 	{ model, createdAt }: Pick<JobSpec, "model" | "createdAt">,
-	before: Moment,
-	after: Moment,
+	before: JobSnapshot,
+	after: JobSnapshot,
 	change: JobChange | null,
 	now: number,
 ): Measurement[] {

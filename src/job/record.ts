@@ -1,17 +1,17 @@
-/** What a Job keeps in SQLite beside its events: spec, state, prompt ids; or the tombstone that stays of it. */
-import type { Outcome } from "../account/contract.ts";
-import { migrate, versionOf } from "../migrate.ts";
-import type { JobSpec } from "./contract.ts";
-import { type Batch, EventLog } from "./log.ts";
-import { STEPS } from "./schema.ts";
-import { claimed, type Decision, type JobState, type Logged } from "./state.ts";
+/**
+ * What a Job keeps in SQLite: its spec, its state and its events; or the tombstone that stays of it.
+ */
+import type { Outcome } from "../contract/account.ts";
+import type { JobSpec } from "../contract/job.ts";
+import type { ObjectStorage } from "../durable/storage.ts";
+import { type Batch, type Carried, EventLog, type NewEvent } from "./log.ts";
+import {
+	initialState,
+	type JobState,
+	type Logged,
+	type Transition,
+} from "./state.ts";
 import { doneData, outcomeOf, stateData, usageData } from "./view.ts";
-
-interface JobRow extends Record<string, SqlStorageValue> {
-	spec: string | null;
-	state: string | null;
-	prompt_ids: string | null;
-}
 
 export interface Prompt {
 	ids: number[];
@@ -19,106 +19,84 @@ export interface Prompt {
 	tokens: number;
 }
 
-/** The id is never run again. */
+/** The id never runs again. */
 export interface Tombstone {
-	/** Null where the job was never started; else how it had ended before it was erased. */
+	/** How the job ended before it was erased; null where it never started. */
 	outcome: Outcome | null;
 }
 
-export type Kept = JobRecord | Tombstone | null;
+export type StoredJob = JobRecord | Tombstone | null;
 
 export class JobRecord {
-	readonly #sql: SqlStorage;
 	readonly spec: JobSpec;
 	readonly log: EventLog;
 	#state: JobState;
-	#promptIds: number[] | null;
+	/** As the worker rendered it, until it is written with the first tokens. */
 	#prompt: Prompt | null = null;
 
-	/** What this storage holds; tables are made by `claim` and `bury` only, so that an unknown id leaves no trace. */
-	static open(storage: DurableObjectStorage): Kept {
-		const { sql } = storage;
-		if (versionOf(sql) === 0) return null;
-		storage.transactionSync(() => migrate(sql, STEPS));
-		const row = sql.exec<JobRow>("SELECT * FROM job").one();
-		if (row.spec === null || row.state === null)
-			return { outcome: row.state === null ? null : JSON.parse(row.state) };
-		return new JobRecord(
-			sql,
-			JSON.parse(row.spec),
-			JSON.parse(row.state),
-			row.prompt_ids === null ? null : JSON.parse(row.prompt_ids),
-		);
+	/** What this storage holds. */
+	static open({ exists, sql }: ObjectStorage): StoredJob {
+		if (!exists) return null;
+		const log = new EventLog(sql);
+		const { spec, state } = log;
+		return spec !== null && state !== null
+			? new JobRecord(JSON.parse(spec), JSON.parse(state), log)
+			: { outcome: JSON.parse(log.tombstone()) };
 	}
 
 	/** Inside a transaction: the job is this object's, once and for all. */
 	static claim(sql: SqlStorage, spec: JobSpec, now: number): JobRecord {
-		migrate(sql, STEPS);
-		const state = claimed(spec, now);
-		sql.exec(
-			"INSERT INTO job (spec, state) VALUES (?, ?)",
-			JSON.stringify(spec),
-			JSON.stringify(state),
-		);
-		const record = new JobRecord(sql, spec, state, null);
-		record.log.append("job.queued", stateData(record));
+		const state = initialState(spec, now);
+		const record = new JobRecord(spec, state, new EventLog(sql));
+		record.log.append([["job.queued", stateData(record)]], {
+			spec: JSON.stringify(spec),
+			state: JSON.stringify(state),
+		});
 		return record;
 	}
 
-	/** Inside a transaction: the job was never started and never will be. */
+	/** Inside a transaction: the job never started and never will. */
 	static bury(sql: SqlStorage): Tombstone {
-		migrate(sql, STEPS);
-		sql.exec("INSERT INTO job (spec, state) VALUES (NULL, NULL)");
+		new EventLog(sql).bury(JSON.stringify(null));
 		return { outcome: null };
 	}
 
-	/** Inside a transaction, after the job's end: what was asked and answered is gone. */
+	/** Inside a transaction, after the job's end: request and answer are gone. */
 	erase(): Tombstone {
 		const outcome = outcomeOf(this);
-		this.log.erase();
-		this.#sql.exec(
-			"UPDATE job SET spec = NULL, prompt_ids = NULL, state = ?",
-			JSON.stringify(outcome),
-		);
+		this.log.clear();
+		this.log.bury(JSON.stringify(outcome));
 		return { outcome };
 	}
 
-	private constructor(
-		sql: SqlStorage,
-		spec: JobSpec,
-		state: JobState,
-		promptIds: number[] | null,
-	) {
-		this.#sql = sql;
+	private constructor(spec: JobSpec, state: JobState, log: EventLog) {
 		this.spec = spec;
 		this.#state = state;
-		this.#promptIds = promptIds;
-		this.log = new EventLog(sql);
+		this.log = log;
 	}
 
 	get state(): JobState {
 		return this.#state;
 	}
 
-	/** The prompt as the first attempt's worker rendered it; stored with the first tokens. */
+	/** The prompt as the first attempt's worker rendered it. */
 	get promptIds(): number[] | null {
-		return this.#promptIds;
+		return this.log.promptIds;
 	}
 
-	/** Inside a transaction. */
+	/** Inside a transaction: the backend began something that `run` names. */
 	begun(run: string): void {
-		this.#save({ ...this.#state, run });
+		this.log.append([], this.#carry({ ...this.#state, run }));
 	}
 
 	/** Keeps the prompt until the next write. */
 	rendered(prompt: Prompt): void {
-		if (!this.#promptIds) this.#prompt = prompt;
+		if (!this.promptIds) this.#prompt = prompt;
 	}
 
 	/** Inside a transaction. */
 	append(batch: Batch): void {
-		if (this.#prompt) this.#save(this.#state);
-		this.log.appendTokens(batch);
+		this.log.appendTokens(batch, this.#prompt ? this.#carry(this.#state) : {});
 	}
 
 	/**
@@ -127,47 +105,48 @@ export class JobRecord {
 	 * @param digest SHA-256 of the whole text; with it the log is closed
 	 */
 	apply(
-		decision: Decision,
+		{ state, log: logged }: Transition,
 		rest: Batch | null = null,
 		digest: string | null = null,
 	): void {
-		if (rest) this.log.appendTokens(rest);
-		else if (endsEarly(decision.state)) this.log.release();
+		const endsEarly =
+			state.phase === "settling" && state.outcome !== "succeeded";
+		if (endsEarly) this.log.release();
 		const { promptTokens } = this.#state;
-		this.#save({ ...decision.state, promptTokens });
-		const events = decision.log.map((logged) => this.#event(logged));
-		if (digest === null)
-			for (const [type, data] of events) this.log.append(type, data);
-		else {
-			const done = doneData(this, events.length + 2, digest);
-			this.log.close([["usage", usageData(this)], ...events, ["done", done]]);
+		const carried = this.#carry({ ...state, promptTokens });
+		const events = logged.map((each) => this.#event(each));
+		if (rest) {
+			this.log.appendTokens(rest, events.length === 0 ? carried : {});
+			if (events.length === 0) return;
 		}
+		if (digest === null) {
+			this.log.append(events, carried);
+			return;
+		}
+		const done = doneData(this, events.length + 2, digest);
+		const closing: NewEvent[] = [
+			["usage", usageData(this)],
+			...events,
+			["done", done],
+		];
+		this.log.append(closing, carried);
+		this.log.compact();
 	}
 
-	#event({ type, ...data }: Logged): [type: string, data: object] {
+	#event({ type, ...data }: Logged): NewEvent {
 		return type === "retrying"
 			? ["job.retrying", data]
 			: [`job.${this.#state.status}`, stateData(this)];
 	}
 
-	/** And the prompt, where one waits. */
-	#save(state: JobState): void {
+	/** Takes over the state, and what the next row carries of it. */
+	#carry(state: JobState): Carried {
 		const prompt = this.#prompt;
 		this.#prompt = null;
-		if (!prompt) {
-			this.#sql.exec("UPDATE job SET state = ?", JSON.stringify(state));
-			this.#state = state;
-			return;
-		}
-		this.#promptIds = prompt.ids;
-		this.#state = { ...state, promptTokens: prompt.tokens };
-		this.#sql.exec(
-			"UPDATE job SET state = ?, prompt_ids = ?",
-			JSON.stringify(this.#state),
-			JSON.stringify(prompt.ids),
-		);
+		this.#state = prompt ? { ...state, promptTokens: prompt.tokens } : state;
+		return {
+			state: JSON.stringify(this.#state),
+			promptIds: prompt ? JSON.stringify(prompt.ids) : undefined,
+		};
 	}
 }
-
-const endsEarly = ({ phase, outcome }: JobState): boolean =>
-	phase === "settling" && outcome !== "succeeded";

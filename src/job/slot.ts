@@ -1,15 +1,20 @@
-/** A job's slot on a backend: its attempts there, its heartbeats, and what the Pool is told when it is given back. */
+/** A job's slot on a worker: the attempts there, their heartbeats, and the slot's return to the Pool. */
 import type { Backend, HangUp } from "../backends/backend.ts";
+import type { AttemptTimes, Lease } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
-import type { Lease, Measured } from "../pool/contract.ts";
-import type { Ending, Sink } from "./attempt.ts";
+
+import {
+	type AttemptEnd,
+	type AttemptSink,
+	releasedAfter,
+	runAttempt,
+} from "./attempt.ts";
 import type { Calls } from "./calls.ts";
 import type { JobRecord } from "./record.ts";
-import { releasedAfter, run } from "./run.ts";
 
 export class Slot {
 	readonly lease: Lease;
-	/** Jobs of the pool that run, as last heard. */
+	/** Jobs of the pool that run, as the Pool last said. */
 	running: number;
 	readonly #calls: Calls;
 	readonly #record: JobRecord;
@@ -35,27 +40,28 @@ export class Slot {
 	}
 
 	/**
-	 * The next attempt.
-	 * @param longest ms after which it is moved on, if what it began can be gone on with
-	 * @throws as `run`
+	 * Makes the next attempt.
+	 * @param longest milliseconds after which the job moves on to another attempt, where the backend
+	 * can continue this one
+	 * @throws as `runAttempt`
 	 */
 	async attempt(
 		backend: Backend,
 		config: Config,
-		sink: Sink,
+		sink: AttemptSink,
 		longest: number,
-	): Promise<{ ending: Ending; hangUp: HangUp }> {
+	): Promise<{ end: AttemptEnd; hangUp: HangUp }> {
 		this.#hangUp = new AbortController();
 		const { signal } = this.#hangUp;
 		const timer = setTimeout(() => {
 			if (backend.continues || this.#record.state.run !== null)
 				this.hangUp("seam");
 		}, longest);
-		const commit: Sink["commit"] = (batch) => {
+		const commit: AttemptSink["commit"] = (batch) => {
 			this.#firstTokenAt ??= this.#clock();
 			return sink.commit(batch);
 		};
-		const ending = await run(
+		const end = await runAttempt(
 			this.#record,
 			this.lease,
 			backend,
@@ -63,7 +69,7 @@ export class Slot {
 			{ ...sink, commit },
 			signal,
 		).finally(() => clearTimeout(timer));
-		return { ending, hangUp: signal.reason };
+		return { end, hangUp: signal.reason };
 	}
 
 	/** Ends the attempt in progress. */
@@ -71,27 +77,40 @@ export class Slot {
 		this.#hangUp.abort(why);
 	}
 
-	/** Keeps the slot; where it was lost the attempt is given up. */
+	/** Keeps the slot, and gives the attempt up where the slot was lost. */
 	async heartbeat(): Promise<void> {
 		const beat = await this.#calls.heartbeat(this.#record.spec, this.lease);
 		if (beat) this.running = beat.running;
 		if (beat?.held === false) this.hangUp("lease_lost");
 	}
 
-	release(ending: Ending): Promise<void> {
+	release(end: AttemptEnd): Promise<void> {
 		return this.#calls.release(
 			this.#record.spec,
 			this.lease,
-			releasedAfter(ending),
-			ending.end === "finished" ? this.#measured() : null,
+			releasedAfter(end),
+			end.type === "finished" ? this.#times() : null,
 		);
 	}
 
-	#measured(): Measured {
+	#times(): AttemptTimes {
 		const ms = this.#clock() - this.#grantedAt;
 		const tokens = this.#record.log.tokens - this.#tokensBefore;
 		const first =
 			this.#firstTokenAt === null ? ms : this.#firstTokenAt - this.#grantedAt;
 		return { firstTokenMs: tokens > 0 ? first : null, tokens, ms };
 	}
+}
+
+/** From this many jobs of one pool on, the commits of all of them set the pace, not the readers of one. */
+const MANY_JOBS = 40;
+
+/**
+ * Milliseconds from one batch to the next: sends are bounded by the readers of this job, commits by all running jobs.
+ * @param readers connected to this job
+ * @param running jobs of the same pool that run now
+ */
+export function pace(readers: number, running: number): number {
+	const wait = Math.max(30, Math.min(500, readers / 5));
+	return running >= MANY_JOBS ? Math.max(100, wait) : wait;
 }

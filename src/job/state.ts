@@ -1,15 +1,10 @@
 /** A job's life as pure decisions: (state, change, now) -> what to write. Times are milliseconds since 1970. */
-import type { Outcome, Settlement } from "../account/contract.ts";
+import type { Outcome, Settlement } from "../contract/account.ts";
+import type { JobSpec, JobStatus } from "../contract/job.ts";
+import type { Lease, QueuePlace, WaitingStatus } from "../contract/pool.ts";
 import { wire } from "../errors.ts";
-import type { Lease, Place, Waiting } from "../pool/contract.ts";
-import type { JobSpec, JobStatus } from "./contract.ts";
-import {
-	abandonedAt,
-	due,
-	HUNG_UP_MS,
-	type Leaving,
-	type Terms,
-} from "./due.ts";
+import type { Disconnect } from "../stream/readers.ts";
+import { abandonedAt, type Deadlines, due, HUNG_UP_MS } from "./due.ts";
 
 /** Failed attempts in a row without one new token, after which the job fails. */
 export const MAX_FAILURES = 8;
@@ -30,9 +25,9 @@ export interface JobState {
 	since: number;
 	/** What readers see. It stays `running` while a later attempt waits for a slot. */
 	status: JobStatus;
-	terms: Terms;
+	deadlines: Deadlines;
 	/** As the readers were told when they were last told what the job waits for. */
-	place: Place | null;
+	place: QueuePlace | null;
 	/** Attempts begun. */
 	attempts: number;
 	/** Failed attempts since the last new token. */
@@ -61,14 +56,14 @@ export interface JobState {
 	settlement: Settlement | null;
 }
 
-export const claimed = (
+export const initialState = (
 	{ startBy, endBy, cancelAt, onDisconnect }: JobSpec,
 	now: number,
 ): JobState => ({
 	phase: "waiting",
 	since: now,
 	status: "queued",
-	terms: { startBy, endBy, cancelAt, onDisconnect },
+	deadlines: { startBy, endBy, cancelAt, onDisconnect },
 	place: null,
 	attempts: 0,
 	failures: 0,
@@ -91,7 +86,7 @@ export const claimed = (
 
 export type JobChange =
 	/** The Pool's answer to a job that must wait. */
-	| { type: "placed"; answer: Waiting; place: Place }
+	| { type: "placed"; answer: WaitingStatus; place: QueuePlace }
 	| { type: "granted"; lease: Lease }
 	/** `tokens` are those in the log by now; `random` in [0, 1) spreads retries. */
 	| {
@@ -111,7 +106,7 @@ export type JobChange =
 	/** A reader is there. */
 	| { type: "watched" }
 	/** The last reader is gone. */
-	| ({ type: "left" } & Leaving)
+	| ({ type: "left" } & Disconnect)
 	/** The call that made the job is repeated: its reader is on the way. */
 	| { type: "repeated" }
 	/** Time passed: does the first thing that is due. */
@@ -123,17 +118,17 @@ export type Logged =
 	| { type: "state" }
 	| { type: "retrying"; attempt: number; reason: string };
 
-export interface Decision {
+export interface Transition {
 	state: JobState;
 	log: Logged[];
 }
 
 /** What a change means for the job now, or null where it comes too late or too early and changes nothing. */
-export function decide(
+export function transition(
 	state: JobState,
 	change: JobChange,
 	now: number,
-): Decision | null {
+): Transition | null {
 	switch (change.type) {
 		case "placed":
 			return placed(state, change.answer, change.place);
@@ -195,22 +190,26 @@ export const isOpen = ({ phase }: JobState): boolean =>
 	phase === "waiting" || phase === "running" || phase === "backoff";
 
 const mindsReaders = (state: JobState): boolean =>
-	isOpen(state) && state.terms.onDisconnect === "cancel";
+	isOpen(state) && state.deadlines.onDisconnect === "cancel";
 
-const silent = (state: JobState): Decision => ({ state, log: [] });
-const told = (state: JobState): Decision => ({
+const silent = (state: JobState): Transition => ({ state, log: [] });
+const told = (state: JobState): Transition => ({
 	state,
 	log: [{ type: "state" }],
 });
 
 /** Told once per kind of waiting: a place that moves up is for those who ask. */
-function placed(state: JobState, answer: Waiting, place: Place) {
+function placed(state: JobState, answer: WaitingStatus, place: QueuePlace) {
 	if (state.phase !== "waiting" || state.status === "running") return null;
 	if (state.status === answer && state.place) return null;
 	return told({ ...state, status: answer, place });
 }
 
-function granted(state: JobState, lease: Lease, now: number): Decision | null {
+function granted(
+	state: JobState,
+	lease: Lease,
+	now: number,
+): Transition | null {
 	if (state.phase !== "waiting" || due(state, now)) return null;
 	const running: JobState = {
 		...state,
@@ -225,7 +224,7 @@ function granted(state: JobState, lease: Lease, now: number): Decision | null {
 	return state.status === "running" ? silent(running) : told(running);
 }
 
-function passed(state: JobState, now: number): Decision | null {
+function passed(state: JobState, now: number): Transition | null {
 	switch (due(state, now)) {
 		case "retry":
 			return silent({ ...state, phase: "waiting", since: now, retryAt: null });
@@ -243,7 +242,7 @@ function seam(
 	state: JobState,
 	{ tokens, random }: { tokens: number; random: number },
 	now: number,
-): Decision | null {
+): Transition | null {
 	if (state.phase !== "running") return null;
 	if (tokens <= state.tokensBefore)
 		return again(state, { tokens, random, error: { code: "stalled" } }, now);
@@ -262,7 +261,7 @@ function settling(
 	outcome: Outcome["status"],
 	error: JobError | null,
 	now: number,
-): Decision {
+): Transition {
 	return silent({
 		...state,
 		phase: "settling",
@@ -293,7 +292,7 @@ function again(
 		error: { code: string } | null;
 	},
 	now: number,
-): Decision {
+): Transition {
 	const { failures, interruptions } =
 		tokens > state.tokensBefore ? { failures: 0, interruptions: 0 } : state;
 	const ended: JobState = {

@@ -1,8 +1,9 @@
 /** A job as it is shown: the view, and the data of the events that close its log. */
-import type { Outcome } from "../account/contract.ts";
-import { sha256 } from "../account/key.ts";
-import type { Place } from "../pool/contract.ts";
-import type { JobView } from "./contract.ts";
+
+import type { Outcome } from "../contract/account.ts";
+import type { JobView } from "../contract/job.ts";
+import type { QueuePlace } from "../contract/pool.ts";
+import { sha256 } from "../crypto.ts";
 import type { JobRecord } from "./record.ts";
 
 const utf8 = new TextEncoder();
@@ -13,7 +14,7 @@ const utf8 = new TextEncoder();
  */
 export async function viewOf(
 	{ spec, state, log }: JobRecord,
-	queue: Place | null,
+	queue: QueuePlace | null,
 ): Promise<JobView> {
 	// One synchronous reading; hashing may take a turn.
 	const view = {

@@ -3,10 +3,9 @@
  * of them sends these on when it is over: measuring costs a call neither a wait nor an RPC of its own. A process that is
  * killed takes its last second of counts along.
  */
-import type { Env } from "../env.ts";
 import { log } from "../log.ts";
+import { metricsOf } from "../objects.ts";
 import { count, type Measurement, type Sums } from "./catalog.ts";
-import { metricsOf } from "./metrics.ts";
 
 const TOGETHER_MS = 1_000;
 

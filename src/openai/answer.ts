@@ -1,11 +1,12 @@
-/** A job's events as a chat completion: whole, or in chunks. */
-import { SseParser } from "../backends/sse.ts";
-import { PING } from "../job/stream.ts";
-import { Presence } from "../presence.ts";
+/** A job's events as a chat completion, whole or in chunks. */
+import type { LogEvent } from "../contract/job.ts";
+import { type Failure, type FailureCode, wire } from "../errors.ts";
+import { FAILURES, type Status } from "../failures.ts";
 import type { ChatCompletion, ChatCompletionChunk } from "../schema/chat.ts";
-import { errorOf, type OpenAIError } from "./error.ts";
+import type { OpenAIError } from "../schema/problem.ts";
+import { errorOf } from "./error.ts";
 
-/** What all of an answer's objects say. */
+/** What every object of one answer repeats. */
 export interface Head {
 	id: string;
 	/** Seconds since 1970. */
@@ -15,273 +16,171 @@ export interface Head {
 
 /** Why a job has no whole answer. */
 export interface Failed {
-	status: 400 | 409 | 410 | 422 | 502 | 503;
-	error: OpenAIError;
+	code: FailureCode;
+	status: Status;
+	error: OpenAIError["error"];
 }
-
-export type Heard =
-	| { type: "text"; text: string }
-	/** Nothing new: the job waits, or thinks. */
-	| { type: "ping" }
-	| { type: "whole"; finishReason: "stop" | "length"; usage: Usage }
-	| { type: "failed"; failed: Failed };
 
 type Usage = NonNullable<ChatCompletion["usage"]>;
+type FinishReason = "stop" | "length";
+type Choices = ChatCompletionChunk["choices"];
 
-/** @param fields of the request, for each image of the job */
-export class Listener {
-	readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-	readonly #fields: readonly string[];
-	readonly #parser = new SseParser();
-	#ready: Heard[] = [];
-	#usage: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
-	#reading: Promise<void> | null = null;
+/** Reads a job's events and keeps what a completion is made of. */
+export class Answer {
+	/** The text so far. */
+	text = "";
+	finishReason: FinishReason | null = null;
+	failed: Failed | null = null;
+	usage: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+	readonly #imageFields: readonly string[];
 
-	/** @param events the job's, from the first on, as server-sent events */
-	constructor(events: ReadableStream<Uint8Array>, fields: readonly string[]) {
-		this.#reader = events.getReader();
-		this.#fields = fields;
+	/** @param imageFields the request's field of each image of the job, for errors */
+	constructor(imageFields: readonly string[]) {
+		this.#imageFields = imageFields;
 	}
 
-	/** What comes next; after `whole` or `failed` nothing does. */
-	async next(): Promise<Heard> {
-		for (;;) {
-			const heard = this.#ready.shift();
-			if (heard) return heard;
-			await this.#read();
-		}
+	/** Whether the job has ended, well or not. */
+	get ended(): boolean {
+		return this.finishReason !== null || this.failed !== null;
 	}
 
-	/** What has come by then, and comes from `next` again; null where nothing did. */
-	async peek(until: Promise<unknown>): Promise<Heard | null> {
-		let late = false;
-		const over = until.then(() => {
-			late = true;
-		});
-		while (!late) {
-			this.#ready = this.#ready.filter(({ type }) => type !== "ping");
-			if (this.#ready[0]) return this.#ready[0];
-			await Promise.race([this.#read(), over]);
-		}
-		return null;
-	}
-
-	/** Hangs up: a job that nobody else reads is canceled. */
-	async leave(): Promise<void> {
-		await this.#reader.cancel().catch(() => {});
-	}
-
-	/** One read at a time, also where somebody stopped waiting for it. */
-	#read(): Promise<void> {
-		this.#reading ??= this.#hear().finally(() => {
-			this.#reading = null;
-		});
-		return this.#reading;
-	}
-
-	async #hear(): Promise<void> {
-		const { done, value } = await this.#reader.read();
-		if (done) {
-			// It was erased while it was read, or nobody took what it said.
-			this.#ready.push(failure("job_gone", "The job is gone."));
-			return;
-		}
-		const events = this.#parser.push(value);
-		for (const { event, data } of events) {
-			const heard = this.#understand(event, JSON.parse(data));
-			if (heard) this.#ready.push(heard);
-		}
-		if (events.length === 0) this.#ready.push({ type: "ping" });
-	}
-
-	// biome-ignore lint/suspicious/noExplicitAny: our own events, see schema/event.ts
-	#understand(event: string, data: any): Heard | null {
-		switch (event) {
-			case "token":
-				return { type: "text", text: data.text };
+	/** @returns the text that this event adds */
+	take({ type, data }: LogEvent): string {
+		switch (type) {
+			case "token": {
+				const { text } = JSON.parse(data);
+				this.text += text;
+				return text;
+			}
 			case "usage": {
-				const read = data.prompt_tokens ?? 0;
-				this.#usage = {
-					prompt_tokens: read,
-					completion_tokens: data.output_tokens,
-					total_tokens: read + data.output_tokens,
+				const { prompt_tokens, output_tokens } = JSON.parse(data);
+				this.usage = {
+					prompt_tokens: prompt_tokens ?? 0,
+					completion_tokens: output_tokens,
+					total_tokens: (prompt_tokens ?? 0) + output_tokens,
 				};
-				return null;
+				break;
 			}
-			case "job.succeeded": {
-				const { finish_reason } = data;
-				const usage = this.#usage;
-				return { type: "whole", finishReason: finish_reason, usage };
-			}
+			case "job.succeeded":
+				this.finishReason = JSON.parse(data).finish_reason;
+				break;
 			case "job.failed": {
-				const { code, message, field } = data.error;
-				return failure(code, message, this.#fieldOf(field));
+				const { code, message, field } = JSON.parse(data).error;
+				this.#fail(code, message, this.#fieldOf(field));
+				break;
 			}
 			case "job.canceled":
-				return failure(
-					"job_canceled",
-					"The job was canceled before its answer was whole. What it said is at /v1/jobs/{id}, see X-Job-Id; ask again under a new Idempotency-Key.",
-				);
+				this.#fail("job_canceled");
+				break;
 			case "job.expired":
-				return failure(
-					"job_expired",
-					"No worker was free in time. Nothing was charged; try again later.",
-				);
-			default:
-				return null;
+				this.#fail("job_expired");
+				break;
 		}
+		return "";
 	}
 
-	/** A worker names an image by its place among the job's. */
-	#fieldOf(field: string | undefined): string | undefined {
-		const place = /^images\[(\d+)\]/.exec(field ?? "")?.[1];
-		return place === undefined ? field : (this.#fields[Number(place)] ?? field);
+	/** The job was erased while it was read. */
+	erased(): void {
+		this.#fail("job_gone");
 	}
-}
 
-const STATUS: Record<string, Failed["status"]> = {
-	invalid_request: 400,
-	context_length_exceeded: 400,
-	image_undecodable: 422,
-	job_canceled: 409,
-	job_gone: 410,
-	job_expired: 503,
-};
-
-function failure(code: string, message: string, field?: string): Heard {
-	const status = STATUS[code] ?? 502;
-	const error = errorOf({ status, code, message, field });
-	return { type: "failed", failed: { status, error } };
-}
-
-export const completion = (
-	head: Head,
-	content: string,
-	{ finishReason, usage }: Extract<Heard, { type: "whole" }>,
-): ChatCompletion => ({
-	id: head.id,
-	object: "chat.completion",
-	created: head.created,
-	model: head.model,
-	choices: [
-		{
-			index: 0,
-			message: { role: "assistant", content, refusal: null },
-			logprobs: null,
-			finish_reason: finishReason,
-		},
-	],
-	usage,
-});
-
-const utf8 = new TextEncoder();
-
-/**
- * The answer as JSON after spaces, which JSON allows there: they keep a connection that waits from being taken for a dead
- * one. Where the job fails after all, it is the error object.
- * @param content that came by now
- */
-export const lateCompletion = (
-	head: Head,
-	listener: Listener,
-	content: string,
-	presence = new Presence(),
-): ReadableStream<Uint8Array> =>
-	streamed(listener, presence, " ", (heard) => {
-		switch (heard.type) {
-			case "ping":
-				return { text: " " };
-			case "text":
-				content += heard.text;
-				return { text: "" };
-			case "whole":
-				return {
-					text: JSON.stringify(completion(head, content, heard)),
-					last: true,
-				};
-			case "failed":
-				return {
-					text: JSON.stringify({ error: heard.failed.error }),
-					last: true,
-				};
-		}
-	});
-
-/** The answer as server-sent events. */
-export function chunks(
-	head: Head,
-	listener: Listener,
-	includeUsage: boolean,
-	presence = new Presence(),
-): ReadableStream<Uint8Array> {
-	let quiet = false;
-	const chunk = (
-		choices: ChatCompletionChunk["choices"],
-		usage: Usage | null = null,
-	): string =>
-		frame({
+	/** The whole completion, or the error object of a job that failed. */
+	toJSON(head: Head): ChatCompletion | OpenAIError {
+		if (this.failed) return { error: this.failed.error };
+		return {
 			id: head.id,
-			object: "chat.completion.chunk",
+			object: "chat.completion",
 			created: head.created,
 			model: head.model,
+			choices: [
+				{
+					index: 0,
+					message: { role: "assistant", content: this.text, refusal: null },
+					logprobs: null,
+					finish_reason: this.finishReason ?? "stop",
+				},
+			],
+			usage: this.usage,
+		};
+	}
+
+	#fail(
+		code: FailureCode,
+		message = wire({ code } as Failure).detail,
+		field?: string,
+	): void {
+		const { status } = FAILURES[code];
+		this.failed = { code, status, error: errorOf({ code, message, field }) };
+	}
+
+	/** A worker names an image by its place among the job's images. */
+	#fieldOf(field: string | undefined): string | undefined {
+		const place = /^images\[(\d+)\]/.exec(field ?? "")?.[1];
+		if (place === undefined) return field;
+		return this.#imageFields[Number(place)] ?? field;
+	}
+}
+
+/** The answer as server-sent events: what each of the job's events adds to the stream. */
+export class Chunks {
+	readonly #head: Head;
+	readonly #answer: Answer;
+	readonly #includeUsage: boolean;
+
+	constructor(head: Head, answer: Answer, includeUsage: boolean) {
+		this.#head = head;
+		this.#answer = answer;
+		this.#includeUsage = includeUsage;
+	}
+
+	/** The chunk that begins every stream. */
+	get opening(): string {
+		return this.#choice({ role: "assistant", content: "", refusal: null });
+	}
+
+	/** The chunks of an event; empty for one that says nothing to a client of OpenAI's. */
+	of(event: LogEvent): string {
+		// `done` and what else follows the end adds nothing.
+		if (this.#answer.ended) return "";
+		const text = this.#answer.take(event);
+		if (text) return this.#choice({ content: text });
+		return this.#answer.ended ? this.#closing() : "";
+	}
+
+	/** What ends a stream whose job was erased. */
+	get erased(): string {
+		const answer = new Answer([]);
+		answer.erased();
+		return frame({ error: answer.failed?.error });
+	}
+
+	#closing(): string {
+		const { failed, finishReason, usage } = this.#answer;
+		if (failed) return frame({ error: failed.error });
+		return [
+			this.#choice({}, finishReason),
+			this.#includeUsage ? this.#chunk([], usage) : "",
+			"data: [DONE]\n\n",
+		].join("");
+	}
+
+	#choice(
+		delta: Choices[number]["delta"],
+		finish_reason: FinishReason | null = null,
+	): string {
+		return this.#chunk([{ index: 0, delta, logprobs: null, finish_reason }]);
+	}
+
+	#chunk(choices: Choices, usage: Usage | null = null): string {
+		return frame({
+			id: this.#head.id,
+			object: "chat.completion.chunk",
+			created: this.#head.created,
+			model: this.#head.model,
 			choices,
-			...(includeUsage && { usage }),
+			...(this.#includeUsage && { usage }),
 		} satisfies ChatCompletionChunk);
-	const choice = (
-		delta: ChatCompletionChunk["choices"][number]["delta"],
-		finish_reason: "stop" | "length" | null = null,
-	): string => chunk([{ index: 0, delta, logprobs: null, finish_reason }]);
-	const opening = choice({ role: "assistant", content: "", refusal: null });
-	return streamed(listener, presence, opening, (heard) => {
-		switch (heard.type) {
-			case "ping":
-				// What says something shows by itself whether the client is there.
-				if (quiet) return { text: PING };
-				quiet = true;
-				return { text: "" };
-			case "text":
-				quiet = quiet && !heard.text;
-				return { text: heard.text ? choice({ content: heard.text }) : "" };
-			case "whole":
-				return {
-					text:
-						choice({}, heard.finishReason) +
-						(includeUsage ? chunk([], heard.usage) : "") +
-						"data: [DONE]\n\n",
-					last: true,
-				};
-			case "failed":
-				return { text: frame({ error: heard.failed.error }), last: true };
-		}
-	});
+	}
 }
 
 const frame = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
-
-/** Pulls no faster than the client reads; leaves the job when the client does. */
-function streamed(
-	listener: Listener,
-	presence: Presence,
-	opening: string,
-	write: (heard: Heard) => { text: string; last?: boolean },
-): ReadableStream<Uint8Array> {
-	const send = (
-		controller: ReadableStreamDefaultController<Uint8Array>,
-		text: string,
-	) => {
-		controller.enqueue(utf8.encode(text));
-		presence.wrote();
-	};
-	return new ReadableStream<Uint8Array>({
-		start: (controller) => send(controller, opening),
-		async pull(controller) {
-			for (;;) {
-				const { text, last } = write(await listener.next());
-				if (text) send(controller, text);
-				if (last) controller.close();
-				if (text || last) return;
-			}
-		},
-		cancel: () => listener.leave(),
-	});
-}

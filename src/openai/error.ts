@@ -1,14 +1,9 @@
-/** Errors in OpenAI's shape, with our codes: their clients choose a class by the status and show the rest. */
+/** Errors in OpenAI's shape, with our codes: their clients choose a class by the status. */
+import { type Failure, type FailureCode, wire } from "../errors.ts";
+import { FAILURES, STATUSES } from "../failures.ts";
+import type { OpenAIError } from "../schema/problem.ts";
 
-export interface OpenAIError {
-	message: string;
-	type: string;
-	/** The request's member that is wrong. */
-	param: string | null;
-	code: string;
-}
-
-/** Routes of OpenAI's, whether we have them or not; `/v1/models` was ours first, and answers in both shapes. */
+/** OpenAI's endpoints that this API does not have. `/v1/models` answers in both shapes. */
 export const UNSUPPORTED = [
 	"assistants",
 	"audio",
@@ -28,44 +23,31 @@ const THEIRS = new RegExp(
 export const speaksOpenAI = (path: string): boolean => THEIRS.test(path);
 export const isModel = (path: string): boolean => path.startsWith("/v1/models");
 
+/** A job's error, or a failure by its parts. */
 export const errorOf = ({
-	status,
 	code,
 	message,
 	field,
 }: {
-	status: number;
-	code: string;
+	code: FailureCode;
 	message: string;
 	field?: string | undefined;
-}): OpenAIError => ({
+}): OpenAIError["error"] => ({
 	message,
-	type: typeOf(status),
+	type: STATUSES[FAILURES[code].status].openai,
 	param: field ?? null,
 	code,
 });
 
+export const errorOfFailure = (failure: Failure): OpenAIError["error"] =>
+	errorOf({
+		code: failure.code,
+		message: wire(failure).detail,
+		field: "field" in failure ? failure.field : undefined,
+	});
+
 /** Their clients repeat a 409 or a 5xx by themselves: not where that cannot help. */
-export const retrying = (
-	status: number,
-	code: string,
-): Record<string, string> =>
-	status === 409 || FINAL.has(code) ? { "x-should-retry": "false" } : {};
-
-/** It was tried as often as it was worth. */
-const FINAL = new Set(["backend_failed", "job_expired"]);
-
-function typeOf(status: number): string {
-	switch (status) {
-		case 401:
-			return "authentication_error";
-		case 402:
-			return "insufficient_quota";
-		case 403:
-			return "permission_error";
-		case 429:
-			return "rate_limit_error";
-		default:
-			return status >= 500 ? "server_error" : "invalid_request_error";
-	}
+export function retryHeaders(code: FailureCode): Record<string, string> {
+	const { status, retry = STATUSES[status].retry } = FAILURES[code];
+	return retry === false ? { "x-should-retry": "false" } : {};
 }

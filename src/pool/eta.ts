@@ -4,13 +4,13 @@
  * measured cold start, jobs come as they came before, each free slot takes the next job. Quotes are quantiles over those futures.
  * Durations are milliseconds. The same view gives the same quotes.
  */
-import type { Eta, Quantiles } from "./contract.ts";
+import type { Eta, Quantiles } from "../contract/pool.ts";
 import {
 	above,
 	coldsOf,
 	joiningOf,
 	joinsIn,
-	type Kept,
+	type Measurements,
 	residual,
 	type Services,
 	servicesOf,
@@ -34,7 +34,7 @@ const NEAR_MS = 1_000;
 const RIGHT = 30;
 
 /** What the pool sees. */
-export interface View {
+export interface PoolSnapshot {
 	/** For each worker that takes jobs. */
 	ready: { slots: number; leases: { ageMs: number; tokens: number }[] }[];
 	/** For each worker that is not ready: how long it has been waited for. Slots are 0 where that is not known. */
@@ -59,7 +59,7 @@ export interface Forecast {
 	cold: boolean;
 }
 
-export function forecast(view: View, kept: Kept): Forecast {
+export function forecast(view: PoolSnapshot, kept: Measurements): Forecast {
 	const next = random();
 	const services = byBudget(kept);
 	const colds = coldsOf(kept);
@@ -142,7 +142,7 @@ export interface Quoted {
 }
 
 /** Where in a forecast a job is. */
-export interface Spot {
+export interface ForecastPlace {
 	/** 1 is the next start that was played. */
 	position: number;
 	/** The forecast was made so long ago. */
@@ -154,7 +154,7 @@ export interface Spot {
 /** @param misses see `missOf` */
 export function quote(
 	{ starts, count, arrivals, services, cold }: Forecast,
-	{ position, agoMs, overtaking, tokens }: Spot,
+	{ position, agoMs, overtaking, tokens }: ForecastPlace,
 	misses: readonly number[],
 ): Quoted {
 	const draws = new Float64Array(FUTURES);
@@ -242,7 +242,7 @@ const rounded = ({ p50, p90 }: Quantiles): Quantiles => ({
 });
 
 /** `servicesOf`, once for all budgets within a tenth or so of each other. */
-export function byBudget(kept: Kept): (tokens: number) => Services {
+export function byBudget(kept: Measurements): (tokens: number) => Services {
 	const known: Services[] = [];
 	return (tokens) => {
 		const n = Math.round(4 * Math.log2(tokens));

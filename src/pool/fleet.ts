@@ -1,7 +1,7 @@
 /** What a pool knows of its workers, and which of them a job gets. Times are milliseconds since 1970. */
 import type { Probed } from "../backends/worker.ts";
+import type { WorkerLoad } from "../contract/pool.ts";
 import { admits, type Breaker, closed } from "./breaker.ts";
-import type { WorkerLoad } from "./contract.ts";
 
 /** Between questions to a worker that is not ready, while somebody waits. */
 export const ASK_EVERY_MS = 1_000;
@@ -22,7 +22,7 @@ export interface Worker {
 	breaker: Breaker;
 }
 
-export const unknown = (url: string, slots: number): Worker => ({
+export const unprobed = (url: string, slots: number): Worker => ({
 	url,
 	state: "unknown",
 	slots,
@@ -32,7 +32,7 @@ export const unknown = (url: string, slots: number): Worker => ({
 });
 
 /** After an answer to "are you ready?". A worker of another model would answer jobs, wrongly: it is none of ours. */
-export function answered(
+export function afterProbe(
 	worker: Worker,
 	probed: Probed,
 	model: string,
@@ -55,7 +55,11 @@ export const isDue = ({ state, heardAt }: Worker, now: number): boolean =>
 	now - heardAt >= (state === "ready" ? ASK_READY_EVERY_MS : ASK_EVERY_MS);
 
 /** How many more jobs it may get. */
-export function open(worker: Worker, running: number, now: number): number {
+export function openSlots(
+	worker: Worker,
+	running: number,
+	now: number,
+): number {
 	if (worker.state !== "ready" || isStale(worker, now)) return 0;
 	return Math.min(
 		Math.max(0, worker.slots - running),
@@ -68,7 +72,7 @@ export const takesJobs = ({ state, breaker }: Worker): boolean =>
 	state === "ready" && breaker.openUntil === null;
 
 /** A worker and how many more jobs it may get. */
-export interface Spot {
+export interface Candidate {
 	worker: Worker;
 	open: number;
 }
@@ -78,13 +82,13 @@ export interface Spot {
  * another one takes jobs, even if that one is busy now.
  */
 export function choose(
-	spots: readonly Spot[],
+	spots: readonly Candidate[],
 	avoid: string | null,
 ): Worker | null {
 	const elsewhere = spots.some(
 		({ worker }) => worker.url !== avoid && takesJobs(worker),
 	);
-	let best: Spot | null = null;
+	let best: Candidate | null = null;
 	for (const spot of spots)
 		if (spot.open > (best?.open ?? 0))
 			if (!elsewhere || spot.worker.url !== avoid) best = spot;

@@ -23,7 +23,7 @@ export interface Joined {
 }
 
 /** JSON, and bounded. */
-export interface Kept {
+export interface Measurements {
 	services: Service[];
 	/** From the first job that found no worker ready until one was. */
 	colds: number[];
@@ -35,7 +35,7 @@ export interface Kept {
 
 const MOST = { services: 256, colds: 32, joins: 64, misses: 128 };
 
-export const nothing = (): Kept => ({
+export const noMeasurements = (): Measurements => ({
 	services: [],
 	colds: [],
 	joins: [],
@@ -43,12 +43,12 @@ export const nothing = (): Kept => ({
 });
 
 /** Adds the newest and forgets the oldest. */
-export function remember<K extends keyof Kept>(
-	kept: Kept,
+export function remember<K extends keyof Measurements>(
+	kept: Measurements,
 	kind: K,
-	value: Kept[K][number],
+	value: Measurements[K][number],
 ): void {
-	const list = kept[kind] as Kept[K][number][];
+	const list = kept[kind] as Measurements[K][number][];
 	list.push(value);
 	if (list.length > MOST[kind]) list.shift();
 }
@@ -88,7 +88,10 @@ export interface Services {
  * Estimated from jobs that had at least this budget, their answers cut at it; from all jobs where those are too few.
  * @param budget the most tokens a job may produce
  */
-export function servicesOf({ services }: Kept, budget: number): Services {
+export function servicesOf(
+	{ services }: Measurements,
+	budget: number,
+): Services {
 	const larger = services.filter((service) => service.budget >= budget);
 	const known = larger.length >= ENOUGH ? larger : services;
 	const rows = known.map(({ firstTokenMs, tokens, ms }) => {
@@ -118,7 +121,7 @@ export function servicesOf({ services }: Kept, budget: number): Services {
 }
 
 /** Rising. */
-export const coldsOf = ({ colds }: Kept): Float64Array =>
+export const coldsOf = ({ colds }: Measurements): Float64Array =>
 	Float64Array.from(
 		colds.length >= PRIOR_COLDS.length
 			? colds
@@ -132,7 +135,7 @@ export interface Joining {
 	absent: Float64Array;
 }
 
-export function joiningOf({ joins }: Kept): Joining {
+export function joiningOf({ joins }: Measurements): Joining {
 	const known = [...PRIOR_JOINS, ...joins].sort(
 		(a, b) => a.ms - b.ms || Number(b.came) - Number(a.came),
 	);

@@ -2,39 +2,42 @@
  * One object per model: leases on the slots of its workers, and a fair queue for the jobs that found none free. Jobs wait passively
  * and are called when granted; the workers are asked only while somebody waits.
  */
+
 import { DurableObject } from "cloudflare:workers";
 import { probe } from "../backends/address.ts";
-import { config, type Env } from "../env.ts";
-import { log } from "../log.ts";
-import { migrate } from "../migrate.ts";
-import { abandoned, ended, started } from "./breaker.ts";
 import type {
-	Acquired,
-	Ask,
-	Beat,
+	AttemptTimes,
+	HeartbeatAnswer,
 	Lease,
 	Load,
-	Measured,
-	Place,
+	QueuePlace,
 	Released,
+	SlotAnswer,
+	SlotRequest,
 	WorkerLoad,
-} from "./contract.ts";
-import { STARTS, type View } from "./eta.ts";
+} from "../contract/pool.ts";
+import { Alarm } from "../durable/alarm.ts";
+import { ObjectStorage } from "../durable/storage.ts";
+import { config } from "../env.ts";
+import { log } from "../log.ts";
+import { jobNamed } from "../objects.ts";
+import { abandoned, ended, started } from "./breaker.ts";
+import { Estimator } from "./estimator.ts";
+import { type PoolSnapshot, STARTS } from "./eta.ts";
 import {
 	ASK_EVERY_MS,
 	choose,
 	isDue,
 	isStale,
-	open,
+	openSlots,
 	takesJobs,
 	type Worker,
 } from "./fleet.ts";
 import { remember } from "./measured.ts";
-import { Outlook } from "./outlook.ts";
 import { FairQueue } from "./queue.ts";
 import { Ramp } from "./ramp.ts";
 import { STEPS } from "./schema.ts";
-import { type Held, Store, type Waiting } from "./store.ts";
+import { PoolStore, type QueuedJob, type StoredLease } from "./store.ts";
 import { Traffic } from "./traffic.ts";
 import { Workers } from "./workers.ts";
 
@@ -42,11 +45,9 @@ import { Workers } from "./workers.ts";
 export const LEASE_MS = 35_000;
 /** Measurements are written so many at a time; what is lost in between is measured again. */
 const SAVED_TOGETHER = 16;
-/** An alarm this late has been dropped by the platform. */
-const DROPPED_MS = 10_000;
 
 /** A lease, and when this instance last heard of its job; null where it never did. */
-type Heard = Held & { heardAt: number | null };
+type TrackedLease = StoredLease & { heardAt: number | null };
 
 export class Pool extends DurableObject<Env> {
 	// Own properties are out of reach of RPC; tests and the simulation replace them.
@@ -55,34 +56,41 @@ export class Pool extends DurableObject<Env> {
 	probe = probe;
 	/** @returns whether the job has use for the slot */
 	grantTo = async (job: string, lease: Lease): Promise<boolean> =>
-		this.env.JOB.get(this.env.JOB.idFromName(job)).granted(lease);
+		jobNamed(this.env, job).granted(lease);
 	/** @returns whether the job still has the lease of that epoch */
 	holdsStill = async (job: string, epoch: number): Promise<boolean> =>
-		this.env.JOB.get(this.env.JOB.idFromName(job)).holds(epoch);
+		jobNamed(this.env, job).holds(epoch);
 
-	readonly #store: Store;
+	readonly #storage: ObjectStorage;
+	readonly #alarm: Alarm;
+	readonly #store: PoolStore;
 	/** Known from the first job on. */
 	#model: string | null;
-	readonly #queue = new FairQueue<Waiting>();
+	readonly #queue = new FairQueue<QueuedJob>();
 	/** Of the newest job in the queue. */
 	#place = 0;
 	/** Jobs whose `acquire` is not answered yet: in no row, and not to be called. */
 	readonly #asking = new Set<string>();
-	readonly #held = new Map<string, Heard>();
+	readonly #held = new Map<string, TrackedLease>();
 	readonly #startedAt = this.clock();
 	readonly #workers: Workers;
 	readonly #traffic = new Traffic();
 	readonly #ramp = new Ramp();
-	readonly #outlook: Outlook;
+	readonly #outlook: Estimator;
 	#unsaved = 0;
-	#alarm: number | null = null;
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		const { sql } = ctx.storage;
-		ctx.storage.transactionSync(() => migrate(sql, STEPS));
-		this.#store = new Store(sql);
-		this.#outlook = new Outlook(this.#store.kept, this.#traffic, (now) =>
+		this.#storage = new ObjectStorage(ctx, {
+			object: "pool",
+			steps: STEPS,
+			// Queue and leases are in memory, which changes before it is written.
+			resetOnFailure: true,
+		});
+		if (!this.#storage.exists) this.#storage.create(() => {});
+		this.#alarm = new Alarm(ctx.storage, () => this.clock());
+		this.#store = new PoolStore(this.#storage.sql);
+		this.#outlook = new Estimator(this.#store.kept, this.#traffic, (now) =>
 			this.#view(now),
 		);
 		this.#workers = new Workers(this.#store.slots(), {
@@ -92,7 +100,7 @@ export class Pool extends DurableObject<Env> {
 				[],
 			probe: (address) => this.probe(address),
 			clock: () => this.clock(),
-			heard: (before, now) => this.#heard(before, now),
+			onAnswer: (before, now) => this.#heard(before, now),
 		});
 		this.#model = this.#store.model;
 		for (const waiter of this.#store.waiting()) {
@@ -104,16 +112,15 @@ export class Pool extends DurableObject<Env> {
 			if (older) this.#store.free(older);
 			this.#held.set(held.job, { ...held, heardAt: null });
 		}
-		// One that was set stays: were it pushed away at each start, it would never fire. One that was lost is set again.
 		if (this.#held.size + this.#queue.size > 0)
 			ctx.blockConcurrencyWhile(async () => {
-				this.#alarm = await ctx.storage.getAlarm();
+				await this.#alarm.load();
 				this.#arm();
 			});
 	}
 
 	/** A slot for a job of this pool's model, or a place in the queue. Asked again, a job keeps what it has. */
-	async acquire(ask: Ask): Promise<Acquired> {
+	async acquire(ask: SlotRequest): Promise<SlotAnswer> {
 		const { job } = ask;
 		this.#learn(ask.model);
 		const held = this.#held.get(job);
@@ -134,9 +141,9 @@ export class Pool extends DurableObject<Env> {
 		const now = this.clock();
 		const { eta, rawP90 } = this.#outlook.quote(waiter, this.#queue, now);
 		if (this.#asking.delete(job)) {
-			waiter.since = now;
+			waiter.queuedAt = now;
 			waiter.rawP90 = waiter.resumed ? null : rawP90;
-			this.#write(() => this.#store.wait(waiter));
+			this.#storage.write(() => this.#store.wait(waiter));
 		}
 		const up = this.#workers.all().some(({ state }) => state === "ready");
 		const position = this.#queue.position(job);
@@ -144,7 +151,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Where a job stands in the queue, or null where it does not wait. */
-	async place(job: string): Promise<Place | null> {
+	async place(job: string): Promise<QueuePlace | null> {
 		const waiter = this.#queue.get(job);
 		if (!waiter) return null;
 		const now = this.clock();
@@ -153,7 +160,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Keeps a lease. Writes nothing. */
-	async heartbeat(job: string, epoch: number): Promise<Beat> {
+	async heartbeat(job: string, epoch: number): Promise<HeartbeatAnswer> {
 		const held = this.#heldBy(job, epoch);
 		if (held) held.heardAt = this.clock();
 		return { held: held !== null, running: this.#held.size };
@@ -164,7 +171,7 @@ export class Pool extends DurableObject<Env> {
 		job: string,
 		epoch: number,
 		why: Released,
-		measured: Measured | null,
+		measured: AttemptTimes | null,
 	): Promise<void> {
 		const held = this.#heldBy(job, epoch);
 		if (!held) return;
@@ -195,7 +202,7 @@ export class Pool extends DurableObject<Env> {
 	async leave(job: string): Promise<void> {
 		const waiter = this.#queue.remove(job);
 		if (waiter && !this.#asking.delete(job))
-			this.#write(() => this.#store.waitNoMore(waiter));
+			this.#storage.write(() => this.#store.waitNoMore(waiter));
 		const held = this.#held.get(job);
 		if (held) this.#end(held);
 		this.#settle();
@@ -231,7 +238,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	override async alarm(): Promise<void> {
-		this.#alarm = null;
+		this.#alarm.onFired();
 		try {
 			await this.#askUnheard();
 			const now = this.clock();
@@ -272,7 +279,7 @@ export class Pool extends DurableObject<Env> {
 		);
 	}
 
-	#expire(held: Held): void {
+	#expire(held: StoredLease): void {
 		log("lease_expired", { model: this.#model, job: held.job });
 		this.#end(held);
 	}
@@ -280,14 +287,14 @@ export class Pool extends DurableObject<Env> {
 	/** A worker answered. */
 	#heard(before: Worker, now: Worker): void {
 		if (now.slots !== before.slots)
-			this.#write(() => this.#store.saveSlots(now.url, now.slots));
+			this.#storage.write(() => this.#store.saveSlots(now.url, now.slots));
 		if (now.state !== before.state || now.slots !== before.slots)
 			this.#outlook.changed();
 		this.#settle();
 	}
 
 	/** Into the queue, and out of it at once where a slot is free. */
-	async #enqueue(ask: Ask): Promise<void> {
+	async #enqueue(ask: SlotRequest): Promise<void> {
 		const { job, account, resumed, avoid } = ask;
 		const now = this.clock();
 		if (!this.#queue.get(job)) {
@@ -297,7 +304,7 @@ export class Pool extends DurableObject<Env> {
 			this.#queue.push({
 				...{ place: this.#place, job, account, resumed, avoid },
 				tokens: Math.max(1, ask.tokens),
-				since: now,
+				queuedAt: now,
 				rawP90: null,
 			});
 		}
@@ -334,14 +341,14 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Moves jobs from the queue to free slots. @returns those to call */
-	#grant(now: number): Held[] {
+	#grant(now: number): StoredLease[] {
 		if (this.#queue.size === 0) return [];
 		const running = this.#running();
-		const called: Held[] = [];
+		const called: StoredLease[] = [];
 		for (;;) {
 			const spots = this.#workers.all().map((worker) => ({
 				worker,
-				open: open(worker, running.get(worker.url) ?? 0, now),
+				open: openSlots(worker, running.get(worker.url) ?? 0, now),
 			}));
 			const next = spots.some((spot) => spot.open > 0)
 				? this.#queue.take(({ avoid }) => choose(spots, avoid) !== null)
@@ -355,27 +362,27 @@ export class Pool extends DurableObject<Env> {
 		}
 	}
 
-	#hold(waiter: Waiting, worker: Worker, now: number): Held {
-		const { job, account, resumed, tokens, rawP90, since } = waiter;
+	#hold(waiter: QueuedJob, worker: Worker, now: number): StoredLease {
+		const { job, account, resumed, tokens, rawP90, queuedAt } = waiter;
 		const { url, breaker } = worker;
 		this.#workers.set({ ...worker, breaker: started(breaker, job) });
 		const epoch = this.#store.newEpoch();
-		const held = { epoch, job, account, url, resumed, tokens, since: now };
+		const held = { epoch, job, account, url, resumed, tokens, grantedAt: now };
 		this.#held.set(job, { ...held, heardAt: now });
-		this.#write(() => {
+		this.#storage.write(() => {
 			if (!this.#asking.has(job)) this.#store.waitNoMore(waiter);
 			this.#store.hold(held);
 		});
-		this.#outlook.granted(rawP90, now - since, now);
+		this.#outlook.granted(rawP90, now - queuedAt, now);
 		return held;
 	}
 
 	/** Calls the jobs that were granted a slot while they waited. Nobody waits for their answers. */
-	#announce(granted: Held[]): void {
+	#announce(granted: StoredLease[]): void {
 		for (const held of granted) this.ctx.waitUntil(this.#call(held));
 	}
 
-	async #call(held: Held): Promise<void> {
+	async #call(held: StoredLease): Promise<void> {
 		const { job, epoch } = held;
 		const lease = this.#leaseOf(job);
 		if (!lease) return;
@@ -393,24 +400,24 @@ export class Pool extends DurableObject<Env> {
 		}
 	}
 
-	#again(held: Held): void {
+	#again(held: StoredLease): void {
 		this.#end(held);
 		const { job, account, tokens } = held;
 		this.#place++;
-		const waiter: Waiting = {
+		const waiter: QueuedJob = {
 			...{ place: this.#place, job, account, tokens },
 			...{ resumed: false, avoid: null, rawP90: null },
-			since: this.clock(),
+			queuedAt: this.clock(),
 		};
 		this.#queue.push(waiter);
-		this.#write(() => this.#store.wait(waiter));
+		this.#storage.write(() => this.#store.wait(waiter));
 	}
 
 	/** Ends a lease. A newer one of the same job stays. */
-	#end(held: Held): void {
+	#end(held: StoredLease): void {
 		if (this.#held.get(held.job)?.epoch === held.epoch)
 			this.#held.delete(held.job);
-		this.#write(() => this.#store.free(held));
+		this.#storage.write(() => this.#store.free(held));
 		const worker = this.#workerOf(held);
 		if (worker)
 			this.#workers.set({
@@ -419,7 +426,7 @@ export class Pool extends DurableObject<Env> {
 			});
 	}
 
-	#view(now: number): View {
+	#view(now: number): PoolSnapshot {
 		const fleet = this.#workers.all();
 		const cold = fleet.every(({ state }) => state !== "ready");
 		const broken = fleet.filter(
@@ -430,7 +437,10 @@ export class Pool extends DurableObject<Env> {
 				slots,
 				leases: [...this.#held.values()]
 					.filter((held) => held.url === url)
-					.map(({ since, tokens }) => ({ ageMs: now - since, tokens })),
+					.map(({ grantedAt, tokens }) => ({
+						ageMs: now - grantedAt,
+						tokens,
+					})),
 			})),
 			absent: fleet
 				.filter(({ state }) => state !== "ready")
@@ -451,16 +461,14 @@ export class Pool extends DurableObject<Env> {
 	#learn(model: string): void {
 		if (this.#model) return;
 		this.#model = model;
-		this.#write(() => this.#store.learn(model));
+		this.#storage.write(() => this.#store.learn(model));
 	}
 
-	#workerOf({ url }: Held): Worker | null {
-		return url === null
-			? (this.#workers.all()[0] ?? null)
-			: this.#workers.get(url);
+	#workerOf({ url }: StoredLease): Worker | null {
+		return this.#workers.get(url);
 	}
 
-	#heldBy(job: string, epoch: number): Heard | null {
+	#heldBy(job: string, epoch: number): TrackedLease | null {
 		const held = this.#held.get(job);
 		return held?.epoch === epoch ? held : null;
 	}
@@ -488,20 +496,10 @@ export class Pool extends DurableObject<Env> {
 		this.#unsaved++;
 		if (this.#unsaved < SAVED_TOGETHER) return;
 		this.#unsaved = 0;
-		this.#write(() => this.#store.saveMeasured());
+		this.#storage.write(() => this.#store.saveMeasured());
 	}
 
-	/** A write that fails leaves memory ahead of storage: only a fresh instance is right again. */
-	#write(change: () => void): void {
-		try {
-			this.ctx.storage.transactionSync(change);
-		} catch (error) {
-			log("write_failed", { object: "pool", cause: String(error) });
-			this.ctx.abort("write failed");
-		}
-	}
-
-	/** To ask workers while somebody waits, to end leases without heartbeats. Brings the alarm forward, never back. */
+	/** Sets the alarm: to ask workers while somebody waits, to end leases without heartbeats. */
 	#arm(): void {
 		const now = this.clock();
 		let next = this.#queue.size > 0 ? now + ASK_EVERY_MS : null;
@@ -510,10 +508,6 @@ export class Pool extends DurableObject<Env> {
 				next ?? Number.POSITIVE_INFINITY,
 				(heardAt ?? this.#startedAt) + LEASE_MS,
 			);
-		if (next === null) return;
-		const armed = this.#alarm;
-		if (armed !== null && armed <= next && now - armed < DROPPED_MS) return;
-		this.#alarm = next;
-		void this.ctx.storage.setAlarm(next);
+		if (next !== null) this.#alarm.bringForward(next);
 	}
 }

@@ -8,7 +8,7 @@
 /** One job's worth of virtual time. Whole numbers, so that no sum is rounded. */
 const SHARE = 720_720;
 
-export interface Waiter {
+export interface QueueEntry {
 	/** Order of arrival. */
 	place: number;
 	job: string;
@@ -17,7 +17,7 @@ export interface Waiter {
 }
 
 /** Another account's jobs that are yet to come, and would still be served before a given one. */
-export interface Room {
+export interface Headroom {
 	account: string;
 	jobs: number;
 }
@@ -29,7 +29,7 @@ interface Line<W> {
 	jobs: W[];
 }
 
-export class FairQueue<W extends Waiter> {
+export class FairQueue<W extends QueueEntry> {
 	readonly #byJob = new Map<string, W>();
 	readonly #resumed: W[] = [];
 	readonly #lines = new Map<string, Line<W>>();
@@ -122,12 +122,12 @@ export class FairQueue<W extends Waiter> {
 	}
 
 	/** For each of these accounts, how many jobs it could still send that would be served before this one, as virtual time is now. */
-	rooms(job: string, accounts: Iterable<string>): Room[] {
+	rooms(job: string, accounts: Iterable<string>): Headroom[] {
 		const waiter = this.#byJob.get(job);
 		if (!waiter || waiter.resumed) return [];
 		const own = this.#lines.get(waiter.account) as Line<W>;
 		const tag = own.tag + own.jobs.indexOf(waiter) * SHARE;
-		const rooms: Room[] = [];
+		const rooms: Headroom[] = [];
 		for (const account of accounts) {
 			if (account === waiter.account) continue;
 			const line = this.#lines.get(account);
@@ -191,5 +191,9 @@ export class FairQueue<W extends Waiter> {
 	}
 }
 
-const before = (tag: number, a: Waiter, otherTag: number, b: Waiter): boolean =>
-	tag < otherTag || (tag === otherTag && a.place < b.place);
+const before = (
+	tag: number,
+	a: QueueEntry,
+	otherTag: number,
+	b: QueueEntry,
+): boolean => tag < otherTag || (tag === otherTag && a.place < b.place);

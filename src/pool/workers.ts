@@ -1,10 +1,11 @@
 /** A pool's workers: as configured, as they were last heard of, and the asking. */
-import type { Address } from "../backends/address.ts";
+
 import type { Probed } from "../backends/worker.ts";
 import { log } from "../log.ts";
-import { answered, isStale, unknown, type Worker } from "./fleet.ts";
+import type { Address } from "../models.ts";
+import { afterProbe, isStale, unprobed, type Worker } from "./fleet.ts";
 
-export interface Surroundings {
+export interface WorkersContext {
 	model: () => string | null;
 	/** Where the model is served, if it still is. */
 	addresses: () => readonly Address[];
@@ -12,17 +13,17 @@ export interface Surroundings {
 	probe: (address: Address) => Promise<Probed>;
 	clock: () => number;
 	/** A worker answered; `now` is what is known of it since. */
-	heard: (before: Worker, now: Worker) => void;
+	onAnswer: (before: Worker, now: Worker) => void;
 }
 
 export class Workers {
 	readonly #known = new Map<string, Worker>();
 	readonly #probes = new Map<string, Promise<void>>();
-	readonly #around: Surroundings;
+	readonly #around: WorkersContext;
 	/** Slots of each when it was last ready, from before. */
 	readonly #slots: ReadonlyMap<string, number>;
 
-	constructor(slots: ReadonlyMap<string, number>, around: Surroundings) {
+	constructor(slots: ReadonlyMap<string, number>, around: WorkersContext) {
 		this.#slots = slots;
 		this.#around = around;
 	}
@@ -32,7 +33,7 @@ export class Workers {
 		return this.#around.addresses().map(({ url }) => {
 			const known = this.#known.get(url);
 			if (known) return known;
-			const worker = unknown(url, this.#slots.get(url) ?? 0);
+			const worker = unprobed(url, this.#slots.get(url) ?? 0);
 			this.#known.set(url, worker);
 			return worker;
 		});
@@ -87,19 +88,19 @@ export class Workers {
 	}
 
 	async #probe(url: string): Promise<void> {
-		const { addresses, probe, model, clock, heard } = this.#around;
+		const { addresses, probe, model, clock, onAnswer } = this.#around;
 		const address = addresses().find((address) => address.url === url);
 		if (!address) return;
 		const probed = await probe(address);
 		const served = model();
 		const before = this.#known.get(url);
 		if (!before || !served) return;
-		const now = answered(before, probed, served, clock());
+		const now = afterProbe(before, probed, served, clock());
 		this.set(now);
 		if (probed.status === "ready" && now.state === "mistaken")
 			if (before.state !== "mistaken")
 				log("worker_of_another_model", { model: served, serves: probed.model });
-		heard(before, now);
+		onAnswer(before, now);
 	}
 }
 

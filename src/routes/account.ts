@@ -1,10 +1,11 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { z } from "zod";
-import type { AccountView } from "../account/contract.ts";
-import { answered, caller, keyed } from "../caller.ts";
-import { newRouter } from "../router.ts";
+import type { AccountView } from "../contract/account.ts";
+import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { newRouter } from "../http/router.ts";
 import { Account } from "../schema/account.ts";
-import { problems } from "./problems.ts";
+import { problems } from "./failures.ts";
+import { json } from "./kit.ts";
 
 /** The caller's own account. */
 export const account = newRouter();
@@ -16,24 +17,21 @@ account.openapi(
 		operationId: "getAccount",
 		summary: "The account of this key, with its balance",
 		description: "Not for keys with `origins`, which are public.",
-		middleware: keyed,
+		middleware: authenticate,
 		responses: {
-			200: {
-				description: "The account",
-				content: { "application/json": { schema: Account } },
-			},
+			200: { description: "The account", content: json(Account) },
 			...problems(401, 429, "bound_key"),
 		},
 	}),
 	async (c) => {
-		const { account, credential } = await caller(c);
-		const shown = answered(c, await account.showTo(credential));
-		return c.json(accountOf(shown.account), 200);
+		const { account, credential } = c.var.caller;
+		const shown = unwrapForCaller(c, await account.showTo(credential));
+		return c.json(accountWire(shown.account), 200);
 	},
 );
 
 /** The wire form of an account. */
-export const accountOf = (view: AccountView): z.infer<typeof Account> => ({
+export const accountWire = (view: AccountView): z.infer<typeof Account> => ({
 	id: view.id,
 	object: "account",
 	name: view.name,

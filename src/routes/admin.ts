@@ -1,18 +1,14 @@
 /** Accounts, keys and credit, for operators. Without ADMIN_SECRET none of this exists. */
+
 import { createRoute, z } from "@hono/zod-openapi";
-import { createMiddleware } from "hono/factory";
 import type { Account as AccountObject } from "../account/account.ts";
-import {
-	equalInConstantTime,
-	isAccountId,
-	issueKey,
-	newAccountId,
-} from "../account/key.ts";
-import { body, SMALL_BODY } from "../body.ts";
-import { bearer } from "../caller.ts";
-import { config, type Env } from "../env.ts";
+import { isAccountId, issueKey, newAccountId } from "../api-key.ts";
+import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
-import { type App, newRouter } from "../router.ts";
+import { authenticateOperator } from "../http/authenticate.ts";
+import { body, SMALL_BODY } from "../http/body.ts";
+import { newRouter } from "../http/router.ts";
+import { accountOf } from "../objects.ts";
 import {
 	Account,
 	AccountRequest,
@@ -22,10 +18,10 @@ import {
 	KeyList,
 	KeyRequest,
 } from "../schema/account.ts";
-import { accountOf } from "./account.ts";
-import { JSON_BODY } from "./failures.ts";
-import { keyOf } from "./keys.ts";
-import { problems } from "./problems.ts";
+import { accountWire } from "./account.ts";
+import { JSON_BODY, problems } from "./failures.ts";
+import { keyWire } from "./keys.ts";
+import { json, NOT_STORED } from "./kit.ts";
 
 export const admin = newRouter();
 
@@ -35,20 +31,9 @@ admin.openAPIRegistry.registerComponent("securitySchemes", "admin", {
 	description: "The deployment's admin secret.",
 });
 
-/** Passes those who hold the admin secret. */
-export const operators = createMiddleware<App>(async (c, next) => {
-	const secret = config(c.env).ADMIN_SECRET;
-	if (!secret) throw new ApiError({ code: "not_found" });
-	if (!equalInConstantTime(bearer(c) ?? "", secret))
-		throw new ApiError({ code: "invalid_admin_secret" });
-	await next();
-});
-admin.use(operators);
+admin.use(authenticateOperator);
 
 const security = [{ admin: [] }];
-const json = <S extends z.ZodType>(schema: S) => ({
-	"application/json": { schema },
-});
 const AccountParams = z.object({
 	id: z.string().openapi({ example: "0123456789abcdef" }),
 });
@@ -74,7 +59,7 @@ admin.openapi(
 		const id = newAccountId();
 		const { name } = c.req.valid("json");
 		const created = unwrap(await stub(c.env, id).create({ id, name }));
-		return c.json(accountOf(created.account), 201, {
+		return c.json(accountWire(created.account), 201, {
 			Location: `/admin/accounts/${id}`,
 		});
 	},
@@ -96,7 +81,7 @@ admin.openapi(
 	async (c) => {
 		const { id } = c.req.valid("param");
 		const shown = unwrap(await stub(c.env, id).show());
-		return c.json(accountOf(shown.account), 200);
+		return c.json(accountWire(shown.account), 200);
 	},
 );
 
@@ -125,7 +110,7 @@ admin.openapi(
 	async (c) => {
 		const { id } = c.req.valid("param");
 		const credited = unwrap(await stub(c.env, id).credit(c.req.valid("json")));
-		return c.json(accountOf(credited.account), 200);
+		return c.json(accountWire(credited.account), 200);
 	},
 );
 
@@ -154,9 +139,7 @@ admin.openapi(
 		const created = unwrap(
 			await stub(c.env, id).createKey({ name, origins, secretHash }),
 		);
-		return c.json({ ...keyOf(created.key), key }, 201, {
-			"Cache-Control": "no-store",
-		});
+		return c.json({ ...keyWire(created.key), key }, 201, NOT_STORED);
 	},
 );
 
@@ -176,7 +159,7 @@ admin.openapi(
 	async (c) => {
 		const { id } = c.req.valid("param");
 		const { keys } = unwrap(await stub(c.env, id).keys());
-		return c.json({ data: keys.map(keyOf), next_cursor: null }, 200);
+		return c.json({ data: keys.map(keyWire), next_cursor: null }, 200);
 	},
 );
 
@@ -196,12 +179,12 @@ admin.openapi(
 	async (c) => {
 		const { id, key_id } = c.req.valid("param");
 		const revoked = unwrap(await stub(c.env, id).revokeKey(key_id));
-		return c.json(keyOf(revoked.key), 200);
+		return c.json(keyWire(revoked.key), 200);
 	},
 );
 
-/** @throws ApiError `account_not_found` for what cannot be an account id, without touching an object */
+/** @throws ApiError `account_not_found` for what cannot be an account's id; wakes no object */
 function stub(env: Env, id: string): DurableObjectStub<AccountObject> {
 	if (!isAccountId(id)) throw new ApiError({ code: "account_not_found" });
-	return env.ACCOUNT.get(env.ACCOUNT.idFromName(id));
+	return accountOf(env, id);
 }

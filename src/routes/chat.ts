@@ -1,29 +1,13 @@
 /** OpenAI's chat completions: each is a job, created as any other. */
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { body } from "../body.ts";
-import { caller, keyed } from "../caller.ts";
+import type { LogEvent } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
-import { opener } from "../job/follow.ts";
-import { idempotencyKeyOf } from "../job/request.ts";
-import { EVENT_STREAM_HEADERS, eventStream } from "../job/stream.ts";
-import {
-	chunks,
-	completion,
-	type Failed,
-	type Head,
-	Listener,
-	lateCompletion,
-} from "../openai/answer.ts";
-import { askedOfChat } from "../openai/asked.ts";
-import { retrying } from "../openai/error.ts";
-import {
-	after,
-	JSON_TO_COME_HEADERS,
-	Presence,
-	WRITE_EVERY_MS,
-} from "../presence.ts";
-import { type App, newRouter } from "../router.ts";
+import { authenticate } from "../http/authenticate.ts";
+import { body } from "../http/body.ts";
+import { type App, newRouter } from "../http/router.ts";
+import { Answer, Chunks, type Failed, type Head } from "../openai/answer.ts";
+import { retryHeaders } from "../openai/error.ts";
 import {
 	ChatCompletion,
 	ChatCompletionChunk,
@@ -32,10 +16,27 @@ import {
 } from "../schema/chat.ts";
 import { ChatStream } from "../schema/chat-stream.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
-import { createJob } from "./create-job.ts";
-import { JOB_REQUEST_FAILURES } from "./failures.ts";
-import { OpenAIError, openaiErrors } from "./openai-errors.ts";
-import { replayed, retryCount } from "./repeat.ts";
+import { OpenAIError } from "../schema/problem.ts";
+import {
+	type EventConsumer,
+	type Follower,
+	followLog,
+	openJobLog,
+} from "../stream/follower.ts";
+import {
+	after,
+	closing,
+	JSON_TO_COME_HEADERS,
+	jsonToCome,
+	Presence,
+	WRITE_EVERY_MS,
+} from "../stream/presence.ts";
+import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
+import { jobInputOfChat } from "../submit/chat-request.ts";
+import { createJob } from "../submit/create-job.ts";
+import { idempotencyKeyOf } from "../submit/request.ts";
+import { JOB_REQUEST_FAILURES, openaiErrors } from "./failures.ts";
+import { replayed, retryCount } from "./kit.ts";
 
 export const chat = newRouter();
 
@@ -58,7 +59,7 @@ chat.openapi(
 		summary: "Ask as OpenAI's clients do",
 		description:
 			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing, as null, empty, `false` and 0 do; what clients attach to an answer that they send back is passed over. Hanging up cancels the job within two seconds, at its share of the price, unless the call is repeated by then. So that it is noticed, an answer begins a second after the call at the latest, as 200: a stream with its first chunk, a whole answer with spaces, which JSON allows ahead of it. What is refused, and what fails by then, has the status of the failure. Where the job fails later, the error object comes all the same: as the last event of a stream, or as the body, which then has `error` and no `choices`.",
-		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
+		middleware: [authenticate, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
 				"idempotency-key": z.string().optional().openapi({
@@ -110,41 +111,36 @@ chat.openapi(
 	}),
 	async (c) => {
 		const presence = new Presence();
-		const known = await caller(c);
+		const { caller } = c.var;
 		const request = c.req.valid("json");
-		const asked = askedOfChat(request, await c.req.json());
+		const asked = jobInputOfChat(request, await c.req.json());
 		const key = c.req.header("Idempotency-Key");
 		const idempotencyKey = await idempotencyKeyOf(key);
 		const name = { jobId: null, idempotencyKey };
-		const { view, repeat } = await createJob(c, known, asked, name);
+		const { view, repeat } = await createJob(c, caller, asked, name);
 		c.header("X-Job-Id", view.id);
 		if (repeat) c.header("Idempotent-Replayed", "true");
 
-		const open = opener(c.env, known.id, view.id);
+		const open = openJobLog(c.env, caller.id, view.id);
 		const first = await open(0);
 		if (first.status !== 101)
 			throw new ApiError({
 				code: first.status === 503 ? "too_many_readers" : "job_gone",
 			});
-		const { signal } = c.req.raw;
-		const events = eventStream(
-			...[open, first, 0, signal, WRITE_EVERY_MS, undefined, undefined],
+		const call: Call = {
+			c,
+			head: {
+				id: `chatcmpl-${view.id}`,
+				created: Math.floor(Date.parse(view.createdAt) / 1000),
+				model: view.model,
+			},
+			answer: new Answer(asked.turns.images.map(({ field }) => field)),
+			follow: followLog(open, first, 0),
 			presence,
-		);
-		const listener = new Listener(
-			events,
-			asked.turns.images.map(({ field }) => field),
-		);
-		signal.addEventListener("abort", () => void listener.leave());
-		const head: Head = {
-			id: `chatcmpl-${view.id}`,
-			created: Math.floor(Date.parse(view.createdAt) / 1000),
-			model: view.model,
+			begin: after(presence.patience(repeat && view.finishedAt === null)),
 		};
-		const begin = after(presence.patience(repeat && view.finishedAt === null));
-		const call = { c, head, listener, presence, begin };
 		return request.stream
-			? stream(call, request.stream_options?.include_usage)
+			? streamed(call, request.stream_options?.include_usage ?? false)
 			: whole(call);
 	},
 );
@@ -152,40 +148,81 @@ chat.openapi(
 interface Call {
 	c: Context<App>;
 	head: Head;
-	listener: Listener;
+	answer: Answer;
+	follow: (taker: EventConsumer) => Follower;
 	presence: Presence;
-	/** When the answer begins, whatever is known by then; after that a failure comes in the body. */
+	/** When the answer begins, whatever is known by then. A later failure comes in the body. */
 	begin: ReturnType<typeof after>;
 }
 
-async function stream(
-	{ c, head, listener, presence, begin }: Call,
-	includeUsage = false,
-): Promise<Response> {
-	const heard = await listener.peek(begin.over);
+/**
+ * Follows the job until it ends. While it is followed, a client that hangs up ends the job.
+ * @param taken gets each event first
+ */
+function following(
+	{ c, answer, follow, presence }: Call,
+	taken: (event: LogEvent) => void,
+): { follower: Follower; leave: () => void; ended: Promise<void> } {
+	const { promise: ended, resolve } = Promise.withResolvers<void>();
+	const follower = follow({
+		take(events) {
+			for (const event of events) taken(event);
+			if (answer.ended) resolve();
+			return events.length;
+		},
+		onErased() {
+			answer.erased();
+			resolve();
+		},
+	});
+	const leave = () => follower.close(...closing(presence));
+	const { signal } = c.req.raw;
+	signal.addEventListener("abort", leave);
+	if (signal.aborted) leave();
+	return { follower, leave, ended };
+}
+
+async function streamed(call: Call, includeUsage: boolean): Promise<Response> {
+	const { c, head, answer, presence, begin } = call;
+	const chunks = new Chunks(head, answer, includeUsage);
+	let opening = chunks.opening;
+	const { promise: spoken, resolve: speaks } = Promise.withResolvers<void>();
+	const { follower, ended } = following(call, (event) => {
+		const text = chunks.of(event);
+		opening += text;
+		if (text) speaks();
+	});
+	await Promise.race([spoken, ended, begin.over]);
 	begin.stop();
-	if (heard?.type === "failed") return refused(c, heard.failed);
-	const events = chunks(head, listener, includeUsage, presence);
-	return c.body(events, 200, EVENT_STREAM_HEADERS);
+	if (answer.failed && answer.text === "") return refused(c, answer.failed);
+	const body = eventStream({
+		follow(taker) {
+			if (answer.ended) return null;
+			follower.handTo(taker);
+			return follower;
+		},
+		signal: c.req.raw.signal,
+		frame: (event) => chunks.of(event),
+		opening,
+		ahead: "",
+		erased: chunks.erased,
+		pingMs: WRITE_EVERY_MS,
+		presence,
+	});
+	return c.body(body, 200, EVENT_STREAM_HEADERS);
 }
 
 async function whole(call: Call): Promise<Response> {
-	const { c, head, listener, presence, begin } = call;
-	let content = "";
-	for (;;) {
-		const heard = await listener.peek(begin.over);
-		if (!heard) {
-			const body = lateCompletion(head, listener, content, presence);
-			return c.body(body, 200, JSON_TO_COME_HEADERS);
-		}
-		await listener.next();
-		if (heard.type === "text") content += heard.text;
-		if (heard.type === "whole" || heard.type === "failed") begin.stop();
-		if (heard.type === "failed") return refused(c, heard.failed);
-		if (heard.type === "whole")
-			return c.json(completion(head, content, heard), 200);
-	}
+	const { c, head, answer, presence, begin } = call;
+	const { leave, ended } = following(call, (event) => answer.take(event));
+	await Promise.race([ended, begin.over]);
+	begin.stop();
+	if (answer.failed) return refused(c, answer.failed);
+	if (answer.ended) return c.json(answer.toJSON(head), 200);
+	const json = ended.then(() => JSON.stringify(answer.toJSON(head)));
+	const body = jsonToCome(json, presence, leave);
+	return c.body(body, 200, JSON_TO_COME_HEADERS);
 }
 
-const refused = (c: Context<App>, { status, error }: Failed): Response =>
-	c.json({ error }, status, retrying(status, error.code));
+const refused = (c: Context<App>, { code, status, error }: Failed): Response =>
+	c.json({ error }, status, retryHeaders(code));

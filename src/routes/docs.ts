@@ -1,10 +1,10 @@
-/** The API's reference, drawn by Scalar in the browser, and the guides: static files beside the playground's. */
-import { newRouter } from "../router.ts";
+/** The API's reference, which Scalar draws in the browser, and the guides: static files. */
+import { newRouter } from "../http/router.ts";
 import { file, NOTHING } from "./page.ts";
 
 export const docs = newRouter();
 
-/** Scalar writes `<style>` elements and attributes, some of them without a nonce. It reaches this API and nothing else. */
+/** Scalar writes styles inline, some without a nonce. It reaches this API and nothing else. */
 const POLICY = `${NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'`;
 
 docs.get("/", (c) => file(c, "/docs/", POLICY));

@@ -1,20 +1,21 @@
 /** A job's events, from any point on. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { answered, caller, keyed } from "../caller.ts";
 import { ApiError } from "../errors.ts";
-import { opener } from "../job/follow.ts";
-import { EVENT_STREAM_HEADERS, eventStream } from "../job/stream.ts";
-import { timed } from "../request.ts";
-import { newRouter } from "../router.ts";
+import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { timed } from "../http/request-log.ts";
+import { newRouter } from "../http/router.ts";
 import { EventStream, JobEvent } from "../schema/event.ts";
-import { problems } from "./problems.ts";
+import { followLog, openJobLog } from "../stream/follower.ts";
+import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
+import { problems } from "./failures.ts";
+import { startOf } from "./kit.ts";
 
 export const events = newRouter();
 
 // No schema of a route can say what a stream is made of.
 events.openAPIRegistry.register("JobEvent", JobEvent);
 
-const SEQ = z.string().openapi({
+const Seq = z.string().openapi({
 	description: "Sequence number of the last event already seen",
 	example: "17",
 });
@@ -27,13 +28,13 @@ events.openapi(
 		summary: "A job's events as server-sent events, until done",
 		description:
 			"Replays the log after `after` (or `Last-Event-ID`; the query wins), then goes on live. A stream that ends without `done` broke: reconnect with the last `id`. A comment, one line ahead of the next event, comes every 10 s.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: {
 			params: z.object({
 				id: z.string().openapi({ example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
 			}),
-			query: z.object({ after: SEQ.optional() }),
-			headers: z.object({ "last-event-id": SEQ.optional() }),
+			query: z.object({ after: Seq.optional() }),
+			headers: z.object({ "last-event-id": Seq.optional() }),
 		},
 		responses: {
 			200: {
@@ -56,15 +57,17 @@ events.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
+		const { id: owner, account, credential } = c.var.caller;
 		const { id } = c.req.valid("param");
-		const after = startOf(c.req.query("after"), c.req.header("Last-Event-ID"));
-		answered(
-			c,
-			await timed(c, "auth", known.account.lookup(known.credential, id)),
+		const { after, field } = startOf(
+			c.req.query("after"),
+			c.req.header("Last-Event-ID"),
 		);
-		const open = opener(c.env, known.id, id);
-		const first = await timed(c, "read", open(after.seq));
+		const seq = after ?? 0;
+		const lookup = account.lookup(credential, id);
+		unwrapForCaller(c, await timed(c, "auth", lookup));
+		const open = openJobLog(c.env, owner, id);
+		const first = await timed(c, "read", open(seq));
 		switch (first.status) {
 			case 101:
 				break;
@@ -74,8 +77,8 @@ events.openapi(
 				const { lastSeq } = await first.json<{ lastSeq: number }>();
 				throw new ApiError({
 					code: "invalid_request",
-					field: after.field,
-					detail: `\`${after.field}\` is beyond the job's last event, which is ${lastSeq}. Start again from 0.`,
+					field,
+					detail: `\`${field}\` is beyond the job's last event, which is ${lastSeq}. Start again from 0.`,
 				});
 			}
 			case 503:
@@ -83,25 +86,10 @@ events.openapi(
 			default:
 				throw new ApiError({ code: "job_not_found" });
 		}
-		return new Response(eventStream(open, first, after.seq, c.req.raw.signal), {
-			headers: EVENT_STREAM_HEADERS,
+		const body = eventStream({
+			follow: followLog(open, first, seq),
+			signal: c.req.raw.signal,
 		});
+		return new Response(body, { headers: EVENT_STREAM_HEADERS });
 	},
 );
-
-/** Where to start, and the field that said so. @throws ApiError `invalid_request` */
-function startOf(
-	query: string | undefined,
-	header: string | undefined,
-): { seq: number; field: string } {
-	const field = query !== undefined ? "after" : "Last-Event-ID";
-	// A browser that has no last id sends the header empty, if at all.
-	const text = query ?? (header || "0");
-	if (!/^\d{1,15}$/.test(text))
-		throw new ApiError({
-			code: "invalid_request",
-			field,
-			detail: `\`${field}\` must be the number of an event, as its \`id:\` said.`,
-		});
-	return { seq: Number(text), field };
-}

@@ -1,70 +1,12 @@
 /** The failures that a route may answer, each with an example, for the OpenAPI document. */
-import { type Failure, type FailureCode, wire } from "../errors.ts";
+import { z } from "@hono/zod-openapi";
+import type { Failure, FailureCode } from "../errors.ts";
+import { type AboutFailure, FAILURES } from "../failures.ts";
+import { problemOf } from "../http/problem.ts";
+import { errorOfFailure } from "../openai/error.ts";
+import { OpenAIError, Problem } from "../schema/problem.ts";
 
-type Details = {
-	[C in FailureCode as Exclude<
-		keyof Extract<Failure, { code: C }>,
-		"code"
-	> extends never
-		? never
-		: C]: Omit<Extract<Failure, { code: C }>, "code">;
-};
-
-/** What the examples say beside their code. */
-const DETAILS: Details = {
-	bound_key: {},
-	origin_not_allowed: { origin: "https://elsewhere.example" },
-	too_many_keys: { limit: 100 },
-	job_not_found: {},
-	upload_not_found: { field: "images[0].upload" },
-	unsupported_media_type: { expected: "application/json" },
-	unsupported_encoding: { encoding: "gzip" },
-	body_too_large: { limit: 25_165_824 },
-	invalid_request: {
-		field: "max_tokens",
-		detail: "`max_tokens`: Too big: expected number to be <=2048.",
-	},
-	model_not_found: { model: "vicuna-7b", known: ["nano"] },
-	context_length_exceeded: { tokens: 2_311, context_length: 2_048 },
-	insufficient_credit: { available: 400, price: 1_000 },
-	previous_job_unfinished: { field: "previous_job" },
-	previous_job_failed: { field: "previous_job" },
-	image_gone: { field: "previous_job" },
-	rate_limited: { limit: 600, retry_after: 2 },
-	too_many_jobs: { limit: 200, retry_after: 2 },
-	job_gone: {},
-	image_type_unsupported: { field: "images[0].url" },
-	image_truncated: { field: "images[0].url" },
-	image_dimensions: {
-		field: "images[0].url",
-		width: 1,
-		height: 1,
-		detail: "a side has 8 to 16384 pixels.",
-	},
-	image_too_large: { field: "images[0].url", limit: 4_194_304 },
-	image_undecodable: { field: "images[0].url" },
-	image_in_use: { field: "images[0].upload" },
-	upload_incomplete: { field: "id" },
-	upload_not_finalized: { field: "images[0].upload" },
-	upload_mismatch: {
-		detail:
-			"The stored object has another sha256 than was declared. Start a new upload.",
-	},
-	url_refused: {
-		field: "images[0].url",
-		detail: "`images[0].url` must use port 443.",
-	},
-	url_unreachable: {
-		field: "images[0].url",
-		detail:
-			"`images[0].url`: the server answered 404. Check the URL, or upload the image.",
-	},
-	too_many_webhooks: { limit: 100 },
-	event_not_found: { field: "event" },
-	events_gone: { field: "after", oldest: 1_204 },
-};
-
-/** What a status means on any route that has it. A key is bound to origins or not, wherever one is asked for. */
+/** The codes of a status on every route that has it. Any key may be bound to origins. */
 const USUAL: Partial<Record<number, readonly FailureCode[]>> = {
 	400: ["invalid_request"],
 	401: [
@@ -132,28 +74,102 @@ export const PREVIOUS_JOB_FAILURES = [
 	"image_gone",
 ] as const satisfies FailureCode[];
 
-/**
- * The failures of a route by status, in that order, each once.
- * @param of statuses, for what they mean everywhere, and codes
- */
-export function failuresOf(
-	of: readonly (number | FailureCode)[],
-): Map<number, Failure[]> {
+const headers = z.object({
+	"Retry-After": z.int().optional().openapi({
+		description: "With 429 and 503: seconds until it is worth another try",
+		example: 2,
+	}),
+	RateLimit: z.string().optional().openapi({
+		description:
+			"What is left of each quota that RateLimit-Policy names (IETF draft 11): `r` of them, for `t` seconds. On every answer to a known key, good or bad.",
+		example: '"requests";r=587;t=2, "jobs";r=199',
+	}),
+	"RateLimit-Policy": z.string().optional().openapi({
+		description: "The account's quotas: `q` in `w` seconds, or at once",
+		example: '"requests";q=600;w=60, "jobs";q=200;qu="concurrent-requests"',
+	}),
+});
+
+const REQUEST_ID = "req_01JD8Z6Q3V9Y4K2M7N5P8R1S3T";
+
+interface ErrorResponse<Type extends string, Schema extends z.ZodType> {
+	description: string;
+	headers?: typeof headers;
+	content: {
+		[T in Type]: {
+			schema: Schema;
+			examples: Record<string, { value: z.infer<Schema> }>;
+		};
+	};
+}
+
+/** Statuses, for the codes that they have on every route, and the further codes of one route. */
+type Of = readonly (number | FailureCode)[];
+
+/** The problem responses of a route, with an example for each code. */
+export const problems = <const O extends Of>(...of: O) =>
+	responses(of, {
+		type: "application/problem+json",
+		schema: Problem,
+		about: "Problem details",
+		headers,
+		example: (failure) => problemOf(failure, REQUEST_ID),
+	});
+
+/** The error responses of a route that speaks OpenAI's shapes, with an example for each code. */
+export const openaiErrors = <const O extends Of>(...of: O) =>
+	responses(of, {
+		type: "application/json",
+		schema: OpenAIError,
+		about: "An error in OpenAI's shape",
+		example: (failure) => ({ error: errorOfFailure(failure) }),
+	});
+
+interface Shape<Type extends string, Schema extends z.ZodType> {
+	type: Type;
+	schema: Schema;
+	about: string;
+	headers?: typeof headers;
+	example: (failure: Failure) => z.infer<Schema>;
+}
+
+function responses<O extends Of, Type extends string, Schema extends z.ZodType>(
+	of: O,
+	{ type, schema, about, headers, example }: Shape<Type, Schema>,
+): Record<Extract<O[number], number>, ErrorResponse<Type, Schema>> {
+	const entries = Array.from(codesOf(of), ([status, codes]) => {
+		const examples = codes.map((code) => [
+			code,
+			{ value: example(exampleOf(code)) },
+		]);
+		const response = {
+			description: `${status === 429 ? "Too many, see Retry-After" : about}: ${codes.map((code) => `\`${code}\``).join(", ")}`,
+			...((status === 429 || status === 503) && headers && { headers }),
+			content: { [type]: { schema, examples: Object.fromEntries(examples) } },
+		};
+		return [status, response];
+	});
+	return Object.fromEntries(entries);
+}
+
+function exampleOf(code: FailureCode): Failure {
+	const { example } = FAILURES[code] as AboutFailure<object>;
+	return { code, ...example } as Failure;
+}
+
+/** The codes that a route may answer by their status, in that order, each once. */
+function codesOf(of: Of): Map<number, FailureCode[]> {
 	const codes = new Set(
 		of.flatMap((each) =>
 			typeof each === "number" ? (USUAL[each] ?? []) : [each],
 		),
 	);
-	const failures = Array.from(
-		codes,
-		(code) => ({ code, ...DETAILS[code as keyof Details] }) as Failure,
-	);
-	const told = new Map<number, Failure[]>(
+	const byStatus = new Map<number, FailureCode[]>(
 		of.filter((each) => typeof each === "number").map((status) => [status, []]),
 	);
-	for (const failure of failures) {
-		const { status } = wire(failure);
-		told.set(status, [...(told.get(status) ?? []), failure]);
+	for (const code of codes) {
+		const { status } = FAILURES[code];
+		byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
 	}
-	return new Map([...told].sort(([a], [b]) => a - b));
+	return new Map([...byStatus].sort(([a], [b]) => a - b));
 }

@@ -1,21 +1,28 @@
 /** The account's event feed: in pages, or as a stream that never ends. */
+
 import { createRoute, z } from "@hono/zod-openapi";
-import { wantsEvents } from "../accept.ts";
-import type { FeedEvent } from "../account/feed.ts";
-import { answered, caller, keyed } from "../caller.ts";
+import type { FeedEvent } from "../contract/account.ts";
+import { EVENT_TYPES, EventType } from "../contract/event-type.ts";
+import type { LogEvent } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
-import type { LogEvent } from "../job/contract.ts";
-import type { Open } from "../job/follow.ts";
-import { EVENT_STREAM_HEADERS, eventStream, frame } from "../job/stream.ts";
-import { newRouter } from "../router.ts";
-import { EVENT_TYPES, EventType } from "../schema/event-type.ts";
+import { wantsEvents } from "../http/accept.ts";
+import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { newRouter } from "../http/router.ts";
+import { accountOf } from "../objects.ts";
 import { EventList, FeedStream } from "../schema/feed.ts";
-import { eventOf } from "./feed-wire.ts";
-import { problems } from "./problems.ts";
+import { eventWire } from "../schema/feed-wire.ts";
+import { followLog, type OpenLog } from "../stream/follower.ts";
+import {
+	EVENT_STREAM_HEADERS,
+	eventStream,
+	frame,
+} from "../stream/sse-writer.ts";
+import { problems } from "./failures.ts";
+import { originOf, SEQ, startOf } from "./kit.ts";
 
 export const feed = newRouter();
 
-const Seq = z.string().regex(/^\d{1,15}$/, "is no event's number");
+const Seq = z.string().regex(SEQ, "is no event's number");
 
 const Types = z
 	.string()
@@ -35,7 +42,7 @@ feed.openapi(
 		summary: "The account's events, oldest first",
 		description:
 			"Each has a number, 1, 2, 3, …: one that is missing was missed. Kept for 30 days. With `Accept: text/event-stream` the same events as server-sent events, for ever: `id:` is the number, and `Last-Event-ID` goes on from there (the query wins). A comment, one line ahead of the next event, comes every 10 s. Not for keys with `origins`: what such a key made is in its jobs and uploads.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: {
 			query: z.strictObject({
 				after: Seq.optional().openapi({
@@ -71,22 +78,22 @@ feed.openapi(
 		},
 	}),
 	async (c) => {
-		const { id, account, credential } = await caller(c);
+		const { id, account, credential } = c.var.caller;
 		const { after, limit, types = null } = c.req.valid("query");
 		const streams = wantsEvents(c.req.header("Accept"));
 		const from = startOf(
 			after,
 			streams ? c.req.header("Last-Event-ID") : undefined,
 		);
-		const { origin } = new URL(c.req.url);
-		const page = answered(
+		const origin = originOf(c);
+		const page = unwrapForCaller(
 			c,
 			await account.events(credential, from, streams ? 1 : limit, types),
 		);
 		if (!streams)
 			return c.json(
 				{
-					data: page.events.map((event) => eventOf(id, event, origin)),
+					data: page.events.map((event) => eventWire(id, event, origin)),
 					next_cursor: page.upTo < page.lastSeq ? String(page.upTo) : null,
 					last_seq: page.lastSeq,
 				},
@@ -97,38 +104,20 @@ feed.openapi(
 			if (types && !types.includes(told.type)) return "";
 			return frame({
 				...event,
-				data: JSON.stringify(eventOf(id, told, origin)),
+				data: JSON.stringify(eventWire(id, told, origin)),
 			});
 		};
-		const open: Open = (seq) =>
-			// A new stub each time: one that failed stays broken.
-			c.env.ACCOUNT.get(c.env.ACCOUNT.idFromName(id)).fetch(
-				`http://account/feed?after=${seq}`,
-				{ headers: { Upgrade: "websocket" } },
-			);
+		const open: OpenLog = (seq) =>
+			accountOf(c.env, id).fetch(`http://account/feed?after=${seq}`, {
+				headers: { Upgrade: "websocket" },
+			});
 		const first = await open(page.after);
 		if (first.status !== 101) throw new ApiError({ code: "too_many_readers" });
-		const stream = eventStream(
-			...[open, first, page.after, c.req.raw.signal, undefined, undefined],
-			framed,
-		);
+		const stream = eventStream({
+			follow: followLog(open, first, page.after),
+			signal: c.req.raw.signal,
+			frame: framed,
+		});
 		return new Response(stream, { headers: EVENT_STREAM_HEADERS });
 	},
 );
-
-/** Where to start, and the field that said so. @throws ApiError `invalid_request` */
-function startOf(
-	query: string | undefined,
-	header: string | undefined,
-): { after: number | null; field: string } {
-	const field = query !== undefined ? "after" : "Last-Event-ID";
-	// A browser that has no last id sends the header empty, if at all.
-	const text = query ?? (header || undefined);
-	if (text === undefined) return { after: null, field: "after" };
-	if (Seq.safeParse(text).success) return { after: Number(text), field };
-	throw new ApiError({
-		code: "invalid_request",
-		field,
-		detail: `\`${field}\` must be the number of an event, as its \`id:\` said.`,
-	});
-}

@@ -1,20 +1,20 @@
 /** OpenAI's files, over uploads: the same ids, under their names. */
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import type { UploadView } from "../account/uploads.ts";
-import { readBody } from "../body.ts";
-import { answered, type Caller, caller, keyed } from "../caller.ts";
+import type { UploadView } from "../contract/account.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { UPLOAD_ID } from "../ids.ts";
-import { receive, storeBody } from "../images/intake.ts";
+import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { readBody } from "../http/body.ts";
+import { type App, newRouter } from "../http/router.ts";
 import { finalKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
-import { type App, newRouter } from "../router.ts";
 import { DeletedFile, FileList, File as FileWire } from "../schema/file.ts";
 import { IMAGE_LIMITS, UploadId } from "../schema/image.ts";
-import { IMAGE_FAILURES } from "./failures.ts";
-import { openaiErrors } from "./openai-errors.ts";
+import { receive, storeBody } from "../submit/images.ts";
+import { IMAGE_FAILURES, openaiErrors } from "./failures.ts";
+import { json } from "./kit.ts";
+import { findUpload, uploadIdOf } from "./uploads.ts";
 
 export const files = newRouter();
 
@@ -25,9 +25,6 @@ const PURPOSES = ["vision", "user_data"];
 /** Of one page, however many are asked for. */
 const MOST_FILES = 1_000;
 
-const json = <S extends z.ZodType>(schema: S) => ({
-	"application/json": { schema },
-});
 const params = z.object({
 	id: z.string().openapi({ example: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
 });
@@ -40,7 +37,7 @@ files.openapi(
 		summary: "Upload an image as OpenAI's clients do",
 		description:
 			"An upload of up to 4 MB; its id goes into `image_url.url` or `file.file_id` of a chat message, or into `images` of a job. Larger ones go through /v1/uploads.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: {
 			body: {
 				required: true,
@@ -70,14 +67,13 @@ files.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
 		const file = await sentFile(c);
 		const received = await receive(
 			new Uint8Array(await file.arrayBuffer()),
 			"file",
 			IMAGE_LIMITS.inlineBytes,
 		);
-		return c.json(fileOf(await storeBody(c, known, received)), 200);
+		return c.json(fileOf(await storeBody(c, c.var.caller, received)), 200);
 	},
 );
 
@@ -88,7 +84,7 @@ files.openapi(
 		operationId: "listFiles",
 		summary: "The account's files",
 		description: `Images that came along with a chat message are not among them. A page has at most ${MOST_FILES} files, whatever \`limit\` says; with \`has_more\`, go on after \`last_id\`.`,
-		middleware: keyed,
+		middleware: authenticate,
 		request: {
 			query: z.strictObject({
 				after: UploadId.optional().openapi({
@@ -112,13 +108,13 @@ files.openapi(
 	}),
 	async (c) => {
 		const { after = null, limit, order, purpose } = c.req.valid("query");
-		const { account, credential } = await caller(c);
+		const { account, credential } = c.var.caller;
 		const page = {
 			after,
 			limit: Math.min(limit, MOST_FILES),
 			order: order === "asc" ? "oldest" : "newest",
 		} as const;
-		const { uploads, more } = answered(
+		const { uploads, more } = unwrapForCaller(
 			c,
 			await account.uploads(credential, page),
 		);
@@ -143,7 +139,7 @@ files.openapi(
 		path: "/{id}",
 		operationId: "getFile",
 		summary: "A file",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			200: { description: "The file", content: json(FileWire) },
@@ -152,7 +148,7 @@ files.openapi(
 	}),
 	async (c) => {
 		const { id } = c.req.valid("param");
-		return c.json(fileOf(await find(c, await caller(c), id)), 200);
+		return c.json(fileOf(await findUpload(c, id, "id")), 200);
 	},
 );
 
@@ -163,7 +159,7 @@ files.openapi(
 		operationId: "getFileContent",
 		summary: "A file's bytes",
 		description: "As they are kept: without places, times and texts.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			200: {
@@ -176,13 +172,12 @@ files.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
-		const file = await find(c, known, c.req.valid("param").id);
+		const file = await findUpload(c, c.req.valid("param").id, "id");
 		const bytes =
 			file.status === "ready" &&
 			(await s3.get(
 				config(c.env),
-				finalKey(known.id, file.id),
+				finalKey(c.var.caller.id, file.id),
 				IMAGE_LIMITS.bytes,
 			));
 		if (!bytes || bytes === "too_large")
@@ -203,7 +198,7 @@ files.openapi(
 		summary: "Delete a file",
 		description:
 			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			200: { description: "Deleted", content: json(DeletedFile) },
@@ -211,9 +206,9 @@ files.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, credential } = await caller(c);
-		const id = checked(c.req.valid("param").id);
-		answered(c, await account.deleteUpload(credential, id));
+		const { account, credential } = c.var.caller;
+		const id = uploadIdOf(c.req.valid("param").id, "id");
+		unwrapForCaller(c, await account.deleteUpload(credential, id));
 		return c.json({ id, object: "file" as const, deleted: true as const }, 200);
 	},
 );
@@ -249,20 +244,6 @@ async function sentFile(c: Context<App>): Promise<File> {
 	if (!(file instanceof File))
 		throw wrong("file", "must be a file: the image, with a filename.");
 	return file;
-}
-
-/** What is no id of ours wakes no object. @throws ApiError `upload_not_found` */
-function checked(id: string): string {
-	if (UPLOAD_ID.test(id)) return id;
-	throw new ApiError({ code: "upload_not_found", field: "id" });
-}
-
-async function find(
-	c: Context<App>,
-	{ account, credential }: Caller,
-	id: string,
-): Promise<UploadView> {
-	return answered(c, await account.upload(credential, checked(id))).upload;
 }
 
 const fileOf = (view: UploadView): FileWire => ({

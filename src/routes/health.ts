@@ -1,4 +1,4 @@
-import { newRouter } from "../router.ts";
+import { newRouter } from "../http/router.ts";
 
 /** Liveness of the edge itself; it asks nobody. */
 export const health = newRouter();

@@ -1,38 +1,47 @@
 /** Jobs: create one, look at one, list them, cancel one, delete one. */
+
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
-import { wantsEvents } from "../accept.ts";
-import { body } from "../body.ts";
-import { answered, type Caller, caller, keyed } from "../caller.ts";
+import type { JobView } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
-import type { JobView } from "../job/contract.ts";
-import { type Open, opener } from "../job/follow.ts";
-import {
-	type Asked,
-	askedOf,
-	idempotencyKeyOf,
-	jobIdOf,
-	preferredWait,
-} from "../job/request.ts";
-import { EVENT_STREAM_HEADERS, eventStream, untilDone } from "../job/stream.ts";
+import { wantsEvents } from "../http/accept.ts";
+import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { body } from "../http/body.ts";
+import { problemOf } from "../http/problem.ts";
+import { timed } from "../http/request-log.ts";
+import { type App, newRouter } from "../http/router.ts";
 import { log } from "../log.ts";
+import { jobOf } from "../objects.ts";
+import { EventStream } from "../schema/event.ts";
+import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
+import { jobWire, summaryWire } from "../schema/job-wire.ts";
+import { followLog, type OpenLog, openJobLog } from "../stream/follower.ts";
 import {
 	after,
 	JSON_TO_COME_HEADERS,
 	jsonToCome,
 	Presence,
-} from "../presence.ts";
-import { problemOf } from "../problem.ts";
-import { timed } from "../request.ts";
-import { type App, newRouter } from "../router.ts";
-import { EventStream } from "../schema/event.ts";
-import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
-import { type Created, createJob, jobStub } from "./create-job.ts";
-import { JOB_REQUEST_FAILURES, PREVIOUS_JOB_FAILURES } from "./failures.ts";
-import { jobOf, summaryOf } from "./job-wire.ts";
-import { problems } from "./problems.ts";
-import { replayed, retryCount } from "./repeat.ts";
+} from "../stream/presence.ts";
+import {
+	EVENT_STREAM_HEADERS,
+	eventStream,
+	untilDone,
+} from "../stream/sse-writer.ts";
+import { type CreatedJob, createJob } from "../submit/create-job.ts";
+import {
+	idempotencyKeyOf,
+	type JobInput,
+	jobIdOf,
+	jobInputOf,
+	preferredWait,
+} from "../submit/request.ts";
+import {
+	JOB_REQUEST_FAILURES,
+	PREVIOUS_JOB_FAILURES,
+	problems,
+} from "./failures.ts";
+import { json, originOf, pageLimit, replayed, retryCount } from "./kit.ts";
 
 export const jobs = newRouter();
 
@@ -42,9 +51,6 @@ const named = createMiddleware<App>(async (c, next) => {
 	await next();
 });
 
-const json = <S extends z.ZodType>(schema: S) => ({
-	"application/json": { schema },
-});
 const JobId = z.string().openapi({ example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" });
 const params = z.object({ id: JobId });
 
@@ -113,7 +119,7 @@ jobs.openapi(
 		summary: "Ask about images",
 		description:
 			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most 60) and answers 200 if the job ended by then. Where the job is to be canceled when it is hung up on (`on_disconnect`), a waiting answer begins after a second, so that this is noticed: as 202 with spaces, which JSON allows ahead of it, whatever the job's `status` in it says. With an `Idempotency-Key` it may be repeated safely: the same request again answers the same job, as it is then, and its events from the first on; another request under the same key is refused (409). A member that is null or empty counts as left out.",
-		middleware: [keyed, body({ limit: JOB_BODY_LIMIT })] as const,
+		middleware: [authenticate, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
 				...requestHeaders,
@@ -126,14 +132,13 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const presence = new Presence();
-		const known = await caller(c);
 		const idempotencyKey = await idempotencyKeyOf(
 			c.req.header("Idempotency-Key"),
 		);
 		const name = { jobId: null, idempotencyKey };
-		const asked = askedOf(c.req.valid("json"), await c.req.json());
-		const job = await createJob(c, known, asked, name);
-		return respond(c, known, job, asked, presence);
+		const input = jobInputOf(c.req.valid("json"), await c.req.json());
+		const job = await createJob(c, c.var.caller, input, name);
+		return respond(c, job, input, presence);
 	},
 );
 
@@ -145,7 +150,7 @@ jobs.openapi(
 		summary: "Ask about images, under an id of your own",
 		description:
 			"As POST, for a job whose id you choose: a ULID, unique in your account. However often it is sent, one job runs and one is paid for. The same request again answers the job as it is then; another request under the same id is refused (409), and so is one whose job was deleted or expired (410).",
-		middleware: [keyed, named, body({ limit: JOB_BODY_LIMIT })] as const,
+		middleware: [authenticate, named, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			params,
 			headers: z.object(requestHeaders),
@@ -155,11 +160,10 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const presence = new Presence();
-		const known = await caller(c);
 		const name = { jobId: c.req.valid("param").id, idempotencyKey: null };
-		const asked = askedOf(c.req.valid("json"), await c.req.json());
-		const job = await createJob(c, known, asked, name);
-		return respond(c, known, job, asked, presence);
+		const input = jobInputOf(c.req.valid("json"), await c.req.json());
+		const job = await createJob(c, c.var.caller, input, name);
+		return respond(c, job, input, presence);
 	},
 );
 
@@ -169,7 +173,7 @@ jobs.openapi(
 		path: "/{id}",
 		operationId: "getJob",
 		summary: "A job, with its text so far",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			200: { description: "The job", content: json(Job) },
@@ -177,10 +181,9 @@ jobs.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
 		const { id } = c.req.valid("param");
-		const view = await shown(c, known, id, (job) => job.view());
-		return c.json(jobOf(view, originOf(c)), 200);
+		const view = await shown(c, id, (job) => job.view());
+		return c.json(jobWire(view, originOf(c)), 200);
 	},
 );
 
@@ -191,11 +194,11 @@ jobs.openapi(
 		operationId: "listJobs",
 		summary: "The account's jobs, newest first",
 		description: "Without those that were deleted or expired.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: {
 			query: z.strictObject({
 				cursor: z.string().min(1).max(64).optional(),
-				limit: z.coerce.number().int().min(1).max(100).default(20),
+				limit: pageLimit,
 			}),
 		},
 		responses: {
@@ -205,11 +208,14 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const { cursor = null, limit } = c.req.valid("query");
-		const { account, credential } = await caller(c);
-		const page = answered(c, await account.jobs(credential, { cursor, limit }));
+		const { account, credential } = c.var.caller;
+		const page = unwrapForCaller(
+			c,
+			await account.jobs(credential, { cursor, limit }),
+		);
 		return c.json(
 			{
-				data: page.jobs.map((row) => summaryOf(row, originOf(c))),
+				data: page.jobs.map((row) => summaryWire(row, originOf(c))),
 				next_cursor: page.nextCursor,
 			},
 			200,
@@ -225,7 +231,7 @@ jobs.openapi(
 		summary: "Cancel a job",
 		description:
 			"Free before the first token; after it the job costs its share of the price, by the tokens that were shown. A job that has ended is answered as it is.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			200: { description: "The job, ended", content: json(Job) },
@@ -234,10 +240,9 @@ jobs.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
 		const { id } = c.req.valid("param");
-		const view = await shown(c, known, id, (job) => job.cancel());
-		return c.json(jobOf(view, originOf(c)), view.finishedAt ? 200 : 202);
+		const view = await shown(c, id, (job) => job.cancel());
+		return c.json(jobWire(view, originOf(c)), view.finishedAt ? 200 : 202);
 	},
 );
 
@@ -249,7 +254,7 @@ jobs.openapi(
 		summary: "Delete a job that has ended",
 		description:
 			"Its text, its request and the images that came along are erased. Its id stays taken (410 from now on), and so do its price and time in the ledger.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			204: { description: "Deleted" },
@@ -257,8 +262,11 @@ jobs.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, credential } = await caller(c);
-		answered(c, await account.eraseJob(credential, c.req.valid("param").id));
+		const { account, credential } = c.var.caller;
+		unwrapForCaller(
+			c,
+			await account.eraseJob(credential, c.req.valid("param").id),
+		);
 		return c.body(null, 204);
 	},
 );
@@ -266,31 +274,33 @@ jobs.openapi(
 /** What creation answers: the job's events, the job after a while, or the job. */
 async function respond(
 	c: Context<App>,
-	known: Caller,
-	{ view, repeat }: Created,
-	{ onDisconnect }: Asked,
+	{ view, repeat }: CreatedJob,
+	{ onDisconnect }: JobInput,
 	presence: Presence,
 ) {
+	const { id: owner } = c.var.caller;
 	const origin = originOf(c);
 	const headers: Record<string, string> = {
 		Location: `${origin}/v1/jobs/${view.id}`,
 		...(repeat && { "Idempotent-Replayed": "true" }),
 	};
-	const open = opener(c.env, known.id, view.id);
+	const open = openJobLog(c.env, owner, view.id);
 	const { signal } = c.req.raw;
 
-	if (wantsEvents(c.req.header("Accept")))
-		return new Response(eventStream(open, await fromStart(open), 0, signal), {
+	if (wantsEvents(c.req.header("Accept"))) {
+		const follow = followLog(open, await fromStart(open), 0);
+		return new Response(eventStream({ follow, signal }), {
 			headers: { ...headers, ...EVENT_STREAM_HEADERS },
 		});
+	}
 
 	const wait = preferredWait(c.req.header("Prefer"));
 	if (wait === null)
-		return c.json(jobOf(view, origin), repeat ? 200 : 202, headers);
+		return c.json(jobWire(view, origin), repeat ? 200 : 202, headers);
 	headers["Preference-Applied"] = `wait=${wait}`;
 	const first = await fromStart(open);
 	const now = async () =>
-		jobOf((await jobStub(c, known, view.id).view()) ?? view, origin);
+		jobWire((await jobOf(c.env, owner, view.id).view()) ?? view, origin);
 	if (onDisconnect === "continue") {
 		const done = await untilDone(open, first, wait * 1000, signal);
 		return c.json(await now(), done ? 200 : 202, headers);
@@ -304,11 +314,11 @@ async function respond(
 	begin.stop();
 	if (done !== undefined) return c.json(await now(), done ? 200 : 202, headers);
 	const requestId = c.get("requestId");
-	const json = waiting.then(now).catch((error): object => {
+	const body = waiting.then(now).catch((error): object => {
 		log("error", { request_id: requestId, cause: String(error?.stack) });
 		return problemOf({ code: "internal_error" }, requestId);
 	});
-	const text = json.then((value) => JSON.stringify(value));
+	const text = body.then((value) => JSON.stringify(value));
 	return new Response(
 		jsonToCome(text, presence, () => left.abort()),
 		{ status: 202, headers: { ...headers, ...JSON_TO_COME_HEADERS } },
@@ -316,7 +326,7 @@ async function respond(
 }
 
 /** The opener's answer for a reader that has seen nothing. */
-async function fromStart(open: Open): Promise<Response> {
+async function fromStart(open: OpenLog): Promise<Response> {
 	const first = await open(0);
 	if (first.status === 101) return first;
 	throw new ApiError({
@@ -330,18 +340,15 @@ async function fromStart(open: Open): Promise<Response> {
  */
 async function shown(
 	c: Context<App>,
-	known: Caller,
 	id: string,
-	ask: (job: ReturnType<typeof jobStub>) => Promise<JobView | null>,
+	ask: (job: ReturnType<typeof jobOf>) => Promise<JobView | null>,
 ): Promise<JobView> {
-	const { account, credential } = known;
+	const { id: owner, account, credential } = c.var.caller;
 	const looked = timed(c, "auth", account.lookup(credential, id));
-	const { job } = answered(c, await looked);
-	const view = await timed(c, "read", ask(jobStub(c, known, id)));
+	const { job } = unwrapForCaller(c, await looked);
+	const view = await timed(c, "read", ask(jobOf(c.env, owner, id)));
 	if (view) return view;
 	throw new ApiError({
 		code: job.status === "accepted" ? "job_not_found" : "job_gone",
 	});
 }
-
-const originOf = (c: Context<App>): string => new URL(c.req.url).origin;

@@ -1,20 +1,16 @@
 /** The caller's own API keys. */
 import { createRoute, z } from "@hono/zod-openapi";
-import type { KeyView } from "../account/contract.ts";
-import { issueKey } from "../account/key.ts";
-import { body, SMALL_BODY } from "../body.ts";
-import { answered, caller, keyed } from "../caller.ts";
+import { issueKey } from "../api-key.ts";
+import type { KeyView } from "../contract/account.ts";
 import { config } from "../env.ts";
-import { newRouter } from "../router.ts";
+import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { body, SMALL_BODY } from "../http/body.ts";
+import { newRouter } from "../http/router.ts";
 import { CreatedKey, Key, KeyList, KeyRequest } from "../schema/account.ts";
-import { JSON_CALL } from "./failures.ts";
-import { problems } from "./problems.ts";
+import { JSON_CALL, problems } from "./failures.ts";
+import { json, NOT_STORED } from "./kit.ts";
 
 export const keys = newRouter();
-
-const json = <S extends z.ZodType>(schema: S) => ({
-	"application/json": { schema },
-});
 
 keys.openapi(
 	createRoute({
@@ -22,16 +18,16 @@ keys.openapi(
 		path: "/",
 		operationId: "listKeys",
 		summary: "The account's keys, without their secrets",
-		middleware: keyed,
+		middleware: authenticate,
 		responses: {
 			200: { description: "The keys, oldest first", content: json(KeyList) },
 			...problems(401, 429, "bound_key"),
 		},
 	}),
 	async (c) => {
-		const { account, credential } = await caller(c);
-		const { keys } = answered(c, await account.keysOf(credential));
-		return c.json({ data: keys.map(keyOf), next_cursor: null }, 200);
+		const { account, credential } = c.var.caller;
+		const { keys } = unwrapForCaller(c, await account.keysOf(credential));
+		return c.json({ data: keys.map(keyWire), next_cursor: null }, 200);
 	},
 );
 
@@ -43,7 +39,7 @@ keys.openapi(
 		summary: "Create an API key; it is shown this once",
 		description:
 			"With `origins` for a web page: it works on those pages alone, and sees and touches only the jobs and uploads that it made itself. Account, keys, events and webhooks are not for it, and its jobs name no `webhook` (403). It is still public, so give its account no more credit than you would lose.",
-		middleware: [keyed, body({ limit: SMALL_BODY })] as const,
+		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
 		request: { body: { required: true, content: json(KeyRequest) } },
 		responses: {
 			201: { description: "The key", content: json(CreatedKey) },
@@ -51,11 +47,11 @@ keys.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, credential, id } = await caller(c);
+		const { account, credential, id } = c.var.caller;
 		const { name, origins = null } = c.req.valid("json");
 		const [signer] = config(c.env).KEY_SECRETS as [string];
 		const issued = await issueKey(signer, id);
-		const added = answered(
+		const added = unwrapForCaller(
 			c,
 			await account.addKey(credential, {
 				name,
@@ -63,9 +59,7 @@ keys.openapi(
 				secretHash: issued.secretHash,
 			}),
 		);
-		return c.json({ ...keyOf(added.key), key: issued.key }, 201, {
-			"Cache-Control": "no-store",
-		});
+		return c.json({ ...keyWire(added.key), key: issued.key }, 201, NOT_STORED);
 	},
 );
 
@@ -77,7 +71,7 @@ keys.openapi(
 		summary: "Revoke a key; it is refused from the next call on",
 		description:
 			"Repeating it changes nothing. The last key without `origins` stays (409): create another one first.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: {
 			params: z.object({
 				id: z.string().openapi({ example: "key_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
@@ -89,15 +83,15 @@ keys.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, credential } = await caller(c);
+		const { account, credential } = c.var.caller;
 		const { id } = c.req.valid("param");
-		const dropped = answered(c, await account.dropKey(credential, id));
-		return c.json(keyOf(dropped.key), 200);
+		const dropped = unwrapForCaller(c, await account.dropKey(credential, id));
+		return c.json(keyWire(dropped.key), 200);
 	},
 );
 
 /** The wire form of a key. */
-export const keyOf = (view: KeyView): z.infer<typeof Key> => ({
+export const keyWire = (view: KeyView): z.infer<typeof Key> => ({
 	id: view.id,
 	object: "key",
 	name: view.name,

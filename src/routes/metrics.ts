@@ -1,19 +1,20 @@
 /** Counters, histograms and the pools' load, for Prometheus, behind the admin secret. */
-import { config, type Env } from "../env.ts";
+
+import type { Load } from "../contract/pool.ts";
+import { config } from "../env.ts";
+import { authenticateOperator } from "../http/authenticate.ts";
+import { newRouter } from "../http/router.ts";
 import { log } from "../log.ts";
 import {
 	EXPOSITION_TYPE,
 	exposition,
 	type Gauge,
 } from "../metrics/exposition.ts";
-import { metricsOf } from "../metrics/metrics.ts";
-import type { Load } from "../pool/contract.ts";
-import { newRouter } from "../router.ts";
-import { operators } from "./admin.ts";
+import { metricsOf, poolOf } from "../objects.ts";
 
 export const metrics = newRouter();
 
-metrics.use("/metrics", operators);
+metrics.use("/metrics", authenticateOperator);
 metrics.get("/metrics", async (c) => {
 	const models = [...config(c.env).models.keys()];
 	const [sums, ...loads] = await Promise.all([
@@ -30,7 +31,7 @@ metrics.get("/metrics", async (c) => {
 /** Null where the pool does not answer: the rest is told all the same. */
 async function loadOf(env: Env, model: string): Promise<Load | null> {
 	try {
-		return await env.POOL.get(env.POOL.idFromName(model)).load(model);
+		return await poolOf(env, model).load(model);
 	} catch (error) {
 		log("rpc_failed", { object: "worker", cause: String(error) });
 		return null;

@@ -1,11 +1,12 @@
-/** The models of this deployment. Public, as a price list is: what there is to ask for is known before there is a key. */
+/** The models of this deployment. They are public, as a price list is, and need no key. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { etag, RETAINED_304_HEADERS } from "hono/etag";
 import { config } from "../env.ts";
+import { newRouter } from "../http/router.ts";
 import { modelOf, type ServedModel } from "../models.ts";
-import { newRouter } from "../router.ts";
 import { CAPABILITIES, Model, ModelList } from "../schema/model.ts";
-import { problems } from "./problems.ts";
+import { problems } from "./failures.ts";
+import { json } from "./kit.ts";
 
 export const models = newRouter();
 
@@ -25,9 +26,6 @@ models.use(
 	},
 );
 
-const json = <S extends z.ZodType>(schema: S) => ({
-	"application/json": { schema },
-});
 const unchanged = { description: "Unchanged since the `If-None-Match` tag" };
 
 models.openapi(

@@ -1,5 +1,6 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import type { App } from "../router.ts";
+import type { App } from "../http/router.ts";
+import { originOf } from "./kit.ts";
 
 /** Chapters of the reference, in order, and the paths that each holds. */
 const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [
@@ -66,7 +67,7 @@ export function openapi(app: OpenAPIHono<App>): void {
 				description:
 					"Send a photo, ask about it, read the answer token by token. Money is in integer micro-USD, times are RFC 3339, errors are problem details with a stable code.",
 			},
-			servers: [{ url: new URL(c.req.url).origin }],
+			servers: [{ url: originOf(c) }],
 			security: [{ key: [] }],
 			tags: CHAPTERS.map(({ name, description }) => ({ name, description })),
 		});

@@ -1,9 +1,9 @@
 import type { Context } from "hono";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { type App, newRouter } from "../router.ts";
+import { type App, newRouter } from "../http/router.ts";
 
-/** The playground: static files, each sent with a policy that lets it do what it does and nothing else. */
+/** The playground: static files, each with a policy that allows what it does and nothing else. */
 export const page = newRouter();
 
 export const NOTHING =
@@ -14,8 +14,9 @@ const pagePolicy = (store: string): string =>
 	`${NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self' ${store}; frame-src 'self'; frame-ancestors 'none'`;
 
 /**
- * The frame that shows a `website` answer has its own policy, because a `srcdoc` frame would inherit the page's and lose
- * every inline style. Its origin is opaque, the one script it runs is ours, and it reaches no network.
+ * The frame that shows a `website` answer has its own policy, because a `srcdoc` frame would
+ * inherit the page's and lose every inline style. Its origin is opaque, the one script it runs is
+ * ours, and it reaches no network.
  */
 const PREVIEW_POLICY = `${NOTHING}; script-src 'self'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox allow-scripts`;
 

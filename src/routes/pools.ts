@@ -1,19 +1,19 @@
 /** How busy each model's workers are: for operators, and for what scales the workers. */
+
 import { createRoute, z } from "@hono/zod-openapi";
-import { config, type Env } from "../env.ts";
+import { config } from "../env.ts";
+import { authenticateOperator } from "../http/authenticate.ts";
+import { newRouter } from "../http/router.ts";
 import { modelOf } from "../models.ts";
-import { newRouter } from "../router.ts";
+import { poolOf } from "../objects.ts";
 import { Pool, PoolList } from "../schema/pool.ts";
-import { operators } from "./admin.ts";
-import { problems } from "./problems.ts";
+import { problems } from "./failures.ts";
+import { json } from "./kit.ts";
 
 export const pools = newRouter();
-pools.use(operators);
+pools.use(authenticateOperator);
 
 const security = [{ admin: [] }];
-const json = <S extends z.ZodType>(schema: S) => ({
-	"application/json": { schema },
-});
 
 pools.openapi(
 	createRoute({
@@ -29,7 +29,7 @@ pools.openapi(
 	}),
 	async (c) => {
 		const models = [...config(c.env).models.keys()];
-		const data = await Promise.all(models.map((id) => poolOf(c.env, id)));
+		const data = await Promise.all(models.map((id) => poolWire(c.env, id)));
 		return c.json({ data, next_cursor: null }, 200);
 	},
 );
@@ -52,12 +52,15 @@ pools.openapi(
 	async (c) => {
 		const { models } = config(c.env);
 		const { id } = modelOf(models, c.req.valid("param").model);
-		return c.json(await poolOf(c.env, id), 200);
+		return c.json(await poolWire(c.env, id), 200);
 	},
 );
 
 /** The wire form of a pool. */
-async function poolOf(env: Env, model: string): Promise<z.infer<typeof Pool>> {
-	const load = await env.POOL.get(env.POOL.idFromName(model)).load(model);
+async function poolWire(
+	env: Env,
+	model: string,
+): Promise<z.infer<typeof Pool>> {
+	const load = await poolOf(env, model).load(model);
 	return { object: "pool", model, ...load };
 }

@@ -1,16 +1,18 @@
 /**
- * Where Replicate reports on predictions, for what nothing else finds out: a job that was not told, because its process
- * died and no alarm woke it, goes on; a prediction that outlived its job is ended. What is said in the prediction is not
- * read here: the job looks it up itself.
+ * Where Replicate reports on predictions, for what nothing else finds out: a job whose process
+ * died, and that no alarm woke, continues; a prediction that outlived its job is ended. Nothing
+ * here reads what the prediction says: the job looks that up itself.
  */
-import { isAccountId } from "../account/key.ts";
+
+import { isAccountId } from "../api-key.ts";
 import { ReplicateBackend } from "../backends/replicate.ts";
 import { readWebhook } from "../backends/replicate-webhook.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
+import { newRouter } from "../http/router.ts";
 import { JOB_ID } from "../ids.ts";
-import { readAtMost } from "../read.ts";
-import { newRouter } from "../router.ts";
+import { jobOf } from "../objects.ts";
+import { readAtMost } from "../read-at-most.ts";
 
 /** A prediction with its input and output. */
 const LONGEST = 1024 * 1024;
@@ -36,9 +38,7 @@ replicate.post("/:model/:account/:job", async (c) => {
 	if (!told || !isAccountId(account) || !JOB_ID.test(job))
 		throw new ApiError({ code: "not_found" });
 	// Any call wakes it.
-	const view = await c.env.JOB.get(
-		c.env.JOB.idFromName(`${account}/${job}`),
-	).view();
+	const view = await jobOf(c.env, account, job).view();
 	const over = view === null || view.finishedAt !== null;
 	if (over && (told.status === "starting" || told.status === "processing"))
 		await new ReplicateBackend(address).cancel(told.id);

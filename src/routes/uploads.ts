@@ -1,34 +1,32 @@
 /** Uploads: images on their way to jobs. */
+
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
-import type { UploadView } from "../account/uploads.ts";
-import { body, readBody, SMALL_BODY } from "../body.ts";
-import { answered, type Caller, caller, keyed } from "../caller.ts";
+import type { UploadView } from "../contract/account.ts";
+import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
+import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { body, readBody, SMALL_BODY } from "../http/body.ts";
+import { type App, newRouter } from "../http/router.ts";
 import { newUploadId, UPLOAD_ID } from "../ids.ts";
-import {
-	digest,
-	place,
-	type Received,
-	receive,
-	storeBody,
-} from "../images/intake.ts";
 import { finalKey, PUT_VALID_MS, stagingKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
 import { sniff } from "../images/sniff.ts";
-import { type App, newRouter } from "../router.ts";
 import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
 import { Upload, UploadList, UploadRequest } from "../schema/upload.ts";
-import { IMAGE_FAILURES, JSON_CALL } from "./failures.ts";
-import { problems } from "./problems.ts";
+import {
+	type ReceivedImage,
+	receive,
+	storeBody,
+	storeImage,
+} from "../submit/images.ts";
+import { IMAGE_FAILURES, JSON_CALL, problems } from "./failures.ts";
+import { json, NOT_STORED, pageLimit } from "./kit.ts";
 
 export const uploads = newRouter();
 
-const json = <S extends z.ZodType>(schema: S) => ({
-	"application/json": { schema },
-});
 const images = Object.fromEntries(
 	[...ImageType.options, "application/octet-stream"].map((type) => [
 		type,
@@ -39,9 +37,8 @@ const params = z.object({
 	id: z.string().openapi({ example: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
 });
 
-/** A call without a key of ours costs nothing; an image body never meets the JSON parser. */
-const keyedImageOrJson = createMiddleware<App>(async (c, next) => {
-	const known = await caller(c);
+/** Answers an image by itself, so that its body never meets the JSON parser. */
+const imageOrJson = createMiddleware<App>(async (c, next) => {
 	const declared = c.req.header("Content-Type") ?? "";
 	const type = declared.split(";")[0]?.trim().toLowerCase() ?? "";
 	if (type === "application/json") return body({ limit: SMALL_BODY })(c, next);
@@ -52,7 +49,7 @@ const keyedImageOrJson = createMiddleware<App>(async (c, next) => {
 	// Whoever says that it is no image, and is right, meant another way to send it.
 	if (!sniff(bytes) && OTHER_KINDS.test(type)) throw notTaken();
 	const received = await receive(bytes, "body", limit);
-	return c.json(uploadOf(await storeBody(c, known, received)), 201);
+	return c.json(uploadOf(await storeBody(c, c.var.caller, received)), 201);
 });
 
 uploads.openapi(
@@ -63,7 +60,7 @@ uploads.openapi(
 		summary: "Upload an image",
 		description:
 			"Send an image of up to 4 MB as the body, and it is ready at once: its bytes say what it is, whatever its Content-Type, unless that is application/json or a form (which goes to /v1/files). Or send its length and SHA-256 as JSON, and a type for the PUT: the answer holds a URL, good for 15 minutes, and the headers to PUT exactly those bytes with (up to 20 MB); then finalize. Places, times and texts in the file's metadata are removed, orientation is kept. An upload that is not finalized within an hour is deleted, and any other 30 days after its creation, or when the last job that holds it then ends.",
-		middleware: keyedImageOrJson,
+		middleware: [authenticate, imageOrJson] as const,
 		request: {
 			body: { required: true, content: { ...json(UploadRequest), ...images } },
 		},
@@ -76,7 +73,7 @@ uploads.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, credential, id: owner } = await caller(c);
+		const { account, credential, id: owner } = c.var.caller;
 		const request = c.req.valid("json") as z.infer<typeof UploadRequest>;
 		const draft = {
 			id: newUploadId(Date.now()),
@@ -85,7 +82,10 @@ uploads.openapi(
 			sha256: request.sha256,
 			way: "put" as const,
 		};
-		const made = answered(c, await account.createUploads(credential, [draft]));
+		const made = unwrapForCaller(
+			c,
+			await account.createUploads(credential, [draft]),
+		);
 		const view = made.uploads[0] as UploadView;
 		const put = await s3.presignPut(
 			config(c.env),
@@ -97,7 +97,7 @@ uploads.openapi(
 		return c.json(
 			{ ...uploadOf(view), put: { ...put, expires_at: expires.toISOString() } },
 			201,
-			{ "Cache-Control": "no-store" },
+			NOT_STORED,
 		);
 	},
 );
@@ -110,7 +110,7 @@ uploads.openapi(
 		summary: "The account's uploads, newest first",
 		description:
 			"Images that came along with a job are not among them: they go with it.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: {
 			query: z.strictObject({
 				cursor: z
@@ -120,7 +120,7 @@ uploads.openapi(
 						"is not one of ours. Send the last page's `next_cursor`, or leave it out",
 					)
 					.optional(),
-				limit: z.coerce.number().int().min(1).max(100).default(20),
+				limit: pageLimit,
 			}),
 		},
 		responses: {
@@ -130,9 +130,9 @@ uploads.openapi(
 	}),
 	async (c) => {
 		const { cursor = null, limit } = c.req.valid("query");
-		const { account, credential } = await caller(c);
+		const { account, credential } = c.var.caller;
 		const page = { after: cursor, limit, order: "newest" } as const;
-		const listed = answered(c, await account.uploads(credential, page));
+		const listed = unwrapForCaller(c, await account.uploads(credential, page));
 		const last = listed.more ? listed.uploads.at(-1) : undefined;
 		return c.json(
 			{ data: listed.uploads.map(uploadOf), next_cursor: last?.id ?? null },
@@ -149,7 +149,7 @@ uploads.openapi(
 		summary: "Check what was PUT, and keep it",
 		description:
 			"Reads the stored bytes, checks them against what was declared, and makes the upload ready. Repeating it changes nothing.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			200: { description: "The upload, ready", content: json(Upload) },
@@ -169,19 +169,23 @@ uploads.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
-		const upload = await find(c, known, c.req.valid("param").id);
+		const { id: owner, account, credential } = c.var.caller;
+		const upload = await findUpload(c, c.req.valid("param").id);
 		if (upload.status === "ready") return c.json(uploadOf(upload), 200);
-		const sent = await staged(c, known, upload);
+		const sent = await staged(c, upload);
 		if (!sent) {
 			// Nothing was PUT yet, unless another call finalized it a moment ago.
-			const now = await find(c, known, upload.id);
+			const now = await findUpload(c, upload.id);
 			if (now.status === "ready") return c.json(uploadOf(now), 200);
 			throw new ApiError({ code: "upload_incomplete", field: "id" });
 		}
-		const stored = await place(config(c.env), known.id, upload.id, sent.image);
-		const { account, credential } = known;
-		const done = answered(
+		const stored = await storeImage(
+			config(c.env),
+			owner,
+			upload.id,
+			sent.image,
+		);
+		const done = unwrapForCaller(
 			c,
 			await account.finalizeUploads(credential, [stored]),
 		);
@@ -195,7 +199,7 @@ uploads.openapi(
 		path: "/{id}",
 		operationId: "getUpload",
 		summary: "An upload",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			200: { description: "The upload", content: json(Upload) },
@@ -203,7 +207,7 @@ uploads.openapi(
 		},
 	}),
 	async (c) => {
-		const upload = await find(c, await caller(c), c.req.valid("param").id);
+		const upload = await findUpload(c, c.req.valid("param").id);
 		return c.json(uploadOf(upload), 200);
 	},
 );
@@ -216,7 +220,7 @@ uploads.openapi(
 		summary: "Delete an upload",
 		description:
 			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			204: { description: "Deleted" },
@@ -224,10 +228,9 @@ uploads.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, credential } = await caller(c);
-		const { id } = c.req.valid("param");
-		if (!UPLOAD_ID.test(id)) throw new ApiError({ code: "upload_not_found" });
-		answered(c, await account.deleteUpload(credential, id));
+		const { account, credential } = c.var.caller;
+		const id = uploadIdOf(c.req.valid("param").id);
+		unwrapForCaller(c, await account.deleteUpload(credential, id));
 		return c.body(null, 204);
 	},
 );
@@ -247,10 +250,9 @@ const notTaken = (more = "") =>
  */
 async function staged(
 	c: Context<App>,
-	known: Caller,
 	upload: UploadView,
-): Promise<Received | null> {
-	const key = stagingKey(finalKey(known.id, upload.id));
+): Promise<ReceivedImage | null> {
+	const key = stagingKey(finalKey(c.var.caller.id, upload.id));
 	const bytes = await s3.get(config(c.env), key, upload.bytes);
 	if (!bytes) return null;
 	const differs = (what: string) =>
@@ -260,19 +262,29 @@ async function staged(
 		});
 	if (bytes === "too_large" || bytes.length !== upload.bytes)
 		throw differs("length");
-	if ((await digest(bytes)) !== upload.sha256) throw differs("sha256");
+	if ((await sha256(bytes)) !== upload.sha256) throw differs("sha256");
 	return receive(bytes, "id", IMAGE_LIMITS.bytes);
 }
 
-async function find(
+/**
+ * An upload of the caller's.
+ * @param field of the request, for errors
+ * @throws ApiError `upload_not_found`
+ */
+export async function findUpload(
 	c: Context<App>,
-	known: Caller,
 	id: string,
+	field?: string,
 ): Promise<UploadView> {
-	// What is no id of ours wakes no object.
-	if (!UPLOAD_ID.test(id)) throw new ApiError({ code: "upload_not_found" });
-	const { account, credential } = known;
-	return answered(c, await account.upload(credential, id)).upload;
+	const { account, credential } = c.var.caller;
+	const found = await account.upload(credential, uploadIdOf(id, field));
+	return unwrapForCaller(c, found).upload;
+}
+
+/** @throws ApiError `upload_not_found` for what cannot be an upload's id, before an object wakes */
+export function uploadIdOf(id: string, field?: string): string {
+	if (UPLOAD_ID.test(id)) return id;
+	throw new ApiError({ code: "upload_not_found", ...(field && { field }) });
 }
 
 /** The wire form of an upload. */

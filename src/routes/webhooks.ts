@@ -1,15 +1,15 @@
 /** Webhooks: where an account's events are sent, and what became of them. */
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import type { WebhookView } from "../account/webhooks.ts";
-import { body, SMALL_BODY } from "../body.ts";
-import { answered, type Caller, caller, keyed } from "../caller.ts";
-import { endpointOf } from "../endpoint/address.ts";
-import type { DeliveryView } from "../endpoint/contract.ts";
-import { webhookUrl } from "../endpoint/hook.ts";
+import type { WebhookView } from "../contract/account.ts";
+import type { DeliveryView } from "../contract/endpoint.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { type App, newRouter } from "../router.ts";
+import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { body, SMALL_BODY } from "../http/body.ts";
+import { type App, newRouter } from "../http/router.ts";
+import { endpointOf } from "../objects.ts";
+import { seqOf } from "../schema/feed-wire.ts";
 import {
 	AccountWebhookSecret,
 	Delivery,
@@ -22,19 +22,15 @@ import {
 	WebhookRequest,
 	WebhookWithSecret,
 } from "../schema/webhook.ts";
-import { JSON_CALL } from "./failures.ts";
-import { seqOf } from "./feed-wire.ts";
-import { problems } from "./problems.ts";
+import { webhookUrl } from "../submit/webhook-address.ts";
+import { JSON_CALL, problems } from "./failures.ts";
+import { json, NOT_STORED, originOf, pageLimit } from "./kit.ts";
 
 export const webhooks = newRouter();
 
-const json = <S extends z.ZodType>(schema: S) => ({
-	"application/json": { schema },
-});
 const params = z.object({
 	id: z.string().openapi({ example: "wh_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
 });
-const NOT_STORED = { "Cache-Control": "no-store" };
 
 webhooks.openapi(
 	createRoute({
@@ -44,7 +40,7 @@ webhooks.openapi(
 		summary: "Have events sent to an address",
 		description:
 			"From now on each event of these types is POSTed there as `{type, timestamp, data}`, signed after Standard Webhooks with the secret that this answer shows; `data` of a job's end is the whole job. Any 2xx within 15 s accepts it. What is not accepted is tried again after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h, up to a tenth longer each; the events of one job come in order, each when the one before was accepted or given up. Deliveries may repeat: `webhook-id` is the event's id. 410 disables the webhook at once, and so do five days without one success; both are events.",
-		middleware: [keyed, body({ limit: SMALL_BODY })] as const,
+		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
 		request: { body: { required: true, content: json(WebhookRequest) } },
 		responses: {
 			201: { description: "The webhook", content: json(WebhookWithSecret) },
@@ -57,19 +53,18 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
+		const { caller } = c.var;
 		const { url, ...wanted } = c.req.valid("json");
-		const { webhook } = answered(
+		const { webhook } = unwrapForCaller(
 			c,
-			await known.account.createWebhook(known.credential, {
+			await caller.account.createWebhook(caller.credential, {
 				...wanted,
 				url: checked(c, url),
-				origin: new URL(c.req.url).origin,
+				origin: originOf(c),
 			}),
 		);
-		const secret = await endpoint(c, known, webhook.id).secret({
-			...{ account: known.id, id: webhook.id },
-		});
+		const whose = { account: caller.id, id: webhook.id };
+		const secret = await endpoint(c, webhook.id).secret(whose);
 		return c.json({ ...wire(webhook, null), secret }, 201, NOT_STORED);
 	},
 );
@@ -81,20 +76,20 @@ webhooks.openapi(
 		operationId: "listWebhooks",
 		summary: "The account's webhooks, oldest first",
 		description: "Without the addresses that jobs named for themselves.",
-		middleware: keyed,
+		middleware: authenticate,
 		responses: {
 			200: { description: "The webhooks", content: json(WebhookList) },
 			...problems(401, 429, "bound_key"),
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
-		const { webhooks } = answered(
+		const { caller } = c.var;
+		const { webhooks } = unwrapForCaller(
 			c,
-			await known.account.webhooks(known.credential),
+			await caller.account.webhooks(caller.credential),
 		);
 		const data = await Promise.all(
-			webhooks.map((webhook) => shown(c, known, webhook)),
+			webhooks.map((webhook) => shown(c, webhook)),
 		);
 		return c.json({ data, next_cursor: null }, 200);
 	},
@@ -107,15 +102,18 @@ webhooks.openapi(
 		path: "/secret",
 		operationId: "getWebhookSecret",
 		summary: "The account's own secret, which signs what jobs' webhooks get",
-		middleware: keyed,
+		middleware: authenticate,
 		responses: {
 			200: { description: "The secret", content: json(AccountWebhookSecret) },
 			...problems(401, 429, "bound_key"),
 		},
 	}),
 	async (c) => {
-		const { account, credential } = await caller(c);
-		const { secret } = answered(c, await account.webhookSecret(credential));
+		const { account, credential } = c.var.caller;
+		const { secret } = unwrapForCaller(
+			c,
+			await account.webhookSecret(credential),
+		);
 		return c.json({ secret }, 200, NOT_STORED);
 	},
 );
@@ -127,7 +125,7 @@ webhooks.openapi(
 		operationId: "rotateWebhookSecret",
 		summary: "A new secret for jobs' webhooks",
 		description: "The old one signs too for 24 hours.",
-		middleware: keyed,
+		middleware: authenticate,
 		responses: {
 			200: {
 				description: "The new secret",
@@ -137,9 +135,9 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, credential } = await caller(c);
+		const { account, credential } = c.var.caller;
 		const rotated = await account.rotateWebhookSecret(credential);
-		const { secret } = answered(c, rotated);
+		const { secret } = unwrapForCaller(c, rotated);
 		return c.json({ secret }, 200, NOT_STORED);
 	},
 );
@@ -150,7 +148,7 @@ webhooks.openapi(
 		path: "/{id}",
 		operationId: "getWebhook",
 		summary: "A webhook",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			200: { description: "The webhook", content: json(Webhook) },
@@ -158,9 +156,8 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
-		const webhook = await found(c, known);
-		return c.json(await shown(c, known, webhook), 200);
+		const webhook = await found(c);
+		return c.json(await shown(c, webhook), 200);
 	},
 );
 
@@ -172,7 +169,7 @@ webhooks.openapi(
 		summary: "Change a webhook, or enable it again",
 		description:
 			"What is owed goes to a new `url` at once. Of a job's webhook only `status` can be changed.",
-		middleware: [keyed, body({ limit: SMALL_BODY })] as const,
+		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
 		request: {
 			params,
 			body: { required: true, content: json(WebhookChange) },
@@ -188,10 +185,10 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
+		const { caller } = c.var;
 		const { url, events, description, status } = c.req.valid("json");
-		const changed = await known.account.changeWebhook(
-			known.credential,
+		const changed = await caller.account.changeWebhook(
+			caller.credential,
 			c.req.valid("param").id,
 			{
 				...(url !== undefined && { url: checked(c, url) }),
@@ -200,8 +197,8 @@ webhooks.openapi(
 				enable: status === "enabled",
 			},
 		);
-		const { webhook } = answered(c, changed);
-		return c.json(await shown(c, known, webhook), 200);
+		const { webhook } = unwrapForCaller(c, changed);
+		return c.json(await shown(c, webhook), 200);
 	},
 );
 
@@ -211,7 +208,7 @@ webhooks.openapi(
 		path: "/{id}",
 		operationId: "deleteWebhook",
 		summary: "Delete a webhook, with what is owed to it",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			204: { description: "Deleted" },
@@ -219,9 +216,9 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const { account, credential } = await caller(c);
+		const { account, credential } = c.var.caller;
 		const { id } = c.req.valid("param");
-		answered(c, await account.deleteWebhook(credential, id));
+		unwrapForCaller(c, await account.deleteWebhook(credential, id));
 		return c.body(null, 204);
 	},
 );
@@ -233,7 +230,7 @@ webhooks.openapi(
 		operationId: "rotateWebhook",
 		summary: "A new secret for a webhook",
 		description: "The old one signs too for 24 hours.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			200: {
@@ -244,8 +241,8 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
-		const webhook = await found(c, known);
+		const { caller } = c.var;
+		const webhook = await found(c);
 		if (webhook.scope === "job")
 			throw new ApiError({
 				code: "invalid_request",
@@ -253,9 +250,9 @@ webhooks.openapi(
 				detail:
 					"`id` is a job's webhook, which the account's secret signs. POST /v1/webhooks/secret/rotate.",
 			});
-		const whose = { account: known.id, id: webhook.id };
-		const secret = await endpoint(c, known, webhook.id).rotate(whose);
-		const now = await shown(c, known, webhook);
+		const whose = { account: caller.id, id: webhook.id };
+		const secret = await endpoint(c, webhook.id).rotate(whose);
+		const now = await shown(c, webhook);
 		return c.json({ ...now, secret }, 200, NOT_STORED);
 	},
 );
@@ -268,7 +265,7 @@ webhooks.openapi(
 		summary: "Send a test event now",
 		description:
 			"One try of a `webhook.test` event, also where the webhook is disabled. Answers what came of it.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: { params },
 		responses: {
 			200: { description: "The delivery", content: json(Delivery) },
@@ -276,10 +273,10 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
-		const { id } = await found(c, known);
-		const whose = { account: known.id, id };
-		const tested = await endpoint(c, known, id).sendTest(whose);
+		const { caller } = c.var;
+		const { id } = await found(c);
+		const whose = { account: caller.id, id };
+		const tested = await endpoint(c, id).sendTest(whose);
 		if (!tested) throw new ApiError({ code: "webhook_not_found" });
 		return c.json(deliveryOf(tested), 200);
 	},
@@ -293,7 +290,7 @@ webhooks.openapi(
 		summary: "What was sent, and what became of it, newest first",
 		description:
 			"Those that are through are kept for 30 days, the newest 10,000 of them.",
-		middleware: keyed,
+		middleware: authenticate,
 		request: {
 			params,
 			query: z.strictObject({
@@ -301,7 +298,7 @@ webhooks.openapi(
 					.string()
 					.regex(/^\d{1,15}$/, "is not one of ours")
 					.optional(),
-				limit: z.coerce.number().int().min(1).max(100).default(20),
+				limit: pageLimit,
 			}),
 		},
 		responses: {
@@ -310,11 +307,10 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
-		const { id } = await found(c, known);
+		const { id } = await found(c);
 		const { cursor, limit } = c.req.valid("query");
 		const before = cursor === undefined ? null : Number(cursor);
-		const page = await endpoint(c, known, id).deliveries(before, limit);
+		const page = await endpoint(c, id).deliveries(before, limit);
 		return c.json(
 			{
 				data: page.deliveries.map(deliveryOf),
@@ -333,7 +329,7 @@ webhooks.openapi(
 		summary: "Deliver one event again, or all after one",
 		description:
 			"`event`: that one, now, whatever its type. `after`: the webhook goes on in the feed after that number, whether it was there before or not; what was owed from before it stays owed.",
-		middleware: [keyed, body({ limit: SMALL_BODY })] as const,
+		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
 		request: {
 			params,
 			body: { required: true, content: json(RedeliveryRequest) },
@@ -351,17 +347,17 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const known = await caller(c);
+		const { caller } = c.var;
 		const { id } = c.req.valid("param");
 		const asked = c.req.valid("json");
 		const what =
-			"after" in asked ? asked : { event: seqOf(known.id, asked.event) };
-		const { event, after, lastSeq } = answered(
+			"after" in asked ? asked : { event: seqOf(caller.id, asked.event) };
+		const { event, after, lastSeq } = unwrapForCaller(
 			c,
-			await known.account.redelivery(known.credential, id, what),
+			await caller.account.redelivery(caller.credential, id, what),
 		);
-		const whose = { account: known.id, id };
-		const object = endpoint(c, known, id);
+		const whose = { account: caller.id, id };
+		const object = endpoint(c, id);
 		const delivery = event && (await object.redeliver(whose, event));
 		if (after !== null) await object.rewind(whose, after);
 		return c.json(
@@ -376,26 +372,22 @@ webhooks.openapi(
 	},
 );
 
-const endpoint = (c: Context<App>, known: Caller, id: string) =>
-	endpointOf(c.env, known.id, id);
+const endpoint = (c: Context<App>, id: string) =>
+	endpointOf(c.env, c.var.caller.id, id);
 
 /** @throws ApiError `webhook_not_found` */
-async function found(c: Context<App>, known: Caller): Promise<WebhookView> {
+async function found(c: Context<App>): Promise<WebhookView> {
 	const id = c.req.param("id") as string;
-	const { account, credential } = known;
-	return answered(c, await account.webhook(credential, id)).webhook;
+	const { account, credential } = c.var.caller;
+	return unwrapForCaller(c, await account.webhook(credential, id)).webhook;
 }
 
 /** @throws ApiError `url_refused` */
 const checked = (c: Context<App>, url: string): string =>
 	webhookUrl(url, "url", config(c.env).EGRESS_ALLOW);
 
-async function shown(
-	c: Context<App>,
-	known: Caller,
-	webhook: WebhookView,
-): Promise<Webhook> {
-	const success = await endpoint(c, known, webhook.id).lastSuccess();
+async function shown(c: Context<App>, webhook: WebhookView): Promise<Webhook> {
+	const success = await endpoint(c, webhook.id).lastSuccess();
 	return wire(webhook, success);
 }
 

@@ -1,7 +1,11 @@
 /** The account's event feed: one order, `seq` 1, 2, 3, … without a gap. What it holds is what webhooks deliver. */
 import { z } from "@hono/zod-openapi";
+import {
+	DisabledReason,
+	EventType,
+	TERMINAL_EVENTS,
+} from "../contract/event-type.ts";
 import { sse } from "./event-stream.ts";
-import { DisabledReason, EventType, TERMINAL_EVENTS } from "./event-type.ts";
 import { JobSummary } from "./job.ts";
 
 const seq = z.int().openapi({

@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { SAMPLING } from "../contract/sampling.ts";
 import { JOB_ID } from "../ids.ts";
 import { TASKS } from "../tasks.ts";
 import { ImageSource, UploadId } from "./image.ts";
@@ -84,27 +85,7 @@ const Parameters = z
 			description:
 				"Goes on from this job: its whole conversation, its answer and its images come before `prompt` or `messages`. It must have ended, and neither failed nor be gone.",
 		}),
-		max_tokens: z.int().min(1).max(2048).default(300),
-		/** 0 is greedy. */
-		temperature: z.number().min(0).max(2).default(1),
-		/** 0 is the likeliest token alone. */
-		top_p: z.number().min(0).max(1).default(0.9),
-		repetition_penalty: z.number().min(0.5).max(2).default(1.05),
-		/** Drawn at random when left out; part of the job, so that a later attempt goes on from it. */
-		seed: z
-			.int()
-			.min(0)
-			.max(2 ** 32 - 1)
-			.optional(),
-		stop: z
-			.union([
-				z.string().min(1).max(64),
-				z.array(z.string().min(1).max(64)).max(4),
-			])
-			.optional()
-			.transform((stop) =>
-				stop === undefined ? [] : Array.isArray(stop) ? stop : [stop],
-			),
+		...SAMPLING,
 		metadata: z
 			.record(z.string().min(1).max(64), z.string().max(512))
 			.refine((m) => Object.keys(m).length <= 16, "has more than 16 entries")

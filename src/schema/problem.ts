@@ -17,3 +17,18 @@ export const Problem = z
 	.loose()
 	.openapi("Problem");
 export type Problem = z.infer<typeof Problem>;
+
+/** The same in OpenAI's shape, on the routes that their clients call. */
+export const OpenAIError = z
+	.object({
+		error: z.object({
+			message: z.string(),
+			type: z.string().openapi({ example: "invalid_request_error" }),
+			/** The member of the request that is wrong. */
+			param: z.string().nullable().openapi({ example: "messages[0].content" }),
+			/** As in problem details. */
+			code: z.string().openapi({ example: "invalid_request" }),
+		}),
+	})
+	.openapi("OpenAIError");
+export type OpenAIError = z.infer<typeof OpenAIError>;

@@ -1,6 +1,10 @@
 /** Webhooks: where an account's events are sent, and what became of each. */
 import { z } from "@hono/zod-openapi";
-import { DisabledReason, EventType, TERMINAL_EVENTS } from "./event-type.ts";
+import {
+	DisabledReason,
+	EventType,
+	TERMINAL_EVENTS,
+} from "../contract/event-type.ts";
 import { lean } from "./nothing.ts";
 import { oneOf } from "./one-of.ts";
 

@@ -5,9 +5,9 @@ import {
 } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { Account } from "../../src/account/account.ts";
-import type { Admitted, Outcome } from "../../src/account/contract.ts";
 import { BOOKS } from "../../src/account/ledger.ts";
 import { createUpload, finalizeUpload } from "../../src/account/uploads.ts";
+import type { Admitted, Outcome } from "../../src/contract/account.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newUploadId } from "../../src/ids.ts";
 import {
@@ -16,6 +16,7 @@ import {
 	dump,
 	newAccount,
 	type TestAccount,
+	uploadsOf,
 } from "../support/account.ts";
 
 const PRICE = 1000;
@@ -109,7 +110,7 @@ describe("admission", () => {
 
 	it("repeated in parallel and later holds once and answers the same", async () => {
 		const account = await newAccount(10 * PRICE);
-		const admission = admissionOf(account);
+		const admission = admissionOf(account, { isPrepared: true });
 		const answers = await Promise.all(
 			Array.from({ length: 20 }, () => account.stub.admit(admission)),
 		);
@@ -145,13 +146,12 @@ describe("admission", () => {
 		const before = await dump(account.stub);
 		const refusals = [
 			[admissionOf(account), "insufficient_credit"],
-			[{ ...used, bodyHash: "b".repeat(64) }, "id_conflict"],
+			[{ ...used, requestHash: "b".repeat(64) }, "id_conflict"],
 			[admissionOf(account, { credential: "0".repeat(64) }), "invalid_key"],
 			[
 				admissionOf(account, {
 					maxPrice: 0,
-					images: ["img_01JD8Z6Q3V9Y4K2M7N5P8R1S3X"],
-					fields: ["images[0].upload"],
+					images: uploadsOf("img_01JD8Z6Q3V9Y4K2M7N5P8R1S3X"),
 				}),
 				"upload_not_found",
 			],
@@ -206,8 +206,7 @@ describe("a job's images", () => {
 		return id;
 	};
 	const imagesOf = (...images: string[]) => ({
-		images,
-		fields: images.map((_, n) => `images[${n}].upload`),
+		images: uploadsOf(...images),
 	});
 
 	it("are held by the admission and released by the settlement", async () => {
@@ -432,6 +431,8 @@ describe("the alarm", () => {
 		await runInDurableObject(account.stub, (_, { storage }) =>
 			storage.deleteAlarm(),
 		);
+		// A live instance lets no alarm go missing: one that is lost was lost with its instance.
+		await evictDurableObject(account.stub);
 		await account.stub.authenticate(account.secretHash);
 		expect(await at()).toBe(armed);
 	});

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { judge, type Room } from "../../src/account/admission.ts";
+import { checkAdmission, type Remaining } from "../../src/account/admission.ts";
 import type { IndexedJob } from "../../src/account/jobs.ts";
 import { post } from "../../src/account/ledger.ts";
 
@@ -47,7 +47,7 @@ function run(steps: readonly Step[]) {
 				jobs.set(each.name, { ...job, gone: true });
 			continue;
 		}
-		const room: Room = {
+		const room: Remaining = {
 			balances,
 			jobs: { quota: QUOTA, remaining: QUOTA - open.size },
 		};
@@ -57,7 +57,7 @@ function run(steps: readonly Step[]) {
 			bodyHash: each.body,
 			maxPrice: PRICE,
 		};
-		const verdict = judge(job, admission, room, 0);
+		const verdict = checkAdmission(job, admission, room, 0);
 		if (verdict.answer === "new") {
 			balances = { ...post(balances, verdict.entries) };
 			open.add(each.name);

@@ -2,11 +2,11 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Account } from "../../src/account/account.ts";
-import type { Outcome } from "../../src/account/contract.ts";
-import { EVENT_KEPT_MS, type FeedEvent } from "../../src/account/feed.ts";
-import { wants } from "../../src/account/webhooks.ts";
+import { EVENT_KEPT_MS } from "../../src/account/feed.ts";
+import { wants } from "../../src/account/webhook-rows.ts";
+import type { FeedEvent, Outcome } from "../../src/contract/account.ts";
+import { EVENT_TYPES, type EventType } from "../../src/contract/event-type.ts";
 import { unwrap } from "../../src/errors.ts";
-import { EVENT_TYPES, type EventType } from "../../src/schema/event-type.ts";
 import {
 	admissionOf,
 	dump,

@@ -1,8 +1,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Account } from "../../src/account/account.ts";
-import type { Resolution } from "../../src/account/contract.ts";
 import { ORPHAN_AFTER_MS } from "../../src/account/lifecycle.ts";
+import type { Resolution } from "../../src/contract/account.ts";
 import { unwrap } from "../../src/errors.ts";
 import {
 	admissionOf,
@@ -35,8 +35,7 @@ const jobAnswers = (
 ) =>
 	runInDurableObject(account.stub, (object: Account) => {
 		const JOB = {
-			idFromName: (name: string) => name,
-			get: (name: string) => ({ resolve: () => answer(name, object) }),
+			getByName: (name: string) => ({ resolve: () => answer(name, object) }),
 		};
 		Object.defineProperty(object, "env", { value: { ...bindings, JOB } });
 	});

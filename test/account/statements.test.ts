@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { expect, it, vi } from "vitest";
 import type { Account } from "../../src/account/account.ts";
-import type { Credential } from "../../src/account/contract.ts";
+import type { Credential } from "../../src/contract/account.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newUploadId } from "../../src/ids.ts";
 import {
@@ -20,8 +20,8 @@ async function old(shown: number): Promise<TestAccount> {
 	const account = await newAccount(1_000_000);
 	await runInDurableObject(account.stub, (_, { storage: { sql } }) => {
 		const many = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${JOBS})`;
-		sql.exec(`${many} INSERT INTO job (id, body_hash, model, images, hold, created_at, status, price, balance, settled_at, gone)
-			SELECT printf('%026d', i), 'a', 'nano', '[]', 1, i, 'succeeded', 1, 1, i, i < ${JOBS - shown} FROM n`);
+		sql.exec(`${many} INSERT INTO job (id, body_hash, model, images, hold, created_at, status, price, balance, settled_at, expires_in, gone)
+			SELECT printf('%026d', i), 'a', 'nano', '[]', 1, i, 'succeeded', 1, 1, i, 604800, i < ${JOBS - shown} FROM n`);
 		sql.exec(`${many} INSERT INTO entry (at, kind, ref, source, target, amount)
 			SELECT i, 'hold', printf('%026d', i), 'available', 'held', 0 FROM n`);
 		sql.exec(`${many} INSERT INTO upload (id, status, content_type, bytes, sha256, key, staged, created_at, inline)
@@ -53,17 +53,17 @@ async function life(
 		...{ call, repeats: call },
 		credential,
 		idempotencyKey: "some key",
-		images: [upload],
+		images: [{ upload, field: "images[0].url", sha256: "c".repeat(64) }],
 		inline: [{ ...image, width: 8, height: 8, url: null }],
 	});
 	const { jobId } = admission;
 	for (let times = 0; times < 2; times++) {
 		unwrap(
-			await object.inquire({
+			await object.prepare({
 				...admission,
 				uploads: [],
 				previous: null,
-				webhook: false,
+				hasWebhook: false,
 			}),
 		);
 		unwrap(await object.admit(admission));

@@ -4,12 +4,12 @@ import {
 	type BackendEvent,
 	type Generation,
 } from "../../src/backends/backend.ts";
-import { PATIENCE, sleep } from "../../src/backends/patience.ts";
 import {
 	probeReplicate,
-	type ReplicateAddress,
 	ReplicateBackend,
 } from "../../src/backends/replicate.ts";
+import { RETRY_POLICY, sleep } from "../../src/backends/retry.ts";
+import type { ReplicateAddress } from "../../src/models.ts";
 import { eventually } from "../support/eventually.ts";
 import {
 	FakeReplicate,
@@ -53,11 +53,14 @@ const generation: Generation = {
 		],
 	},
 	images: [{ id: "i.d", url: "https://s3.test/i?signature=1" }],
-	maxTokens: 10,
-	temperature: 0.5,
-	topP: 0.9,
-	repetitionPenalty: 1.1,
-	seed: 7,
+	sampling: {
+		max_tokens: 10,
+		temperature: 0.5,
+		top_p: 0.9,
+		repetition_penalty: 1.1,
+		seed: 7,
+		stop: [],
+	},
 	resume: null,
 };
 
@@ -78,7 +81,7 @@ function backend(
 ) {
 	const waits: number[] = [];
 	const patience = {
-		...PATIENCE,
+		...RETRY_POLICY,
 		sleep: (ms: number, signal: AbortSignal) => {
 			waits.push(ms);
 			return sleep(2, signal);
@@ -206,7 +209,9 @@ describe("a prediction", () => {
 
 	it("that used up its tokens ended by `length`", async () => {
 		fakeReplicate({ tokens: TOKENS });
-		const events = await generate(backend(), { maxTokens: 3 });
+		const events = await generate(backend(), {
+			sampling: { ...generation.sampling, max_tokens: 3 },
+		});
 		expect(textOf(events)).toBe(TOKENS.slice(0, 3).join(""));
 		expect(events.at(-1)).toEqual({ type: "done", reason: "length" });
 	});
@@ -288,7 +293,7 @@ describe("hanging up", () => {
 		const run = made(fake, 1).id;
 		const rest = await generate(backend(), {
 			resume: { run, text, tokens },
-			maxTokens: 10 - tokens,
+			sampling: { ...generation.sampling, max_tokens: 10 - tokens },
 		});
 		expect(text + textOf(rest)).toBe(TEXT);
 		expect(tokens + tokensOf(rest)).toBe(TOKENS.length);

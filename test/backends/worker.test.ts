@@ -4,12 +4,9 @@ import {
 	type BackendEvent,
 	type Generation,
 } from "../../src/backends/backend.ts";
-import { SseParser } from "../../src/backends/sse.ts";
-import {
-	GpuWorker,
-	probe,
-	type WorkerAddress,
-} from "../../src/backends/worker.ts";
+import { SseParser } from "../../src/backends/sse-parser.ts";
+import { GpuWorker, probe } from "../../src/backends/worker.ts";
+import type { WorkerAddress } from "../../src/models.ts";
 import vectors from "../fixtures/worker-protocol/generate.json";
 import { eventually } from "../support/eventually.ts";
 import { FakeWorker } from "../support/fake-worker.ts";
@@ -33,11 +30,14 @@ const generation: Generation = {
 		messages: [{ role: "user", content: [{ type: "text", text: "hi" }] }],
 	},
 	images: [],
-	maxTokens: 10,
-	temperature: 0,
-	topP: 1,
-	repetitionPenalty: 1,
-	seed: 1,
+	sampling: {
+		max_tokens: 10,
+		temperature: 0,
+		top_p: 1,
+		repetition_penalty: 1,
+		seed: 1,
+		stop: [],
+	},
 	resume: null,
 };
 const answer = (respond: (request: Request) => Response | Promise<Response>) =>

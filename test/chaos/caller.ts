@@ -1,6 +1,6 @@
 /** One caller with one job: creates it however often it takes, reads it through whatever breaks, and does to it what the plan says. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LogEvent } from "../../src/job/contract.ts";
+import type { LogEvent } from "../../src/contract/job.ts";
 import type { Asked } from "../support/invariants.ts";
 import type { KnownAccount } from "./accounts.ts";
 import type { JobPlan } from "./plan.ts";

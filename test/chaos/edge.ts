@@ -10,22 +10,28 @@ import type {
 	Credential,
 	Outcome,
 	Settlement,
-} from "../../src/account/contract.ts";
-import type { Env } from "../../src/env.ts";
+} from "../../src/contract/account.ts";
+import type { Erased } from "../../src/contract/job.ts";
+import type {
+	Lease,
+	SlotAnswer,
+	SlotRequest,
+} from "../../src/contract/pool.ts";
 import {
 	Account as RealAccount,
 	Job as RealJob,
 	Pool as RealPool,
 } from "../../src/index.ts";
-import type { Erased } from "../../src/job/contract.ts";
-import type { Acquired, Ask, Lease } from "../../src/pool/contract.ts";
 import type { Point } from "./plan.ts";
 
 export { default, Endpoint, Metrics } from "../../src/index.ts";
 
+/** The harness sets both. */
+type ChaosEnv = Env & { CHAOS_URL?: string; CHAOS_AHEAD_MS?: string };
+
 /** Goes on when the harness says so; without an answer this process is about to die. */
 async function at(
-	env: Env,
+	env: ChaosEnv,
 	point: Point,
 	job: string,
 	key: string | null = null,
@@ -36,7 +42,7 @@ async function at(
 }
 
 const STEP_MS = 60_000;
-const ahead = (env: Env): number => Number(env.CHAOS_AHEAD_MS ?? 0);
+const ahead = (env: ChaosEnv): number => Number(env.CHAOS_AHEAD_MS ?? 0);
 
 export class Account extends RealAccount {
 	#ahead = ahead(this.env);
@@ -69,7 +75,7 @@ export class Account extends RealAccount {
 }
 
 export class Pool extends RealPool {
-	override async acquire(ask: Ask): Promise<Acquired> {
+	override async acquire(ask: SlotRequest): Promise<SlotAnswer> {
 		const id = ask.job.slice(ask.job.indexOf("/") + 1);
 		if (!ask.resumed) await at(this.env, "claimed", id);
 		const acquired = await super.acquire(ask);

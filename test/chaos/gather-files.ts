@@ -3,7 +3,7 @@ import { createHash, createHmac } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { AwsClient } from "aws4fetch";
+import { paginateListObjectsV2, S3Client } from "@aws-sdk/client-s3";
 import { BUCKET, REGION } from "../../scripts/bucket.mjs";
 import type { Secrets } from "../../scripts/secrets.mjs";
 import {
@@ -53,25 +53,21 @@ export async function objectsIn(
 	s3: string,
 	secrets: Secrets,
 ): Promise<string[]> {
-	const client = new AwsClient({
-		accessKeyId: secrets.s3AccessKey,
-		secretAccessKey: secrets.s3SecretKey,
-		region: REGION,
-		service: "s3",
+	const client = new S3Client({
+		...{ endpoint: s3, region: REGION, forcePathStyle: true },
+		credentials: {
+			accessKeyId: secrets.s3AccessKey,
+			secretAccessKey: secrets.s3SecretKey,
+		},
 	});
 	const keys: string[] = [];
-	for (let token: string | undefined; ; ) {
-		const after = token
-			? `&continuation-token=${encodeURIComponent(token)}`
-			: "";
-		const answer = await client.fetch(`${s3}/${BUCKET}?list-type=2${after}`);
-		const xml = await answer.text();
-		if (!answer.ok) throw new Error(`S3: ${answer.status} ${xml}`);
-		for (const [, key = ""] of xml.matchAll(/<Key>([^<]*)<\/Key>/g))
-			keys.push(key);
-		token = /<NextContinuationToken>([^<]*)</.exec(xml)?.[1];
-		if (!token) return keys;
-	}
+	for await (const page of paginateListObjectsV2(
+		{ client },
+		{ Bucket: BUCKET },
+	))
+		for (const { Key } of page.Contents ?? []) if (Key) keys.push(Key);
+	client.destroy();
+	return keys;
 }
 
 function each<T>(

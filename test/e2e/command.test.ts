@@ -464,7 +464,7 @@ describe("what goes wrong", () => {
 			"an unknown model",
 			["describe", CAT, "--model", "gpt"],
 			1,
-			"There is: nano",
+			"Choose one of: nano",
 		],
 	])(
 		"%s: what it is, what to do, and no stack trace",

@@ -440,7 +440,7 @@ describe("the AI SDK", () => {
 		expect(error).toMatchObject({
 			statusCode: 401,
 			isRetryable: false,
-			message: expect.stringContaining("no key of ours"),
+			message: expect.stringContaining("not a key of this API"),
 		});
 	});
 

@@ -425,7 +425,7 @@ describe("the key", () => {
 		const forged = `mg_live_${"a".repeat(16)}_${"b".repeat(52)}_${"c".repeat(16)}`;
 		const { page } = await visit({ key: forged });
 		await page.waitForSelector("#key-problem:not([hidden])");
-		expect(await text(page, "#key-problem")).toMatch(/no key of ours/);
+		expect(await text(page, "#key-problem")).toMatch(/not a key of this API/);
 	});
 });
 

@@ -8,7 +8,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AwsClient } from "aws4fetch";
+import { GetObjectCommand, NoSuchKey, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BUCKET, REGION } from "../../scripts/bucket.mjs";
 import { developmentAccount } from "../../scripts/development.mjs";
@@ -114,18 +114,25 @@ async function stored(
 	id: string,
 	account = stack.key.split("_")[2],
 ): Promise<Buffer | null> {
-	const { s3AccessKey, s3SecretKey } = stack.secrets;
-	const s3 = new AwsClient({
-		...{ accessKeyId: s3AccessKey, secretAccessKey: s3SecretKey },
-		...{ region: REGION, service: "s3" },
-	});
-	const answer = await s3.fetch(
-		`${stack.s3}/${BUCKET}/${kind}/${account}/${id}`,
-	);
-	if (answer.status === 404) return null;
-	expect(answer.status).toBe(200);
-	return Buffer.from(await answer.arrayBuffer());
+	const Key = `${kind}/${account}/${id}`;
+	try {
+		const object = new GetObjectCommand({ Bucket: BUCKET, Key });
+		const { Body } = await operator().send(object);
+		return Buffer.from((await Body?.transformToByteArray()) ?? []);
+	} catch (error) {
+		if (error instanceof NoSuchKey) return null;
+		throw error;
+	}
 }
+
+const operator = () =>
+	new S3Client({
+		...{ endpoint: stack.s3, region: REGION, forcePathStyle: true },
+		credentials: {
+			accessKeyId: stack.secrets.s3AccessKey,
+			secretAccessKey: stack.secrets.s3SecretKey,
+		},
+	});
 
 describe("finalizing", () => {
 	it("keeps the image, without its place, and drops what was sent", async () => {

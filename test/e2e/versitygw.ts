@@ -1,9 +1,12 @@
 /** A second S3 server, which others wrote: what the bucket's API is held against. */
-import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { AwsClient } from "aws4fetch";
+import {
+	CreateBucketCommand,
+	PutBucketCorsCommand,
+	S3Client,
+} from "@aws-sdk/client-s3";
 import { BUCKET, corsRule, REGION } from "../../scripts/bucket.mjs";
 import { versitygw } from "../../scripts/paths.mjs";
 import { launch } from "../../scripts/process.mjs";
@@ -52,33 +55,23 @@ export async function startVersitygw({
 }
 
 /** Creates the bucket if it is not there, and sets its rule. */
-async function makeBucket(url: string, secrets: Secrets, origins: string[]) {
-	const s3 = new AwsClient({
-		accessKeyId: secrets.s3AccessKey,
-		secretAccessKey: secrets.s3SecretKey,
-		...{ region: REGION, service: "s3", retries: 2 },
+async function makeBucket(
+	endpoint: string,
+	{ s3AccessKey, s3SecretKey }: Secrets,
+	origins: string[],
+): Promise<void> {
+	const s3 = new S3Client({
+		...{ endpoint, region: REGION, forcePathStyle: true },
+		credentials: { accessKeyId: s3AccessKey, secretAccessKey: s3SecretKey },
 	});
-	const put = async (path: string, init: RequestInit, accepted: number[]) => {
-		const answer = await s3.fetch(`${url}/${BUCKET}${path}`, {
-			...init,
-			method: "PUT",
-		});
-		const text = await answer.text();
-		if (!answer.ok && !accepted.includes(answer.status))
-			throw new Error(`PUT /${BUCKET}${path}: ${answer.status} ${text}`);
-	};
-	await put("", {}, [409]); // it is there, and ours
-	const rule = corsRule(origins);
-	const elements = (tag: string, values: (string | number)[]) =>
-		values.map((value) => `<${tag}>${value}</${tag}>`).join("");
-	const body = [
-		"<CORSConfiguration><CORSRule>",
-		elements("AllowedOrigin", rule.AllowedOrigins),
-		elements("AllowedMethod", rule.AllowedMethods),
-		elements("AllowedHeader", rule.AllowedHeaders),
-		elements("MaxAgeSeconds", [rule.MaxAgeSeconds]),
-		"</CORSRule></CORSConfiguration>",
-	].join("");
-	const md5 = createHash("md5").update(body).digest("base64"); // S3 insists on one
-	await put("?cors", { body, headers: { "Content-MD5": md5 } }, []);
+	await s3.send(new CreateBucketCommand({ Bucket: BUCKET })).catch((error) => {
+		if (error.$metadata?.httpStatusCode !== 409) throw error; // it is there, and ours
+	});
+	await s3.send(
+		new PutBucketCorsCommand({
+			Bucket: BUCKET,
+			CORSConfiguration: { CORSRules: [corsRule(origins)] },
+		}),
+	);
+	s3.destroy();
 }

@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest";
 import {
 	heads,
 	nextDue,
+	type QueuedDelivery,
 	ready,
-	type Waiting,
 } from "../../src/endpoint/order.ts";
 
-const waiting: fc.Arbitrary<Waiting[]> = fc
+const waiting: fc.Arbitrary<QueuedDelivery[]> = fc
 	.array(
 		fc.record({
 			line: fc.constantFrom("a", "b", "c", null),
@@ -81,7 +81,7 @@ describe("what may go now", () => {
 				(all, fails, most) => {
 					let left = [...all];
 					let time = 0;
-					const through: Waiting[] = [];
+					const through: QueuedDelivery[] = [];
 					for (let n = 0; left.length > 0; n++) {
 						time = Math.max(time, nextDue(left, none) as number);
 						const [first] = ready(left, none, most, time);

@@ -7,9 +7,9 @@ import {
 	type BackendEvent,
 	type Generation,
 } from "../../src/backends/backend.ts";
+import type { AttemptTimes } from "../../src/contract/pool.ts";
 import type { Job } from "../../src/job/job.ts";
 import { MAX_FAILURES } from "../../src/job/state.ts";
-import type { Measured } from "../../src/pool/contract.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import { newAccount } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
@@ -170,7 +170,7 @@ describe("the pool", () => {
 				],
 			]),
 		);
-		const { firstTokenMs, ms } = (releases()[1] as [string, Measured])[1];
+		const { firstTokenMs, ms } = (releases()[1] as [string, AttemptTimes])[1];
 		expect(firstTokenMs).toBeGreaterThanOrEqual(15);
 		expect(ms).toBeGreaterThanOrEqual(80);
 		expect(firstTokenMs).toBeLessThan(ms);

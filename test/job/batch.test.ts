@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Pending } from "../../src/job/batch.ts";
+import { PendingBatch } from "../../src/job/batch.ts";
 
 const tokens = (ids: number[], text: string) => ({
 	ids,
@@ -9,7 +9,7 @@ const tokens = (ids: number[], text: string) => ({
 
 describe("tokens on their way into the log", () => {
 	it("come with all their ids, once", () => {
-		const pending = new Pending([], "");
+		const pending = new PendingBatch([], "");
 		pending.add(tokens([1], "a"));
 		pending.add(tokens([2, 3], "b"));
 		expect(pending.take()).toEqual({
@@ -23,7 +23,7 @@ describe("tokens on their way into the log", () => {
 	});
 
 	it("wait while nothing of them can be shown", () => {
-		const pending = new Pending(["END"], "");
+		const pending = new PendingBatch(["END"], "");
 		pending.add(tokens([1], "")); // half a character
 		expect(pending.take()).toBe(null);
 		pending.add(tokens([2], "é"));
@@ -45,7 +45,7 @@ describe("tokens on their way into the log", () => {
 	});
 
 	it("leave text without a token for the end: another attempt would release it again", () => {
-		const pending = new Pending([], "");
+		const pending = new PendingBatch([], "");
 		pending.add(tokens([], "\ufffd"));
 		expect(pending.take()).toBe(null);
 		expect(pending.rest()).toEqual({
@@ -57,7 +57,7 @@ describe("tokens on their way into the log", () => {
 	});
 
 	it("without ids are counted all the same", () => {
-		const pending = new Pending([], "");
+		const pending = new PendingBatch([], "");
 		pending.add({ ids: [], tokens: 2, text: "a b" });
 		expect(pending.take()).toEqual({
 			text: "a b",
@@ -68,7 +68,7 @@ describe("tokens on their way into the log", () => {
 	});
 
 	it("that complete a stop string count, and what they say after it does not", () => {
-		const pending = new Pending(["END"], "");
+		const pending = new PendingBatch(["END"], "");
 		expect(pending.add(tokens([1], "a EN"))).toBe(false);
 		expect(pending.add(tokens([2], "D b"))).toBe(true);
 		expect(pending.rest()).toEqual({

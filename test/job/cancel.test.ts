@@ -1,8 +1,8 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { opener } from "../../src/job/follow.ts";
 import type { Job } from "../../src/job/job.ts";
-import { untilDone } from "../../src/job/stream.ts";
+import { openJobLog } from "../../src/stream/follower.ts";
+import { untilDone } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -220,9 +220,7 @@ describe("a deadline", () => {
 		await eventually(
 			() =>
 				runInDurableObject(job.stub(), (_, { storage }) => {
-					const { state } = storage.sql
-						.exec<{ state: string }>("SELECT state FROM job")
-						.one();
+					const { state } = storage.sql.exec<{ state: string }>(STATE).one();
 					expect(JSON.parse(state).status).toBe("canceled");
 				}),
 			{ interval: 100 },
@@ -277,7 +275,7 @@ describe("a job with on_disconnect: cancel", () => {
 		// As the whole edge leaves it when it dies: somebody was reading, and no socket outlived it.
 		await runInDurableObject(job.stub(), async (_, state) => {
 			state.storage.sql.exec(
-				"UPDATE job SET state = json_set(state, '$.watched', json('true'))",
+				"UPDATE event SET state = json_set(state, '$.watched', json('true')) WHERE state IS NOT NULL",
 			);
 			await state.storage.sync();
 			state.abort("killed");
@@ -308,7 +306,7 @@ describe("a job with on_disconnect: cancel", () => {
 	it("goes on when its caller had only waited for so long", async () => {
 		const { open } = stuck(3);
 		const job = await startedJob(minding);
-		const opens = opener(bindings, job.account.id, job.id);
+		const opens = openJobLog(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
 		expect(await untilDone(opens, await opens(0), 100, never)).toBe(false);
 		await eventually(async () =>
@@ -342,7 +340,9 @@ describe("a job with on_disconnect: cancel", () => {
 
 const stateOf = (job: TestJob) =>
 	runInDurableObject(job.stub(), (_, { storage }) =>
-		JSON.parse(
-			storage.sql.exec<{ state: string }>("SELECT state FROM job").one().state,
-		),
+		JSON.parse(storage.sql.exec<{ state: string }>(STATE).one().state),
 	);
+
+/** The newest row that carries a state. */
+const STATE =
+	"SELECT state FROM event WHERE state IS NOT NULL ORDER BY seq DESC LIMIT 1";

@@ -4,11 +4,11 @@ import { expect, it } from "vitest";
 import { admittedJob, events, fakeWorker, words } from "../support/jobs.ts";
 
 it.each([
-	["a short answer", 8, 0],
-	["a long one", 40, 40],
+	["a short answer", 8, 0, 5],
+	["a long one, whose rows become few", 40, 40, 8],
 ])(
-	"%s: eighteen rows, one for each batch, and two for the alarm",
-	async (_, tokens, every) => {
+	"%s costs a fixed number of rows, one for each batch, and two for the alarm",
+	async (_, tokens, every, fixed) => {
 		fakeWorker({ tokens: words(tokens), every });
 		const job = await admittedJob();
 		const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
@@ -36,7 +36,8 @@ it.each([
 		const seen = await events(job);
 		const batches = seen.filter(({ type }) => type === "token").length;
 		const rows = cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
-		expect(rows).toBe(18 + batches);
+		// One more where the end came without tokens of its own.
+		expect([0, 1]).toContain(rows - fixed - batches);
 		// Set and deleted; a slow machine may see it fire in between.
 		expect(alarms).toBeLessThanOrEqual(4);
 	},

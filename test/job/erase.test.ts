@@ -1,8 +1,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { opener } from "../../src/job/follow.ts";
 import type { Job } from "../../src/job/job.ts";
-import { eventStream } from "../../src/job/stream.ts";
+import { followLog, openJobLog } from "../../src/stream/follower.ts";
+import { eventStream } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -22,11 +22,7 @@ const GONE = { ok: false, failure: { code: "job_gone" } };
 /** All that the object stores, as text. */
 const stored = (job: TestJob): Promise<string> =>
 	runInDurableObject(job.stub(), (_, { storage: { sql } }) =>
-		JSON.stringify(
-			["job", "event"].map((table) =>
-				sql.exec(`SELECT * FROM ${table}`).toArray(),
-			),
-		),
+		JSON.stringify(sql.exec("SELECT * FROM event").toArray()),
 	);
 
 describe("an erased job", () => {
@@ -43,25 +39,27 @@ describe("an erased job", () => {
 		expect(await job.stub().erase()).toBe("erased");
 		expect(await stored(job)).toBe(
 			JSON.stringify([
-				[
-					{
-						spec: null,
-						state: JSON.stringify({
-							jobId: job.id,
-							status: "succeeded",
-							outputTokens: 1,
-							maxTokens: 300,
-						}),
-						prompt_ids: null,
-					},
-				],
-				[],
+				{
+					seq: 0,
+					type: "tombstone",
+					data: JSON.stringify({
+						jobId: job.id,
+						status: "succeeded",
+						outputTokens: 1,
+						maxTokens: 300,
+					}),
+					token_ids: null,
+					held: null,
+					spec: null,
+					state: null,
+					prompt_ids: null,
+				},
 			]),
 		);
 		expect(await job.stub().view()).toBe(null);
 		expect(await job.stub().cancel()).toBe(null);
 		expect(await job.stub().start(job.spec)).toEqual(GONE);
-		const open = opener(bindings, job.account.id, job.id);
+		const open = openJobLog(bindings, job.account.id, job.id);
 		expect((await open(0)).status).toBe(404);
 		expect(worker.requests).toHaveLength(1);
 		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
@@ -95,9 +93,12 @@ describe("an erased job", () => {
 		const job = await startedJob({ sampling: { max_tokens: 2_000 } });
 		await events(job);
 		// One that is in the middle of it: it cannot take all at once.
-		const open = opener(bindings, job.account.id, job.id);
+		const open = openJobLog(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
-		const bytes = eventStream(open, await open(0), 0, never);
+		const bytes = eventStream({
+			follow: followLog(open, await open(0), 0),
+			signal: never,
+		});
 		await eventually(() =>
 			runInDurableObject(job.stub(), (_: Job, state) =>
 				expect(state.getWebSockets()).toHaveLength(1),

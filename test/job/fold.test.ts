@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { fold, tokenData, unfold, type Written } from "../../src/job/fold.ts";
+import {
+	fold,
+	tokenData,
+	unfold,
+	type WrittenEvent,
+} from "../../src/job/fold.ts";
 
 const data = fc.oneof(
 	{ weight: 4, arbitrary: fc.string({ unit: "binary" }).map(tokenData) },
@@ -9,7 +14,7 @@ const data = fc.oneof(
 	fc.string(),
 	fc.constantFrom('{"text": "x"}', '{"text":"x","more":1}', '{"text":1}'),
 );
-const log: fc.Arbitrary<Written[]> = fc
+const log: fc.Arbitrary<WrittenEvent[]> = fc
 	.tuple(
 		fc.nat(1_000_000),
 		fc.boolean(),

@@ -1,7 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { ZodObject } from "zod";
-import { sha256 } from "../../src/account/key.ts";
+import { sha256 } from "../../src/crypto.ts";
 import type { Job } from "../../src/job/job.ts";
 import { MAX_FAILURES } from "../../src/job/state.ts";
 import {

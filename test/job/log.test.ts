@@ -1,6 +1,6 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import type { LogEvent } from "../../src/job/contract.ts";
+import type { LogEvent } from "../../src/contract/job.ts";
 import { EventLog } from "../../src/job/log.ts";
 import { bindings } from "../support/account.ts";
 
@@ -37,21 +37,31 @@ function replay(log: EventLog, seq: number): LogEvent[] {
 describe("a log", () => {
 	it("reads the same before and after it is closed, from any event on, also when opened anew", () =>
 		withLog("closed", (log, sql) => {
-			log.append("job.queued", { status: "queued" });
+			log.append([["job.queued", { status: "queued" }]], {
+				spec: "{}",
+				state: "1",
+			});
 			for (let n = 0; n < 600; n++)
 				log.appendTokens(batch(` "wört" ${n}`, [n, n + 1]));
-			log.append("job.retrying", { attempt: 2 });
+			log.append([["job.retrying", { attempt: 2 }]], { promptIds: "[7]" });
 			log.appendTokens({ text: "!", ids: [], tokens: 0, held: "" });
 			const before = replay(log, 0);
-			log.close([
-				["usage", { images: 0 }],
-				["done", { tokens: 1200 }],
-			]);
+			log.append(
+				[
+					["usage", { images: 0 }],
+					["done", { tokens: 1200 }],
+				],
+				{ state: "2" },
+			);
+			log.compact();
 			const opened = new EventLog(sql);
 			expect(opened).toMatchObject({
 				lastSeq: 605,
 				tokens: 1200,
 				text: log.text,
+				spec: "{}",
+				state: "2",
+				promptIds: [7],
 			});
 			expect(opened.ids).toEqual(log.ids);
 			for (const each of [log, opened]) {
@@ -62,14 +72,15 @@ describe("a log", () => {
 					expect(replay(each, seq)).toEqual(whole.slice(seq));
 			}
 			const rows = sql.exec("SELECT seq FROM event").toArray();
-			expect(rows).toHaveLength(1);
+			expect(rows).toEqual([{ seq: 605 }]);
 		}));
 
 	it("in long rows is sent in messages that are not too long", () =>
 		withLog("long", (log, sql) => {
 			const text = "x".repeat(20_000);
 			for (let n = 0; n < 60; n++) log.appendTokens(batch(text, [n]));
-			log.close([["done", {}]]);
+			log.append([["done", {}]], {});
+			log.compact();
 			expect(sql.exec("SELECT seq FROM event").toArray()).toHaveLength(20);
 			let seq = 0;
 			for (let messages = 0; seq < log.lastSeq; messages++) {
@@ -82,9 +93,10 @@ describe("a log", () => {
 
 	it("counts tokens of a backend that names no ids", () =>
 		withLog("nameless", (log, sql) => {
-			log.appendTokens({ text: "two words", ids: [], tokens: 2, held: "" });
-			expect(new EventLog(sql)).toMatchObject({ tokens: 2, ids: [] });
-			log.close([]);
-			expect(new EventLog(sql)).toMatchObject({ tokens: 2, ids: [] });
+			for (let n = 0; n < 40; n++)
+				log.appendTokens({ text: "two words", ids: [], tokens: 2, held: "" });
+			expect(new EventLog(sql)).toMatchObject({ tokens: 80, ids: [] });
+			log.compact();
+			expect(new EventLog(sql)).toMatchObject({ tokens: 80, ids: [] });
 		}));
 });

@@ -1,8 +1,8 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { opener } from "../../src/job/follow.ts";
 import type { Job } from "../../src/job/job.ts";
-import { eventStream } from "../../src/job/stream.ts";
+import { followLog, openJobLog } from "../../src/stream/follower.ts";
+import { eventStream } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -111,13 +111,11 @@ describe("a reader", () => {
 		);
 		fakeWorker({ tokens, every: 10 });
 		const job = await startedJob({ sampling: { max_tokens: 2000 } });
-		const open = opener(bindings, job.account.id, job.id);
-		const stream = eventStream(
-			open,
-			await open(0),
-			0,
-			new AbortController().signal,
-		);
+		const open = openJobLog(bindings, job.account.id, job.id);
+		const stream = eventStream({
+			follow: followLog(open, await open(0), 0),
+			signal: new AbortController().signal,
+		});
 		const fast = await events(job);
 		expect(textOf(fast)).toBe(tokens.join(""));
 		expect(raw(await read(stream))).toBe(raw(fast));

@@ -1,8 +1,8 @@
 /** A planned seam: an attempt that reached its longest time is gone on with by the next, and nobody can tell. */
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import { attemptSeed } from "../../src/job/attempt.ts";
 import type { Job } from "../../src/job/job.ts";
-import { attemptSeed } from "../../src/job/seed.ts";
 import { bindings } from "../support/account.ts";
 import type { Script } from "../support/fake-worker.ts";
 import {

@@ -1,9 +1,9 @@
 /** Readers that take nothing, beside readers that do. */
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
-import { opener } from "../../src/job/follow.ts";
 import type { Job } from "../../src/job/job.ts";
-import { eventStream } from "../../src/job/stream.ts";
+import { followLog, openJobLog } from "../../src/stream/follower.ts";
+import { eventStream } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -26,9 +26,13 @@ const raw = (seen: Read[]): string => seen.map((event) => event.raw).join("");
 const sleep = (ms: number) => new Promise((wait) => setTimeout(wait, ms));
 
 async function stream(job: TestJob, stallMs = 60_000) {
-	const open = opener(bindings, job.account.id, job.id);
+	const open = openJobLog(bindings, job.account.id, job.id);
 	const never = new AbortController().signal;
-	return eventStream(open, await open(0), 0, never, 10_000, stallMs);
+	return eventStream({
+		follow: followLog(open, await open(0), 0),
+		signal: never,
+		stallMs,
+	});
 }
 
 /** Where the one follower of a test goes on after a pause: what it has taken by then, read or not. */

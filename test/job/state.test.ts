@@ -1,25 +1,25 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { priceOf } from "../../src/account/ledger.ts";
-import type { JobSpec } from "../../src/job/contract.ts";
+import type { JobSpec } from "../../src/contract/job.ts";
 import {
 	ABANDONED_MS,
 	alarmAt,
+	type Deadlines,
 	HEARTBEAT_MS,
 	HUNG_UP_MS,
-	type Leaving,
-	type Terms,
 } from "../../src/job/due.ts";
 import {
-	claimed,
-	decide,
+	initialState,
 	isOpen,
 	type JobChange,
 	type JobState,
 	type Logged,
 	MAX_FAILURES,
 	MAX_INTERRUPTIONS,
+	transition,
 } from "../../src/job/state.ts";
+import type { Disconnect } from "../../src/stream/readers.ts";
 
 const HOUR = 3_600_000;
 const HOLD = 1_000;
@@ -36,14 +36,14 @@ const place = {
 		cold: false,
 	},
 };
-const endless: Terms = {
+const endless: Deadlines = {
 	startBy: null,
 	endBy: null,
 	cancelAt: null,
 	onDisconnect: "continue",
 };
-const born = (terms: Partial<Terms> = {}): JobState =>
-	claimed({ ...endless, ...terms } as JobSpec, 0);
+const born = (terms: Partial<Deadlines> = {}): JobState =>
+	initialState({ ...endless, ...terms } as JobSpec, 0);
 const granted: JobChange = { type: "granted", lease };
 const time: JobChange = { type: "time" };
 const cancel: JobChange = { type: "cancel" };
@@ -71,7 +71,7 @@ const lived = (
 	...changes: JobChange[]
 ): JobState =>
 	changes.reduce(
-		(from, change) => decide(from, change, now)?.state ?? from,
+		(from, change) => transition(from, change, now)?.state ?? from,
 		state,
 	);
 
@@ -83,7 +83,7 @@ const failOnce = (from: JobState, tokens: number): JobState =>
 
 type Step = { wait: number; add: number; make: (tokens: number) => JobChange };
 
-const leaving: fc.Arbitrary<Leaving> = fc.oneof(
+const leaving: fc.Arbitrary<Disconnect> = fc.oneof(
 	fc.constantFrom({ how: "content" as const }, { how: "lost" as const }),
 	fc.nat(90_000).map((ago) => ({ how: "hungUp" as const, ago })),
 );
@@ -129,7 +129,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 	{ maxLength: 80 },
 );
 const deadline = fc.option(fc.nat(4 * HOUR));
-const terms: fc.Arbitrary<Terms> = fc.record({
+const terms: fc.Arbitrary<Deadlines> = fc.record({
 	startBy: deadline,
 	endBy: deadline,
 	cancelAt: deadline,
@@ -145,7 +145,7 @@ interface Moment {
 }
 
 /** Every state on the way. Only a running attempt brings tokens; the account prices what it is told. */
-function live(terms: Terms, steps: Step[]): Moment[] {
+function live(terms: Deadlines, steps: Step[]): Moment[] {
 	const life: Moment[] = [{ now: 0, tokens: 0, state: born(terms), log: [] }];
 	for (const { wait, add, make } of steps) {
 		const before = life.at(-1) as Moment;
@@ -169,7 +169,7 @@ function live(terms: Terms, steps: Step[]): Moment[] {
 						),
 					)
 				: made;
-		const decision = decide(state, change, now);
+		const decision = transition(state, change, now);
 		life.push({
 			now,
 			tokens,
@@ -180,7 +180,7 @@ function live(terms: Terms, steps: Step[]): Moment[] {
 	return life;
 }
 
-const always = (check: (life: Moment[], terms: Terms) => void) =>
+const always = (check: (life: Moment[], terms: Deadlines) => void) =>
 	fc.assert(
 		fc.property(terms, steps, (terms, steps) =>
 			check(live(terms, steps), terms),
@@ -256,9 +256,9 @@ describe("a job's life, in whatever order things happen,", () => {
 				let times = 0;
 				let rested = state;
 				for (
-					let decision = decide(rested, time, now);
+					let decision = transition(rested, time, now);
 					decision;
-					decision = decide(rested, time, now)
+					decision = transition(rested, time, now)
 				) {
 					rested = decision.state;
 					expect(++times).toBeLessThanOrEqual(2);
@@ -337,7 +337,7 @@ describe("attempts", () => {
 			state = lived(state, 0, granted, broken(0));
 			const { retryAt } = state;
 			waits.push(retryAt as number);
-			expect(decide(state, time, (retryAt as number) - 1)).toBe(null);
+			expect(transition(state, time, (retryAt as number) - 1)).toBe(null);
 			state = lived(state, retryAt as number, time);
 			expect(state.phase).toBe("waiting");
 		}
@@ -392,9 +392,9 @@ describe("attempts", () => {
 		const state = failOnce(born(), 1);
 		expect(state).toMatchObject({ phase: "waiting", status: "running" });
 		expect(
-			decide(state, { type: "placed", answer: "queued", place }, HOUR),
+			transition(state, { type: "placed", answer: "queued", place }, HOUR),
 		).toBe(null);
-		expect(decide(state, granted, HOUR)?.log).toEqual([]);
+		expect(transition(state, granted, HOUR)?.log).toEqual([]);
 	});
 });
 
@@ -404,7 +404,7 @@ describe("waiting", () => {
 		const cold: JobChange = { type: "placed", answer: "provisioning", place };
 		let state = born();
 		const told = [queued, queued, cold, cold, queued].map((change) => {
-			const decision = decide(state, change, 0);
+			const decision = transition(state, change, 0);
 			state = decision?.state ?? state;
 			return decision && state.status;
 		});
@@ -452,10 +452,10 @@ describe("a cancel", () => {
 	])("of a job that %s", (_, state, outcome) => {
 		const canceled = lived(state, 5, cancel);
 		expect(canceled).toMatchObject({ phase: "settling", outcome });
-		expect(decide(canceled, cancel, 6)).toBe(null);
+		expect(transition(canceled, cancel, 6)).toBe(null);
 		// What was under way comes too late.
-		expect(decide(canceled, granted, 6)).toBe(null);
-		expect(decide(canceled, { type: "finished", reason: "stop" }, 6)).toBe(
+		expect(transition(canceled, granted, 6)).toBe(null);
+		expect(transition(canceled, { type: "finished", reason: "stop" }, 6)).toBe(
 			null,
 		);
 	});
@@ -463,7 +463,7 @@ describe("a cancel", () => {
 	it("by `Cancel-After` comes at its time, also while it runs", () => {
 		const running = lived(born({ cancelAt: 5_000 }), 0, granted);
 		expect(alarmAt(running, 0)).toBe(5_000);
-		expect(decide(running, time, 4_999)).toBe(null);
+		expect(transition(running, time, 4_999)).toBe(null);
 		expect(lived(running, 5_000, time).outcome).toBe("canceled");
 	});
 });
@@ -473,9 +473,9 @@ describe("a deadline", () => {
 		const waiting = born({ startBy: 5_000 });
 		expect(alarmAt(waiting, 0)).toBe(5_000);
 		expect(lived(waiting, 5_000, time).outcome).toBe("expired");
-		expect(decide(waiting, granted, 5_000)).toBe(null);
+		expect(transition(waiting, granted, 5_000)).toBe(null);
 		const running = lived(waiting, 4_999, granted);
-		expect(decide(running, time, 6_000)).toBe(null);
+		expect(transition(running, time, 6_000)).toBe(null);
 	});
 
 	it("to end expires a job wherever it is, and of two things due the first counts", () => {
@@ -502,7 +502,7 @@ describe("a job that minds its readers", () => {
 	it("is canceled ten seconds after the last was lost", () => {
 		const left = lived(minding(), 1_000, watched, lost);
 		expect(alarmAt(left, 2_000)).toBe(1_000 + ABANDONED_MS);
-		expect(decide(left, time, 1_000 + ABANDONED_MS - 1)).toBe(null);
+		expect(transition(left, time, 1_000 + ABANDONED_MS - 1)).toBe(null);
 		expect(lived(left, 1_000 + ABANDONED_MS, time).outcome).toBe("canceled");
 	});
 
@@ -512,7 +512,7 @@ describe("a job that minds its readers", () => {
 				const now = 100_000;
 				const left = lived(minding(), now, watched, hungUp(ago));
 				expect(alarmAt(left, now)).toBe(now - ago + HUNG_UP_MS);
-				expect(decide(left, time, now - ago + HUNG_UP_MS - 1)).toBe(null);
+				expect(transition(left, time, now - ago + HUNG_UP_MS - 1)).toBe(null);
 				expect(lived(left, now - ago + HUNG_UP_MS, time).outcome).toBe(
 					"canceled",
 				);
@@ -526,10 +526,10 @@ describe("a job that minds its readers", () => {
 	it("goes on when the call is repeated in time, for as long as the repeat's reader needs to come", () => {
 		const left = lived(minding(), 1_000, watched, hungUp(0));
 		const repeated = lived(left, 2_900, { type: "repeated" });
-		expect(decide(repeated, time, 2_900 + HUNG_UP_MS - 1)).toBe(null);
+		expect(transition(repeated, time, 2_900 + HUNG_UP_MS - 1)).toBe(null);
 		expect(lived(repeated, 2_900 + HUNG_UP_MS, time).outcome).toBe("canceled");
 		const read = lived(repeated, 3_000, watched);
-		expect(decide(read, time, HOUR)).toBe(null);
+		expect(transition(read, time, HOUR)).toBe(null);
 		// A place that is kept for longer is not given away sooner.
 		const kept = lived(minding(), 1_000, watched, lost, { type: "repeated" });
 		expect(alarmAt(kept, 1_000)).toBe(1_000 + ABANDONED_MS);
@@ -537,36 +537,36 @@ describe("a job that minds its readers", () => {
 
 	it("that is over, or is read, stays so when its call is repeated", () => {
 		const canceled = lived(minding(), 0, watched, hungUp(0), cancel);
-		expect(decide(canceled, { type: "repeated" }, 1)).toBe(null);
+		expect(transition(canceled, { type: "repeated" }, 1)).toBe(null);
 		const read = lived(minding(), 0, watched);
-		expect(decide(read, { type: "repeated" }, 1)).toBe(null);
+		expect(transition(read, { type: "repeated" }, 1)).toBe(null);
 	});
 
 	it("goes on when one comes back in time", () => {
 		const back = lived(minding(), 1_000, watched, lost, watched);
-		expect(decide(back, time, HOUR)).toBe(null);
+		expect(transition(back, time, HOUR)).toBe(null);
 		expect(alarmAt(back, 2_000)).toBe(2_000 + HEARTBEAT_MS);
 	});
 
 	it("counts from the loss, however often it is told of it", () => {
 		const left = lived(minding(), 1_000, watched, lost);
-		expect(decide(left, lost, 5_000)).toBe(null);
+		expect(transition(left, lost, 5_000)).toBe(null);
 	});
 
 	it("goes on while nobody ever read, and when the last had what it waited for", () => {
-		expect(decide(minding(), lost, 0)).toBe(null);
+		expect(transition(minding(), lost, 0)).toBe(null);
 		const content = lived(minding(), 0, watched, {
 			type: "left",
 			how: "content",
 		});
-		expect(decide(content, time, HOUR)).toBe(null);
-		expect(decide(content, lost, HOUR)).toBe(null);
+		expect(transition(content, time, HOUR)).toBe(null);
+		expect(transition(content, lost, HOUR)).toBe(null);
 	});
 
 	it("is the only kind that does", () => {
 		const other = lived(born(), 0, granted);
-		expect(decide(other, watched, 0)).toBe(null);
+		expect(transition(other, watched, 0)).toBe(null);
 		for (const change of [lost, hungUp(0)])
-			expect(decide({ ...other, watched: true }, change, 0)).toBe(null);
+			expect(transition({ ...other, watched: true }, change, 0)).toBe(null);
 	});
 });

@@ -4,14 +4,14 @@ import {
 	forecast,
 	missOf,
 	overtaking,
+	type PoolSnapshot,
 	quote,
-	type View,
 } from "../../src/pool/eta.ts";
-import { type Kept, nothing } from "../../src/pool/measured.ts";
+import { type Measurements, noMeasurements } from "../../src/pool/measured.ts";
 
 /** Each job takes ten seconds, its first token two; a worker a minute. */
-const known: Kept = {
-	...nothing(),
+const known: Measurements = {
+	...noMeasurements(),
 	services: Array.from({ length: 30 }, () => ({
 		...{ firstTokenMs: 2_000, tokens: 100, budget: 300, ms: 10_000 },
 	})),
@@ -20,7 +20,7 @@ const known: Kept = {
 };
 
 /** One worker with two slots, both taken: one job began just now, one four seconds ago. */
-const busy: View = {
+const busy: PoolSnapshot = {
 	ready: [
 		{
 			slots: 2,
@@ -37,8 +37,8 @@ const busy: View = {
 
 const at = (
 	position: number,
-	view: View = busy,
-	kept: Kept = known,
+	view: PoolSnapshot = busy,
+	kept: Measurements = known,
 	part: Partial<Parameters<typeof quote>[1]> = {},
 ) =>
 	quote(
@@ -165,7 +165,7 @@ describe("an estimate", () => {
 			),
 			waiting: fc.array(fc.integer({ min: 1, max: 1_000 }), { maxLength: 50 }),
 		})
-		.map((part): View => {
+		.map((part): PoolSnapshot => {
 			const coldMs = part.ready.length + part.back.length > 0 ? null : 7_000;
 			return { ...part, coldMs, arrivals: busy.arrivals };
 		});

@@ -2,19 +2,19 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { closed, ended } from "../../src/pool/breaker.ts";
 import {
-	answered,
+	afterProbe,
+	type Candidate,
 	choose,
 	isDue,
 	isStale,
-	open,
-	type Spot,
-	unknown,
+	openSlots,
+	unprobed,
 	type Worker,
 } from "../../src/pool/fleet.ts";
 
 const NOW = 1_000_000;
-const fresh = unknown("http://a.test", 0);
-const ready = answered(
+const fresh = unprobed("http://a.test", 0);
+const ready = afterProbe(
 	fresh,
 	{ status: "ready", model: "nano", digest: "d", slots: 4 },
 	"nano",
@@ -27,41 +27,41 @@ const broken = ["1", "2", "3"].reduce(
 
 describe("a worker", () => {
 	it("has as many open slots as it says, less those taken, and never fewer than none", () => {
-		expect(open(ready, 0, NOW)).toBe(4);
-		expect(open(ready, 3, NOW)).toBe(1);
-		expect(open(ready, 9, NOW)).toBe(0);
+		expect(openSlots(ready, 0, NOW)).toBe(4);
+		expect(openSlots(ready, 3, NOW)).toBe(1);
+		expect(openSlots(ready, 9, NOW)).toBe(0);
 	});
 
 	it.each(["starting", "draining", "away"] as const)(
 		"that is %s gets nothing",
 		(status) => {
-			const now = answered(ready, { status }, "nano", NOW);
-			expect([now.state, open(now, 0, NOW)]).toEqual([status, 0]);
+			const now = afterProbe(ready, { status }, "nano", NOW);
+			expect([now.state, openSlots(now, 0, NOW)]).toEqual([status, 0]);
 			expect(now.slots).toBe(4);
 		},
 	);
 
 	it("of another model gets nothing", () => {
 		const other = { model: "vicuna-7b", digest: "d", slots: 4 };
-		const now = answered(fresh, { status: "ready", ...other }, "nano", NOW);
-		expect([now.state, open(now, 0, NOW)]).toEqual(["mistaken", 0]);
+		const now = afterProbe(fresh, { status: "ready", ...other }, "nano", NOW);
+		expect([now.state, openSlots(now, 0, NOW)]).toEqual(["mistaken", 0]);
 	});
 
 	it("whose circuit is open gets nothing, then one job", () => {
 		const failing = { ...ready, breaker: broken };
-		expect(open(failing, 0, NOW)).toBe(0);
-		expect(open(failing, 0, NOW + 5_000)).toBe(1);
+		expect(openSlots(failing, 0, NOW)).toBe(0);
+		expect(openSlots(failing, 0, NOW + 5_000)).toBe(1);
 	});
 
 	it("is asked before a slot of it is promised when nothing was heard of it for a while", () => {
 		expect(isStale(fresh, NOW)).toBe(true);
 		expect(isStale(ready, NOW + 30_000)).toBe(false);
 		expect(isStale(ready, NOW + 30_001)).toBe(true);
-		expect(open(ready, 0, NOW + 30_001)).toBe(0);
+		expect(openSlots(ready, 0, NOW + 30_001)).toBe(0);
 	});
 
 	it("is asked every second while it is not ready, every five while it is", () => {
-		const away = answered(ready, { status: "away" }, "nano", NOW);
+		const away = afterProbe(ready, { status: "away" }, "nano", NOW);
 		expect([isDue(away, NOW + 999), isDue(away, NOW + 1_000)]).toEqual([
 			false,
 			true,
@@ -73,7 +73,11 @@ describe("a worker", () => {
 	});
 });
 
-const spot = (url: string, open: number, part: Partial<Worker> = {}): Spot => ({
+const spot = (
+	url: string,
+	open: number,
+	part: Partial<Worker> = {},
+): Candidate => ({
 	worker: { ...ready, url, ...part },
 	open,
 });

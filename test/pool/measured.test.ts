@@ -5,7 +5,7 @@ import {
 	type Joined,
 	joiningOf,
 	joinsIn,
-	nothing,
+	noMeasurements,
 	remember,
 	residual,
 	type Service,
@@ -15,13 +15,13 @@ import {
 const service = (part: Partial<Service> = {}): Service => ({
 	...{ firstTokenMs: 1_000, tokens: 100, budget: 300, ms: 6_000, ...part },
 });
-const measured = (services: Service[]) => ({ ...nothing(), services });
+const measured = (services: Service[]) => ({ ...noMeasurements(), services });
 const many = (part: Partial<Service>) =>
 	Array.from({ length: 30 }, () => service(part));
 
 describe("what was measured", () => {
 	it("is the newest only", () => {
-		const kept = nothing();
+		const kept = noMeasurements();
 		for (let n = 0; n < 1_000; n++) {
 			remember(kept, "services", service({ ms: n }));
 			remember(kept, "misses", n);
@@ -35,9 +35,9 @@ describe("what was measured", () => {
 
 describe("how long jobs take", () => {
 	it("is a guess by their budget until there are measurements, and then what was measured", () => {
-		const guess = servicesOf(nothing(), 300);
+		const guess = servicesOf(noMeasurements(), 300);
 		expect(guess.mean).toBeGreaterThan(1_000);
-		expect(servicesOf(nothing(), 30).mean).toBeLessThan(guess.mean);
+		expect(servicesOf(noMeasurements(), 30).mean).toBeLessThan(guess.mean);
 		expect(servicesOf(measured(many({ ms: 7_000 })), 300)).toMatchObject({
 			...{ mean: 7_000, error: 0 },
 		});
@@ -96,14 +96,15 @@ describe("what is left of something", () => {
 	});
 
 	it("of a cold start is a minute or so before any was measured", () => {
-		expect(coldsOf(nothing())[2]).toBe(60_000);
-		const known = { ...nothing(), colds: Array<number>(5).fill(20_000) };
+		expect(coldsOf(noMeasurements())[2]).toBe(60_000);
+		const known = { ...noMeasurements(), colds: Array<number>(5).fill(20_000) };
 		expect([...coldsOf(known)]).toEqual(Array(5).fill(20_000));
 	});
 });
 
 describe("when a worker comes", () => {
-	const joins = (came: Joined[]) => joiningOf({ ...nothing(), joins: came });
+	const joins = (came: Joined[]) =>
+		joiningOf({ ...noMeasurements(), joins: came });
 
 	it("is when they came, and never where they did not", () => {
 		const always = joins(

@@ -4,13 +4,11 @@ import {
 	runInDurableObject,
 } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
-import type { Probed, WorkerAddress } from "../../src/backends/worker.ts";
-import type { Env } from "../../src/env.ts";
-import { migrate } from "../../src/migrate.ts";
-import type { Ask, Eta } from "../../src/pool/contract.ts";
+import type { Probed } from "../../src/backends/worker.ts";
+import type { Eta, SlotRequest } from "../../src/contract/pool.ts";
+import type { WorkerAddress } from "../../src/models.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import { LEASE_MS } from "../../src/pool/pool.ts";
-import { STEPS } from "../../src/pool/schema.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
 import { fakeWorker } from "../support/jobs.ts";
@@ -21,8 +19,8 @@ function newPool(): DurableObjectStub<Pool> {
 	return bindings.POOL.get(bindings.POOL.idFromName(`pool-${pools}`));
 }
 
-type AskOf = [job: string, part?: Partial<Ask>];
-const ask = (...[job, part = {}]: AskOf): Ask => ({
+type AskOf = [job: string, part?: Partial<SlotRequest>];
+const ask = (...[job, part = {}]: AskOf): SlotRequest => ({
 	model: "nano",
 	job,
 	account: job.split("/")[0] as string,
@@ -40,8 +38,7 @@ const callsTo = async (
 	const called: string[] = [];
 	await runInDurableObject(pool, (object: Pool) => {
 		const JOB = {
-			idFromName: (name: string) => name,
-			get: (name: string) => ({
+			getByName: (name: string) => ({
 				granted: async () => {
 					called.push(name);
 					return answer(name);
@@ -533,7 +530,7 @@ describe("a pool that starts anew", () => {
 		expect(other).toBe(one);
 		const epochs = () =>
 			runInDurableObject(pool, (_, { storage }) =>
-				storage.sql.exec("SELECT epoch FROM held").toArray(),
+				storage.sql.exec("SELECT epoch FROM lease").toArray(),
 			);
 		expect(await epochs()).toEqual([{ epoch: one }]);
 		await pool.release("a/1", one, "finished", null);
@@ -597,45 +594,6 @@ describe("a pool that starts anew", () => {
 		const { start, finish } = acquired.eta;
 		expect(finish.p50 - start.p50).toBe(2_000);
 	});
-
-	it.each([1, 2])(
-		"from tables of version %d keeps queue, leases and epochs",
-		async (version) => {
-			const worker = fakeWorker({ tokens: [] });
-			worker.slots = 1;
-			const pool = newPool();
-			await runInDurableObject(pool, (_, { storage }) => {
-				const { sql } = storage;
-				storage.transactionSync(() => {
-					for (const { name } of sql
-						.exec<{ name: string }>(
-							"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_cf%' ESCAPE '\\'",
-						)
-						.toArray())
-						sql.exec(`DROP TABLE ${name}`);
-					migrate(sql, STEPS.slice(0, version));
-					if (version > 1) sql.exec("INSERT INTO pool VALUES ('nano')");
-					for (const job of ["a/0", "a/1"]) {
-						sql.exec("DELETE FROM lease");
-						sql.exec(
-							"INSERT INTO lease (job, expires_at) VALUES (?, ?)",
-							job,
-							Date.now() + LEASE_MS,
-						);
-					}
-					sql.exec("INSERT INTO queue (job) VALUES ('a/2'), ('a/3')");
-				});
-			});
-			await evictDurableObject(pool);
-			const called = await callsTo(pool);
-			expect((await pool.heartbeat("a/1", 2)).held).toBe(true);
-			expect((await pool.acquire(ask("b/1"))).answer).toBe("queued");
-			await pool.release("a/1", 2, "finished", null);
-			expect(called).toEqual(["a/2"]);
-			expect(await granted(pool, "a/2")).toBeGreaterThan(2);
-			expect((await pool.acquire(ask("a/3"))).answer).toBe("queued");
-		},
-	);
 });
 
 describe("what a pool writes", () => {

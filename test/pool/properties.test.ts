@@ -2,8 +2,9 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { Probed, WorkerAddress } from "../../src/backends/worker.ts";
-import type { Lease, Released } from "../../src/pool/contract.ts";
+import type { Probed } from "../../src/backends/worker.ts";
+import type { Lease, Released } from "../../src/contract/pool.ts";
+import type { WorkerAddress } from "../../src/models.ts";
 import { LEASE_MS, type Pool } from "../../src/pool/pool.ts";
 import { bindings } from "../support/account.ts";
 
@@ -152,11 +153,11 @@ class World {
 		const rows = <T extends Record<string, SqlStorageValue>>(query: string) =>
 			sql.exec<T>(query).toArray();
 		for (const { url, n } of rows<{ url: string; n: number }>(
-			"SELECT url, count(*) AS n FROM held GROUP BY url",
+			"SELECT url, count(*) AS n FROM lease GROUP BY url",
 		))
 			expect(n).toBeLessThanOrEqual(SLOTS[url] as number);
 		const known = rows<{ job: string }>(
-			"SELECT job FROM held UNION ALL SELECT job FROM waiting",
+			"SELECT job FROM lease UNION ALL SELECT job FROM queue",
 		).map(({ job }) => job);
 		expect(new Set(known).size).toBe(known.length);
 	}
@@ -192,8 +193,8 @@ it("whatever happens: no worker has more leases than slots, no job is there twic
 				await world.play(events);
 				await world.drain();
 				const left = await world.inside((_, { sql }) => [
-					sql.exec("SELECT * FROM held").toArray(),
-					sql.exec("SELECT * FROM waiting").toArray(),
+					sql.exec("SELECT * FROM lease").toArray(),
+					sql.exec("SELECT * FROM queue").toArray(),
 				]);
 				expect(left).toEqual([[], []]);
 			},

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { FairQueue, type Waiter } from "../../src/pool/queue.ts";
+import { FairQueue, type QueueEntry } from "../../src/pool/queue.ts";
 
 const waiter = (
 	place: number,
 	account: string,
 	resumed = false,
-): Waiter & { picky: boolean } => ({
+): QueueEntry & { picky: boolean } => ({
 	...{ place, account, resumed },
 	job: `${account}/${place}`,
 	picky: false,
@@ -30,12 +30,12 @@ type Happened = {
 function play(
 	events: Happened[],
 	look: {
-		granted?: (job: Waiter, waited: Waiter[]) => void;
-		came?: (job: Waiter, queue: FairQueue<Waiter>) => void;
+		granted?: (job: QueueEntry, waited: QueueEntry[]) => void;
+		came?: (job: QueueEntry, queue: FairQueue<QueueEntry>) => void;
 	} = {},
 ) {
-	const queue = new FairQueue<Waiter>();
-	const waiting: Waiter[] = [];
+	const queue = new FairQueue<QueueEntry>();
+	const waiting: QueueEntry[] = [];
 	let place = 0;
 	for (const { come, resume, free, leave } of events) {
 		const from = come ?? resume;
@@ -53,7 +53,7 @@ function play(
 			look.granted?.(job, [...waiting]);
 		} else if (leave !== undefined && waiting.length > 0) {
 			const [gone] = waiting.splice(leave % waiting.length, 1);
-			expect(queue.remove((gone as Waiter).job)).toBe(gone);
+			expect(queue.remove((gone as QueueEntry).job)).toBe(gone);
 		}
 		expect(queue.size).toBe(waiting.length);
 	}
@@ -100,7 +100,7 @@ describe("the queue", () => {
 				queue.push(quiet);
 				const before = new Map<string, number>();
 				for (let job = queue.take(); job !== quiet; job = queue.take()) {
-					const { account, resumed } = job as Waiter;
+					const { account, resumed } = job as QueueEntry;
 					if (resumed) continue;
 					before.set(account, (before.get(account) ?? 0) + 1);
 				}
@@ -112,7 +112,7 @@ describe("the queue", () => {
 	it("does so too after a crowd of accounts came and went", () => {
 		fc.assert(
 			fc.property(fc.integer({ min: 1, max: 100 }), (crowd) => {
-				const queue = new FairQueue<Waiter>();
+				const queue = new FairQueue<QueueEntry>();
 				let place = 0;
 				for (let n = 0; n < 10; n++) queue.push(waiter(++place, "old"));
 				for (let n = 0; n < crowd; n++)
@@ -125,7 +125,7 @@ describe("the queue", () => {
 	});
 
 	it("serves another account's first job at the very next slot, however many jobs one has sent", () => {
-		const queue = new FairQueue<Waiter>();
+		const queue = new FairQueue<QueueEntry>();
 		for (let n = 1; n <= 1_000; n++) queue.push(waiter(n, "heavy"));
 		for (let n = 0; n < 10; n++) expect(queue.take()?.account).toBe("heavy");
 		queue.push(waiter(1_001, "light"));
@@ -140,7 +140,7 @@ describe("the queue", () => {
 				fc.integer({ min: 2, max: 8 }),
 				fc.integer({ min: 10, max: 100 }),
 				(accounts, grants) => {
-					const queue = new FairQueue<Waiter>();
+					const queue = new FairQueue<QueueEntry>();
 					let place = 0;
 					for (let n = 0; n < accounts * grants; n++)
 						queue.push(waiter(++place, `account-${n % accounts}`));
@@ -161,7 +161,7 @@ describe("the queue", () => {
 				fc.integer({ min: 2, max: 20 }),
 				fc.integer({ min: 1, max: 20 }),
 				(jobs, crowd) => {
-					const queue = new FairQueue<Waiter>();
+					const queue = new FairQueue<QueueEntry>();
 					let place = 0;
 					for (let n = 0; n < jobs; n++) queue.push(waiter(++place, "old"));
 					for (let n = 0; n < crowd; n++)
@@ -182,7 +182,7 @@ describe("the queue", () => {
 	});
 
 	it("charges an account for no job that left unserved", () => {
-		const queue = new FairQueue<Waiter>();
+		const queue = new FairQueue<QueueEntry>();
 		for (let n = 1; n <= 100; n++) queue.push(waiter(n, "a"));
 		for (let n = 1; n <= 99; n++) queue.remove(`a/${n}`);
 		queue.push(waiter(101, "b"));
@@ -201,7 +201,7 @@ describe("the queue", () => {
 				const order = queue.order(1_000);
 				const told = waiting.map(({ job }) => queue.position(job));
 				expect(queue.position("nobody")).toBe(0);
-				const served: Waiter[] = [];
+				const served: QueueEntry[] = [];
 				for (let job = queue.take(); job; job = queue.take()) served.push(job);
 				expect(order).toEqual(served);
 				expect(told).toEqual(waiting.map((job) => served.indexOf(job) + 1));
@@ -227,7 +227,7 @@ describe("the queue", () => {
 	});
 
 	it("passes over a job that does not fit, and keeps its turn", () => {
-		const queue = new FairQueue<Waiter & { picky: boolean }>();
+		const queue = new FairQueue<QueueEntry & { picky: boolean }>();
 		queue.push({ ...waiter(1, "a", true), picky: true });
 		queue.push({ ...waiter(2, "b"), picky: true });
 		queue.push(waiter(3, "b"));

@@ -1,7 +1,7 @@
 import { listDurableObjectIds } from "cloudflare:test";
 
 import { describe, expect, it } from "vitest";
-import { issueKey, newAccountId } from "../../src/account/key.ts";
+import { issueKey, newAccountId } from "../../src/api-key.ts";
 import { unwrap } from "../../src/errors.ts";
 import {
 	accountStub,

@@ -1,12 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { opener } from "../../src/job/follow.ts";
-import { eventStream } from "../../src/job/stream.ts";
-import { Listener, lateCompletion } from "../../src/openai/answer.ts";
-import { bindings, newAccount } from "../support/account.ts";
+import { newAccount } from "../support/account.ts";
 import { call, ended, PNG, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 import { eventually } from "../support/eventually.ts";
-import { fakeWorker, gate, money, startedJob, words } from "../support/jobs.ts";
+import { fakeWorker, gate, money, words } from "../support/jobs.ts";
 
 const CREDIT = 50_000;
 const ANSWER = words(3).join("");
@@ -721,18 +718,23 @@ describe("a completion", () => {
 				tokens: words(3),
 				gate: (n) => (n === 1 ? hold.opened : undefined),
 			});
-			const job = await startedJob();
-			const open = opener(bindings, job.account.id, job.id);
-			const first = await open(0);
-			const never = new AbortController().signal;
-			const events = eventStream(open, first, 0, never, 20);
-			const head = { id: `chatcmpl-${job.id}`, created: 1, model: "nano" };
-			const body = lateCompletion(head, new Listener(events, []), "");
-			setTimeout(() => {
-				if (cancels) void job.stub().cancel();
+			const account = await newAccount(CREDIT);
+			const response = await complete(account, {});
+			expect(response.status).toBe(200);
+			const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+			const utf8 = new TextDecoder();
+			let text = "";
+			let waited = false;
+			for (;;) {
+				const { done, value } = await reader.read();
+				if (done) break;
+				text += utf8.decode(value, { stream: true });
+				if (waited || text.length < 3) continue;
+				waited = true;
+				const id = response.headers.get("X-Job-Id") as string;
+				if (cancels) void call(account, `/${id}/cancel`, { method: "POST" });
 				else hold.open();
-			}, 200);
-			const text = await new Response(body).text();
+			}
 			expect(text).toMatch(/^ {3,}\{/);
 			expect(JSON.parse(text)).toMatchObject(
 				cancels

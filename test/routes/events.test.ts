@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { opener } from "../../src/job/follow.ts";
-import { eventStream } from "../../src/job/stream.ts";
+import { followLog, openJobLog } from "../../src/stream/follower.ts";
+import { eventStream } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { edge } from "../support/edge.ts";
 import {
@@ -88,9 +88,13 @@ describe("GET /v1/jobs/{id}/events", () => {
 		const { opened, open } = gate();
 		fakeWorker({ tokens: words(2), gate: (n) => (n ? opened : undefined) });
 		const job = await startedJob();
-		const connect = opener(bindings, job.account.id, job.id);
+		const connect = openJobLog(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
-		const stream = eventStream(connect, await connect(0), 0, never, 50);
+		const stream = eventStream({
+			follow: followLog(connect, await connect(0), 0),
+			signal: never,
+			pingMs: 50,
+		});
 		const reader = stream.getReader();
 		const decoder = new TextDecoder();
 		let text = "";

@@ -2,7 +2,7 @@ import { listDurableObjectIds, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { unwrap } from "../../src/errors.ts";
 import { JOB_ID } from "../../src/ids.ts";
-import { preferredWait } from "../../src/job/request.ts";
+import { preferredWait } from "../../src/submit/request.ts";
 import { bindings, dump, newAccount } from "../support/account.ts";
 import { call, create, ended, PNG } from "../support/calls.ts";
 import { eventually } from "../support/eventually.ts";

@@ -1,8 +1,6 @@
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { STEPS } from "../../src/account/schema.ts";
-import { migrate } from "../../src/migrate.ts";
-import { accountStub, dump, newAccount } from "../support/account.ts";
+import { dump, newAccount } from "../support/account.ts";
 import { asked, refusal, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 
@@ -130,28 +128,6 @@ describe("an owner's keys", () => {
 		expect([keys.length, gone.length]).toEqual([199, 100]);
 		expect(gone.map(({ id }) => id)).toContain("key_200");
 		await create(account.key, { name: "more" });
-	});
-
-	it("that were made before there were origins work on any page", async () => {
-		const account = await newAccount();
-		const old = accountStub("keys of version two");
-		await runInDurableObject(old, (_, { storage }) => {
-			const { sql } = storage;
-			storage.transactionSync(() => migrate(sql, STEPS.slice(0, 2)));
-			sql.exec(
-				"INSERT INTO account VALUES ('keys of version two', 'old', 1, 's')",
-			);
-			sql.exec(
-				"INSERT INTO key VALUES ('key_1', 'old', ?, 1, NULL)",
-				account.secretHash,
-			);
-		});
-		await evictDurableObject(old);
-		const credential = { secretHash: account.secretHash, origin: HOME };
-		expect(await old.keysOf(credential)).toMatchObject({
-			ok: true,
-			keys: [{ id: "key_1", origins: null, current: true }],
-		});
 	});
 });
 

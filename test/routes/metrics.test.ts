@@ -1,7 +1,7 @@
 import { createExecutionContext, evictDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { app } from "../../src/app.ts";
-import { metricsOf } from "../../src/metrics/metrics.ts";
+import { metricsOf } from "../../src/objects.ts";
 import { bindings, newAccount } from "../support/account.ts";
 import { edge } from "../support/edge.ts";
 import { eventually } from "../support/eventually.ts";

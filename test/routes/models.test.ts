@@ -1,7 +1,6 @@
 import { listDurableObjectIds } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { app } from "../../src/app.ts";
-import type { Env } from "../../src/env.ts";
 import { ModelList } from "../../src/schema/model.ts";
 import { bindings } from "../support/account.ts";
 import { edge } from "../support/edge.ts";

@@ -1,9 +1,9 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import { Account } from "../../src/account/account.ts";
-import type { Admission } from "../../src/account/contract.ts";
 import { KEY_KEPT_MS } from "../../src/account/idempotency.ts";
 import { LATE_WRITE_MS } from "../../src/account/uploads.ts";
+import type { Admission } from "../../src/contract/account.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newJobId } from "../../src/ids.ts";
 import { Job } from "../../src/job/job.ts";

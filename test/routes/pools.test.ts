@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { config } from "../../src/env.ts";
+
 import { Pool, PoolList } from "../../src/schema/pool.ts";
 import { bindings } from "../support/account.ts";
 import { edge } from "../support/edge.ts";

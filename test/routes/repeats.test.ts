@@ -1,8 +1,9 @@
 /** Calls that say that they repeat one, as OpenAI's clients do by themselves. */
 import { describe, expect, it, vi } from "vitest";
 import { Account } from "../../src/account/account.ts";
-import { issueKey } from "../../src/account/key.ts";
+import { issueKey } from "../../src/api-key.ts";
 import { config } from "../../src/env.ts";
+
 import { unwrap } from "../../src/errors.ts";
 import {
 	bindings,

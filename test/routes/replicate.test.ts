@@ -1,6 +1,6 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { newAccountId } from "../../src/account/key.ts";
+import { newAccountId } from "../../src/api-key.ts";
 import { newJobId } from "../../src/ids.ts";
 import { edge } from "../support/edge.ts";
 import type { FakeReplicate } from "../support/fake-replicate.ts";

@@ -13,6 +13,7 @@ import {
 	moveClock,
 	newAccount,
 	type TestAccount,
+	uploadsOf,
 } from "../support/account.ts";
 import { type Bucket, bucket } from "../support/bucket.ts";
 import { edge } from "../support/edge.ts";
@@ -482,7 +483,7 @@ describe("a deleted image", () => {
 	it("that jobs hold lives until the last of them ends", async () => {
 		const [store, account] = [bucket(), await newAccount(10_000)];
 		const { id } = await upload(account);
-		const images = { images: [id], fields: ["images[0].upload"] };
+		const images = { images: uploadsOf(id) };
 		const [one, two] = [
 			admissionOf(account, images),
 			admissionOf(account, images),
@@ -554,7 +555,7 @@ describe("the list of uploads", () => {
 		const [account, other] = [await newAccount(10_000), await newAccount()];
 		await upload(other);
 		const [held, deleted] = [await upload(account), await upload(account)];
-		const images = { images: [held.id], fields: ["images[0].upload"] };
+		const images = { images: uploadsOf(held.id) };
 		unwrap(await account.stub.admit(admissionOf(account, images)));
 		for (const { id } of [held, deleted])
 			await call(account, "DELETE", `/${id}`);

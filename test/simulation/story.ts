@@ -1,5 +1,5 @@
 /** A played day: the scene, and what happened. Durations and times are milliseconds. */
-import type { Eta } from "../../src/pool/contract.ts";
+import type { Eta } from "../../src/contract/pool.ts";
 
 export interface Scene {
 	seed: number;

@@ -2,7 +2,7 @@
  * A day of a real Pool object under a virtual clock: bursty callers, workers that take a minute to come, an autoscaler that reads
  * the pool's load figure. The pool sees of it what it sees in production: requests, releases, heartbeats, answers to probes.
  */
-import type { Ask, Lease } from "../../src/pool/contract.ts";
+import type { Lease, SlotRequest } from "../../src/contract/pool.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import { poolFrom } from "../support/gather.ts";
 import { NOTHING, told, violations } from "../support/invariants.ts";
@@ -207,7 +207,7 @@ class World {
 	}
 
 	async #ask(doing: Doing, avoid: string | null): Promise<void> {
-		const ask: Ask = {
+		const ask: SlotRequest = {
 			...{ model: "nano", job: doing.job, avoid, tokens: TOKENS.budget },
 			account: `account-${doing.account}`,
 			resumed: doing.attempts > 0,

@@ -3,9 +3,9 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { Account } from "../../src/account/account.ts";
-import type { Admission } from "../../src/account/contract.ts";
-import { issueKey, newAccountId } from "../../src/account/key.ts";
-import { config, type Env } from "../../src/env.ts";
+import { issueKey, newAccountId } from "../../src/api-key.ts";
+import type { Admission } from "../../src/contract/account.ts";
+import { config } from "../../src/env.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newJobId } from "../../src/ids.ts";
 
@@ -40,18 +40,28 @@ export const admissionOf = (
 ): Admission => ({
 	credential: account.secretHash,
 	jobId: newJobId(Date.now()),
-	bodyHash: "a".repeat(64),
+	call: null,
+	repeats: null,
+	isPrepared: false,
+	requestHash: "a".repeat(64),
 	model: "nano",
 	maxPrice: 1000,
 	idempotencyKey: null,
 	expiresIn: 604_800,
 	images: [],
-	fields: [],
 	inline: [],
 	previousJob: null,
 	webhook: null,
 	...part,
 });
+
+/** A job's images that are uploads. */
+export const uploadsOf = (...uploads: string[]): Admission["images"] =>
+	uploads.map((upload, n) => ({
+		upload,
+		field: `images[${n}].upload`,
+		sha256: null,
+	}));
 
 /** Every row of every table of an object: what a call that changes nothing must leave as it is. */
 export const dump = (

@@ -1,6 +1,7 @@
 /** A bucket in memory behind `http://s3.test`, where `fetch` would reach the S3 server. Signatures are the end-to-end tests' part. */
 import { afterAll, vi } from "vitest";
 import { config } from "../../src/env.ts";
+
 import { bindings } from "./account.ts";
 
 export interface StoredObject {

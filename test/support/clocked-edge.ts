@@ -1,6 +1,5 @@
 /** The edge with accounts whose time a test moves: `POST /test/clock?account=<id>&ahead=<ms>` does what is due by then. */
 
-import type { Env } from "../../src/env.ts";
 import { default as app, Account as RealAccount } from "../../src/index.ts";
 
 export { Endpoint, Job, Metrics, Pool } from "../../src/index.ts";

@@ -185,7 +185,6 @@ async function answer(
 			if (!fault.pings) wire.hush();
 			return wire.ended;
 		}
-		if (here && "garbage" in fault) wire.send(fault.garbage);
 		await Promise.race([wire.ended, script.gate?.(n, attempt)]);
 		if (every) await Promise.race([wire.ended, sleep(every)]);
 		if (!wire.open) return;
@@ -193,10 +192,20 @@ async function answer(
 		const text = tokens.slice(n, last).join("");
 		if (here && "ids" in fault) {
 			const first = fault.ids === "foreign" ? 7_000 : -7_000;
-			wire.event("token", { token_ids: range(first + n, last - n), text });
+			wire.event("token", {
+				index: n,
+				token_ids: range(first + n, last - n),
+				text,
+			});
 			return wire.break();
 		}
-		const event = { token_ids: range(FIRST_ID + n, last - n), text };
+		// In the turn of the event behind it: no ping comes in between.
+		if (here && "garbage" in fault) wire.send(fault.garbage);
+		const event = {
+			index: n,
+			token_ids: range(FIRST_ID + n, last - n),
+			text,
+		};
 		if (!(here && "lost" in fault)) wire.event("token", event);
 		if (here && "twice" in fault) wire.event("token", event);
 	}

@@ -1,6 +1,6 @@
 /** Reads the objects' own tables into what the invariants are about; through any connection to their SQLite. */
 import type { Balances, Entry } from "../../src/account/ledger.ts";
-import type { LogEvent } from "../../src/job/contract.ts";
+import type { LogEvent } from "../../src/contract/job.ts";
 import { unfold } from "../../src/job/fold.ts";
 import type {
 	Gathered,
@@ -35,17 +35,14 @@ export function jobFrom(
 	query: Query,
 	name?: { account: string; id: string },
 ): GatheredJob | null {
-	if (!has(query, "job")) return null;
-	const [{ spec, state }] = query("SELECT spec, state FROM job") as [
-		{ spec: string | null; state: string | null },
-	];
-	if (spec === null) {
-		const { jobId } = state === null ? { jobId: "" } : JSON.parse(state);
-		const { account, id } = name ?? { account: "", id: jobId };
+	if (!has(query, "event") || has(query, "account")) return null;
+	const rows = query("SELECT * FROM event ORDER BY seq");
+	const spec = rows.find((row) => row.spec !== null)?.spec;
+	const known = JSON.parse(spec ?? rows[0]?.data ?? "null");
+	if (!spec) {
+		const { account, id } = name ?? { account: "", id: known?.jobId ?? "" };
 		return { account, id, log: null, tokens: 0, maxTokens: 0 };
 	}
-	const known = JSON.parse(spec);
-	const rows = query("SELECT * FROM event ORDER BY seq");
 	return {
 		account: known.account,
 		id: known.id,
@@ -63,11 +60,11 @@ export function jobFrom(
 export function poolFrom(query: Query): Gathered["pools"][number] {
 	const jobs = (table: string): string[] =>
 		query(`SELECT job FROM ${table}`).map(({ job }) => job);
-	const [state] = query("SELECT model FROM state");
+	const [pool] = query("SELECT model FROM pool");
 	return {
-		model: state?.model ?? "none",
-		leased: jobs("held"),
-		waiting: jobs("waiting"),
+		model: pool?.model ?? "none",
+		leased: jobs("lease"),
+		waiting: jobs("queue"),
 	};
 }
 

@@ -1,13 +1,12 @@
 /** The edge with three moments held open for as long as the test says, so that it can kill the process just there. */
-import type { Outcome, Settlement } from "../../src/account/contract.ts";
-import type { Env } from "../../src/env.ts";
+import type { Outcome, Settlement } from "../../src/contract/account.ts";
+import type { JobSpec, Started } from "../../src/contract/job.ts";
 import { Account as RealAccount, Job as RealJob } from "../../src/index.ts";
-import type { JobSpec, Started } from "../../src/job/contract.ts";
 
 export { default, Endpoint, Metrics, Pool } from "../../src/index.ts";
 
 /** Answered once the test lets go. */
-const held = async ({ HOLD_URL }: Env) =>
+const held = async ({ HOLD_URL }: Env & { HOLD_URL?: string }) =>
 	void (await fetch(String(HOLD_URL))).body?.cancel();
 
 export class Job extends RealJob {

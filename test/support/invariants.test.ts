@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import type { LogEvent } from "../../src/job/contract.ts";
+import type { LogEvent } from "../../src/contract/job.ts";
 import {
 	type Gathered,
 	type GatheredJob,

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Balances, Book, Entry } from "../../src/account/ledger.ts";
-import type { LogEvent } from "../../src/job/contract.ts";
+import type { LogEvent } from "../../src/contract/job.ts";
 
 export interface Gathered {
 	accounts: GatheredAccount[];

@@ -1,11 +1,12 @@
 /** Jobs on the real objects, with the fake worker where `fetch` would reach the GPU. */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, vi } from "vitest";
+import type { JobSpec } from "../../src/contract/job.ts";
+import type { Sampling } from "../../src/contract/sampling.ts";
 import { unwrap } from "../../src/errors.ts";
-import type { JobSpec, Sampling } from "../../src/job/contract.ts";
-import { opener } from "../../src/job/follow.ts";
 import type { Job } from "../../src/job/job.ts";
-import { eventStream } from "../../src/job/stream.ts";
+import { followLog, openJobLog } from "../../src/stream/follower.ts";
+import { eventStream } from "../../src/stream/sse-writer.ts";
 import {
 	admissionOf,
 	bindings,
@@ -178,11 +179,12 @@ export async function events(
 	after = 0,
 	until?: (event: Read) => boolean,
 ): Promise<Read[]> {
-	const open = opener(bindings, job.account.id, job.id);
+	const open = openJobLog(bindings, job.account.id, job.id);
 	const first = await open(after);
 	if (first.status !== 101) throw new Error(`opened with ${first.status}`);
 	const never = new AbortController().signal;
-	return read(eventStream(open, first, after, never), until);
+	const follow = followLog(open, first, after);
+	return read(eventStream({ follow, signal: never }), until);
 }
 
 export const textOf = (read: Read[]): string =>

@@ -1,8 +1,8 @@
 /** Receivers of webhooks on public names, reached as from anywhere: looked up, then posted to. */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach } from "vitest";
-import { endpointOf } from "../../src/endpoint/address.ts";
 import type { Endpoint } from "../../src/endpoint/endpoint.ts";
+import { endpointOf } from "../../src/objects.ts";
 import { bindings, type TestAccount } from "./account.ts";
 import { edge } from "./edge.ts";
 

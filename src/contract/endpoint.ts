@@ -1,0 +1,23 @@
+/** What an Endpoint answers over RPC; the Worker and the Account are its only callers. */
+
+/** Which webhook it is: both are in its name. */
+export interface WebhookRef {
+	account: string;
+	/** The webhook's id. */
+	id: string;
+}
+
+/** See `schema/webhook.ts`; times are milliseconds since 1970. */
+export interface DeliveryView {
+	id: number;
+	event: string;
+	type: string;
+	seq: number | null;
+	attempt: number;
+	at: number;
+	status: "delivered" | "failed" | "pending" | "gave_up";
+	httpStatus: number | null;
+	error: string | null;
+	durationMs: number | null;
+	nextAt: number | null;
+}

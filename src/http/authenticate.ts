@@ -1,0 +1,77 @@
+/** Who calls: an account by its key, or an operator by the admin secret. */
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
+import type { Account } from "../account/account.ts";
+import { readKey } from "../api-key.ts";
+import type { Answer, Credential } from "../contract/account.ts";
+import { equalInConstantTime } from "../crypto.ts";
+import { config } from "../env.ts";
+import { ApiError, unwrap } from "../errors.ts";
+import { accountOf } from "../objects.ts";
+import type { App } from "./router.ts";
+
+/** Who calls, as far as the key alone tells: the account checks that it has the key, unrevoked. */
+export interface Caller {
+	id: string;
+	credential: Credential;
+	account: DurableObjectStub<Account>;
+}
+
+/**
+ * Comes first on every route that takes a key, before anything looks at query or body: a call
+ * without a key of this API costs one HMAC for each server key, and wakes no object. The route
+ * finds its caller in `c.var.caller`.
+ * @throws ApiError `missing_key`, `invalid_key`
+ */
+export const authenticate = createMiddleware<App>(async (c, next) => {
+	const key = bearer(c);
+	if (!key) throw new ApiError({ code: "missing_key" });
+	const signed = await readKey(config(c.env).KEY_SECRETS, key);
+	if (!signed) throw new ApiError({ code: "invalid_key" });
+	const { account, secretHash } = signed;
+	const origin = pageOf(c);
+	c.set("caller", {
+		id: account,
+		credential: origin === undefined ? secretHash : { secretHash, origin },
+		account: accountOf(c.env, account),
+	});
+	await next();
+});
+
+/**
+ * The same for operators.
+ * @throws ApiError `invalid_admin_secret`; `not_found` on a deployment that has no admin secret
+ */
+export const authenticateOperator = createMiddleware<App>(async (c, next) => {
+	const secret = config(c.env).ADMIN_SECRET;
+	if (!secret) throw new ApiError({ code: "not_found" });
+	if (!equalInConstantTime(bearer(c) ?? "", secret))
+		throw new ApiError({ code: "invalid_admin_secret" });
+	await next();
+});
+
+/** The token of an `Authorization: Bearer` header, or null. */
+const bearer = (c: Context<App>): string | null =>
+	/^Bearer ([^\s]+)$/i.exec(c.req.header("Authorization") ?? "")?.[1] ?? null;
+
+/** The origin of the page that calls. A browser omits `Origin` where a page reads from its own. */
+function pageOf(c: Context<App>): string | undefined {
+	const origin = c.req.header("Origin");
+	if (origin !== undefined) return origin;
+	return c.req.header("Sec-Fetch-Site") === "same-origin"
+		? new URL(c.req.url).origin
+		: undefined;
+}
+
+/**
+ * What the caller's account answered. Notes the limits for the response's headers, also where the
+ * account refuses.
+ * @throws ApiError with its failure
+ */
+export function unwrapForCaller<R extends Answer<object>>(
+	c: Context<App>,
+	answer: R,
+): Extract<R, { ok: true }> {
+	if (answer.limits) c.set("limits", answer.limits);
+	return unwrap(answer);
+}

@@ -1,0 +1,206 @@
+/**
+ * Runs a job: asks the Pool for a slot, makes attempts, settles with the Account. An alarm, the
+ * Pool or a caller takes up what was interrupted.
+ */
+
+import type { Lease } from "../contract/pool.ts";
+import { sha256 } from "../crypto.ts";
+import { config } from "../env.ts";
+import { log } from "../log.ts";
+import { traceId } from "../trace.ts";
+import { changeAfter } from "./attempt.ts";
+import type { JobContext } from "./context.ts";
+import { alarmAt, unanswered } from "./due.ts";
+import { pace, Slot } from "./slot.ts";
+import type { JobChange } from "./state.ts";
+import type { JobStore } from "./store.ts";
+import { outcomeOf } from "./view.ts";
+
+/** When the runner takes up again what broke. */
+const RETRY_MS = 5_000;
+
+export class JobRunner {
+	/** The work in progress; never rejects. */
+	done: Promise<void> = Promise.resolve();
+	/** The last question to the Pool; never rejects. */
+	asking: Promise<void> = Promise.resolve();
+	readonly #store: JobStore;
+	readonly #context: JobContext;
+	#isRunning = false;
+	/** The instance before this one died in an attempt, or this one broke in it. */
+	#wasInterrupted: boolean;
+	/** The Pool knows that the job waits, and calls it when it has a slot. */
+	#isQueued = false;
+	/** Set while an attempt is in progress. */
+	#slot: Slot | null = null;
+
+	constructor(store: JobStore, context: JobContext) {
+		this.#store = store;
+		this.#context = context;
+		this.#wasInterrupted = store.record.state.phase === "running";
+	}
+
+	/** Does what is due, starts what should run and does not, and sets the alarm. */
+	advance(): void {
+		const { record } = this.#store;
+		const { readers, alarm, clock, ctx } = this.#context;
+		if (record.state.phase === "finished") return;
+		// No socket of this instance told of readers that a restart cut off.
+		if (!readers.any) this.#store.change({ type: "left", how: "lost" });
+		while (this.end({ type: "time" }));
+		if (this.#isRunning) return;
+		if (record.state.phase === "waiting" && this.#isQueued) return;
+		this.#isRunning = true;
+		this.#store.rearm();
+		this.done = this.#run()
+			.catch((error) => {
+				log("job_failed", { object: "job", cause: String(error?.stack) });
+				// Whatever broke, the state in SQLite says where to continue.
+				this.#slot = null;
+				this.#wasInterrupted = record.state.phase === "running";
+				alarm.bringForward(clock() + RETRY_MS);
+			})
+			.finally(() => {
+				this.#isRunning = false;
+			});
+		ctx.waitUntil(this.done);
+	}
+
+	/** Applies a change that ends the job from outside of an attempt. @returns whether it did anything */
+	end(change: JobChange): boolean {
+		const { record } = this.#store;
+		const { calls, ctx } = this.#context;
+		const { phase } = record.state;
+		if (!this.#store.change(change)) return false;
+		if (this.#store.isOpen) return true;
+		if (this.#slot) this.#slot.hangUp("over");
+		else if (phase !== "backoff") ctx.waitUntil(calls.leave(record.spec));
+		return true;
+	}
+
+	/** Asks the Pool again, in case it lost the job, and keeps the slot. */
+	async onAlarm(): Promise<void> {
+		this.#isQueued = false;
+		this.advance();
+		await this.#slot?.heartbeat();
+	}
+
+	async #run(): Promise<void> {
+		const { record } = this.#store;
+		if (this.#wasInterrupted) {
+			this.#wasInterrupted = false;
+			const { tokens } = record.log;
+			const random = this.#context.random();
+			this.#store.change({ type: "interrupted", tokens, random });
+		}
+		for (;;) {
+			switch (record.state.phase) {
+				case "waiting":
+					this.asking = this.#acquire();
+					await this.asking;
+					if (record.state.phase === "waiting") return;
+					break;
+				case "running":
+					await this.#attempt();
+					break;
+				case "backoff":
+					if (!this.#store.change({ type: "time" })) return;
+					break;
+				case "settling":
+					if (!(await this.#settle())) return;
+					break;
+				case "finished":
+					return;
+			}
+		}
+	}
+
+	async #acquire(): Promise<void> {
+		const { record } = this.#store;
+		const { spec } = record;
+		const { calls, alarm, clock } = this.#context;
+		const acquired = await calls.acquire(spec, {
+			resumed: record.state.attempts > 0,
+			tokens: spec.sampling.max_tokens - record.log.tokens,
+			avoid: record.state.avoid,
+		});
+		this.#isQueued = acquired !== null;
+		if (acquired?.answer === "granted")
+			this.#store.change({ type: "granted", lease: acquired.lease });
+		else if (acquired) {
+			const { answer, ...place } = acquired;
+			this.#store.change({ type: "placed", answer, place });
+		}
+		const now = clock();
+		if (!this.#store.isOpen) await calls.leave(spec);
+		else if (!acquired) alarm.bringForward(unanswered(record.state, now));
+		else if (record.state.phase === "waiting")
+			alarm.postpone(alarmAt(record.state, now) ?? now);
+	}
+
+	async #attempt(): Promise<void> {
+		const store = this.#store;
+		const { record } = store;
+		const { spec } = record;
+		const { env, ctx, readers, random, backend, longestAttempt } =
+			this.#context;
+		const lease = record.state.lease as Lease;
+		const slot = this.#slotOf(lease);
+		this.#slot = slot;
+		const { end, hangUp } = await slot.attempt(
+			backend(spec.model, lease),
+			config(env),
+			{
+				begun: (run) => store.begun(run),
+				prompt: (prompt) => record.rendered(prompt),
+				commit: (batch) => store.append(batch),
+				pace: () => pace(readers.size, slot.running),
+			},
+			longestAttempt(),
+		);
+		if (end.type === "failed")
+			log("attempt_failed", {
+				job: spec.id,
+				trace: spec.trace && traceId(spec.trace),
+				attempt: record.state.attempts,
+				code: end.error.code,
+			});
+		store.change(
+			changeAfter(end, hangUp, record.log.tokens, random()),
+			end.type === "finished" ? end.rest : null,
+		);
+		if (record.state.phase === "running") return;
+		this.#slot = null;
+		ctx.waitUntil(slot.release(end));
+	}
+
+	/** A planned seam keeps its slot. */
+	#slotOf(lease: Lease): Slot {
+		const { calls, clock } = this.#context;
+		return this.#slot?.lease.epoch === lease.epoch
+			? this.#slot
+			: new Slot(this.#store.record, lease, calls, clock);
+	}
+
+	/** @returns whether the Account acknowledged */
+	async #settle(): Promise<boolean> {
+		const { record } = this.#store;
+		const { spec, state } = record;
+		const { calls, storage } = this.#context;
+		const outcome = outcomeOf(record);
+		const settlement = outcome && (await calls.settle(spec, outcome));
+		if (!settlement) return false;
+		const digest = await sha256(record.log.text);
+		this.#store.change({ type: "settled", settlement }, null, digest);
+		log("job", {
+			job: spec.id,
+			trace: spec.trace && traceId(spec.trace),
+			status: outcome.status,
+			tokens: outcome.outputTokens,
+			attempts: state.attempts,
+			rpcs: calls.count,
+			writes: storage.writes,
+		});
+		return true;
+	}
+}

@@ -1,0 +1,41 @@
+/** The feed on the wire: what readers of it get, and what webhooks carry. */
+import type { FeedEvent } from "../contract/account.ts";
+import type { Event } from "./feed.ts";
+import { summaryWire } from "./job-wire.ts";
+
+export const eventId = (account: string, seq: number): string =>
+	`evt_${account}_${seq}`;
+
+/** The number in an event's id, or null where that is none of this account. */
+export function seqOf(account: string, id: string): number | null {
+	const digits = /^\d{1,15}$/.exec(id.slice(eventId(account, 0).length - 1));
+	const seq = Number(digits?.[0]);
+	return digits && id === eventId(account, seq) ? seq : null;
+}
+
+/** An event's `data`. @param origin what its URLs begin with */
+export function dataOf(event: FeedEvent, origin: string): Event["data"] {
+	if (!("model" in event.data)) return event.data;
+	const { finishedAt, ...row } = event.data;
+	const summary = summaryWire(row, origin);
+	return event.type === "job.created" ||
+		event.type === "job.deleted" ||
+		finishedAt === null
+		? summary
+		: { ...summary, finished_at: finishedAt };
+}
+
+/** An event as the feed shows it. */
+export const eventWire = (
+	account: string,
+	event: FeedEvent,
+	origin: string,
+): Event =>
+	({
+		id: eventId(account, event.seq),
+		object: "event",
+		seq: event.seq,
+		type: event.type,
+		created_at: new Date(event.at).toISOString(),
+		data: dataOf(event, origin),
+	}) as Event;

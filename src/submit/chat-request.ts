@@ -1,0 +1,106 @@
+/** What a chat completion asks for, as a job. */
+
+import type { Message } from "../contract/job.ts";
+import { DEFAULT_SAMPLING, samplingOf } from "../contract/sampling.ts";
+import { ApiError } from "../errors.ts";
+import { UPLOAD_ID } from "../ids.ts";
+import type { ChatRequest } from "../schema/chat.ts";
+import type { ImageSource } from "../schema/image.ts";
+import { JobRequest } from "../schema/job.ts";
+import type { ImageInput } from "./conversation.ts";
+import type { JobInput } from "./request.ts";
+
+/** What a job has that a completion cannot ask for, or leaves out. */
+const DEFAULTS = JobRequest.parse({ prompt: "x" });
+
+/**
+ * @param sent the body before defaults
+ * @throws ApiError `upload_not_found` for a file id that is none
+ */
+export function jobInputOfChat(request: ChatRequest, sent: object): JobInput {
+	const images: ImageInput[] = [];
+	const messages = request.messages.map(({ role, content }, n): Message => {
+		const parts: Message["content"] = [];
+		if (typeof content === "string")
+			parts.push({ type: "text", text: content });
+		else
+			for (const [m, part] of content.entries()) {
+				if (part.type !== "text")
+					images.push(imageOf(part, `messages[${n}].content[${m}]`));
+				parts.push(
+					part.type === "text"
+						? { type: "text", text: part.text }
+						: { type: "image" },
+				);
+			}
+		return { role: role === "developer" ? "system" : role, content: parts };
+	});
+	return {
+		model: request.model,
+		turns: { messages, images },
+		fields: { texts: "messages", images: "messages" },
+		previousJob: null,
+		sampling: {
+			...samplingOf({
+				...DEFAULT_SAMPLING,
+				temperature: request.temperature ?? DEFAULT_SAMPLING.temperature,
+				top_p: request.top_p ?? DEFAULT_SAMPLING.top_p,
+				seed: request.seed ?? undefined,
+				stop: request.stop,
+			}),
+			max_tokens: request.max_completion_tokens ?? request.max_tokens ?? null,
+		},
+		metadata: request.metadata ?? {},
+		expiresIn: DEFAULTS.expires_in,
+		// Whoever hangs up on a completion wants none.
+		onDisconnect: "cancel",
+		sent: hashed(sent),
+	};
+}
+
+type Part = Exclude<
+	Exclude<ChatRequest["messages"][number]["content"], string>[number],
+	{ type: "text" }
+>;
+
+function imageOf(part: Part, path: string): ImageInput {
+	if (part.type === "image_url") {
+		const { url } = part.image_url;
+		return { source: sourceOf(url), field: `${path}.image_url.url` };
+	}
+	const { file_id, file_data } = part.file;
+	if (file_data !== undefined)
+		return { source: { url: file_data }, field: `${path}.file.file_data` };
+	const field = `${path}.file.file_id`;
+	if (!UPLOAD_ID.test(file_id ?? ""))
+		throw new ApiError({ code: "upload_not_found", field });
+	return { source: { upload: file_id as string }, field };
+}
+
+const sourceOf = (url: string): ImageSource =>
+	UPLOAD_ID.test(url) ? { upload: url } : { url };
+
+/**
+ * A body as it is told from another one: images go by their hashes, and how the answer is to come is no part of it, so that
+ * a repeat may stream what the first try did not.
+ */
+function hashed(sent: object): object {
+	const { stream, stream_options, messages, ...rest } = sent as Record<
+		string,
+		unknown
+	>;
+	return {
+		...rest,
+		object: "chat.completion",
+		messages: (messages as { content?: unknown }[]).map((message) => ({
+			...message,
+			content: Array.isArray(message.content)
+				? message.content.map((part) =>
+						part.type === "image_url" || part.type === "file"
+							? { type: "image" }
+							: part,
+					)
+				: message.content,
+		})),
+	};
+}

@@ -1,0 +1,282 @@
+/**
+ * Creates a job from a request, in three steps: resolve what it asks for, admit it in the Account,
+ * start it in the Job. No answer tells of a job before it is admitted and started.
+ */
+import type { Context } from "hono";
+import type {
+	Admitted,
+	JobHook,
+	JobImage,
+	Prepared,
+} from "../contract/account.ts";
+import type { JobView, Message } from "../contract/job.ts";
+import { sha256 } from "../crypto.ts";
+import { config } from "../env.ts";
+import { ApiError, unwrap } from "../errors.ts";
+import { type Caller, unwrapForCaller } from "../http/authenticate.ts";
+import { timed } from "../http/request-log.ts";
+import type { App } from "../http/router.ts";
+import { newJobId } from "../ids.ts";
+import { measure } from "../metrics/measure.ts";
+import {
+	defaultModel,
+	modelOf,
+	type ServedModel,
+	type ServedModels,
+} from "../models.ts";
+import { jobOf } from "../objects.ts";
+import { continueConversation } from "./conversation.ts";
+import { discard, type ImageRead, readImages, storeInline } from "./images.ts";
+import {
+	checkFits,
+	deadlinesOf,
+	type JobInput,
+	type JobName,
+	requestHash,
+	samplingFor,
+} from "./request.ts";
+import { jobHook } from "./webhook-address.ts";
+
+export interface CreatedJob {
+	/** The job as it is now. */
+	view: JobView;
+	/** Whether the job was there before: under this name, or from the call that this one repeats. */
+	repeat: boolean;
+}
+
+/** A request with all that it names looked up, before anything is written. */
+interface ResolvedRequest {
+	model: ServedModel;
+	/** Null for a known name, whose job has its conversation. */
+	messages: Message[] | null;
+	images: ImageRead[] | null;
+	webhook: JobHook | null;
+	requestHash: string;
+	/** What the Account said, where it was asked. */
+	prepared: Extract<Prepared, { ok: true }> | null;
+}
+
+/** How a repeat finds the job of an earlier call. */
+interface CallNames extends JobName {
+	/** Null where the caller names the job. */
+	call: string | null;
+	/** Set where the caller says that the call is a repeat. */
+	repeats: string | null;
+}
+
+/** @param mayRepeat whether a call that says that it is a repeat may get the earlier call's job */
+export async function createJob(
+	c: Context<App>,
+	caller: Caller,
+	input: JobInput,
+	name: JobName,
+	mayRepeat = true,
+): Promise<CreatedJob> {
+	const deadlines = deadlinesOf(c.req);
+	const isNamed = name.jobId !== null || name.idempotencyKey !== null;
+	const call = isNamed ? null : await callName(c, caller);
+	const repeats = mayRepeat && isRepeat(c) ? call : null;
+	const names: CallNames = { ...name, call, repeats };
+	const { models } = config(c.env);
+	const named = input.model === null ? null : modelOf(models, input.model);
+	const counted = countAdmission(c, (named ?? defaultModel(models)).id);
+	const { request, admitted } = await counted(async () => {
+		const request = await resolve(c, caller, input, names, named);
+		const admitted = await admit(c, caller, input, names, request);
+		return { request, admitted, answer: admitted.answer };
+	});
+	const job = jobOf(c.env, caller.id, admitted.jobId);
+	const repeat = admitted.answer === "same";
+	if (repeat) {
+		const before = await timed(c, "start", job.repeated());
+		// The earlier caller hung up for good, and this one wants an answer.
+		if (before?.canceled && repeats)
+			return createJob(c, caller, input, name, false);
+		if (before) return { view: before.view, repeat };
+	}
+	const createdAt = Date.parse(admitted.createdAt);
+	const started = job.start({
+		account: caller.id,
+		id: admitted.jobId,
+		model: admitted.model,
+		messages: request.messages ?? (await conversation(c, caller, input)),
+		images: admitted.images,
+		sampling: samplingFor(input, models.get(admitted.model) ?? request.model),
+		metadata: input.metadata,
+		cacheSalt: admitted.cacheSalt,
+		createdAt: admitted.createdAt,
+		maxPrice: admitted.maxPrice,
+		expiresIn: input.expiresIn,
+		onDisconnect: input.onDisconnect,
+		...deadlines(createdAt),
+		trace: c.get("trace"),
+	});
+	return { view: unwrap(await timed(c, "start", started)).view, repeat };
+}
+
+/**
+ * Looks up all that a request names. The Account is asked only where that decides what is read
+ * next: an image that came along, or an earlier conversation. Else admission itself checks.
+ * @param named the model that the request names
+ */
+async function resolve(
+	c: Context<App>,
+	caller: Caller,
+	input: JobInput,
+	names: CallNames,
+	named: ServedModel | null,
+): Promise<ResolvedRequest> {
+	const { models, EGRESS_ALLOW } = config(c.env);
+	const { turns, fields, previousJob } = input;
+	// What cannot fit by itself is refused before anything is asked or fetched.
+	const expected = named ?? (previousJob ? null : defaultModel(models));
+	if (expected) checkFits(turns.messages, expected, fields);
+	const { origin } = new URL(c.req.url);
+	const webhook = input.webhook
+		? await jobHook(caller.id, input.webhook, origin, EGRESS_ALLOW)
+		: null;
+	const hash = await requestHash(input.sent);
+	const comesAlong = turns.images.some(({ source }) => "url" in source);
+	if (expected && !comesAlong && !previousJob)
+		return {
+			model: expected,
+			messages: continueConversation(null, turns.messages),
+			images: null,
+			webhook,
+			requestHash: hash,
+			prepared: null,
+		};
+	const preparation = caller.account.prepare({
+		credential: caller.credential,
+		jobId: names.jobId,
+		idempotencyKey: names.idempotencyKey,
+		repeats: names.repeats,
+		maxPrice: (named ?? defaultModel(models)).price,
+		uploads: namedUploads(input),
+		previous: previousJob
+			? { job: previousJob, prices: named ? null : pricesOf(models) }
+			: null,
+		hasWebhook: webhook !== null,
+	});
+	const prepared = unwrapForCaller(c, await timed(c, "auth", preparation));
+	const model =
+		named ??
+		(prepared.previousModel
+			? modelOf(models, prepared.previousModel)
+			: defaultModel(models));
+	const messages = prepared.jobId ? null : await conversation(c, caller, input);
+	if (messages && previousJob) checkFits(messages, model, fields);
+	const reading = readImages(c, turns.images, prepared.images);
+	const images = await timed(c, "images", reading);
+	return { model, messages, images, webhook, requestHash: hash, prepared };
+}
+
+/**
+ * Admits the job. Images that came along are stored first, only for a new name, and discarded where
+ * the job is refused after all.
+ */
+async function admit(
+	c: Context<App>,
+	caller: Caller,
+	input: JobInput,
+	names: CallNames,
+	{ model, images, webhook, requestHash, prepared }: ResolvedRequest,
+): Promise<Extract<Admitted, { ok: true }>> {
+	const { account, credential } = caller;
+	const known = prepared?.jobId ?? null;
+	const stored =
+		images && known === null
+			? await timed(c, "images", storeInline(c, caller, images))
+			: { images: unstored(input, images), inline: [] };
+	let isNew = false;
+	try {
+		const admission = account.admit({
+			credential,
+			jobId: known ?? names.jobId ?? newJobId(Date.now()),
+			idempotencyKey: names.idempotencyKey,
+			call: names.call,
+			repeats: names.repeats,
+			isPrepared: prepared !== null,
+			requestHash,
+			model: model.id,
+			maxPrice: model.price,
+			expiresIn: input.expiresIn,
+			images: stored.images,
+			inline: stored.inline,
+			previousJob: input.previousJob,
+			webhook,
+		});
+		const admitted = unwrapForCaller(c, await timed(c, "admit", admission));
+		isNew = admitted.answer === "new";
+		return admitted;
+	} finally {
+		if (!isNew)
+			await discard(
+				caller,
+				stored.inline.map(({ id }) => id),
+			);
+	}
+}
+
+/** The images of a request that stores none: uploads, or what a job with this name has already. */
+function unstored(input: JobInput, images: ImageRead[] | null): JobImage[] {
+	if (!images)
+		return namedUploads(input).map((image) => ({ ...image, sha256: null }));
+	return images.map(({ field, sha256 }) => ({ field, upload: null, sha256 }));
+}
+
+const namedUploads = ({ turns }: JobInput) =>
+	turns.images.flatMap(({ source, field }) =>
+		"upload" in source ? [{ upload: source.upload, field }] : [],
+	);
+
+/** The name by which a repeat finds this call: its key, its route, and its body to the byte. */
+const callName = (c: Context<App>, { credential }: Caller): Promise<string> => {
+	const secretHash =
+		typeof credential === "string" ? credential : credential.secretHash;
+	return sha256(`${secretHash} ${c.req.path} ${c.get("bodySha256")}`);
+};
+
+/** OpenAI's clients send this header by themselves on each try after the first. */
+const isRepeat = (c: Context<App>): boolean =>
+	/^[1-9]\d*$/.test(c.req.header("X-Stainless-Retry-Count") ?? "");
+
+const pricesOf = (models: ServedModels): Record<string, number> =>
+	Object.fromEntries(Array.from(models, ([id, { price }]) => [id, price]));
+
+/**
+ * All that the model reads.
+ * @throws ApiError `job_gone` where the job that this one continues was erased; `invalid_request`
+ */
+async function conversation(
+	c: Context<App>,
+	caller: Caller,
+	{ turns, previousJob }: JobInput,
+): Promise<Message[]> {
+	if (!previousJob) return continueConversation(null, turns.messages);
+	const previous = jobOf(c.env, caller.id, previousJob);
+	const transcript = await timed(c, "read", previous.transcript());
+	if (!transcript)
+		throw new ApiError({ code: "job_gone", field: "previous_job" });
+	return continueConversation(transcript, turns.messages);
+}
+
+/** Counts an admission by its answer, or by the code of its refusal. */
+const countAdmission =
+	(c: Context<App>, model: string) =>
+	async <R extends { answer: string }>(work: () => Promise<R>): Promise<R> => {
+		let answer = "internal_error";
+		try {
+			const result = await work();
+			answer = result.answer;
+			return result;
+		} catch (error) {
+			if (error instanceof ApiError) answer = error.failure.code;
+			throw error;
+		} finally {
+			const labels = { model, answer };
+			measure(c.env, c.executionCtx, [
+				{ name: "admissions_total", labels, value: 1 },
+			]);
+		}
+	};

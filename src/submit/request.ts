@@ -1,0 +1,202 @@
+/** A job request on its way to admission: what is refused before anything is stored, and what names it. */
+import canonicalize from "canonicalize";
+import type { JobSpec, Message } from "../contract/job.ts";
+import { type Sampling, samplingOf } from "../contract/sampling.ts";
+import { sha256 } from "../crypto.ts";
+import { ApiError } from "../errors.ts";
+import { JOB_ID } from "../ids.ts";
+import type { Model } from "../models.ts";
+import type { JobRequest } from "../schema/job.ts";
+import type { JobWebhook } from "../schema/webhook.ts";
+import {
+	type Conversation,
+	type ImageInput,
+	imagesIn,
+	turnsOf,
+} from "./conversation.ts";
+
+/** A request for a job, whichever route took it. */
+export interface JobInput {
+	/** Null: as the job that it goes on from, else the default. */
+	model: string | null;
+	/** What is asked now, without what was said before. */
+	turns: Conversation<ImageInput>;
+	/** The request's fields that hold the texts and the images, for errors. */
+	fields: { texts: string; images: string };
+	previousJob: string | null;
+	/** Without a bound on the answer it is a quarter of the model's context, which every worker keeps free for it. */
+	sampling: Omit<Sampling, "max_tokens"> & { max_tokens: number | null };
+	metadata: Record<string, string>;
+	/** Seconds. */
+	expiresIn: number;
+	onDisconnect: JobSpec["onDisconnect"];
+	/** Its own, where it names one. */
+	webhook?: JobWebhook | undefined;
+	/** What the body hash is made of, beside the images. */
+	sent: object;
+}
+
+/** @param sent the body before defaults */
+export const jobInputOf = (request: JobRequest, sent: object): JobInput => ({
+	model: request.model ?? null,
+	turns: turnsOf(request),
+	fields: {
+		texts: request.messages ? "messages" : "prompt",
+		images: "images",
+	},
+	previousJob: request.previous_job ?? null,
+	sampling: samplingOf(request),
+	metadata: request.metadata,
+	expiresIn: request.expires_in,
+	onDisconnect: request.on_disconnect,
+	webhook: request.webhook,
+	sent,
+});
+
+export const samplingFor = (
+	{ sampling }: JobInput,
+	{ contextLength }: Model,
+): Sampling => ({
+	...sampling,
+	// A worker needs more than 0; this little leaves the likeliest token alone.
+	top_p: Math.max(sampling.top_p, 1e-6),
+	max_tokens: Math.min(
+		sampling.max_tokens ?? Math.floor(contextLength / 4),
+		contextLength,
+	),
+});
+
+/**
+ * Refuses what cannot fit, whatever the tokenizer does; what only tokenizing shows fails later, at price 0. Only what a
+ * worker never drops counts: images, system messages and the last message (docs/worker-protocol.md).
+ * @throws ApiError `invalid_request`, `context_length_exceeded`
+ */
+export function checkFits(
+	messages: readonly Message[],
+	model: Model,
+	fields: JobInput["fields"],
+): void {
+	const images = imagesIn(messages);
+	if (images > model.maxImages)
+		throw new ApiError({
+			code: "invalid_request",
+			field: fields.images,
+			detail: `\`${fields.images}\`: ${model.id} takes at most ${model.maxImages} images in a conversation.`,
+		});
+	const stays = messages.filter(
+		({ role }, n) => role === "system" || n === messages.length - 1,
+	);
+	const tokens = stays
+		.flatMap(({ content }) => content)
+		.reduce(
+			(sum, part) =>
+				sum + (part.type === "text" ? model.leastTokens(part.text) : 0),
+			images * model.imageTokens,
+		);
+	// One token of the context is left for the answer.
+	if (tokens + 1 > model.contextLength)
+		throw new ApiError({
+			code: "context_length_exceeded",
+			field: fields.texts,
+			tokens,
+			context_length: model.contextLength,
+		});
+}
+
+/**
+ * SHA-256 over canonical JSON (RFC 8785) of what the caller sent, before defaults and without its
+ * images.
+ * @throws ApiError `invalid_request` for text that is no Unicode
+ */
+export async function requestHash(sent: object): Promise<string> {
+	let canonical: string | undefined;
+	try {
+		canonical = canonicalize({ ...sent, images: undefined });
+	} catch {
+		throw new ApiError({
+			code: "invalid_request",
+			field: "body",
+			detail:
+				"A text in the body holds half of a surrogate pair. Send Unicode.",
+		});
+	}
+	return sha256(canonical ?? "");
+}
+
+/** Seconds that a `Prefer: wait=n` header asks for (RFC 7240), at most 60; null without it. */
+export function preferredWait(prefer: string | undefined): number | null {
+	const seconds = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i.exec(
+		prefer ?? "",
+	)?.[1];
+	return seconds === undefined ? null : Math.min(60, Number(seconds));
+}
+
+/** By what a caller names a job: its id, or the SHA-256 of an idempotency key. */
+export interface JobName {
+	jobId: string | null;
+	idempotencyKey: string | null;
+}
+
+/** A job id that a caller made. @throws ApiError `invalid_request` */
+export function jobIdOf(id: string): string {
+	if (JOB_ID.test(id)) return id;
+	throw new ApiError({
+		code: "invalid_request",
+		field: "id",
+		detail:
+			"`id` must be a ULID in upper case, 26 characters like 01JD8Z6Q3V9Y4K2M7N5P8R1S3T. Any ULID library makes one.",
+	});
+}
+
+/** The SHA-256 of an `Idempotency-Key`, or null without one. @throws ApiError `invalid_request` */
+export async function idempotencyKeyOf(
+	key: string | undefined,
+): Promise<string | null> {
+	if (key === undefined) return null;
+	if (/^[\x21-\x7e]{1,255}$/.test(key)) return sha256(key);
+	throw new ApiError({
+		code: "invalid_request",
+		field: "Idempotency-Key",
+		detail:
+			"`Idempotency-Key` must be 1 to 255 visible ASCII characters, such as a UUID.",
+	});
+}
+
+/** Milliseconds since 1970, or null for never. */
+type Deadlines = Pick<JobSpec, "startBy" | "endBy" | "cancelAt">;
+
+const HOUR_S = 3_600;
+
+/**
+ * What `Start-Within` and `Cancel-After` ask for, in time from a job's creation. Without them a job has an hour to start
+ * and six to end; a longer start or run that is asked for moves the end.
+ * @throws ApiError `invalid_request`
+ */
+export function deadlinesOf(request: {
+	header: (name: string) => string | undefined;
+}): (createdAt: number) => Deadlines {
+	const secondsOf = (name: string) => duration(name, request.header(name));
+	const start = secondsOf("Start-Within") ?? HOUR_S;
+	const cancel = secondsOf("Cancel-After");
+	const end = Math.max(6 * HOUR_S, start + 5 * HOUR_S, (cancel ?? 0) + 60);
+	return (createdAt) => ({
+		startBy: createdAt + start * 1000,
+		endBy: createdAt + end * 1000,
+		cancelAt: cancel === null ? null : createdAt + cancel * 1000,
+	});
+}
+
+const UNITS: Record<string, number> = { "": 1, s: 1, m: 60, h: HOUR_S };
+
+/** Seconds, from `90`, `90s`, `15m` or `2h`. */
+function duration(name: string, text: string | undefined): number | null {
+	if (text === undefined) return null;
+	const [, digits, unit] = /^(\d{1,6})([smh]?)$/.exec(text) ?? [];
+	const seconds = Number(digits) * (UNITS[unit ?? ""] ?? 1);
+	if (seconds >= 5 && seconds <= 86_400) return seconds;
+	throw new ApiError({
+		code: "invalid_request",
+		field: name,
+		detail: `\`${name}\` must be a time from 5 s to 24 h, such as 90, 90s, 15m or 2h.`,
+	});
+}

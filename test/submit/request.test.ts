@@ -1,0 +1,100 @@
+import { describe, expect, it } from "vitest";
+import { ApiError } from "../../src/errors.ts";
+import {
+	deadlinesOf,
+	idempotencyKeyOf,
+	jobIdOf,
+} from "../../src/submit/request.ts";
+
+const HOUR = 3_600_000;
+const failure = async (attempt: () => unknown) => {
+	try {
+		await attempt();
+	} catch (error) {
+		if (error instanceof ApiError) return error.failure;
+		throw error;
+	}
+	throw new Error("it was accepted");
+};
+const terms = (headers: Record<string, string> = {}) =>
+	deadlinesOf({ header: (name) => headers[name] })(0);
+
+describe("a job's terms", () => {
+	it("are an hour to start and six to end, where nothing is asked", () => {
+		expect(terms()).toEqual({
+			startBy: HOUR,
+			endBy: 6 * HOUR,
+			cancelAt: null,
+		});
+	});
+
+	it.each([
+		["5", 5],
+		["90", 90],
+		["90s", 90],
+		["15m", 900],
+		["2h", 7_200],
+		["24h", 86_400],
+	])("read %s as %i seconds", (text, seconds) => {
+		expect(terms({ "Start-Within": text }).startBy).toBe(seconds * 1000);
+		expect(terms({ "Cancel-After": text }).cancelAt).toBe(seconds * 1000);
+	});
+
+	it("never end a job before the time that was asked for", () => {
+		expect(terms({ "Start-Within": "24h" }).endBy).toBe(29 * HOUR);
+		expect(terms({ "Cancel-After": "24h" }).endBy).toBeGreaterThan(24 * HOUR);
+		expect(terms({ "Cancel-After": "5s" }).endBy).toBe(6 * HOUR);
+	});
+
+	it.each([
+		"",
+		"4",
+		"4s",
+		"25h",
+		"86401",
+		"1d",
+		"-5",
+		"5.5",
+		"5 s",
+		"PT5S",
+		"soon",
+	])("refuse %j and name the header", async (text) => {
+		for (const field of ["Start-Within", "Cancel-After"])
+			expect(await failure(() => terms({ [field]: text }))).toMatchObject({
+				code: "invalid_request",
+				field,
+			});
+	});
+});
+
+describe("a job's name", () => {
+	it("is a ULID in its canonical form", async () => {
+		const ulid = "01JD8Z6Q3V9Y4K2M7N5P8R1S3T";
+		expect(jobIdOf(ulid)).toBe(ulid);
+		for (const id of [
+			ulid.toLowerCase(),
+			`${ulid}0`,
+			ulid.slice(1),
+			`8${ulid.slice(1)}`,
+			`${ulid.slice(1)}U`,
+			"7f0c1f0e-5b0a-4e0c-9a54-2f6f5b1e2c11",
+		])
+			expect(await failure(() => jobIdOf(id))).toMatchObject({
+				code: "invalid_request",
+				field: "id",
+			});
+	});
+
+	it("or a key of up to 255 visible characters, of which the hash is kept", async () => {
+		expect(await idempotencyKeyOf(undefined)).toBe(null);
+		expect(await idempotencyKeyOf("a")).toBe(
+			"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb",
+		);
+		expect(await idempotencyKeyOf("~".repeat(255))).toHaveLength(64);
+		for (const key of ["", "a b", "~".repeat(256), "ä", "a\tb"])
+			expect(await failure(() => idempotencyKeyOf(key))).toMatchObject({
+				code: "invalid_request",
+				field: "Idempotency-Key",
+			});
+	});
+});
