@@ -3,24 +3,16 @@ import { CLOSE_HUNG_UP } from "./readers.ts";
 
 /** A call whose job ends when it is hung up on is written to this often. */
 export const WRITE_EVERY_MS = 250;
-/**
- * A write after the client left fails: in workerd the first one, behind wrangler's dev server the
- * second or the third. So there the client may have left just after the fourth last.
- */
-const WRITES = 4;
 
 export class Presence {
-	/** The last writes; before there were any, the request. */
-	readonly #at: number[];
 	readonly #since = Date.now();
-
-	constructor() {
-		this.#at = Array<number>(WRITES).fill(this.#since);
-	}
+	/**
+	 * The last write; before there was any, the request. The first one after the client left fails.
+	 */
+	#last = this.#since;
 
 	wrote(): void {
-		this.#at.shift();
-		this.#at.push(Date.now());
+		this.#last = Date.now();
 	}
 
 	/**
@@ -35,7 +27,7 @@ export class Presence {
 
 	/** For how long the client may be gone, in milliseconds, where it turns out to be gone now. */
 	get ago(): number {
-		return Date.now() - (this.#at[0] as number);
+		return Date.now() - this.#last;
 	}
 }
 

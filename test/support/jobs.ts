@@ -19,7 +19,7 @@ const workers = new Map<string, FakeWorker>();
 /** What lies in the bucket, by path. */
 export const bucket = new Map<string, ArrayBuffer>();
 
-/** What vitest.config.ts says of the workers. */
+/** What test/vitest.config.ts says of the workers. */
 const SERVED = {
 	nano: { host: "nano.test", key: "worker-key" },
 	"vicuna-7b": { host: "vicuna.test", key: "vicuna-key" },

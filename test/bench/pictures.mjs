@@ -2,7 +2,7 @@
 /** Photos that no cache has seen: the samples, each time with another, hardly visible, quantization. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../paths.mjs";
+import { root } from "../../scripts/paths.mjs";
 
 const folder = join(root, "samples");
 const samples = readdirSync(folder)

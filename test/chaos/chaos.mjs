@@ -4,9 +4,9 @@
  * What is planned follows from the seed alone, and each blow falls when a given job is at a given point.
  */
 import { parseArgs } from "node:util";
-import { stopAll } from "./process.mjs";
-import { setUp } from "./setup.mjs";
-import { Board, bold, duration, green, red } from "./terminal.mjs";
+import { stopAll } from "../../scripts/process.mjs";
+import { setUp } from "../../scripts/setup.mjs";
+import { Board, bold, duration, green, red } from "../../scripts/terminal.mjs";
 
 const HELP = `npm run chaos -- [options]
 
@@ -54,7 +54,7 @@ for (const name of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]))
 await setUp({ board, tests: true }).all;
 const [{ run }, { runEngine }] = await Promise.all(
 	["run", "engine"].map(
-		(name) => import(new URL(`../test/chaos/${name}.ts`, import.meta.url).href),
+		(name) => import(new URL(`${name}.ts`, import.meta.url).href),
 	),
 );
 const row = board.row("chaos", `${jobs} jobs, seed ${seed}`);

@@ -4,14 +4,14 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ulid } from "ulid";
-import { FakeWorker } from "../../test/support/fake-worker.ts";
-import { root } from "../paths.mjs";
+import { root } from "../../scripts/paths.mjs";
+import { FakeWorker } from "../support/fake-worker.ts";
 import { call, fakeStack, upload } from "./fake-stack.mjs";
 import { framed } from "./frame.mjs";
 import { percentile } from "./load.mjs";
-import { cpuSeconds, workerds } from "./machine.mjs";
+import { cpuSeconds, edgeProcesses } from "./machine.mjs";
 
-/** @typedef {import("../terminal.mjs").Board} Board */
+/** @typedef {import("../../scripts/terminal.mjs").Board} Board */
 
 const HELP = `npm run bench -- admissions [options]
 
@@ -79,8 +79,8 @@ async function measureSpeed(options, board) {
 		...{ name: "bench-admissions", worker, entry: ENTRY },
 	});
 	const { edge } = stack;
-	const servers = workerds(edge.daemon.pid, edge.port);
-	const ofRole = (/** @type {"edge" | "proxy"} */ role) =>
+	const servers = edgeProcesses(edge.daemon.pid);
+	const ofRole = (/** @type {"workerd" | "node"} */ role) =>
 		servers
 			.filter((server) => server.role === role)
 			.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
@@ -108,7 +108,7 @@ async function measureSpeed(options, board) {
 					await calls(caller, "POST", { ...options, jobs: 16 }, -2);
 					await ended(caller);
 				}
-				const before = { edge: ofRole("edge"), proxy: ofRole("proxy") };
+				const before = { workerd: ofRole("workerd"), node: ofRole("node") };
 				let release = () => {};
 				if (way === "admit")
 					held = new Promise((resolve) => {
@@ -117,8 +117,8 @@ async function measureSpeed(options, board) {
 				const { ms, seconds } = await calls(caller, way, options, round);
 				if (way === "POST" || way === "PUT") await ended(caller);
 				const used = {
-					edge: ofRole("edge") - before.edge,
-					proxy: ofRole("proxy") - before.proxy,
+					workerd: ofRole("workerd") - before.workerd,
+					node: ofRole("node") - before.node,
 				};
 				held = undefined;
 				release();
@@ -127,8 +127,8 @@ async function measureSpeed(options, board) {
 				rounds[`${way} ${size}`] ??= [];
 				rounds[`${way} ${size}`]?.push({
 					perSecond: options.jobs / seconds,
-					perEdgeCpuSecond: options.jobs / used.edge,
-					perCpuSecond: options.jobs / (used.edge + used.proxy),
+					perEdgeCpuSecond: options.jobs / used.workerd,
+					perCpuSecond: options.jobs / (used.workerd + used.node),
 					ms,
 				});
 			}

@@ -9,13 +9,14 @@ import { cpus, loadavg, totalmem } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { developmentAccount } from "../development.mjs";
-import * as paths from "../paths.mjs";
-import { freePort } from "../ports.mjs";
-import { stopAll } from "../process.mjs";
-import { secretsOf } from "../secrets.mjs";
-import { setUp } from "../setup.mjs";
-import { Board, bold, dim, red } from "../terminal.mjs";
+import { developmentAccount } from "../../scripts/development.mjs";
+import * as paths from "../../scripts/paths.mjs";
+import { freePort } from "../../scripts/ports.mjs";
+import { stopAll } from "../../scripts/process.mjs";
+import { secretsOf } from "../../scripts/secrets.mjs";
+import { setUp } from "../../scripts/setup.mjs";
+import { startEdge, startWorker } from "../../scripts/stack.mjs";
+import { Board, bold, dim, red } from "../../scripts/terminal.mjs";
 import { edgeClient, workerClient } from "./clients.mjs";
 import { jobCosts, medianCost } from "./job-costs.mjs";
 import { load } from "./load.mjs";
@@ -60,24 +61,23 @@ async function clients() {
 		};
 	}
 	await setUp({ board }).all;
-	const { startEdge, startS3, startWorker } = await import("../stack.mjs");
 	const state = join(paths.state, "bench");
 	rmSync(state, { recursive: true, force: true });
 	const secrets = secretsOf(state);
 	const row = board.row("stack", "booting");
-	const s3 = await startS3({ port: await freePort(), state, secrets });
+	const bucket = { port: await freePort() };
 	const worker = await startWorker({
 		port: await freePort(),
 		state,
 		secrets,
-		imagesFrom: [s3.url],
+		imagesFrom: [`http://127.0.0.1:${bucket.port}`],
 	});
 	await worker.ready;
 	const edge = await startEdge({
 		port: await freePort(),
 		state,
 		secrets,
-		s3: s3.url,
+		...{ s3: bucket, bundle: paths.bundle },
 		worker: worker.url,
 		// One account asks for all.
 		vars: {

@@ -6,12 +6,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import * as paths from "./paths.mjs";
-import { findChromium } from "./setup/chromium.mjs";
-import { plot } from "./simulate/plot.mjs";
-import { bold, dim, duration, green, red } from "./terminal.mjs";
+import * as paths from "../../scripts/paths.mjs";
+import { findChromium } from "../../scripts/setup/chromium.mjs";
+import { bold, dim, duration, green, red } from "../../scripts/terminal.mjs";
+import { plot } from "./plot.mjs";
 
-/** @typedef {import("../test/simulation/report.ts").Played} Played */
+/** @typedef {import("./report.ts").Played} Played */
 
 const HELP = `npm run simulate -- [options]
 

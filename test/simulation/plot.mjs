@@ -1,7 +1,7 @@
 // @ts-check
 /** Draws played days as one SVG. */
 
-/** @typedef {import("../../test/simulation/report.ts").Played} Played */
+/** @typedef {import("./report.ts").Played} Played */
 /** @typedef {{ x: number, y: number, width: number, height: number }} Box */
 /** @typedef {(value: number) => number} Scale */
 

@@ -3,9 +3,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import * as paths from "../paths.mjs";
-import { setUp } from "../setup.mjs";
-import { Board } from "../terminal.mjs";
+import * as paths from "../../scripts/paths.mjs";
+import { setUp } from "../../scripts/setup.mjs";
+import { Board } from "../../scripts/terminal.mjs";
 
 /** @param {string[]} args its options, see `--help` @returns {Promise<number>} its exit code */
 export async function throughput(args) {

@@ -4,14 +4,19 @@ import { fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { FakeWorker } from "../../test/support/fake-worker.ts";
-import { dim } from "../terminal.mjs";
+import { dim } from "../../scripts/terminal.mjs";
+import { FakeWorker } from "../support/fake-worker.ts";
 import { call, fakeStack, upload } from "./fake-stack.mjs";
 import { framed } from "./frame.mjs";
 import { percentile } from "./load.mjs";
-import { cpuSeconds, memory, waitedSeconds, workerds } from "./machine.mjs";
+import {
+	cpuSeconds,
+	edgeProcesses,
+	memory,
+	waitedSeconds,
+} from "./machine.mjs";
 
-/** @typedef {import("../terminal.mjs").Board} Board */
+/** @typedef {import("../../scripts/terminal.mjs").Board} Board */
 
 const HELP = `npm run bench -- readers [options]
 
@@ -102,7 +107,7 @@ async function measure(
 		temperature: 0,
 	});
 	row.done("ready");
-	const servers = workerds(stack.edge.daemon.pid, stack.edge.port);
+	const servers = edgeProcesses(stack.edge.daemon.pid);
 	const cpu = () =>
 		servers.map(({ role, pid }) => ({
 			role,

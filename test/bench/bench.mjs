@@ -15,19 +15,19 @@ const HELP = `npm run bench -- [edge | throughput | readers | admissions | webho
 const [what = "edge", ...rest] = process.argv.slice(2);
 if (what === "--help") process.stdout.write(HELP);
 else if (what === "throughput") {
-	const { throughput } = await import("./bench/throughput.mjs");
+	const { throughput } = await import("./throughput.mjs");
 	process.exitCode = await throughput(rest);
 } else if (what === "readers") {
-	const { readers } = await import("./bench/readers.mjs");
+	const { readers } = await import("./readers.mjs");
 	process.exit(await readers(rest));
 } else if (what === "admissions") {
-	const { admissions } = await import("./bench/admissions.mjs");
+	const { admissions } = await import("./admissions.mjs");
 	process.exit(await admissions(rest));
 } else if (what === "webhooks") {
-	const { webhooks } = await import("./bench/webhooks.mjs");
+	const { webhooks } = await import("./webhooks.mjs");
 	process.exit(await webhooks(rest));
 } else if (what === "edge" || what.startsWith("--")) {
-	await import("./bench/edge.mjs");
+	await import("./edge.mjs");
 } else {
 	process.stderr.write(`There is no bench "${what}".\n\n${HELP}`);
 	process.exitCode = 1;

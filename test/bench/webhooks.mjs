@@ -2,13 +2,13 @@
 /** `npm run bench -- webhooks`: how late events reach receivers that answer, with and without others that do not. */
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { FakeWorker } from "../../test/support/fake-worker.ts";
+import { FakeWorker } from "../support/fake-worker.ts";
 import { call, fakeStack } from "./fake-stack.mjs";
 import { framed } from "./frame.mjs";
 import { percentile } from "./load.mjs";
-import { cpuSeconds, workerds } from "./machine.mjs";
+import { cpuSeconds, edgeProcesses } from "./machine.mjs";
 
-/** @typedef {import("../terminal.mjs").Board} Board */
+/** @typedef {import("../../scripts/terminal.mjs").Board} Board */
 
 const HELP = `npm run bench -- webhooks [options]
 
@@ -95,8 +95,8 @@ async function measure(options, board) {
 			WEBHOOK_TIMEOUT_MS: String(options.timeout * 1000),
 		},
 	});
-	const edge = workerds(stack.edge.daemon.pid, stack.edge.port).find(
-		({ role }) => role === "edge",
+	const edge = edgeProcesses(stack.edge.daemon.pid).find(
+		({ role }) => role === "workerd",
 	);
 	const numbers = shuffled(options.endpoints, options.seed);
 	const ill = numbers.slice(0, Math.round(options.endpoints / 3));

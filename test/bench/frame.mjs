@@ -1,9 +1,9 @@
 // @ts-check
 /** What the benches on a fake worker have in common: options, set-up, figures with machine, load and date, and an end of all that was started. */
 import { parseArgs } from "node:util";
-import { stopAll } from "../process.mjs";
-import { setUp } from "../setup.mjs";
-import { Board, red } from "../terminal.mjs";
+import { stopAll } from "../../scripts/process.mjs";
+import { setUp } from "../../scripts/setup.mjs";
+import { Board, red } from "../../scripts/terminal.mjs";
 import { loadNow, machine } from "./machine.mjs";
 
 /**

@@ -10,23 +10,22 @@ export const machine = () =>
 
 export const loadNow = () => Number((loadavg()[0] ?? 0).toFixed(1));
 
-/** @typedef {{ pid: number, role: "edge" | "proxy" }} Workerd `edge` runs the product, `proxy` is wrangler's own in front of it */
+/** @typedef {{ pid: number, role: "workerd" | "node" }} Process `workerd` runs the product, `node` started it and passes its log on */
 
 /**
- * The workerd processes of an edge under `wrangler dev`.
- * @param {number} group the edge's process group @param {number} port that wrangler listens on
- * @returns {Workerd[]}
+ * The processes of an edge.
+ * @param {number} group the edge's process group
+ * @returns {Process[]}
  */
-export function workerds(group, port) {
-	/** @type {Workerd[]} */
+export function edgeProcesses(group) {
+	/** @type {Process[]} */
 	const found = [];
 	for (const name of readdirSync("/proc")) {
 		if (!/^\d+$/.test(name)) continue;
 		try {
 			if (Number(statOf(name)[2]) !== group) continue;
 			const command = readFileSync(`/proc/${name}/cmdline`, "utf8");
-			if (!/workerd\0serve\0/.test(command)) continue;
-			const role = command.includes(`:${port}\0`) ? "proxy" : "edge";
+			const role = /workerd\0serve\0/.test(command) ? "workerd" : "node";
 			found.push({ pid: Number(name), role });
 		} catch {} // it ended meanwhile
 	}
@@ -40,7 +39,8 @@ export function cpuSeconds(pid) {
 }
 
 /**
- * Seconds for which its threads were ready to run and others had the cores; NaN where the kernel does not say.
+ * Seconds for which its threads were ready to run and others had the cores; NaN where the kernel
+ * does not say.
  * @param {number} pid
  */
 export function waitedSeconds(pid) {

@@ -1,22 +1,25 @@
 // @ts-check
-/** The edge and a bucket of their own, with the scripted worker behind them: what is measured is the edge. */
+/**
+ * The edge and a bucket of their own, with the scripted worker behind them: what is measured is the
+ * edge.
+ */
 import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { serve } from "../../test/support/fake-worker-server.ts";
-import { developmentAccount } from "../development.mjs";
-import * as paths from "../paths.mjs";
-import { freePort } from "../ports.mjs";
-import { secretsOf } from "../secrets.mjs";
-import { startEdge, startS3 } from "../stack.mjs";
+import { developmentAccount } from "../../scripts/development.mjs";
+import * as paths from "../../scripts/paths.mjs";
+import { freePort } from "../../scripts/ports.mjs";
+import { secretsOf } from "../../scripts/secrets.mjs";
+import { bundleEdge, startEdge } from "../../scripts/stack.mjs";
+import { serve } from "../support/fake-worker-server.ts";
 import { picture } from "./pictures.mjs";
 
-/** @typedef {import("../../test/support/fake-worker.ts").FakeWorker} FakeWorker */
+/** @typedef {import("../support/fake-worker.ts").FakeWorker} FakeWorker */
 /** @typedef {Awaited<ReturnType<typeof fakeStack>>} FakeStack */
 
 /**
  * @param {{ name: string, worker: FakeWorker, vars?: Record<string, string>, entry?: string }} options
- *   `name`: of its state folder; `entry`: see `startEdge`
+ *   `name`: of its state folder; `entry`: see `bundleEdge`
  */
 export async function fakeStack({ name, worker, vars = {}, entry }) {
 	const state = join(paths.state, name);
@@ -25,17 +28,16 @@ export async function fakeStack({ name, worker, vars = {}, entry }) {
 	worker.key = secrets.workerKey;
 	worker.allowed = ["127.0.0.1"];
 	const gpu = await serve(worker);
-	const s3 = await startS3({ port: await freePort(), state, secrets });
 	const edge = await startEdge({
 		...{ port: await freePort(), state, secrets },
-		...{ s3: s3.url, worker: gpu.url },
+		...{ s3: { port: await freePort() }, worker: gpu.url },
+		bundle: await bundleEdge(join(state, "bundle"), entry ? { entry } : {}),
 		vars: {
 			JOB_PRICE: "1",
 			LIMIT_CONCURRENT_JOBS: "1000000",
 			LIMIT_REQUESTS_PER_MINUTE: "10000000",
 			...vars,
 		},
-		...(entry ? { entry } : {}),
 	});
 	const { adminSecret } = secrets;
 	const account = await developmentAccount({
