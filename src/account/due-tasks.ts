@@ -11,9 +11,9 @@ import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
 import { log } from "../log.ts";
 import { endpointOf, jobOf } from "../objects.ts";
-import { type Due, dueBy, reschedule, setDue } from "./due.ts";
+import { type Due, dueBy, reschedule } from "./due.ts";
 import { sweepIdempotencyKeys } from "./idempotency.ts";
-import { findJob } from "./jobs.ts";
+import { findJob, setExpiry } from "./jobs.ts";
 import { expiry, ORPHAN_AFTER_MS, recordErasure, settle } from "./lifecycle.ts";
 import { nextSweep } from "./staging-sweeps.ts";
 import { deleteUpload } from "./uploads.ts";
@@ -59,7 +59,7 @@ export async function eraseNow(
 	if (!job || job.gone) return "erased";
 	const now = clock();
 	const expireAt = (at: number) =>
-		store.write(() => setDue(store.sql, `expire:${jobId}`, at));
+		store.write(() => setExpiry(store.sql, jobId, at));
 	expireAt(now + RETRY_MS);
 	const erased = await eraseJob(context, jobId);
 	if (erased === "running") expireAt(expiry(job, now));

@@ -1,8 +1,11 @@
 /**
- * The table of the account's due tasks; the alarm fires at the earliest. A key says what is due:
+ * The account's due tasks; the alarm fires at the earliest. A key says what is due:
  *
  * - `orphan:<job>` asks a Job that has not settled; each open job has one
  * - `expire:<job>` erases a job
+ *
+ * These two are in the job's own row, the others in a table:
+ *
  * - `upload:<id>` deletes an upload; `object:<key>` and `late:<key>` delete objects in the bucket
  * - `keys:sweep` deletes old idempotency keys
  * - `notify:<webhook>` tells an Endpoint that it has something to read
@@ -10,6 +13,13 @@
  *
  * A task becomes due in the transaction of the fact that it follows from, so that none is lost.
  */
+
+import { firstJobDue, jobsDueBy, rescheduleJob } from "./jobs.ts";
+
+const JOB_TASKS = [
+	["orphan", "open"],
+	["expire", "settled"],
+] as const;
 
 export interface Due {
 	key: string;
@@ -41,20 +51,6 @@ export function setDueUnlessSet(
 	sql.exec("INSERT OR IGNORE INTO due (key, at) VALUES (?, ?)", key, at);
 }
 
-/** How many tasks of a kind there are, counted up to `most`. */
-export function countDue(sql: SqlStorage, kind: string, most: number): number {
-	// ";" follows ":" in ASCII.
-	return sql
-		.exec<{ count: number }>(
-			`SELECT count(*) AS count
-				FROM (SELECT 1 FROM due WHERE key >= ? AND key < ? LIMIT ?)`,
-			`${kind}:`,
-			`${kind};`,
-			most,
-		)
-		.one().count;
-}
-
 export function clearDue(sql: SqlStorage, key: string): void {
 	sql.exec("DELETE FROM due WHERE key = ?", key);
 }
@@ -66,20 +62,30 @@ export const dueAt = (sql: SqlStorage, key: string): number | null =>
 
 /** The tasks that are due, the oldest first. */
 export function dueBy(sql: SqlStorage, now: number, limit: number): Due[] {
-	return sql
+	const others = sql
 		.exec<{
 			key: string;
 			at: number;
 		}>("SELECT key, at FROM due WHERE at <= ? ORDER BY at LIMIT ?", now, limit)
 		.toArray();
+	const jobs = JOB_TASKS.flatMap(([task, kind]) =>
+		jobsDueBy(sql, kind, now, limit).map(({ id, at }) => ({
+			key: `${task}:${id}`,
+			at,
+		})),
+	);
+	return [...others, ...jobs].sort((a, b) => a.at - b.at).slice(0, limit);
 }
 
 export function earliestDue(sql: SqlStorage): number | null {
-	return (
-		sql
-			.exec<{ at: number }>("SELECT at FROM due ORDER BY at LIMIT 1")
-			.toArray()[0]?.at ?? null
-	);
+	const other = sql
+		.exec<{ at: number }>("SELECT at FROM due ORDER BY at LIMIT 1")
+		.toArray()[0]?.at;
+	const times = [
+		other ?? null,
+		...JOB_TASKS.map(([, kind]) => firstJobDue(sql, kind)),
+	].filter((at) => at !== null);
+	return times.length > 0 ? Math.min(...times) : null;
 }
 
 /**
@@ -91,7 +97,12 @@ export function reschedule(
 	done: Due,
 	next: number | null,
 ): void {
-	if (next === null)
+	const [task, id = ""] = done.key.split(":", 2);
+	const kind = JOB_TASKS.find(([name]) => name === task)?.[1];
+	if (kind) {
+		// A task of a job that is done with has changed the job's row.
+		if (next !== null) rescheduleJob(sql, kind, { id, at: done.at }, next);
+	} else if (next === null)
 		sql.exec("DELETE FROM due WHERE key = ? AND at = ?", done.key, done.at);
 	else
 		sql.exec(

@@ -45,26 +45,32 @@ export interface IndexedJob {
 	madeBy: MadeBy;
 }
 
-interface JobRow extends Record<string, SqlStorageValue> {
-	seq: number;
+/** What stays of a job for ever. */
+interface GoneRow extends Record<string, SqlStorageValue> {
 	id: string;
 	body_hash: string;
 	model: string;
-	images: string;
 	hold: number;
 	created_at: number;
 	status: JobIndexRow["status"];
-	gone: number;
 	expires_in: number;
 	price: number | null;
 	balance: number | null;
 	settled_at: number | null;
-	webhook: string | null;
 	made_by: string | null;
+}
+
+interface JobRow extends GoneRow {
+	seq: number;
+	images: string;
+	webhook: string | null;
 	repeats: number;
 }
 
-export function createJobTable(sql: SqlStorage): void {
+/** What a job loses when it is erased. */
+const ERASED = { seq: 0, images: "[]", webhook: null, repeats: 0 };
+
+export function createJobTables(sql: SqlStorage): void {
 	sql.exec(`CREATE TABLE job (
 		seq INTEGER PRIMARY KEY,
 		id TEXT NOT NULL UNIQUE,
@@ -74,8 +80,8 @@ export function createJobTable(sql: SqlStorage): void {
 		hold INTEGER NOT NULL,
 		created_at INTEGER NOT NULL,
 		status TEXT NOT NULL DEFAULT 'accepted',
-		gone INTEGER NOT NULL DEFAULT 0,
 		expires_in INTEGER NOT NULL,
+		due_at INTEGER NOT NULL,
 		price INTEGER,
 		balance INTEGER,
 		settled_at INTEGER,
@@ -84,12 +90,29 @@ export function createJobTable(sql: SqlStorage): void {
 		repeats INTEGER NOT NULL DEFAULT 0,
 		made_by TEXT
 	)`);
-	sql.exec("CREATE INDEX job_listed ON job (seq) WHERE gone = 0");
+	// An index entry is a row that is paid. Each job is in one of these two at a time.
+	sql.exec("CREATE INDEX job_open ON job (due_at) WHERE settled_at IS NULL");
+	sql.exec(
+		"CREATE INDEX job_settled ON job (due_at) WHERE settled_at IS NOT NULL",
+	);
 	// Only jobs of keys that see no others are in it: it costs the rest nothing.
 	sql.exec(
-		`CREATE INDEX job_of_key ON job (made_by, seq)
-			WHERE made_by IS NOT NULL AND gone = 0`,
+		"CREATE INDEX job_of_key ON job (made_by, seq) WHERE made_by IS NOT NULL",
 	);
+	// Apart, so that a page of the index never reads past jobs that are gone.
+	sql.exec(`CREATE TABLE gone_job (
+		id TEXT PRIMARY KEY,
+		body_hash TEXT NOT NULL,
+		model TEXT NOT NULL,
+		hold INTEGER NOT NULL,
+		created_at INTEGER NOT NULL,
+		status TEXT NOT NULL,
+		expires_in INTEGER NOT NULL,
+		price INTEGER,
+		balance INTEGER,
+		settled_at INTEGER,
+		made_by TEXT
+	) WITHOUT ROWID`);
 }
 
 export function insertJob(
@@ -102,14 +125,16 @@ export function insertJob(
 		hold: number;
 		createdAt: number;
 		expiresIn: number;
+		/** When the account asks the Job, if it has not settled by then. */
+		dueAt: number;
 		webhook: JobHook | null;
 		call: string | null;
 		madeBy: MadeBy;
 	},
 ): void {
 	sql.exec(
-		`INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, webhook, call,
-			made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		`INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, due_at, webhook,
+			call, made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		job.id,
 		job.bodyHash,
 		job.model,
@@ -117,6 +142,7 @@ export function insertJob(
 		job.hold,
 		job.createdAt,
 		job.expiresIn,
+		job.dueAt,
 		job.webhook &&
 			JSON.stringify({ id: job.webhook.id, events: job.webhook.events }),
 		job.call,
@@ -124,18 +150,22 @@ export function insertJob(
 	);
 }
 
+/** @param expiresAt milliseconds since 1970 */
 export function closeJob(
 	sql: SqlStorage,
 	id: string,
 	status: Outcome["status"],
 	closing: Closing,
+	expiresAt: number,
 ): void {
 	sql.exec(
-		"UPDATE job SET status = ?, price = ?, balance = ?, settled_at = ? WHERE id = ?",
+		`UPDATE job SET status = ?, price = ?, balance = ?, settled_at = ?, due_at = ?
+			WHERE id = ?`,
 		status,
 		closing.price,
 		closing.balance,
 		closing.at,
+		expiresAt,
 		id,
 	);
 }
@@ -143,16 +173,88 @@ export function closeJob(
 /** The id, body hash and price stay for ever. */
 export function markGone(sql: SqlStorage, id: string): void {
 	sql.exec(
-		"UPDATE job SET gone = 1, images = '[]', call = NULL WHERE id = ?",
+		`INSERT INTO gone_job SELECT id, body_hash, model, hold, created_at, status, expires_in,
+			price, balance, settled_at, made_by FROM job WHERE id = ?`,
 		id,
 	);
+	sql.exec("DELETE FROM job WHERE id = ?", id);
 }
 
 export function findJob(sql: SqlStorage, id: string): IndexedJob | null {
 	const row = sql
 		.exec<JobRow>("SELECT * FROM job WHERE id = ?", id)
 		.toArray()[0];
-	return row ? indexed(row) : null;
+	if (row) return indexed(row);
+	const gone = sql
+		.exec<GoneRow>("SELECT * FROM gone_job WHERE id = ?", id)
+		.toArray()[0];
+	return gone ? { ...indexed({ ...gone, ...ERASED }), gone: true } : null;
+}
+
+/** Jobs that have not settled, counted up to `most`. */
+export const countOpenJobs = (sql: SqlStorage, most: number): number =>
+	sql
+		.exec<{ count: number }>(
+			`SELECT count(*) AS count FROM
+				(SELECT 1 FROM job INDEXED BY job_open WHERE settled_at IS NULL LIMIT ?)`,
+			most,
+		)
+		.one().count;
+
+/** When a job is due: an open one to be asked, a settled one to be erased. */
+export interface DueJob extends Record<string, SqlStorageValue> {
+	id: string;
+	/** Milliseconds since 1970. */
+	at: number;
+}
+
+/** The jobs of one kind that are due by `now`, the oldest first. */
+export const jobsDueBy = (
+	sql: SqlStorage,
+	kind: "open" | "settled",
+	now: number,
+	limit: number,
+): DueJob[] =>
+	sql
+		.exec<DueJob>(
+			`SELECT id, due_at AS at FROM job INDEXED BY job_${kind}
+				WHERE settled_at IS ${kind === "open" ? "NULL" : "NOT NULL"} AND due_at <= ?
+				ORDER BY due_at LIMIT ?`,
+			now,
+			limit,
+		)
+		.toArray();
+
+/** When the first job of a kind is due, or null where there is none. */
+export const firstJobDue = (
+	sql: SqlStorage,
+	kind: "open" | "settled",
+): number | null =>
+	jobsDueBy(sql, kind, Number.MAX_SAFE_INTEGER, 1)[0]?.at ?? null;
+
+/** Moves a job's due time, unless the job settled or moved meanwhile. */
+export function rescheduleJob(
+	sql: SqlStorage,
+	kind: "open" | "settled",
+	{ id, at }: DueJob,
+	next: number,
+): void {
+	sql.exec(
+		`UPDATE job SET due_at = ? WHERE id = ? AND due_at = ?
+			AND settled_at IS ${kind === "open" ? "NULL" : "NOT NULL"}`,
+		next,
+		id,
+		at,
+	);
+}
+
+/** Sets when a settled job is erased. */
+export function setExpiry(sql: SqlStorage, id: string, at: number): void {
+	sql.exec(
+		"UPDATE job SET due_at = ? WHERE id = ? AND settled_at IS NOT NULL",
+		at,
+		id,
+	);
 }
 
 /** For how long a call can be repeated. */
@@ -234,10 +336,9 @@ export function pageJobs(
 	const rows = sql
 		.exec<JobRow>(
 			onlyMadeBy === null
-				? `SELECT * FROM job INDEXED BY job_listed
-					WHERE gone = 0 AND seq < ? ORDER BY seq DESC LIMIT ?`
+				? "SELECT * FROM job WHERE seq < ? ORDER BY seq DESC LIMIT ?"
 				: `SELECT * FROM job INDEXED BY job_of_key
-					WHERE gone = 0 AND seq < ? AND made_by = ? ORDER BY seq DESC LIMIT ?`,
+					WHERE seq < ? AND made_by = ? ORDER BY seq DESC LIMIT ?`,
 			before,
 			...(onlyMadeBy === null ? [] : [onlyMadeBy]),
 			limit + 1,
@@ -267,7 +368,7 @@ const indexed = (row: JobRow): IndexedJob => ({
 	images: JSON.parse(row.images) as HeldImage[],
 	createdAt: row.created_at,
 	status: row.status,
-	gone: row.gone === 1,
+	gone: false,
 	expiresIn: row.expires_in,
 	webhook: row.webhook === null ? null : JSON.parse(row.webhook),
 	madeBy: row.made_by,

@@ -1,8 +1,11 @@
-/** The ledger's tables: the entries, and one row with the balances, which are their sums. */
+/**
+ * The ledger's table. Each entry holds the balances after it: the newest has the account's, and
+ * the constraints check each step.
+ */
 import type { Result } from "../errors.ts";
-import { type Balances, decide, type Entry, post } from "./ledger.ts";
+import { type Balances, BOOKS, decide, type Entry, post } from "./ledger.ts";
 
-export function createLedgerTables(sql: SqlStorage): void {
+export function createLedgerTable(sql: SqlStorage): void {
 	sql.exec(`CREATE TABLE entry (
 		seq INTEGER PRIMARY KEY,
 		at INTEGER NOT NULL,
@@ -11,28 +14,24 @@ export function createLedgerTables(sql: SqlStorage): void {
 		source TEXT NOT NULL,
 		target TEXT NOT NULL,
 		amount INTEGER NOT NULL CHECK (amount >= 0),
-		UNIQUE (ref, kind)
-	)`);
-	sql.exec(`CREATE TABLE balance (
 		funding INTEGER NOT NULL,
 		available INTEGER NOT NULL CHECK (available >= 0),
 		held INTEGER NOT NULL CHECK (held >= 0),
 		revenue INTEGER NOT NULL CHECK (revenue >= 0),
 		CHECK (funding + available + held + revenue = 0)
 	)`);
-	sql.exec("INSERT INTO balance VALUES (0, 0, 0, 0)");
+	// The job's row makes a job's entries unique.
+	sql.exec("CREATE UNIQUE INDEX credit ON entry (ref) WHERE kind = 'credit'");
 }
 
-export function balances(sql: SqlStorage): Balances {
-	return sql
-		.exec<{
-			funding: number;
-			available: number;
-			held: number;
-			revenue: number;
-		}>("SELECT * FROM balance")
-		.one();
-}
+const NOTHING: Balances = { funding: 0, available: 0, held: 0, revenue: 0 };
+
+export const balances = (sql: SqlStorage): Balances =>
+	sql
+		.exec<{ [book in keyof Balances]: number }>(
+			`SELECT ${BOOKS.join(", ")} FROM entry ORDER BY seq DESC LIMIT 1`,
+		)
+		.toArray()[0] ?? NOTHING;
 
 /** Adds credit once per id. Inside a transaction. */
 export function addCredit(
@@ -64,29 +63,29 @@ function creditOf(sql: SqlStorage, id: string): number | undefined {
 		.toArray()[0]?.amount;
 }
 
-/** Writes entries and the balances after them. Runs inside the transaction that decided them. */
+/** Writes entries. Runs inside the transaction that decided them. */
 export function recordEntries(
 	sql: SqlStorage,
 	entries: readonly Entry[],
 	at: number,
 ): void {
-	if (entries.length === 0) return;
-	for (const { kind, ref, source, target, amount } of entries)
+	let after = balances(sql);
+	for (const entry of entries) {
+		after = post(after, [entry]);
+		const { kind, ref, source, target, amount } = entry;
 		sql.exec(
-			"INSERT INTO entry (at, kind, ref, source, target, amount) VALUES (?, ?, ?, ?, ?, ?)",
+			`INSERT INTO entry (at, kind, ref, source, target, amount,
+				funding, available, held, revenue) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			at,
 			kind,
 			ref,
 			source,
 			target,
 			amount,
+			after.funding,
+			after.available,
+			after.held,
+			after.revenue,
 		);
-	const after = post(balances(sql), entries);
-	sql.exec(
-		"UPDATE balance SET funding = ?, available = ?, held = ?, revenue = ?",
-		after.funding,
-		after.available,
-		after.held,
-		after.revenue,
-	);
+	}
 }

@@ -16,7 +16,7 @@ import type {
 import { Rollback, unwrapOrRollBack } from "../durable/storage.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
 import { checkAdmission, checkHold, type Remaining } from "./admission.ts";
-import { clearDue, setDue } from "./due.ts";
+import { setDue } from "./due.ts";
 import { appendJobEvent } from "./feed.ts";
 import { findNamedJobId, saveIdempotencyKey } from "./idempotency.ts";
 import {
@@ -171,13 +171,13 @@ export function admit(
 		hold: maxPrice,
 		createdAt: now,
 		expiresIn: admission.expiresIn,
+		dueAt: now + ORPHAN_AFTER_MS,
 		webhook,
 		call: admission.call,
 		madeBy: onlyMadeBy,
 	});
 	if (idempotencyKey !== null)
 		saveIdempotencyKey(sql, onlyMadeBy, idempotencyKey, jobId, now);
-	setDue(sql, `orphan:${jobId}`, now + ORPHAN_AFTER_MS);
 	if (webhook) useJobWebhook(sql, webhook, now);
 	appendJobEvent(sql, "job.created", requireJob(sql, jobId), now);
 	return { answer: "new", jobId, model, maxPrice, images, createdAt: now };
@@ -212,13 +212,11 @@ export function settle(
 	const { closing } = decision;
 	if (!job.hold.closed) {
 		recordEntries(sql, decision.entries, now);
-		closeJob(sql, jobId, status, closing);
-		clearDue(sql, `orphan:${jobId}`);
+		closeJob(sql, jobId, status, closing, expiry(job, now));
 		for (const key of releaseImages(sql, jobId))
 			setDue(sql, `object:${key}`, now);
 		appendJobEvent(sql, `job.${status}`, requireJob(sql, jobId), now);
 		if (neverStarted) dropJob(sql, jobId, now);
-		else setDue(sql, `expire:${jobId}`, expiry(job, now));
 	}
 	return {
 		price: closing.price,
@@ -246,7 +244,6 @@ function dropJob(sql: SqlStorage, jobId: string, now: number): void {
 	for (const { upload, sent } of findJob(sql, jobId)?.images ?? [])
 		if (sent.inline) dropImage(sql, jobId, upload, now);
 	markGone(sql, jobId);
-	clearDue(sql, `expire:${jobId}`);
 }
 
 /** Whether a job may be erased. A job that was erased may be. */

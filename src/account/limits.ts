@@ -7,7 +7,7 @@ import type { Limits } from "../contract/account.ts";
 import type { Config } from "../env.ts";
 
 import { type Failure, failed, type Result } from "../errors.ts";
-import { countDue } from "./due.ts";
+import { countOpenJobs } from "./jobs.ts";
 import {
 	type Bucket,
 	bucketLevel,
@@ -61,9 +61,8 @@ export class AccountLimits {
 		};
 	}
 
-	/** Each job that has not settled has one due task. */
 	jobs({ LIMIT_CONCURRENT_JOBS: quota }: Quotas): Limits["jobs"] {
-		const open = countDue(this.#sql, "orphan", quota);
+		const open = countOpenJobs(this.#sql, quota);
 		return { quota, remaining: quota - open };
 	}
 }

@@ -4,18 +4,18 @@ import { createDueTable } from "./due.ts";
 import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
 import { createAccountTable } from "./identity.ts";
-import { createJobTable } from "./jobs.ts";
+import { createJobTables } from "./jobs.ts";
 import { createKeyTable } from "./keys.ts";
-import { createLedgerTables } from "./ledger-rows.ts";
+import { createLedgerTable } from "./ledger-rows.ts";
 import { createUploadTables } from "./uploads.ts";
 import { createWebhookTables } from "./webhook-rows.ts";
 
 export const STEPS: readonly Step[] = [
 	(sql) => {
 		createAccountTable(sql);
-		createLedgerTables(sql);
+		createLedgerTable(sql);
 		createKeyTable(sql);
-		createJobTable(sql);
+		createJobTables(sql);
 		createIdempotencyTable(sql);
 		createDueTable(sql);
 		createUploadTables(sql);

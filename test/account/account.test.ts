@@ -5,7 +5,7 @@ import {
 } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { Account } from "../../src/account/account.ts";
-import { BOOKS } from "../../src/account/ledger.ts";
+import type { Balances, Book } from "../../src/account/ledger.ts";
 import { createUpload, finalizeUpload } from "../../src/account/uploads.ts";
 import type { Admitted, Outcome } from "../../src/contract/account.ts";
 import { unwrap } from "../../src/errors.ts";
@@ -104,8 +104,8 @@ describe("admission", () => {
 		expect(codes.filter((c) => c === "new")).toHaveLength(50);
 		expect(codes.filter((c) => c === "insufficient_credit")).toHaveLength(150);
 		expect(await money(account)).toEqual({ available: 999, held: 50 * PRICE });
-		const { job, due, event } = await dump(account.stub);
-		expect([job?.length, due?.length, event?.length]).toEqual([50, 50, 50]);
+		const { job, entry, event } = await dump(account.stub);
+		expect([job?.length, entry?.length, event?.length]).toEqual([50, 51, 50]);
 	});
 
 	it("repeated in parallel and later holds once and answers the same", async () => {
@@ -323,31 +323,36 @@ describe("the books", () => {
 					await account.stub.settle(outcome(admission.jobId, status, n % 3));
 			}),
 		);
-		const { entry, balance } = (await dump(account.stub)) as {
-			entry: { source: string; target: string; amount: number }[];
-			balance: Record<string, number>[];
+		const { entry } = (await dump(account.stub)) as {
+			entry: ({ source: Book; target: Book; amount: number } & Balances)[];
 		};
-		const sums = Object.fromEntries(BOOKS.map((book) => [book, 0]));
-		for (const { source, target, amount } of entry) {
-			sums[source] = (sums[source] ?? 0) - amount;
-			sums[target] = (sums[target] ?? 0) + amount;
+		const sums = { funding: 0, available: 0, held: 0, revenue: 0 };
+		for (const { source, target, amount, ...row } of entry) {
+			sums[source] -= amount;
+			sums[target] += amount;
+			expect(row).toMatchObject(sums);
+			expect(Object.values(sums).reduce((a, b) => a + b)).toBe(0);
 		}
-		expect(balance).toEqual([sums]);
-		expect(Object.values(sums).reduce((a, b) => a + b)).toBe(0);
 		expect(sums.held).toBe(4 * PRICE);
+		expect(await money(account)).toEqual({
+			available: sums.available,
+			held: sums.held,
+		});
 	});
 
 	it("take no entry that would overdraw them, whoever writes it", async () => {
 		const { stub } = await newAccount(5);
 		await runInDurableObject(stub, (_, { storage }) => {
-			expect(() =>
+			const insert = (amount: number, ...after: number[]) =>
 				storage.sql.exec(
-					"UPDATE balance SET available = available - 6, held = held + 6",
-				),
-			).toThrow("CHECK");
-			expect(() =>
-				storage.sql.exec("UPDATE balance SET available = available + 1"),
-			).toThrow("CHECK");
+					`INSERT INTO entry (at, kind, ref, source, target, amount, funding, available, held,
+						revenue) VALUES (1, 'hold', 'x', 'available', 'held', ?, ?, ?, ?, ?)`,
+					amount,
+					...after,
+				);
+			expect(() => insert(6, -5, -1, 6, 0)).toThrow("CHECK");
+			expect(() => insert(5, -5, 1, 5, 0)).toThrow("CHECK");
+			expect(() => insert(5, -5, 0, 5, 0)).not.toThrow();
 		});
 	});
 });

@@ -41,7 +41,7 @@ const jobAnswers = (
 	});
 
 const nextDue = async (account: TestAccount) =>
-	((await dump(account.stub)).due as { at: number }[])[0]?.at;
+	((await dump(account.stub)).job as { due_at: number }[])[0]?.due_at;
 
 describe("a hold whose job never settled", () => {
 	it("killed between admit and claim: is released only after the Job's tombstone", async () => {
@@ -134,8 +134,8 @@ describe("a hold whose job never settled", () => {
 			price: PRICE,
 			balance: 0,
 		});
-		expect((await dump(account.stub)).due).toMatchObject([
-			{ key: `expire:${jobId}` },
+		expect((await dump(account.stub)).job).toMatchObject([
+			{ id: jobId, status: "succeeded", settled_at: expect.any(Number) },
 		]);
 	});
 
@@ -164,8 +164,8 @@ describe("a hold whose job never settled", () => {
 		});
 		await ringAfter(account, 2 * MINUTE);
 		expect(await money(account)).toEqual({ available: 0, held: 0 });
-		expect((await dump(account.stub)).due).toMatchObject([
-			{ key: `expire:${jobId}` },
+		expect((await dump(account.stub)).job).toMatchObject([
+			{ id: jobId, status: "succeeded", settled_at: expect.any(Number) },
 		]);
 	});
 

@@ -116,26 +116,32 @@ export class Account extends RealAccount {
 		const now = Date.now();
 		storage.transactionSync(() => {
 			sql.exec(
-				`${numbers} INSERT INTO job (id, body_hash, model, images, hold, created_at, status, price, balance, settled_at, expires_in)
-				SELECT ${id}, lower(hex(randomblob(32))), 'nano', '[]', 1, ?, 'succeeded', 1, 1, ?, 604800 FROM number`,
-				...[count, now, now],
+				`${numbers} INSERT INTO job (id, body_hash, model, images, hold, created_at, status, price,
+					balance, settled_at, expires_in, due_at)
+				SELECT ${id}, lower(hex(randomblob(32))), 'nano', '[]', 1, ?, 'succeeded', 1, 1, ?, 604800,
+					? + n FROM number`,
+				count,
+				now,
+				now,
+				now + 604_800_000,
 			);
-			for (const [kind, source, target] of [
-				["hold", "available", "held"],
-				["settle", "held", "revenue"],
-			] as const)
-				sql.exec(
-					`${numbers} INSERT INTO entry (at, kind, ref, source, target, amount)
-					SELECT ?, ?, ${id}, ?, ?, 1 FROM number`,
-					...[count, now, kind, source, target],
-				);
+			// Entries keep the balances after them: a hold and a settlement of each job, one by one.
+			const { available, revenue, funding } = sql
+				.exec<{ available: number; revenue: number; funding: number }>(
+					"SELECT available, revenue, funding FROM entry ORDER BY seq DESC LIMIT 1",
+				)
+				.one();
 			sql.exec(
-				"UPDATE balance SET available = available - ?, revenue = revenue + ?",
-				...[count, count],
-			);
-			sql.exec(
-				`${numbers} INSERT INTO due (key, at) SELECT 'expire:' || ${id}, ? + n FROM number`,
-				...[count, now + 604_800_000],
+				`${numbers} INSERT INTO entry (at, kind, ref, source, target, amount, funding, available,
+					held, revenue)
+				SELECT ?, iif(step = 0, 'hold', 'settle'), ${id}, iif(step = 0, 'available', 'held'),
+					iif(step = 0, 'held', 'revenue'), 1, ?, ? - n, 1 - step, ? + n - 1 + step
+				FROM number, (SELECT 0 AS step UNION ALL SELECT 1) ORDER BY n, step`,
+				count,
+				now,
+				funding,
+				available,
+				revenue,
 			);
 		});
 	}

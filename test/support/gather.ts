@@ -17,16 +17,22 @@ export function accountFrom(query: Query): GatheredAccount | null {
 	const one = <T>(sql: string) => query(sql)[0] as T;
 	return {
 		id: one<{ id: string }>("SELECT id FROM account").id,
-		balances: { ...one<Balances>("SELECT * FROM balance") },
+		balances: (query(
+			"SELECT funding, available, held, revenue FROM entry ORDER BY seq DESC LIMIT 1",
+		)[0] ?? { funding: 0, available: 0, held: 0, revenue: 0 }) as Balances,
 		entries: query(
 			"SELECT kind, ref, source, target, amount FROM entry ORDER BY seq",
 		) as Entry[],
 		jobs: query(
-			"SELECT id, status, gone, hold, price FROM job ORDER BY seq",
+			`SELECT id, status, 0 AS gone, hold, price FROM job
+				UNION ALL SELECT id, status, 1 AS gone, hold, price FROM gone_job ORDER BY id`,
 		).map((row) => ({ ...row, gone: row.gone === 1 }) as IndexedJob),
 		uploads: query("SELECT id, status, key FROM upload"),
 		imageHolds: query("SELECT job FROM image_hold").map(({ job }) => job),
-		due: query("SELECT key FROM due").map(({ key }) => key),
+		due: query(
+			`SELECT key FROM due UNION ALL
+				SELECT iif(settled_at IS NULL, 'orphan:', 'expire:') || id AS key FROM job`,
+		).map(({ key }) => key),
 	};
 }
 
