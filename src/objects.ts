@@ -7,10 +7,10 @@ export const accountOf = (env: Env, account: string) =>
 	env.ACCOUNT.getByName(account);
 
 /** @param job `<account>/<job id>`: the account comes from the caller's key, never from a path. */
-export const jobNamed = (env: Env, job: string) => env.JOB.getByName(job);
+export const jobByName = (env: Env, job: string) => env.JOB.getByName(job);
 
 export const jobOf = (env: Env, account: string, id: string) =>
-	jobNamed(env, jobName(account, id));
+	jobByName(env, jobName(account, id));
 
 export const jobName = (account: string, id: string): string =>
 	`${account}/${id}`;

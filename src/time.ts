@@ -1,9 +1,9 @@
-/** Waiting. */
+/** Timers as promises. */
 
 export const sleep = (ms: number): Promise<void> =>
 	new Promise((resolve) => setTimeout(resolve, ms));
 
-/** What a promise resolves to within `ms`, else null. The promise must not reject. */
+/** Resolves as the promise does if that takes at most `ms`; otherwise to null. */
 export async function nullAfter<T>(
 	ms: number,
 	promise: Promise<T>,
@@ -15,6 +15,6 @@ export async function nullAfter<T>(
 	try {
 		return await Promise.race([promise, late]);
 	} finally {
-		clearTimeout(timer); // a pending timer keeps an object in memory
+		clearTimeout(timer); // a pending timer keeps a Durable Object in memory
 	}
 }

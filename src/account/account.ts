@@ -417,7 +417,7 @@ export class Account extends DurableObject<Env> {
 		if (!this.#identity) return new Response(null, { status: 404 });
 		const feed = feedLog(this.#sql);
 		// While nobody reads, nothing is shown to anybody: the first reader begins where the feed is now.
-		if (!this.#readers.any) this.#readers = new Readers([], feed.lastSeq);
+		if (!this.#readers.hasAny) this.#readers = new Readers([], feed.lastSeq);
 		return this.#readers.accept(this.ctx, feed, false, request);
 	}
 
@@ -437,7 +437,7 @@ export class Account extends DurableObject<Env> {
 
 	/** Shows what is new to those who read. Nobody waits for it: a storage that cannot sync resets the object by itself. */
 	#publish(): void {
-		if (!this.#identity || !this.#readers.any) return;
+		if (!this.#identity || !this.#readers.hasAny) return;
 		const feed = feedLog(this.#sql);
 		this.#readers.publish(this.ctx.storage, feed).catch(() => {});
 	}

@@ -59,7 +59,7 @@ export type SlotAnswer =
  * How an attempt ended, and so what it says of the worker: `finished` (also by the caller's cancel) that it is well,
  * `failed` nothing certain, `down` that it did not answer as a ready one would.
  */
-export type Released = "finished" | "failed" | "down";
+export type ReleaseReason = "finished" | "failed" | "down";
 
 /** What the attempt measured; the pool's estimates are made of it. */
 export interface AttemptTimes {

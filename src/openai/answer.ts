@@ -7,7 +7,7 @@ import type { OpenAIError } from "../schema/problem.ts";
 import { errorOf } from "./error.ts";
 
 /** What every object of one answer repeats. */
-export interface Head {
+export interface CompletionHead {
 	id: string;
 	/** Seconds since 1970. */
 	created: number;
@@ -15,7 +15,7 @@ export interface Head {
 }
 
 /** Why a job has no whole answer. */
-export interface Failed {
+export interface FailedAnswer {
 	code: FailureCode;
 	status: Status;
 	error: OpenAIError["error"];
@@ -30,7 +30,7 @@ export class Answer {
 	/** The text so far. */
 	text = "";
 	finishReason: FinishReason | null = null;
-	failed: Failed | null = null;
+	failed: FailedAnswer | null = null;
 	usage: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
 	readonly #imageFields: readonly string[];
 
@@ -85,7 +85,7 @@ export class Answer {
 	}
 
 	/** The whole completion, or the error object of a job that failed. */
-	toJSON(head: Head): ChatCompletion | OpenAIError {
+	toJSON(head: CompletionHead): ChatCompletion | OpenAIError {
 		if (this.failed) return { error: this.failed.error };
 		return {
 			id: head.id,
@@ -123,11 +123,11 @@ export class Answer {
 
 /** The answer as server-sent events: what each of the job's events adds to the stream. */
 export class Chunks {
-	readonly #head: Head;
+	readonly #head: CompletionHead;
 	readonly #answer: Answer;
 	readonly #includeUsage: boolean;
 
-	constructor(head: Head, answer: Answer, includeUsage: boolean) {
+	constructor(head: CompletionHead, answer: Answer, includeUsage: boolean) {
 		this.#head = head;
 		this.#answer = answer;
 		this.#includeUsage = includeUsage;

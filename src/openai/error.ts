@@ -16,12 +16,13 @@ export const UNSUPPORTED = [
 	"responses",
 	"threads",
 ] as const;
-const THEIRS = new RegExp(
+const OPENAI_PATHS = new RegExp(
 	`^/v1/(${["chat", "files", ...UNSUPPORTED].join("|")})(/|$)`,
 );
 
-export const speaksOpenAI = (path: string): boolean => THEIRS.test(path);
-export const isModel = (path: string): boolean => path.startsWith("/v1/models");
+export const isOpenAIPath = (path: string): boolean => OPENAI_PATHS.test(path);
+export const isModelPath = (path: string): boolean =>
+	path.startsWith("/v1/models");
 
 /** A job's error, or a failure by its parts. */
 export const errorOf = ({

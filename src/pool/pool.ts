@@ -11,7 +11,7 @@ import type {
 	Lease,
 	Load,
 	QueuePlace,
-	Released,
+	ReleaseReason,
 	SlotAnswer,
 	SlotRequest,
 	WorkerLoad,
@@ -20,7 +20,7 @@ import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import { config } from "../env.ts";
 import { log } from "../log.ts";
-import { jobNamed } from "../objects.ts";
+import { jobByName } from "../objects.ts";
 import { abandoned, ended, started } from "./breaker.ts";
 import { Estimator } from "./estimator.ts";
 import { type PoolSnapshot, STARTS } from "./eta.ts";
@@ -56,10 +56,10 @@ export class Pool extends DurableObject<Env> {
 	probe = probe;
 	/** @returns whether the job has use for the slot */
 	grantTo = async (job: string, lease: Lease): Promise<boolean> =>
-		jobNamed(this.env, job).granted(lease);
+		jobByName(this.env, job).granted(lease);
 	/** @returns whether the job still has the lease of that epoch */
 	holdsStill = async (job: string, epoch: number): Promise<boolean> =>
-		jobNamed(this.env, job).holds(epoch);
+		jobByName(this.env, job).holds(epoch);
 
 	readonly #storage: ObjectStorage;
 	readonly #alarm: Alarm;
@@ -170,7 +170,7 @@ export class Pool extends DurableObject<Env> {
 	async release(
 		job: string,
 		epoch: number,
-		why: Released,
+		why: ReleaseReason,
 		measured: AttemptTimes | null,
 	): Promise<void> {
 		const held = this.#heldBy(job, epoch);

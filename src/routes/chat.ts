@@ -6,7 +6,12 @@ import { ApiError } from "../errors.ts";
 import { authenticate } from "../http/authenticate.ts";
 import { body } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
-import { Answer, Chunks, type Failed, type Head } from "../openai/answer.ts";
+import {
+	Answer,
+	Chunks,
+	type CompletionHead,
+	type FailedAnswer,
+} from "../openai/answer.ts";
 import { retryHeaders } from "../openai/error.ts";
 import {
 	ChatCompletion,
@@ -24,10 +29,10 @@ import {
 	openJobLog,
 } from "../stream/follower.ts";
 import {
-	after,
-	closing,
-	JSON_TO_COME_HEADERS,
-	jsonToCome,
+	cancelableDelay,
+	closeArguments,
+	DELAYED_JSON_HEADERS,
+	delayedJson,
 	Presence,
 	WRITE_EVERY_MS,
 } from "../stream/presence.ts";
@@ -137,7 +142,9 @@ chat.openapi(
 			answer: new Answer(asked.turns.images.map(({ field }) => field)),
 			follow: followLog(open, first, 0),
 			presence,
-			begin: after(presence.patience(repeat && view.finishedAt === null)),
+			begin: cancelableDelay(
+				presence.headerDelay(repeat && view.finishedAt === null),
+			),
 		};
 		return request.stream
 			? streamed(call, request.stream_options?.include_usage ?? false)
@@ -147,12 +154,12 @@ chat.openapi(
 
 interface Call {
 	c: Context<App>;
-	head: Head;
+	head: CompletionHead;
 	answer: Answer;
 	follow: (taker: EventConsumer) => Follower;
 	presence: Presence;
 	/** When the answer begins, whatever is known by then. A later failure comes in the body. */
-	begin: ReturnType<typeof after>;
+	begin: ReturnType<typeof cancelableDelay>;
 }
 
 /**
@@ -175,7 +182,7 @@ function following(
 			resolve();
 		},
 	});
-	const leave = () => follower.close(...closing(presence));
+	const leave = () => follower.close(...closeArguments(presence));
 	const { signal } = c.req.raw;
 	signal.addEventListener("abort", leave);
 	if (signal.aborted) leave();
@@ -198,14 +205,14 @@ async function streamed(call: Call, includeUsage: boolean): Promise<Response> {
 	const body = eventStream({
 		follow(taker) {
 			if (answer.ended) return null;
-			follower.handTo(taker);
+			follower.replaceConsumer(taker);
 			return follower;
 		},
 		signal: c.req.raw.signal,
 		frame: (event) => chunks.of(event),
 		opening,
-		ahead: "",
-		erased: chunks.erased,
+		prefix: "",
+		erasedFrame: chunks.erased,
 		pingMs: WRITE_EVERY_MS,
 		presence,
 	});
@@ -220,9 +227,11 @@ async function whole(call: Call): Promise<Response> {
 	if (answer.failed) return refused(c, answer.failed);
 	if (answer.ended) return c.json(answer.toJSON(head), 200);
 	const json = ended.then(() => JSON.stringify(answer.toJSON(head)));
-	const body = jsonToCome(json, presence, leave);
-	return c.body(body, 200, JSON_TO_COME_HEADERS);
+	const body = delayedJson(json, presence, leave);
+	return c.body(body, 200, DELAYED_JSON_HEADERS);
 }
 
-const refused = (c: Context<App>, { code, status, error }: Failed): Response =>
-	c.json({ error }, status, retryHeaders(code));
+const refused = (
+	c: Context<App>,
+	{ code, status, error }: FailedAnswer,
+): Response => c.json({ error }, status, retryHeaders(code));

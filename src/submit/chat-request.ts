@@ -54,7 +54,7 @@ export function jobInputOfChat(request: ChatRequest, sent: object): JobInput {
 		expiresIn: DEFAULTS.expires_in,
 		// Whoever hangs up on a completion wants none.
 		onDisconnect: "cancel",
-		sent: hashed(sent),
+		hashInput: hashInputOf(sent),
 	};
 }
 
@@ -84,7 +84,7 @@ const sourceOf = (url: string): ImageSource =>
  * A body as it is told from another one: images go by their hashes, and how the answer is to come is no part of it, so that
  * a repeat may stream what the first try did not.
  */
-function hashed(sent: object): object {
+function hashInputOf(sent: object): object {
 	const { stream, stream_options, messages, ...rest } = sent as Record<
 		string,
 		unknown

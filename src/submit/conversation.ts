@@ -25,7 +25,7 @@ const LONGEST_CONVERSATION = 262_144;
 export function turnsOf(request: JobRequest): Conversation<ImageInput> {
 	const asked = imagesOf(request.images);
 	const messages = (
-		request.messages ?? [{ role: "user" as const, content: question(request) }]
+		request.messages ?? [{ role: "user" as const, content: promptOf(request) }]
 	).map(({ role, content }) => ({ role, content: partsOf(content) }));
 	const taken = imagesIn(messages);
 	const free = asked.slice(taken);
@@ -80,7 +80,7 @@ export function continueConversation(
 	return messages;
 }
 
-const question = ({ task, prompt }: JobRequest): string =>
+const promptOf = ({ task, prompt }: JobRequest): string =>
 	task ? TASKS[task] : (prompt ?? "");
 
 const partsOf = (

@@ -26,7 +26,12 @@ import {
 } from "../models.ts";
 import { jobOf } from "../objects.ts";
 import { continueConversation } from "./conversation.ts";
-import { discard, type ImageRead, readImages, storeInline } from "./images.ts";
+import {
+	discardUploads,
+	type ImageRead,
+	readImages,
+	storeInline,
+} from "./images.ts";
 import {
 	checkFits,
 	deadlinesOf,
@@ -135,7 +140,7 @@ async function resolve(
 	const webhook = input.webhook
 		? await jobHook(caller.id, input.webhook, origin, EGRESS_ALLOW)
 		: null;
-	const hash = await requestHash(input.sent);
+	const hash = await requestHash(input.hashInput);
 	const comesAlong = turns.images.some(({ source }) => "url" in source);
 	if (expected && !comesAlong && !previousJob)
 		return {
@@ -211,7 +216,7 @@ async function admit(
 		return admitted;
 	} finally {
 		if (!isNew)
-			await discard(
+			await discardUploads(
 				caller,
 				stored.inline.map(({ id }) => id),
 			);

@@ -84,7 +84,7 @@ export async function storeInline(
 	const received = images.flatMap((image) =>
 		"received" in image ? [image] : [],
 	);
-	const stored = await put(
+	const stored = await storeUploads(
 		c,
 		caller,
 		"inline",
@@ -109,7 +109,7 @@ export async function storeInline(
 }
 
 /** Takes back what was stored and not admitted. Never throws: what is left is swept. */
-export async function discard(
+export async function discardUploads(
 	caller: Caller,
 	ids: readonly string[],
 ): Promise<void> {
@@ -129,7 +129,7 @@ export interface ReceivedImage {
 }
 
 /** @throws ApiError naming the field, where the bytes are no image that we take */
-export async function receive(
+export async function inspectImage(
 	bytes: Uint8Array<ArrayBuffer>,
 	field: string,
 	limit: number,
@@ -154,12 +154,12 @@ export async function storeImage(
  * An image that came as a call's body, as a ready upload.
  * @throws ApiError `storage_unavailable`
  */
-export async function storeBody(
+export async function storeBodyAsUpload(
 	c: Context<App>,
 	caller: Caller,
 	received: ReceivedImage,
 ): Promise<UploadView> {
-	const stored = await put(c, caller, "body", [received]);
+	const stored = await storeUploads(c, caller, "body", [received]);
 	const { account, credential } = caller;
 	const done = unwrapForCaller(
 		c,
@@ -169,7 +169,7 @@ export async function storeBody(
 }
 
 /** Rows come first: whatever fails after that is swept, and here discarded at once. */
-async function put(
+async function storeUploads(
 	c: Context<App>,
 	caller: Caller,
 	way: UploadDraft["way"],
@@ -201,7 +201,7 @@ async function put(
 		return placed.flatMap((each) =>
 			each.status === "fulfilled" ? [each.value] : [],
 		);
-	await discard(
+	await discardUploads(
 		caller,
 		drafts.map(({ id }) => id),
 	);
@@ -215,12 +215,12 @@ async function readUrl(
 ): Promise<ReceivedImage> {
 	const limit = IMAGE_LIMITS.inlineBytes;
 	if (isDataUrl(url)) {
-		return receive(readDataUrl(url, field), field, limit);
+		return inspectImage(readDataUrl(url, field), field, limit);
 	}
 	const { DNS_URL, EGRESS_ALLOW } = config(c.env);
 	const bytes = await fetchGuarded(url, limit, field, {
 		resolve: dnsOverHttps(DNS_URL),
 		allow: EGRESS_ALLOW,
 	});
-	return receive(bytes, field, limit);
+	return inspectImage(bytes, field, limit);
 }

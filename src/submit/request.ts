@@ -33,7 +33,7 @@ export interface JobInput {
 	/** Its own, where it names one. */
 	webhook?: JobWebhook | undefined;
 	/** What the body hash is made of, beside the images. */
-	sent: object;
+	hashInput: object;
 }
 
 /** @param sent the body before defaults */
@@ -50,7 +50,7 @@ export const jobInputOf = (request: JobRequest, sent: object): JobInput => ({
 	expiresIn: request.expires_in,
 	onDisconnect: request.on_disconnect,
 	webhook: request.webhook,
-	sent,
+	hashInput,
 });
 
 export const samplingFor = (
@@ -175,7 +175,7 @@ const HOUR_S = 3_600;
 export function deadlinesOf(request: {
 	header: (name: string) => string | undefined;
 }): (createdAt: number) => Deadlines {
-	const secondsOf = (name: string) => duration(name, request.header(name));
+	const secondsOf = (name: string) => secondsIn(name, request.header(name));
 	const start = secondsOf("Start-Within") ?? HOUR_S;
 	const cancel = secondsOf("Cancel-After");
 	const end = Math.max(6 * HOUR_S, start + 5 * HOUR_S, (cancel ?? 0) + 60);
@@ -189,7 +189,7 @@ export function deadlinesOf(request: {
 const UNITS: Record<string, number> = { "": 1, s: 1, m: 60, h: HOUR_S };
 
 /** Seconds, from `90`, `90s`, `15m` or `2h`. */
-function duration(name: string, text: string | undefined): number | null {
+function secondsIn(name: string, text: string | undefined): number | null {
 	if (text === undefined) return null;
 	const [, digits, unit] = /^(\d{1,6})([smh]?)$/.exec(text) ?? [];
 	const seconds = Number(digits) * (UNITS[unit ?? ""] ?? 1);

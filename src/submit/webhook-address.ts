@@ -11,7 +11,7 @@ import {
 import { ApiError } from "../errors.ts";
 import type { JobWebhook } from "../schema/webhook.ts";
 
-const WAYS_OUT: Record<ObjectionByName, string> = {
+const REMEDIES: Record<ObjectionByName, string> = {
 	credentials: "Send a URL without them, and check the signature instead.",
 	scheme: "Send a URL that does.",
 	port: "Send a URL that does.",
@@ -41,7 +41,7 @@ export function webhookUrl(
 	// Its way out is the one that helps, whatever else is wrong with the URL.
 	if (found && found !== "credentials" && url.hostname && leadsHome(url))
 		found = "private";
-	if (found) throw refused(`${OBJECTIONS[found]}. ${WAYS_OUT[found]}`);
+	if (found) throw refused(`${OBJECTIONS[found]}. ${REMEDIES[found]}`);
 	url.hash = "";
 	return url.href;
 }

@@ -2,7 +2,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Job } from "../../src/job/job.ts";
 import { openJobLog } from "../../src/stream/follower.ts";
-import { untilDone } from "../../src/stream/sse-writer.ts";
+import { waitForDone } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -308,7 +308,7 @@ describe("a job with on_disconnect: cancel", () => {
 		const job = await startedJob(minding);
 		const opens = openJobLog(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
-		expect(await untilDone(opens, await opens(0), 100, never)).toBe(false);
+		expect(await waitForDone(opens, await opens(0), 100, never)).toBe(false);
 		await eventually(async () =>
 			expect((await stateOf(job)).watched).toBe(false),
 		);

@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
 	fold,
+	type StoredEvent,
 	tokenData,
 	unfold,
-	type WrittenEvent,
 } from "../../src/job/fold.ts";
 
 const data = fc.oneof(
@@ -14,7 +14,7 @@ const data = fc.oneof(
 	fc.string(),
 	fc.constantFrom('{"text": "x"}', '{"text":"x","more":1}', '{"text":1}'),
 );
-const log: fc.Arbitrary<WrittenEvent[]> = fc
+const log: fc.Arbitrary<StoredEvent[]> = fc
 	.tuple(
 		fc.nat(1_000_000),
 		fc.boolean(),

@@ -138,7 +138,7 @@ describe("what is counted of a job", () => {
 
 	it("is nothing where nothing of this happened", () => {
 		const waiting = { state: WAITING, tokens: 0 };
-		expect(told(waiting, waiting, { type: "watched" })).toEqual([]);
+		expect(told(waiting, waiting, { type: "reader_joined" })).toEqual([]);
 		expect(told(waiting, { state: SETTLING, tokens: 0 }, cancel)).toEqual([]);
 	});
 });

@@ -3,20 +3,20 @@ import { describe, expect, it } from "vitest";
 import { priceOf } from "../../src/account/ledger.ts";
 import type { JobSpec } from "../../src/contract/job.ts";
 import {
-	ABANDONED_MS,
 	alarmAt,
 	type Deadlines,
 	HEARTBEAT_MS,
-	HUNG_UP_MS,
+	RECONNECT_MS,
+	REPEAT_CALL_MS,
 } from "../../src/job/due.ts";
 import {
 	initialState,
 	isOpen,
 	type JobChange,
 	type JobState,
-	type Logged,
 	MAX_FAILURES,
 	MAX_INTERRUPTIONS,
+	type TransitionEvent,
 	transition,
 } from "../../src/job/state.ts";
 import type { Disconnect } from "../../src/stream/readers.ts";
@@ -84,7 +84,7 @@ const failOnce = (from: JobState, tokens: number): JobState =>
 type Step = { wait: number; add: number; make: (tokens: number) => JobChange };
 
 const leaving: fc.Arbitrary<Disconnect> = fc.oneof(
-	fc.constantFrom({ how: "content" as const }, { how: "lost" as const }),
+	fc.constantFrom({ how: "satisfied" as const }, { how: "lost" as const }),
 	fc.nat(90_000).map((ago) => ({ how: "hungUp" as const, ago })),
 );
 const change: fc.Arbitrary<Step["make"]> = fc.oneof(
@@ -114,9 +114,9 @@ const change: fc.Arbitrary<Step["make"]> = fc.oneof(
 		.constantFrom("stop" as const, "length" as const)
 		.map((reason) => () => ({ type: "finished", reason }) as JobChange),
 	fc.constant(() => cancel),
-	fc.constant(() => ({ type: "watched" }) as JobChange),
-	leaving.map((how) => (): JobChange => ({ type: "left", ...how })),
-	fc.constant(() => ({ type: "repeated" }) as JobChange),
+	fc.constant(() => ({ type: "reader_joined" }) as JobChange),
+	leaving.map((how) => (): JobChange => ({ type: "readers_left", ...how })),
+	fc.constant(() => ({ type: "call_repeated" }) as JobChange),
 	{ weight: 3, arbitrary: fc.constant(() => time) },
 	{ weight: 3, arbitrary: fc.constant(() => settled(0)) },
 );
@@ -141,7 +141,7 @@ interface Moment {
 	tokens: number;
 	state: JobState;
 	/** What the step before logged. */
-	log: Logged[];
+	log: TransitionEvent[];
 }
 
 /** Every state on the way. Only a running attempt brings tokens; the account prices what it is told. */
@@ -174,7 +174,7 @@ function live(terms: Deadlines, steps: Step[]): Moment[] {
 			now,
 			tokens,
 			state: decision?.state ?? state,
-			log: decision?.log ?? [],
+			log: decision?.events ?? [],
 		});
 	}
 	return life;
@@ -394,7 +394,7 @@ describe("attempts", () => {
 		expect(
 			transition(state, { type: "placed", answer: "queued", place }, HOUR),
 		).toBe(null);
-		expect(transition(state, granted, HOUR)?.log).toEqual([]);
+		expect(transition(state, granted, HOUR)?.events).toEqual([]);
 	});
 });
 
@@ -490,10 +490,10 @@ describe("a deadline", () => {
 });
 
 describe("a job that minds its readers", () => {
-	const watched: JobChange = { type: "watched" };
-	const lost: JobChange = { type: "left", how: "lost" };
+	const watched: JobChange = { type: "reader_joined" };
+	const lost: JobChange = { type: "readers_left", how: "lost" };
 	const hungUp = (ago: number): JobChange => ({
-		type: "left",
+		type: "readers_left",
 		how: "hungUp",
 		ago,
 	});
@@ -501,9 +501,9 @@ describe("a job that minds its readers", () => {
 
 	it("is canceled ten seconds after the last was lost", () => {
 		const left = lived(minding(), 1_000, watched, lost);
-		expect(alarmAt(left, 2_000)).toBe(1_000 + ABANDONED_MS);
-		expect(transition(left, time, 1_000 + ABANDONED_MS - 1)).toBe(null);
-		expect(lived(left, 1_000 + ABANDONED_MS, time).outcome).toBe("canceled");
+		expect(alarmAt(left, 2_000)).toBe(1_000 + RECONNECT_MS);
+		expect(transition(left, time, 1_000 + RECONNECT_MS - 1)).toBe(null);
+		expect(lived(left, 1_000 + RECONNECT_MS, time).outcome).toBe("canceled");
 	});
 
 	it("is canceled two seconds after a call was hung up on, however late that was noticed", () => {
@@ -511,9 +511,11 @@ describe("a job that minds its readers", () => {
 			fc.property(fc.nat(1_500), fc.nat(90_000), (ago, late) => {
 				const now = 100_000;
 				const left = lived(minding(), now, watched, hungUp(ago));
-				expect(alarmAt(left, now)).toBe(now - ago + HUNG_UP_MS);
-				expect(transition(left, time, now - ago + HUNG_UP_MS - 1)).toBe(null);
-				expect(lived(left, now - ago + HUNG_UP_MS, time).outcome).toBe(
+				expect(alarmAt(left, now)).toBe(now - ago + REPEAT_CALL_MS);
+				expect(transition(left, time, now - ago + REPEAT_CALL_MS - 1)).toBe(
+					null,
+				);
+				expect(lived(left, now - ago + REPEAT_CALL_MS, time).outcome).toBe(
 					"canceled",
 				);
 				// Who repeats the call has a moment for it even then.
@@ -525,21 +527,25 @@ describe("a job that minds its readers", () => {
 
 	it("goes on when the call is repeated in time, for as long as the repeat's reader needs to come", () => {
 		const left = lived(minding(), 1_000, watched, hungUp(0));
-		const repeated = lived(left, 2_900, { type: "repeated" });
-		expect(transition(repeated, time, 2_900 + HUNG_UP_MS - 1)).toBe(null);
-		expect(lived(repeated, 2_900 + HUNG_UP_MS, time).outcome).toBe("canceled");
+		const repeated = lived(left, 2_900, { type: "call_repeated" });
+		expect(transition(repeated, time, 2_900 + REPEAT_CALL_MS - 1)).toBe(null);
+		expect(lived(repeated, 2_900 + REPEAT_CALL_MS, time).outcome).toBe(
+			"canceled",
+		);
 		const read = lived(repeated, 3_000, watched);
 		expect(transition(read, time, HOUR)).toBe(null);
 		// A place that is kept for longer is not given away sooner.
-		const kept = lived(minding(), 1_000, watched, lost, { type: "repeated" });
-		expect(alarmAt(kept, 1_000)).toBe(1_000 + ABANDONED_MS);
+		const kept = lived(minding(), 1_000, watched, lost, {
+			type: "call_repeated",
+		});
+		expect(alarmAt(kept, 1_000)).toBe(1_000 + RECONNECT_MS);
 	});
 
 	it("that is over, or is read, stays so when its call is repeated", () => {
 		const canceled = lived(minding(), 0, watched, hungUp(0), cancel);
-		expect(transition(canceled, { type: "repeated" }, 1)).toBe(null);
+		expect(transition(canceled, { type: "call_repeated" }, 1)).toBe(null);
 		const read = lived(minding(), 0, watched);
-		expect(transition(read, { type: "repeated" }, 1)).toBe(null);
+		expect(transition(read, { type: "call_repeated" }, 1)).toBe(null);
 	});
 
 	it("goes on when one comes back in time", () => {
@@ -556,8 +562,8 @@ describe("a job that minds its readers", () => {
 	it("goes on while nobody ever read, and when the last had what it waited for", () => {
 		expect(transition(minding(), lost, 0)).toBe(null);
 		const content = lived(minding(), 0, watched, {
-			type: "left",
-			how: "content",
+			type: "readers_left",
+			how: "satisfied",
 		});
 		expect(transition(content, time, HOUR)).toBe(null);
 		expect(transition(content, lost, HOUR)).toBe(null);

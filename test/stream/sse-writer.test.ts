@@ -112,7 +112,7 @@ describe("no block of an event stream is without data, whatever is said and howe
 				const body = await stream(said, {
 					frame: (event) => chunks.of(event),
 					opening: chunks.opening,
-					ahead: "",
+					prefix: "",
 				});
 				const events = check(await new Response(body).text());
 				expect(events.pop()?.data).toBe("[DONE]");

@@ -8,7 +8,7 @@ import { finalKey } from "../../src/images/key.ts";
 import type { ImageSource } from "../../src/schema/image.ts";
 import { imagesOf } from "../../src/submit/conversation.ts";
 import {
-	discard,
+	discardUploads,
 	type ImageRead,
 	readImages,
 	storeInline,
@@ -119,7 +119,7 @@ describe("a job's images", () => {
 			expect(new TextDecoder("latin1").decode(bytes)).not.toContain("PLACE");
 		expect(store.asked.filter((asked) => asked === PHOTO)).toHaveLength(1);
 
-		await discard(
+		await discardUploads(
 			callerOf(account),
 			inline.map(({ id }) => id),
 		);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ApiError } from "../../src/errors.ts";
 import { webhookUrl } from "../../src/submit/webhook-address.ts";
 import { newAccount } from "../support/account.ts";
-import { asked, call, type Wire } from "../support/calls.ts";
+import { call, JOB_REQUEST, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 
 function refusal(url: string, allow: string[] = []): string {
@@ -54,7 +54,7 @@ describe("a webhook at a host that is not public", () => {
 		for (const answer of [
 			await send("POST", "", { url }),
 			await send("PATCH", `/${id}`, { url }),
-			await call(account, "", { body: { ...asked, webhook: { url } } }),
+			await call(account, "", { body: { ...JOB_REQUEST, webhook: { url } } }),
 		]) {
 			const { code, detail } = await answer.json<Wire>();
 			expect([answer.status, code]).toEqual([422, "url_refused"]);

@@ -9,7 +9,7 @@ export const PNG =
 	"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4ISeHFTEMLQkAkL9BAc9woTwAAAAASUVORK5CYII=";
 
 /** A job's body. */
-export const asked = {
+export const JOB_REQUEST = {
 	images: [{ url: PNG }],
 	prompt: "What is this?",
 	temperature: 0,
@@ -35,7 +35,7 @@ export const call = (
 };
 
 export const create = (account: TestAccount, more: object = {}, headers = {}) =>
-	call(account, "", { body: { ...asked, ...more }, headers });
+	call(account, "", { body: { ...JOB_REQUEST, ...more }, headers });
 
 /** The id of the same photo, uploaded. */
 export async function uploaded(account: TestAccount): Promise<string> {
