@@ -2,7 +2,9 @@
 import type { Batch } from "./log.ts";
 import { scan } from "./stop.ts";
 
-/** `ids` is empty where the backend reports none, see `BackendEvent`; `tokens` is always the count. */
+/**
+ * `ids` is empty where the backend reports none, see `BackendEvent`; `tokens` is always the count.
+ */
 type TextTokens = Pick<Batch, "ids" | "tokens" | "text">;
 
 export class PendingBatch {
@@ -29,9 +31,9 @@ export class PendingBatch {
 	}
 
 	/**
-	 * Takes what can be shown now. Tokens whose whole text is held back stay here: no reader saw them,
-	 * so a later attempt may sample them again. Text without a token stays too: it ends an incomplete
-	 * character, which a later attempt would emit again.
+	 * Takes what can be shown now. Tokens whose whole text is held back stay here: no reader saw
+	 * them, so a later attempt may sample them again. Text without a token stays too: it ends an
+	 * incomplete character, which a later attempt would emit again.
 	 */
 	take(): Batch | null {
 		return this.#shown === "" || this.#tokens === 0

@@ -1,6 +1,6 @@
 /**
- * Stores the log of a finished job in a few rows, each with many events as one JSON text. Readers get
- * the same bytes as before.
+ * Stores the log of a finished job in a few rows, each with many events as one JSON text. Readers
+ * get the same bytes as before.
  */
 import type { LogEvent } from "../contract/job.ts";
 

@@ -1,6 +1,6 @@
 /**
- * One Durable Object per job. It claims the job, reads the backend's stream into an append-only log,
- * feeds readers from the log, and settles the job exactly once. What is in SQLite is enough to
+ * One Durable Object per job. It claims the job, reads the backend's stream into an append-only
+ * log, feeds readers from the log, and settles the job exactly once. What is in SQLite is enough to
  * survive restarts of itself, of its backend and of the Account.
  */
 import { DurableObject } from "cloudflare:workers";
@@ -132,8 +132,8 @@ export class Job extends DurableObject<Env> {
 	}
 
 	/**
-	 * As `view`, for a repeat of the call that created the job. A job that was about to be canceled for
-	 * want of readers waits for the reader of that call.
+	 * As `view`, for a repeat of the call that created the job. A job that was about to be canceled
+	 * for want of readers waits for the reader of that call.
 	 */
 	async repeated(): Promise<{ view: JobView; canceled: boolean } | null> {
 		if (!this.#job) return null;
@@ -201,7 +201,10 @@ export class Job extends DurableObject<Env> {
 		return phase === "running" && lease?.epoch === epoch;
 	}
 
-	/** Accepts a reader's socket, see `Readers.accept`. Events follow once the reader sends its cursor. */
+	/**
+	 * Accepts a reader's socket, see `Readers.accept`. Events follow once the reader sends its
+	 * cursor.
+	 */
 	override async fetch(request: Request): Promise<Response> {
 		if (!this.#job) return new Response(null, { status: 404 });
 		const { record, store, runner } = this.#job;

@@ -50,8 +50,8 @@ const NO_TOKENS: OutputTokens = { ids: [], tokens: 0 };
 /** The most that one message to a reader holds; `length` in UTF-16 units of data. */
 const MESSAGE = { events: 256, length: 256 * 1024 };
 /**
- * A log that ends with more rows than this is folded into a few, because each read and each month of
- * storage is billed. Rewriting a shorter log costs more than it saves.
+ * A log that ends with more rows than this is folded into a few, because each read and each month
+ * of storage is billed. Rewriting a shorter log costs more than it saves.
  */
 const FEW_ROWS = 32;
 

@@ -66,7 +66,10 @@ export class JobRunner {
 		ctx.waitUntil(this.done);
 	}
 
-	/** Applies a change that ends the job from outside of an attempt. @returns whether it did anything */
+	/**
+	 * Applies a change that ends the job from outside of an attempt.
+	 * @returns whether it did anything
+	 */
 	end(change: JobChange): boolean {
 		const { record } = this.#store;
 		const { calls, ctx } = this.#context;

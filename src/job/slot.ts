@@ -101,7 +101,9 @@ export class Slot {
 	}
 }
 
-/** From this many running jobs on, the commits of all jobs limit the pace, not one job's readers. */
+/**
+ * From this many running jobs on, the commits of all jobs limit the pace, not one job's readers.
+ */
 const MANY_JOBS = 40;
 
 /**

@@ -225,8 +225,8 @@ const withStateEvent = (state: JobState): Transition => ({
 });
 
 /**
- * Writes an event only when the kind of waiting changes. A caller who wants to see the place move up
- * polls the job.
+ * Writes an event only when the kind of waiting changes. A caller who wants to see the place move
+ * up polls the job.
  */
 function placed(state: JobState, answer: WaitingStatus, place: QueuePlace) {
 	if (state.phase !== "waiting" || state.status === "running") return null;

@@ -13,8 +13,8 @@ export interface Scan {
  * Scans the next piece of text, after the text held so far.
  *
  * The stop string that completes first wins, and the longer one of two that complete at the same
- * character. Reading character by character finds the same, so the result does not depend on how the
- * text is cut into pieces.
+ * character. Reading character by character finds the same, so the result does not depend on how
+ * the text is cut into pieces.
  */
 export function scan(
 	stops: readonly string[],

@@ -1,4 +1,4 @@
-/** A job's events as a chat completion, whole or in chunks. */
+/** Turns a job's events into a chat completion, whole or in chunks. */
 import type { LogEvent } from "../contract/job.ts";
 import { type Failure, type FailureCode, wire } from "../errors.ts";
 import { FAILURES, type Status } from "../failures.ts";
@@ -6,7 +6,7 @@ import type { ChatCompletion, ChatCompletionChunk } from "../schema/chat.ts";
 import type { OpenAIError } from "../schema/problem.ts";
 import { errorOf } from "./error.ts";
 
-/** What every object of one answer repeats. */
+/** The members that every object of one answer has. */
 export interface CompletionHead {
 	id: string;
 	/** Seconds since 1970. */
@@ -14,7 +14,7 @@ export interface CompletionHead {
 	model: string;
 }
 
-/** Why a job has no whole answer. */
+/** The error of a job that did not succeed. */
 export interface FailedAnswer {
 	code: FailureCode;
 	status: Status;
@@ -25,7 +25,7 @@ type Usage = NonNullable<ChatCompletion["usage"]>;
 type FinishReason = "stop" | "length";
 type Choices = ChatCompletionChunk["choices"];
 
-/** Reads a job's events and keeps what a completion is made of. */
+/** Collects from a job's events what a completion consists of. */
 export class Answer {
 	/** The text so far. */
 	text = "";
@@ -113,15 +113,15 @@ export class Answer {
 		this.failed = { code, status, error: errorOf({ code, message, field }) };
 	}
 
-	/** A worker names an image by its place among the job's images. */
+	/** The request's field of an image, which a worker names by its index among the job's images. */
 	#fieldOf(field: string | undefined): string | undefined {
-		const place = /^images\[(\d+)\]/.exec(field ?? "")?.[1];
-		if (place === undefined) return field;
-		return this.#imageFields[Number(place)] ?? field;
+		const index = /^images\[(\d+)\]/.exec(field ?? "")?.[1];
+		if (index === undefined) return field;
+		return this.#imageFields[Number(index)] ?? field;
 	}
 }
 
-/** The answer as server-sent events: what each of the job's events adds to the stream. */
+/** Writes the answer as chunks: the text that each of the job's events adds to the stream. */
 export class Chunks {
 	readonly #head: CompletionHead;
 	readonly #answer: Answer;
@@ -138,16 +138,16 @@ export class Chunks {
 		return this.#choice({ role: "assistant", content: "", refusal: null });
 	}
 
-	/** The chunks of an event; empty for one that says nothing to a client of OpenAI's. */
+	/** The chunks of an event; empty for an event that OpenAI's API does not have. */
 	of(event: LogEvent): string {
-		// `done` and what else follows the end adds nothing.
+		// Events after the end, such as `done`, add nothing.
 		if (this.#answer.ended) return "";
 		const text = this.#answer.take(event);
 		if (text) return this.#choice({ content: text });
 		return this.#answer.ended ? this.#closing() : "";
 	}
 
-	/** What ends a stream whose job was erased. */
+	/** The end of a stream whose job was erased. */
 	get erased(): string {
 		const answer = new Answer([]);
 		answer.erased();

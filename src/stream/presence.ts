@@ -1,6 +1,6 @@
 /**
- * Notices that the client of a waiting call has hung up. Only a failing write shows it, so the Worker
- * writes to the response while it waits.
+ * Notices that the client of a waiting call has hung up. Only a failing write shows it, so the
+ * Worker writes to the response while it waits.
  */
 import { CLOSE_HUNG_UP } from "./readers.ts";
 
@@ -18,7 +18,9 @@ export class Presence {
 	readonly #requestedAt = Date.now();
 
 	constructor() {
-		this.#writtenAt = Array<number>(WRITES_BEFORE_FAILURE).fill(this.#requestedAt);
+		this.#writtenAt = Array<number>(WRITES_BEFORE_FAILURE).fill(
+			this.#requestedAt,
+		);
 	}
 
 	wrote(): void {
@@ -64,8 +66,8 @@ export function cancelableDelay(ms: number): {
 const utf8 = new TextEncoder();
 
 /**
- * A body that sends spaces, which JSON allows at its start, until the JSON is ready. They show whether
- * the client is connected, and keep proxies from closing an idle connection.
+ * A body that sends spaces, which JSON allows at its start, until the JSON is ready. They show
+ * whether the client is connected, and keep proxies from closing an idle connection.
  * @param onHangUp is called when the client hangs up before the end
  */
 export function delayedJson(

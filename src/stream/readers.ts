@@ -1,4 +1,6 @@
-/** The readers of one log: hibernatable WebSockets from the Workers that serve the callers' streams. */
+/**
+ * The readers of one log: hibernatable WebSockets from the Workers that serve the callers' streams.
+ */
 import type { LogEvent } from "../contract/job.ts";
 
 /** The most readers of one log; further ones get 503. Measured up to 2,000. */
@@ -47,8 +49,8 @@ export class Readers {
 	#shown: number;
 
 	/**
-	 * Adopts the sockets that outlived a restart of the object. What they were sent is unknown, so each
-	 * live reader has to send its cursor.
+	 * Adopts the sockets that outlived a restart of the object. What they were sent is unknown, so
+	 * each live reader has to send its cursor.
 	 */
 	constructor(sockets: WebSocket[], shown: number) {
 		this.#connected = new Set(sockets);
@@ -83,7 +85,8 @@ export class Readers {
 	): Response {
 		const after = Number(new URL(request.url).searchParams.get("after"));
 		if (after > lastSeq) return Response.json({ lastSeq }, { status: 416 });
-		if (after === lastSeq && hasEnded) return new Response(null, { status: 204 });
+		if (after === lastSeq && hasEnded)
+			return new Response(null, { status: 204 });
 		if (this.#connected.size >= MAX_READERS)
 			return new Response(null, { status: 503 });
 		const { 0: client, 1: server } = new WebSocketPair();
