@@ -70,7 +70,8 @@ export function abandonedAt(
 			return now + RECONNECT_MS;
 		case "hungUp":
 			return (
-				now + Math.max(SHORTEST_REPEAT_CALL_MS, REPEAT_CALL_MS - disconnect.ago)
+				now +
+				Math.max(SHORTEST_REPEAT_CALL_MS, REPEAT_CALL_MS - disconnect.agoMs)
 			);
 	}
 }

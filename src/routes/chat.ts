@@ -7,11 +7,11 @@ import { authenticate } from "../http/authenticate.ts";
 import { body } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
 import {
-	Answer,
-	Chunks,
+	Completion,
+	CompletionChunks,
+	type CompletionFailure,
 	type CompletionHead,
-	type FailedAnswer,
-} from "../openai/answer.ts";
+} from "../openai/completion.ts";
 import { retryHeaders } from "../openai/error.ts";
 import {
 	ChatCompletion,
@@ -118,11 +118,11 @@ chat.openapi(
 		const presence = new Presence();
 		const { caller } = c.var;
 		const request = c.req.valid("json");
-		const asked = jobInputOfChat(request, await c.req.json());
+		const input = jobInputOfChat(request, await c.req.json());
 		const key = c.req.header("Idempotency-Key");
 		const idempotencyKey = await idempotencyKeyOf(key);
 		const name = { jobId: null, idempotencyKey };
-		const { view, repeat } = await createJob(c, caller, asked, name);
+		const { view, repeat } = await createJob(c, caller, input, name);
 		c.header("X-Job-Id", view.id);
 		if (repeat) c.header("Idempotent-Replayed", "true");
 
@@ -139,7 +139,7 @@ chat.openapi(
 				created: Math.floor(Date.parse(view.createdAt) / 1000),
 				model: view.model,
 			},
-			answer: new Answer(asked.turns.images.map(({ field }) => field)),
+			completion: new Completion(input.turns.images.map(({ field }) => field)),
 			follow: followLog(open, first, 0),
 			presence,
 			begin: cancelableDelay(
@@ -155,8 +155,8 @@ chat.openapi(
 interface Call {
 	c: Context<App>;
 	head: CompletionHead;
-	answer: Answer;
-	follow: (taker: EventConsumer) => Follower;
+	completion: Completion;
+	follow: (consumer: EventConsumer) => Follower;
 	presence: Presence;
 	/** When the answer begins, whatever is known by then. A later failure comes in the body. */
 	begin: ReturnType<typeof cancelableDelay>;
@@ -167,18 +167,18 @@ interface Call {
  * @param taken gets each event first
  */
 function following(
-	{ c, answer, follow, presence }: Call,
+	{ c, completion, follow, presence }: Call,
 	taken: (event: LogEvent) => void,
 ): { follower: Follower; leave: () => void; ended: Promise<void> } {
 	const { promise: ended, resolve } = Promise.withResolvers<void>();
 	const follower = follow({
 		take(events) {
 			for (const event of events) taken(event);
-			if (answer.ended) resolve();
+			if (completion.ended) resolve();
 			return events.length;
 		},
 		onErased() {
-			answer.erased();
+			completion.erased();
 			resolve();
 		},
 	});
@@ -190,8 +190,8 @@ function following(
 }
 
 async function streamed(call: Call, includeUsage: boolean): Promise<Response> {
-	const { c, head, answer, presence, begin } = call;
-	const chunks = new Chunks(head, answer, includeUsage);
+	const { c, head, completion, presence, begin } = call;
+	const chunks = new CompletionChunks(head, completion, includeUsage);
 	let opening = chunks.opening;
 	const { promise: spoken, resolve: speaks } = Promise.withResolvers<void>();
 	const { follower, ended } = following(call, (event) => {
@@ -201,11 +201,12 @@ async function streamed(call: Call, includeUsage: boolean): Promise<Response> {
 	});
 	await Promise.race([spoken, ended, begin.over]);
 	begin.stop();
-	if (answer.failed && answer.text === "") return refused(c, answer.failed);
+	if (completion.failed && completion.text === "")
+		return refused(c, completion.failed);
 	const body = eventStream({
-		follow(taker) {
-			if (answer.ended) return null;
-			follower.replaceConsumer(taker);
+		follow(consumer) {
+			if (completion.ended) return null;
+			follower.replaceConsumer(consumer);
 			return follower;
 		},
 		signal: c.req.raw.signal,
@@ -220,18 +221,18 @@ async function streamed(call: Call, includeUsage: boolean): Promise<Response> {
 }
 
 async function whole(call: Call): Promise<Response> {
-	const { c, head, answer, presence, begin } = call;
-	const { leave, ended } = following(call, (event) => answer.take(event));
+	const { c, head, completion, presence, begin } = call;
+	const { leave, ended } = following(call, (event) => completion.take(event));
 	await Promise.race([ended, begin.over]);
 	begin.stop();
-	if (answer.failed) return refused(c, answer.failed);
-	if (answer.ended) return c.json(answer.toJSON(head), 200);
-	const json = ended.then(() => JSON.stringify(answer.toJSON(head)));
+	if (completion.failed) return refused(c, completion.failed);
+	if (completion.ended) return c.json(completion.toJSON(head), 200);
+	const json = ended.then(() => JSON.stringify(completion.toJSON(head)));
 	const body = delayedJson(json, presence, leave);
 	return c.body(body, 200, DELAYED_JSON_HEADERS);
 }
 
 const refused = (
 	c: Context<App>,
-	{ code, status, error }: FailedAnswer,
+	{ code, status, error }: CompletionFailure,
 ): Response => c.json({ error }, status, retryHeaders(code));

@@ -24,7 +24,7 @@ export function disconnectOf(code: number, reason: string): Disconnect {
 		case CLOSE_SATISFIED:
 			return { how: "satisfied" };
 		case CLOSE_HUNG_UP:
-			return { how: "hungUp", ago: Number(reason) || 0 };
+			return { how: "hungUp", agoMs: Number(reason) || 0 };
 		default:
 			return { how: "lost" };
 	}
@@ -167,5 +167,5 @@ export type Disconnect =
 	| { how: "satisfied" }
 	/** Its connection broke. It has its cursor, and may reconnect. */
 	| { how: "lost" }
-	/** Its client hung up, at most `ago` milliseconds ago, on a call that it can only repeat. */
-	| { how: "hungUp"; ago: number };
+	/** Its client hung up, at most `agoMs` milliseconds ago, on a call that it can only repeat. */
+	| { how: "hungUp"; agoMs: number };

@@ -85,7 +85,7 @@ type Step = { wait: number; add: number; make: (tokens: number) => JobChange };
 
 const disconnect: fc.Arbitrary<Disconnect> = fc.oneof(
 	fc.constantFrom({ how: "satisfied" as const }, { how: "lost" as const }),
-	fc.nat(90_000).map((ago) => ({ how: "hungUp" as const, ago })),
+	fc.nat(90_000).map((agoMs) => ({ how: "hungUp" as const, agoMs })),
 );
 const change: fc.Arbitrary<Step["make"]> = fc.oneof(
 	fc
@@ -496,10 +496,10 @@ describe("a deadline", () => {
 describe("a job with on_disconnect: cancel", () => {
 	const watched: JobChange = { type: "reader_joined" };
 	const lost: JobChange = { type: "readers_left", how: "lost" };
-	const hungUp = (ago: number): JobChange => ({
+	const hungUp = (agoMs: number): JobChange => ({
 		type: "readers_left",
 		how: "hungUp",
-		ago,
+		agoMs,
 	});
 	const running = () =>
 		applied(newState({ onDisconnect: "cancel" }), 0, granted);

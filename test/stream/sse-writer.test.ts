@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SseParser } from "../../src/backends/sse-parser.ts";
 import type { LogEvent } from "../../src/contract/job.ts";
-import { Answer, Chunks } from "../../src/openai/answer.ts";
+import { Completion, CompletionChunks } from "../../src/openai/completion.ts";
 import { followLog } from "../../src/stream/follower.ts";
 import {
 	type EventStreamOptions,
@@ -109,7 +109,7 @@ describe("every block of an event stream has data, whatever its events and pause
 		fc.assert(
 			fc.asyncProperty(steps, fc.boolean(), async (steps, usage) => {
 				const head = { id: "chatcmpl-1", created: 1, model: "nano" };
-				const chunks = new Chunks(head, new Answer([]), usage);
+				const chunks = new CompletionChunks(head, new Completion([]), usage);
 				const body = await stream(steps, {
 					frame: (event) => chunks.of(event),
 					opening: chunks.opening,

@@ -6,7 +6,9 @@ import { eventually } from "./eventually.ts";
 
 /** A red image, 8 x 8. */
 export const PNG =
-	"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4ISeHFTEMLQkAkL9BAc9woTwAAAAASUVORK5CYII=";
+	"data:image/png;base64," +
+	"iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4" +
+	"ISeHFTEMLQkAkL9BAc9woTwAAAAASUVORK5CYII=";
 
 /** The body of a request for a job. */
 export const JOB_REQUEST = {

@@ -6,7 +6,7 @@ import type { ChatCompletion, ChatCompletionChunk } from "../schema/chat.ts";
 import type { OpenAIError } from "../schema/problem.ts";
 import { errorOf } from "./error.ts";
 
-/** The members that every object of one answer has. */
+/** The members that a completion and each of its chunks have. */
 export interface CompletionHead {
 	id: string;
 	/** Seconds since 1970. */
@@ -15,7 +15,7 @@ export interface CompletionHead {
 }
 
 /** The error of a job that did not succeed. */
-export interface FailedAnswer {
+export interface CompletionFailure {
 	code: FailureCode;
 	status: Status;
 	error: OpenAIError["error"];
@@ -26,11 +26,11 @@ type FinishReason = "stop" | "length";
 type Choices = ChatCompletionChunk["choices"];
 
 /** Collects from a job's events what a completion consists of. */
-export class Answer {
+export class Completion {
 	/** The text so far. */
 	text = "";
 	finishReason: FinishReason | null = null;
-	failed: FailedAnswer | null = null;
+	failed: CompletionFailure | null = null;
 	usage: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
 	readonly #imageFields: readonly string[];
 
@@ -121,15 +121,19 @@ export class Answer {
 	}
 }
 
-/** Writes the answer as chunks: the text that each of the job's events adds to the stream. */
-export class Chunks {
+/** Writes a completion as chunks: the text that each of the job's events adds to the stream. */
+export class CompletionChunks {
 	readonly #head: CompletionHead;
-	readonly #answer: Answer;
+	readonly #completion: Completion;
 	readonly #includeUsage: boolean;
 
-	constructor(head: CompletionHead, answer: Answer, includeUsage: boolean) {
+	constructor(
+		head: CompletionHead,
+		completion: Completion,
+		includeUsage: boolean,
+	) {
 		this.#head = head;
-		this.#answer = answer;
+		this.#completion = completion;
 		this.#includeUsage = includeUsage;
 	}
 
@@ -141,21 +145,21 @@ export class Chunks {
 	/** The chunks of an event; empty for an event that OpenAI's API does not have. */
 	of(event: LogEvent): string {
 		// Events after the end, such as `done`, add nothing.
-		if (this.#answer.ended) return "";
-		const text = this.#answer.take(event);
+		if (this.#completion.ended) return "";
+		const text = this.#completion.take(event);
 		if (text) return this.#choice({ content: text });
-		return this.#answer.ended ? this.#closing() : "";
+		return this.#completion.ended ? this.#closing() : "";
 	}
 
 	/** The end of a stream whose job was erased. */
 	get erased(): string {
-		const answer = new Answer([]);
-		answer.erased();
-		return frame({ error: answer.failed?.error });
+		const completion = new Completion([]);
+		completion.erased();
+		return frame({ error: completion.failed?.error });
 	}
 
 	#closing(): string {
-		const { failed, finishReason, usage } = this.#answer;
+		const { failed, finishReason, usage } = this.#completion;
 		if (failed) return frame({ error: failed.error });
 		return [
 			this.#choice({}, finishReason),
