@@ -1,11 +1,11 @@
-"""Replicate's face: a prediction is one request to the worker that `setup` starts beside it.
+"""Replicate's predictor: a prediction is one request to the worker that `setup` starts.
 
-The worker is the one that every other deployment runs, `minigpt4-worker serve`, spoken to over its
-own protocol (docs/worker-protocol.md). So booting, checking, prompting, streaming and aborting are
-its own, and its engine lives in processes where it is the main program.
+The worker is the same `minigpt4-worker serve` as in every other deployment, and the predictor uses
+its protocol (docs/worker-protocol.md). So the worker does the booting, checking, prompting,
+streaming and aborting, and its engine's processes belong to its own main program.
 
-Cog 0.23.1 hands over what an async runner yields when it has ended, so a prediction's stream comes
-all at once. A runner that is not async would stream, but only one prediction at a time.
+Cog 0.23.1 returns what an async runner yields only when the runner has ended, so a prediction's
+stream arrives all at once. A synchronous runner would stream, but run one prediction at a time.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ SILENCE_SECONDS = 30  # the worker sends something every 5 s
 
 class Runner(BaseRunner):
     async def setup(self) -> None:
-        """Returns once the engine has answered; raises if the worker could not start."""
+        """Returns once the engine answers; raises if the worker does not start."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -39,7 +39,7 @@ class Runner(BaseRunner):
             headers={"authorization": f"Bearer {key}"},
             timeout=SILENCE_SECONDS,
             limits=httpx.Limits(max_connections=None),
-            trust_env=False,  # no proxy stands between
+            trust_env=False,  # no proxy for a local worker
         )
         while not await self._ready():
             if self._process.poll() is not None:
@@ -49,7 +49,7 @@ class Runner(BaseRunner):
     async def _ready(self) -> bool:
         try:
             return (await self._worker.get("/readyz")).status_code == 200
-        except httpx.TransportError:  # it does not listen yet
+        except httpx.TransportError:  # the worker does not listen yet
             return False
 
     async def healthcheck(self) -> bool:
@@ -90,7 +90,7 @@ class Runner(BaseRunner):
             description="The same seed draws the same answer", default=None, ge=0
         ),
     ) -> AsyncConcatenateIterator[str]:
-        # Whose prediction this is cannot be known, so nobody's caches are another's.
+        # The caller is unknown, so that no two predictions share a cache.
         unknown = secrets.token_hex(16)
         content = [{"type": "image"}, {"type": "text", "text": prompt}]
         request = {
@@ -105,7 +105,7 @@ class Runner(BaseRunner):
             "seed": seed,
         }
         request = {name: value for name, value in request.items() if value is not None}
-        # When cancelled, leaving these blocks hangs up, and hanging up ends the generation.
+        # A cancellation leaves this block and closes the connection, which ends the generation.
         async with self._worker.stream("POST", "/v1/generate", json=request) as response:
             if response.status_code != 200:
                 raise ValueError(json.loads(await response.aread())["message"])
@@ -128,7 +128,7 @@ class Runner(BaseRunner):
 
 
 def start_worker(port: int, key: str) -> subprocess.Popen:
-    """The kernel ends the worker when the thread that forked it ends, so that thread stays."""
+    """Starts the worker in a thread that stays, because the kernel ends the worker with it."""
     command = [sys.executable, "-m", "minigpt4.cli", "serve", MODEL, "--port", str(port)]
     started: Future[subprocess.Popen] = Future()
 

@@ -1,5 +1,8 @@
 // @ts-check
-/** Where things lie. What set-up makes is shared by every run; what a run keeps lies in its own state folder. */
+/**
+ * Where things lie. What set-up makes is shared by every run; what a run keeps lies in its own
+ * state folder.
+ */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -10,6 +13,11 @@ export const gpuWorker = join(root, "gpu-worker");
 
 /** The Node that the `node` package brings: wrangler refuses the one that npm itself may run on. */
 export const node = join(root, "node_modules", "node", "bin", "node");
+/** The edge's Worker, as set-up bundles it. */
+export const bundle = join(state, "bundle");
+/** Photos to ask about. */
+export const samples = join(root, "samples");
+/** The S3 server that the tests hold the bucket against. */
 export const versitygw = join(state, "bin", "versitygw");
 export const venv = join(gpuWorker, ".venv");
 export const worker = join(venv, "bin", "minigpt4-worker");

@@ -14,6 +14,7 @@ import { findChromium, installChromium } from "./setup/chromium.mjs";
 import { goClient, pythonClients, sdkTestPackages } from "./setup/clients.mjs";
 import { nanoWeights } from "./setup/nano-weights.mjs";
 import { nodePackages } from "./setup/node-packages.mjs";
+import { pagePhotos } from "./setup/page-photos.mjs";
 import {
 	pythonPackages,
 	pythonPackagesAndTools,
@@ -21,10 +22,11 @@ import {
 import { isFresh, perform } from "./setup/step.mjs";
 import { uvItself } from "./setup/uv.mjs";
 import { versitygw } from "./setup/versitygw.mjs";
+import { workerBundle } from "./setup/worker-bundle.mjs";
 import { Board } from "./terminal.mjs";
 
 /**
- * Starts every step at once, or as soon as what it builds on is there. Go first: it takes longest.
+ * Starts every step at once, or as soon as what it builds on is there.
  * Each promise resolves when its part is usable, so a caller can start what it has. The first failure aborts the rest.
  * @param {{ board: Board, tests?: boolean, signal?: AbortSignal }} options
  */
@@ -77,8 +79,11 @@ export function setUp({ board, tests = false, signal }) {
 			await shown(step.name, (context) => perform(step, context));
 	};
 
-	const s3 = ensure(versitygw);
-	const edge = Promise.all([ensure(nodePackages), ensure(apiReferenceScript)]);
+	const edge = Promise.all([
+		ensure(nodePackages).then(() => ensure(workerBundle)),
+		ensure(apiReferenceScript),
+		ensure(pagePhotos),
+	]);
 	/** @type {Promise<void> | undefined} */
 	let installer;
 	/** @param {import("./setup/step.mjs").Step} step */
@@ -97,6 +102,7 @@ export function setUp({ board, tests = false, signal }) {
 		await turn;
 		if (!tests) return;
 		await Promise.all([
+			ensure(versitygw),
 			ensure(goClient),
 			ensure(sdkTestPackages),
 			!isFresh(pythonClients) && ensureByUv(pythonClients),
@@ -107,7 +113,7 @@ export function setUp({ board, tests = false, signal }) {
 		if (tests && !findChromium()) await shown("Chromium", installChromium);
 	})();
 
-	const parts = { s3, edge, environment, others, weights, browser };
+	const parts = { edge, environment, others, weights, browser };
 	// Waits for what it aborted, so that a failure leaves nothing running.
 	const all = Promise.allSettled(Object.values(parts)).then(() => {
 		unlock(lock);

@@ -1,14 +1,15 @@
 // @ts-check
 /**
- * The three servers of a local deployment, one function each: `npm start` runs them, the end-to-end tests too.
- * All listen on 127.0.0.1 only, get their secrets through the environment or a private file, and end with us.
+ * The servers of a local deployment: the edge, the bucket's S3 API in its process or in another,
+ * the GPU worker. `npm start` runs them, the end-to-end tests too. All listen on 127.0.0.1 only,
+ * get their secrets through the environment or a private file, and end with us.
  */
-import { mkdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BUCKET, ensureBucket, REGION } from "./bucket.mjs";
+import { BUCKET, corsRule, REGION } from "./bucket.mjs";
 import * as paths from "./paths.mjs";
-import { CommandFailed, launch, rotate } from "./process.mjs";
+import { freePort } from "./ports.mjs";
+import { CommandFailed, launch, rotate, run } from "./process.mjs";
 import { writePrivate } from "./secrets.mjs";
 
 /** @typedef {import("./process.mjs").Daemon} Daemon */
@@ -30,9 +31,8 @@ import { writePrivate } from "./secrets.mjs";
 /**
  * Waits until the URL answers with a status below 500.
  * @param {string} what @param {string} url @param {Daemon} daemon @param {number} timeout ms
- * @param {string} [hopeless] what its log says when waiting is in vain
  */
-async function untilUp(what, url, daemon, timeout, hopeless) {
+async function untilUp(what, url, daemon, timeout) {
 	for (const deadline = Date.now() + timeout; ; await sleep(50)) {
 		if (daemon.exit) {
 			const how = daemon.exit.signal ?? `exit ${daemon.exit.code}`;
@@ -46,10 +46,6 @@ async function untilUp(what, url, daemon, timeout, hopeless) {
 			await answer.body?.cancel();
 			if (answer.status < 500) return;
 		} catch {} // not listening yet
-		if (hopeless && readFileSync(daemon.log, "utf8").includes(hopeless)) {
-			await daemon.stop();
-			throw new CommandFailed(`The ${what} did not start.`, daemon.log);
-		}
 		if (Date.now() > deadline) {
 			await daemon.stop();
 			throw new CommandFailed(
@@ -60,56 +56,100 @@ async function untilUp(what, url, daemon, timeout, hopeless) {
 	}
 }
 
+/** Where Miniflare's R2 answers as S3 does. */
+const S3_PATH = "/cdn-cgi/local/r2/s3";
+
 /**
- * versitygw over a folder, with the bucket in it.
- * @param {Place & { origins?: string[] }} options `origins`: pages that may upload from a browser
- * @returns {Promise<Server>}
+ * @typedef {object} Bucket
+ * @property {number} port
+ * @property {string[]} [origins] pages that may upload from a browser
  */
-export async function startS3({ port, state, secrets, origins = [] }) {
-	const data = join(state, "s3", "data");
-	const sidecar = join(state, "s3", "meta"); // works where the file system has no extended attributes
-	for (const folder of [data, sidecar]) mkdirSync(folder, { recursive: true });
-	const log = join(state, "log", "s3.log");
+
+/**
+ * Writes the Worker into a folder, as `wrangler deploy` would upload it.
+ * @param {string} folder
+ * @param {{ entry?: string, log?: string, signal?: AbortSignal }} [options] `entry`: instead of src/index.ts
+ * @returns {Promise<string>} the folder, for `startEdge`
+ */
+export async function bundleEdge(
+	folder,
+	{ entry, log = join(folder, "bundle.log"), signal } = {},
+) {
 	rotate(log);
-	const address = `127.0.0.1:${port}`;
-	const daemon = await launch(
-		paths.versitygw,
-		[
-			"--port",
-			address,
-			"--region",
-			REGION,
-			"--quiet",
-			"posix",
-			"--sidecar",
-			sidecar,
-			data,
-		],
+	await run(
+		paths.node,
+		[join(edgeScripts, "bundle.mjs"), folder, ...(entry ? [entry] : [])],
 		{
-			log,
+			...{ what: "Bundling the edge", log, signal },
 			env: {
-				ROOT_ACCESS_KEY_ID: secrets.s3AccessKey,
-				ROOT_SECRET_ACCESS_KEY: secrets.s3SecretKey,
+				XDG_CONFIG_HOME: join(folder, "wrangler"),
+				WRANGLER_SEND_METRICS: "false",
+				WRANGLER_LOG_PATH: join(folder, "wrangler"),
+				FORCE_COLOR: "0",
 			},
 		},
 	);
-	const url = `http://${address}`;
-	await untilUp("S3 server", url, daemon, 20_000);
-	await ensureBucket({
-		endpoint: url,
-		accessKeyId: secrets.s3AccessKey,
-		secretAccessKey: secrets.s3SecretKey,
-		origins: origins.length > 0 ? origins : ["http://127.0.0.1"],
+	return folder;
+}
+
+const edgeScripts = join(paths.root, "scripts", "edge");
+
+/**
+ * Miniflare, with what is asked for in one process. It keeps its data where `wrangler dev
+ * --persist-to <state>/<name>` would.
+ * @param {string} state @param {"edge" | "s3"} name of its data, its settings and its log
+ * @param {Omit<import("./edge/serve.mjs").Settings, "persist" | "port">} parts
+ */
+async function startMiniflare(state, name, parts) {
+	const settings = join(state, `${name}.json`);
+	const persist = join(state, name, "v3");
+	const port = await freePort();
+	writePrivate(settings, JSON.stringify({ persist, port, ...parts }));
+	const log = join(state, "log", `${name}.log`);
+	rotate(log);
+	return launch(paths.node, [join(edgeScripts, "serve.mjs"), settings], {
+		log,
+		env: { FORCE_COLOR: "0" },
 	});
+}
+
+/** @param {Bucket} bucket @param {Secrets} secrets */
+const s3Part = ({ port, origins = [] }, secrets) => ({
+	...{ port, cors: corsRule(origins) },
+	accessKeyId: secrets.s3AccessKey,
+	secretAccessKey: secrets.s3SecretKey,
+});
+
+/** @param {number} port @returns {string} the bucket's URL */
+export const s3At = (port) => `http://127.0.0.1:${port}${S3_PATH}`;
+
+/**
+ * The bucket behind its S3 API, in a process of its own.
+ * @param {Place & Bucket} options
+ * @returns {Promise<Server>}
+ */
+export async function startS3({ port, state, secrets, origins = [] }) {
+	const s3 = s3Part({ port, origins }, secrets);
+	const daemon = await startMiniflare(state, "s3", { s3 });
+	const url = s3At(port);
+	await untilUp("S3 server", url, daemon, 60_000);
 	return { url, port, daemon, stop: () => daemon.stop() };
 }
 
 /**
- * The edge worker in wrangler's dev server; its objects live in `<state>/edge`.
- * @param {Place & { s3: string, worker: string | Record<string, string | string[]>, vars?: Record<string, string>, entry?: string, config?: string }} options
- *   `s3`: URL; `worker`: nano's URL, or each model's, or those of its replicas; `vars`: configuration (src/env.ts) on top of, or instead of, the usual;
- *   `entry`: instead of src/index.ts; `config`: instead of wrangler.toml, its folder gets wrangler's temporary files
- * @returns {Promise<Server>}
+ * @typedef {object} EdgeOptions
+ * @property {string | Bucket} s3 the URL of one that runs, or one to serve from the same process
+ * @property {string | Record<string, string | string[]>} worker nano's URL, or each model's, or those
+ *   of its replicas
+ * @property {string} bundle what `bundleEdge` made
+ * @property {Record<string, string>} [vars] configuration (src/env.ts) on top of, or instead of, the
+ *   usual
+ */
+
+/**
+ * The edge worker in Miniflare; its objects live in `<state>/edge`.
+ * @param {Place & EdgeOptions} options
+ * @returns {Promise<Server & { s3: string }>} `s3`: its bucket's URL
  */
 export async function startEdge({
 	port,
@@ -118,9 +158,10 @@ export async function startEdge({
 	s3,
 	worker,
 	vars = {},
-	entry,
-	config = join(paths.root, "wrangler.toml"),
+	bundle,
 }) {
+	const bucket = typeof s3 === "string" ? undefined : s3;
+	const s3Url = typeof s3 === "string" ? s3 : s3At(s3.port);
 	const values = {
 		ENVIRONMENT: "development",
 		KEY_SECRETS: secrets.keySecret,
@@ -129,51 +170,20 @@ export async function startEdge({
 			? { WORKER_URL: worker }
 			: { WORKERS: workersOf(worker) }),
 		WORKER_KEY: secrets.workerKey,
-		S3_ENDPOINT: s3,
+		S3_ENDPOINT: s3Url,
 		S3_REGION: REGION,
 		S3_BUCKET: BUCKET,
 		S3_ACCESS_KEY_ID: secrets.s3AccessKey,
 		S3_SECRET_ACCESS_KEY: secrets.s3SecretKey,
 		...vars,
 	};
-	const envFile = join(state, "edge.env");
-	writePrivate(
-		envFile,
-		Object.entries(values)
-			.map(([name, value]) => `${name}=${quoted(value)}\n`)
-			.join(""),
-	);
-	const log = join(state, "log", "edge.log");
-	rotate(log);
-	const daemon = await launch(
-		paths.node,
-		[
-			join(paths.root, "node_modules", "wrangler", "bin", "wrangler.js"),
-			"dev",
-			...(entry ? [entry] : []),
-			...["--config", config],
-			...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"],
-			...["--persist-to", join(state, "edge"), "--env-file", envFile],
-			...["--show-interactive-dev-session", "false"],
-		],
-		{
-			cwd: dirname(config),
-			log,
-			env: {
-				XDG_CONFIG_HOME: join(state, "wrangler"),
-				WRANGLER_LOG: "log",
-				WRANGLER_SEND_METRICS: "false",
-				WRANGLER_LOG_PATH: join(state, "log", "wrangler"),
-				CLOUDFLARE_CF_FETCH_ENABLED: "false",
-				X_LOCAL_EXPLORER: "false",
-				X_LOCAL_OBSERVABILITY: "false", // a trace store that costs up to half the throughput
-				FORCE_COLOR: "0",
-			},
-		},
-	);
+	const daemon = await startMiniflare(state, "edge", {
+		edge: { port, bundle, vars: values },
+		...(bucket && { s3: s3Part(bucket, secrets) }),
+	});
 	const url = `http://127.0.0.1:${port}`;
-	await untilUp("edge", `${url}/healthz`, daemon, 60_000, "Build failed with");
-	return { url, port, daemon, stop: () => daemon.stop() };
+	await untilUp("edge", `${url}/healthz`, daemon, 60_000);
+	return { url, port, s3: s3Url, daemon, stop: () => daemon.stop() };
 }
 
 /** @param {Record<string, string | string[]>} urls by model */
@@ -184,14 +194,12 @@ const workersOf = (urls) =>
 		),
 	);
 
-/** A value as an env file wants it: JSON goes between single quotes, within which nothing is escaped. @param {string} value */
-const quoted = (value) =>
-	value.includes('"') ? `'${value}'` : JSON.stringify(value);
-
 /**
- * The GPU worker on the CPU, with `nano` unless told otherwise. Resolves once the process runs; `ready` once the engine answers.
+ * The GPU worker on the CPU, with `nano` unless told otherwise. Resolves once the process runs;
+ * `ready` once the engine answers.
  * @param {Place & { imagesFrom: string[], model?: string, checkpoint?: string, args?: string[] }} options
- *   `imagesFrom`: origins that image URLs may name; `checkpoint`: folder of the model; `args`: more for `minigpt4-worker serve`
+ *   `imagesFrom`: URLs of stores, whose origins image URLs may name; `checkpoint`: folder of the
+ *   model; `args`: more for `minigpt4-worker serve`
  * @returns {Promise<Server & { ready: Promise<void> }>}
  */
 export async function startWorker({
@@ -210,7 +218,9 @@ export async function startWorker({
 		paths.worker,
 		[
 			...["serve", model, "--checkpoint", checkpoint, "--port", String(port)],
-			...imagesFrom.flatMap((origin) => ["--allow-images-from", origin]),
+			...imagesFrom.flatMap((url) => [
+				...["--allow-images-from", new URL(url).origin],
+			]),
 			...["--drain-seconds", "5", ...args],
 		],
 		{ log, env: { MINIGPT4_WORKER_KEY: secrets.workerKey } },

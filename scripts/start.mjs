@@ -1,5 +1,5 @@
 // @ts-check
-/** `npm start`: set-up, then the S3 server, the edge and the GPU worker, until Ctrl-C. */
+/** `npm start`: set-up, then the edge with the bucket beside it, and the GPU worker, until Ctrl-C. */
 import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,12 +11,13 @@ import { requirePorts } from "./ports.mjs";
 import { anyRunning, killAll, stopAll, tail } from "./process.mjs";
 import { secretsOf } from "./secrets.mjs";
 import { setUp } from "./setup.mjs";
+import { startEdge, startWorker } from "./stack.mjs";
 import { Board, bold, cyan, dim, duration, red, yellow } from "./terminal.mjs";
 
 const HELP = `npm start -- [options]
 
   --port <n>         the edge and its playground (PORT, 8787)
-  --s3-port <n>      the S3 server (S3_PORT, 7070)
+  --s3-port <n>      the bucket's S3 API (S3_PORT, 7070)
   --worker-port <n>  the GPU worker (WORKER_PORT, 8000)
   --state <folder>   data, secrets and logs (STATE, .state)
   --allowed-origins <list>
@@ -159,17 +160,16 @@ if (process.env.npm_lifecycle_event) {
 }
 
 /**
- * Starts a server in a row of its own.
- * @template {Server} T
- * @param {string} name @param {() => Promise<T>} start
+ * The edge and the bucket, in one process and one row.
+ * @param {Parameters<typeof startEdge>[0]} options
  */
-async function serve(name, start) {
+async function serveEdge(options) {
 	over.signal.throwIfAborted();
-	const row = board.row(name, "starting");
+	const row = board.row("edge", "starting");
 	try {
-		const server = await start();
-		row.done(server.url);
-		return server;
+		const edge = await startEdge(options);
+		row.done(`${edge.url}, the bucket on ${new URL(edge.s3).origin}`);
+		return edge;
 	} catch (error) {
 		if (over.signal.aborted) row.drop();
 		else row.fail("");
@@ -177,11 +177,11 @@ async function serve(name, start) {
 	}
 }
 
-/** The rest cannot live without this one. @param {string} name @param {Server} server */
-function vital(name, { daemon }) {
+/** The rest cannot live without it. @param {Server} edge */
+function vital({ daemon }) {
 	void daemon.exited.then(({ code, signal }) => {
 		end(
-			`The ${name} ended (${signal ?? `exit ${code}`}).\n${tail(daemon.log)}\nThe whole log: ${daemon.log}`,
+			`The edge ended (${signal ?? `exit ${code}`}).\n${tail(daemon.log)}\nThe whole log: ${daemon.log}`,
 		);
 	});
 }
@@ -192,7 +192,7 @@ const bootPhase = (log) =>
 
 /**
  * Keeps a GPU worker running: after a crash it starts again, later each time in a row.
- * @param {() => ReturnType<typeof import("./stack.mjs").startWorker>} start
+ * @param {() => ReturnType<typeof startWorker>} start
  */
 async function keepWorker(start) {
 	for (let failures = 0; ; failures++) {
@@ -237,7 +237,7 @@ async function main() {
 	await requirePorts([
 		{ who: "edge", port: ports.edge, flag: "--port", variable: "PORT" },
 		{
-			who: "S3 server",
+			who: "bucket's S3 API",
 			port: ports.s3,
 			flag: "--s3-port",
 			variable: "S3_PORT",
@@ -253,9 +253,7 @@ async function main() {
 	const parts = setUp({ board, signal: over.signal });
 	const work = (async () => {
 		await parts.edge;
-		const { startEdge, startS3, startWorker } = await import("./stack.mjs"); // needs npm's packages
 		const url = `http://127.0.0.1:${ports.edge}`;
-		const workerUrl = `http://127.0.0.1:${ports.worker}`;
 		const worker = parts.weights.then(() =>
 			keepWorker(() =>
 				startWorker({
@@ -267,27 +265,19 @@ async function main() {
 			),
 		);
 		worker.catch(() => {}); // awaited below, unless something else fails first
-		await parts.s3;
-		const s3 = await serve("S3 server", () =>
-			startS3({
+		const edge = await serveEdge({
+			port: ports.edge,
+			state,
+			secrets,
+			bundle: paths.bundle,
+			s3: {
 				port: ports.s3,
-				state,
-				secrets,
 				origins: [url, `http://localhost:${ports.edge}`, ...origins],
-			}),
-		);
-		vital("S3 server", s3);
-		const edge = await serve("edge", () =>
-			startEdge({
-				port: ports.edge,
-				state,
-				secrets,
-				s3: s3.url,
-				worker: workerUrl,
-				vars: { JOB_PRICE: "1000", EGRESS_ALLOW: egress.join(",") },
-			}),
-		);
-		vital("edge", edge);
+			},
+			worker: `http://127.0.0.1:${ports.worker}`,
+			vars: { JOB_PRICE: "1000", EGRESS_ALLOW: egress.join(",") },
+		});
+		vital(edge);
 		const { key } = await developmentAccount({
 			edge: edge.url,
 			state,

@@ -12,6 +12,7 @@ import { readJunit, readVitest } from "./reports.mjs";
 import { secretsOf } from "./secrets.mjs";
 import { findChromium } from "./setup/chromium.mjs";
 import { setUp } from "./setup.mjs";
+import { startS3, startWorker } from "./stack.mjs";
 import {
 	Board,
 	bold,
@@ -81,7 +82,7 @@ const stages = [
 	inRoot("types", "types (SDK)", "tsc", "-p", "sdk"),
 	inRoot("types", "types (SDK core)", "tsc", "-p", "sdk/tsconfig.core.json"),
 	inRoot("types", "types (edge)", "tsc", "-p", "."),
-	inRoot("types", "types (scripts)", "tsc", "-p", "scripts"),
+	inRoot("types", "types (scripts, benches)", "tsc", "-p", "scripts"),
 	inRoot("types", "types (playground)", "tsc", "-p", "src/playground"),
 	...(existsSync(join(paths.root, "test/e2e/tsconfig.json"))
 		? [inRoot("types", "types (end to end)", "tsc", "-p", "test/e2e")]
@@ -99,7 +100,7 @@ const stages = [
 		cwd: paths.gpuWorker,
 		command: [python("ruff"), "format", "--check"],
 	},
-	vitest("unit", "unit, in workerd", "vitest.config.ts"),
+	vitest("unit", "unit, in workerd", "test/vitest.config.ts"),
 	vitest("sdk", "SDK", "sdk/vitest.config.ts"),
 	{
 		name: "pytest",
@@ -181,13 +182,15 @@ async function runStage(stage, env) {
 }
 
 /**
- * The S3 server and the engine that the stages share, and how they are told.
+ * The bucket, the engine and the bundled Worker that the stages share, and how they are told.
  * @returns {Promise<{ env: Record<string, string>, ready: Promise<void> }>}
  */
 async function startShared() {
-	const { startS3, startWorker } = await import("./stack.mjs"); // needs npm's packages
 	const secrets = secretsOf(state);
-	const s3 = await startS3({ port: await freePort(), state, secrets });
+	const s3 = await startS3({
+		...{ port: await freePort(), state, secrets },
+		origins: ["http://127.0.0.1:*"], // each edge's page
+	});
 	const row = board.row("engine", "nano on the CPU, booting");
 	const worker = await startWorker({
 		port: await freePort(),
@@ -205,6 +208,7 @@ async function startShared() {
 			MINIGPT4_WORKER_URL: worker.url,
 			MINIGPT4_WORKER_KEY: secrets.workerKey,
 			MINIGPT4_CHECKPOINT: paths.nano,
+			MINIGPT4_BUNDLE: paths.bundle,
 			MINIGPT4_S3_URL: s3.url,
 			MINIGPT4_S3_ACCESS_KEY: secrets.s3AccessKey,
 			MINIGPT4_S3_SECRET_KEY: secrets.s3SecretKey,

@@ -9,7 +9,7 @@ export default defineConfig({
 		testTimeout: 60_000,
 		setupFiles: ["../test/support/properties.ts"],
 		provide: { propertySeed: Number(process.env.PROPERTY_SEED ?? 1) },
-		// Without an end of its own, a poll gives up after less than a busy machine may pause.
+		// The default is shorter than the pauses of a busy machine.
 		expect: { poll: { timeout: 15_000 } },
 	},
 });

@@ -1,9 +1,10 @@
 /**
  * API keys: `mg_live_<account>_<secret>_<tag>`.
  *
- * The account id is 80 random bits, the secret 256; the tag is a truncated HMAC-SHA-256 of both under a server key.
- * The edge checks the tag before it touches any object, so a forged or mistyped key costs no object, and the account id
- * in the key makes authentication and admission one RPC. At rest only the SHA-256 of the secret is kept.
+ * The account id is 80 random bits, the secret 256; the tag is a truncated HMAC-SHA-256 of both
+ * under a server key. The Worker checks the tag first, so a forged or mistyped key calls no Durable
+ * Object. The account id in the key names the Account object, so one RPC both authenticates and
+ * admits. The Account stores only the secret's SHA-256.
  */
 import { equalInConstantTime, hmac, sha256 } from "./crypto.ts";
 
@@ -43,7 +44,7 @@ const tagOf = async (
 ): Promise<string> =>
 	base32((await hmac(serverKey, `${account}_${secret}`)).slice(0, TAG_BYTES));
 
-/** A new key of an account. The only moment at which its secret exists in clear. */
+/** Makes a new key for an account. Its secret exists in clear text only in this result. */
 export async function issueKey(
 	serverKey: string,
 	account: string,
@@ -57,7 +58,8 @@ export async function issueKey(
 }
 
 /**
- * What a key says, if one of our server keys signed it; else null. Two server keys are valid while one is rotated.
+ * Reads the account id and the secret's hash from a key; null unless one of the server keys signed
+ * it. Two server keys are valid during a rotation.
  */
 export async function readKey(
 	serverKeys: readonly string[],

@@ -2,10 +2,10 @@
 import { cors } from "hono/cors";
 import { ApiError } from "./errors.ts";
 import { allowedMethods } from "./http/allowed-methods.ts";
-import { drained } from "./http/drain.ts";
+import { drainBody } from "./http/drain.ts";
 import { problem } from "./http/problem.ts";
-import { limits } from "./http/rate-limit-headers.ts";
-import { trace } from "./http/request-log.ts";
+import { rateLimitHeaders } from "./http/rate-limit-headers.ts";
+import { requestLog } from "./http/request-log.ts";
 import { newRouter } from "./http/router.ts";
 import { account } from "./routes/account.ts";
 import { admin } from "./routes/admin.ts";
@@ -29,8 +29,8 @@ import { webhooks } from "./routes/webhooks.ts";
 
 export const app = newRouter();
 
-app.use(drained);
-app.use(trace);
+app.use(drainBody);
+app.use(requestLog);
 app.use(
 	"/v1/*",
 	cors({
@@ -56,7 +56,7 @@ app.use(
 	}),
 );
 
-app.use("/v1/*", limits);
+app.use("/v1/*", rateLimitHeaders);
 
 app.route("/v1/jobs", jobs);
 app.route("/v1/jobs", events);

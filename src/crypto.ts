@@ -1,11 +1,11 @@
-/** Hashes and comparisons over Web Crypto, as lower-case hex where a text is wanted. */
+/** Hashes and comparisons over Web Crypto. Hashes in text form are lower-case hex. */
 
 const utf8 = new TextEncoder();
 
 export const hex = (bytes: ArrayBuffer): string =>
 	new Uint8Array(bytes).toHex();
 
-/** @param data a text is hashed as UTF-8 */
+/** @param data text is hashed as UTF-8 */
 export const sha256 = async (
 	data: string | Uint8Array<ArrayBuffer>,
 ): Promise<string> =>
@@ -30,7 +30,7 @@ export async function hmac(secret: string, text: string): Promise<Uint8Array> {
 	);
 }
 
-/** Whether two texts are equal, in a time that tells only their lengths. */
+/** Compares two texts in a time that depends on their lengths alone. */
 export function equalInConstantTime(a: string, b: string): boolean {
 	const left = utf8.encode(a);
 	const right = utf8.encode(b);

@@ -1,16 +1,19 @@
-/** Bindings and configuration, parsed once. Nothing else reads the environment. */
+/**
+ * The configuration of this deployment. This file alone reads the environment's variables, and
+ * parses them once for each environment object.
+ */
 import { z } from "zod";
-import type { ReplicateAddress } from "./models.ts";
 import {
 	MODEL_IDS,
 	MODELS,
 	PRICE_CLASSES,
 	type PriceClass,
+	type ReplicateAddress,
 	type ServedModel,
 	type ServedModels,
 } from "./models.ts";
 
-const list = z
+const commaSeparated = z
 	.string()
 	.default("")
 	.transform((text) =>
@@ -20,7 +23,10 @@ const list = z
 			.filter(Boolean),
 	);
 
-/** JSON text, or what it stands for where the platform parsed it already. What does not parse is not quoted: it may hold keys. */
+/**
+ * JSON text, or the value itself where the platform has parsed the variable already. The error does
+ * not quote invalid JSON, because it may hold secrets.
+ */
 const json = <S extends z.ZodType>(schema: S) =>
 	z.preprocess((value, context) => {
 		if (typeof value !== "string") return value;
@@ -32,7 +38,10 @@ const json = <S extends z.ZodType>(schema: S) =>
 		}
 	}, schema);
 
-/** Nothing but these members. Others are refused without naming them: a misplaced secret may be one. */
+/**
+ * An object with these members alone. The error does not name an unknown member, because its name
+ * may be a misplaced secret.
+ */
 const strict = <S extends z.ZodRawShape>(shape: S) =>
 	z.strictObject(shape, {
 		error: ({ code }) =>
@@ -41,7 +50,8 @@ const strict = <S extends z.ZodRawShape>(shape: S) =>
 				: undefined,
 	});
 
-const optional = <Name extends string, S extends z.ZodType>(
+/** An object that may have any of these members, all of one schema. */
+const optionalMembers = <Name extends string, S extends z.ZodType>(
 	names: readonly Name[],
 	member: S,
 ) =>
@@ -56,24 +66,27 @@ const url = z.url({ protocol: /^https?$/ });
 /** Micro-USD. */
 const price = z.int().nonnegative();
 
-/** More replicas than one pool should ask every second. */
-const MOST_WORKERS = 64;
+/** A pool probes all replicas of its model every second; this bounds the requests that costs. */
+const MAX_REPLICAS = 64;
 
-/** Predictions of a model on Replicate. */
+/** How a model is called on Replicate. */
 const OnReplicate = strict({
 	/** `owner/name` of a deployment, or `owner/name:version` of a model. */
 	run: z.string().regex(/^[\w.-]+\/[\w.-]+(:[0-9a-f]{64})?$/, {
 		message: "must be owner/deployment or owner/model:version",
 	}),
 	token: secret,
-	/** Predictions at once. */
+	/** The most predictions that run at once. */
 	slots: z.int().min(1).max(1_000).default(4),
 	api: url.default("https://api.replicate.com/v1"),
-	/** Where this deployment is reached from outside, and Replicate's signing secret: predictions that nobody wants are found and ended. */
+	/**
+	 * The public URL of this deployment, and Replicate's signing secret. With both set, Replicate
+	 * reports each prediction, and the edge cancels those whose job has ended.
+	 */
 	webhook: strict({ url, secret }).optional(),
 });
 
-/** Where one model is served; what is left out is as for the others. */
+/** Where one model is served. Members that are left out take the deployment-wide values. */
 const Worker = strict({
 	/** One URL, or one for each replica. */
 	url: z
@@ -82,7 +95,7 @@ const Worker = strict({
 			z
 				.array(url)
 				.min(1)
-				.max(MOST_WORKERS)
+				.max(MAX_REPLICAS)
 				.refine((urls) => new Set(urls).size === urls.length, {
 					message: "names a replica twice",
 				}),
@@ -100,8 +113,8 @@ const Worker = strict({
 	{ message: "needs either url, perhaps with key and access, or replicate" },
 );
 
-/** What one job costs where nothing else is said, in micro-USD. */
-const PRICES: Record<PriceClass, number> = {
+/** The price of one job by class where the configuration sets none, in micro-USD. */
+const DEFAULT_PRICES: Record<PriceClass, number> = {
 	small: 1_000,
 	medium: 5_000,
 	large: 10_000,
@@ -109,46 +122,55 @@ const PRICES: Record<PriceClass, number> = {
 
 /** Which models are served, where and for how much. */
 const Serving = z.object({
-	/** `{"nano": {"url": …}, "vicuna-7b": {"url": … | […], "key"?: …, "access"?: {"id", "secret"}, "replicate"?: {"run", "token"}, "price"?: …}}` */
-	WORKERS: json(optional(MODEL_IDS, Worker)).optional(),
-	/** Short for `WORKERS` where nano alone is served. */
+	/**
+	 * By model id: `{"nano": {"url": …}, "vicuna-7b": {"url": […], "key": …}}`; see `Worker` for all
+	 * members.
+	 */
+	WORKERS: json(optionalMembers(MODEL_IDS, Worker)).optional(),
+	/** Short for `WORKERS` in a deployment that serves nano alone. */
 	WORKER_URL: url.optional(),
-	/** Opens each worker that has no key of its own in `WORKERS`. */
+	/** The bearer key of each worker that has no `key` of its own in `WORKERS`. */
 	WORKER_KEY: secret.optional(),
-	/** A Cloudflare Access service token for the tunnel to the workers, where there is one. */
+	/** A Cloudflare Access service token, if a tunnel leads to the workers. */
 	WORKER_ACCESS_ID: z.string().optional(),
 	WORKER_ACCESS_SECRET: z.string().optional(),
-	/** What one job costs by price class, in micro-USD: `{"medium": 5000}`; `WORKERS` may price a model by itself. */
-	PRICES: json(optional(PRICE_CLASSES, price)).default({}),
+	/**
+	 * The price of one job by class, in micro-USD: `{"medium": 5000}`. A `price` in `WORKERS` goes
+	 * before it.
+	 */
+	PRICES: json(optionalMembers(PRICE_CLASSES, price)).default({}),
 	/** Short for the price of class `small`, which is nano's. */
 	JOB_PRICE: z.coerce.number().int().nonnegative().optional(),
 });
 
-function onReplicate(
+function replicateAddress(
 	model: string,
-	{ run, api, webhook, ...more }: z.infer<typeof OnReplicate>,
+	{ run, api, webhook, token, slots }: z.infer<typeof OnReplicate>,
 ): ReplicateAddress {
 	const [name, version] = run.split(":");
 	return {
 		url: version
 			? `${api}/models/${name}/versions/${version}`
 			: `${api}/deployments/${name}`,
-		replicate: { ...more, model, run, api, webhook: webhook ?? null },
+		replicate: { model, token, slots, run, api, webhook: webhook ?? null },
 	};
 }
 
-function served(
+/** @param report called for each wrong variable, with what is wrong */
+function servedModels(
 	vars: z.infer<typeof Serving>,
-	wrong: (name: string, message: string) => void,
+	report: (variable: string, message: string) => void,
 ): ServedModels {
-	const { WORKERS, WORKER_URL, WORKER_KEY, JOB_PRICE } = vars;
+	const { WORKERS, WORKER_URL, WORKER_KEY, PRICES, JOB_PRICE } = vars;
 	if (WORKERS && WORKER_URL)
-		wrong("WORKER_URL", "is short for WORKERS; unset one of them");
-	if (JOB_PRICE !== undefined && vars.PRICES.small !== undefined)
-		wrong("JOB_PRICE", "is short for PRICES.small; unset one of them");
-	const priceOf = (by: PriceClass) =>
-		vars.PRICES[by] ?? (by === "small" ? JOB_PRICE : undefined) ?? PRICES[by];
-	const tunnel =
+		report("WORKER_URL", "is short for WORKERS; unset one of them");
+	if (JOB_PRICE !== undefined && PRICES.small !== undefined)
+		report("JOB_PRICE", "is short for PRICES.small; unset one of them");
+	const priceOf = (priceClass: PriceClass) =>
+		PRICES[priceClass] ??
+		(priceClass === "small" ? JOB_PRICE : undefined) ??
+		DEFAULT_PRICES[priceClass];
+	const tunnelAccess =
 		vars.WORKER_ACCESS_ID && vars.WORKER_ACCESS_SECRET
 			? { id: vars.WORKER_ACCESS_ID, secret: vars.WORKER_ACCESS_SECRET }
 			: null;
@@ -161,7 +183,7 @@ function served(
 		const key = worker.key ?? WORKER_KEY;
 		const urls = [worker.url ?? []].flat();
 		if (!key && urls.length > 0)
-			wrong("WORKER_KEY", `is unset, and ${id} has no key in WORKERS`);
+			report("WORKER_KEY", `is unset, and ${id} has no key in WORKERS`);
 		const model = MODELS[id];
 		models.set(id, {
 			...model,
@@ -170,16 +192,16 @@ function served(
 				...urls.map((url) => ({
 					url,
 					key: key ?? "",
-					access: worker.access ?? tunnel,
+					access: worker.access ?? tunnelAccess,
 				})),
-				...(worker.replicate ? [onReplicate(id, worker.replicate)] : []),
+				...(worker.replicate ? [replicateAddress(id, worker.replicate)] : []),
 			],
 		});
 	}
 	if (models.size === 0)
-		wrong(
+		report(
 			"WORKERS",
-			"names no model; without it WORKER_URL says where nano is",
+			"names no model; set it, or set WORKER_URL to serve nano alone",
 		);
 	return models;
 }
@@ -187,14 +209,14 @@ function served(
 const Config = z
 	.object({
 		ENVIRONMENT: z.enum(["production", "development"]).default("production"),
-		/** Server keys for the tags of API keys; the first signs, all verify. */
-		KEY_SECRETS: list.refine(
+		/** Server keys for the tags of API keys. The first signs new keys; all of them verify. */
+		KEY_SECRETS: commaSeparated.refine(
 			(keys) => keys.length > 0 && keys.every((k) => k.length >= 32),
 			{
 				message: "needs at least one secret of 32 characters or more",
 			},
 		),
-		/** Opens the admin routes. They do not exist while it is unset. */
+		/** The bearer key of the admin routes, which answer 404 while it is unset. */
 		ADMIN_SECRET: z.string().min(32).optional(),
 		...Serving.shape,
 		S3_ENDPOINT: z.url(),
@@ -202,18 +224,24 @@ const Config = z
 		S3_BUCKET: z.string().default("minigpt4"),
 		S3_ACCESS_KEY_ID: z.string().min(1),
 		S3_SECRET_ACCESS_KEY: z.string().min(1),
-		/** What one account may have at once and do in a minute. */
+		/** The limits of one account. */
 		LIMIT_CONCURRENT_JOBS: z.coerce.number().int().min(1).default(200),
 		LIMIT_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(600),
-		/** DNS over HTTPS, JSON form, for the guarded fetcher. */
+		/**
+		 * A DNS-over-HTTPS resolver with a JSON API; egress/ looks names up there before it connects.
+		 */
 		DNS_URL: z.url().default("https://cloudflare-dns.com/dns-query"),
 		/** How long a webhook's receiver has to answer. */
 		WEBHOOK_TIMEOUT_MS: z.coerce.number().int().min(100).default(15_000),
-		/** `host:port`, or `host`: what images and webhooks may lead to although it is not public. */
-		EGRESS_ALLOW: list,
+		/**
+		 * `host:port` or `host`: hosts that image URLs and webhooks may reach although they are not
+		 * public.
+		 */
+		EGRESS_ALLOW: commaSeparated,
 	})
 	.refine(
-		(c) => c.ENVIRONMENT !== "production" || c.EGRESS_ALLOW.length === 0,
+		(vars) =>
+			vars.ENVIRONMENT !== "production" || vars.EGRESS_ALLOW.length === 0,
 		{
 			path: ["EGRESS_ALLOW"],
 			message: "is for development only; unset it in production",
@@ -221,8 +249,8 @@ const Config = z
 	)
 	.transform((vars, context) => ({
 		...vars,
-		models: served(vars, (name, message) =>
-			context.addIssue({ code: "custom", path: [name], message }),
+		models: servedModels(vars, (variable, message) =>
+			context.addIssue({ code: "custom", path: [variable], message }),
 		),
 	}));
 
@@ -230,19 +258,20 @@ export type Config = z.infer<typeof Config>;
 
 const parsed = new WeakMap<Env, Config>();
 
-/** The configuration of this deployment. Throws an error that names each wrong variable, never its value. */
+/**
+ * The configuration of this deployment.
+ * @throws Error that names each wrong variable, never its value
+ */
 export function config(env: Env): Config {
-	let known = parsed.get(env);
-	if (!known) {
-		const result = Config.safeParse(env);
-		if (!result.success) {
-			const wrong = result.error.issues.map(
-				(issue) => `${issue.path.join(".")}: ${issue.message}`,
-			);
-			throw new Error(`configuration: ${wrong.join("; ")}`);
-		}
-		known = result.data;
-		parsed.set(env, known);
+	const cached = parsed.get(env);
+	if (cached) return cached;
+	const result = Config.safeParse(env);
+	if (!result.success) {
+		const issues = result.error.issues.map(
+			({ path, message }) => `${path.join(".")}: ${message}`,
+		);
+		throw new Error(`configuration: ${issues.join("; ")}`);
 	}
-	return known;
+	parsed.set(env, result.data);
+	return result.data;
 }

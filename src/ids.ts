@@ -1,20 +1,20 @@
+/**
+ * Ids of jobs, uploads and requests: ULIDs, so that they sort by the time at which they were made.
+ */
 import { encodeTime, ulid } from "ulid";
 
-/** A new job id: a ULID, so that ids sort by time. */
 export const newJobId = (now: number): string => ulid(now);
 
-/** No job id made from then on sorts before it. */
+/** The lower bound, in sort order, of all job ids made at or after this time. */
 export const firstJobId = (time: number): string =>
 	encodeTime(time, 10).padEnd(26, "0");
 
-/** A new upload id. */
 export const newUploadId = (now: number): string => `img_${ulid(now)}`;
 
-/** A new request id, one per HTTP request, in every response and log line. */
+/** Each HTTP request has one; its response and its log line carry it. */
 export const newRequestId = (now: number): string => `req_${ulid(now)}`;
 
-/** The form of a job id, client-made or ours. */
+/** The form of a job id, whether the caller made it or this API. */
 export const JOB_ID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
-/** The form of an upload id. */
 export const UPLOAD_ID = /^img_[0-7][0-9A-HJKMNP-TV-Z]{25}$/;

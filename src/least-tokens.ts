@@ -1,17 +1,23 @@
 /**
- * How many tokens a text is at least, whatever the tokenizer merges: what does not fit by this count never fits. The text
- * is cut where no token of the vocabulary reaches across, and what lies between is divided by the longest token;
- * test/least-tokens.test.ts holds the counts to the tokenizers.
+ * Lower bounds on the number of tokens in a text. A request over the model's context by this count
+ * cannot fit, so the edge refuses it without a tokenizer.
+ *
+ * The text is split where no token of the vocabulary crosses, and each piece counts as if it
+ * consisted of the longest token. test/least-tokens.test.ts compares the bounds with the
+ * tokenizers.
  */
 
+/** The least number of tokens that a tokenizer makes of the text. */
 export type LeastTokens = (text: string) => number;
 
 const utf8 = new TextEncoder();
 
-/** In bytes. */
-const LONGEST_OF_SMOLLM2 = 81;
-/** SmolLM2 takes digits one by one, and the rest in GPT-2's pieces; it merges within a piece only. */
-const PIECE_OF_SMOLLM2 =
+const LONGEST_SMOLLM2_TOKEN_BYTES = 81;
+/**
+ * SmolLM2 splits digits one by one and other text as GPT-2 does, and never merges across these
+ * pieces.
+ */
+const SMOLLM2_PIECE =
 	/'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
 
 export const leastTokensOfSmolLM2: LeastTokens = (text) => {
@@ -19,23 +25,24 @@ export const leastTokensOfSmolLM2: LeastTokens = (text) => {
 	for (const part of text.split(/(\p{N})/u))
 		if (/^\p{N}$/u.test(part)) tokens++;
 		else
-			for (const [piece] of part.matchAll(PIECE_OF_SMOLLM2))
-				tokens += Math.ceil(utf8.encode(piece).length / LONGEST_OF_SMOLLM2);
+			for (const [piece] of part.matchAll(SMOLLM2_PIECE))
+				tokens += Math.ceil(
+					utf8.encode(piece).length / LONGEST_SMOLLM2_TOKEN_BYTES,
+				);
 	return tokens;
 };
 
-/** In characters, and in bytes. */
-const LONGEST_OF_LLAMA = { characters: 16, bytes: 27 };
+const LONGEST_LLAMA_TOKEN = { characters: 16, bytes: 27 };
 /**
- * In LLaMA's vocabulary digits and line breaks stand alone, letters do not mix with signs, and after anything but a space
- * no space follows within a token.
+ * Tokens of LLaMA's vocabulary hold a digit or a line break only alone, letters and signs only
+ * apart, and spaces only at their start.
  */
-const PIECE_OF_LLAMA = /[0-9\n]| *[\p{L}\p{M}]+| *[^\p{L}\p{M}0-9\n ]+| +/gu;
+const LLAMA_PIECE = /[0-9\n]| *[\p{L}\p{M}]+| *[^\p{L}\p{M}0-9\n ]+| +/gu;
 
 export const leastTokensOfLlama: LeastTokens = (text) => {
-	const { characters, bytes } = LONGEST_OF_LLAMA;
+	const { characters, bytes } = LONGEST_LLAMA_TOKEN;
 	let tokens = 0;
-	for (const [piece] of stripped(text).matchAll(PIECE_OF_LLAMA))
+	for (const [piece] of trimAscii(text).matchAll(LLAMA_PIECE))
 		tokens += Math.ceil(
 			Math.max(
 				[...piece].length / characters,
@@ -45,8 +52,8 @@ export const leastTokensOfLlama: LeastTokens = (text) => {
 	return tokens;
 };
 
-/** Without ASCII whitespace at both ends: the family's templates drop it. */
-function stripped(text: string): string {
+/** Removes ASCII whitespace at both ends, as the prompt templates of the LLaMA family do. */
+function trimAscii(text: string): string {
 	const space = " \t\n\r\v\f";
 	let from = 0;
 	let to = text.length;

@@ -1,34 +1,39 @@
-/** One JSON line per event for operators: never content, never secrets. */
+/** Writes one JSON line per event for operators. It never holds content or secrets. */
 export function log(
 	event: string,
 	fields: Record<string, string | number | boolean | null> = {},
 ): void {
-	const told = Object.fromEntries(
+	const redactedFields = Object.fromEntries(
 		Object.entries(fields).map(([name, value]) => [
 			name,
-			typeof value === "string" ? redacted(value) : value,
+			typeof value === "string" ? redact(value) : value,
 		]),
 	);
-	console.log(
-		JSON.stringify({ time: new Date().toISOString(), event, ...told }),
-	);
+	const time = new Date().toISOString();
+	console.log(JSON.stringify({ time, event, ...redactedFields }));
 }
 
-const LONGEST = 2_000;
+const MAX_LENGTH = 2_000;
 
-/** What an error's words may hold of somebody else's: credentials, addresses with all they carry, and whatever is quoted. */
-const PRIVATE: readonly [RegExp, string][] = [
+/**
+ * Private parts of an error message, with what replaces them: credentials, the paths of URLs,
+ * quoted text.
+ */
+const REDACTIONS: readonly [pattern: RegExp, replacement: string][] = [
 	[/\b(?:mg_live_|whsec_|r8_)[\w+/=-]+/g, "…"],
 	[/\bBearer\s+\S+/gi, "Bearer …"],
 	[/\bdata:[\w/+.-]*[;,]\S*/gi, "data:…"],
 	[/(\bhttps?:\/\/)[^\s/?#@]*@/gi, "$1…@"],
 	[/(\bhttps?:\/\/[^\s/?#"'`)]+)[/?#][^\s"'`)]+/gi, "$1/…"],
-	// From the first quotation mark to the last: what is quoted may hold some itself.
+	// From the first quotation mark to the last, because quoted text may hold quotation marks.
 	[/["'`][\s\S]*["'`]/, "…"],
 ];
 
-function redacted(text: string): string {
-	let told = text;
-	for (const [found, instead] of PRIVATE) told = told.replace(found, instead);
-	return told.length > LONGEST ? `${told.slice(0, LONGEST)}…` : told;
+function redact(text: string): string {
+	let redacted = text;
+	for (const [pattern, replacement] of REDACTIONS)
+		redacted = redacted.replace(pattern, replacement);
+	return redacted.length > MAX_LENGTH
+		? `${redacted.slice(0, MAX_LENGTH)}…`
+		: redacted;
 }

@@ -1,4 +1,4 @@
-/** The models there are, as facts; which of them a deployment serves is its configuration (env.ts). */
+/** Facts about every model. The configuration (env.ts) says which of them a deployment serves. */
 import { ApiError } from "./errors.ts";
 import {
 	type LeastTokens,
@@ -6,49 +6,54 @@ import {
 	leastTokensOfSmolLM2,
 } from "./least-tokens.ts";
 
-/** Models of one class cost the same, unless a deployment prices one of them by itself. */
+/** Models of one class cost the same, unless the configuration sets a price for one of them. */
 export const PRICE_CLASSES = ["small", "medium", "large"] as const;
 export type PriceClass = (typeof PRICE_CLASSES)[number];
 
 export interface Model {
 	id: string;
-	/** When it came into this API. */
+	/** When this API first offered it. */
 	created: Date;
 	/** Who trained it. */
 	ownedBy: string;
-	/** Weights that an answer passes: vision encoder, what bridges it, projection, language model. Tied ones count once. */
+	/**
+	 * The weights that the model computes with: vision encoder, Q-Former or its substitute,
+	 * projection and language model. Tied weights count once.
+	 */
 	parameters: number;
-	/** Tokens the model reads and writes in one call. */
+	/** The most tokens of prompt, images and answer together. */
 	contextLength: number;
-	/** Tokens one image takes in the prompt. */
+	/** The tokens that one image takes in the prompt. */
 	imageTokens: number;
 	maxImages: number;
 	priceClass: PriceClass;
 	leastTokens: LeastTokens;
 }
 
-/** A model of this deployment. */
+/** A model that this deployment serves. */
 export interface ServedModel extends Model {
-	/** Of one job, in micro-USD. */
+	/** The price of one job, in micro-USD. */
 	price: number;
-	/** Its replicas, at least one; each at another URL. */
+	/** Its replicas: at least one, each with its own URL. */
 	workers: readonly Address[];
 }
 
-/** By id, in the order in which they are shown; the first is the default. */
+/** Models by id, in the order in which the API lists them. The first is the default. */
 export type ServedModels = ReadonlyMap<string, ServedModel>;
 
 /** EVA-CLIP ViT-g/14 without its last block and head: 39 blocks of width 1408. */
 const EVA_VIT_G = 985_894_528;
-/** Its last norm comes with the Q-Former; without one it is the identity. */
+/**
+ * The layer norm between the vision encoder and the Q-Former. Models without a Q-Former have none.
+ */
 const LN_VISION = 2_816;
-/** BLIP-2's, the 32 queries included. */
+/** BLIP-2's Q-Former, with its 32 query tokens. */
 const QFORMER = 105_162_240;
-/** 32,000 rows in the vocabulary; the row of padding that some files add is never read. */
+/** With a vocabulary of 32,000 rows. Some files add a padding row, which the model never reads. */
 const LLAMA_7B = 6_738_415_616;
 const LLAMA_13B = 13_015_864_320;
 
-/** What MiniGPT-4's releases have in common. */
+/** What all of MiniGPT-4's own models have in common. */
 const FAMILY = {
 	created: new Date("2026-11-23"),
 	ownedBy: "Vision-CAIR",
@@ -61,7 +66,7 @@ export const MODELS = {
 		id: "nano",
 		created: new Date("2026-11-23"),
 		ownedBy: "minigpt4-api",
-		// EfficientNet-Lite2 with its batch norms folded in, its classes, the projection, SmolLM2-135M.
+		// EfficientNet-Lite2 with folded batch norms, its classifier, the projection, SmolLM2-135M.
 		parameters: 4_782_024 + 1_281_000 + 3_530_880 + 134_515_008,
 		contextLength: 2048,
 		imageTokens: 8,
@@ -108,33 +113,36 @@ export function modelOf(models: ServedModels, id: string): ServedModel {
 	return model;
 }
 
-/** What a request that names no model gets. */
+/** The model of a request that names none. */
 export const defaultModel = (models: ServedModels): ServedModel =>
 	models.values().next().value as ServedModel;
 
-/** Where a worker answers, and what opens it. */
+/** Where a GPU worker listens, and the credentials that it checks. */
 export interface WorkerAddress {
 	url: string;
 	key: string;
-	/** A Cloudflare Access service token, where a tunnel asks for one. */
+	/** A Cloudflare Access service token, if a tunnel asks for one. */
 	access: { id: string; secret: string } | null;
 }
 
-/** Where predictions of a model are made, and what pays for them. */
+/** Where Replicate runs a model, and the credentials for it. */
 export interface ReplicateAddress {
-	/** The deployment or the version, in Replicate's API; no two addresses of a model have the same. */
+	/**
+	 * The deployment's or version's URL in Replicate's API. It identifies this address among the
+	 * model's.
+	 */
 	url: string;
 	replicate: {
-		/** As we call it. */
+		/** The model's id in this API. */
 		model: string;
 		token: string;
-		/** Predictions at once. */
+		/** The most predictions that run at once. */
 		slots: number;
 		/** `owner/name` of a deployment, or `owner/name:version` of a model. */
 		run: string;
-		/** Where Replicate's API is. */
+		/** The base URL of Replicate's API. */
 		api: string;
-		/** Replicate tells `url` what becomes of a prediction, signed with the secret. */
+		/** Replicate reports each prediction to `url` and signs the report with `secret`. */
 		webhook: { url: string; secret: string } | null;
 	};
 }

@@ -1,7 +1,8 @@
 /**
- * A whole body, or null as soon as it is over the limit, whatever its Content-Length claims. The rest of a response is let
- * go; that of a request is left to be drained (src/drain.ts).
- * @param limit bytes
+ * Reads a whole body, and stops at the limit whatever Content-Length says. It cancels the rest of a
+ * response; it leaves the rest of a request to http/drain.ts.
+ * @param limit in bytes
+ * @returns null for a body over the limit
  */
 export async function readAtMost(
 	message: { headers: Headers; body: ReadableStream<Uint8Array> | null },

@@ -1,4 +1,4 @@
-/** What each task preset asks of the model. The tasks are those of the MiniGPT-4 paper, section 4. */
+/** The prompt of each `task`. The tasks are those of the MiniGPT-4 paper, section 4. */
 export const TASKS = {
 	describe: "Describe this image in detail.",
 	story: "Write a short story about this picture.",

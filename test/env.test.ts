@@ -20,11 +20,11 @@ const errorOf = (values: Record<string, unknown>): string => {
 };
 
 describe("the configuration", () => {
-	it("reaches nothing private by default", () => {
+	it("allows no private host by default", () => {
 		expect(config(bindings).EGRESS_ALLOW).toEqual([]);
 	});
 
-	it("lets no exception from public addresses into production", () => {
+	it("refuses EGRESS_ALLOW in production", () => {
 		const allow = { EGRESS_ALLOW: "127.0.0.1:9000" };
 		const development = withValues({ ...allow, ENVIRONMENT: "development" });
 		expect(config(development).EGRESS_ALLOW).toEqual(["127.0.0.1:9000"]);
@@ -61,29 +61,37 @@ describe("the workers' configuration", () => {
 	it("is one URL for a deployment that serves nano alone", () => {
 		expect(served({ ...NANO, JOB_PRICE: "700" })).toEqual([
 			{
-				...{ id: "nano", price: 700, url: "http://gpu.test" },
-				...{ key: "worker-key", access: null },
+				id: "nano",
+				price: 700,
+				url: "http://gpu.test",
+				key: "worker-key",
+				access: null,
 			},
 		]);
 	});
 
-	it("names each model's worker, and what is left out is as for the others", () => {
+	it("names each model's worker, with shared values for what is left out", () => {
 		const WORKERS = {
 			"vicuna-13b": { url: "https://b.test", price: 9 },
 			"vicuna-7b": {
-				...{ url: "https://a.test", key: "its-key" },
+				url: "https://a.test",
+				key: "its-key",
 				access: { id: "its-id", secret: "its-secret" },
 			},
 		};
 		const values = { WORKER_ACCESS_ID: "id", WORKER_ACCESS_SECRET: "secret" };
 		const expected = [
 			{
-				...{ id: "vicuna-7b", price: 5000, url: "https://a.test" },
+				id: "vicuna-7b",
+				price: 5000,
+				url: "https://a.test",
 				key: "its-key",
 				access: { id: "its-id", secret: "its-secret" },
 			},
 			{
-				...{ id: "vicuna-13b", price: 9, url: "https://b.test" },
+				id: "vicuna-13b",
+				price: 9,
+				url: "https://b.test",
 				key: "worker-key",
 				access: { id: "id", secret: "secret" },
 			},
@@ -91,7 +99,7 @@ describe("the workers' configuration", () => {
 		expect(served({ ...values, WORKERS: JSON.stringify(WORKERS) })).toEqual(
 			expected,
 		);
-		// A platform that knows JSON variables hands the object over.
+		// A platform with JSON variables passes the parsed object.
 		expect(served({ ...values, WORKERS })).toEqual(expected);
 	});
 
@@ -139,7 +147,9 @@ describe("the workers' configuration", () => {
 			"vicuna-7b": { replicate: { run: "acme/vicuna", token: "r8_a" } },
 			"llama2-7b": {
 				replicate: {
-					...{ run: `acme/llama:${version}`, token: "r8_b", slots: 9 },
+					run: `acme/llama:${version}`,
+					token: "r8_b",
+					slots: 9,
 					webhook: { url: "https://api.test", secret: "whsec_c" },
 				},
 				price: 7,
@@ -148,19 +158,28 @@ describe("the workers' configuration", () => {
 		const api = "https://api.replicate.com/v1";
 		expect(served({ WORKERS, WORKER_KEY: undefined })).toEqual([
 			{
-				...{ id: "vicuna-7b", price: 5000 },
+				id: "vicuna-7b",
+				price: 5000,
 				url: `${api}/deployments/acme/vicuna`,
 				replicate: {
-					...{ model: "vicuna-7b", run: "acme/vicuna", token: "r8_a" },
-					...{ slots: 4, api, webhook: null },
+					model: "vicuna-7b",
+					run: "acme/vicuna",
+					token: "r8_a",
+					slots: 4,
+					api,
+					webhook: null,
 				},
 			},
 			{
-				...{ id: "llama2-7b", price: 7 },
+				id: "llama2-7b",
+				price: 7,
 				url: `${api}/models/acme/llama/versions/${version}`,
 				replicate: {
-					...{ model: "llama2-7b", run: `acme/llama:${version}` },
-					...{ token: "r8_b", slots: 9, api },
+					model: "llama2-7b",
+					run: `acme/llama:${version}`,
+					token: "r8_b",
+					slots: 9,
+					api,
 					webhook: { url: "https://api.test", secret: "whsec_c" },
 				},
 			},

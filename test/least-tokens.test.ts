@@ -18,7 +18,7 @@ describe("the least number of SmolLM2's tokens", () => {
 		},
 	);
 
-	it("is near what the tokenizer makes of plain words", () => {
+	it("is close to the tokenizer's count for plain words", () => {
 		const [{ text, times, tokens }] = nano.texts as [
 			(typeof nano.texts)[number],
 		];
@@ -28,17 +28,17 @@ describe("the least number of SmolLM2's tokens", () => {
 });
 
 describe("the least number of LLaMA's tokens", () => {
-	it("is one for each token of the vocabulary: no cut runs through any", () => {
+	it("is one for each token of the vocabulary, so that no split runs through a token", () => {
 		const pieces = llama.vocabById
 			.slice(259) // after control tokens and bytes
 			.map((token) => token.replaceAll("▁", " "));
 		expect(pieces.length).toBe(31_741);
-		// Between four other tokens, because spaces at the ends are dropped.
+		// Between four other tokens, because spaces at both ends are trimmed.
 		const least = (piece: string) => leastTokensOfLlama(`a\n${piece}\na`) - 4;
 		expect(pieces.filter((piece) => least(piece) !== 1)).toEqual([]);
 	});
 
-	it("is never above what the tokenizer makes of any text", () => {
+	it("is never above the tokenizer's count for any text", () => {
 		const texts = fc.oneof(
 			fc.string({ unit: "binary", maxLength: 200 }),
 			fc
@@ -48,14 +48,15 @@ describe("the least number of LLaMA's tokens", () => {
 							..." \n\r\t.,;'\"(){}<>#*-=/_0123456789aéñжя日本の한가̈".split(""),
 						),
 						fc.constantFrom(
-							...["    ", "  word", "addEventListener", " Einzelnachweise"],
-							...[
-								"----------------",
-								"\u00a0",
-								"🎉",
-								"');\r\n",
-								" университета",
-							],
+							"    ",
+							"  word",
+							"addEventListener",
+							" Einzelnachweise",
+							"----------------",
+							"\u00a0",
+							"🎉",
+							"');\r\n",
+							" университета",
 						),
 					),
 					{ maxLength: 60 },
@@ -72,7 +73,7 @@ describe("the least number of LLaMA's tokens", () => {
 	});
 
 	it.each(vectors.texts)(
-		"is never above what the family's prompt takes, and tells more than bytes alone: $text, $times times",
+		"is at most the prompt's count, and closer to it than bytes alone: $text, $times times",
 		({ text, times, tokens, at_least }) => {
 			const least = leastTokensOfLlama(text.repeat(times));
 			expect(least).toBeLessThanOrEqual(tokens);
@@ -80,7 +81,7 @@ describe("the least number of LLaMA's tokens", () => {
 		},
 	);
 
-	it("is near what the prompt takes for plain words", () => {
+	it("is close to the prompt's count for plain words", () => {
 		const [{ text, times, tokens }] = vectors.texts as [
 			(typeof vectors.texts)[number],
 		];
@@ -88,7 +89,7 @@ describe("the least number of LLaMA's tokens", () => {
 		expect(least).toBeGreaterThan(tokens * 0.7);
 	});
 
-	it("takes time that grows with the prompt and no faster", () => {
+	it("takes time linear in the prompt", () => {
 		for (const text of [
 			"a ",
 			" 1",
@@ -98,7 +99,7 @@ describe("the least number of LLaMA's tokens", () => {
 			"😀",
 			`a${" ".repeat(100)}`,
 		]) {
-			// Twenty times as long as one may be: time that grows with the square would not end within a test's.
+			// Twenty times the longest prompt: quadratic time would exceed the test's limit.
 			expect(
 				leastTokensOfLlama(text.repeat((20 * 32_768) / text.length)),
 			).toBeGreaterThan(10_000);

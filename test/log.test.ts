@@ -11,7 +11,7 @@ afterEach(() => {
 	vi.restoreAllMocks();
 });
 
-/** All that is said on any channel of the console. */
+/** Everything written to any channel of the console. */
 function captured(): string[] {
 	const lines: string[] = [];
 	for (const channel of ["log", "info", "debug", "warn", "error"] as const)
@@ -31,7 +31,7 @@ const thrownBy = (work: () => unknown): Error => {
 };
 
 describe("a log line", () => {
-	it("of an error holds nothing of the text that the error quotes", () => {
+	it("of an error leaves out the text that the error quotes", () => {
 		const lines = captured();
 		fc.assert(
 			fc.property(fc.string({ minLength: 1 }), (text) => {
@@ -65,7 +65,7 @@ describe("a log line", () => {
 		expect(lines[0]).not.toContain(secret);
 	});
 
-	it("keeps what tells operators what happened", () => {
+	it("keeps what operators need", () => {
 		const lines = captured();
 		const error = new TypeError("Network connection lost.");
 		log("failed", {
@@ -85,7 +85,7 @@ describe("a log line", () => {
 		expect(lines[0]).not.toContain("\n");
 	});
 
-	it("is not longer than it needs to be", () => {
+	it("is cut at a limit", () => {
 		const lines = captured();
 		log("failed", { cause: "x".repeat(100_000) });
 		expect((lines[0] as string).length).toBeLessThan(3_000);
@@ -151,7 +151,7 @@ describe("the logs of a whole job", () => {
 			expect(events).toContain(SECRETS.answer);
 			expect(events).toContain("event: job.succeeded");
 			const id = /"id":"(\w{26})"/.exec(events)?.[1];
-			// And what is refused, mistyped or broken.
+			// Refused, mistyped and broken requests as well.
 			const calls = [
 				post({ prompt: `${SECRETS.prompt} again` }),
 				post({ model: SECRETS.prompt }),

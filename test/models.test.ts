@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { MODELS } from "../src/models.ts";
 
-/** Weights and biases of a linear layer. */
+/** The weights and biases of a linear layer. */
 const linear = (from: number, to: number) => (from + 1) * to;
 
 /** Stage widths of EfficientNet-Lite2: kernel, expansion, channels, repeats. */
@@ -32,9 +32,9 @@ function llama(of: {
 	width: number;
 	inner: number;
 	layers: number;
-	/** Of keys and values. */
+	/** The width of keys and values. */
 	narrow: number;
-	/** Rows of embeddings, and of the head where it is not the same. */
+	/** The rows of the embeddings, and of the head if it is not tied to them. */
 	rows: number;
 }): number {
 	const { width, inner, layers, narrow, rows } = of;
@@ -66,16 +66,28 @@ const qFormer =
 	6 * (2 * linear(768, 768) + 2 * linear(1408, 768) + 2 * 768);
 
 const llama7B = llama({
-	...{ width: 4096, inner: 11_008, layers: 32, narrow: 4096, rows: 64_000 },
+	width: 4096,
+	inner: 11_008,
+	layers: 32,
+	narrow: 4096,
+	rows: 64_000,
 });
 const llama13B = llama({
-	...{ width: 5120, inner: 13_824, layers: 40, narrow: 5120, rows: 64_000 },
+	width: 5120,
+	inner: 13_824,
+	layers: 40,
+	narrow: 5120,
+	rows: 64_000,
 });
 const smolLM2 = llama({
-	...{ width: 576, inner: 1536, layers: 30, narrow: 192, rows: 49_152 },
+	width: 576,
+	inner: 1536,
+	layers: 30,
+	narrow: 192,
+	rows: 49_152,
 });
 
-describe("the parameters that a model is listed with", () => {
+describe("the parameters in a model's listing", () => {
 	it.each([
 		[
 			"nano",

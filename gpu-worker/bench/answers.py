@@ -1,4 +1,4 @@
-"""One answer as both sides give it, and what many of them amount to."""
+"""The answers of either side, and the rates over many of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Answer:
-    """Seconds from the question to the first token and to the last; the ids without the stop."""
+    """Seconds from the question to the first and to the last token; ids without the stop."""
 
     first: float
     whole: float
@@ -15,7 +15,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Turn:
-    """The answers that one side gave in one go, in the order of the photos.
+    """The answers of one side's turn, in the order of the photos.
 
     `seconds` for all of them, and `processor_seconds` that the side's processes used meanwhile.
     """
@@ -32,7 +32,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def summary(turns: Sequence[Turn]) -> dict:
-    """Rates over all turns together; times in seconds."""
+    """Rates over all turns; times in seconds."""
     seconds = sum(turn.seconds for turn in turns)
     busy = sum(turn.processor_seconds for turn in turns)
     answers = [answer for turn in turns for answer in turn.answers]

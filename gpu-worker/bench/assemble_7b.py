@@ -29,7 +29,7 @@ SAMPLE_SECONDS = 0.05
 
 
 def resident(pid: int) -> tuple[int, int]:
-    """Bytes of a process in memory now: all, and those not mapped from files."""
+    """Resident bytes of a process: all of them, and those not mapped from files."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
@@ -39,7 +39,7 @@ def resident(pid: int) -> tuple[int, int]:
 
 
 def measured(*arguments: str) -> dict:
-    """Runs the worker's command; seconds, processor time and peak memory."""
+    """Runs the worker's command, and returns seconds, processor time and peak memory."""
     began, peak, anonymous = time.monotonic(), 0, 0
     child = subprocess.Popen([sys.executable, "-m", "minigpt4.cli", *arguments])
     while True:

@@ -1,4 +1,4 @@
-"""The original demo's way: transformers' generate on the reference model, one request at a time.
+"""Answers as the original demo does: transformers' generate on the reference, one at a time.
 
 https://github.com/Vision-CAIR/MiniGPT-4 encodes the picture and calls `generate` in one thread,
 and shows the answer when it is whole. Here that is done at its best on a CPU: inference mode, a
@@ -53,7 +53,7 @@ class Demo:
         return Answer(seconds, seconds, tuple(answer[:end]))
 
     def ask(self, questions: Sequence[tuple[bytes, str]], tokens: int, threads: int) -> Turn:
-        """(JPEG, question) one after another, with so many threads."""
+        """Answers each (JPEG, question) in turn, with this many threads."""
         torch.set_num_threads(threads)
         start, used = time.monotonic(), time.process_time()
         answers = [self._ask(photo, question, tokens) for photo, question in questions]

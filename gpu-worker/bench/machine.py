@@ -1,4 +1,4 @@
-"""What a figure was measured on."""
+"""The machine that a figure was measured on."""
 
 import os
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def machine() -> str:
-    """Cores that may be used, the processor's name, memory."""
+    """The usable cores, the processor's name, the memory."""
     info = Path("/proc/cpuinfo").read_text()
     name = next((s.split(":")[1].strip() for s in info.splitlines() if "model name" in s), "CPU")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -14,7 +14,7 @@ def machine() -> str:
 
 
 def load() -> float:
-    """Runnable processes over the last minute; a quiet machine has well below one."""
+    """Runnable processes over the last minute; well below one on a quiet machine."""
     return round(os.getloadavg()[0], 2)
 
 

@@ -1,4 +1,4 @@
-"""Photos that no cache has seen: random parts of the samples, each saved as a JPEG of its own."""
+"""Photos that are in no cache: random crops of the samples, each a JPEG of its own."""
 
 import io
 import random
@@ -10,7 +10,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 class Photos:
-    """`photos[n]` is the n-th JPEG of a seed; any two of them differ."""
+    """`photos[n]` is a seed's n-th JPEG; all of them differ."""
 
     def __init__(self, seed: int):
         self._seed = seed

@@ -1,4 +1,4 @@
-"""`minigpt4-worker serve` in a process of its own, asked over HTTP by several readers at once."""
+"""`minigpt4-worker serve` in a separate process, with several concurrent readers over HTTP."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ STOP_SECONDS = 30
 
 
 class Served:
-    """A worker of our own; use as a context, which waits until it is ready and ends it after."""
+    """A worker as a context manager, which waits until it is ready and ends it afterwards."""
 
     def __init__(self, model: str, checkpoint: Path, threads: int, arguments: Sequence[str]):
         self._model, self._key = model, secrets.token_hex(16)
@@ -67,7 +67,7 @@ class Served:
             self._process.kill()
 
     def processor_seconds(self) -> float:
-        """Processor time that the worker's processes have used so far."""
+        """The processor time of the worker's processes so far."""
         top = psutil.Process(self._process.pid)
         times = [process.cpu_times() for process in [top, *top.children(recursive=True)]]
         return sum(t.user + t.system for t in times)
@@ -75,7 +75,7 @@ class Served:
     def ask(
         self, questions: Sequence[tuple[bytes, str]], tokens: int, readers: int, name: str
     ) -> Turn:
-        """(JPEG, question), by so many readers who each ask on as soon as they have an answer."""
+        """Answers (JPEG, question) pairs for this many readers; each asks again after an answer."""
         return asyncio.run(self._ask_all(questions, tokens, readers, name))
 
     async def _ask_all(

@@ -1,4 +1,4 @@
-"""The worker under load beside the original demo's way, in one run:
+"""The worker under load compared with the original demo's way, in one run:
 
     python bench/throughput.py --checkpoint DIR
 
@@ -25,7 +25,7 @@ from minigpt4.engine import cores, set_environment
 from minigpt4.models import MODELS
 
 NANO = Path(__file__).parents[2] / ".state" / "models" / "nano"
-# MiniGPT-4 describes at length, nano in a short sentence; to these it too writes on and on.
+# MiniGPT-4 describes at length, nano in a short sentence. These questions make nano write long too.
 QUESTIONS = (
     "Explain step by step how to draw this picture.",
     "Explain step by step how to paint this picture.",
@@ -42,25 +42,25 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--model", choices=MODELS, default="nano")
-    add("--checkpoint", type=Path, default=NANO, help="its folder (the one npm start uses)")
-    add("--concurrency", default="1,4,16,64", help="readers at once (1,4,16,64)")
+    add("--checkpoint", type=Path, default=NANO, help="its folder (npm start's)")
+    add("--concurrency", default="1,4,16,64", help="concurrent readers (1,4,16,64)")
     add("--rounds", type=int, default=2, help="turns of each side per cell (2)")
     add("--requests", type=int, default=3, help="questions per reader and turn, at least 8 (3)")
-    add("--demo-requests", type=int, default=8, help="questions to the demo's way per turn (8)")
+    add("--demo-requests", type=int, default=8, help="questions to the demo per turn (8)")
     add("--tokens", type=int, default=64, help="longest answer (64)")
-    add("--threads", type=int, help="of PyTorch on both sides (what the worker would choose)")
-    add("--demo-threads", type=int, help="measure the demo's way with so many as well")
+    add("--threads", type=int, help="PyTorch threads on both sides (the worker's default)")
+    add("--demo-threads", type=int, help="also measure the demo with this many threads")
     add("--dtype", default="float32")
-    add("--slots", type=int, default=64, help="requests that the worker runs at once (64)")
-    add("--worker-arguments", default="", help="more for minigpt4-worker serve")
-    add("--seed", type=int, default=1, help="picks the photos (1)")
-    add("--json", action="store_true", help="the figures as JSON, and nothing else")
+    add("--slots", type=int, default=64, help="concurrent requests of the worker (64)")
+    add("--worker-arguments", default="", help="more options for minigpt4-worker serve")
+    add("--seed", type=int, default=1, help="seed of the photos (1)")
+    add("--json", action="store_true", help="print only JSON")
     return parser.parse_args(arguments)
 
 
 @dataclass
 class Cell:
-    """What was measured at one number of readers."""
+    """The measurements at one number of readers."""
 
     readers: int
     worker: list[Turn] = field(default_factory=list)
@@ -138,7 +138,7 @@ def measure(given: argparse.Namespace, threads: int) -> list[dict]:
 
 
 def table(report: dict) -> str:
-    """For people; the times of the demo's way are those of one reader alone."""
+    """A table for people. The demo's times are those of a single reader."""
     rates = f"{'tok/s':>7} {'req/s':>6}"
     times = f"{'TTFT p50':>9} {'p95':>8}"
     whole = f"{'whole':>8} {'cores':>5}"
@@ -180,7 +180,7 @@ def table(report: dict) -> str:
 
 def main() -> None:
     given = parse()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the worker is ended on the way out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # exiting ends the worker
     set_environment()
     threads = given.threads or max(1, cores() - 1)
     about = {

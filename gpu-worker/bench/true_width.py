@@ -1,4 +1,4 @@
-"""The reference against the oracle at the true widths, with two layers everywhere.
+"""Compares the reference with the oracle at the true widths, with two layers everywhere.
 
 Random float32 weights; one model after the other, peak memory 7.2 GiB, four minutes on two busy
 cores. Exits with 1 when an absolute error reaches 1e-4.
@@ -50,7 +50,7 @@ def config(name: str) -> MiniGPT4Config:
 
 @torch.no_grad()
 def compare(name: str) -> bool:
-    """Prints one line per stage; whether all errors are below the tolerance."""
+    """Prints one line per stage. Returns whether all errors are below the tolerance."""
     start = time.monotonic()
     model = MiniGPT4ForConditionalGeneration(config(name)).eval()
     randomize(model, 0)

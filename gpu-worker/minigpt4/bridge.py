@@ -1,7 +1,7 @@
-"""Between vision and projection: a frozen class distribution, and pooled raw features.
+"""The embedded models' bridge: a frozen class distribution, and pooled raw features.
 
-It plays the part that the Q-Former plays in the full model: it turns feature maps into a few
-numbers that one linear map can take to the language model.
+Like the Q-Former in the full model, it reduces feature maps to a few numbers that one linear map
+can project into the language model.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ def pool_stem(stem: torch.Tensor) -> torch.Tensor:
 
 
 def pool(maps: Sequence[torch.Tensor], stages: Sequence[int]) -> torch.Tensor:
-    """The encoder's nine maps -> [N, F]: what a picture's place says nothing about.
+    """The encoder's nine maps -> [N, F], pooled over positions, by channel.
 
-    Of the final map mean and maximum of each channel; of each of `stages` mean, deviation and
-    maximum; of the stem mean and deviation. Middle stages know textures and scenes that the last
-    one, made for 1,000 classes of objects, has dropped.
+    The final map gives mean and maximum; each of `stages` mean, deviation and maximum; the stem
+    mean and deviation. Middle stages keep textures and scenes that the last stage, trained for
+    1,000 classes of objects, drops.
     """
     stem, *inner, features = maps
     pooled = [features.mean(dim=(2, 3)), features.amax(dim=(2, 3))]
@@ -39,12 +39,12 @@ def pooled_size(stages: Sequence[int]) -> int:
 
 
 class ClassBridge(nn.Module):
-    """The encoder's own classification head, sharpened, beside raw features.
+    """The encoder's own classification head, sharpened, and raw features.
 
-    The classes say what is in the picture; the stem's channels are colours and edges, so their
-    mean and deviation carry colour and light, which no class name tells. With `stages` the raw
-    features are principal components of what is pooled at several depths: a frozen affine map,
-    fitted once to the training photos without any gradient.
+    The classes say what is in the picture. The stem's channels are colours and edges, so their
+    mean and deviation carry colour and light, which class names do not. With `stages` the raw
+    features are principal components of features pooled at several depths: a frozen affine map,
+    fitted once to the training photos without gradients.
     """
 
     def __init__(self, config: MiniGPT4Config):

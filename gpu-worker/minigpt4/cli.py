@@ -1,4 +1,4 @@
-"""The command `minigpt4-worker`. Imports nothing heavy before it knows what is wanted."""
+"""The command `minigpt4-worker`. Each subcommand imports heavy modules only when it runs."""
 
 import argparse
 
@@ -14,8 +14,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    given = parser().parse_args(arguments)
-    given.run(given)
+    args = parser().parse_args(arguments)
+    args.run(args)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The model's configuration: one JSON file says what a checkpoint folder holds."""
+"""The model's configuration, which a checkpoint folder keeps in config.json."""
 
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class EfficientNetConfig(PreTrainedConfig):
-    """The embedded models' frozen vision encoder and how a picture is made ready for it.
+    """The embedded models' frozen vision encoder, and how pictures are prepared for it.
 
     `image_size` is the side of the centre square in pixels; `mean` and `std` apply to values
     in [0, 1] and are the same for the three channels, as EfficientNet-Lite was trained.
@@ -41,8 +41,8 @@ class EvaConfig(Blip2VisionConfig):
     """EVA-CLIP's ViT-g/14 as BLIP-2 uses it: 39 of its 40 blocks, no head.
 
     The inherited defaults are the released model's. `fit: squash` resizes to the square whatever
-    the aspect, as MiniGPT-4 does (`image_size` is its side in pixels); `ln_eps` belongs to the norm
-    after the last block, which has PyTorch's default there and not the blocks' 1e-6.
+    the aspect ratio, as MiniGPT-4 does (`image_size` is its side in pixels). `ln_eps` belongs to
+    the norm after the last block, which has PyTorch's default and not the blocks' 1e-6.
     """
 
     model_type = "minigpt4_eva"
@@ -55,13 +55,13 @@ class EvaConfig(Blip2VisionConfig):
 
 
 class BridgeConfig(PreTrainedConfig):
-    """What stands between an embedded model's vision encoder and its projection.
+    """The frozen stage between an embedded model's vision encoder and its projection.
 
-    `temperature` divides the logits of the frozen classification head before the softmax: below 1
-    it sharpens, without which a spread distribution gives embeddings too faint to be read.
-    `num_class_tokens` image tokens come from the class distribution, the rest from raw features.
-    `raw_size` counts those. Without `stages` they are mean and deviation of each of the stem's
-    channels (nano); with them they are principal components of what is pooled of the stem, of these
+    `temperature` divides the logits of the frozen classification head before the softmax. Below 1
+    it sharpens the distribution; a flat one gives embeddings too weak for the language model.
+    `num_class_tokens` image tokens come from the class distribution, the rest from `raw_size` raw
+    features. Without `stages` these are the mean and deviation of each of the stem's channels
+    (nano); with `stages` they are principal components of pooled features of the stem, of these
     stages (counted from 0) and of the final map (mini).
     """
 
@@ -78,12 +78,12 @@ TOWERS = {EFFICIENTNET: EfficientNetConfig, EVA: EvaConfig}
 
 
 class MiniGPT4Config(PreTrainedConfig):
-    """A vision encoder, what bridges it, one linear projection, and a language model.
+    """A vision encoder, a bridge, one linear projection, and a language model.
 
     Each image takes `num_image_tokens` positions, marked in the ids by `image_token_id`.
-    `vision_config.tower` says which encoder it is. The embedded models have a `bridge_config`; of
-    the others, those with a `qformer_config` have one image token per query, those without join
-    four neighbouring patches into each. `text_config` is any causal language model's.
+    `vision_config.tower` names the encoder. The embedded models have a `bridge_config`. The others
+    either have a `qformer_config` and one image token per query, or join four neighbouring patches
+    into each token. `text_config` is any causal language model's.
     """
 
     model_type = "minigpt4"
@@ -121,7 +121,7 @@ class MiniGPT4Config(PreTrainedConfig):
         super().__post_init__(**kwargs)
 
     def get_text_config(self, *_, **__) -> PreTrainedConfig:
-        """The language model's own configuration, which is what an engine plans memory by."""
+        """The language model's configuration, by which an engine plans its memory."""
         return self.text_config
 
 

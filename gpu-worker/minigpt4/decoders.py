@@ -1,8 +1,8 @@
-"""Decoding beside everything else: in processes of their own, in turns between accounts.
+"""Decodes images in separate processes, which accounts share fairly.
 
-A picture of 40 megapixels takes a second and hundreds of megabytes, and some of Pillow's steps keep
-the interpreter to themselves. So nothing is decoded in the process that answers requests; the ones
-that decode yield to it and to the engine, and no picture keeps one of them for long.
+A picture of 40 megapixels takes a second and hundreds of megabytes, and some of Pillow's steps hold
+the interpreter lock. So the process that answers requests decodes nothing. The decoding processes
+have a lower priority than it and the engine, and a limit on the time that one picture may take.
 """
 
 import asyncio
@@ -21,25 +21,27 @@ from typing import BinaryIO
 from PIL import Image
 
 from .decoding import Limits, Undecodable, decode
-from .fork import end_with
+from .fork import end_with_parent
 from .picture import fit
 
 NICENESS = 5
-CPU_SECONDS = 20.0  # for one picture; an honest one of 40 megapixels takes one or two
+CPU_SECONDS = 20.0  # for one picture; a normal one of 40 megapixels takes one or two
 
 
-class Turns:
-    """`slots` may be taken at once. Who waits is served account by account, in each by arrival.
+class FairSlots:
+    """Hands out `slots` slots; waiting accounts take turns, each served in order of arrival.
 
-    So however much one account asks for, another one's picture waits for those that run and for one
-    of each account that waits too. To be used in one event loop.
+    However many pictures one account sends, another account's picture waits only for those that
+    run and for one of each waiting account. Use it in one event loop.
     """
 
     def __init__(self, slots: int):
         self._free = slots
-        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}  # in the order of turns
+        self._waiting: dict[
+            Hashable, deque[asyncio.Future[None]]
+        ] = {}  # in the order in which they are served
 
-    async def take(self, account: Hashable) -> None:
+    async def acquire(self, account: Hashable) -> None:
         if self._free:
             self._free -= 1
             return
@@ -49,16 +51,16 @@ class Turns:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.give_back()  # it came as its taker left
+                self.release()  # the slot was granted while its taker was cancelled
             raise
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         while self._waiting:
             account = next(iter(self._waiting))
             queue = self._waiting.pop(account)
             turn = queue.popleft()
             if queue:
-                self._waiting[account] = queue  # after all others
+                self._waiting[account] = queue  # behind all other accounts
             if not turn.cancelled():
                 turn.set_result(None)
                 return
@@ -66,30 +68,30 @@ class Turns:
 
 
 class Decoders:
-    """`count` processes that each decode one picture at a time."""
+    """`count` processes, each of which decodes one picture at a time."""
 
     def __init__(self, limits: Limits, count: int = 2, cpu_seconds: float = CPU_SECONDS):
-        self._turns = Turns(count)
+        self._slots = FairSlots(count)
         self._idle = [Decoder(limits, cpu_seconds) for _ in range(count)]
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="decode")
 
     def start(self) -> None:
-        """Have them ready before the first picture comes."""
+        """Starts the processes before the first picture arrives."""
         for decoder in self._idle:
             decoder.start()
 
     async def square(self, account: Hashable, data: bytes, side: int, how: str) -> Image.Image:
-        """The picture, fit to `side` x `side`. Raises Undecodable."""
-        await self._turns.take(account)
+        """Returns the picture, fit to `side` x `side`. Raises Undecodable."""
+        await self._slots.acquire(account)
         decoder = self._idle.pop()
         work = asyncio.get_running_loop().run_in_executor(
             self._threads, decoder.square, data, side, how
         )
 
         def done(work: asyncio.Future) -> None:
-            work.cancelled() or work.exception()  # whoever asked may have gone
+            work.cancelled() or work.exception()  # the caller may be cancelled and never read it
             self._idle.append(decoder)
-            self._turns.give_back()
+            self._slots.release()
 
         work.add_done_callback(done)
         return await asyncio.shield(work)
@@ -101,7 +103,7 @@ class Decoders:
 
 
 class Decoder:
-    """One process, started anew where the last one died of a picture."""
+    """One process, which is restarted after a picture has killed it."""
 
     def __init__(self, limits: Limits, cpu_seconds: float) -> None:
         self._bounds = {"limits": asdict(limits), "cpu_seconds": cpu_seconds}
@@ -113,7 +115,7 @@ class Decoder:
                 [sys.executable, "-m", "minigpt4.decoders", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                process_group=0,  # Ctrl-C in a terminal is for the parent, which then drains
+                process_group=0,  # Ctrl-C in a terminal then reaches only the parent, which drains
             )
         return self._process
 
@@ -147,7 +149,7 @@ def _write(stream: BinaryIO, head: dict, body: bytes) -> None:
 
 
 def _read(stream: BinaryIO) -> dict:
-    """Raises EOFError where the other side has ended."""
+    """Raises EOFError if the other side has closed the stream."""
     length = stream.read(4)
     if len(length) < 4:
         raise EOFError
@@ -155,11 +157,11 @@ def _read(stream: BinaryIO) -> dict:
 
 
 def main(parent: int) -> None:
-    """Squares for pictures, from standard input to standard output, until that ends."""
-    end_with(parent)
+    """Decodes pictures from standard input to standard output, until the input ends."""
+    end_with_parent(parent)
     os.nice(NICENESS)
     tasks, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # what a library prints must not reach the answers
     Image.init()  # imports Pillow's formats
     while True:
         try:
@@ -167,7 +169,7 @@ def main(parent: int) -> None:
         except EOFError:
             return
         data = tasks.read(task["bytes"])
-        # Its signal ends this process wherever it is, in a codec too.
+        # The timer's signal ends this process wherever it is, even inside a codec.
         signal.setitimer(signal.ITIMER_PROF, task["cpu_seconds"])
         try:
             picture = decode(data, Limits(**task["limits"]))

@@ -1,21 +1,21 @@
-"""Bytes of a caller -> a decoded picture, or a refusal in words; within bounds."""
+"""Decodes a caller's image bytes within limits, or says why it cannot."""
 
 from dataclasses import dataclass
 
 from PIL import Image
 
-from .picture import Unread
+from .picture import LazyPicture
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 
 
 class Undecodable(Exception):
-    """The bytes are no complete image, or too large or too small."""
+    """The bytes are not a complete image, or the image is too large or too small."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on one image: encoded bytes, decoded pixels, pixels of a side, seconds to fetch."""
+    """Limits on one image: encoded bytes, decoded pixels, pixels of a side, seconds to fetch."""
 
     max_bytes: int = 20 * 2**20
     max_pixels: int = 40_000_000
@@ -24,19 +24,19 @@ class Limits:
 
 
 def decode(data: bytes, limits: Limits) -> Image.Image:
-    """Bytes -> what a viewer shows of them: the first picture, upright, on white, in RGB.
+    """Returns what a viewer shows of the bytes: the first picture, upright, on white, in RGB.
 
-    Raises Undecodable. The header is checked against the limits before pixels are made.
+    Checks the header against the limits before it decodes pixels. Raises Undecodable.
     """
     if len(data) > limits.max_bytes:
         raise Undecodable(f"the image has more than {limits.max_bytes} bytes")
     try:
-        image = Unread(data, FORMATS)
+        image = LazyPicture(data, FORMATS)
         width, height = image.size
     except Image.DecompressionBombError:
         raise Undecodable(f"the image has more than {limits.max_pixels} pixels") from None
-    except Exception:  # Pillow's parsers raise many kinds on hostile bytes
-        raise Undecodable(f"the bytes are no image in {', '.join(FORMATS)}") from None
+    except Exception:  # Pillow's parsers raise many exception types on hostile bytes
+        raise Undecodable(f"the bytes are not an image in {', '.join(FORMATS)}") from None
     if width * height > limits.max_pixels:
         raise Undecodable(f"the image has {width}x{height} pixels, over {limits.max_pixels}")
     if min(width, height) < limits.min_side:

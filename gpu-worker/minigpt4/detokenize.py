@@ -1,8 +1,8 @@
-"""Token ids -> text, piece by piece, without ever splitting a character.
+"""Token ids -> text, piece by piece, without splitting a character.
 
-The rule of docs/worker-protocol.md: the text of a sequence of ids is its longest prefix free of an
-unfinished character. It depends on the ids alone, not on how they were cut into pieces, so a later
-attempt that starts from committed ids goes on exactly where the first one stopped.
+By docs/worker-protocol.md, the text of a sequence of ids is its longest prefix without an
+unfinished character. It depends on the ids alone, not on how they arrive, so a later attempt that
+starts from committed ids continues exactly where the first one stopped.
 """
 
 import codecs
@@ -13,8 +13,10 @@ from pathlib import Path
 
 
 def _byte_of_character() -> dict[str, int]:
-    """Byte-level BPE writes each byte as one printable character: printable ones as themselves,
-    the others as U+0100 and up, in order (GPT-2, https://github.com/openai/gpt-2)."""
+    """Byte-level BPE writes each byte as one printable character (https://github.com/openai/gpt-2).
+
+    Printable bytes stand for themselves; the others are U+0100 and up, in order.
+    """
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     table = {chr(byte): byte for byte in printable}
@@ -22,11 +24,11 @@ def _byte_of_character() -> dict[str, int]:
 
 
 class Vocabulary:
-    """The bytes of every token: of a byte-level BPE tokenizer, or of LLaMA's kind (BPE over
-    characters with byte fallback, "▁" for a space). Control tokens have none.
+    """The bytes of every token. Control tokens have none.
 
-    `drops_first_space`: LLaMA's kind writes a space before the first word, which is no part of
-    the text.
+    Reads byte-level BPE tokenizers and LLaMA's kind (BPE over characters with byte fallback, "▁"
+    for a space). `drops_first_space`: LLaMA's kind writes a space before the first word, which is
+    not part of the text.
     """
 
     def __init__(self, tokenizer_file: Path):
@@ -58,19 +60,19 @@ class Vocabulary:
 
     @property
     def max_bytes_per_token(self) -> int:
-        """Text of n bytes is therefore at least n / this many tokens."""
+        """The most bytes of a token: text of n bytes has at least n / this many tokens."""
         return max(map(len, self._bytes))
 
 
 def _character_bytes(token: str) -> bytes:
-    """ "<0x0A>" is that byte; any other token is its characters."""
+    """The token "<0x0A>" is that byte; any other token is its characters."""
     if match := re.fullmatch("<0x([0-9A-F]{2})>", token):
         return bytes.fromhex(match[1])
     return token.replace("▁", " ").encode()
 
 
 class Detokenizer:
-    """The text of one growing sequence of ids. Bytes that are no UTF-8 become U+FFFD."""
+    """The text of one growing sequence of ids. Bytes that are not UTF-8 become U+FFFD."""
 
     def __init__(self, vocabulary: Vocabulary):
         self._vocabulary = vocabulary
@@ -78,7 +80,7 @@ class Detokenizer:
         self._at_start = vocabulary.drops_first_space
 
     def push(self, token_ids: Iterable[int]) -> str:
-        """What these ids add to the text of all ids before them."""
+        """Returns what these ids add to the text of the ids before them."""
         data = b"".join(self._vocabulary[token] for token in token_ids)
         if self._at_start and data:
             self._at_start = False
@@ -86,5 +88,5 @@ class Detokenizer:
         return self._decoder.decode(data)
 
     def finish(self) -> str:
-        """Release what waits: no more ids come."""
+        """Returns the unfinished rest. No more ids follow."""
         return self._decoder.decode(b"", final=True)

@@ -26,7 +26,7 @@ BATCH_NORM_EPS = 1e-3  # as in TensorFlow
 
 
 class SameConv2d(nn.Conv2d):
-    """Convolution padded the TensorFlow way: output = ceil(input / stride), odd pixel last."""
+    """A convolution padded as in TensorFlow: output = ceil(input / stride), odd pixel last."""
 
     def __init__(self, inp: int, out: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__(inp, out, kernel, stride, groups=groups, bias=True)
@@ -59,7 +59,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite2(nn.Module):
-    """The stem, whose channels still are colours and edges; each stage; the final feature map."""
+    """Returns the stem's map (colours and edges), each stage's map, and the final feature map."""
 
     def __init__(self):
         super().__init__()
@@ -93,8 +93,8 @@ class EfficientNetLite2(nn.Module):
 def fold_batch_norms(source: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """State dict of `efficientnet_lite_pytorch` -> state dict of EfficientNetLite2.
 
-    A batch norm in inference is one scale and shift per channel, so it goes into the convolution
-    before it; computed in float64. Raises KeyError when a weight is missing.
+    In inference a batch norm is one scale and shift per channel, so it folds into the convolution
+    before it; computed in float64. Raises KeyError if a weight is missing.
     """
 
     def fold(conv: str, norm: str) -> tuple[torch.Tensor, torch.Tensor]:

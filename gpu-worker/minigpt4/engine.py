@@ -1,4 +1,4 @@
-"""vLLM's AsyncLLM over one checkpoint folder: boot, generate, abort, die loudly."""
+"""vLLM's AsyncLLM over one checkpoint folder: boots it, generates, aborts, reports its death."""
 
 import asyncio
 import gc
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from .fork import boot_by_fork, guard_children
 from .machine import cores
-from .plan import BATCHED_TOKENS, MIB, Plan
+from .memory_budget import BATCHED_TOKENS, MIB
+from .plan import Plan
 from .protocol import Sampling
 
 if TYPE_CHECKING:
@@ -26,19 +27,19 @@ SCRAPE_SECONDS = 5.0
 
 
 class EngineFailed(Exception):
-    """The engine died or threw."""
+    """The engine died or raised an exception."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """Ids that came since the last one, and why it ended (`stop` or `length`) if it did."""
+    """The ids since the last output, and the finish reason (`stop` or `length`) of the last one."""
 
     token_ids: Sequence[int]
     finish_reason: str | None
 
 
 class Phases:
-    """How long each part of the boot took, in seconds."""
+    """Seconds that each phase of the boot took."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -52,17 +53,17 @@ class Phases:
 
 
 def set_environment() -> None:
-    """What vLLM and transformers read from the environment; call it before they are imported."""
+    """Sets variables for vLLM and transformers. Call it before importing them."""
     for name, value in {
-        "VLLM_CONFIGURE_LOGGING": "0",  # its records go through our handler
+        "VLLM_CONFIGURE_LOGGING": "0",  # its records go to this worker's handler
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
         # A forked process cannot bind OpenMP threads to cores: libgomp has read its settings.
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        # One core is left to the HTTP and engine processes. Threads of a parallel region wait for
-        # the slowest of them, so more threads than free cores cost far more than they give: with
-        # two threads on two busy cores loading the weights took minutes instead of 5 s.
+        # Leaves one core to the HTTP and engine processes. The threads of a parallel region wait
+        # for the slowest one, so more threads than free cores cost far more than they bring: with
+        # two threads on two busy cores, loading the weights took minutes instead of 5 s.
         "OMP_NUM_THREADS": str(max(1, cores() - 1)),
         "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep instead of spinning
         "TOKENIZERS_PARALLELISM": "false",
@@ -72,7 +73,7 @@ def set_environment() -> None:
 
 
 class Engine:
-    """Built in the main thread, used in one event loop (any thread's)."""
+    """Built in the main thread; used in one event loop, which may run in any thread."""
 
     def __init__(self, llm: "AsyncLLM"):
         self._llm = llm
@@ -91,10 +92,10 @@ class Engine:
         banned_ids: Sequence[int],
         cache_salt: str | None = None,
     ) -> AsyncIterator[Output]:
-        """Run one request; closing the iterator aborts it. Raises EngineFailed.
+        """Runs one request. Closing the iterator aborts it. Raises EngineFailed.
 
-        `images` are (cache key, picture), one per placeholder id. `banned_ids` are never
-        generated; `stop_ids` end the answer and are not among the ids that come out.
+        `images` are pairs of cache key and picture, one per placeholder id. The engine never
+        generates `banned_ids`; `stop_ids` end the answer and are not part of it.
         """
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
@@ -128,29 +129,31 @@ class Engine:
         except (asyncio.CancelledError, GeneratorExit, EngineFailed):
             raise
         except Exception as error:
-            raise EngineFailed(f"the engine threw {type(error).__name__}") from error
+            raise EngineFailed(f"the engine raised {type(error).__name__}") from error
 
     async def images_encoded(self) -> int:
-        """Images that went through the encoder since the start: cached ones do not count."""
+        """The images that the encoder processed since the start, without cached ones."""
         return (await self._llm.collective_rpc("images_encoded", timeout=SCRAPE_SECONDS))[0]
 
     def shutdown(self, seconds: float) -> None:
-        """Stop the engine's processes; they get `seconds` before they are killed."""
-        logging.getLogger("vllm").setLevel(logging.CRITICAL)  # it logs its own end as a failure
+        """Stops the engine's processes, and kills them after `seconds`."""
+        logging.getLogger("vllm").setLevel(
+            logging.CRITICAL
+        )  # vLLM logs its own shutdown as a failure
         self._llm.shutdown(timeout=seconds)
 
 
 def boot(checkpoint: Path, model: str, plan: Plan, phases: Phases) -> Engine:
-    """Start the engine over a checkpoint. Call it in the main thread, which must stay alive.
+    """Starts the engine over a checkpoint. Call it in the main thread, which must stay alive.
 
-    Raises whatever vLLM raises when the checkpoint or the memory does not suit it.
+    Raises whatever vLLM raises if the checkpoint or the memory does not fit.
     """
     set_environment()
-    gc.disable()  # nothing of an import is garbage: looking for it took 2 of 15 s
+    gc.disable()  # imports create no garbage; collecting took 2 of 15 s
     with phases.time("import torch"):
         import torch  # noqa: F401
     with phases.time("import vllm"):
-        # All that the forked processes will need, so that none of them imports it again.
+        # Imports all that the forked processes need, so that none of them imports it again.
         import vllm.v1.engine.core
         from vllm import AsyncEngineArgs
         from vllm.platforms import current_platform
@@ -159,18 +162,18 @@ def boot(checkpoint: Path, model: str, plan: Plan, phases: Phases) -> Engine:
         on_cpu = current_platform.is_cpu()
         if on_cpu:
             import vllm.v1.worker.cpu_worker  # noqa: F401
-    gc.freeze()  # not looked at again, so that forked processes share its pages
+    gc.freeze()  # the collector ignores these objects, so that forked processes share their pages
     gc.enable()
     if on_cpu:
         boot_by_fork()
     else:
-        guard_children()  # here vLLM forks by itself
+        guard_children()  # on GPUs vLLM forks by default
     with phases.time("configure"):
         arguments = AsyncEngineArgs(
             model=str(checkpoint),
-            served_model_name=model,  # the label of its metrics
+            served_model_name=model,  # the label in its metrics
             dtype=plan.dtype,
-            quantization=plan.quantization if plan.quantize else None,  # else by its config.json
+            quantization=plan.quantization if plan.quantize else None,  # otherwise from config.json
             tensor_parallel_size=plan.tensor_parallel_size,
             max_model_len=plan.context_length,
             max_num_seqs=plan.slots,
@@ -178,9 +181,9 @@ def boot(checkpoint: Path, model: str, plan: Plan, phases: Phases) -> Engine:
             limit_mm_per_prompt={"image": plan.max_images},
             kv_cache_memory_bytes=plan.kv_cache_mib and plan.kv_cache_mib * MIB,
             mm_processor_cache_gb=0.25,
-            skip_mm_profiling=True,  # it would run every image of a full batch through the encoder
+            skip_mm_profiling=True,  # profiling encodes every image of a full batch
             enforce_eager=plan.eager,
-            generation_config="vllm",  # sampling comes from the request alone
+            generation_config="vllm",  # sampling comes only from the request
             seed=0,
             use_tqdm_on_load=False,
             worker_extension_cls="minigpt4.vllm_model.EncoderRuns",

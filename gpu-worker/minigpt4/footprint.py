@@ -1,4 +1,4 @@
-"""What a checkpoint needs of a machine, read from its config.json and its files' headers."""
+"""The sizes of a checkpoint, read from its config.json and its files' headers."""
 
 import json
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ _STORED = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2}
 class Footprint:
     """Sizes of a checkpoint.
 
-    `values` are the floating-point values of the language model, kept in the engine's dtype;
-    `linear` of them are in linear layers of its blocks, which can be quantised while loading;
-    `packed_bytes` are what a quantised checkpoint keeps in integers. `encoder_cpu` and
-    `encoder_gpu` are the image encoder's bytes, which no dtype changes.
+    `values` counts the language model's floating-point values, which the engine keeps in its dtype;
+    `linear` of them are in linear layers of the blocks, which can be quantised while loading;
+    `packed_bytes` is what a quantised checkpoint keeps in integers. `encoder_cpu` and
+    `encoder_gpu` are the image encoder's bytes, whatever the dtype.
     """
 
     layers: int
@@ -36,29 +36,29 @@ class Footprint:
     encoder_gpu: int
 
     def kv_bytes(self, dtype: str, ranks: int = 1) -> int:
-        """Keys and values of one token on one of so many ranks."""
+        """Bytes of one token's keys and values on one of `ranks`."""
         return 2 * self.layers * -(-self.kv_heads // ranks) * self.head_dim * DTYPES[dtype]
 
     def language_model_bytes(self, dtype: str, quantize: str | None = None) -> int:
-        """`quantize` as `fp8`: linear layers are made one byte a value while loading."""
+        """With `quantize` `fp8`, linear layers take one byte per value."""
         size = DTYPES[dtype]
         saved = self.linear * (size - 1) if quantize == "fp8" and not self.quantization else 0
         return self.values * size + self.packed_bytes - saved
 
     def activation_bytes(self, dtype: str, batched_tokens: int, slots: int) -> int:
-        """Of a batch: a block's widest layers, and logits with what sampling copies of them."""
+        """A batch's activations: a block's widest layers, and the logits with sampling's copies."""
         block = batched_tokens * (6 * self.hidden + 3 * self.intermediate) * DTYPES[dtype]
         return block + slots * self.vocab * 4 * 3
 
 
 def read(checkpoint: Path) -> Footprint:
-    """Raises OSError, ValueError or KeyError where this is no checkpoint folder."""
+    """Raises OSError, ValueError or KeyError if this is not a checkpoint folder."""
     config = json.loads((checkpoint / "config.json").read_text())
     text, vision = config["text_config"], config["vision_config"]
     method = (config.get("quantization_config") or text.get("quantization_config") or {}).get(
         "quant_method"
     )
-    exact = vision["tower"] == "efficientnet-lite2"  # nano is float32 wherever it runs
+    exact = vision["tower"] == "efficientnet-lite2"  # the embedded models run in float32 everywhere
     values = linear = packed = encoder_cpu = encoder_gpu = 0
     for name, (dtype, count, size) in _tensors(checkpoint).items():
         if name.startswith("image_encoder."):
@@ -94,7 +94,7 @@ def read(checkpoint: Path) -> Footprint:
 
 
 def _tensors(checkpoint: Path) -> dict[str, tuple[str, int, int]]:
-    """Name -> (safetensors' dtype, values, bytes), of all files that make up the checkpoint."""
+    """Name -> (safetensors dtype, values, bytes), of all tensors of the checkpoint."""
     index = checkpoint / "model.safetensors.index.json"
     names = ["model.safetensors"]
     if index.exists():
@@ -104,7 +104,7 @@ def _tensors(checkpoint: Path) -> dict[str, tuple[str, int, int]]:
         with (checkpoint / name).open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if length > 100_000_000:  # the format's own bound
-                raise ValueError(f"{name} is no safetensors file")
+                raise ValueError(f"{name} is not a safetensors file")
             header = json.loads(file.read(length))
         header.pop("__metadata__", None)
         for tensor, entry in header.items():

@@ -1,7 +1,7 @@
-"""Starting vLLM's processes by fork, so that one import of vLLM serves all three of them.
+"""Starts vLLM's processes by fork, so that one import of vLLM serves all three of them.
 
-vLLM's CPU platform insists on spawning, and each spawned process imports vLLM anew: 55 s to ready
-instead of 20 s where this was measured. What a fork copies and must not keep is undone here.
+vLLM's CPU platform insists on spawning, and each spawned process imports vLLM again: as measured,
+55 s until ready instead of 20 s. This module also drops what a forked process must not keep.
 """
 
 import ctypes
@@ -16,8 +16,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def boot_by_fork() -> None:
-    """Make vLLM fork its processes. Call it after importing vLLM, before building the engine, in
-    the main thread: the kernel ties the children's lives to the thread that forked them."""
+    """Makes vLLM fork its processes. Call it after importing vLLM and before building the engine.
+
+    Call it in the main thread, because the kernel ties the children to the thread that forks them.
+    """
     import vllm.utils.system_utils
     import vllm.v1.engine.utils
     import vllm.v1.executor.multiproc_executor
@@ -33,19 +35,21 @@ def boot_by_fork() -> None:
 
 
 def guard_children() -> None:
-    """Undo in every process forked from here on what it must not keep, and tie its life to ours."""
+    """Makes every later forked process drop our sockets, and end when this process ends."""
     os.register_at_fork(before=_before, after_in_child=_in_child)
 
 
-def end_with(parent: int) -> None:
-    """Have the kernel send this process SIGTERM when the one that started it ends, however it
-    does (strictly: when the thread of it that forked us ends)."""
+def end_with_parent(parent: int) -> None:
+    """Makes the kernel send this process SIGTERM when its parent ends, however that happens.
+
+    Strictly, when the parent's thread that forked this process ends.
+    """
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
-        os._exit(1)  # it ended before the line above
+        os._exit(1)  # the parent ended before the line above
 
 
-_forking = 0  # the process that is about to fork
+_forking = 0  # id of the process that is about to fork
 
 
 def _before() -> None:
@@ -54,21 +58,24 @@ def _before() -> None:
 
 
 def _in_child() -> None:
-    # Its own process group: Ctrl-C in a terminal reaches the parent only, which then drains.
+    # A process group of its own, so that Ctrl-C reaches only the parent, which then drains.
     os.setpgid(0, 0)
-    # No child outlives its parent, however the parent dies.
+    # A child never outlives its parent, however the parent dies.
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != _forking:
-        os._exit(1)  # it died before the line above
+        os._exit(1)  # the parent died before the line above
     signal.set_wakeup_fd(-1)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     _drop_tcp_sockets()
 
 
 def _drop_tcp_sockets() -> None:
-    """A copy of the listening socket would keep the port taken, and one of a client's connection
-    would keep it open after the parent closed it. The numbers stay in use (by /dev/null), so that
-    objects which still hold them close nothing else later."""
+    """Replaces inherited TCP sockets by /dev/null.
+
+    A copy of the listening socket would keep the port in use, and a copy of a client's connection
+    would keep it open after the parent closes it. The descriptors stay in use, so that objects
+    that still hold them do not close something else later.
+    """
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
@@ -80,5 +87,5 @@ def _drop_tcp_sockets() -> None:
                 if tcp and copy.type == socket.SOCK_STREAM:
                     os.dup2(null, fd, inheritable=False)
         except OSError:
-            continue  # the descriptor of the listing itself, gone by now
+            continue  # the descriptor of the listing itself, closed by now
     os.close(null)

@@ -1,4 +1,4 @@
-"""One generation as an HTTP response: images, then server-sent events until the end."""
+"""One generation as an HTTP response: loads the images, then streams server-sent events."""
 
 import asyncio
 import json
@@ -14,8 +14,8 @@ from starlette.types import Receive, Scope, Send
 from . import metrics
 from .detokenize import Detokenizer, Vocabulary
 from .engine import EngineFailed
-from .protocol import GenerateRequest, Refused, Sampling
-from .stop_text import Shown, StopText
+from .protocol import GenerateRequest, RequestError, Sampling
+from .stop_text import Delta, StopText
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 5.0
-STALL_SECONDS = 60.0  # a client that takes no bytes for so long has gone
+STALL_SECONDS = 60.0  # a client that takes no bytes for this long is gone
 
 
 class Generation(Response):
-    """Loads the images, then streams; a refusal before the first event is an HTTP status."""
+    """Loads the images, then streams. An error before the first event sets the HTTP status."""
 
     def __init__(
         self,
@@ -49,11 +49,11 @@ class Generation(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         outcome: dict[str, Any] = scope["outcome"]
-        gone = asyncio.create_task(_hung_up(receive))
+        gone = asyncio.create_task(_disconnected(receive))
         cut = asyncio.create_task(self._worker.cutoff.wait())
         try:
             with self._worker.admitted():
-                # The salt is one per account, and all that tells accounts apart here.
+                # The edge sends one salt per account; nothing else here identifies the account.
                 pictures = asyncio.create_task(
                     self._worker.pictures(self._wanted.images, self._wanted.cache_salt)
                 )
@@ -61,7 +61,9 @@ class Generation(Response):
                 if not pictures.done():
                     await _cancel(pictures)
                     if not gone.done():
-                        raise Refused("draining", "this worker is shutting down; try another one")
+                        raise RequestError(
+                            "draining", "this worker is shutting down; try another one"
+                        )
                     outcome["code"] = "hung_up"
                     return
                 await self._stream(pictures.result(), send, gone, cut, outcome)
@@ -85,13 +87,13 @@ class Generation(Response):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         model, committed = self._worker.model, self._wanted.committed_token_ids
         engine = self._worker.engine
-        assert engine is not None  # admitted
+        assert engine is not None  # `admitted` has checked it
         prompt = {"prompt_token_ids": self._prompt, "prompt_tokens": self._prompt_tokens}
         if self._dropped_messages:
             prompt["dropped_messages"] = self._dropped_messages
         outcome |= {"prompt_tokens": self._prompt_tokens, "images": len(pictures)}
         metrics.TOKENS.labels("prompt").inc(self._prompt_tokens)
-        answer = Answer(model.vocabulary, model.prompt.stop_text, committed)
+        answer = VisibleAnswer(model.vocabulary, model.prompt.stop_text, committed)
         outputs = engine.generate(
             uuid.uuid4().hex,
             [*self._prompt, *committed],
@@ -114,7 +116,7 @@ class Generation(Response):
                 if upcoming.done():
                     output, upcoming = upcoming.result(), None
                 elif cut.done():
-                    raise Refused("draining", "this worker had to shut down before the end")
+                    raise RequestError("draining", "this worker had to shut down before the end")
                 else:
                     await write(": ping\n")
                     continue
@@ -129,20 +131,22 @@ class Generation(Response):
                 sent += len(shown.token_ids)
                 reason = "stop" if shown.stopped else output.finish_reason
                 if reason is not None:
-                    # Together with the last text: some of it may have no ids to go on from.
+                    # In one chunk with the last text, part of which may have no ids to resume from.
                     counts = {"prompt_tokens": self._prompt_tokens, "output_tokens": sent}
                     chunk += _event("done", {"finish_reason": reason, **counts})
                 if chunk:
                     await write(chunk)
                 if reason is not None:
                     break
-        except (Refused, EngineFailed, StopAsyncIteration) as error:
-            refused = error
-            if not isinstance(error, Refused):
+        except (RequestError, EngineFailed, StopAsyncIteration) as error:
+            reported = error
+            if not isinstance(error, RequestError):
                 log.error("a generation failed", exc_info=error)
-                refused = Refused("engine_failed", "the engine failed; another attempt may help")
-            outcome["code"] = refused.code
-            await write(_event("error", refused.body))
+                reported = RequestError(
+                    "engine_failed", "the engine failed; another attempt may help"
+                )
+            outcome["code"] = reported.code
+            await write(_event("error", reported.body))
         except TimeoutError:
             outcome["code"] = "stalled"
             return
@@ -155,36 +159,36 @@ class Generation(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class Answer:
-    """What may be shown of the ids that the engine says."""
+class VisibleAnswer:
+    """Turns the engine's ids into the ids and text to send."""
 
     def __init__(self, vocabulary: Vocabulary, stop_text: str | None, committed: Sequence[int]):
         self._text = Detokenizer(vocabulary)
-        said = self._text.push(committed)  # its text was shown by an earlier attempt
-        self._stop = StopText(stop_text, said) if stop_text is not None else None
+        sent = self._text.push(committed)  # an earlier attempt sent this text
+        self._stop = StopText(stop_text, sent) if stop_text is not None else None
 
-    def push(self, token_ids: Sequence[int], last: bool) -> Shown:
-        """What comes with these ids; with the last ones, all that waited."""
+    def push(self, token_ids: Sequence[int], last: bool) -> Delta:
+        """Returns what these ids allow to send; with the last ones, everything that was held."""
         if self._stop is None:
             text = self._text.push(token_ids)
-            return Shown(list(token_ids), text + self._text.finish() if last else text)
+            return Delta(list(token_ids), text + self._text.finish() if last else text)
         ids, text = [], ""
         for token in token_ids:
             shown = self._stop.push(token, self._text.push([token]))
             ids, text = ids + shown.token_ids, text + shown.text
             if shown.stopped:
-                return Shown(ids, text, stopped=True)
+                return Delta(ids, text, stopped=True)
         if last:
             shown = self._stop.finish(self._text.finish())
             ids, text = ids + shown.token_ids, text + shown.text
-        return Shown(ids, text)
+        return Delta(ids, text)
 
 
 def _event(name: str, data: dict[str, Any]) -> str:
     return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
 
 
-async def _hung_up(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 

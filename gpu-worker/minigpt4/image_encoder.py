@@ -1,4 +1,4 @@
-"""Pixels -> image tokens: vision encoder, what bridges it, projection. One path for all models."""
+"""Pixels -> image tokens, by vision encoder, bridge and projection; the same for all models."""
 
 import torch
 from torch import nn
@@ -10,19 +10,21 @@ from .projection import ClassProjection, Projection
 from .qformer import JoinedPatches, QFormer
 from .vision import EvaVisionEncoder
 
-IMAGES_AT_ONCE = 4  # bounds the encoder's memory, whatever batch an engine hands over
+IMAGES_AT_ONCE = 4  # bounds the encoder's memory, whatever the engine's batch size
 
 
 class ImageEncoder(nn.Module):
-    """The three stages of a model; the reference and the engine's plugin share this module.
+    """The stages in front of the language model; the reference and the engine share this module.
 
-    On the CPU all of it runs in float32. On a GPU the family runs as the original does: float16
+    On a CPU everything runs in float32. On a GPU the family runs as the original does: float16
     convolutions and linear layers under autocast, norms and the residual stream in float32.
     """
 
     def __init__(self, config: MiniGPT4Config):
         super().__init__()
-        self.exact = config.vision_config.tower != EVA  # the embedded ones are float32 everywhere
+        self.exact = (
+            config.vision_config.tower != EVA
+        )  # the embedded models run in float32 everywhere
         if self.exact:
             self.vision = EfficientNetLite2()
             self.bridge = ClassBridge(config)
@@ -34,9 +36,9 @@ class ImageEncoder(nn.Module):
         self.float()  # an engine may build modules under another default dtype
 
     def half_on_gpu(self) -> None:
-        """Keep the vision encoder's matrices in float16, as their files do: half the memory.
+        """Keeps the vision encoder's matrices in float16, as their files do, in half the memory.
 
-        Only for a model that stays on a GPU; autocast rounds them to float16 there anyway.
+        Only for a model that stays on a GPU, where autocast rounds them to float16 anyway.
         """
         if not self.exact:
             for module in self.vision.modules():
@@ -52,11 +54,11 @@ class ImageEncoder(nn.Module):
         return _tuple(self.bridge(*_tuple(self.vision(pixel_values))))
 
     def features(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """pixel_values [N, 3, side, side] -> what the projection takes: all that is frozen.
+        """pixel_values [N, 3, side, side] -> the projection's inputs, by the frozen stages alone.
 
         The embedded models: classes [N, 1000], raw [N, R]. With a Q-Former: [N, 32, 768];
         without: [N, 64, 5632].
-        Images go through in chunks of at most IMAGES_AT_ONCE. N must be at least 1.
+        Encodes chunks of at most IMAGES_AT_ONCE images. N must be at least 1.
         """
         with self._precision(pixel_values.device.type):
             chunks = [self._features(part) for part in pixel_values.float().split(IMAGES_AT_ONCE)]

@@ -1,4 +1,4 @@
-"""Images of a request: bytes, or a URL of an allowed origin -> the bytes."""
+"""Fetches a request's images from allowed origins."""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -13,11 +13,11 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Unavailable(Exception):
-    """The URL is not allowed, or did not answer 200 in time."""
+    """The URL is not allowed, or its host did not answer 200 in time."""
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """scheme, host and port of an http(s) URL. Raises ValueError if it is none, or has a user."""
+    """Scheme, host and port of an http(s) URL. Raises ValueError for other URLs or with a user."""
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         raise ValueError("not an http or https URL")
@@ -27,10 +27,10 @@ def origin(url: str) -> tuple[str, str, int]:
 
 
 class Fetcher:
-    """Fetches images from the origins it was told to allow, and from nowhere else.
+    """Fetches images from allowed origins only.
 
-    Redirects are not followed, proxies of the environment are not used, bytes are counted while
-    they come, and compressed bodies are refused (they could grow).
+    It follows no redirects, ignores the environment's proxies, counts bytes as they arrive, and
+    refuses compressed bodies, which could expand beyond the limit.
     """
 
     def __init__(self, origins: list[str], limits: Limits):
@@ -44,19 +44,21 @@ class Fetcher:
         )
 
     async def fetch(self, url: str) -> bytes:
-        """Raises Unavailable or Undecodable (too large). No message repeats the URL: it may be
-        presigned."""
+        """Raises Unavailable, or Undecodable if the image is too large.
+
+        No message repeats the URL, because it may be presigned.
+        """
         try:
             allowed = origin(url) in self._origins
         except ValueError as error:
             raise Unavailable(str(error)) from None
         if not allowed:
-            raise Unavailable("images are not fetched from this host")
+            raise Unavailable("this host is not an allowed origin of images")
         try:
             async with asyncio.timeout(self._limits.fetch_seconds):
                 return await self._read(url)
         except TimeoutError:
-            raise Unavailable("the image did not come in time") from None
+            raise Unavailable("the image did not arrive in time") from None
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise Unavailable(f"fetching the image failed: {type(error).__name__}") from None
 

@@ -1,8 +1,8 @@
-"""The worker's process: listens at once, boots the engine, drains on a signal, never hangs.
+"""The worker's process: it listens at once, boots the engine, drains on a signal, never hangs.
 
-The main thread boots the engine and then waits; HTTP has a thread of its own, so that it answers
-while vLLM is being imported; a third thread waits for signals. All of them end by `os._exit`:
-libraries leave threads behind that would keep the interpreter from ending.
+The main thread boots the engine and then waits. HTTP runs in a thread of its own, so that it
+answers while vLLM is being imported. A third thread waits for signals. The process ends by
+`os._exit`, because libraries leave threads behind that keep the interpreter from exiting.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from .detokenize import Vocabulary
 from .engine import Engine, Phases, boot
 from .images import Fetcher
 from .models import CONTEXT_LENGTH, TEMPLATE
-from .plan import CannotRun, Plan, Wishes, plan
+from .plan import CannotRun, Plan, PlanOptions, plan
 from .prompt import TEMPLATES, Prompt
 from .protocol import Sampling
 from .serve import CUTOFF_SECONDS, Model, ServeLimits, Worker
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 KEY_VARIABLE = "MINIGPT4_WORKER_KEY"
 SIGNALS = {signal.SIGTERM, signal.SIGINT}
-STOP_SECONDS = 5.0  # for the engine's processes to end before they are killed
+STOP_SECONDS = 5.0  # that the engine's processes have to exit before they are killed
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ServeOptions:
 
 
 class CannotStart(Exception):
-    """What is wrong and what to do about it, in one line."""
+    """The worker cannot start; one line says why and what to do."""
 
 
 def worker_key() -> str:
@@ -59,8 +59,8 @@ def worker_key() -> str:
     return key
 
 
-def plan_for(name: str, checkpoint: Path, wishes: Wishes) -> Plan:
-    """How this machine runs a checkpoint. Raises CannotStart."""
+def plan_for(name: str, checkpoint: Path, options: PlanOptions) -> Plan:
+    """Plans how this machine runs a checkpoint. Raises CannotStart."""
     try:
         held = json.loads((checkpoint / "checkpoint.json").read_text())["model"]
         if held != name:
@@ -69,20 +69,20 @@ def plan_for(name: str, checkpoint: Path, wishes: Wishes) -> Plan:
     except (OSError, KeyError, ValueError) as error:
         raise no_checkpoint(name, checkpoint, error) from None
     try:
-        return plan(machine.read(), needed, wishes, CONTEXT_LENGTH[name])
+        return plan(machine.read(), needed, options, CONTEXT_LENGTH[name])
     except CannotRun as error:
         raise CannotStart(f"{name}: {error}") from None
 
 
 def no_checkpoint(name: str, checkpoint: Path, error: Exception) -> CannotStart:
     return CannotStart(
-        f"{checkpoint} is no checkpoint of {name} ({type(error).__name__}: {error}); "
+        f"{checkpoint} is not a checkpoint of {name} ({type(error).__name__}: {error}); "
         f"make one with: minigpt4-worker assemble {name} --out {checkpoint}"
     )
 
 
 def load_model(name: str, checkpoint: Path, context_length: int) -> Model:
-    """What requests are checked against: read before the engine, in well under a second."""
+    """Reads what requests are checked against, in well under a second and before the engine."""
     try:
         config = json.loads((checkpoint / "config.json").read_text())
         manifest = json.loads((checkpoint / "checkpoint.json").read_text())
@@ -126,8 +126,8 @@ class Process:
         self._exit_code = 0
 
     def run(self) -> int:
-        """Serves until a signal (0) or until the engine fails to start or dies (1)."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # all threads inherit it
+        """Serves until a signal (returns 0), or until the engine does not start or dies (1)."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # threads inherit the mask
         http = threading.Thread(target=self._serve_http, name="http", daemon=True)
         http.start()
         threading.Thread(target=self._await_signal, name="signals", daemon=True).start()
@@ -135,7 +135,7 @@ class Process:
         log.info("listening", extra={"host": host, "port": port})
         show_plan(self._options.model, self._options.plan)
         phases = Phases()
-        late = threading.Timer(self._options.boot_seconds, self._too_late)
+        late = threading.Timer(self._options.boot_seconds, self._boot_timed_out)
         late.daemon = True
         late.start()
         try:
@@ -156,12 +156,12 @@ class Process:
         http.join()
         return self._exit_code
 
-    def _too_late(self) -> None:
+    def _boot_timed_out(self) -> None:
         log.error("the engine did not start in time", extra={"seconds": self._options.boot_seconds})
-        leave(1)
+        exit_now(1)
 
     async def _warm_up(self, engine: Engine) -> None:
-        """One short answer about a grey square: readiness means that the engine answers."""
+        """Answers about a grey square, so that `ready` means that the engine answers."""
         from PIL import Image
 
         model = self._worker.model
@@ -189,9 +189,9 @@ class Process:
         while not engine.dead:
             await asyncio.sleep(0.25)
         if not self._stop.is_set():
-            log.error("the engine died; leaving so that a supervisor starts anew")
+            log.error("the engine died; exiting so that a supervisor restarts the worker")
             self._exit_code = 1
-            await self._worker.drain(1.0)  # running streams get their error event
+            await self._worker.drain(1.0)  # gives running streams time to send their error event
             self._stop.set()
 
     def _serve_http(self) -> None:
@@ -222,15 +222,15 @@ class Process:
         name = signal.Signals(signal.sigwait(SIGNALS)).name
         if self._engine is None:
             log.info("stopped while starting", extra={"signal": name})
-            leave(0)
+            exit_now(0)
         seconds = self._options.drain_seconds
         log.info("draining", extra={"signal": name, "seconds": seconds})
         asyncio.run_coroutine_threadsafe(self._drain(seconds), self._loop)
-        # Whatever hangs from here on, this thread ends the process; a second signal hastens it.
+        # This thread ends the process even if something hangs. A second signal ends it at once.
         bound = seconds + CUTOFF_SECONDS + STOP_SECONDS + 10
         again = signal.sigtimedwait(SIGNALS, bound)
-        log.warning("leaving at once", extra={"reason": "signal" if again else "time"})
-        leave(0)
+        log.warning("exiting at once", extra={"reason": "signal" if again else "time"})
+        exit_now(0)
 
     async def _drain(self, seconds: float) -> None:
         start = time.monotonic()
@@ -246,7 +246,7 @@ def show_plan(model: str, chosen: Plan) -> None:
 
 
 def boot_table(phases: Phases) -> logs.Table:
-    total = max(phases.seconds.values())  # the last phase holds the others
+    total = max(phases.seconds.values())  # the last phase includes the others
     rows = [
         (phase, f"{seconds:6.1f} s", "━" * round(40 * seconds / total) if seconds < total else "")
         for phase, seconds in phases.seconds.items()
@@ -254,13 +254,13 @@ def boot_table(phases: Phases) -> logs.Table:
     return logs.Table(rows, ("", "bold", "cyan"))
 
 
-def leave(code: int) -> None:
-    """End this process now; the kernel ends the engine's processes with it (see fork.py)."""
+def exit_now(code: int) -> None:
+    """Ends this process now; the kernel ends the engine's processes with it (see fork.py)."""
     logging.shutdown()
     os._exit(code)
 
 
 def serve(options: ServeOptions) -> None:
-    """Does not return. Raises CannotStart before anything was started."""
+    """Serves, and does not return. Raises CannotStart before it starts anything."""
     logs.configure()
-    leave(Process(options).run())
+    exit_now(Process(options).run())

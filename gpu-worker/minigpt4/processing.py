@@ -1,4 +1,4 @@
-"""A picture becomes pixel values, and one placeholder id becomes as many as an image has tokens."""
+"""Picture -> pixel values, and one placeholder id -> as many ids as an image has tokens."""
 
 from collections.abc import Iterable
 
@@ -17,8 +17,8 @@ VisionConfig = EfficientNetConfig | EvaConfig
 def normalise(square: Image.Image, vision: VisionConfig) -> torch.Tensor:
     """RGB picture of the encoder's size -> float32 [3, side, side].
 
-    x / 255, minus mean, divided by std, each rounded to float32 on its own: the bits that
-    torchvision's ToTensor and Normalize give.
+    x / 255, minus mean, divided by std, each step rounded to float32: the same bits as
+    torchvision's ToTensor and Normalize.
     """
     values = np.asarray(square, dtype=np.float32) / np.float32(255)  # [H, W, 3]
     values = (values - np.float32(vision.mean)) / np.float32(vision.std)

@@ -1,4 +1,4 @@
-"""The one trained part: a linear map from what the encoder sees to image tokens."""
+"""The only trained part: a linear map from the encoder's features to image tokens."""
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ from .qformer import PATCHES_JOINED
 
 
 class Projection(nn.Linear):
-    """The family's: each of the bridge's states becomes one image token (`llama_proj`)."""
+    """The family's projection: each state of the bridge becomes one image token (`llama_proj`)."""
 
     def __init__(self, config: MiniGPT4Config):
         if config.qformer_config is not None:
@@ -19,10 +19,10 @@ class Projection(nn.Linear):
 
 
 class ClassProjection(nn.Module):
-    """The embedded models': class distribution -> first tokens, raw features -> the rest.
+    """The embedded models' projection: classes -> first tokens, raw features -> the rest.
 
-    Class tokens have no bias: a distribution sums to 1, so a bias would be the same in every row
-    of their weight.
+    Class tokens have no bias. A distribution sums to 1, so adding a bias is the same as adding it
+    to every row of the weight.
     """
 
     def __init__(self, config: MiniGPT4Config):

@@ -1,8 +1,8 @@
-"""Messages -> token ids, by segments: what a user types is never control.
+"""Messages -> token ids, by segments, so that text from a user never becomes a control token.
 
-Template pieces are turned into ids once, with special tokens on. What people type is encoded on
-its own with special tokens off, so "<|im_end|>" typed by a user becomes the ordinary tokens that
-spell it; where the template itself is plain text, see SentencePieceText.
+Template pieces are encoded once, with special tokens on. Text from people is encoded separately
+with special tokens off, so a typed "<|im_end|>" becomes the ordinary tokens that spell it. For
+templates that are plain text themselves, see SentencePieceText.
 """
 
 import math
@@ -20,18 +20,18 @@ __all__ = ["TEMPLATES", "Image", "Message", "Prompt", "Template"]
 class Prompt:
     """Renders conversations for one checkpoint.
 
-    `control_ids` are the ids that only a template may put into a prompt (every added token of the
-    tokenizer, the image placeholder among them); `stop_ids` end the model's turn, and so does
-    `stop_text` in the answer, where there is one.
+    `control_ids` are the ids that only a template may put into a prompt: every added token of the
+    tokenizer, including the image placeholder. `stop_ids` end the model's turn, and so does
+    `stop_text` in the answer, if the template has one.
     """
 
     def __init__(self, tokenizer_file: Path, template: Template, image_token_id: int):
-        """Raises ValueError for a tokenizer that does not suit the template."""
+        """Raises ValueError if the tokenizer does not fit the template."""
         tokenizer = Tokenizer.from_file(str(tokenizer_file))
         added = tokenizer.get_added_tokens_decoder()
         plain = [token.content for token in added.values() if not token.special]
         if plain:
-            # Only special tokens can be switched off, so any other would stay typeable.
+            # Only special tokens can be switched off; users could type any other added token.
             raise ValueError(f"{tokenizer_file}: added tokens not marked special: {plain}")
         if image_token_id not in added:
             raise ValueError(f"{tokenizer_file}: image placeholder {image_token_id} is not special")
@@ -60,14 +60,14 @@ class Prompt:
         tokenizer.encode_special_tokens = True  # from here on special strings are text
 
     def text_ids(self, text: str) -> list[int]:
-        """The ids of text that somebody typed, as it stands; never a control id."""
+        """The ids of text from a person. None of them is a control id."""
         ids = self._text.ids(text)
         if not self.control_ids.isdisjoint(ids):
             raise ValueError("the tokenizer made a control token of plain text")
         return ids
 
     def ids(self, messages: Sequence[Message]) -> list[int]:
-        """A conversation and the opening of the model's turn; one placeholder id per image.
+        """The ids of a conversation and the opening of the model's turn; one id per image.
 
         Raises KeyError for a role that the template does not know.
         """
@@ -82,7 +82,7 @@ class Prompt:
         return out
 
     def least_tokens(self, messages: Sequence[Message], max_bytes_per_token: int) -> int:
-        """The typed text takes so many tokens whatever they are; costs no tokenizing."""
+        """A lower bound on the tokens of the messages' text, without tokenizing it."""
         size = sum(
             len(piece.text.encode())
             for piece in self._template.pieces(messages)

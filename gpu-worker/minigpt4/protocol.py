@@ -1,6 +1,6 @@
-"""The requests of docs/worker-protocol.md: JSON -> checked values, or an error naming the field.
+"""Parses the requests of docs/worker-protocol.md, or raises an error that names the field.
 
-Nothing here knows the model; what depends on it (ids, lengths) is checked in serve.py.
+This module does not know the model. serve.py checks what depends on it (ids, lengths).
 """
 
 import base64
@@ -27,11 +27,11 @@ STATUS = {
     "engine_failed": 500,
 }
 ROLES = ("system", "user", "assistant")
-MAX_INTEGER = 2**53 - 1  # what JSON carries exactly everywhere
+MAX_INTEGER = 2**53 - 1  # the largest integer that every JSON parser keeps exact
 
 
-class Refused(Exception):
-    """A request that gets an error of the protocol's table; `extra` goes into its object."""
+class RequestError(Exception):
+    """An error of the protocol's table. `extra` becomes members of the error's JSON object."""
 
     def __init__(self, code: str, message: str, field: str | None = None, **extra: int):
         super().__init__(message)
@@ -42,13 +42,13 @@ class Refused(Exception):
             self.body["field"] = field
 
 
-def invalid(field: str, message: str) -> Refused:
-    return Refused("invalid_request", f"{field}: {message}", field)
+def invalid(field: str, message: str) -> RequestError:
+    return RequestError("invalid_request", f"{field}: {message}", field)
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """The encoder cache's key, and exactly one of a URL and the bytes themselves."""
+    """The encoder cache's key, and either a URL or the bytes."""
 
     id: str
     url: str | None
@@ -85,7 +85,7 @@ class CountRequest:
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """Raises Refused for anything but one JSON object in UTF-8."""
+    """Raises RequestError if the body is not one JSON object in UTF-8."""
 
     def constant(name: str) -> None:
         raise ValueError(name)
@@ -93,14 +93,14 @@ def parse_json(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=constant)
     except (ValueError, RecursionError):
-        raise Refused("invalid_request", "the body must be JSON in UTF-8") from None
+        raise RequestError("invalid_request", "the body must be JSON in UTF-8") from None
     if not isinstance(value, dict):
-        raise Refused("invalid_request", "the body must be a JSON object")
+        raise RequestError("invalid_request", "the body must be a JSON object")
     return value
 
 
 class _Fields:
-    """Takes the fields of one JSON object one by one; what is left over is unknown."""
+    """Takes the fields of a JSON object one by one. `end` refuses fields that are left over."""
 
     def __init__(self, value: Any, path: str = ""):
         if not isinstance(value, dict):
@@ -225,7 +225,7 @@ def _image(value: Any, path: str) -> ImageSource:
 
 
 def parse_generate(body: dict[str, Any]) -> GenerateRequest:
-    """Raises Refused (invalid_request) naming the field."""
+    """Raises RequestError (invalid_request), which names the field."""
     fields = _Fields(body)
     model = fields.text("model")
     if fields.has("messages") and fields.has("prompt_token_ids"):
@@ -259,7 +259,7 @@ def parse_generate(body: dict[str, Any]) -> GenerateRequest:
 
 
 def parse_count(body: dict[str, Any]) -> CountRequest:
-    """Raises Refused (invalid_request) naming the field."""
+    """Raises RequestError (invalid_request), which names the field."""
     fields = _Fields(body)
     request = CountRequest(fields.text("model"), _messages(fields))
     fields.end()

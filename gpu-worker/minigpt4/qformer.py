@@ -1,8 +1,8 @@
-"""BLIP-2's Q-Former: 32 learned queries read the patches; and what stands there without one.
+"""BLIP-2's Q-Former, whose 32 learned queries read the patches; and its replacement without one.
 
-Architecture: https://arxiv.org/abs/2301.12597, a BERT-base whose queries pass a feed-forward of
-their own and cross-attend to the patches on every second layer. transformers' module is exact as it
-is; it is kept in float32, as the original is.
+Architecture: https://arxiv.org/abs/2301.12597, a BERT-base whose queries have a feed-forward of
+their own and cross-attend to the patches on every second layer. transformers' module computes the
+same as the original and stays in float32, as the original does.
 """
 
 import torch
@@ -15,7 +15,7 @@ PATCHES_JOINED = 4  # MiniGPT-4's releases without a Q-Former
 
 
 class QFormer(Blip2QFormerModel):
-    """The queries are part of it, so that one stage is one module."""
+    """The Q-Former with its queries, so that one stage is one module."""
 
     def __init__(self, config: MiniGPT4Config):
         part = config.qformer_config
@@ -24,13 +24,13 @@ class QFormer(Blip2QFormerModel):
         self.query_tokens = nn.Parameter(torch.zeros(1, config.num_image_tokens, part.hidden_size))
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """states [N, 257, 1408], the class token's among them -> [N, 32, 768]."""
+        """states [N, 257, 1408], including the class token's -> [N, 32, 768]."""
         queries = self.query_tokens.expand(len(states), -1, -1)
         return super().forward(query_embeds=queries, encoder_hidden_states=states).last_hidden_state
 
 
 class JoinedPatches(nn.Module):
-    """Instead of a Q-Former: four neighbours of a row become one token, the class token goes."""
+    """Replaces a Q-Former: joins four neighbours of a row into one token, drops the class token."""
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """states [N, 257, 1408] -> [N, 64, 5632], patches in raster order."""

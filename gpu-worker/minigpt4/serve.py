@@ -1,4 +1,4 @@
-"""The worker's HTTP face, docs/worker-protocol.md: an ASGI app over the engine."""
+"""The worker's HTTP API (docs/worker-protocol.md): an ASGI app over the engine."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -25,14 +25,14 @@ from .middleware import (
     Authorized,
     Observed,
     on_bug,
-    on_hung_up,
+    on_disconnect,
     on_no_route,
-    on_refused,
+    on_request_error,
 )
 from .prompt import Message, Prompt
 from .protocol import (
     ImageSource,
-    Refused,
+    RequestError,
     invalid,
     parse_count,
     parse_generate,
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 BODY_SECONDS = 60.0
-CUTOFF_SECONDS = 5.0  # for writing the last event of what is cut off
+CUTOFF_SECONDS = 5.0  # that streams have to write their last event when they are cut off
 
 
 @dataclass(frozen=True)
 class Model:
-    """What this worker serves; known before the engine is up."""
+    """The model that this worker serves, known before the engine is up."""
 
     name: str
     digest: str
@@ -61,18 +61,18 @@ class Model:
     image_fit: str
 
     def render(self, messages: Sequence[Message]) -> list[int]:
-        """The ids of a whole conversation. Raises Refused if it is too long to be counted."""
+        """The ids of a whole conversation. Raises RequestError if it is too long to count."""
         least = self._least_tokens(messages)
         if least > self.context_length:
             raise self.too_long(least)
         return self.prompt.ids(messages)
 
     def fit(self, messages: Sequence[Message], max_tokens: int) -> tuple[list[int], int]:
-        """The ids of a conversation, trimmed if need be, and how many messages that cost.
+        """The ids of a conversation, trimmed if necessary, and how many messages were dropped.
 
-        `max_tokens` of the context are kept free for the answer, but no more than a quarter of
-        it: whoever asks for the longest answer there is need not lose all that was said.
-        Raises Refused if no token fits after what must stay.
+        Keeps `max_tokens` of the context free for the answer, but at most a quarter of it, so that
+        a caller who asks for the longest answer does not lose the whole conversation. Raises
+        RequestError if not one token fits after the part that must stay.
         """
         room = self.context_length - min(max_tokens, self.context_length // 4)
         fitting: list[int] | None = None
@@ -88,18 +88,18 @@ class Model:
             return True
 
         kept, dropped = trim(messages, fits)
-        ids = self.render(kept) if fitting is None else fitting  # what fitted last is kept
+        ids = self.render(kept) if fitting is None else fitting  # the last conversation that fit
         if self.length(ids) >= self.context_length:
             raise self.too_long(self.length(ids))
         return ids, dropped
 
     def length(self, prompt: Sequence[int]) -> int:
-        """Tokens of a prompt that holds one placeholder id per image."""
+        """The tokens of a prompt that has one placeholder id per image."""
         images = prompt.count(self.prompt.image_token_id)
         return len(prompt) + images * (self.image_tokens - 1)
 
-    def too_long(self, prompt_tokens: int) -> Refused:
-        return Refused(
+    def too_long(self, prompt_tokens: int) -> RequestError:
+        return RequestError(
             "context_length_exceeded",
             f"the prompt and one token more do not fit into {self.context_length} tokens; "
             "shorten it",
@@ -108,13 +108,13 @@ class Model:
         )
 
     def _least_tokens(self, messages: Sequence[Message]) -> int:
-        """At least so many, whatever they are; found without tokenizing."""
+        """A lower bound on the tokens of the messages, without tokenizing them."""
         return self.prompt.least_tokens(messages, self.vocabulary.max_bytes_per_token)
 
 
 @dataclass(frozen=True)
 class ServeLimits:
-    """`slots` requests run at once and `queue` more may wait; the rest is refused."""
+    """`slots` requests run at once and `queue` more wait; further ones are refused."""
 
     slots: int = 16
     queue: int = 32
@@ -124,14 +124,14 @@ class ServeLimits:
 
 
 class Worker:
-    """The app and its state: starting, ready, draining."""
+    """The app, and its state: starting, ready or draining."""
 
     def __init__(self, model: Model, limits: ServeLimits, fetcher: Fetcher, key: str):
         self.model = model
         self.limits = limits
         self.state = "starting"
         self.engine: Engine | None = None
-        self.cutoff = asyncio.Event()  # no more time for what still runs
+        self.cutoff = asyncio.Event()  # running requests must end now
         self._fetcher = fetcher
         self._in_flight = 0
         self._encoded = 0
@@ -148,9 +148,9 @@ class Worker:
         app = Starlette(
             routes=routes,
             exception_handlers={
-                Refused: on_refused,
+                RequestError: on_request_error,
                 HTTPException: on_no_route,
-                ClientDisconnect: on_hung_up,
+                ClientDisconnect: on_disconnect,
                 Exception: on_bug,
             },
         )
@@ -163,9 +163,9 @@ class Worker:
         metrics.READY.set(1)
 
     async def drain(self, seconds: float) -> bool:
-        """Accept nothing new and let what runs finish; after `seconds` cut it off.
+        """Accepts no new requests and lets running ones finish; after `seconds` cuts them off.
 
-        Returns whether everything finished by itself.
+        Returns whether all of them finished by themselves.
         """
         self.state = "draining"
         metrics.READY.set(0)
@@ -186,18 +186,18 @@ class Worker:
 
     def check_ready(self) -> Engine:
         if self.state == "draining":
-            raise Refused("draining", "this worker is shutting down; try another one")
+            raise RequestError("draining", "this worker is shutting down; try another one")
         if self.engine is None:
-            raise Refused("starting", "the engine is not up yet")
+            raise RequestError("starting", "the engine is not up yet")
         if self.engine.dead:
-            raise Refused("engine_failed", "the engine died")
+            raise RequestError("engine_failed", "the engine died")
         return self.engine
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
         self.check_ready()
         if self._in_flight >= self.limits.slots + self.limits.queue:
-            raise Refused("overloaded", "the queue is full; try again")
+            raise RequestError("overloaded", "the queue is full; try again")
         self._in_flight += 1
         self._idle.clear()
         metrics.IN_FLIGHT.inc()
@@ -233,7 +233,9 @@ class Worker:
     async def _metrics(self, request: Request) -> Response:
         if self.engine is not None and not self.engine.dead:
             encoded = await self.engine.images_encoded()
-            metrics.ENCODED.inc(max(0, encoded - self._encoded))  # scrapes may overtake each other
+            metrics.ENCODED.inc(
+                max(0, encoded - self._encoded)
+            )  # concurrent scrapes may finish out of order
             self._encoded = max(encoded, self._encoded)
         return Response(
             prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST
@@ -270,25 +272,25 @@ class Worker:
 
     async def _body(self, request: Request) -> bytes:
         limit = self.limits.max_body_bytes
-        refused = Refused("body_too_large", f"the body has more than {limit} bytes")
+        too_large = RequestError("body_too_large", f"the body has more than {limit} bytes")
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
-            raise refused
+            raise too_large
         body = bytearray()
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > limit:
-                        raise refused
+                        raise too_large
         except TimeoutError:
             message = f"the body did not arrive within {BODY_SECONDS:.0f} s"
-            raise Refused("invalid_request", message) from None
+            raise RequestError("invalid_request", message) from None
         return bytes(body)
 
     def _check_model(self, name: str) -> None:
         if name != self.model.name:
-            raise Refused("model_not_found", f"this worker serves {self.model.name}")
+            raise RequestError("model_not_found", f"this worker serves {self.model.name}")
 
     def _check_ids(self, prompt: Sequence[int], committed: Sequence[int]) -> None:
         known = len(self.model.vocabulary)
@@ -310,8 +312,11 @@ class Worker:
     async def pictures(
         self, images: Sequence[ImageSource], account: str | None = None
     ) -> list[tuple[str, "Picture"]]:
-        """Fetch and decode side by side, equal images once. Raises Refused for the first that
-        fails. `account` is whose turn to decode each takes."""
+        """Fetches and decodes the images concurrently, each distinct one once.
+
+        Raises RequestError for the first one that fails. `account` takes turns with other accounts
+        for the decoders.
+        """
         tasks: dict[str, asyncio.Task[Picture]] = {}
         for n, image in enumerate(images):
             if image.id not in tasks:
@@ -330,10 +335,10 @@ class Worker:
                 data = image.data
                 if data is None:
                     data = await self._fetcher.fetch(image.url or "")
-                # Cut to the encoder's size there, so that no large picture waits in memory.
+                # The decoder scales it to the encoder's size, so that no large picture waits here.
                 model = self.model
                 return await self._decoders.square(account, data, model.image_side, model.image_fit)
         except Undecodable as error:
-            raise Refused("image_undecodable", f"{field}: {error}", field) from None
+            raise RequestError("image_undecodable", f"{field}: {error}", field) from None
         except Unavailable as error:
-            raise Refused("image_unavailable", f"{field}: {error}", field) from None
+            raise RequestError("image_unavailable", f"{field}: {error}", field) from None

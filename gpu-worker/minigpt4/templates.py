@@ -1,7 +1,7 @@
-"""What each kind of model puts around the turns of a conversation: messages -> pieces.
+"""The text that each kind of model puts around the turns of a conversation: messages -> pieces.
 
-A template writes `Control` pieces, people write `Typed` ones; prompt.py encodes the two apart, so
-that nothing typed is control.
+Templates write `Control` pieces, people write `Typed` ones. prompt.py encodes the two separately,
+so that typed text never becomes a control token.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Message:
-    """`role` is system, user or assistant; only a user's content holds images."""
+    """`role` is system, user or assistant; only a user's content may hold images."""
 
     role: str
     content: Sequence[str | Image]
@@ -31,7 +31,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Typed:
-    """Text of a user, of a system message or of an earlier answer."""
+    """Text of a user, a system message or an earlier answer."""
 
     text: str
 
@@ -40,10 +40,10 @@ Piece = Control | Typed | Image
 
 
 class Template(Protocol):
-    """`stops` are the tokens that end an answer, `stop_text` a text in the answer that does.
+    """`stops` are tokens that end an answer; `stop_text` is a text in the answer that ends it.
 
-    `controls` holds every text that `pieces` may write as Control; `reserved` are strings that, if
-    typed, must not become the ids that the template has for them.
+    `controls` are all texts that `pieces` may write as Control. `reserved` are strings that must
+    not become the template's ids when a person types them.
     """
 
     stops: tuple[str, ...]
@@ -54,7 +54,7 @@ class Template(Protocol):
     def controls(self) -> Iterable[str]: ...
 
     def pieces(self, messages: Sequence[Message]) -> Iterator[Piece]:
-        """A conversation and the opening of the model's turn.
+        """The pieces of a conversation and of the opening of the model's turn.
 
         Raises KeyError for a role that the template does not know.
         """
@@ -63,10 +63,10 @@ class Template(Protocol):
 
 @dataclass(frozen=True)
 class Marked:
-    """Turns marked by tokens of their own, which no text can become (ChatML).
+    """Marks turns by special tokens, which typed text cannot become (ChatML).
 
-    `opening` has one entry per role; `after_image` follows each image; `answer` opens the turn
-    that the model is to write; any token of `stops` ends that turn.
+    `opening` has one entry per role; `after_image` follows each image; `answer` opens the model's
+    turn; any token of `stops` ends that turn.
     """
 
     opening: Mapping[str, str]
@@ -99,25 +99,25 @@ DEFAULT_SYSTEM = (
     "Give the following image: <Img>ImageContent</Img>. You will be able to see the image once I "
     "provide it to you. Please answer my questions."
 )
-"""What the original demo says before the first turn (Vision-CAIR/MiniGPT-4,
-minigpt4/conversation/conversation.py); never used in training."""
+"""The original demo's text before the first turn (Vision-CAIR/MiniGPT-4,
+minigpt4/conversation/conversation.py). Training does not use it."""
 
 WHITESPACE = " \t\n\r\v\f"
 
 
 @dataclass(frozen=True)
 class Written:
-    """Turns marked by plain text, as MiniGPT-4 was trained (its train_configs and demo).
+    """Marks turns by plain text, as MiniGPT-4 was trained (its train_configs and demo).
 
-    Every piece is encoded on its own and begins with the space that SentencePiece would put before
-    it, unless it is glued to what precedes it. Two layouts: one user turn without a system text is
-    the prompt of the training (`alone`, then `alone_answer`); with a system text or more turns it
-    is the demo's chat: system text, then each user's turn after `user` and each answer after
-    `assistant`, at the end `answer`.
+    Every piece is encoded separately and begins with the space that SentencePiece would put before
+    it, unless it continues the piece before. There are two layouts. One user turn without a system
+    text is training's prompt: `alone`, then `alone_answer`. With a system text or more turns it is
+    the demo's chat: the system text, each user turn after `user`, each answer after `assistant`,
+    and `answer` at the end.
 
-    Each typed text is stripped of ASCII whitespace, so that its spaces never meet the template's;
-    what is then empty is left out. System messages come first wherever they stand, and messages
-    of one role in a row are one turn.
+    Typed text is stripped of ASCII whitespace, so that its spaces never join the template's; text
+    that is then empty is left out. System messages come first, wherever they are, and consecutive
+    messages of one role are one turn.
     """
 
     alone: tuple[str, ...]
@@ -142,7 +142,7 @@ class Written:
 
     def pieces(self, messages: Sequence[Message]) -> Iterator[Piece]:
         yield Control(self.beginning)
-        demos = Control(f" {DEFAULT_SYSTEM}")  # also when asked for: one turn as in the demo
+        demos = Control(f" {DEFAULT_SYSTEM}")  # a caller may ask for it: one turn as in the demo
         system: list[Piece] = []
         turns: list[tuple[str, list[Piece]]] = []
         for message in messages:

@@ -1,4 +1,4 @@
-"""Typed text -> token ids, for the two kinds of tokenizers; never a control id."""
+"""Typed text -> token ids, for the two kinds of tokenizers, and never a control id."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,12 +7,12 @@ from tokenizers import Tokenizer, normalizers
 
 
 def is_sentencepiece(tokenizer: Tokenizer) -> bool:
-    """Whether it is LLaMA's kind: BPE over characters, bytes for those without a token."""
+    """Whether it is LLaMA's kind: BPE over characters, with bytes for those without a token."""
     return bool(getattr(tokenizer.model, "byte_fallback", False))
 
 
 class ByteLevelText:
-    """For byte-level BPE, whose control strings are tokens of their own.
+    """For byte-level BPE, whose control strings are special tokens.
 
     A character that the vocabulary cannot write (SmolLM2 lacks six control characters and the
     unassigned planes 4 to 11) becomes U+FFFD; the tokenizer alone would drop its bytes.
@@ -41,16 +41,16 @@ class ByteLevelText:
 class SentencePieceText:
     """For LLaMA's tokenizers, whose templates are plain text.
 
-    A reserved string is spelt with one token for each of its characters, wherever it stands, so
-    that it never becomes the ids that the template has for it; all other text gets the ids that
-    SentencePiece gives it. U+2581 is spelt in bytes: SentencePiece would take it for a space.
+    A reserved string is spelt with one token per character, wherever it is, so that it never
+    becomes the template's ids. All other text gets SentencePiece's ids. U+2581 is spelt in bytes,
+    because SentencePiece reads it as a space.
     """
 
     def __init__(self, tokenizer: Tokenizer, reserved: Iterable[str]):
         """`tokenizer` has special tokens switched off, and `explicit_spaces` has seen it."""
         self._tokenizer = tokenizer
         longest_first = sorted({"▁", *reserved}, key=len, reverse=True)
-        # Ahead of each place, so that strings that overlap are all found.
+        # A lookahead, so that strings that overlap are all found.
         self._reserved = re.compile(f"(?=({'|'.join(map(re.escape, longest_first))}))")
 
     def ids(self, text: str) -> list[int]:
@@ -62,7 +62,7 @@ class SentencePieceText:
         return out
 
     def _runs(self, text: str) -> Iterator[tuple[str, str]]:
-        """(ordinary text, then text to be spelt), which together are the whole."""
+        """Yields pairs of ordinary text and text to spell, which together are the whole text."""
         spans: list[tuple[int, int]] = []
         for found in self._reserved.finditer(text):
             start, end = found.span(1)
@@ -85,6 +85,6 @@ class SentencePieceText:
 
 
 def explicit_spaces(tokenizer: Tokenizer) -> None:
-    """Make a LLaMA tokenizer write no space of its own: pieces bring the one before them."""
+    """Stops a LLaMA tokenizer from adding a space; the template's pieces have their own."""
     tokenizer.normalizer = normalizers.Replace(" ", "▁")
     tokenizer.pre_tokenizer = None

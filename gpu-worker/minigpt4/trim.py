@@ -1,4 +1,4 @@
-"""What a conversation loses when it does not fit: the oldest text first, never an image."""
+"""Trims a conversation that does not fit: drops the oldest text first, and never an image."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -9,13 +9,13 @@ from .templates import Image, Message
 def trim(
     messages: Sequence[Message], fits: Callable[[list[Message]], bool]
 ) -> tuple[list[Message], int]:
-    """The conversation with as little dropped as makes it fit, and how many messages that cost.
+    """Drops as little as makes the conversation fit. Returns it, and how many messages it lost.
 
-    A turn is a user's message and the answers after it. First go whole turns without an image,
-    the oldest first; then, the oldest first, the text and the answers of turns with images, whose
-    images stay. System messages and the last message always stay whole. Where nothing fits, all
-    that can go has gone. A message that kept only its images counts as dropped. `fits` must hold
-    for less whenever it holds for more.
+    A turn is a user's message and the answers after it. Whole turns without an image are dropped
+    first, from the oldest; then the text and answers of turns with images, from the oldest, while
+    the images stay. System messages and the last message always stay whole. If nothing fits,
+    everything that may be dropped is dropped. A message that keeps only its images counts as
+    dropped. `fits` must be monotonic: if it holds for a conversation, it holds for a shorter one.
     """
     cuts = _cuts(messages)
 
@@ -29,7 +29,7 @@ def trim(
 
 
 def _cuts(messages: Sequence[Message]) -> list[dict[int, Message | None]]:
-    """In their order: what is left of the messages at which places."""
+    """The cuts in order: message index -> what is left of that message."""
     turns: list[list[int]] = []
     for n, message in enumerate(messages[:-1]):
         if message.role == "user" or (message.role == "assistant" and not turns):

@@ -1,9 +1,9 @@
 """The family's frozen vision encoder: EVA-CLIP ViT-g/14 without its last block, and `ln_vision`.
 
 Architecture: https://arxiv.org/abs/2211.07636; as BLIP-2 cut it, https://arxiv.org/abs/2301.12597.
-The blocks are transformers' BLIP-2 vision blocks. Two things of that model are not MiniGPT-4's and
-are corrected here: the norm after the last block has an epsilon of its own, and the residual
-stream starts in float32 whatever precision the weights are kept in.
+The blocks are transformers' BLIP-2 vision blocks. This module corrects two differences from
+MiniGPT-4: the norm after the last block has an epsilon of its own, and the residual stream starts
+in float32 whatever the weights' precision is.
 """
 
 import torch
@@ -14,10 +14,11 @@ from .config import EvaConfig
 
 
 class EvaEmbeddings(Blip2VisionEmbeddings):
-    """Patches, a class token in front, learned absolute positions; summed in float32.
+    """Patches, a class token in front, and learned absolute positions, summed in float32.
 
-    The original keeps class token and positions in float32 beside half-precision convolutions, and
-    its concatenation promotes; transformers' own forward would round both to the weight's dtype.
+    The original keeps class token and positions in float32 next to half-precision convolutions,
+    and its concatenation promotes to float32; transformers' forward rounds both to the weight's
+    dtype.
     """
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
@@ -29,7 +30,7 @@ class EvaEmbeddings(Blip2VisionEmbeddings):
 
 
 class EvaVisionEncoder(nn.Module):
-    """Pixels -> one state per patch, the class token's first."""
+    """Pixels -> one state per patch, after the class token's."""
 
     def __init__(self, config: EvaConfig):
         super().__init__()

@@ -49,7 +49,7 @@ class ProcessingInfo(BaseProcessingInfo):
         return {"image": None}
 
     def get_supported_mm_processor_kwargs(self) -> dict[str, set[str]]:
-        return {}  # there is no transformers processor to ask
+        return {}  # there is no transformers processor
 
 
 class DummyInputs(BaseDummyInputsBuilder[ProcessingInfo]):
@@ -70,13 +70,13 @@ class DummyInputs(BaseDummyInputsBuilder[ProcessingInfo]):
 
 
 class Processor(BaseMultiModalProcessor[ProcessingInfo]):
-    """PIL pictures -> pixel values; one placeholder id -> as many as an image has tokens."""
+    """PIL pictures -> pixel values; one placeholder id -> as many ids as an image has tokens."""
 
     def _call_hf_processor(
         self, hf_data: Mapping[str, object], hf_kwargs: Mapping[str, object]
     ) -> BatchFeature:
         config = self.info.get_hf_config().vision_config
-        # Made here, the values stay float32 whatever the language model's dtype.
+        # Computed here, the values stay float32 whatever the language model's dtype is.
         pictures = [pixel_values(image, config) for image in hf_data["images"]]
         return BatchFeature({"pixel_values": torch.stack(pictures)})  # [N, 3, side, side]
 
@@ -103,10 +103,10 @@ class Processor(BaseMultiModalProcessor[ProcessingInfo]):
 
 @MULTIMODAL_REGISTRY.register_processor(Processor, info=ProcessingInfo, dummy_inputs=DummyInputs)
 class MiniGPT4ForVLLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsQuant):
-    """`image_encoder` (the reference's) and `language_model` (vLLM's); keys of the checkpoint.
+    """The reference's `image_encoder` and vLLM's `language_model`.
 
-    Only the language model is split over GPUs or quantised: the encoder is whole on each GPU, in
-    its own precision. A quantised model's settings name its layers as its own checkpoint did.
+    Only the language model is split over GPUs or quantised. Each GPU has the whole encoder, in its
+    own precision. A quantised model's settings name its layers as its original checkpoint did.
     """
 
     hf_to_vllm_mapper = WeightsMapper(
@@ -178,7 +178,7 @@ class MiniGPT4ForVLLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsQuant):
 
 
 class EncoderRuns:
-    """What vLLM mixes into its worker class, so that the engine can be asked for it by name."""
+    """A mixin for vLLM's worker class, whose methods the engine calls by name."""
 
     def images_encoded(self) -> int:
         """Images that went through the encoder since the start: cached ones do not."""

@@ -10,7 +10,7 @@ from minigpt4.checkpoints import embedded
 
 REPOSITORY = Path(__file__).parents[2]
 
-# A run can be repeated, and a busy machine's pause is no counterexample.
+# Runs are repeatable, and a pause of a busy machine is not a counterexample.
 # `--hypothesis-profile=explore` draws other examples each time.
 STEADY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", STEADY)

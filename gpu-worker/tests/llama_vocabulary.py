@@ -41,7 +41,7 @@ def merges() -> list[tuple[str, str]]:
 
 
 def model() -> ModelProto:
-    """What the official tokenizer.model says, as far as it matters for encoding."""
+    """The fields of the official tokenizer.model that matter for encoding."""
     proto = ModelProto()
     for n, text in enumerate(pieces()):
         if n < 259:

@@ -51,7 +51,7 @@ def exif(orientation: int) -> bytes:
 
 
 def profile() -> bytes:
-    """sRGB with red and green taken for each other: whoever heeds it shows other colours."""
+    """sRGB with red and green exchanged; a reader that applies it shows other colours."""
     found = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = found.replace(b"rXYZ", b"????", 1).replace(b"gXYZ", b"rXYZ", 1)
     return swapped.replace(b"????", b"gXYZ", 1)
@@ -269,7 +269,7 @@ def png_keys() -> Iterator[Case]:
 
 
 def png_extras() -> Iterator[Case]:
-    """Chunks that nobody needs, each sound, of a wrong length, of a wrong sum and misplaced."""
+    """Optional chunks: valid, with a wrong length, with a wrong checksum, and misplaced."""
     bomb = b"big\0\0" + zlib.compress(bytes(3 << 20), 9)
     bodies = {
         b"gAMA": struct.pack(">I", 45455),
@@ -1144,7 +1144,7 @@ def webps() -> Iterator[Case]:
 
 
 def damaged() -> Iterator[Case]:
-    """Sound files with one byte changed, wherever the seed says."""
+    """Valid files with one byte changed, at a place by the seed."""
     chance = random.Random(SEED)
     photo = picture()
     sources = {

@@ -130,7 +130,7 @@ def small_config(name: str) -> MiniGPT4Config:
 def scale(name: str) -> float:
     """The deviation of a weight matrix's outputs for inputs of deviation 1."""
     if name.endswith("query_tokens"):
-        return 0.03  # where the Q-Former's 1e-12 can be told from another epsilon
+        return 0.03  # a scale at which the Q-Former's 1e-12 differs from another epsilon
     if "embed" in name:
         return 0.1
     if ".vision." in name and name.endswith(("projection.weight", "fc2.weight")):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from minigpt4.detokenize import Vocabulary
-from minigpt4.generation import Answer
+from minigpt4.generation import VisibleAnswer
 
 IDS = st.lists(
     st.one_of(
@@ -34,7 +34,7 @@ def vocabulary(file: Path) -> Vocabulary:
 
 def run(vocabulary, stop_text, chunks, committed=()):
     """After each event: the ids in all, the text of this attempt, whether it stopped."""
-    answer = Answer(vocabulary, stop_text, committed)
+    answer = VisibleAnswer(vocabulary, stop_text, committed)
     ids, text, events = list(committed), "", []
     for n, chunk in enumerate(chunks):
         shown = answer.push(chunk, last=n == len(chunks) - 1)

@@ -15,9 +15,9 @@ from tokenizers import Tokenizer
 
 from minigpt4.checkpoints import embedded
 from minigpt4.checkpoints.assembly import Options, assemble
-from minigpt4.checkpoints.refusal import Refused
 from minigpt4.checkpoints.sources import Sources
 from minigpt4.cli import main
+from minigpt4.input_error import InputError
 from minigpt4.modeling import MiniGPT4ForConditionalGeneration
 
 BLOCKS, LAYERS = 3, 4
@@ -300,7 +300,7 @@ def test_an_older_checkpoint_is_replaced_whole_and_other_folders_never(tmp_path,
     home = tmp_path / "home"
     home.mkdir()
     (home / "letter").write_text("dear")
-    with pytest.raises(Refused, match="not a checkpoint folder"):
+    with pytest.raises(InputError, match="not a checkpoint folder"):
         put_together("llama2-7b", source, home)
     assert (home / "letter").read_text() == "dear"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out"]
@@ -315,7 +315,7 @@ def test_a_write_that_fails_says_why_and_leaves_nothing_that_loads(tmp_path, syn
     out, limit = tmp_path / "out", resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (sizes[1] + 1, limit[1]))
     try:
-        with pytest.raises(Refused, match=r"File too large.*\n.*is kept"):
+        with pytest.raises(InputError, match=r"File too large.*\n.*are kept"):
             put_together("vicuna-7b", source, out)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -346,7 +346,7 @@ def test_two_at_once_do_not_write_into_each_other(tmp_path, synthetic_sets):
     shop.mkdir()
     with (shop / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(Refused, match="another process"):
+        with pytest.raises(InputError, match="another process"):
             put_together("llama2-7b", synthetic_sets.original("llama2-7b"), tmp_path / "out")
 
 

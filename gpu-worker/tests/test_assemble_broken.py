@@ -1,4 +1,4 @@
-"""Each kind of broken input is refused, with a message of its own that names file and tensor."""
+"""Each kind of broken input raises an error that names the file and the tensor."""
 
 import json
 import re
@@ -232,7 +232,7 @@ def another_models_set(folder):
     edit_json(folder / "synth.json", model="vicuna-13b")
 
 
-# What the message must say, beside the file's name.
+# What the message must say, in addition to the file's name.
 KINDS = {
     no_projector: rf"1 missing.*\n.*{PROJ}  37,907,201 bytes, sha256 017a9ed5",
     truncated: rf"{EVA}: not a whole PyTorch file",
@@ -245,7 +245,7 @@ KINDS = {
     vision_too_deep: rf"{EVA}: tensor blocks.4.attn.proj.bias is not part",
     vision_too_wide: rf"{EVA}: tensor cls_token is \[1, 1, 72\].*needs \[1, 1, 64\]",
     qformer_tensor_missing: rf"{QFORMER}: tensor .*layer.2.crossattention.self.key.weight is miss",
-    qformer_with_text: rf"{QFORMER}: tensor .*intermediate.dense.weight shows another.*text branch",
+    qformer_with_text: rf"{QFORMER}: tensor .*dense.weight belongs to another.*text branch",
     qformer_of_opt: rf"{QFORMER}: tensor opt_proj.bias|{QFORMER}: tensor opt_proj.weight",
     qformer_of_smaller_t5: rf"{QFORMER}: tensor t5_proj.weight is \[40, 48\]",
     qformer_rounded: rf"{QFORMER}: tensor query_tokens is torch.float16",
@@ -254,7 +254,7 @@ KINDS = {
     projector_bare: rf"{PROJ}: has no entry 'model'",
     projector_nan: rf"{PROJ}: tensor llama_proj.weight holds NaN",
     unmerged_delta: r"mean of model.norm.weight is -?0.000: this is an unmerged delta",
-    named_delta: r"config.json: 'lmsys/vicuna-7b-delta-v0' names a delta",
+    named_delta: r"config.json: 'lmsys/vicuna-7b-delta-v0' is a delta",
     named_other_version: r"config.json: 'lmsys/vicuna-7b-v1.5' names version v1.5",
     wrong_epsilon: r"config.json: rms_norm_eps is 1e-05, vicuna-7b needs 1e-06",
     wrong_context: r"config.json: max_position_embeddings is 4096, vicuna-7b needs 2048",
@@ -267,7 +267,7 @@ KINDS = {
     shard_tensor_of_integers: r"tensor model.layers.1.mlp.up_proj.weight holds torch.int8",
     index_broken: r"pytorch_model.bin.index.json: not an index of shards",
     config_broken: r"config.json: not JSON",
-    tokenizer_broken: r"tokenizer.model: is no SentencePiece model",
+    tokenizer_broken: r"tokenizer.model: is not a SentencePiece model",
     tokenizer_missing: r"tokenizer.model: missing",
     ids_out_of_range: r"tokenizer.model: makes 803 tokens, the language model has only 801 rows",
     several_models: r"holds several language models: another, vicuna-7b",
@@ -278,7 +278,7 @@ KINDS = {
 
 
 def refused(capsys, *arguments) -> str:
-    """Runs the command, which must exit with 2; what it says, which is no traceback."""
+    """Runs the command, which must exit with 2. Returns its message, which is not a traceback."""
     with pytest.raises(SystemExit) as stopped:
         main(["assemble", *map(str, arguments)])
     assert stopped.value.code == 2

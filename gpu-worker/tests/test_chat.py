@@ -8,7 +8,7 @@ import pytest
 from minigpt4.detokenize import Vocabulary
 from minigpt4.models import CONTEXT_LENGTH, FAMILY, TEMPLATE
 from minigpt4.prompt import TEMPLATES, Image, Message, Prompt
-from minigpt4.protocol import Refused
+from minigpt4.protocol import RequestError
 from minigpt4.serve import Model
 
 PHOTO = Message("user", [Image(), "Describe this image in detail."])
@@ -79,7 +79,7 @@ def test_the_longest_of_chats_is_trimmed_without_being_tokenized_whole(model):
 def test_a_last_message_that_cannot_fit_is_refused_with_the_counts_that_are_left(model, times):
     length = model.context_length
     last = Message("user", ["word " * times * length])
-    with pytest.raises(Refused) as error:
+    with pytest.raises(RequestError) as error:
         model.fit([PHOTO, ANSWER, *turns(50), last], 300)
     body = error.value.body
     assert (body["code"], body["context_length"]) == ("context_length_exceeded", length)
@@ -96,12 +96,12 @@ def test_a_last_message_that_fits_with_one_token_more_takes_the_place_of_all_oth
     ids, dropped = model.fit(messages(1000 + spare), 300)
     assert (ids.count(0), dropped) == (1, 102)
     assert model.length(ids) == model.context_length - 1
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         model.fit(messages(1001 + spare), 300)
 
 
 def test_images_that_cannot_fit_are_no_reason_to_drop_one(model):
     count = model.context_length // model.image_tokens
-    with pytest.raises(Refused) as error:
+    with pytest.raises(RequestError) as error:
         model.fit([Message("user", [Image()] * count), *turns(3), LAST], 300)
     assert error.value.body["prompt_tokens"] > count * model.image_tokens

@@ -43,7 +43,7 @@ def test_cog_builds_with_the_versions_that_are_tested():
     assert cuda.startswith(CONFIG["build"]["cuda"] + ".")
 
 
-def test_the_runner_and_the_model_it_is_told_exist():
+def test_the_configured_runner_and_model_exist():
     file, name = CONFIG["run"].split(":")
     assert f"class {name}(" in (FOLDER / file).read_text()
     told = dict(entry.split("=") for entry in CONFIG["environment"])

@@ -53,7 +53,7 @@ def test_images_come_by_exact_version_and_cuda_is_the_one_of_the_lock():
     assert {f"weights-{kind}" for kind in ("volume", "baked")} <= stages
 
 
-def test_what_is_copied_exists_and_is_sent_to_the_builder():
+def test_copied_files_exist_and_are_in_the_build_context():
     wanted = [
         source
         for rest in steps("COPY")
@@ -71,7 +71,7 @@ def test_what_is_copied_exists_and_is_sent_to_the_builder():
         assert not kept
 
 
-def test_it_does_not_run_as_root_and_is_stopped_by_what_drains_it():
+def test_it_does_not_run_as_root_and_its_stop_signal_drains_it():
     assert [int(user) > 0 for user in steps("USER")] == [True]
     assert STEPS.index(("USER", steps("USER")[0])) < STEPS.index(
         ("ENTRYPOINT", steps("ENTRYPOINT")[0])
@@ -90,7 +90,7 @@ def test_its_entry_point_is_the_command_with_options_that_it_knows():
 
 
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False), (None, False)])
-def test_its_health_check_tells_a_worker_that_answers_from_one_that_does_not(status, healthy):
+def test_its_health_check_distinguishes_a_worker_that_answers(status, healthy):
     asked = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Decoding in turns, in processes of their own."""
+"""Decoding in separate processes that accounts share fairly."""
 
 import asyncio
 import io
@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 from prometheus_client import REGISTRY
 
-from minigpt4.decoders import NICENESS, Decoder, Decoders, Turns
+from minigpt4.decoders import NICENESS, Decoder, Decoders, FairSlots
 from minigpt4.decoding import Limits, Undecodable
 from minigpt4.images import Fetcher
 from minigpt4.launch import load_model
-from minigpt4.protocol import ImageSource, Refused
+from minigpt4.protocol import ImageSource, RequestError
 from minigpt4.serve import ServeLimits, Worker
 
 SIDE = 32
@@ -47,10 +47,10 @@ async def settled() -> None:
 
 def test_an_account_that_asks_for_much_delays_anothers_turn_by_one_of_its_own():
     async def run() -> list[str]:
-        turns, order = Turns(2), []
+        slots, order = FairSlots(2), []
 
         async def picture(account: str, name: str) -> None:
-            await turns.take(account)
+            await slots.acquire(account)
             order.append(name)
 
         tasks = [asyncio.create_task(picture("greedy", f"greedy {n}")) for n in range(32)]
@@ -59,13 +59,13 @@ def test_an_account_that_asks_for_much_delays_anothers_turn_by_one_of_its_own():
             tasks += [asyncio.create_task(picture(account, f"{account} {n}")) for n in range(2)]
         await settled()
         for _ in range(len(tasks)):
-            turns.give_back()
+            slots.release()
             await settled()
         await asyncio.gather(*tasks)
         return order
 
     order = asyncio.run(run())
-    assert order[:2] == ["greedy 0", "greedy 1"]  # nobody else was there
+    assert order[:2] == ["greedy 0", "greedy 1"]  # no other caller was waiting
     assert order[2:9] == [
         "greedy 2",
         "second 0",
@@ -78,12 +78,12 @@ def test_an_account_that_asks_for_much_delays_anothers_turn_by_one_of_its_own():
     assert len(order) == 36
 
 
-def test_a_turn_of_one_who_left_goes_to_the_next():
+def test_the_slot_of_a_cancelled_waiter_goes_to_the_next():
     async def run() -> list[str]:
-        turns, order = Turns(1), []
+        slots, order = FairSlots(1), []
 
         async def picture(name: str) -> None:
-            await turns.take(name)
+            await slots.acquire(name)
             order.append(name)
 
         await picture("first")
@@ -91,13 +91,13 @@ def test_a_turn_of_one_who_left_goes_to_the_next():
         await settled()
         left.cancel()  # while it waits
         await settled()
-        turns.give_back()
+        slots.release()
         late.cancel()  # as its turn comes
         await settled()
         with suppress(asyncio.CancelledError):
             await late
         await asyncio.wait_for(last, 10)
-        turns.give_back()
+        slots.release()
         await asyncio.wait_for(picture("free again"), 10)
         return order
 
@@ -154,18 +154,18 @@ def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_decoded():
     asyncio.run(run())
 
 
-def test_a_refusal_has_its_own_words_and_the_process_goes_on():
+def test_an_error_says_what_is_wrong_and_the_process_continues():
     async def run() -> None:
         async with opened(1) as decoders:
             for data in (b"nonsense", encoded("red")[:60]):
-                with pytest.raises(Undecodable, match=r"the bytes are no image|broken"):
+                with pytest.raises(Undecodable, match=r"the bytes are not an image|broken"):
                     await decoders.square("a", data, SIDE, "crop")
             assert (await decoders.square("a", encoded("red"), SIDE, "crop")).mode == "RGB"
 
     asyncio.run(run())
 
 
-def test_who_leaves_while_a_picture_is_decoded_holds_nothing_afterwards():
+def test_a_cancelled_caller_releases_its_slot_after_decoding():
     async def run() -> None:
         async with opened(1) as decoders:
             left = asyncio.create_task(decoders.square("a", encoded("red"), SIDE, "crop"))
@@ -192,7 +192,7 @@ def test_equal_images_in_one_request_are_decoded_once(nano_checkpoint: Path):
         before = decoded()
         try:
             pictures = await worker.pictures(images, "account")
-            with pytest.raises(Refused, match=r"images\[1\]"):
+            with pytest.raises(RequestError, match=r"images\[1\]"):
                 await worker.pictures([images[0], ImageSource("x", None, b"no image")], "account")
         finally:
             await worker.close()

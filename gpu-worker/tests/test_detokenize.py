@@ -80,7 +80,7 @@ def _is_utf8(vocabulary: Vocabulary, ids: list[int]) -> bool:
 
 @settings(max_examples=300)
 @given(st.text(max_size=20))
-def test_llamas_text_is_what_was_written_without_the_space_before_it(llama, text):
+def test_llamas_text_lacks_the_space_in_front(llama, text):
     vocabulary, tokenizer = llama
     tokenizer.encode_special_tokens = True
     ids = tokenizer.encode(text, add_special_tokens=False).ids
@@ -97,7 +97,7 @@ def test_any_cut_into_pieces_gives_the_same_text(vocabulary, tokenizer, source, 
     text = Detokenizer(vocabulary)
     pieces = [text.push([token]) for token in ids]
     assert "".join(pieces) + text.finish() == whole(vocabulary, ids)
-    # A later attempt starts from committed ids and says exactly what the first had not yet said.
+    # A later attempt starts from committed ids and sends exactly what the first had not sent.
     cut = data.draw(st.integers(0, len(ids)))
     later = Detokenizer(vocabulary)
     later.push(ids[:cut])

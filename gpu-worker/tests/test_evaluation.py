@@ -6,8 +6,8 @@ from PIL import Image
 
 from minigpt4.evaluation.answering import Answering
 from minigpt4.evaluation.answers import mentions, said_colour, said_light
+from minigpt4.evaluation.measures import Rate
 from minigpt4.evaluation.nano import COLOUR, DESCRIBE, LIGHTNESS, NAME, OTHER_WORDINGS
-from minigpt4.evaluation.wilson import Rate
 from minigpt4.processing import centre_square, normalise, to_rgb
 from minigpt4.train.nano.measure import dominant_colour
 
@@ -28,7 +28,7 @@ def test_names_are_found_as_whole_words_only():
     assert not mentions("anything", [""])
 
 
-def test_the_first_colour_and_light_said_count():
+def test_the_first_colour_and_brightness_in_an_answer_count():
     assert said_colour("It is mostly Gray, not blue.") == "grey"
     assert said_colour("It is colourful.") is None
     assert said_light("The picture is dark.") == "dark"
@@ -57,9 +57,7 @@ def pixels(squares, answering) -> dict[str, torch.Tensor]:
 # The first of the other wordings is left to the held-out rates: the cat, of which the encoder is
 # unsure, then gets its colour named instead.
 @pytest.mark.parametrize("question", [NAME, *OTHER_WORDINGS[1:], DESCRIBE])
-def test_nano_names_what_the_committed_pictures_show_and_not_what_another_shows(
-    answering, pixels, question
-):
+def test_nano_names_the_object_of_a_picture_and_not_that_of_another(answering, pixels, question):
     answers = answering.ask(torch.stack([pixels[name] for name in NAMES]), question, 100)
     for (name, words), answer in zip(NAMES.items(), answers, strict=True):
         assert mentions(answer, words), (name, answer)
@@ -68,7 +66,7 @@ def test_nano_names_what_the_committed_pictures_show_and_not_what_another_shows(
         assert not answer.endswith("…"), (name, answer)  # it ended by itself
 
 
-def test_nano_tells_plain_colours_apart(answering, squares):
+def test_nano_distinguishes_plain_colours(answering, squares):
     vision = answering.model.config.vision_config
     names = ("black", "white", "red", "green", "blue")
     plain = [Image.new("RGB", (260, 260), name) for name in names]
@@ -79,7 +77,7 @@ def test_nano_tells_plain_colours_apart(answering, squares):
     assert sum(a == dominant_colour(p) for a, p in zip(said, plain, strict=True)) >= 3, said
 
 
-def test_nano_tells_a_picture_from_its_own_darkened_copy(answering, squares):
+def test_nano_distinguishes_a_picture_from_its_darkened_copy(answering, squares):
     vision = answering.model.config.vision_config
     for square in squares.values():
         copies = [square.point(lambda v: v // 4), square.point(lambda v: 160 + 3 * v // 8)]

@@ -11,8 +11,8 @@ import pytest
 from synthetic import EVA, LLM, PROJECTOR, QFORMER
 
 from minigpt4.checkpoints import fetch
-from minigpt4.checkpoints.refusal import Refused
 from minigpt4.cli import main
+from minigpt4.input_error import InputError
 
 DATA = hashlib.sha256(b"seed").digest() * 50_000  # 1.6 MB
 SUM = hashlib.sha256(DATA).hexdigest()
@@ -80,7 +80,7 @@ def host(tmp_path, monkeypatch):
     server.server_close()
 
 
-def test_a_file_comes_whole(host, tmp_path):
+def test_a_file_is_downloaded_completely(host, tmp_path):
     (host.root / "a.pth").write_bytes(DATA)
     fetch.download(f"{host.url}/a.pth", tmp_path / "to" / "a.pth", SUM)
     assert (tmp_path / "to" / "a.pth").read_bytes() == DATA
@@ -97,7 +97,7 @@ def test_a_broken_connection_is_resumed_where_it_ended(host, tmp_path):
     assert [asked for _, asked in host.asked] == ranges
 
 
-def test_what_an_earlier_run_fetched_is_not_fetched_again(host, tmp_path):
+def test_a_file_that_an_earlier_run_fetched_is_not_fetched_again(host, tmp_path):
     (host.root / "a.pth").write_bytes(DATA)
     (tmp_path / "a.pth.part").write_bytes(DATA[:1_000_000])
     fetch.download(f"{host.url}/a.pth", tmp_path / "a.pth", SUM)
@@ -105,7 +105,7 @@ def test_what_an_earlier_run_fetched_is_not_fetched_again(host, tmp_path):
     assert host.asked == [("/a.pth", "bytes=1000000-")]
 
 
-def test_a_part_that_is_already_the_whole_is_taken(host, tmp_path):
+def test_a_complete_partial_file_is_used(host, tmp_path):
     (host.root / "a.pth").write_bytes(DATA)
     (tmp_path / "a.pth.part").write_bytes(DATA)
     fetch.download(f"{host.url}/a.pth", tmp_path / "a.pth", SUM)
@@ -122,7 +122,7 @@ def test_a_host_without_ranges_starts_over(host, tmp_path):
 
 def test_wrong_content_is_thrown_away(host, tmp_path):
     (host.root / "a.pth").write_bytes(DATA + b"!")
-    with pytest.raises(Refused, match=rf"a\.pth: the download's sha256 is .*expected {SUM}"):
+    with pytest.raises(InputError, match=rf"a\.pth: the download's sha256 is .*expected {SUM}"):
         fetch.download(f"{host.url}/a.pth", tmp_path / "a.pth", SUM)
     assert not list(tmp_path.glob("a.pth*"))
 
@@ -131,7 +131,7 @@ def test_the_sum_that_the_hub_announces_is_held(host, tmp_path):
     (host.root / "store").write_bytes(DATA)
     host.redirects["/a.bin"] = "/store"
     host.etag = "0" * 64
-    with pytest.raises(Refused, match="expected 0000"):
+    with pytest.raises(InputError, match="expected 0000"):
         fetch.download(f"{host.url}/a.bin", tmp_path / "a.bin")
     host.etag = SUM
     fetch.download(f"{host.url}/a.bin", tmp_path / "a.bin")
@@ -141,7 +141,7 @@ def test_the_sum_that_the_hub_announces_is_held(host, tmp_path):
 def test_a_host_that_keeps_breaking_off_leaves_the_part(host, tmp_path):
     (host.root / "a.pth").write_bytes(DATA)
     host.cuts = 99
-    with pytest.raises(Refused, match=r"a\.pth: could not be fetched .*bytes are kept in"):
+    with pytest.raises(InputError, match=r"a\.pth: could not be fetched .*bytes are kept in"):
         fetch.download(f"{host.url}/a.pth", tmp_path / "a.pth", SUM)
     assert not (tmp_path / "a.pth").exists() and (tmp_path / "a.pth.part").stat().st_size > 0
 
@@ -153,7 +153,7 @@ def test_the_token_goes_to_the_hub_only_and_never_into_a_message(host, tmp_path,
     fetch.download(f"{host.url}/a", tmp_path / "a")
     assert host.tokens == ["Bearer hf_secret"]
     host.status["/b"] = 403
-    with pytest.raises(Refused, match="HF_TOKEN") as refused:
+    with pytest.raises(InputError, match="HF_TOKEN") as refused:
         fetch.download(f"{host.url}/b", tmp_path / "b")
     assert "hf_secret" not in str(refused.value)
     monkeypatch.setenv("HF_ENDPOINT", "https://hub.invalid")
@@ -162,7 +162,7 @@ def test_the_token_goes_to_the_hub_only_and_never_into_a_message(host, tmp_path,
 
 
 @pytest.mark.parametrize("model, repository", [("llama2-7b", "meta-llama"), ("vicuna-7b", "x")])
-def test_assemble_fetches_what_is_missing(
+def test_assemble_fetches_missing_files(
     host, tmp_path, synthetic_sets, monkeypatch, model, repository
 ):
     """Projector and language model from a hub; the rest lies in the folder already."""
@@ -206,7 +206,7 @@ def test_a_fetched_projector_that_is_not_the_released_one_is_refused(
     assert not list(folder.glob("pretrained_minigpt4*"))
 
 
-def test_without_a_network_the_list_says_what_to_bring(tmp_path, monkeypatch, capsys):
+def test_without_a_network_the_error_lists_the_missing_files(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(fetch, "TRIES", 1)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")

@@ -107,7 +107,7 @@ def test_flipped_bytes_never_raise_anything_else():
     "url",
     ["ftp://a/b", "file:///etc/passwd", "//a/b", "", "http://", "http://u:p@a/", "http://a:x/"],
 )
-def test_what_is_no_plain_http_url_has_no_origin(url: str):
+def test_only_a_plain_http_url_has_an_origin(url: str):
     with pytest.raises(ValueError):
         origin(url)
 

@@ -285,7 +285,7 @@ def test_ordinary_text_has_the_tokenizers_own_ids(prompts, tokenizer):
 
 def test_every_character_comes_back(prompts, tokenizer):
     for start in range(0, 0x110000, 0x800):
-        if start != 0xD800:  # surrogates are no characters
+        if start != 0xD800:  # surrogates are not characters
             text = "x" + "".join(map(chr, range(start, start + 0x800, 7)))
             for prompt in prompts.values():
                 assert (

@@ -14,7 +14,7 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from tokenizers import Tokenizer
 
 from minigpt4.checkpoints.llama_tokenizer import from_sentencepiece
-from minigpt4.checkpoints.refusal import Refused
+from minigpt4.input_error import InputError
 
 TEXT = st.lists(
     st.one_of(
@@ -27,7 +27,7 @@ TEXT = st.lists(
 
 
 def trained(folder: Path, **options) -> Path:
-    """A small model of LLaMA's kind, trained on what the repository says of itself."""
+    """A small tokenizer of LLaMA's kind, trained on the repository's own texts."""
     texts = sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
     lines = [line for text in texts for line in text.read_text().splitlines()]
     # Indentation and rows of one letter: pieces that overlap themselves.
@@ -119,10 +119,10 @@ def test_the_packages_own_examples_hold(tmp_path):
 
 
 def refused(file: Path, rows: int | None = None) -> str:
-    with pytest.raises(Refused) as error:
+    with pytest.raises(InputError) as error:
         from_sentencepiece(file, rows)
     assert str(file.parent) in error.value.problem
-    assert error.value.way_out
+    assert error.value.hint
     return error.value.problem
 
 
@@ -132,7 +132,7 @@ def refused(file: Path, rows: int | None = None) -> str:
 def test_a_file_that_is_no_sentencepiece_model_is_refused(tmp_path, content):
     file = tmp_path / "tokenizer.model"
     file.write_bytes(content)
-    assert "no SentencePiece model" in refused(file)
+    assert "not a SentencePiece model" in refused(file)
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path):

@@ -41,7 +41,7 @@ def test_the_line_of_a_request_names_its_trace(caplog: pytest.LogCaptureFixture)
     "header",
     [b"", b"a secret", f"00-{TRACE}-00f067aa0ba902b7-01 and a secret".encode(), TRACE.encode()],
 )
-def test_what_is_no_traceparent_is_not_logged(
+def test_an_invalid_traceparent_is_not_logged(
     caplog: pytest.LogCaptureFixture, header: bytes
 ) -> None:
     line = logged(caplog, [(b"traceparent", header)])

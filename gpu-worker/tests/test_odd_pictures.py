@@ -82,11 +82,11 @@ del EXTRAS["png/extra-acTL"]
 
 
 @pytest.mark.parametrize("name", EXTRAS)
-def test_an_optional_chunk_that_nobody_needs_changes_nothing(name: str):
+def test_an_optional_chunk_changes_nothing(name: str):
     assert (shown(EXTRAS[name]) == PLAIN).all()
 
 
-def test_what_follows_the_last_row_changes_nothing():
+def test_data_after_the_last_row_changes_nothing():
     for name, data in odd.png_damage():
         if name in ("png/adler-wrong", "png/adler-missing", "png/zlib-more", "png/rows-more"):
             assert (shown(data) == PLAIN).all(), name

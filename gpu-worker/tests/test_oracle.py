@@ -95,7 +95,7 @@ def prompt(name: str, *parts: str | int) -> list[int]:
 @pytest.mark.parametrize("name", FAMILY)
 def test_every_stage_equals_the_oracle(name: str, stage: str):
     expected = oracle_stage(oracle(name), name, stage)
-    assert expected.abs().max() > 1  # so that the tolerance says something
+    assert expected.abs().max() > 1  # so that the tolerance is meaningful
     assert error(stages(name)[stage], expected) < TOLERANCE
 
 

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from minigpt4 import footprint
 from minigpt4.footprint import Footprint
 from minigpt4.machine import Gpu, Machine
+from minigpt4.memory_budget import GIB, MIB
 from minigpt4.models import CONTEXT_LENGTH
-from minigpt4.plan import GIB, MIB, CannotRun, Plan, Wishes, plan
+from minigpt4.plan import CannotRun, Plan, PlanOptions, plan
 
 
 def llama(hidden: int, layers: int, intermediate: int, heads: int, **more) -> Footprint:
@@ -68,8 +69,8 @@ def with_gpus(*gpus: Gpu) -> Machine:
     return Machine(16, 128 * GIB, 120 * GIB, gpus)
 
 
-def of(name: str, machine: Machine, **wishes) -> Plan:
-    return plan(machine, ALL[name], Wishes(**wishes), CONTEXT_LENGTH[name])
+def of(name: str, machine: Machine, **options) -> Plan:
+    return plan(machine, ALL[name], PlanOptions(**options), CONTEXT_LENGTH[name])
 
 
 def test_nano_on_a_laptop_is_exact_with_16_slots_and_one_gib_of_cache():
@@ -102,7 +103,7 @@ def test_a_cpu_takes_float32_if_the_weights_fit_twice_over_else_bfloat16():
     assert of("vicuna-7b", Machine(32, 64 * GIB, 60 * GIB)).dtype == "bfloat16"
 
 
-def test_what_memory_demands_shortens_the_context_and_says_so():
+def test_little_memory_shortens_the_context_and_the_reason_says_so():
     tight = of("llama2-7b", Machine(8, 24 * GIB, 22 * GIB))
     assert tight.dtype == "bfloat16"
     assert 256 <= tight.context_length < 4096
@@ -110,13 +111,13 @@ def test_what_memory_demands_shortens_the_context_and_says_so():
 
 
 def test_a_quantised_checkpoint_is_smaller_and_needs_no_flag():
-    found = plan(with_gpus(T4), AWQ_7B, Wishes(), 2048)
+    found = plan(with_gpus(T4), AWQ_7B, PlanOptions(), 2048)
     assert (found.quantization, found.quantize, found.context_length) == ("awq", False, 2048)
     made = of("vicuna-13b", with_gpus(L4), quantization="fp8")
     assert (made.quantization, made.quantize) == ("fp8", True)
 
 
-def test_what_was_asked_for_is_done_and_said_to_be():
+def test_options_are_followed_and_the_reason_says_so():
     asked = {
         "dtype": "float16",
         "context_length": 1024,
@@ -133,7 +134,7 @@ def test_what_was_asked_for_is_done_and_said_to_be():
 
 
 @pytest.mark.parametrize(
-    ("name", "machine", "wishes", "says"),
+    ("name", "machine", "options", "says"),
     [
         ("nano", LAPTOP, {"context_length": 9000}, ["--context-length 9000", "8192"]),
         ("nano", LAPTOP, {"kv_cache_mib": 90_000}, ["--kv-cache-mib 90000", "at most"]),
@@ -157,15 +158,15 @@ def test_what_was_asked_for_is_done_and_said_to_be():
         ),
     ],
 )
-def test_what_cannot_be_is_refused_with_numbers_and_the_way_out(name, machine, wishes, says):
+def test_impossible_options_raise_with_numbers_and_a_hint(name, machine, options, says):
     with pytest.raises(CannotRun) as refused:
-        of(name, machine, **wishes)
+        of(name, machine, **options)
     for piece in says:
         assert piece in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
-def test_what_a_refusal_advises_is_possible():
+def test_the_hint_of_an_error_works():
     with pytest.raises(CannotRun, match="ask for at most") as refused:
         of("nano", LAPTOP, kv_cache_mib=90_000)
     most = int(str(refused.value).rsplit(" ", 1)[1])
@@ -203,11 +204,11 @@ wished = st.lists(st.sampled_from(sorted(values)), max_size=2, unique=True).flat
 @settings(max_examples=500)
 @given(models, memories, gpus, wished)
 def test_memory_is_never_over_committed_and_one_full_request_always_fits(
-    name, free, found_gpus, wishes
+    name, free, found_gpus, options
 ):
     machine = Machine(8, free, free, tuple(found_gpus))
     try:
-        found = of(name, machine, **wishes)
+        found = of(name, machine, **options)
     except CannotRun:
         return
     it, ranks = ALL[name], found.tensor_parallel_size
@@ -222,19 +223,19 @@ def test_memory_is_never_over_committed_and_one_full_request_always_fits(
     assert it.heads % ranks == 0
     assert found.slots >= 1
     assert 0 < found.max_images * it.image_tokens < found.context_length <= it.context_length
-    for wish, value in wishes.items():
+    for wish, value in options.items():
         assert getattr(found, wish) == value
 
 
 @settings(max_examples=500)
 @given(models, memories, memories, st.sampled_from(["cpu", "gpu"]), wished)
-def test_less_memory_never_gives_more(name, one, other, device, wishes):
+def test_less_memory_never_gives_more(name, one, other, device, options):
     """Of slots, context and cache; and what fits the lesser machine fits the larger one."""
-    wishes = wishes | {"tensor_parallel_size": 1}  # more GPUs together have more memory
+    options = options | {"tensor_parallel_size": 1}  # more GPUs together have more memory
 
     def on(memory: int) -> Plan:
         chosen = (Gpu("a GPU", memory, memory, (8, 0)),) if device == "gpu" else ()
-        return of(name, Machine(8, memory, memory, chosen), **wishes)
+        return of(name, Machine(8, memory, memory, chosen), **options)
 
     less, more = sorted((one, other))
     try:
@@ -255,7 +256,7 @@ def test_the_footprint_of_nano_is_its_files(nano_checkpoint: Path):
     assert 0 <= stored - 4 * found.values - found.encoder_cpu < 100_000  # the header
 
 
-def test_the_footprint_counts_every_shard_by_what_the_engine_makes_of_it(tmp_path: Path):
+def test_the_footprint_counts_every_shard_as_the_engine_loads_it(tmp_path: Path):
     text = {
         "num_hidden_layers": 1,
         "num_attention_heads": 2,

@@ -314,7 +314,7 @@ def test_a_dark_16_bit_picture_stays_dark():
 
 
 @pytest.mark.parametrize("widen", [lambda v: v * 257, lambda v: v * 256])
-def test_8_bit_greys_kept_in_16_bits_come_back_as_they_were(widen):
+def test_8_bit_greys_in_16_bits_decode_unchanged(widen):
     values = np.arange(256, dtype=np.uint16).reshape(16, 16, 1)
     image = to_rgb(Image.open(io.BytesIO(png(widen(values), 0))))
     assert (np.asarray(image) == values).all()

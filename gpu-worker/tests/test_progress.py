@@ -1,4 +1,4 @@
-"""Progress: a bar where somebody watches, plain lines where nobody does."""
+"""Progress: a bar on a terminal, plain lines elsewhere."""
 
 import io
 

@@ -142,7 +142,7 @@ def test_no_text_makes_control_and_all_text_round_trips(prompt, tokenizer, turns
 
 def test_every_character_round_trips_or_is_marked_as_unknown(prompt, tokenizer):
     for start in [*range(0, 0x40000, 0x800), *range(0x40000, 0x110000, 0x8000)]:
-        if start != 0xD800:  # surrogates are no characters
+        if start != 0xD800:  # surrogates are not characters
             text = "".join(map(chr, range(start, start + 0x800)))
             check(prompt, tokenizer, [Message("user", [text])])
 

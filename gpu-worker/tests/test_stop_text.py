@@ -64,7 +64,7 @@ def test_the_text_is_the_originals_however_it_is_cut_into_tokens(tokens, end):
 @settings(max_examples=1000)
 @given(TOKENS, st.sampled_from(["", "\ufffd"]))
 @example(numbered(["a", " ", "##", "\n", "b", "#", "##"]), "")
-def test_an_attempt_from_any_committed_ids_goes_on_with_the_same_text(tokens, end):
+def test_an_attempt_from_any_committed_ids_continues_with_the_same_text(tokens, end):
     whole = run(tokens, end=end)
     for count, said in whole[:-1]:
         later_count, rest = run(tokens[count:], committed=tokens[:count], end=end)[-1]
@@ -86,7 +86,7 @@ def test_an_attempt_from_any_committed_ids_goes_on_with_the_same_text(tokens, en
         (["A", "####"], "A", 1),
     ],
 )
-def test_only_what_precedes_the_stop_is_shown(texts, said, count):
+def test_only_text_before_the_stop_is_sent(texts, said, count):
     assert run(numbered(texts))[-1] == (count, said)
 
 

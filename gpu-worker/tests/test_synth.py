@@ -10,8 +10,8 @@ from synthetic import EVA, FAMILY, LLM, PROJECTOR, QFORMER, tensors
 from minigpt4.checkpoints.dimensions import released
 from minigpt4.checkpoints.layout import eva, lavis_qformer, llama
 from minigpt4.checkpoints.made_up_tokenizer import make
-from minigpt4.checkpoints.refusal import Refused
 from minigpt4.checkpoints.synthesis import small, synth
+from minigpt4.input_error import InputError
 
 
 def load(path):
@@ -116,12 +116,12 @@ def test_the_tokenizer_reads_prompts_as_words_and_anything_else_as_bytes(tmp_pat
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):
     (tmp_path / "mine").write_text("here")
-    with pytest.raises(Refused, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         synth("vicuna-7b", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_llama2_was_never_a_delta(tmp_path):
-    with pytest.raises(Refused, match="never published as a delta"):
+    with pytest.raises(InputError, match="never published as a delta"):
         synth("llama2-7b", tmp_path / "new", delta=True)
     assert not (tmp_path / "new").exists()

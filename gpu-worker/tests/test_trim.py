@@ -49,7 +49,7 @@ def is_shortened(messages: list[Message], kept: list[Message]) -> bool:
 
 @settings(max_examples=1000)
 @given(CONVERSATION, st.integers(0, 120))
-def test_what_is_kept_is_as_much_as_fits(messages, room):
+def test_as_much_is_kept_as_fits(messages, room):
     kept, dropped = trim(messages, lambda some: size(some) <= room)
     assert images(kept) == images(messages)
     assert kept[-1] == messages[-1]
@@ -98,7 +98,7 @@ def conversation() -> list[Message]:
         (4, [2, 3, 4, 6, 7], 7),
     ],
 )
-def test_text_turns_go_first_and_then_what_stands_beside_images(steps, gone, dropped):
+def test_text_turns_are_dropped_first_and_then_text_next_to_images(steps, gone, dropped):
     messages = conversation()
     wanted = [message for n, message in enumerate(messages) if n not in gone]
     if steps >= 3:

@@ -1,5 +1,8 @@
 // @ts-check
-/** The local S3 server, built from source: it checks signatures, POST policies and CORS as S3 does. */
+/**
+ * A second S3 server for the tests, built from source: it checks signatures, checksums and CORS as
+ * S3 does.
+ */
 import { dirname } from "node:path";
 import { versitygw as binary } from "../paths.mjs";
 import { run } from "../process.mjs";

@@ -1,5 +1,8 @@
 // @ts-check
-/** From the wire's types to dist/: JavaScript and declarations, module by module. Once for `import`, once for `require`. Nothing is bundled: who bundles drops what they do not call. */
+/**
+ * Builds dist/ from src/: JavaScript and declarations, module by module, once for `import` and once
+ * for `require`. It bundles nothing, so that a consumer's bundler drops what is not called.
+ */
 import { execFileSync } from "node:child_process";
 import {
 	chmodSync,
@@ -24,18 +27,18 @@ const node = (...args) =>
 const tsc = fileURLToPath(import.meta.resolve("typescript/lib/tsc.js"));
 
 node("scripts/wire.mjs");
-// Who packs meanwhile finds what was there, or what is there now.
-const made = `${dist}.${process.pid}`;
+// Builds aside and renames, so that `npm pack` at the same time finds a whole dist/.
+const built = `${dist}.${process.pid}`;
 try {
-	node(tsc, "-p", "tsconfig.build.json", "--outDir", made);
-	const cjs = join(made, "cjs");
+	node(tsc, "-p", "tsconfig.build.json", "--outDir", built);
+	const cjs = join(built, "cjs");
 	node(tsc, "-p", "tsconfig.cjs.json", "--outDir", cjs);
 	writeFileSync(join(cjs, "package.json"), '{"type":"commonjs"}\n');
-	const command = join(made, "command", "main.js");
+	const command = join(built, "command", "main.js");
 	if (existsSync(command)) chmodSync(command, 0o755);
 	rmSync(dist, { recursive: true, force: true });
-	renameSync(made, dist);
+	renameSync(built, dist);
 } finally {
-	rmSync(made, { recursive: true, force: true });
+	rmSync(built, { recursive: true, force: true });
 }
 copyFileSync(join(sdk, "..", "LICENSE"), join(sdk, "LICENSE"));

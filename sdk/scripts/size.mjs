@@ -1,5 +1,5 @@
 // @ts-check
-/** How large the client is in a bundle, minified and compressed, and what of it each module takes. */
+/** Measures the client in a bundle, minified and compressed, and each module's part of it. */
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -8,7 +8,7 @@ import { build } from "esbuild";
 const sdk = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * @param {string} source what a program imports
+ * @param {string} source the program to bundle
  * @returns {Promise<{ minified: number, gzip: number, modules: [string, number][] }>} bytes
  */
 export async function sizeOf(source) {
@@ -39,7 +39,7 @@ export async function sizeOf(source) {
 	};
 }
 
-/** What the promise about the size is about. */
+/** The size limit holds for this program. */
 export const CORE = 'export { MiniGPT4 } from "./src/index.ts";';
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

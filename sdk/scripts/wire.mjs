@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * Writes src/wire.ts: the types of the OpenAPI document that the edge itself serves, and its error codes.
- * The edge's app runs in this process; what only workerd has is stood in for, since nothing here calls it.
+ * Generates src/wire.ts: the types of the OpenAPI document that the edge serves, and its error codes.
+ * The edge's app runs in this process. Replacements stand in for what only workerd has; no call here
+ * reaches them.
  */
 import { rename, writeFile } from "node:fs/promises";
 import { registerHooks } from "node:module";
@@ -35,7 +36,7 @@ async function openapiDocument() {
 }
 
 const types = await openapiTS(await openapiDocument(), {
-	// What has a default may be left out of a request.
+	// A request may omit members that have a default.
 	defaultNonNullable: false,
 });
 /** @type {{ FAILURES: Record<string, object> }} */

@@ -1,7 +1,10 @@
-/** Bytes of any realm: `instanceof` knows those of this one alone. */
+/**
+ * Bytes, wherever they come from. A buffer or stream may come from another realm (an iframe, a test
+ * runner) or from a package, where `instanceof` does not recognize it.
+ */
 import type { ByteStream, WebStream } from "./platform.ts";
 
-/** The bytes of a buffer or of a view of one; undefined where it is neither. */
+/** Returns the bytes of a buffer or of a view of one; undefined for anything else. */
 export function bytesIn(value: unknown): Uint8Array | undefined {
 	if (ArrayBuffer.isView(value))
 		return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
@@ -11,7 +14,7 @@ export function bytesIn(value: unknown): Uint8Array | undefined {
 	return undefined;
 }
 
-/** Reads a stream piece by piece, whatever makes it. */
+/** Returns a reader for a web stream or for any async iterable. */
 export function readerOf(
 	stream: ByteStream,
 ): ReturnType<WebStream["getReader"]> {
@@ -23,7 +26,7 @@ export function readerOf(
 	});
 	return {
 		read: async () => {
-			// Not every stream lets go of a read when it is canceled.
+			// Some streams do not settle a pending read when they are canceled.
 			const { done = false, value } = await Promise.race([
 				pieces.next(),
 				ended,
@@ -37,4 +40,18 @@ export function readerOf(
 			else await pieces.return?.();
 		},
 	};
+}
+
+/**
+ * Returns the SHA-256 in hex; null where the platform has no `crypto.subtle`, which browsers offer
+ * only to pages from HTTPS or from this machine.
+ */
+export async function sha256(
+	bytes: Uint8Array<ArrayBuffer>,
+): Promise<string | null> {
+	if (!globalThis.crypto?.subtle) return null;
+	const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+	return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join(
+		"",
+	);
 }

@@ -8,24 +8,52 @@ import { type CallOptions, Transport } from "./transport.ts";
 import { Uploads } from "./uploads.ts";
 import { Webhooks } from "./webhooks.ts";
 
-/** With the defaults of every call's limits. */
+/** How to reach the API, and the default limits of every call. */
 export interface ClientOptions extends Omit<CallOptions, "signal"> {
-	/** `MINIGPT4_API_KEY` of the environment when left out. In a web page, one that is bound to the page's origin. */
+	/**
+	 * Defaults to the environment's `MINIGPT4_API_KEY`. A web page uses a key that is bound to the
+	 * page's origin, because everybody can read it there.
+	 */
 	apiKey?: string | undefined;
-	/** `MINIGPT4_BASE_URL` of the environment when left out, then `http://127.0.0.1:8787`. */
+	/** Defaults to the environment's `MINIGPT4_BASE_URL`, then to `http://127.0.0.1:8787`. */
 	baseURL?: string | undefined;
-	/** Instead of the platform's own. */
+	/** Replaces the platform's own `fetch`. */
 	fetch?: Fetch | undefined;
 }
 
+/**
+ * A client of the MiniGPT-4 API. One instance serves any number of calls at the same time. The
+ * examples of its methods use `client`, made as here.
+ *
+ * @example
+ * ```ts
+ * import { MiniGPT4 } from "minigpt4";
+ *
+ * const client = new MiniGPT4({ retryFor: 30_000 });
+ * const job = await client.jobs.run({
+ * 	images: ["samples/cat.jpg"],
+ * 	prompt: "What is in this picture?",
+ * 	temperature: 0,
+ * });
+ * console.log(job.output.text);
+ * ```
+ */
 export class MiniGPT4 {
+	/** The API's address, without a slash at its end. */
 	readonly baseURL: string;
+	/** Questions about images, and their answers. */
 	readonly jobs: Jobs;
+	/** The models that the deployment serves. */
 	readonly models: Models;
+	/** Images that are stored for jobs. */
 	readonly uploads: Uploads;
+	/** The key's account and its balance. */
 	readonly account: Account;
+	/** The account's events, in one numbered feed. */
 	readonly events: Feed;
+	/** Addresses that the API delivers the account's events to. */
 	readonly webhooks: Webhooks;
+	/** The account's API keys. */
 	readonly keys: Keys;
 
 	constructor({ apiKey, baseURL, fetch, ...defaults }: ClientOptions = {}) {

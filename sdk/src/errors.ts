@@ -1,10 +1,25 @@
-import type { Answer } from "./platform.ts";
+import type { ResponseLike } from "./platform.ts";
 import type { Job, Problem } from "./types.ts";
 import type { ErrorCode } from "./wire.ts";
 
-/** Whatever this package throws, but for an abort: that is the signal's own reason. */
+/**
+ * The class of every error that this package throws. An aborted call is the one exception: it
+ * rejects with the signal's own reason.
+ *
+ * @example
+ * ```ts
+ * import { MiniGPT4Error } from "minigpt4";
+ *
+ * try {
+ * 	await client.uploads.create("no-such-file.jpg");
+ * } catch (error) {
+ * 	if (!(error instanceof MiniGPT4Error)) throw error;
+ * 	console.log(error.code, error.message);
+ * }
+ * ```
+ */
 export class MiniGPT4Error extends Error {
-	/** Says which, and stays the same from version to version. */
+	/** Names the failure. Codes stay the same from version to version; messages may change. */
 	readonly code: string;
 
 	constructor(code: string, message: string, options?: { cause?: unknown }) {
@@ -14,22 +29,39 @@ export class MiniGPT4Error extends Error {
 	}
 }
 
-/** The API refused the call. `code` tells why, and `message` what to do about it. */
+/**
+ * The API refused the call. `code` tells why, and `message` what to do about it. Each status has a
+ * class of its own below.
+ *
+ * @example
+ * ```ts
+ * import { APIError, PaymentError } from "minigpt4";
+ *
+ * try {
+ * 	await client.jobs.run({ prompt: "Hello", max_tokens: 0 });
+ * } catch (error) {
+ * 	if (error instanceof PaymentError) console.log("Add credit:", error.message);
+ * 	else if (error instanceof APIError)
+ * 		console.log(error.status, error.code, error.field, error.message);
+ * 	else throw error;
+ * }
+ * ```
+ */
 export class APIError extends MiniGPT4Error {
 	declare readonly code: ErrorCode | "unknown";
-	/** Of the HTTP answer. */
+	/** The status of the HTTP response. */
 	readonly status: number;
-	/** To quote where something is to be looked up; null where the answer was not the API's own. */
+	/** Identifies the call in the operator's logs. Null if the response is not the API's own. */
 	readonly requestId: string | null;
-	/** The member of the request that is wrong. */
+	/** The member of the request that is wrong, as a path such as `images[0].url`. */
 	readonly field: string | undefined;
-	/** Seconds until another try is worth it. */
+	/** Seconds to wait before another try. */
 	readonly retryAfter: number | undefined;
-	/** The whole answer. */
+	/** The whole body of the response (RFC 9457). */
 	readonly problem: Problem | undefined;
 
 	constructor(
-		response: Pick<Answer, "status" | "headers">,
+		response: Pick<ResponseLike, "status" | "headers">,
 		problem: Problem | undefined,
 	) {
 		const { status } = response;
@@ -47,23 +79,23 @@ export class APIError extends MiniGPT4Error {
 	}
 }
 
-/** 401: no key, or one that is not known (any more). */
+/** 401: the API key is missing, wrong or revoked. */
 export class AuthenticationError extends APIError {}
-/** 402: the account has not enough credit. */
+/** 402: the account does not have enough credit. */
 export class PaymentError extends APIError {}
 /** 403: the key may not do this. */
 export class PermissionError extends APIError {}
-/** 404: there is no such thing in the account. */
+/** 404: the account has nothing under this id. */
 export class NotFoundError extends APIError {}
-/** 409: it contradicts what is there. */
+/** 409: the request contradicts what exists, such as a job id that is taken. */
 export class ConflictError extends APIError {}
-/** 410: it was deleted or expired. */
+/** 410: it existed, and was deleted or expired. */
 export class GoneError extends APIError {}
-/** 429: too many requests or jobs, `retryAfter` seconds long. */
+/** 429: too many requests or jobs. Try again after `retryAfter` seconds. */
 export class RateLimitError extends APIError {}
-/** 400, 413, 415, 422: the request is wrong; `field` says where. */
+/** 400, 413, 415, 422 and other 4xx: the request is wrong; `field` says where. */
 export class RequestError extends APIError {}
-/** 500 and above: the API or what is behind it failed. */
+/** 500 and above: the API or a service behind it failed. */
 export class ServerError extends APIError {}
 
 const CLASSES: Record<number, typeof APIError> = {
@@ -76,8 +108,8 @@ const CLASSES: Record<number, typeof APIError> = {
 	429: RateLimitError,
 };
 
-/** The error of an answer that is not good; reads its body. @internal */
-export async function errorOf(response: Answer): Promise<APIError> {
+/** Reads the body of a response that is not ok, and returns its error. @internal */
+export async function errorOf(response: ResponseLike): Promise<APIError> {
 	const body = (await response.json().catch(() => null)) as Problem | null;
 	const problem = typeof body?.code === "string" ? body : undefined;
 	const { status } = response;
@@ -85,41 +117,51 @@ export async function errorOf(response: Answer): Promise<APIError> {
 	return new Class(response, problem);
 }
 
-/** Nobody answered, or the answer broke off. */
+/** The server did not answer, or its answer broke off. */
 export class ConnectionError extends MiniGPT4Error {
 	declare readonly code: "connection_failed";
-	/** @param origin whose */
+	/** @param origin the server's */
 	constructor(origin: string, cause: unknown) {
 		super("connection_failed", `${origin} could not be reached.`, { cause });
 	}
 }
 
-/** The browser kept a page from the store that large images go to, which does not let pages of its origin in. */
+/**
+ * The browser blocked an upload, because the bucket's CORS rule does not allow the page's origin.
+ * Only images over 4 MB go straight from the page to the bucket.
+ */
 export class CorsError extends MiniGPT4Error {
 	declare readonly code: "cors_blocked";
-	/** @param store its origin @param page the page's */
+	/**
+	 * @param store the bucket's origin
+	 * @param page the page's origin
+	 */
 	constructor(store: string, page: string, cause: unknown) {
 		super(
 			"cors_blocked",
-			`${store} lets no page of ${page} upload (CORS). Its operator adds that origin to the bucket's CORS rule (docs/bucket.md; ALLOWED_ORIGINS for \`npm start\`). Images up to 4 MB do without.`,
+			[
+				`The CORS rule of ${store} does not allow uploads from pages of ${page}.`,
+				"The deployment's operator adds that origin to the rule: docs/bucket.md,",
+				"or ALLOWED_ORIGINS for `npm start`. Images up to 4 MB need no rule.",
+			].join(" "),
 			{ cause },
 		);
 	}
 }
 
-/** Somebody answered who is not the API: a login page, a proxy, another server. */
+/** The server that answered is not the API: a login page, a proxy, another server. */
 export class ForeignAnswerError extends MiniGPT4Error {
 	declare readonly code: "foreign_answer";
-	/** @param origin whose */
+	/** @param origin the server's */
 	constructor(origin: string) {
 		super(
 			"foreign_answer",
-			`${origin} answered, but not as the API does. Check \`baseURL\`.`,
+			`The answer of ${origin} does not come from the API. Check \`baseURL\`.`,
 		);
 	}
 }
 
-/** It took longer than `timeout` or `totalTimeout` allows. */
+/** The call took longer than `timeout` or `totalTimeout` allows. */
 export class TimeoutError extends MiniGPT4Error {
 	declare readonly code: "timeout";
 	constructor(ms: number) {
@@ -127,15 +169,36 @@ export class TimeoutError extends MiniGPT4Error {
 	}
 }
 
-/** A stream whose text cannot be vouched for: `stream_broken`, it never came to its end; `stream_mismatch`, it is not what the API sent. */
+/**
+ * The text of a stream cannot be trusted. `stream_broken`: the stream did not reach its end.
+ * `stream_mismatch`: the text differs from the one that the API sent.
+ */
 export class StreamError extends MiniGPT4Error {
 	declare readonly code: "stream_broken" | "stream_mismatch";
 }
 
-/** The job ended without success; nothing was charged for one that failed or expired. */
+/**
+ * The job ended, but not as `succeeded`. A job that failed or expired costs nothing; a canceled one
+ * costs its share of the price.
+ *
+ * @example
+ * ```ts
+ * import { JobError } from "minigpt4";
+ *
+ * const stream = client.jobs.stream({ images: ["samples/coffee.jpg"], task: "story" });
+ * try {
+ * 	for await (const event of stream) if (event.type === "job.queued") await stream.cancel();
+ * 	await stream.job();
+ * } catch (error) {
+ * 	if (!(error instanceof JobError)) throw error;
+ * 	console.log(error.job.status, error.job.price);
+ * }
+ * ```
+ */
 export class JobError extends MiniGPT4Error {
+	/** The job as it ended. */
 	readonly job: Job;
-	/** The member of the request that is wrong, where one is. */
+	/** The member of the request that is wrong, if one is. */
 	readonly field: string | undefined;
 
 	constructor(job: Job) {
@@ -148,7 +211,7 @@ export class JobError extends MiniGPT4Error {
 	}
 }
 
-/** Seconds, from a Retry-After header: a number, or a date. */
+/** Reads a Retry-After header, which holds seconds or a date. */
 function secondsOf(header: string | null): number | undefined {
 	if (!header) return undefined;
 	const seconds = Number(header);

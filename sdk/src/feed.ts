@@ -1,17 +1,19 @@
 import { follow } from "./follow.ts";
-import { limit as limitOf } from "./limit.ts";
 import { Paged } from "./paged.ts";
+import { timeLimit } from "./timing.ts";
 import { type CallOptions, optionsOf, type Transport } from "./transport.ts";
 import type { Event, EventPage, EventType } from "./types.ts";
 
 export interface FeedOptions extends CallOptions {
-	/** Number of the last event already seen. Begins at the oldest that is kept when left out. */
+	/** The `seq` of the last event already seen. Defaults to before the oldest event that is kept. */
 	after?: number;
-	/** Only these. */
+	/** Only events of these types. Defaults to all. */
 	types?: EventType[];
 }
 
-/** The account's feed: what happened, in one order, numbered without gaps, for 30 days. */
+/**
+ * The account's events in one order, numbered without gaps and kept for 30 days: `client.events`.
+ */
 export class Feed {
 	readonly #transport: Transport;
 
@@ -20,7 +22,17 @@ export class Feed {
 		this.#transport = transport;
 	}
 
-	/** What there is, oldest first. @throws GoneError `events_gone` where `after` is older than what is kept */
+	/**
+	 * Lists the events that exist now, oldest first.
+	 *
+	 * @throws GoneError `events_gone` when `after` is older than the events that are kept
+	 * @example
+	 * ```ts
+	 * await client.jobs.run({ images: ["samples/coffee.jpg"], prompt: "What is this?" });
+	 * for await (const event of client.events.list({ types: ["job.succeeded"] }))
+	 * 	console.log(event.seq, event.type, event.created_at);
+	 * ```
+	 */
 	list({
 		after,
 		types,
@@ -36,35 +48,51 @@ export class Feed {
 		);
 	}
 
-	/** What there is and then what comes, for ever, through broken connections: end it with `signal`, or by leaving the loop. */
+	/**
+	 * Yields the events that exist and then new ones as they happen, without an end. It reconnects
+	 * after a broken connection and continues after the last event. To stop, leave the loop or abort
+	 * `signal`.
+	 *
+	 * @throws GoneError `events_gone` when `after` is older than the events that are kept
+	 * @example
+	 * ```ts
+	 * const { last_seq } = await client.events.list({ limit: 1 }).page();
+	 * const { id } = await client.jobs.create({ images: ["samples/coffee.jpg"], task: "describe" });
+	 * for await (const event of client.events.stream({ after: last_seq })) {
+	 * 	console.log(event.seq, event.type);
+	 * 	if (event.type === "job.succeeded" && event.data.id === id) break;
+	 * }
+	 * ```
+	 */
 	async *stream({
-		after: from,
+		after: start,
 		types,
 		...options
 	}: FeedOptions = {}): AsyncGenerator<Event, void, undefined> {
-		const each = optionsOf({
+		// The total limit bounds the stream, not each of its calls.
+		const callOptions = optionsOf({
 			...options,
 			totalTimeout: Number.POSITIVE_INFINITY,
 		});
 		const total = options.totalTimeout ?? this.#transport.defaults.totalTimeout;
-		const { signal, end } = limitOf(options.signal, total);
+		const { signal, clear } = timeLimit(options.signal, total);
 		try {
 			const events = follow(this.#transport, {
-				open: (after) => ({
-					...each,
+				callAfter: (after) => ({
+					...callOptions,
 					path: "/v1/events",
 					query: { types: types?.join() },
-					headers: {
-						"Last-Event-ID": after ? String(after) : from?.toString(),
-					},
+					headers: { "Last-Event-ID": (after || start)?.toString() },
 				}),
-				// A filter leaves gaps, and so does what is too old to be kept.
-				gap: (after, seq) => !types && after > 0 && seq > after + 1,
-				...{ after: from ?? 0, patience: Number.POSITIVE_INFINITY, signal },
+				// A filter leaves gaps, and so do old events that are no longer kept.
+				isGap: (after, seq) => !types && after > 0 && seq > after + 1,
+				after: start ?? 0,
+				maxEmptyConnections: Number.POSITIVE_INFINITY,
+				signal,
 			});
 			for await (const { data } of events) yield data as Event;
 		} finally {
-			end();
+			clear();
 		}
 	}
 }

@@ -1,39 +1,44 @@
-/** A stream of numbered events that survives its connections. */
-import { backoff, sleep } from "./backoff.ts";
+/** A stream of numbered events that survives broken connections. */
 import { ForeignAnswerError, StreamError } from "./errors.ts";
 import type { ByteStream } from "./platform.ts";
-import { frames } from "./sse.ts";
+import { serverSentEvents } from "./sse.ts";
+import { backoff, sleep } from "./timing.ts";
 import { type Call, optionsOf, type Transport } from "./transport.ts";
 
-/** The API writes something every 10 s, so that a connection which says nothing is dead. */
+/** The API writes at least every 10 s, so a connection that is silent for longer is dead. */
 const IDLE_MS = 30_000;
 
-export interface Numbered {
+export interface NumberedEvent {
 	seq: number;
 	type: string;
 	data: unknown;
 }
 
 /** @internal */
-export interface Following {
-	/** The call that answers with the events after this one. */
-	open: (after: number) => Call;
+export interface FollowOptions {
+	/** Returns the call that answers with the events after this sequence number. */
+	callAfter: (after: number) => Call;
 	/** Sequence number of the last event already seen. */
 	after: number;
-	/** Whether something is missing between an event and the next that came. */
-	gap: (after: number, seq: number) => boolean;
-	/** Connections in a row that may bring no event. */
-	patience: number;
+	/** Whether events are missing between the last one seen and the next one received. */
+	isGap: (after: number, seq: number) => boolean;
+	/** Connections in a row that may end without an event before the stream fails. */
+	maxEmptyConnections: number;
 	signal: AbortSignal;
 }
 
-/** The events in order, each once; ends where the API says that there are no more. @throws StreamError `stream_broken` @internal */
+/**
+ * Yields each event once and in order. Ends where the API says that there are no more (204).
+ *
+ * @throws StreamError `stream_broken`
+ * @internal
+ */
 export async function* follow(
 	transport: Transport,
-	{ open, after, gap, patience, signal }: Following,
-): AsyncGenerator<Numbered> {
-	for (let barren = 0; ; barren++) {
-		const call = open(after);
+	{ callAfter, after, isGap, maxEmptyConnections, signal }: FollowOptions,
+): AsyncGenerator<NumberedEvent> {
+	for (let emptyConnections = 0; ; emptyConnections++) {
+		const call = callAfter(after);
 		const response = await transport.open({
 			...call,
 			...optionsOf({ ...call, signal }),
@@ -45,26 +50,29 @@ export async function* follow(
 			throw new ForeignAnswerError(transport.baseURL);
 		try {
 			const body = response.body as ByteStream;
-			for await (const { id, type, data } of frames(body, IDLE_MS)) {
+			for await (const { id, type, data } of serverSentEvents(body, IDLE_MS)) {
 				const seq = Number(id);
-				// One that was seen already, and what has no number, says nothing new.
+				// Skips repeats of events already seen, and events without a number.
 				if (!(seq > after)) continue;
-				// Something is missing: ask again from where we are.
-				if (gap(after, seq)) break;
+				// Reconnects, to ask for the missing events.
+				if (isGap(after, seq)) break;
 				const event = { seq, type, data: JSON.parse(data) };
 				after = seq;
-				barren = -1;
+				emptyConnections = -1;
 				yield event;
 			}
 		} catch {
-			// The connection broke.
+			// The connection broke. An abort ends the stream; anything else reconnects.
 			signal.throwIfAborted();
 		}
-		if (barren >= patience)
+		if (emptyConnections >= maxEmptyConnections)
 			throw new StreamError(
 				"stream_broken",
-				`The stream broke ${barren} times without an event. Follow it later from event ${after} on.`,
+				[
+					`${emptyConnections} connections in a row brought no event.`,
+					`Continue later after event ${after}.`,
+				].join(" "),
 			);
-		await sleep(backoff(Math.max(0, barren)), signal);
+		await sleep(backoff(Math.max(0, emptyConnections)), signal);
 	}
 }

@@ -1,49 +1,56 @@
-/** An image on its way to the API: its bytes, wherever they come from. */
+/** Reads the bytes of an image to upload, wherever they are. */
 import { bytesIn, readerOf } from "./bytes.ts";
 import { MiniGPT4Error } from "./errors.ts";
 import type { ByteStream, Fetch, UploadSource } from "./platform.ts";
 
-/** What the API takes of one image. */
-const MOST_BYTES = 20 * 1024 * 1024;
+/** The API takes no larger image. */
+const MAX_BYTES = 20 * 1024 * 1024;
 
 const tooLarge = () =>
 	new MiniGPT4Error(
 		"image_too_large",
-		`The image is over ${MOST_BYTES} bytes. Scale it down; the model sees a few hundred pixels a side.`,
+		[
+			`The image is over ${MAX_BYTES} bytes.`,
+			"Scale it down; the model sees a few hundred pixels a side.",
+		].join(" "),
 	);
 
-/** Its bytes, all of them. @throws MiniGPT4Error `image_too_large`, `file_unreadable`, `url_unreachable` */
-export async function bytesOf(
+/**
+ * Reads the whole image.
+ *
+ * @throws MiniGPT4Error `image_too_large`, `file_unreadable`, `url_unreachable`
+ */
+export async function readImage(
 	source: UploadSource,
 	fetch: Fetch,
 	signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
 	const bytes = bytesIn(source);
-	if (bytes) return checked(bytes);
+	if (bytes) return copyOf(bytes);
 	if (typeof source !== "string") {
 		if ("arrayBuffer" in source) {
-			if (source.size > MOST_BYTES) throw tooLarge();
-			return checked(new Uint8Array(await source.arrayBuffer()));
+			if (source.size > MAX_BYTES) throw tooLarge();
+			return copyOf(new Uint8Array(await source.arrayBuffer()));
 		}
 		if ("getReader" in source || Symbol.asyncIterator in source)
 			return collect(source as ByteStream, signal);
 		if (!("href" in source))
 			throw new MiniGPT4Error(
 				"file_unreadable",
-				"This is no image. Pass a path, a URL, a Blob, a File, bytes or a stream.",
+				"This value is not an image. Pass a path, a URL, a Blob, a File, bytes or a stream.",
 			);
 	}
 	const text = String(source);
-	if (/^(https?|data|blob):/i.test(text)) return fetched(text, fetch, signal);
-	return fileAt(text);
+	if (/^(https?|data|blob):/i.test(text)) return download(text, fetch, signal);
+	return readFile(text);
 }
 
-async function fetched(
+async function download(
 	url: string,
 	fetch: Fetch,
 	signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
-	const answer = await fetch(url, { signal }).catch((cause) => {
+	const response = await fetch(url, { signal }).catch((cause) => {
 		signal.throwIfAborted();
 		throw new MiniGPT4Error(
 			"url_unreachable",
@@ -51,15 +58,15 @@ async function fetched(
 			{ cause },
 		);
 	});
-	if (!answer.ok || !answer.body)
+	if (!response.ok || !response.body)
 		throw new MiniGPT4Error(
 			"url_unreachable",
-			`The image's URL answered ${answer.status}.`,
+			`The image's URL answered ${response.status}.`,
 		);
-	return collect(answer.body as ByteStream, signal);
+	return collect(response.body as ByteStream, signal);
 }
 
-/** A stream's bytes, no more of them than the API takes. */
+/** Reads a stream, and stops once it exceeds the size limit. */
 async function collect(
 	stream: ByteStream,
 	signal: AbortSignal,
@@ -76,10 +83,10 @@ async function collect(
 			signal.throwIfAborted();
 			if (done) break;
 			const chunk = bytesIn(value);
-			if (!chunk) throw new TypeError("The stream's pieces are no bytes.");
+			if (!chunk) throw new TypeError("The stream does not yield bytes.");
 			chunks.push(chunk);
 			size += chunk.length;
-			if (size > MOST_BYTES) throw tooLarge();
+			if (size > MAX_BYTES) throw tooLarge();
 		}
 	} catch (cause) {
 		stop();
@@ -100,8 +107,8 @@ async function collect(
 	return bytes;
 }
 
-/** Where there are files. Asked for by name at run time, so that nothing of Node is imported where there is no Node. */
-async function fileAt(path: string): Promise<Uint8Array<ArrayBuffer>> {
+/** Looks `node:fs` up at run time, so that the package imports nothing that browsers lack. */
+async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
 	const fs = (
 		globalThis as {
 			process?: {
@@ -115,12 +122,12 @@ async function fileAt(path: string): Promise<Uint8Array<ArrayBuffer>> {
 	if (!fs)
 		throw new MiniGPT4Error(
 			"file_unreadable",
-			"There are no files here. Pass a Blob, a File, bytes, a stream or a URL.",
+			"This platform has no files. Pass a Blob, a File, bytes, a stream or a URL.",
 		);
-	const at = path.startsWith("file:") ? new URL(path) : path;
+	const location = path.startsWith("file:") ? new URL(path) : path;
 	try {
-		const { size } = await fs.stat(at);
-		if (size <= MOST_BYTES) return await fs.readFile(at);
+		const { size } = await fs.stat(location);
+		if (size <= MAX_BYTES) return await fs.readFile(location);
 	} catch (cause) {
 		throw new MiniGPT4Error("file_unreadable", (cause as Error).message, {
 			cause,
@@ -129,16 +136,20 @@ async function fileAt(path: string): Promise<Uint8Array<ArrayBuffer>> {
 	throw tooLarge();
 }
 
-/** A copy of our own, so that what the caller does to theirs meanwhile is theirs. */
-function checked(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-	if (bytes.length > MOST_BYTES) throw tooLarge();
+/** Copies the bytes, so that the caller may change theirs while the upload runs. */
+function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+	if (bytes.length > MAX_BYTES) throw tooLarge();
 	return new Uint8Array(bytes);
 }
 
 export type ImageType = "image/jpeg" | "image/png" | "image/webp" | "image/gif";
 
-/** By its first bytes: names and declared types are often wrong. @throws MiniGPT4Error `image_type_unsupported` */
-export function typeOf(bytes: Uint8Array): ImageType {
+/**
+ * Tells the type from the first bytes, because file names and declared types are often wrong.
+ *
+ * @throws MiniGPT4Error `image_type_unsupported`
+ */
+export function imageTypeOf(bytes: Uint8Array): ImageType {
 	const head = String.fromCharCode(...bytes.subarray(0, 12));
 	if (head.startsWith("\xff\xd8\xff")) return "image/jpeg";
 	if (head.startsWith("\x89PNG\r\n\x1a\n")) return "image/png";
@@ -146,6 +157,6 @@ export function typeOf(bytes: Uint8Array): ImageType {
 	if (/^GIF8[79]a/.test(head)) return "image/gif";
 	throw new MiniGPT4Error(
 		"image_type_unsupported",
-		"The bytes are no JPEG, PNG, WebP or GIF image.",
+		"The bytes are not a JPEG, PNG, WebP or GIF image.",
 	);
 }

@@ -14,5 +14,5 @@ export type { Progress, UploadOptions } from "./uploads.ts";
 export { type VerifyOptions, WebhookError } from "./verify.ts";
 export type { ErrorCode } from "./wire.ts";
 
-/** For those who receive webhooks: needs no client and no key. */
+/** `webhooks.verify` checks a webhook's signature. A receiver needs neither a client nor a key. */
 export const webhooks = { verify };

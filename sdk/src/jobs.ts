@@ -1,9 +1,9 @@
 import { NotFoundError } from "./errors.ts";
 import { follow } from "./follow.ts";
 import { JobStream } from "./job-stream.ts";
-import { limit } from "./limit.ts";
 import { type Page, Paged } from "./paged.ts";
 import type { UploadSource } from "./platform.ts";
+import { timeLimit } from "./timing.ts";
 import {
 	type Call,
 	type CallOptions,
@@ -17,34 +17,42 @@ import type { Uploads } from "./uploads.ts";
 type WireImage = NonNullable<JobRequest["images"]>[number];
 
 /**
- * What to ask. An image is one that the API knows or fetches (`{ upload }`, `{ url }`, a `https:` or `data:` URL as text), or
- * one that is here and is uploaded first: a path, a Blob or File, bytes, a stream.
+ * A question. Its `images` are ones that the API has or fetches (`{ upload }`, `{ url }`, an
+ * `https:` or `data:` URL as text), or ones that this program has: a path, a Blob or File, bytes, a
+ * stream. The client uploads the latter first.
  */
 export type NewJob = Omit<JobRequest, "images"> & {
 	images?: (WireImage | UploadSource)[];
 };
 
 export interface CreateOptions extends CallOptions {
-	/** A ULID that names the job: the same request under the same id is the same job, whoever sends it. Drawn when left out. */
+	/**
+	 * The job's id, a ULID. The same request under the same id is the same job, whoever sends it.
+	 * Defaults to a new id.
+	 */
 	id?: string | undefined;
-	/** Seconds from 5 to 86,400; a job that has not started by then is `expired`, free. */
+	/** Seconds, 5 to 86,400. A job that has not started by then is `expired` and costs nothing. */
 	startWithin?: number | undefined;
-	/** Seconds from 5 to 86,400; a job that has not ended by then is canceled. */
+	/** Seconds, 5 to 86,400. The API cancels a job that has not ended by then. */
 	cancelAfter?: number | undefined;
 }
 
 export interface StreamOptions extends CallOptions {
-	/** Cancels the job too when `signal` aborts or `totalTimeout` is over. In the background: the abort does not wait for it. */
+	/**
+	 * Also cancels the job when `signal` aborts or `totalTimeout` passes. This happens in the
+	 * background; the abort does not wait for it.
+	 */
 	cancelOnAbort?: boolean | undefined;
 }
 
-/** Empty connections in a row before a stream gives up: minutes of them. */
-const PATIENCE = 30;
+/** Connections in a row without an event, over some minutes, after which a stream gives up. */
+const MAX_EMPTY_CONNECTIONS = 30;
+const CANCEL_TRIES = 5;
 
 const pathOf = (id: string, rest = "") =>
 	`/v1/jobs/${encodeURIComponent(id)}${rest}`;
 
-/** Questions about images. */
+/** Questions about images: `client.jobs`. A job runs and costs once, however often it is sent. */
 export class Jobs {
 	readonly #transport: Transport;
 	readonly #uploads: Uploads;
@@ -55,63 +63,133 @@ export class Jobs {
 		this.#uploads = uploads;
 	}
 
-	/** Asks, and waits for the answer. @throws JobError where the job did not succeed; APIError, StreamError */
+	/**
+	 * Creates a job, waits for its end, and returns it with the answer in `output.text`.
+	 *
+	 * @throws JobError if the job did not succeed; APIError, StreamError
+	 * @example
+	 * ```ts
+	 * const job = await client.jobs.run({
+	 * 	images: ["samples/cat.jpg"],
+	 * 	prompt: "What is in this picture?",
+	 * 	temperature: 0,
+	 * });
+	 * console.log(job.output.text, job.price, "micro-USD");
+	 * ```
+	 */
 	async run(
 		job: NewJob,
 		options: CreateOptions & StreamOptions = {},
 	): Promise<Job> {
 		const total = options.totalTimeout ?? this.#transport.defaults.totalTimeout;
-		const { signal, end } = limit(options.signal, total);
-		// One limit on all of it, not one on each of its calls.
+		const { signal, clear } = timeLimit(options.signal, total);
+		// One limit on the stream and the call after it, not one on each.
 		const totalTimeout = Number.POSITIVE_INFINITY;
 		try {
 			return await this.stream(job, { ...options, signal, totalTimeout }).job();
 		} finally {
-			end();
+			clear();
 		}
 	}
 
-	/** Asks, and answers the events as they come. Nothing is sent before the first of them is awaited. */
+	/**
+	 * Creates a job, and returns its events as they happen. The first call starts when you begin to
+	 * read the stream.
+	 *
+	 * @throws APIError, StreamError, while the stream is read
+	 * @example
+	 * ```ts
+	 * const stream = client.jobs.stream({
+	 * 	images: ["samples/cat.jpg"],
+	 * 	task: "describe",
+	 * 	temperature: 0,
+	 * });
+	 * for await (const piece of stream.text()) process.stdout.write(piece);
+	 * ```
+	 */
 	stream(
 		job: NewJob,
 		{ id = ulid(), ...options }: CreateOptions & StreamOptions = {},
 	): JobStream {
-		let created: Call | undefined;
-		return this.#read(id, 0, options, async (signal) => {
-			created ??= await this.#creation(id, job, { ...options, signal });
-			return created;
+		let creation: Call | undefined;
+		return this.#streamOf(id, 0, options, async (signal) => {
+			creation ??= await this.#creation(id, job, { ...options, signal });
+			return creation;
 		});
 	}
 
-	/** The events of a job that exists, after the one with the number `after`. */
+	/**
+	 * Returns the events of a job that exists, from its first event or from the one after `after`.
+	 *
+	 * @throws APIError, StreamError, while the stream is read
+	 * @example
+	 * ```ts
+	 * const { id } = await client.jobs.create({
+	 * 	images: ["samples/cat.jpg"],
+	 * 	prompt: "What is in this picture?",
+	 * 	temperature: 0,
+	 * });
+	 * for await (const piece of client.jobs.events(id).text()) process.stdout.write(piece);
+	 * ```
+	 */
 	events(
 		id: string,
 		{ after = 0, ...options }: StreamOptions & { after?: number } = {},
 	): JobStream {
-		return this.#read(id, after, options, async () => undefined);
+		return this.#streamOf(id, after, options, async () => undefined);
 	}
 
-	/** Asks, and answers the job as it is at once: `get` it later, or read its `events`. Tried again it is still one job. */
+	/**
+	 * Creates a job, and returns it at once, before it runs. `get` and `events` read its answer.
+	 *
+	 * @throws APIError; MiniGPT4Error for an image that cannot be read
+	 * @example
+	 * ```ts
+	 * const job = await client.jobs.create(
+	 * 	{ images: ["samples/coffee.jpg"], prompt: "What is in this picture?" },
+	 * 	{ startWithin: 600 },
+	 * );
+	 * console.log(job.id, job.status);
+	 * ```
+	 */
 	async create(
 		job: NewJob,
 		{ id = ulid(), ...options }: CreateOptions = {},
 	): Promise<Job> {
 		const total = options.totalTimeout ?? this.#transport.defaults.totalTimeout;
-		const { signal, end } = limit(options.signal, total);
+		const { signal, clear } = timeLimit(options.signal, total);
 		try {
 			const call = await this.#creation(id, job, { ...options, signal });
 			return await this.#transport.json(call);
 		} finally {
-			end();
+			clear();
 		}
 	}
 
-	/** The job, with its text so far. */
+	/**
+	 * Gets a job: its status, its text so far, its usage in tokens, its price in micro-USD.
+	 *
+	 * @throws NotFoundError `job_not_found`, GoneError `job_gone`
+	 * @example
+	 * ```ts
+	 * const { id } = await client.jobs.create({ images: ["samples/coffee.jpg"], task: "describe" });
+	 * const { status, output } = await client.jobs.get(id);
+	 * console.log(id, status, output.text);
+	 * ```
+	 */
 	get(id: string, options?: CallOptions): Promise<Job> {
 		return this.#transport.json({ ...optionsOf(options), path: pathOf(id) });
 	}
 
-	/** The account's jobs, newest first. */
+	/**
+	 * Lists the account's jobs, newest first. Deleted jobs are not included.
+	 *
+	 * @param options `limit` is the size of a page, 1 to 100; `cursor` starts at a later page
+	 * @example
+	 * ```ts
+	 * for await (const { id, status, price } of client.jobs.list()) console.log(id, status, price);
+	 * ```
+	 */
 	list({
 		limit,
 		cursor,
@@ -129,32 +207,56 @@ export class Jobs {
 		);
 	}
 
-	/** Free before the first token; after it the job costs its share of the price. A job that has ended is answered as it is. */
+	/**
+	 * Cancels a job. This is free before the first token; after it the job costs its share of the
+	 * price. A job that has ended stays as it is.
+	 *
+	 * @throws NotFoundError `job_not_found`, GoneError `job_gone`
+	 * @example
+	 * ```ts
+	 * const { id } = await client.jobs.create({ images: ["samples/coffee.jpg"], task: "story" });
+	 * await client.jobs.cancel(id);
+	 * for await (const event of client.jobs.events(id))
+	 * 	if (event.type === "job.canceled") console.log(event.type);
+	 * ```
+	 */
 	cancel(id: string, options?: CallOptions): Promise<Job> {
-		const path = pathOf(id, "/cancel");
 		return this.#transport.json({
 			...optionsOf(options),
-			...{ method: "POST", path },
+			method: "POST",
+			path: pathOf(id, "/cancel"),
 		});
 	}
 
-	/** Erases a job that has ended: text, request, and the images that came along. Its id stays taken. */
+	/**
+	 * Deletes a job that has ended: its text, its request, and the images that were sent with it. Its
+	 * id stays taken.
+	 *
+	 * @throws ConflictError `job_not_finished`, NotFoundError `job_not_found`
+	 * @example
+	 * ```ts
+	 * const { id } = await client.jobs.run({ images: ["samples/coffee.jpg"], task: "describe" });
+	 * await client.jobs.delete(id);
+	 * console.log("Deleted", id);
+	 * ```
+	 */
 	delete(id: string, options?: CallOptions): Promise<void> {
-		const path = pathOf(id);
 		return this.#transport.json({
 			...optionsOf(options),
-			...{ method: "DELETE", path },
+			method: "DELETE",
+			path: pathOf(id),
 		});
 	}
 
-	/** @param creation the call that makes the job, where the stream is to make it */
-	#read(
+	/** @param creation returns the call that creates the job; undefined if the job exists */
+	#streamOf(
 		id: string,
 		after: number,
 		options: StreamOptions,
 		creation: (signal: AbortSignal) => Promise<Call | undefined>,
 	): JobStream {
-		const each = optionsOf({
+		// The total limit bounds the stream, not each of its calls.
+		const callOptions = optionsOf({
 			...options,
 			totalTimeout: Number.POSITIVE_INFINITY,
 		});
@@ -162,36 +264,42 @@ export class Jobs {
 		const transport = this.#transport;
 		async function* events() {
 			const total = options.totalTimeout ?? transport.defaults.totalTimeout;
-			const { signal, end } = limit(options.signal, total);
+			const { signal, clear } = timeLimit(options.signal, total);
 			try {
 				let create = await creation(signal);
 				yield* follow(transport, {
-					open(after) {
-						// Once it exists, only its events are asked for.
-						const call = create ?? { ...each, path: pathOf(id, "/events") };
+					callAfter(after) {
+						// The first call creates the job; later ones only ask for its events.
+						const call = create ?? {
+							...callOptions,
+							path: pathOf(id, "/events"),
+						};
 						create = undefined;
 						const headers = { ...call.headers, "Last-Event-ID": String(after) };
 						return { ...call, headers };
 					},
-					...{ after, patience: PATIENCE, signal },
-					gap: (after, seq) => seq > after + 1,
+					isGap: (after, seq) => seq > after + 1,
+					after,
+					maxEmptyConnections: MAX_EMPTY_CONNECTIONS,
+					signal,
 				});
 			} finally {
-				end();
+				clear();
 				if (signal.aborted && options.cancelOnAbort)
-					void jobs.#cancelLater(id).catch(() => {});
+					void jobs.#cancelInBackground(id).catch(() => {});
 			}
 		}
 		return new JobStream(id, {
-			...{ events, after },
-			get: () => this.get(id, each),
-			cancel: () => this.cancel(id, each),
+			events,
+			after,
+			get: () => this.get(id, callOptions),
+			cancel: () => this.cancel(id, callOptions),
 		});
 	}
 
-	/** A job whose creation was under way may appear a moment later. */
-	async #cancelLater(id: string): Promise<void> {
-		for (let tries = 0; tries < 5; tries++)
+	/** Retries a 404, because a creation that is on its way may arrive after the first try. */
+	async #cancelInBackground(id: string): Promise<void> {
+		for (let tries = 0; tries < CANCEL_TRIES; tries++)
 			try {
 				await this.cancel(id);
 				return;
@@ -201,25 +309,28 @@ export class Jobs {
 			}
 	}
 
-	/** The call that makes the job, its images uploaded. However often it is made, there is one job. */
+	/** Uploads the images, and returns the call that creates the job, which is safe to repeat. */
 	async #creation(
 		id: string,
 		{ images, ...job }: NewJob,
 		options: CreateOptions,
 	): Promise<Call> {
 		const { startWithin, cancelAfter } = options;
-		const each = optionsOf(options);
-		const sent =
+		const callOptions = optionsOf(options);
+		const wireImages =
 			images &&
-			(await Promise.all(images.map((image) => this.#wireImage(image, each))));
+			(await Promise.all(
+				images.map((image) => this.#wireImage(image, callOptions)),
+			));
 		return {
-			...each,
-			...{ method: "PUT", path: pathOf(id) },
+			...callOptions,
+			method: "PUT",
+			path: pathOf(id),
 			headers: {
 				"Start-Within": startWithin?.toString(),
 				"Cancel-After": cancelAfter?.toString(),
 			},
-			json: { ...job, ...(sent && { images: sent }) },
+			json: { ...job, ...(wireImages && { images: wireImages }) },
 		};
 	}
 

@@ -2,7 +2,7 @@ import { type Page, Paged } from "./paged.ts";
 import { type CallOptions, optionsOf, type Transport } from "./transport.ts";
 import type { Model } from "./types.ts";
 
-/** What there is to ask. Needs no key. */
+/** The models that the deployment serves: `client.models`. These calls need no API key. */
 export class Models {
 	readonly #transport: Transport;
 
@@ -11,18 +11,41 @@ export class Models {
 		this.#transport = transport;
 	}
 
-	/** The default first. */
+	/**
+	 * Lists the models. The first one is the default of a job that names none.
+	 *
+	 * @example
+	 * ```ts
+	 * for await (const model of client.models.list())
+	 * 	console.log(model.id, model.context_length, model.price);
+	 * ```
+	 */
 	list(options?: CallOptions): Paged<Model> {
 		return new Paged(() =>
 			this.#transport.json<Page<Model>>({
 				...optionsOf(options),
-				...{ path: "/v1/models", open: true },
+				path: "/v1/models",
+				anonymous: true,
 			}),
 		);
 	}
 
+	/**
+	 * Gets one model: its price per job in micro-USD, its context length in tokens, its limits.
+	 *
+	 * @throws NotFoundError `model_not_found`
+	 * @example
+	 * ```ts
+	 * const { price } = await client.models.get("nano");
+	 * console.log(`A job with nano costs ${price} micro-USD.`);
+	 * ```
+	 */
 	get(id: string, options?: CallOptions): Promise<Model> {
 		const path = `/v1/models/${encodeURIComponent(id)}`;
-		return this.#transport.json({ ...optionsOf(options), path, open: true });
+		return this.#transport.json({
+			...optionsOf(options),
+			path,
+			anonymous: true,
+		});
 	}
 }

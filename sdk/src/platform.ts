@@ -1,10 +1,10 @@
 /**
- * What the client takes from the platform, by its shape: objects of any realm and of any package fit, and no library of types
- * is needed to read this one's.
+ * What the client uses of the platform, described by its shape. Objects from any realm and any
+ * package fit, and the declarations need neither DOM's nor Node's types.
  */
 
 /** An `AbortSignal`. */
-export interface Signal {
+export interface SignalLike {
 	readonly aborted: boolean;
 	readonly reason?: unknown;
 	addEventListener(
@@ -14,7 +14,7 @@ export interface Signal {
 	): void;
 }
 
-/** A `ReadableStream` of bytes, or what can be iterated: Node's streams, and what comes from packages. */
+/** A `ReadableStream` of bytes, or any async iterable of them, such as a Node stream. */
 export type ByteStream = WebStream | AsyncIterable<Uint8Array>;
 
 export interface WebStream {
@@ -35,7 +35,10 @@ export interface UrlLike {
 	readonly href: string;
 }
 
-/** A path (in Node, Deno and Bun), a URL that this program can fetch (`https:`, `data:`, `file:`), a Blob or File, bytes, or a stream of bytes. */
+/**
+ * An image to upload: a path (in Node, Deno and Bun), a URL that this program can fetch (`https:`,
+ * `data:`, `file:`), a Blob or File, bytes, or a stream of bytes.
+ */
 export type UploadSource =
 	| string
 	| UrlLike
@@ -44,11 +47,11 @@ export type UploadSource =
 	| ArrayBufferView
 	| ByteStream;
 
-/** What `fetch` is given. Every platform's and package's takes it. */
+/** The options that the client passes to `fetch`. */
 export interface FetchInit {
 	method?: string;
 	headers?: Record<string, string>;
-	// biome-ignore-start lint/suspicious/noExplicitAny: each names these types in its own way
+	// biome-ignore-start lint/suspicious/noExplicitAny: each platform has its own types for these
 	body?: any;
 	signal?: any;
 	mode?: any;
@@ -56,8 +59,8 @@ export interface FetchInit {
 	duplex?: "half";
 }
 
-/** A `Response`, as far as it is read. */
-export interface Answer {
+/** The part of a `Response` that the client reads. */
+export interface ResponseLike {
 	readonly ok: boolean;
 	readonly status: number;
 	readonly headers: { get(name: string): string | null };
@@ -66,4 +69,5 @@ export interface Answer {
 	json(): Promise<unknown>;
 }
 
-export type Fetch = (url: string, init: FetchInit) => Promise<Answer>;
+/** A `fetch` function, of the platform or of a package. */
+export type Fetch = (url: string, init: FetchInit) => Promise<ResponseLike>;

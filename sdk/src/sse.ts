@@ -1,25 +1,26 @@
-/** Server-sent events, as the HTML standard reads them, from bytes. */
+/** Reads server-sent events from bytes, as the HTML standard defines them. */
 import { readerOf } from "./bytes.ts";
 import type { ByteStream } from "./platform.ts";
 
-export interface Frame {
+export interface ServerSentEvent {
 	id: string;
 	type: string;
 	data: string;
 }
 
 /**
- * The frames of a body, until it ends. Comments and `retry` are passed over.
+ * Yields the events of a response's body until it ends. Ignores comments and `retry` fields.
+ *
  * @param idle milliseconds of silence after which the body counts as ended
  */
-export async function* frames(
+export async function* serverSentEvents(
 	body: ByteStream,
 	idle: number,
-): AsyncGenerator<Frame> {
+): AsyncGenerator<ServerSentEvent> {
 	const reader = readerOf(body);
 	const utf8 = new TextDecoder();
 	let rest = "";
-	let frame: Partial<Frame> = {};
+	let event: Partial<ServerSentEvent> = {};
 	try {
 		for (;;) {
 			const timer = setTimeout(() => void reader.cancel(), idle);
@@ -33,21 +34,21 @@ export async function* frames(
 			rest = lines.pop() ?? "";
 			for (const line of lines) {
 				if (line === "") {
-					const { id = "", type = "message", data } = frame;
-					frame = {};
+					const { id = "", type = "message", data } = event;
+					event = {};
 					if (data !== undefined) yield { id, type, data };
 					continue;
 				}
 				const [, name, text = ""] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
-				if (name === "id") frame.id = text;
-				else if (name === "event") frame.type = text;
+				if (name === "id") event.id = text;
+				else if (name === "event") event.type = text;
 				else if (name === "data")
-					frame.data =
-						frame.data === undefined ? text : `${frame.data}\n${text}`;
+					event.data =
+						event.data === undefined ? text : `${event.data}\n${text}`;
 			}
 		}
 	} finally {
-		// Hangs up, where the reader left before the end.
+		// Closes the connection when the consumer leaves the loop before the end.
 		reader.cancel().catch(() => {});
 	}
 }

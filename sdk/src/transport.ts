@@ -1,5 +1,4 @@
-/** One call over HTTP: headers, time limits, and trying again where that may help and cannot harm. */
-import { backoff, sleep } from "./backoff.ts";
+/** Makes one call over HTTP: headers, time limits, and retries where they help and do no harm. */
 import {
 	APIError,
 	ConnectionError,
@@ -8,38 +7,47 @@ import {
 	MiniGPT4Error,
 	TimeoutError,
 } from "./errors.ts";
-import { limit } from "./limit.ts";
-import type { Answer, Fetch, Signal } from "./platform.ts";
+import type { Fetch, ResponseLike, SignalLike } from "./platform.ts";
+import { backoff, sleep, timeLimit } from "./timing.ts";
 
-/** What every method takes. Times are in milliseconds. */
+/** Every method takes these. Times are in milliseconds. */
 export interface CallOptions {
-	/** Ends the call, waits and retries included: it rejects with the signal's reason. */
-	signal?: Signal | undefined;
-	/** Of one try. 60,000 unless told otherwise. */
+	/** Aborts the call, its waits and its retries: the call rejects with the signal's reason. */
+	signal?: SignalLike | undefined;
+	/** Limits each try. Defaults to 60,000. */
 	timeout?: number | undefined;
-	/** Of the whole call: tries, waits, and where it streams, the stream. None unless told otherwise. */
+	/** Limits the whole call: tries, waits and, if it streams, the stream. Defaults to none. */
 	totalTimeout?: number | undefined;
-	/** How long to go on trying where the API is away, overloaded or failing. 60,000 unless told otherwise; 0 never tries again. */
+	/**
+	 * How long to retry while the API is unreachable, overloaded or failing. Defaults to 60,000;
+	 * 0 disables retries.
+	 */
 	retryFor?: number | undefined;
 }
 
 /** @internal */
 export interface Call extends CallOptions {
 	method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | undefined;
-	/** Below the base URL, or a whole URL of someone else, who does not get the key. */
+	/** A path below the base URL, or the whole URL of another server, which does not get the key. */
 	path: string;
 	query?: Record<string, string | number | undefined> | undefined;
 	headers?: Record<string, string | undefined> | undefined;
-	/** Sent as JSON. */
+	/** The body, sent as JSON. */
 	json?: unknown;
-	/** Sent as it is, made anew for each try. */
+	/** Makes the body anew for each try. It is sent as it is. */
 	body?: (() => unknown) | undefined;
-	/** Where doing it twice is not the same as doing it once, it is tried again only if it cannot have been done. */
-	once?: boolean | undefined;
-	/** Does without a key. */
-	open?: boolean | undefined;
-	/** Looks into a connection that was lost more than once, or for good: what it answers is thrown, and ends the tries. */
-	lost?:
+	/**
+	 * Defaults to true. If false, the call is retried only when the API certainly did nothing,
+	 * because to do it twice is not the same as to do it once.
+	 */
+	idempotent?: boolean | undefined;
+	/** The call needs no API key. */
+	anonymous?: boolean | undefined;
+	/**
+	 * Examines a connection that was lost twice, or once without a retry. If it returns an error, the
+	 * call throws that error and stops.
+	 */
+	diagnose?:
 		| ((error: ConnectionError, signal: AbortSignal) => Promise<Error | null>)
 		| undefined;
 }
@@ -48,7 +56,7 @@ export interface Call extends CallOptions {
 export interface TransportOptions extends CallOptions {
 	baseURL: string;
 	apiKey: string | undefined;
-	/** The platform's own when left out. */
+	/** Defaults to the platform's own `fetch`. */
 	fetch?: Fetch | undefined;
 }
 
@@ -58,21 +66,21 @@ export class Transport {
 	readonly defaults: CallOptions;
 	readonly #apiKey: string | undefined;
 	readonly fetch: Fetch;
-	/** Whether it is the platform's own `fetch`. */
-	readonly isPlatforms: boolean;
+	/** Whether `fetch` is the platform's own. */
+	readonly usesPlatformFetch: boolean;
 
 	constructor({ baseURL, apiKey, fetch, ...defaults }: TransportOptions) {
 		this.baseURL = baseURL.replace(/\/+$/, "");
 		this.#apiKey = apiKey;
-		this.isPlatforms = !fetch;
-		// Called as a method of something else, it refuses to work.
+		this.usesPlatformFetch = !fetch;
+		// Browsers refuse a `fetch` that is called as a method of another object.
 		this.fetch = fetch ?? ((url, init) => globalThis.fetch(url, init));
 		this.defaults = defaults;
 	}
 
-	/** The answer's JSON; undefined where it has none. */
+	/** Returns the response's JSON; undefined if its body is empty. */
 	json<T>(call: Call): Promise<T> {
-		return this.#limited(call, async (response) => {
+		return this.#withRetries(call, async (response) => {
 			const text = await response.text();
 			try {
 				return text ? JSON.parse(text) : undefined;
@@ -82,57 +90,62 @@ export class Transport {
 		});
 	}
 
-	/** The answer as soon as it begins. `call.signal` ends its body too; time limits do not. */
-	open(call: Call): Promise<Answer> {
-		return this.#limited(call, async (response) => response);
+	/**
+	 * Returns the response as soon as its headers arrive. `call.signal` aborts the body too; the time
+	 * limits do not.
+	 */
+	open(call: Call): Promise<ResponseLike> {
+		return this.#withRetries(call, async (response) => response);
 	}
 
-	async #limited<T>(
+	async #withRetries<T>(
 		call: Call,
-		read: (response: Answer) => Promise<T>,
+		read: (response: ResponseLike) => Promise<T>,
 	): Promise<T> {
 		const { retryFor = 60_000, ...rest } = {
 			...this.defaults,
-			...defined(call),
+			...withoutUndefined(call),
 		};
-		const total = limit(rest.signal, rest.totalTimeout);
+		const { signal, clear } = timeLimit(rest.signal, rest.totalTimeout);
 		const started = Date.now();
 		try {
 			for (let failures = 0; ; failures++) {
 				try {
-					return await this.#try({ ...rest, signal: total.signal }, read);
+					return await this.#try({ ...rest, signal }, read);
 				} catch (error) {
-					total.signal.throwIfAborted();
-					const wait = waitAfter(error as Error, failures, call.once);
-					const last = wait === null || Date.now() - started + wait > retryFor;
-					if (error instanceof ConnectionError && (last || failures > 0)) {
-						const found = await call.lost?.(error, total.signal);
+					signal.throwIfAborted();
+					const { idempotent } = call;
+					const wait = waitAfter(error as Error, failures, idempotent);
+					const isLast =
+						wait === null || Date.now() - started + wait > retryFor;
+					if (error instanceof ConnectionError && (isLast || failures > 0)) {
+						const found = await call.diagnose?.(error, signal);
 						if (found) throw found;
 					}
-					if (last) throw error;
-					await sleep(wait, total.signal);
+					if (isLast) throw error;
+					await sleep(wait, signal);
 				}
 			}
 		} finally {
-			total.end();
+			clear();
 		}
 	}
 
 	async #try<T>(
 		call: Call,
-		read: (response: Answer) => Promise<T>,
+		read: (response: ResponseLike) => Promise<T>,
 	): Promise<T> {
-		const foreign = /^https?:/.test(call.path);
-		if (!foreign && !call.open && !this.#apiKey)
+		const isExternal = /^https?:/.test(call.path);
+		if (!isExternal && !call.anonymous && !this.#apiKey)
 			throw new MiniGPT4Error(
 				"missing_key",
 				"There is no API key. Pass `apiKey`, or set MINIGPT4_API_KEY.",
 			);
 		const headers: Record<string, string> = {
-			...(!foreign &&
+			...(!isExternal &&
 				this.#apiKey && { Authorization: `Bearer ${this.#apiKey}` }),
 			...(call.json !== undefined && { "Content-Type": "application/json" }),
-			...(defined(call.headers ?? {}) as Record<string, string>),
+			...(withoutUndefined(call.headers ?? {}) as Record<string, string>),
 		};
 		const query = new URLSearchParams();
 		for (const [name, value] of Object.entries(call.query ?? {}))
@@ -140,11 +153,11 @@ export class Transport {
 		const body =
 			call.json === undefined ? call.body?.() : JSON.stringify(call.json);
 		const url =
-			(foreign ? "" : this.baseURL) +
+			(isExternal ? "" : this.baseURL) +
 			call.path +
 			(query.size ? `?${query}` : "");
 
-		const { signal, end } = limit(call.signal, call.timeout ?? 60_000);
+		const { signal, clear } = timeLimit(call.signal, call.timeout ?? 60_000);
 		try {
 			const response = await this.fetch(url, {
 				method: call.method ?? "GET",
@@ -160,32 +173,33 @@ export class Transport {
 			if (error instanceof MiniGPT4Error) throw error;
 			throw new ConnectionError(new URL(url).origin, error);
 		} finally {
-			end();
+			clear();
 		}
 	}
 }
 
-/** Milliseconds to wait before the next try after a failure; null where there should be none. */
+/** Returns the milliseconds to wait before a retry; null if a retry is useless or harmful. */
 function waitAfter(
 	error: Error,
 	failures: number,
-	once: boolean | undefined,
+	idempotent = true,
 ): number | null {
 	const wait = backoff(failures);
 	if (error instanceof APIError) {
 		const { status, retryAfter = 0 } = error;
-		// With these two nothing was done.
+		// The API did nothing if it answered one of these.
 		const refused = status === 429 || status === 503;
-		if (!refused && (once || (status !== 408 && status < 500))) return null;
-		// Never sooner than asked.
+		const mayPass = idempotent && (status === 408 || status >= 500);
+		if (!refused && !mayPass) return null;
+		// Never sooner than the API asks.
 		return retryAfter * 1000 + wait;
 	}
 	const lost =
 		error instanceof ConnectionError || error instanceof TimeoutError;
-	return lost && (!once || neverSent(error)) ? wait : null;
+	return lost && (idempotent || neverSent(error)) ? wait : null;
 }
 
-/** Node tells where nobody listened. */
+/** Node reports a refused connection in the cause of `fetch`'s error. */
 const neverSent = ({ cause }: Error): boolean =>
 	((cause as Error | undefined)?.cause as { code?: string } | undefined)
 		?.code === "ECONNREFUSED";
@@ -194,12 +208,12 @@ const isStream = (body: unknown): boolean =>
 	typeof (body as { getReader?: unknown } | undefined)?.getReader ===
 	"function";
 
-const defined = <T extends object>(object: T): T =>
+const withoutUndefined = <T extends object>(object: T): T =>
 	Object.fromEntries(
 		Object.entries(object).filter(([, value]) => value !== undefined),
 	) as T;
 
-/** The caller's part of a call. @internal */
+/** Picks the call options out of a method's options. @internal */
 export const optionsOf = ({
 	signal,
 	timeout,

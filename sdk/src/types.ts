@@ -1,4 +1,4 @@
-/** The names of the wire's types. The types themselves are the API's own. */
+/** Names for the API's types. The types are generated from its OpenAPI document. */
 import type { components } from "./wire.ts";
 
 type Schemas = components["schemas"];
@@ -25,7 +25,10 @@ export type WebhookChange = Schemas["WebhookChange"];
 export type WebhookRequest = Schemas["WebhookRequest"];
 export type WebhookWithSecret = Schemas["WebhookWithSecret"];
 
-/** What a webhook delivers: a job that ended comes whole, or as the event had it if it was erased meanwhile. */
+/**
+ * A webhook's message. It carries the whole job that ended; or, if the job was deleted before the
+ * delivery, the event's summary of it.
+ */
 export type WebhookMessage = Message<Event> | Test;
 
 type Message<E> = E extends { type: infer T; data: infer D }

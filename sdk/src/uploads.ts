@@ -1,32 +1,34 @@
-import { sha256 } from "./digest.ts";
+import { sha256 } from "./bytes.ts";
 import { CorsError, MiniGPT4Error } from "./errors.ts";
-import { bytesOf, typeOf } from "./image.ts";
-import { limit } from "./limit.ts";
+import { imageTypeOf, readImage } from "./image.ts";
 import { type Page, Paged } from "./paged.ts";
 import type { Fetch, FetchInit, UploadSource } from "./platform.ts";
+import { timeLimit } from "./timing.ts";
 import { type CallOptions, optionsOf, type Transport } from "./transport.ts";
 import type { Upload } from "./types.ts";
 
-/** Bytes that pass through the API in one call; more go straight to the store. */
-const AT_ONCE = 4 * 1024 * 1024;
-const CHUNK = 64 * 1024;
+/** Images up to this size pass through the API; larger ones go straight to the bucket. */
+const MAX_DIRECT_BYTES = 4 * 1024 * 1024;
+const CHUNK_BYTES = 64 * 1024;
 const PROBE_MS = 10_000;
 
+/** How far an upload is. */
 export interface Progress {
-	/** Bytes sent. Starts again where a try failed. */
+	/** Bytes sent so far. Starts again at 0 when a try fails. */
 	loaded: number;
+	/** Bytes to send. */
 	total: number;
 }
 
 export interface UploadOptions extends CallOptions {
 	/**
-	 * Told at the start, at the end and, in Node, with every 64 KiB that the socket took. `fetch` tells no other runtime,
-	 * and nobody who passes a `fetch` of theirs, how far a body of known length has come.
+	 * Called at the start and at the end and, in Node, for every 64 KiB that the socket takes. Other
+	 * runtimes, and a `fetch` that the caller passes, do not report how much of a body is sent.
 	 */
 	onProgress?: ((progress: Progress) => void) | undefined;
 }
 
-/** Images on their way to jobs. */
+/** Images that are stored for jobs: `client.uploads`. An upload is kept for 30 days. */
 export class Uploads {
 	readonly #transport: Transport;
 
@@ -36,76 +38,111 @@ export class Uploads {
 	}
 
 	/**
-	 * Uploads an image of up to 20 MB, and checks it. Ready for jobs when this resolves.
-	 * @throws MiniGPT4Error `image_too_large`, `image_type_unsupported`, `file_unreadable`, `url_unreachable`; APIError
+	 * Uploads an image of at most 20 MB. The API has checked it when this resolves, and jobs can use
+	 * it.
+	 *
+	 * @throws MiniGPT4Error `image_too_large`, `image_type_unsupported`, `file_unreadable`,
+	 * `url_unreachable`, `insecure_context`; CorsError, APIError
+	 * @example
+	 * ```ts
+	 * const upload = await client.uploads.create("samples/cat.jpg", {
+	 * 	onProgress: ({ loaded, total }) => console.log(`${loaded} of ${total} bytes`),
+	 * });
+	 * const job = await client.jobs.run({
+	 * 	images: [{ upload: upload.id }],
+	 * 	prompt: "What is in this picture?",
+	 * 	temperature: 0,
+	 * });
+	 * console.log(upload.id, job.output.text);
+	 * ```
 	 */
 	async create(
 		source: UploadSource,
 		{ onProgress = () => {}, ...options }: UploadOptions = {},
 	): Promise<Upload> {
 		const transport = this.#transport;
-		const { totalTimeout = transport.defaults.totalTimeout, ...each } =
+		const { totalTimeout = transport.defaults.totalTimeout, ...rest } =
 			optionsOf(options);
-		const { signal, end } = limit(options.signal, totalTimeout);
-		const call = { ...each, signal };
+		// One limit on all calls of the upload, not one on each.
+		const { signal, clear } = timeLimit(options.signal, totalTimeout);
+		const callOptions = { ...rest, signal };
 		try {
-			const bytes = await bytesOf(source, transport.fetch, signal);
-			const type = typeOf(bytes);
+			const bytes = await readImage(source, transport.fetch, signal);
+			const type = imageTypeOf(bytes);
 			const total = bytes.length;
-			const body = () => tracked(bytes, onProgress, transport.isPlatforms);
-			let upload: Upload;
-			if (total <= AT_ONCE)
-				upload = await transport.json({
-					...call,
-					...{ method: "POST", path: "/v1/uploads", body },
-					headers: { "Content-Type": type, ...lengthOf(total) },
-				});
-			else {
-				const pending = await this.#announce(call, type, bytes);
-				if (!pending.put) throw new Error("no URL to PUT to");
-				// What the signature covers; the platform sets the length by itself.
-				const { "Content-Length": _, ...headers } = pending.put.headers;
-				const { url } = pending.put;
-				await transport.open({
-					...call,
-					...{ method: "PUT", path: url, body },
-					headers: { ...headers, ...lengthOf(total) },
-					lost: async (error, signal) =>
-						(await isBlocked(transport.fetch, url, headers, signal))
-							? new CorsError(new URL(url).origin, `${pageOrigin()}`, error)
-							: null,
-				});
-				upload = await transport.json({
-					...call,
-					...{ method: "POST", path: `/v1/uploads/${pending.id}/finalize` },
-				});
-			}
+			const body = () =>
+				bodyWithProgress(bytes, onProgress, transport.usesPlatformFetch);
+			const upload =
+				total <= MAX_DIRECT_BYTES
+					? await transport.json<Upload>({
+							...callOptions,
+							method: "POST",
+							path: "/v1/uploads",
+							body,
+							headers: { "Content-Type": type, ...contentLength(total) },
+						})
+					: await this.#putIntoBucket(callOptions, type, bytes, body);
 			onProgress({ loaded: total, total });
 			return upload;
 		} finally {
-			end();
+			clear();
 		}
 	}
 
-	async #announce(
-		call: CallOptions,
+	/** Asks the API for a presigned URL, puts the bytes there, and lets the API check them. */
+	async #putIntoBucket(
+		callOptions: CallOptions,
 		content_type: string,
 		bytes: Uint8Array<ArrayBuffer>,
+		body: () => unknown,
 	): Promise<Upload> {
+		const transport = this.#transport;
 		const hash = await sha256(bytes);
 		if (!hash)
 			throw new MiniGPT4Error(
 				"insecure_context",
-				"Images over 4 MB can only be uploaded from a page that came by HTTPS.",
+				"Images over 4 MB can be uploaded only from a page that was loaded over HTTPS.",
 			);
-		return this.#transport.json({
-			...call,
-			...{ method: "POST", path: "/v1/uploads" },
+		const pending = await transport.json<Upload>({
+			...callOptions,
+			method: "POST",
+			path: "/v1/uploads",
 			json: { content_type, bytes: bytes.length, sha256: hash },
+		});
+		if (!pending.put) throw new Error("The API sent no URL to upload to.");
+		const { url } = pending.put;
+		// The signature covers these headers. The platform sets Content-Length itself.
+		const { "Content-Length": _, ...headers } = pending.put.headers;
+		await transport.open({
+			...callOptions,
+			method: "PUT",
+			path: url,
+			body,
+			headers: { ...headers, ...contentLength(bytes.length) },
+			diagnose: async (error, signal) =>
+				(await isBlockedByCors(transport.fetch, url, headers, signal))
+					? new CorsError(new URL(url).origin, `${pageOrigin()}`, error)
+					: null,
+		});
+		return transport.json({
+			...callOptions,
+			method: "POST",
+			path: `/v1/uploads/${pending.id}/finalize`,
 		});
 	}
 
-	/** The account's uploads, newest first; images that came along with a job are not among them. */
+	/**
+	 * Lists the account's uploads, newest first. Images that were sent along with a job are not
+	 * included.
+	 *
+	 * @param options `limit` is the size of a page, 1 to 100; `cursor` starts at a later page
+	 * @example
+	 * ```ts
+	 * await client.uploads.create("samples/coffee.jpg");
+	 * for await (const upload of client.uploads.list())
+	 * 	console.log(upload.id, upload.status, upload.bytes);
+	 * ```
+	 */
 	list({
 		limit,
 		cursor,
@@ -123,31 +160,54 @@ export class Uploads {
 		);
 	}
 
+	/**
+	 * Gets an upload: its status, type, size in bytes and in pixels.
+	 *
+	 * @throws NotFoundError, GoneError
+	 * @example
+	 * ```ts
+	 * const { id } = await client.uploads.create("samples/cat.jpg");
+	 * const { width, height, created_at } = await client.uploads.get(id);
+	 * console.log(`${id}: ${width} × ${height}, uploaded at ${created_at}`);
+	 * ```
+	 */
 	get(id: string, options?: CallOptions): Promise<Upload> {
 		const path = `/v1/uploads/${encodeURIComponent(id)}`;
 		return this.#transport.json({ ...optionsOf(options), path });
 	}
 
-	/** It is gone at once for new jobs; a job that holds the image keeps it until it ends. */
+	/**
+	 * Deletes an upload. New jobs cannot use it from now on; a job that uses it already keeps the
+	 * image until it ends.
+	 *
+	 * @throws NotFoundError
+	 * @example
+	 * ```ts
+	 * const { id } = await client.uploads.create("samples/cat.jpg");
+	 * await client.uploads.delete(id);
+	 * console.log("Deleted", id);
+	 * ```
+	 */
 	delete(id: string, options?: CallOptions): Promise<void> {
-		const path = `/v1/uploads/${encodeURIComponent(id)}`;
 		return this.#transport.json({
 			...optionsOf(options),
-			...{ method: "DELETE", path },
+			method: "DELETE",
+			path: `/v1/uploads/${encodeURIComponent(id)}`,
 		});
 	}
 }
 
-/** Of the page, or the worker of one, that this runs in. */
+/** The origin of the page, or of the page's worker, that this code runs in. */
 const pageOrigin = (): string | undefined =>
 	(globalThis as { location?: { origin?: string } }).location?.origin;
 
 /**
- * Whether it was the browser that ended a page's PUT, because the store does not let the page in: it tells scripts no more
- * than that no answer came. So the store is asked what does not touch the object: a PUT without bytes, which the signature
- * refuses, has the same preflight; and what needs no leave tells whether the store is there at all.
+ * Whether the browser blocked a page's PUT because the bucket's CORS rule does not allow the page.
+ * The browser tells scripts only that the request failed. Two probes that do not touch the object
+ * find out more: a PUT without a body, which has the same preflight and which the signature
+ * refuses; and a `no-cors` request, which needs no permission and shows whether the bucket answers.
  */
-async function isBlocked(
+async function isBlockedByCors(
 	fetch: Fetch,
 	url: string,
 	headers: Record<string, string>,
@@ -155,9 +215,9 @@ async function isBlocked(
 ): Promise<boolean> {
 	const page = pageOrigin();
 	if (!page || page === new URL(url).origin) return false;
-	const bound = limit(signal, PROBE_MS);
+	const probe = timeLimit(signal, PROBE_MS);
 	const answers = (init: FetchInit) =>
-		fetch(url, { ...init, signal: bound.signal }).then(
+		fetch(url, { ...init, signal: probe.signal }).then(
 			() => true,
 			() => false,
 		);
@@ -167,40 +227,40 @@ async function isBlocked(
 			(await answers({ mode: "no-cors" }))
 		);
 	} finally {
-		bound.end();
+		probe.clear();
 	}
 }
 
-/** Only Node sends a stream with a length, which the store insists on. */
+/** Only Node sends a Content-Length with a stream, and the bucket requires one. */
 const inNode =
 	typeof (globalThis as { process?: { versions?: { undici?: string } } })
 		.process?.versions?.undici === "string";
 
-const lengthOf = (total: number): Record<string, string> =>
+const contentLength = (total: number): Record<string, string> =>
 	inNode ? { "Content-Length": String(total) } : {};
 
-/** The bytes as a body that tells how far it has come. */
-function tracked(
+/** Returns a body that reports its progress where the platform can do so. */
+function bodyWithProgress(
 	bytes: Uint8Array<ArrayBuffer>,
 	onProgress: (progress: Progress) => void,
-	isPlatforms: boolean,
+	usesPlatformFetch: boolean,
 ): Uint8Array | ReadableStream {
 	const total = bytes.length;
 	onProgress({ loaded: 0, total });
-	// A package's fetch need not know the platform's streams.
-	if (!inNode || !isPlatforms) return bytes;
+	// A package's `fetch` may not accept the platform's streams.
+	if (!inNode || !usesPlatformFetch) return bytes;
 	let at = 0;
 	return new ReadableStream<Uint8Array>(
 		{
 			pull(controller) {
 				if (at) onProgress({ loaded: at, total });
 				if (at === total) return controller.close();
-				const chunk = bytes.subarray(at, at + CHUNK);
+				const chunk = bytes.subarray(at, at + CHUNK_BYTES);
 				at += chunk.length;
 				controller.enqueue(chunk);
 			},
 		},
-		// Nothing is read before the socket asks for it.
+		// Reads nothing before the socket asks for it.
 		{ highWaterMark: 0 },
 	);
 }

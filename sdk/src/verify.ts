@@ -1,9 +1,9 @@
-/** Whether a webhook came from us: Standard Webhooks, with the platform's own cryptography. */
+/** Verifies a webhook by Standard Webhooks, with the platform's own cryptography. */
 import { bytesIn } from "./bytes.ts";
 import { MiniGPT4Error } from "./errors.ts";
 import type { WebhookMessage } from "./types.ts";
 
-/** A message that is not to be believed. Answer it with a 4xx. */
+/** The message cannot be trusted. Answer it with a 4xx status. */
 export class WebhookError extends MiniGPT4Error {
 	declare readonly code:
 		| "missing_header"
@@ -16,9 +16,9 @@ export class WebhookError extends MiniGPT4Error {
 }
 
 export interface VerifyOptions {
-	/** Seconds that the message may be older or newer than now. 300 unless told otherwise. */
+	/** Seconds that the message may be older or newer than now. Defaults to 300. */
 	tolerance?: number;
-	/** Milliseconds since 1970. */
+	/** The time now, in milliseconds since 1970. Defaults to the machine's clock. */
 	now?: number;
 }
 
@@ -27,11 +27,32 @@ type HeadersLike =
 	| Record<string, string | readonly string[] | undefined>;
 
 /**
- * The message, if one of the secrets signed exactly these bytes for now. A message may still come twice: its
- * `webhook-id` is the same then.
- * @param body as it came, not parsed
- * @param secrets `whsec_…`; several while they rotate
- * @throws WebhookError
+ * Verifies that one of the secrets signed exactly these bytes, at most `tolerance` seconds from
+ * now, and returns the message. A message may arrive twice, with the same `webhook-id` header.
+ *
+ * @param body the body as it was received, before anything parses it
+ * @param headers the request's headers, in any of the usual shapes
+ * @param secrets `whsec_…`; several while a secret is being replaced
+ * @throws WebhookError; answer with a 4xx status
+ * @example
+ * ```ts
+ * import { createHmac } from "node:crypto";
+ * import { webhooks } from "minigpt4";
+ *
+ * // A server takes these from the request, and the secret from its configuration.
+ * const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+ * const body = '{"type":"webhook.test","timestamp":"2026-11-23T09:30:00Z","data":{}}';
+ * const time = String(Math.floor(Date.now() / 1000));
+ * const hmac = createHmac("sha256", Buffer.from(secret.slice("whsec_".length), "base64"));
+ * const headers = {
+ * 	"webhook-id": "evt_1",
+ * 	"webhook-timestamp": time,
+ * 	"webhook-signature": `v1,${hmac.update(`evt_1.${time}.${body}`).digest("base64")}`,
+ * };
+ *
+ * const message = await webhooks.verify(body, headers, secret);
+ * console.log(message.type, "is genuine");
+ * ```
  */
 export async function verify(
 	body: string | Uint8Array | ArrayBuffer,
@@ -48,12 +69,12 @@ export async function verify(
 	if (!/^\d+$/.test(timestamp))
 		throw new WebhookError(
 			"timestamp_invalid",
-			"`webhook-timestamp` is no number of seconds.",
+			"`webhook-timestamp` is not a number of seconds.",
 		);
 	if (age > tolerance)
 		throw new WebhookError(
 			"timestamp_too_old",
-			"The message is too old: it may be a replay.",
+			"The message is too old: somebody may have replayed it.",
 		);
 	if (age < -tolerance)
 		throw new WebhookError(
@@ -73,7 +94,7 @@ export async function verify(
 	signed.set(head);
 	signed.set(bytes, head.length);
 
-	let good = false;
+	let isGenuine = false;
 	for (const secret of [secrets].flat()) {
 		const key = await crypto.subtle.importKey(
 			"raw",
@@ -84,16 +105,19 @@ export async function verify(
 		);
 		for (const signature of signatures.split(" ")) {
 			const [version, base64 = ""] = signature.split(",");
-			const claimed = version === "v1" && bytesOf(base64);
-			// In constant time, by the platform's word.
+			const claimed = version === "v1" && fromBase64(base64);
+			// `verify` compares in constant time.
 			if (claimed && (await crypto.subtle.verify("HMAC", key, claimed, signed)))
-				good = true;
+				isGenuine = true;
 		}
 	}
-	if (!good)
+	if (!isGenuine)
 		throw new WebhookError(
 			"signature_mismatch",
-			"No signature fits: the secret is another, or the body was changed. Verify the raw body, before anything parses it.",
+			[
+				"No signature fits: the secret is a different one, or the body was changed.",
+				"Verify the raw body, before anything parses it.",
+			].join(" "),
 		);
 	try {
 		return JSON.parse(new TextDecoder().decode(bytes));
@@ -115,15 +139,15 @@ function header(headers: HeadersLike, name: string): string {
 }
 
 function secretBytes(secret: string): Uint8Array<ArrayBuffer> {
-	const bytes = bytesOf(secret.replace(/^whsec_/, ""));
+	const bytes = fromBase64(secret.replace(/^whsec_/, ""));
 	if (bytes && bytes.length > 0) return bytes;
 	throw new WebhookError(
 		"secret_invalid",
-		"The secret is none: it begins with `whsec_`, and base64 follows.",
+		"This is not a webhook secret: one begins with `whsec_`, followed by base64.",
 	);
 }
 
-function bytesOf(base64: string): Uint8Array<ArrayBuffer> | null {
+function fromBase64(base64: string): Uint8Array<ArrayBuffer> | null {
 	try {
 		return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 	} catch {

@@ -10,7 +10,11 @@ export interface LogEvent {
 export const hashOf = (text: string): string =>
 	createHash("sha256").update(text).digest("hex");
 
-/** Everything from `job.queued` to `done`. @param said what `done` says instead of the truth */
+/**
+ * Makes the events from `job.queued` to `done`.
+ *
+ * @param said what `done` says instead of the truth
+ */
 export function logOf(
 	pieces: string[],
 	said: object = {},

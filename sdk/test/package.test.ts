@@ -1,4 +1,7 @@
-/** The package as others install it: read by every compiler, required and imported, and without a fault that checkers know. */
+/**
+ * The package as others install it: several compilers read its types, programs require and import
+ * it, and package checkers find no fault.
+ */
 import { execFile } from "node:child_process";
 import { copyFile, readdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,7 +24,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => installed?.remove());
 
-/** What a program of Node's prints, however it ends. */
+/** Runs a program in Node, and returns what it prints, however it ends. */
 const printed = async (path: string, ...args: string[]): Promise<string> => {
 	const running = promisify(execFile)(process.execPath, [path, ...args], {
 		cwd: installed.folder,
@@ -58,8 +61,10 @@ const PROJECTS: [string, object, string[]][] = [
 	[
 		"for a bundler",
 		{
-			...{ module: "esnext", moduleResolution: "bundler" },
-			...{ lib: ["es2022", "dom", "dom.iterable"], types: [] },
+			module: "esnext",
+			moduleResolution: "bundler",
+			lib: ["es2022", "dom", "dom.iterable"],
+			types: [],
 		},
 		["bare.mts", "dom.mts"],
 	],
@@ -76,7 +81,7 @@ describe.each(["5.0", "5.9", "6.0", "7.0"])(
 			);
 			const tsc = program(`typescript-${version}/bin/tsc`);
 			const said = await printed(tsc, "-p", config, "--pretty", "false");
-			// Node's own need a newer compiler than the oldest here.
+			// Node's types need a newer compiler than the oldest one here.
 			const ours = said
 				.split("\n")
 				.filter((line) => line && !/^\.*\/?.*@types\//.test(line));
@@ -85,7 +90,7 @@ describe.each(["5.0", "5.9", "6.0", "7.0"])(
 	},
 );
 
-it("is required where modules cannot be, and imported, with the same exports", async () => {
+it("has the same exports for `require` and for `import`", async () => {
 	const names = "console.log(Object.keys(m).sort().join());";
 	await writeFile(
 		join(installed.folder, "required.cjs"),
@@ -102,13 +107,13 @@ it("is required where modules cannot be, and imported, with the same exports", a
 	expect(required).toBe(await printed("imported.mjs"));
 });
 
-it("has no fault that publint knows", async () => {
+it("passes publint", async () => {
 	expect(
 		await printed(program("publint/src/cli.js"), installed.path, "--strict"),
 	).toMatch(/All good!$/);
 });
 
-it("has the types that every way of resolving expects", async () => {
+it("has types for every way of resolving modules", async () => {
 	const [tarball = ""] = (await readdir(installed.folder)).filter((file) =>
 		file.endsWith(".tgz"),
 	);

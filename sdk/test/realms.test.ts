@@ -1,4 +1,4 @@
-/** Objects that are what they should be, and that `instanceof` does not know: of another realm, or of a package. */
+/** Objects from another realm or from a package, which `instanceof` does not recognize. */
 import { createHmac } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -30,11 +30,11 @@ const { AbortController: PackageController }: Foreign =
 	requirePackage("abort-controller");
 const { URL: PackageURL }: Foreign = requirePackage("whatwg-url");
 
-/** As jest runs its tests: with globals of another realm. */
+/** Another realm, as jest runs its tests in. */
 const realm = createContext({ bytes: [...cat], PHOTO });
 const foreign = (code: string): Foreign => runInContext(code, realm);
 
-/** The API and the store. */
+/** A server that plays the API and the bucket. */
 function api(): Promise<TestServer> {
 	const log = logOf(PIECES);
 	const job = {
@@ -63,7 +63,7 @@ function api(): Promise<TestServer> {
 	});
 }
 
-describe("an image is taken", () => {
+describe("an image is accepted", () => {
 	const chunks = function* () {
 		for (let at = 0; at < cat.length; at += 10_000)
 			yield new Uint8Array(cat.subarray(at, at + 10_000));
@@ -82,7 +82,11 @@ describe("an image is taken", () => {
 			"a SharedArrayBuffer of another realm",
 			() =>
 				foreign(
-					"(() => { const shared = new SharedArrayBuffer(bytes.length); new Uint8Array(shared).set(bytes); return shared; })()",
+					`(() => {
+						const shared = new SharedArrayBuffer(bytes.length);
+						new Uint8Array(shared).set(bytes);
+						return shared;
+					})()`,
 				),
 		],
 		["a Uint8ClampedArray", () => new Uint8ClampedArray(cat)],
@@ -123,7 +127,7 @@ describe("an image is taken", () => {
 		});
 	});
 
-	it("from a URL of a package, which the API fetches", async () => {
+	it("from a package's URL object, which the API fetches", async () => {
 		const server = await api();
 		const image = new PackageURL("https://example.com/a.jpg");
 		await clientOf(server).jobs.run({ images: [image], prompt: "Hi" });
@@ -132,7 +136,7 @@ describe("an image is taken", () => {
 		]);
 	});
 
-	it("from nothing else, in words", async () => {
+	it("from nothing else; the error says what to pass", async () => {
 		const server = await api();
 		const { uploads } = clientOf(server);
 		const refused = (source: Foreign) =>
@@ -152,8 +156,8 @@ describe("an image is taken", () => {
 	});
 });
 
-describe("a signal of a package", () => {
-	it("ends a call, with its reason where it has one", async () => {
+describe("a signal from a package", () => {
+	it("ends a call, with its reason if it has one", async () => {
 		const server = await serve(() => {});
 		const controller = new PackageController();
 		const call = clientOf(server).account.get({ signal: controller.signal });
@@ -170,7 +174,7 @@ describe("a signal of a package", () => {
 		await expect(clientOf(server).account.get({ signal })).rejects.toBe(reason);
 	});
 
-	it("ends the reading of a stream that says nothing", async () => {
+	it("ends a stream that is silent", async () => {
 		const server = await serve(() => {});
 		const controller = new PackageController();
 		const { signal } = controller;
@@ -222,7 +226,7 @@ describe.each<[string, Fetch]>([
 		expect(server.asked[4]?.body.equals(cat)).toBe(true);
 	});
 
-	it("is aborted by a signal of a package", async () => {
+	it("is aborted by a signal from a package", async () => {
 		const server = await serve(() => {});
 		const controller = new PackageController();
 		const { signal } = controller;
@@ -287,7 +291,7 @@ describe("a webhook is verified", () => {
 		);
 	});
 
-	it("but not once it was parsed, and says so", async () => {
+	it("but not after something parsed it; the error says so", async () => {
 		await expect(
 			webhooks.verify(JSON.parse(BODY), message, SECRET, now),
 		).rejects.toMatchObject({ code: "body_invalid" });

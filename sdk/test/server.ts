@@ -1,4 +1,4 @@
-/** A real HTTP server on this machine that answers as a test says, and keeps what it was asked. */
+/** A real HTTP server on this machine that answers as a test says, and records its requests. */
 import { once } from "node:events";
 import {
 	createServer,
@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
 import { type ClientOptions, MiniGPT4 } from "../src/index.ts";
 
-export interface Asked {
+export interface RecordedRequest {
 	method: string;
 	path: string;
 	headers: IncomingMessage["headers"];
@@ -18,23 +18,23 @@ export interface Asked {
 }
 
 export type Answer = (
-	asked: Asked,
+	asked: RecordedRequest,
 	response: ServerResponse,
-	/** Calls before this one. */
+	/** Requests before this one. */
 	n: number,
 ) => unknown;
 
 export interface TestServer {
 	url: string;
 	port: number;
-	asked: Asked[];
-	/** Connections that the client hung up on before they were answered. */
+	asked: RecordedRequest[];
+	/** Connections that the client closed before they were answered. */
 	hungUp: () => number;
 	stop: () => Promise<void>;
 }
 
 export async function serve(answer: Answer, port = 0): Promise<TestServer> {
-	const asked: Asked[] = [];
+	const asked: RecordedRequest[] = [];
 	let hungUp = 0;
 	const server = createServer(async (request, response) => {
 		response.on("close", () => {
@@ -93,7 +93,7 @@ export function json(
 	response.end(JSON.stringify(body));
 }
 
-/** As the API words it. */
+/** Answers with problem details, as the API does. */
 export const problem = (
 	response: ServerResponse,
 	status: number,

@@ -7,7 +7,7 @@ test("the client is under 8 KiB, minified and compressed", async () => {
 	expect(gzip).toBeLessThan(8 * 1024);
 });
 
-test("verifying webhooks brings no client along", async () => {
+test("`webhooks` alone does not bundle the client", async () => {
 	const { modules } = await sizeOf(
 		'export { webhooks } from "./src/index.ts";',
 	);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Frame, frames } from "../src/sse.ts";
+import { type ServerSentEvent, serverSentEvents } from "../src/sse.ts";
 
 /** A body of these bytes, cut where told. */
 function body(bytes: Uint8Array, cuts: number[]): ReadableStream<Uint8Array> {
@@ -16,24 +16,26 @@ function body(bytes: Uint8Array, cuts: number[]): ReadableStream<Uint8Array> {
 	});
 }
 
-async function all(stream: ReadableStream<Uint8Array>): Promise<Frame[]> {
-	const seen: Frame[] = [];
-	for await (const frame of frames(stream, 1_000)) seen.push(frame);
+async function all(
+	stream: ReadableStream<Uint8Array>,
+): Promise<ServerSentEvent[]> {
+	const seen: ServerSentEvent[] = [];
+	for await (const event of serverSentEvents(stream, 1_000)) seen.push(event);
 	return seen;
 }
 
-test("frames are the same however their bytes are cut, with any line ending", async () => {
+test("events are the same however their bytes are cut, with any line ending", async () => {
 	const line = fc
 		.string({ unit: "grapheme" })
 		.map((s) => s.replace(/[\r\n]/g, ""));
-	const frame = fc.record({
+	const event = fc.record({
 		id: fc.nat().map(String),
 		type: fc.constantFrom("token", "job.queued"),
 		data: fc.array(line, { minLength: 1, maxLength: 3 }),
 	});
 	await fc.assert(
 		fc.asyncProperty(
-			fc.array(frame, { minLength: 1, maxLength: 5 }),
+			fc.array(event, { minLength: 1, maxLength: 5 }),
 			fc.constantFrom("\n", "\r\n"),
 			fc.array(fc.nat(), { maxLength: 30 }),
 			async (sent, eol, cuts) => {
@@ -58,14 +60,14 @@ test("frames are the same however their bytes are cut, with any line ending", as
 	);
 });
 
-test("a frame that broke off is no frame", async () => {
+test("an event that broke off is not yielded", async () => {
 	const bytes = new TextEncoder().encode("data: whole\n\ndata: half\n");
 	expect(await all(body(bytes, []))).toEqual([
 		{ id: "", type: "message", data: "whole" },
 	]);
 });
 
-test("a body that falls silent ends, and one that is left is hung up", async () => {
+test("a silent body ends, and leaving the loop closes the connection", async () => {
 	let canceled = 0;
 	const silent = () =>
 		new ReadableStream<Uint8Array>({
@@ -73,8 +75,8 @@ test("a body that falls silent ends, and one that is left is hung up", async () 
 				controller.enqueue(new TextEncoder().encode("data: 1\n\n")),
 			cancel: () => void canceled++,
 		});
-	for await (const _ of frames(silent(), 50));
+	for await (const _ of serverSentEvents(silent(), 50));
 	expect(canceled).toBe(1);
-	for await (const _ of frames(silent(), 60_000)) break;
+	for await (const _ of serverSentEvents(silent(), 60_000)) break;
 	expect(canceled).toBe(2);
 });

@@ -6,7 +6,13 @@ import { follow } from "../src/follow.ts";
 import { JobError, StreamError } from "../src/index.ts";
 import { Transport } from "../src/transport.ts";
 import { hashOf, type LogEvent, logOf, sse } from "./log.ts";
-import { type Asked, clientOf, json, problem, serve } from "./server.ts";
+import {
+	clientOf,
+	json,
+	problem,
+	type RecordedRequest,
+	serve,
+} from "./server.ts";
 
 const JOB = { images: [{ url: "https://example.com/a.jpg" }], prompt: "Hi" };
 const PIECES = [" A", " cat", " — 猫", " 🐈", " on", " a", " mat", "."];
@@ -14,8 +20,9 @@ const TEXT = PIECES.join("");
 
 const start = (response: ServerResponse) =>
 	response.writeHead(200, { "Content-Type": "text/event-stream" });
-const afterOf = ({ headers }: Asked) => Number(headers["last-event-id"] ?? 0);
-const rest = (log: LogEvent[], asked: Asked) =>
+const afterOf = ({ headers }: RecordedRequest) =>
+	Number(headers["last-event-id"] ?? 0);
+const rest = (log: LogEvent[], asked: RecordedRequest) =>
 	log.filter(({ seq }) => seq > afterOf(asked));
 const jobOf = (text = TEXT, status = "succeeded") => ({
 	status,
@@ -24,9 +31,10 @@ const jobOf = (text = TEXT, status = "succeeded") => ({
 	error:
 		status === "failed" ? { code: "backend_failed", message: "No." } : null,
 });
-const isStream = ({ headers }: Asked) => headers.accept === "text/event-stream";
+const isStream = ({ headers }: RecordedRequest) =>
+	headers.accept === "text/event-stream";
 
-/** The API with one job, whose streams send so many bytes before they break, one after the other, and then all. */
+/** An API with one job. Connections break after these numbers of bytes; the last is whole. */
 const api = (log: LogEvent[], breaks: number[], job: object = jobOf()) =>
 	serve((asked, response) => {
 		if (!isStream(asked)) return json(response, 200, job);
@@ -38,7 +46,7 @@ const api = (log: LogEvent[], breaks: number[], job: object = jobOf()) =>
 	});
 
 describe("a stream", () => {
-	it("has each event once and in order, wherever its connections break", async () => {
+	it("yields each event once and in order, wherever its connections break", async () => {
 		const log = logOf(PIECES);
 		const length = Buffer.byteLength(sse(log));
 		await fc.assert(
@@ -58,7 +66,7 @@ describe("a stream", () => {
 		);
 	}, 60_000);
 
-	it("makes its job once, and then only asks for what follows what it has", async () => {
+	it("creates its job once, and then asks only for the events that follow", async () => {
 		const log = logOf(PIECES);
 		const two = Buffer.byteLength(sse(log.slice(0, 2)));
 		const server = await api(log, [two, 3]);
@@ -78,7 +86,7 @@ describe("a stream", () => {
 		]);
 	});
 
-	it("that ends politely without `done` is not at its end", async () => {
+	it("reconnects after a connection that ends without `done`", async () => {
 		const log = logOf(PIECES);
 		const server = await serve((asked, response, n) => {
 			if (!isStream(asked)) return json(response, 200, jobOf());
@@ -91,7 +99,7 @@ describe("a stream", () => {
 		expect(server.asked).toHaveLength(2);
 	});
 
-	it("asks again for what is missing in its middle", async () => {
+	it("reconnects for events that are missing in the middle", async () => {
 		const log = logOf(PIECES);
 		const server = await serve((asked, response, n) => {
 			const events = rest(log, asked);
@@ -105,7 +113,7 @@ describe("a stream", () => {
 		expect(seen).toEqual(log);
 	});
 
-	it("passes over what it has seen", async () => {
+	it("skips events that it has seen", async () => {
 		const log = logOf(PIECES);
 		const server = await serve((_, response, n) =>
 			start(response).end(sse(n === 0 ? log.slice(0, 6) : log)),
@@ -116,7 +124,7 @@ describe("a stream", () => {
 		expect(seen).toEqual(log);
 	});
 
-	it("goes on when the API was away and answers 503 first", async () => {
+	it("continues after the API was away and answered 503", async () => {
 		const log = logOf(PIECES);
 		const server = await serve((asked, response, n) => {
 			if (n === 1) return response.destroy();
@@ -129,7 +137,7 @@ describe("a stream", () => {
 		expect(seen).toEqual(log);
 	});
 
-	it("is refused where `done` tells of another text", async () => {
+	it("fails if `done` describes another text", async () => {
 		for (const said of [
 			{ sha256: hashOf("another") },
 			{ bytes: 3 },
@@ -147,32 +155,35 @@ describe("a stream", () => {
 		}
 	});
 
-	it("is refused where the job's text is another", async () => {
+	it("fails if the job's text is another", async () => {
 		const server = await api(logOf(PIECES), [], jobOf("another"));
 		await expect(clientOf(server).jobs.run(JOB)).rejects.toMatchObject({
 			code: "stream_mismatch",
 		});
 	});
 
-	it("that never brings an event is given up", async () => {
+	it("gives up after too many connections without an event", async () => {
 		const server = await serve((_, response) =>
 			start(response).end(": ping\n"),
 		);
 		const transport = new Transport({
-			...{ baseURL: server.url, apiKey: "key" },
+			baseURL: server.url,
+			apiKey: "key",
 			fetch: (input, init) => fetch(input, init),
 		});
 		const reading = follow(transport, {
-			open: () => ({ path: "/" }),
-			...{ after: 7, gap: () => false, patience: 2 },
+			callAfter: () => ({ path: "/" }),
+			after: 7,
+			isGap: () => false,
+			maxEmptyConnections: 2,
 			signal: new AbortController().signal,
 		}).next();
 		await expect(reading).rejects.toMatchObject({ code: "stream_broken" });
-		await expect(reading).rejects.toThrow("from event 7 on");
+		await expect(reading).rejects.toThrow("after event 7");
 		expect(server.asked).toHaveLength(3);
 	});
 
-	it("of a job that failed ends with what failed", async () => {
+	it("of a failed job ends with its error", async () => {
 		const server = await api(
 			logOf(PIECES, {}, "failed"),
 			[],
@@ -187,7 +198,7 @@ describe("a stream", () => {
 		});
 	});
 
-	it("of a job that exists begins where it is told, and is empty where there is nothing more", async () => {
+	it("of an existing job starts after a number, and is empty after the last", async () => {
 		const log = logOf(PIECES);
 		const server = await serve((asked, response) =>
 			afterOf(asked) === log.length
@@ -203,7 +214,7 @@ describe("a stream", () => {
 		expect(server.asked.every(({ method }) => method === "GET")).toBe(true);
 	});
 
-	it("sends nothing before it is read, and is read once", async () => {
+	it("sends nothing before it is read, and can be read once", async () => {
 		const server = await api(logOf(PIECES), []);
 		const stream = clientOf(server).jobs.stream(JOB);
 		await sleep(50);
@@ -213,7 +224,7 @@ describe("a stream", () => {
 		expect((await stream.job()).output.text).toBe(TEXT);
 	});
 
-	it("hangs up when its reader leaves", async () => {
+	it("closes the connection when its reader leaves", async () => {
 		const server = await serve((_, response) => {
 			start(response).write(sse(logOf(PIECES).slice(0, 4)));
 		});
@@ -246,15 +257,15 @@ describe("an abort of a stream", () => {
 			.map(({ method, path }) => [method, path.replace(stream.id, "<id>")]);
 	};
 
-	it("hangs up and lets the job be", async () => {
+	it("closes the connection and leaves the job alone", async () => {
 		expect(await abort(false)).toEqual([]);
 	});
 
-	it("cancels the job where that was asked for", async () => {
+	it("cancels the job if `cancelOnAbort` is set", async () => {
 		expect(await abort(true)).toEqual([["POST", "/v1/jobs/<id>/cancel"]]);
 	});
 
-	it("by its total time covers the last question too", async () => {
+	it("by the total limit covers the last call too", async () => {
 		const server = await serve((asked, response) => {
 			if (isStream(asked)) start(response).end(sse(logOf(PIECES)));
 		});
@@ -263,7 +274,7 @@ describe("an abort of a stream", () => {
 		expect(server.asked.map(({ method }) => method)).toEqual(["PUT", "GET"]);
 	});
 
-	it("by its total time is a timeout", async () => {
+	it("by the total limit is a TimeoutError", async () => {
 		const server = await open();
 		const running = clientOf(server).jobs.run(JOB, { totalTimeout: 1_000 });
 		await expect(running).rejects.toMatchObject({ code: "timeout" });
@@ -273,8 +284,12 @@ describe("an abort of a stream", () => {
 
 describe("the feed", () => {
 	const event = (seq: number, type: string) => ({
-		...{ id: `evt_a_${seq}`, object: "event", seq, type },
-		...{ created_at: "2026-01-01T00:00:00Z", data: {} },
+		id: `evt_a_${seq}`,
+		object: "event",
+		seq,
+		type,
+		created_at: "2026-01-01T00:00:00Z",
+		data: {},
 	});
 	const FEED = [
 		"job.created",
@@ -283,7 +298,7 @@ describe("the feed", () => {
 		"job.failed",
 	].map((type, n) => event(n + 1, type));
 
-	it("goes on where a connection broke, also where a filter leaves gaps", async () => {
+	it("continues where a connection broke, also if a filter leaves gaps", async () => {
 		const server = await serve((asked, response) => {
 			const next = FEED.filter(
 				({ seq, type }) => seq > afterOf(asked) && type !== "job.created",
@@ -307,7 +322,7 @@ describe("the feed", () => {
 		);
 	});
 
-	it("begins at the oldest that is kept, and asks again for what is missing after it", async () => {
+	it("starts at the oldest event that is kept, and reconnects for missing events", async () => {
 		const kept = [5, 6, 7].map((seq) => event(seq, "job.created"));
 		const server = await serve((asked, response, n) => {
 			const next = kept.filter(({ seq }) => seq > afterOf(asked));
@@ -327,7 +342,7 @@ describe("the feed", () => {
 		);
 	});
 
-	it("is a list too, page after page", async () => {
+	it("can be listed page by page", async () => {
 		const server = await serve(({ path }, response) => {
 			const after = Number(
 				new URL(path, "http://x").searchParams.get("after") ?? 0,

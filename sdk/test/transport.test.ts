@@ -16,7 +16,7 @@ import { clientOf, json, problem, serve } from "./server.ts";
 const ACCOUNT = { id: "acc", balance: { available: 1, held: 0 } };
 
 describe("a call that failed", () => {
-	it("is tried again where the API is overloaded or failing", async () => {
+	it("is retried while the API is overloaded or failing", async () => {
 		for (const status of [408, 429, 500, 502, 503, 504]) {
 			const server = await serve((_, response, n) =>
 				n < 2
@@ -28,7 +28,7 @@ describe("a call that failed", () => {
 		}
 	});
 
-	it("is not tried again where the answer would be the same", async () => {
+	it("is not retried if the answer would be the same", async () => {
 		for (const status of [400, 401, 402, 403, 404, 409, 410, 413, 415, 422]) {
 			const server = await serve((_, response) =>
 				problem(response, status, "insufficient_credit"),
@@ -38,7 +38,7 @@ describe("a call that failed", () => {
 		}
 	});
 
-	it("waits as long as Retry-After says, and no less", async () => {
+	it("waits at least as long as Retry-After says", async () => {
 		const server = await serve((_, response, n) =>
 			n === 0
 				? problem(response, 429, "rate_limited", { "Retry-After": "1" })
@@ -49,7 +49,7 @@ describe("a call that failed", () => {
 		expect(Number(second) - Number(first)).toBeGreaterThanOrEqual(1000);
 	});
 
-	it("is given up at once where Retry-After is past the bound", async () => {
+	it("fails at once if Retry-After exceeds `retryFor`", async () => {
 		const server = await serve((_, response) =>
 			problem(response, 429, "rate_limited", { "Retry-After": "3600" }),
 		);
@@ -59,7 +59,7 @@ describe("a call that failed", () => {
 		expect(server.asked).toHaveLength(1);
 	});
 
-	it("is tried again while nobody listens, for seconds, and succeeds once somebody does", async () => {
+	it("is retried while no server listens, and succeeds once one does", async () => {
 		const first = await serve((_, response) => json(response, 200, ACCOUNT));
 		await first.stop();
 		const calling = clientOf(first).account.get();
@@ -68,7 +68,7 @@ describe("a call that failed", () => {
 		expect(await calling).toEqual(ACCOUNT);
 	});
 
-	it("is given up when the bound is over", async () => {
+	it("fails when `retryFor` has passed", async () => {
 		const server = await serve(() => {});
 		await server.stop();
 		const failed = clientOf(server).account.get({ retryFor: 300 });
@@ -76,7 +76,7 @@ describe("a call that failed", () => {
 		await expect(failed).rejects.toMatchObject({ code: "connection_failed" });
 	});
 
-	it("is tried again where its answer breaks off", async () => {
+	it("is retried if its answer breaks off", async () => {
 		const server = await serve((_, response, n) => {
 			if (n > 0) return json(response, 200, ACCOUNT);
 			response.writeHead(200, { "Content-Length": "1000" });
@@ -85,7 +85,7 @@ describe("a call that failed", () => {
 		expect(await clientOf(server).account.get()).toEqual(ACCOUNT);
 	});
 
-	it("is not sent twice where that would do it twice", async () => {
+	it("is not sent twice if it is not idempotent", async () => {
 		const server = await serve((_, response) => response.destroy());
 		const client = clientOf(server);
 		await expect(client.keys.create({ name: "one" })).rejects.toBeInstanceOf(
@@ -103,7 +103,7 @@ describe("a call that failed", () => {
 });
 
 describe("a job that is created", () => {
-	it("has one id and one body in all tries", async () => {
+	it("keeps its id and body in all tries", async () => {
 		const server = await serve((_, response, n) => {
 			if (n === 0) return response.destroy();
 			if (n === 1) return problem(response, 503, "storage_unavailable");
@@ -122,7 +122,7 @@ describe("a job that is created", () => {
 		expect(server.asked[0]?.path).toMatch(/^\/v1\/jobs\/[0-9A-Z]{26}$/);
 	});
 
-	it("carries what bounds its time", async () => {
+	it("sends its time limits", async () => {
 		const server = await serve((_, response) => json(response, 202, {}));
 		const id = "01JD8Z6Q3V9Y4K2M7N5P8R1S3T";
 		await clientOf(server).jobs.create(
@@ -136,8 +136,8 @@ describe("a job that is created", () => {
 	});
 });
 
-describe("time", () => {
-	it("of one try is bounded, and the next try may succeed", async () => {
+describe("a time limit", () => {
+	it("ends one try, and the next try may succeed", async () => {
 		const server = await serve((_, response, n) =>
 			n === 0 ? undefined : json(response, 200, ACCOUNT),
 		);
@@ -147,7 +147,7 @@ describe("time", () => {
 		await expect.poll(server.hungUp).toBe(1);
 	});
 
-	it("of an answer's body counts too", async () => {
+	it("covers the answer's body", async () => {
 		const server = await serve((_, response) => {
 			response.writeHead(200).write("{");
 		});
@@ -155,7 +155,7 @@ describe("time", () => {
 		await expect(failed).rejects.toBeInstanceOf(TimeoutError);
 	});
 
-	it("of a whole call is bounded, whatever its tries do", async () => {
+	it("ends the whole call, whatever its tries do", async () => {
 		const server = await serve((_, response) =>
 			problem(response, 503, "storage_unavailable"),
 		);
@@ -191,7 +191,7 @@ describe("an abort", () => {
 		expect(server.asked).toHaveLength(1);
 	});
 
-	it("that came before sends nothing", async () => {
+	it("before the call sends nothing", async () => {
 		const server = await serve((_, response) => json(response, 200, ACCOUNT));
 		const signal = AbortSignal.abort(new Error("before"));
 		const client = clientOf(server);
@@ -216,7 +216,7 @@ describe("an error", () => {
 			.catch((error: unknown) => error);
 	};
 
-	it("says what the API said, by class and code", async () => {
+	it("has the class and the code of the API's answer", async () => {
 		const error = await failing(402, {
 			code: "insufficient_credit",
 			status: 402,
@@ -245,14 +245,14 @@ describe("an error", () => {
 		expect(error).toMatchObject({ field: "prompt" });
 	});
 
-	it("of something between us and the API has no code of the API's", async () => {
+	it("from a proxy has no code of the API's", async () => {
 		const error = await failing(502, "<html>Bad gateway</html>");
 		expect(error).toBeInstanceOf(ServerError);
 		expect(error).toMatchObject({ code: "unknown", status: 502 });
 		expect(error).toMatchObject({ requestId: null });
 	});
 
-	it("tells where nobody answers, and of a server that is not the API", async () => {
+	it("tells a server that does not answer from one that is not the API", async () => {
 		const away = await serve(() => {});
 		await away.stop();
 		await expect(clientOf(away).account.get({ retryFor: 0 })).rejects.toThrow(
@@ -273,7 +273,7 @@ describe("an error", () => {
 		expect(other.asked).toHaveLength(2);
 	});
 
-	it("has a code that the compiler knows", () => {
+	it("has a code that the compiler checks", () => {
 		expectTypeOf<APIError["code"]>().toEqualTypeOf<ErrorCode | "unknown">();
 		expectTypeOf<"insufficient_credit">().toExtend<ErrorCode>();
 		// @ts-expect-error there is no such code
@@ -283,7 +283,7 @@ describe("an error", () => {
 });
 
 describe("a key", () => {
-	it("is asked for before anything is sent, but not for the models", async () => {
+	it("is required before anything is sent, but not for the models", async () => {
 		const server = await serve((_, response) =>
 			json(response, 200, { data: [] }),
 		);
@@ -296,7 +296,7 @@ describe("a key", () => {
 		expect(server.asked[0]?.headers.authorization).toBeUndefined();
 	});
 
-	it("is not in what a client or an error shows", async () => {
+	it("appears neither in a printed client nor in an error", async () => {
 		const { inspect } = await import("node:util");
 		const server = await serve((_, response) => response.destroy());
 		const client = clientOf(server, { apiKey: "mg_live_secret", retryFor: 0 });
@@ -309,7 +309,7 @@ describe("a key", () => {
 });
 
 describe("a list", () => {
-	it("goes on from page to page", async () => {
+	it("fetches page after page", async () => {
 		const server = await serve(({ path }, response) => {
 			const cursor = new URL(path, "http://x").searchParams.get("cursor");
 			const at = Number(cursor ?? 0);
@@ -327,7 +327,7 @@ describe("a list", () => {
 		);
 	});
 
-	it("asks for no page that nobody reads", async () => {
+	it("fetches no page before it is read", async () => {
 		const server = await serve((_, response) =>
 			json(response, 200, { data: [{ id: 1 }, { id: 2 }], next_cursor: "2" }),
 		);

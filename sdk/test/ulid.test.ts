@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { JOB_ID } from "../../src/ids.ts";
 import { ulid } from "../src/index.ts";
 
-test("an id has the form that the API asks for, and sorts by time", () => {
+test("an id has the form that the API requires, and sorts by time", () => {
 	const time = fc.nat(2 ** 31).map((s) => s * 1000);
 	fc.assert(
 		fc.property(time, time, (a, b) => {

@@ -9,7 +9,7 @@ import { clientOf, json, serve } from "./server.ts";
 
 const MB = 1024 * 1024;
 const cat = await readFile(new URL("../../samples/cat.jpg", import.meta.url));
-/** Enough of a JPEG for a client: what the API says of it is the API's part. */
+/** Enough of a JPEG for the client, which checks the first bytes alone. */
 const large = Buffer.concat([cat, randomBytes(5 * MB - cat.length)]);
 
 async function fileOf(bytes: Uint8Array): Promise<string> {
@@ -20,7 +20,7 @@ async function fileOf(bytes: Uint8Array): Promise<string> {
 	return path;
 }
 
-/** The API and the store. */
+/** A server that plays the API and the bucket. */
 async function api(refusals: Record<string, number> = {}) {
 	const server = await serve(({ method, path, headers, body }, response) => {
 		const route = `${method} ${path}`;
@@ -36,7 +36,8 @@ async function api(refusals: Record<string, number> = {}) {
 			return json(response, 201, { id: "img_1", status: "ready" });
 		const { bytes, content_type, sha256 } = JSON.parse(String(body));
 		json(response, 201, {
-			...{ id: "img_2", status: "pending" },
+			id: "img_2",
+			status: "pending",
 			put: {
 				url: `${server.url}/store?signature=1`,
 				headers: {
@@ -53,7 +54,7 @@ async function api(refusals: Record<string, number> = {}) {
 }
 
 describe("an image", () => {
-	it("is the same from wherever it comes", async () => {
+	it("is the same from every source", async () => {
 		const server = await api();
 		const { uploads } = clientOf(server);
 		const path = await fileOf(cat);
@@ -89,7 +90,7 @@ describe("an image", () => {
 		}
 	});
 
-	it("over 4 MiB goes to the store, without the key, and is finalized", async () => {
+	it("over 4 MiB goes to the bucket, without the key, and is finalized", async () => {
 		const server = await api();
 		const upload = await clientOf(server).uploads.create(large);
 		expect(upload).toEqual({ id: "img_2", status: "ready" });
@@ -109,7 +110,7 @@ describe("an image", () => {
 		expect(finalized?.path).toBe("/v1/uploads/img_2/finalize");
 	});
 
-	it("is sent again where the store or the API failed", async () => {
+	it("is sent again if the bucket or the API fails", async () => {
 		const server = await api({
 			"POST /v1/uploads": 1,
 			"PUT /store?signature=1": 2,
@@ -122,7 +123,7 @@ describe("an image", () => {
 		expect(server.asked).toHaveLength(7);
 	});
 
-	it("tells how far it has come", async () => {
+	it("reports its progress", async () => {
 		const server = await api();
 		const seen: Progress[] = [];
 		await clientOf(server).uploads.create(large, {
@@ -136,7 +137,7 @@ describe("an image", () => {
 		expect(seen.every(({ total }) => total === large.length)).toBe(true);
 	});
 
-	it("that is none, too large, or not there is refused before anything is sent", async () => {
+	it("that is invalid, too large or missing fails before anything is sent", async () => {
 		const server = await api();
 		const { uploads } = clientOf(server);
 		const endless = new ReadableStream<Uint8Array>({
@@ -156,7 +157,7 @@ describe("an image", () => {
 		expect(server.asked).toHaveLength(0);
 	});
 
-	it("is no longer sent, nor read, after an abort", async () => {
+	it("is neither read nor sent after an abort", async () => {
 		const server = await serve(() => {});
 		const controller = new AbortController();
 		const { signal } = controller;
@@ -177,7 +178,7 @@ describe("an image", () => {
 		await expect.poll(server.hungUp).toBe(1);
 	});
 
-	it("of a job is uploaded on the way, once", async () => {
+	it("of a job is uploaded once, before the job", async () => {
 		const server = await serve(({ path }, response, n) => {
 			if (path === "/v1/uploads") return json(response, 201, { id: "img_1" });
 			if (n === 1) return response.destroy();

@@ -24,7 +24,7 @@ const now = { now: NOW * 1000 };
 
 describe("the golden vectors", () => {
 	for (const vector of vectors.vectors)
-		it(`${vector.valid ? "take" : "refuse"}: ${vector.name}`, async () => {
+		it(`${vector.valid ? "accept" : "refuse"}: ${vector.name}`, async () => {
 			const verified = webhooks.verify(
 				vector.body,
 				{
@@ -41,7 +41,7 @@ describe("the golden vectors", () => {
 });
 
 describe("a message", () => {
-	it("is taken from bytes or text, with headers of any kind", async () => {
+	it("is accepted as bytes or text, with headers of any kind", async () => {
 		const headers = message();
 		const upper = Object.fromEntries(
 			Object.entries(headers).map(([name, value]) => [
@@ -61,11 +61,15 @@ describe("a message", () => {
 		).toBeTruthy();
 	});
 
-	it("is taken if any secret fits any signature", async () => {
+	it("is accepted if any secret fits any signature", async () => {
 		const other = secret();
 		const both = {
 			...message(),
-			"webhook-signature": `v1a,AAAA ${sign(BODY, "evt_a_1", NOW, other)} ${sign(BODY, "evt_a_1", NOW)}`,
+			"webhook-signature": [
+				"v1a,AAAA",
+				sign(BODY, "evt_a_1", NOW, other),
+				sign(BODY, "evt_a_1", NOW),
+			].join(" "),
 		};
 		expect(await webhooks.verify(BODY, both, SECRET, now)).toBeTruthy();
 		expect(
@@ -73,7 +77,7 @@ describe("a message", () => {
 		).toBeTruthy();
 	});
 
-	it("is refused with any byte of it changed", async () => {
+	it("is refused if any byte of it changed", async () => {
 		const bytes = new TextEncoder().encode(BODY);
 		await fc.assert(
 			fc.asyncProperty(
@@ -114,7 +118,7 @@ describe("a message", () => {
 			).rejects.toMatchObject({ code: "signature_mismatch" });
 	});
 
-	it("is refused when it is old, or from the future", async () => {
+	it("is refused if it is too old or from the future", async () => {
 		for (const [age, code] of [
 			[301, "timestamp_too_old"],
 			[-301, "timestamp_too_new"],
@@ -134,7 +138,7 @@ describe("a message", () => {
 		).rejects.toMatchObject({ code: "timestamp_too_old" });
 	});
 
-	it("is refused where something is missing or malformed, and told what", async () => {
+	it("is refused if something is missing or malformed, and the error says what", async () => {
 		for (const name of Object.keys(message())) {
 			const { [name as never]: _, ...headers } = message();
 			await expect(webhooks.verify(BODY, headers, SECRET, now)).rejects.toThrow(

@@ -1,6 +1,7 @@
 /**
- * One object per account: its keys, its money, its index of jobs, its uploads. What it decides and writes is in the files
- * beside this one, by subject; here are the calls that it takes.
+ * The Account, one object per account: its keys, its money, its index of jobs, its uploads, its
+ * event feed and webhooks. This file has the calls that it takes; what it decides and writes is in
+ * the files beside it, by subject, as functions that run inside its transactions.
  */
 import { DurableObject } from "cloudflare:workers";
 import { ulid } from "ulid";
@@ -10,11 +11,9 @@ import type {
 	Admitted,
 	Answer,
 	Credential,
-	FeedEvent,
 	FeedPage,
 	JobIndexRow,
 	KeyView,
-	MadeBy,
 	NewKey,
 	Outcome,
 	Preparation,
@@ -28,59 +27,23 @@ import type {
 	WebhookView,
 } from "../contract/account.ts";
 import type { EventType } from "../contract/event-type.ts";
-import { Alarm } from "../durable/alarm.ts";
-import { ObjectStorage, unwrapOrRollBack } from "../durable/storage.ts";
-import { config } from "../env.ts";
+import { unwrapOrRollBack } from "../durable/storage.ts";
 import { failed, type Result } from "../errors.ts";
 import { log } from "../log.ts";
-import { Readers } from "../stream/readers.ts";
-import { addCredit } from "./books.ts";
-import { cacheSalt, withCacheIds } from "./cache.ts";
-import { earliestDue, setDue } from "./due.ts";
+import { withCacheIds } from "./cache-ids.ts";
+import { AccountCore } from "./core.ts";
+import { eraseNow } from "./due-tasks.ts";
+import { type EventPage, readEvents } from "./feed.ts";
+import { accountView } from "./identity.ts";
+import { pageJobs } from "./jobs.ts";
+import { addKey, createKey, dropKey, listKeys, revokeKey } from "./keys.ts";
+import { addCredit } from "./ledger-rows.ts";
+import { admit, checkErasable, lookup, prepare, settle } from "./lifecycle.ts";
 import {
-	eraseJob,
-	RETRY_MS,
-	runDueTasks,
-	type TaskContext,
-} from "./due-tasks.ts";
-import {
-	eventsAfter,
-	feedLog,
-	findEvent,
-	lastSeq,
-	startAfter,
-} from "./feed.ts";
-import {
-	accountView,
-	createIdentity,
-	type Identity,
-	identityOf,
-} from "./identity.ts";
-import { findJob, pageJobs } from "./jobs.ts";
-import {
-	addKey,
-	type CallingKey,
-	createKey,
-	dropKey,
-	keyOf,
-	listKeys,
-	revokeKey,
-} from "./keys.ts";
-import {
-	admit,
-	erasable,
-	expiry,
-	lookup,
-	prepare,
-	settle,
-} from "./lifecycle.ts";
-import { Meter } from "./meter.ts";
-import { STEPS } from "./schema.ts";
-import {
-	createUpload,
+	createUploads,
 	deleteUpload,
 	discardUploads,
-	finalizeUpload,
+	finalizeUploads,
 	getUpload,
 	pageUploads,
 } from "./uploads.ts";
@@ -89,48 +52,23 @@ import {
 	changeWebhook,
 	createWebhook,
 	deleteWebhook,
+	findRedelivery,
 	findWebhook,
 	listWebhooks,
-	readFor,
-	report,
+	type Redelivery,
+	readFeedPage,
+	recordReports,
 	rotateAccountSecret,
 } from "./webhooks.ts";
 
 export class Account extends DurableObject<Env> {
-	/** Milliseconds since the epoch; tests move it. */
+	/** Milliseconds since 1970; tests move it. */
 	clock = (): number => Date.now();
-	readonly #store: ObjectStorage;
-	readonly #alarm: Alarm;
-	readonly #sql: SqlStorage;
-	readonly #meter: Meter;
-	#identity: Identity | null;
-	/** Of the feed. */
-	#readers: Readers;
-
-	constructor(ctx: DurableObjectState, env: Env) {
-		super(ctx, env);
-		this.#store = new ObjectStorage(ctx, {
-			object: "account",
-			steps: STEPS,
-			// Each call decides from SQL, whose constraints make the last check of the money.
-			resetOnFailure: false,
-			afterWrite: () => {
-				this.#arm();
-				this.#publish();
-			},
-		});
-		this.#alarm = new Alarm(ctx.storage, () => this.clock());
-		this.#sql = this.#store.sql;
-		this.#meter = new Meter(this.#sql);
-		this.#identity = this.#store.exists ? identityOf(this.#sql) : null;
-		const shown = this.#identity ? lastSeq(this.#sql) : 0;
-		this.#readers = new Readers(ctx.getWebSockets(), shown);
-		if (this.#identity)
-			ctx.blockConcurrencyWhile(async () => {
-				await this.#alarm.load();
-				this.#arm();
-			});
-	}
+	readonly #core = new AccountCore(
+		this.ctx,
+		() => this.env,
+		() => this.clock(),
+	);
 
 	// For operators.
 
@@ -139,17 +77,14 @@ export class Account extends DurableObject<Env> {
 		id: string;
 		name: string;
 	}): Promise<Result<{ account: AccountView }>> {
-		this.#alarm.renew();
-		this.#identity ??= this.#store.create(() =>
-			createIdentity(this.#sql, account, this.clock()),
-		);
+		this.#core.create(account);
 		return this.show();
 	}
 
 	async show(): Promise<Result<{ account: AccountView }>> {
-		return this.#asOperator((identity) => ({
+		return this.#core.asOperator((identity) => ({
 			ok: true,
-			account: accountView(this.#sql, identity),
+			account: accountView(this.#core.sql, identity),
 		}));
 	}
 
@@ -158,194 +93,188 @@ export class Account extends DurableObject<Env> {
 		id: string;
 		amount: number;
 	}): Promise<Result<{ account: AccountView }>> {
-		return this.#asOperator((identity) =>
-			this.#store.writeOrRollBack(() => {
-				unwrapOrRollBack(addCredit(this.#sql, credit, this.clock()));
-				return { account: accountView(this.#sql, identity) };
+		return this.#core.asOperator((identity) =>
+			this.#core.writeOrRollBack((sql, now) => {
+				unwrapOrRollBack(addCredit(sql, credit, now));
+				return { account: accountView(sql, identity) };
 			}),
 		);
 	}
 
 	async createKey(key: NewKey): Promise<Result<{ key: KeyView }>> {
-		return this.#asOperator(() =>
-			this.#store.write(() => createKey(this.#sql, key, this.clock())),
+		return this.#core.asOperator(() =>
+			this.#core.write((sql, now) => createKey(sql, key, now)),
 		);
 	}
 
 	async revokeKey(id: string): Promise<Result<{ key: KeyView }>> {
-		return this.#asOperator(() =>
-			this.#store.write(() => revokeKey(this.#sql, id, this.clock())),
+		return this.#core.asOperator(() =>
+			this.#core.write((sql, now) => revokeKey(sql, id, now)),
 		);
 	}
 
 	async keys(): Promise<Result<{ keys: KeyView[] }>> {
-		return this.#asOperator(() => ({ ok: true, keys: listKeys(this.#sql) }));
+		return this.#core.asOperator(() => ({
+			ok: true,
+			keys: listKeys(this.#core.sql),
+		}));
 	}
 
-	// For callers. Each names its key, so that one RPC authenticates and answers. A request's first call counts against
-	// the rate; those that can only follow another one (`admit`, `finalizeUploads`, `discardUploads`) do not. What a caller
-	// sees and touches is all of the account, or its key's own (`Own`); what is nobody's own begins with `#asOwner`.
+	// For callers. Each call carries its key, so that one RPC authenticates and answers: see
+	// `Access`.
 
 	async authenticate(
 		credential: Credential,
 	): Promise<Answer<{ keyId: string }>> {
-		return this.#asCaller(credential, (_, { keyId }) => ({ ok: true, keyId }));
+		return this.#core.asCaller(credential, ({ keyId }) => ({
+			ok: true,
+			keyId,
+		}));
 	}
 
 	async showTo(
 		credential: Credential,
 	): Promise<Answer<{ account: AccountView }>> {
-		return this.#asOwner(credential, (identity) => ({
+		return this.#core.asOwner(credential, ({ identity }) => ({
 			ok: true,
-			account: accountView(this.#sql, identity),
+			account: accountView(this.#core.sql, identity),
 		}));
 	}
 
 	async keysOf(credential: Credential): Promise<Answer<{ keys: KeyView[] }>> {
-		return this.#asOwner(credential, (_, { keyId }) => ({
+		return this.#core.asOwner(credential, ({ keyId }) => ({
 			ok: true,
-			keys: listKeys(this.#sql, keyId),
+			keys: listKeys(this.#core.sql, keyId),
 		}));
 	}
 
-	/** Makes a key as its owner, who may have only so many. */
+	/** Makes a key. An owner may have `MAX_KEYS` live ones. */
 	async addKey(
 		credential: Credential,
 		key: NewKey,
 	): Promise<Answer<{ key: KeyView }>> {
-		return this.#asOwner(credential, (_, { keyId }) =>
-			this.#store.write(() => addKey(this.#sql, keyId, key, this.clock())),
+		return this.#core.asOwner(credential, ({ keyId }) =>
+			this.#core.write((sql, now) => addKey(sql, keyId, key, now)),
 		);
 	}
 
-	/** Revokes a key as its owner, who keeps one to go on with. */
+	/** Revokes a key, unless no other is left that can make keys. */
 	async dropKey(
 		credential: Credential,
 		id: string,
 	): Promise<Answer<{ key: KeyView }>> {
-		return this.#asOwner(credential, (_, { keyId }) =>
-			this.#store.write(() => dropKey(this.#sql, keyId, id, this.clock())),
+		return this.#core.asOwner(credential, ({ keyId }) =>
+			this.#core.write((sql, now) => dropKey(sql, keyId, id, now)),
 		);
 	}
 
 	/** See `Preparation`. */
 	async prepare(request: Preparation): Promise<Prepared> {
-		return this.#asCaller(request.credential, (_, { own }) =>
-			prepare(this.#sql, own, request, this.#jobs(), this.clock()),
+		return this.#core.asCaller(request.credential, ({ onlyMadeBy }) =>
+			prepare(
+				this.#core.sql,
+				onlyMadeBy,
+				request,
+				this.#core.jobs(),
+				this.clock(),
+			),
 		);
 	}
 
-	/** Key, hold, index row and image holds in one transaction. Repeating it changes nothing; a refusal leaves no row. */
+	/** Admits a job in one transaction: see `admit`. A refusal leaves no row. */
 	async admit(admission: Admission): Promise<Admitted> {
-		const answer = await this.#asCaller(
+		const answer = this.#core.asCaller(
 			admission.credential,
-			(_, { own }) =>
-				this.#store.writeOrRollBack(() =>
-					admit(this.#sql, own, admission, this.#jobs(), this.clock()),
+			({ onlyMadeBy }) =>
+				this.#core.writeOrRollBack((sql, now) =>
+					admit(sql, onlyMadeBy, admission, this.#core.jobs(), now),
 				),
 			admission.isPrepared ? "follows" : "counts",
 		);
 		if (!answer.ok) return answer;
-		const secret = (this.#identity as Identity).cache_secret;
-		return {
-			...answer,
-			images: await withCacheIds(secret, answer.images),
-			cacheSalt: await cacheSalt(secret),
-			createdAt: new Date(answer.createdAt).toISOString(),
-		};
+		return withCacheIds(this.#core.identity.cache_secret, answer);
 	}
 
 	async lookup(
 		credential: Credential,
 		jobId: string,
 	): Promise<Answer<{ job: JobIndexRow }>> {
-		return this.#asCaller(credential, (_, { own }) =>
-			lookup(this.#sql, own, jobId),
+		return this.#core.asCaller(credential, ({ onlyMadeBy }) =>
+			lookup(this.#core.sql, onlyMadeBy, jobId),
 		);
 	}
 
-	/** The index, newest first, without what was deleted or expired. */
+	/** The index, newest first, without jobs that were deleted or expired. */
 	async jobs(
 		credential: Credential,
 		page: { cursor: string | null; limit: number },
 	): Promise<Answer<{ jobs: JobIndexRow[]; nextCursor: string | null }>> {
-		return this.#asCaller(credential, (_, { own }) =>
-			pageJobs(this.#sql, own, page.cursor, page.limit),
+		return this.#core.asCaller(credential, ({ onlyMadeBy }) =>
+			pageJobs(this.#core.sql, onlyMadeBy, page.cursor, page.limit),
 		);
 	}
 
-	/** Erases a job that has ended, once it is asked for whatever dies meanwhile. Repeating it changes nothing. */
+	/** Erases a job that has ended, whatever dies meanwhile. Repeating it changes nothing. */
 	async eraseJob(
 		credential: Credential,
 		jobId: string,
 	): Promise<Answer<object>> {
-		const now = this.clock();
-		const found = await this.#asCaller(credential, (_, { own }) =>
-			erasable(this.#sql, own, jobId),
+		const answer = this.#core.asCaller(credential, ({ onlyMadeBy }) =>
+			checkErasable(this.#core.sql, onlyMadeBy, jobId),
 		);
-		const job = found.ok && findJob(this.#sql, jobId);
-		if (!job || job.gone) return found;
-		const expires = (at: number) =>
-			this.#store.write(() => setDue(this.#sql, `expire:${jobId}`, at));
-		expires(now + RETRY_MS);
-		if ((await eraseJob(this.#place(), jobId)) === "erased") return found;
-		expires(expiry(job, now));
-		return { ...found, ...failed({ code: "job_not_finished" }) };
+		if (!answer.ok) return answer;
+		const erased = await eraseNow(this.#core.taskContext(), jobId);
+		return erased === "erased"
+			? answer
+			: { ...answer, ...failed({ code: "job_not_finished" }) };
 	}
 
 	// Uploads. Several at once, since a job brings its inline images together.
 
-	/** Makes room for what is about to be sent: a row comes before its object. */
+	/** Makes the rows of images that are about to be stored in the bucket. */
 	async createUploads(
 		credential: Credential,
 		drafts: UploadDraft[],
 	): Promise<Answer<{ uploads: UploadView[] }>> {
-		const now = this.clock();
 		const inline = drafts.every(({ way }) => way === "inline");
-		return this.#asCaller(
+		return this.#core.asCaller(
 			credential,
-			({ id }, { own }) => ({
+			({ identity: { id }, onlyMadeBy }) => ({
 				ok: true,
-				uploads: this.#store.write(() =>
-					drafts.map((draft) => createUpload(this.#sql, own, id, draft, now)),
+				uploads: this.#core.write((sql, now) =>
+					createUploads(sql, onlyMadeBy, id, drafts, now),
 				),
 			}),
 			inline ? "follows" : "counts",
 		);
 	}
 
-	/** The objects are stored. Repeating it changes nothing. */
+	/** Makes uploads ready whose objects are stored. Repeating it changes nothing. */
 	async finalizeUploads(
 		credential: Credential,
 		stored: ({ id: string } & StoredImage)[],
 	): Promise<Answer<{ uploads: UploadView[] }>> {
-		const now = this.clock();
-		const finalize = (own: MadeBy, image: { id: string } & StoredImage) =>
-			unwrapOrRollBack(finalizeUpload(this.#sql, own, image.id, image, now))
-				.upload;
-		return this.#asCaller(
+		return this.#core.asCaller(
 			credential,
-			(_, { own }) =>
-				this.#store.writeOrRollBack(() => ({
-					uploads: stored.map((image) => finalize(own, image)),
+			({ onlyMadeBy }) =>
+				this.#core.writeOrRollBack((sql, now) => ({
+					uploads: finalizeUploads(sql, onlyMadeBy, stored, now),
 				})),
 			"follows",
 		);
 	}
 
-	/** What was created and came to nothing. An upload that is ready, or a job's, stays. */
+	/** Deletes pending uploads that came to nothing. One that is ready, or a job's, stays. */
 	async discardUploads(
 		credential: Credential,
 		ids: string[],
 	): Promise<Answer<object>> {
-		return this.#asCaller(
+		return this.#core.asCaller(
 			credential,
-			(_, { own }) => {
-				this.#store.write(() =>
-					discardUploads(this.#sql, own, ids, this.clock()),
-				);
-				return { ok: true };
-			},
+			({ onlyMadeBy }) =>
+				this.#core.write((sql, now) =>
+					discardUploads(sql, onlyMadeBy, ids, now),
+				),
 			"follows",
 		);
 	}
@@ -354,111 +283,81 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<Answer<{ upload: UploadView }>> {
-		return this.#asCaller(credential, (_, { own }) =>
-			getUpload(this.#sql, own, id),
+		return this.#core.asCaller(credential, ({ onlyMadeBy }) =>
+			getUpload(this.#core.sql, onlyMadeBy, id),
 		);
 	}
 
-	/** What was uploaded by itself: images that came with a job are that job's. */
+	/** The images that were uploaded by themselves, not with a job. */
 	async uploads(
 		credential: Credential,
 		page: UploadPage,
 	): Promise<Answer<{ uploads: UploadView[]; more: boolean }>> {
-		return this.#asCaller(credential, (_, { own }) => ({
+		return this.#core.asCaller(credential, ({ onlyMadeBy }) => ({
 			ok: true,
-			...pageUploads(this.#sql, own, page),
+			...pageUploads(this.#core.sql, onlyMadeBy, page),
 		}));
 	}
 
-	/** An image that a job holds lives until the job ends. */
+	/** Deletes an upload. Its object stays until the last job that holds it ends. */
 	async deleteUpload(
 		credential: Credential,
 		id: string,
 	): Promise<Answer<{ id: string }>> {
-		return this.#asCaller(credential, (_, { own }) =>
-			this.#store.write(() => deleteUpload(this.#sql, own, id, this.clock())),
+		return this.#core.asCaller(credential, ({ onlyMadeBy }) =>
+			this.#core.write((sql, now) => deleteUpload(sql, onlyMadeBy, id, now)),
 		);
 	}
 
-	// The event feed, and where it is sent.
+	// The event feed and its webhooks.
 
-	/**
-	 * A page of the feed, for those who see all of the account: a part of it had gaps in its numbers.
-	 * @param after null: from the oldest that is kept
-	 * @param field of the request that `after` came from, for errors
-	 * @param types null: all
-	 */
+	/** A page of the feed. A part of the account would have gaps in its numbers. */
 	async events(
 		credential: Credential,
 		from: { after: number | null; field: string },
 		limit: number,
 		types: EventType[] | null,
-	): Promise<
-		Answer<{
-			events: FeedEvent[];
-			after: number;
-			upTo: number;
-			lastSeq: number;
-		}>
-	> {
-		return this.#asOwner(credential, () => {
-			const start = startAfter(this.#sql, from.after, from.field);
-			if (!start.ok) return start;
-			const { after } = start;
-			const wanted = ({ type }: FeedEvent) => types?.includes(type) ?? true;
-			const page = eventsAfter(this.#sql, after, limit, wanted);
-			return { ok: true, after, ...page, lastSeq: lastSeq(this.#sql) };
-		});
+	): Promise<Answer<EventPage>> {
+		return this.#core.asOwner(credential, () =>
+			readEvents(this.#core.sql, from, limit, types),
+		);
 	}
 
-	/** A socket that the feed flows into, for a reader that `events` has let in: see `Readers.accept`. */
+	/** The socket of a reader of the feed, which `events` has let in: see `Readers.accept`. */
 	override async fetch(request: Request): Promise<Response> {
-		this.#alarm.renew();
-		if (!this.#identity) return new Response(null, { status: 404 });
-		const feed = feedLog(this.#sql);
-		// While nobody reads, nothing is shown to anybody: the first reader begins where the feed is now.
-		if (!this.#readers.hasAny) this.#readers = new Readers([], feed.lastSeq);
-		return this.#readers.accept(this.ctx, feed, false, request);
+		return (
+			this.#core.feed?.accept(request) ?? new Response(null, { status: 404 })
+		);
 	}
 
 	override webSocketMessage(socket: WebSocket, message: unknown): void {
-		if (!this.#identity) return;
-		this.#readers.onMessage(socket, message, feedLog(this.#sql));
-		this.#publish();
+		this.#core.feed?.onMessage(socket, message);
 	}
 
 	override webSocketClose(socket: WebSocket): void {
-		this.#readers.remove(socket);
+		this.#core.feed?.remove(socket);
 	}
 
 	override webSocketError(socket: WebSocket): void {
-		this.#readers.remove(socket);
-	}
-
-	/** Shows what is new to those who read. Nobody waits for it: a storage that cannot sync resets the object by itself. */
-	#publish(): void {
-		if (!this.#identity || !this.#readers.hasAny) return;
-		const feed = feedLog(this.#sql);
-		this.#readers.publish(this.ctx.storage, feed).catch(() => {});
+		this.#core.feed?.remove(socket);
 	}
 
 	async createWebhook(
 		credential: Credential,
 		hook: Pick<WebhookView, "url" | "events" | "description" | "origin">,
 	): Promise<Answer<{ webhook: WebhookView }>> {
-		const now = this.clock();
-		const id = `wh_${ulid(now)}`;
-		return this.#asOwner(credential, () =>
-			this.#store.write(() => createWebhook(this.#sql, { id, ...hook }, now)),
+		const id = `wh_${ulid(this.clock())}`;
+		return this.#core.asOwner(credential, () =>
+			this.#core.write((sql, now) => createWebhook(sql, { id, ...hook }, now)),
 		);
 	}
 
 	async webhooks(
 		credential: Credential,
 	): Promise<Answer<{ webhooks: WebhookView[] }>> {
-		return this.#asOwner(credential, () => ({
+		return this.#core.asOwner(credential, () => ({
 			ok: true,
-			webhooks: listWebhooks(this.#sql),
+			webhooks: listWebhooks(this.#core.sql),
 		}));
 	}
 
@@ -466,7 +365,9 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<Answer<{ webhook: WebhookView }>> {
-		return this.#asOwner(credential, () => findWebhook(this.#sql, id));
+		return this.#core.asOwner(credential, () =>
+			findWebhook(this.#core.sql, id),
+		);
 	}
 
 	async changeWebhook(
@@ -474,10 +375,8 @@ export class Account extends DurableObject<Env> {
 		id: string,
 		change: Parameters<typeof changeWebhook>[2],
 	): Promise<Answer<{ webhook: WebhookView }>> {
-		return this.#asOwner(credential, () =>
-			this.#store.write(() =>
-				changeWebhook(this.#sql, id, change, this.clock()),
-			),
+		return this.#core.asOwner(credential, () =>
+			this.#core.write((sql, now) => changeWebhook(sql, id, change, now)),
 		);
 	}
 
@@ -485,50 +384,28 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<Answer<{ webhook: WebhookView }>> {
-		return this.#asOwner(credential, () =>
-			this.#store.write(() => deleteWebhook(this.#sql, id, this.clock())),
+		return this.#core.asOwner(credential, () =>
+			this.#core.write((sql, now) => deleteWebhook(sql, id, now)),
 		);
 	}
 
-	/** What there is to deliver once more: one event, by its number, or all after another one. */
+	/** What is to be delivered once more: one event, or all events after another one. */
 	async redelivery(
 		credential: Credential,
 		id: string,
 		what: { event: number | null } | { after: number },
-	): Promise<
-		Answer<{
-			webhook: WebhookView;
-			event: FeedEvent | null;
-			after: number | null;
-			lastSeq: number;
-		}>
-	> {
-		return this.#asOwner(credential, () => {
-			const found = findWebhook(this.#sql, id);
-			if (!found.ok) return found;
-			if (found.webhook.status === "disabled")
-				return failed({ code: "webhook_disabled" });
-			const known = { ...found, lastSeq: lastSeq(this.#sql) };
-			if ("after" in what) {
-				const start = startAfter(this.#sql, what.after, "after");
-				return start.ok ? { ...known, event: null, after: start.after } : start;
-			}
-			const event =
-				what.event === null ? null : findEvent(this.#sql, what.event);
-			return event
-				? { ...known, event, after: null }
-				: failed({ code: "event_not_found", field: "event" });
-		});
+	): Promise<Answer<Redelivery>> {
+		return this.#core.asOwner(credential, () =>
+			findRedelivery(this.#core.sql, id, what),
+		);
 	}
 
 	/** The secret that signs what jobs' own webhooks get. */
 	async webhookSecret(
 		credential: Credential,
 	): Promise<Answer<{ secret: string }>> {
-		return this.#asOwner(credential, () => {
-			const [secret] = this.#store.write(() =>
-				accountSecrets(this.#sql, this.clock()),
-			);
+		return this.#core.asOwner(credential, () => {
+			const [secret] = this.#core.write((sql, now) => accountSecrets(sql, now));
 			return { ok: true, secret: secret as string };
 		});
 	}
@@ -536,133 +413,36 @@ export class Account extends DurableObject<Env> {
 	async rotateWebhookSecret(
 		credential: Credential,
 	): Promise<Answer<{ secret: string }>> {
-		return this.#asOwner(credential, () => ({
+		return this.#core.asOwner(credential, () => ({
 			ok: true,
-			secret: this.#store.write(() =>
-				rotateAccountSecret(this.#sql, this.clock()),
-			),
+			secret: this.#core.write((sql, now) => rotateAccountSecret(sql, now)),
 		}));
 	}
 
 	// For the Endpoint.
 
-	/** What a webhook has to deliver; see `readFor`. */
+	/** What a webhook has to deliver: see `readFeedPage`. */
 	async readFor(id: string, after: number | null): Promise<FeedPage> {
-		this.#alarm.renew();
-		if (!this.#identity) throw new Error("there is no such account");
-		return this.#store.write(() => readFor(this.#sql, id, after, this.clock()));
+		return this.#core.write((sql, now) => readFeedPage(sql, id, after, now));
 	}
 
-	/** How a webhook fares, for the feed. */
+	/** What became of a webhook, for the feed. */
 	async report(id: string, reports: Report[]): Promise<void> {
-		this.#alarm.renew();
-		if (!this.#identity) throw new Error("there is no such account");
-		this.#store.write(() => report(this.#sql, id, reports, this.clock()));
+		this.#core.write((sql, now) => recordReports(sql, id, reports, now));
 	}
 
 	// For the Job.
 
-	/** The job's one debit or release, the same answer on every repeat; null where no such job was admitted here. */
+	/** Debits or releases what a job holds: see `settle`. */
 	async settle(outcome: Outcome): Promise<Settlement | null> {
-		this.#alarm.renew();
-		const settlement = this.#identity
-			? this.#store.write(() => settle(this.#sql, outcome, false, this.clock()))
+		const settlement = this.#core.exists
+			? this.#core.write((sql, now) => settle(sql, outcome, false, now))
 			: null;
 		if (!settlement) log("settle_unknown", { job: outcome.jobId });
 		return settlement;
 	}
 
-	// What is due.
-
 	override async alarm(): Promise<void> {
-		this.#alarm.onFired();
-		try {
-			if (this.#identity) await runDueTasks(this.#place());
-		} catch (error) {
-			log("alarm_failed", { object: "account", cause: String(error) });
-		} finally {
-			this.#arm();
-		}
-	}
-
-	/**
-	 * Sets the alarm to the earliest due time. One that fires too early finds nothing due, which costs
-	 * less than moving it at each settlement.
-	 */
-	#arm(): void {
-		if (!this.#identity) return;
-		const next = earliestDue(this.#sql);
-		if (next !== null) this.#alarm.bringForward(next);
-	}
-
-	#place(): TaskContext {
-		return {
-			env: this.env,
-			store: this.#store,
-			account: (this.#identity as Identity).id,
-			clock: () => this.clock(),
-		};
-	}
-
-	#jobs() {
-		return this.#meter.jobs(config(this.env));
-	}
-
-	/** What every operator's method begins with. */
-	async #asOperator<T extends object>(
-		act: (identity: Identity) => Result<T>,
-	): Promise<Result<T>> {
-		this.#alarm.renew();
-		return this.#identity
-			? act(this.#identity)
-			: failed({ code: "account_not_found" });
-	}
-
-	/** What every caller's method begins with. A key that is out in pages has its own things, and works in pages alone. */
-	async #asCaller<T extends object>(
-		credential: Credential,
-		act: (identity: Identity, key: CallingKey) => Result<T>,
-		rate: "counts" | "follows" = "counts",
-	): Promise<Answer<T>> {
-		return this.#asKey(
-			credential,
-			(identity, key) =>
-				key.pageless ? failed({ code: "origin_required" }) : act(identity, key),
-			rate,
-		);
-	}
-
-	/**
-	 * As a caller who sees all of the account. A key that is out in pages does not; if it made another one, it would outlive
-	 * its own revocation.
-	 */
-	async #asOwner<T extends object>(
-		credential: Credential,
-		act: (identity: Identity, key: CallingKey) => Result<T>,
-	): Promise<Answer<T>> {
-		return this.#asKey(
-			credential,
-			(identity, key) =>
-				key.own === null ? act(identity, key) : failed({ code: "bound_key" }),
-			"counts",
-		);
-	}
-
-	/** Key, rate, and the limits that every answer tells. */
-	async #asKey<T extends object>(
-		credential: Credential,
-		act: (identity: Identity, key: CallingKey) => Result<T>,
-		rate: "counts" | "follows",
-	): Promise<Answer<T>> {
-		this.#alarm.renew();
-		if (!this.#identity) return failed({ code: "invalid_key" });
-		const key = keyOf(this.#sql, credential);
-		if (!key.ok) return key;
-		const quotas = config(this.env);
-		const now = this.clock();
-		const taken: Result<object> =
-			rate === "counts" ? this.#meter.take(quotas, now) : { ok: true };
-		const result = taken.ok ? act(this.#identity, key) : taken;
-		return { ...result, limits: this.#meter.limits(quotas, now) };
+		await this.#core.onAlarm();
 	}
 }

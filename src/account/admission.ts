@@ -1,11 +1,11 @@
-/** Whether a job may run: pure decisions over what the account knows. */
+/** Whether a job may be admitted: pure decisions. */
 
 import type { Admission, Limits } from "../contract/account.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
 import type { IndexedJob } from "./jobs.ts";
 import { type Balances, decide, type Entry } from "./ledger.ts";
 
-/** What the account has for one more job. */
+/** What the account has left for one more job. */
 export interface Remaining {
 	balances: Balances;
 	jobs: Limits["jobs"];
@@ -16,17 +16,20 @@ export type AdmissionCheck =
 	| { answer: "same"; job: IndexedJob }
 	| { answer: "refused"; failure: Failure };
 
-/** The first admission of a name is for one body; a repeat of it is `same`, another body a conflict, and what is gone stays gone. */
+/**
+ * A name stands for one body: its repeat is the `same` job, another body is a conflict, and a job
+ * that is gone stays gone.
+ */
 export function checkAdmission(
 	job: IndexedJob | null,
 	admission: Pick<Admission, "jobId" | "idempotencyKey" | "maxPrice"> & {
 		bodyHash: string;
 	},
-	room: Remaining,
+	remaining: Remaining,
 	now: number,
 ): AdmissionCheck {
 	if (!job) {
-		const hold = checkHold(admission.jobId, admission.maxPrice, room, now);
+		const hold = checkHold(admission.jobId, admission.maxPrice, remaining, now);
 		return hold.ok
 			? { answer: "new", entries: hold.entries }
 			: { answer: "refused", failure: hold.failure };
@@ -38,7 +41,7 @@ export function checkAdmission(
 	return { answer: "refused", failure: { code } };
 }
 
-/** The hold of a new job, if there is money and room for it. */
+/** The hold of a new job, if the account can pay and has room for it. */
 export function checkHold(
 	jobId: string,
 	price: number,
@@ -59,5 +62,5 @@ export function checkHold(
 	return hold;
 }
 
-/** Nobody knows when a job ends; this is when it is worth a look. */
+/** Nobody knows when a job ends; a caller may try again after this. */
 const TRY_AGAIN_S = 5;

@@ -1,4 +1,7 @@
-/** What the account's alarm does: the due table says what and when. Each chore may be done again, and fails for itself. */
+/**
+ * What the account's alarm does: the due table says what and when. Each task may run again, and
+ * fails by itself.
+ */
 
 import type { Resolution } from "../contract/account.ts";
 import type { Erased } from "../contract/job.ts";
@@ -8,26 +11,27 @@ import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
 import { log } from "../log.ts";
 import { endpointOf, jobOf } from "../objects.ts";
-import { type Due, dueBy, reschedule } from "./due.ts";
-import { sweepKeys } from "./idempotency.ts";
-import { forget, ORPHAN_AFTER_MS, settle } from "./lifecycle.ts";
-import { nextSweep } from "./staging.ts";
+import { type Due, dueBy, reschedule, setDue } from "./due.ts";
+import { sweepIdempotencyKeys } from "./idempotency.ts";
+import { findJob } from "./jobs.ts";
+import { expiry, ORPHAN_AFTER_MS, recordErasure, settle } from "./lifecycle.ts";
+import { nextSweep } from "./staging-sweeps.ts";
 import { deleteUpload } from "./uploads.ts";
 import { deleteWebhook, revision } from "./webhooks.ts";
 
-/** When to try again what just failed. */
-export const RETRY_MS = 30_000;
-/** When to look again after a job that is settled and has not noted it. */
+/** When a task that failed runs again. */
+const RETRY_MS = 30_000;
+/** When to ask again a job that is settled and has not written that itself. */
 const STILL_RUNNING_MS = 60_000;
 const JOB_ANSWERS_WITHIN_MS = 10_000;
 const ENDPOINT_ANSWERS_WITHIN_MS = 10_000;
-/** When to look again after a webhook of jobs that is still owed something. */
-const STILL_OWED_MS = 24 * 60 * 60_000;
+/** When to look again at a jobs' webhook with open deliveries. */
+const STILL_OPEN_MS = 24 * 60 * 60_000;
 const AT_ONCE = 32;
-/** A chore that has cleared its row itself, in the turn in which it saw that it may. */
+/** The task has cleared its row itself, in the turn in which it saw that it may. */
 const CLEARED = "cleared";
 
-/** What chores work with. */
+/** What tasks work with. */
 export interface TaskContext {
 	env: Env;
 	store: ObjectStorage;
@@ -36,52 +40,70 @@ export interface TaskContext {
 	clock: () => number;
 }
 
-/** Does what is due, a batch of it. What is left is due still. */
-export async function runDueTasks(place: TaskContext): Promise<void> {
-	const due = dueBy(place.store.sql, place.clock(), AT_ONCE);
-	await Promise.all(due.map((each) => runAndReschedule(place, each)));
+/** Runs a batch of the tasks that are due. The others stay due. */
+export async function runDueTasks(context: TaskContext): Promise<void> {
+	const due = dueBy(context.store.sql, context.clock(), AT_ONCE);
+	await Promise.all(due.map((each) => runAndReschedule(context, each)));
 }
 
-/** Erases a job's log, then what the account has of it. A job that has not ended is left alone. */
-export async function eraseJob(
-	place: TaskContext,
+/**
+ * Erases a job for its owner. The job expires soon first, so that a crash in between leaves no half
+ * of it; it expires in its time where it turns out not to have ended.
+ */
+export async function eraseNow(
+	context: TaskContext,
 	jobId: string,
 ): Promise<Erased> {
+	const { store, clock } = context;
+	const job = findJob(store.sql, jobId);
+	if (!job || job.gone) return "erased";
+	const now = clock();
+	const expireAt = (at: number) =>
+		store.write(() => setDue(store.sql, `expire:${jobId}`, at));
+	expireAt(now + RETRY_MS);
+	const erased = await eraseJob(context, jobId);
+	if (erased === "running") expireAt(expiry(job, now));
+	return erased;
+}
+
+/** Erases a job's log, then what the account has of it. A job that has not ended stays as it is. */
+async function eraseJob(context: TaskContext, jobId: string): Promise<Erased> {
 	const answer: Erased = await within(
 		JOB_ANSWERS_WITHIN_MS,
-		jobOf(place.env, place.account, jobId).erase(),
+		jobOf(context.env, context.account, jobId).erase(),
 	);
-	const { store, clock } = place;
-	if (answer === "erased") store.write(() => forget(store.sql, jobId, clock()));
+	const { store, clock } = context;
+	if (answer === "erased")
+		store.write(() => recordErasure(store.sql, jobId, clock()));
 	return answer;
 }
 
-/** One chore, and when to look again. */
-async function runAndReschedule(place: TaskContext, due: Due): Promise<void> {
+/** Runs one task, and clears its row or sets its next time. */
+async function runAndReschedule(context: TaskContext, due: Due): Promise<void> {
 	let next: number | null | typeof CLEARED;
 	try {
-		next = await runTask(place, due);
+		next = await runTask(context, due);
 	} catch (error) {
 		log("due_failed", { due: due.key, cause: String(error) });
-		next = place.clock() + RETRY_MS;
+		next = context.clock() + RETRY_MS;
 	}
-	if (next !== CLEARED) reschedule(place.store.sql, due, next);
+	if (next !== CLEARED) reschedule(context.store.sql, due, next);
 }
 
-/** @returns when to look again, or null when it is done with */
+/** @returns when to run again, or null when the task is done */
 async function runTask(
-	place: TaskContext,
+	context: TaskContext,
 	due: Due,
 ): Promise<number | null | typeof CLEARED> {
-	const { store, clock } = place;
+	const { store, clock } = context;
 	const { key } = due;
 	const colon = key.indexOf(":");
 	const [kind, ref] = [key.slice(0, colon), key.slice(colon + 1)];
 	switch (kind) {
 		case "orphan":
-			return askJob(place, ref);
+			return askJob(context, ref);
 		case "expire":
-			return (await eraseJob(place, ref)) === "erased"
+			return (await eraseJob(context, ref)) === "erased"
 				? null
 				: clock() + STILL_RUNNING_MS;
 		case "upload":
@@ -89,30 +111,30 @@ async function runTask(
 			return null;
 		case "object":
 		case "late":
-			return deleteObject(place, ref);
+			return deleteObject(context, ref);
 		case "keys":
-			return store.write(() => sweepKeys(store.sql, clock()));
+			return store.write(() => sweepIdempotencyKeys(store.sql, clock()));
 		case "notify":
-			return notifyEndpoint(place, due);
+			return notifyEndpoint(context, due);
 		case "hook":
-			return dropUnused(place, ref);
+			return deleteUnused(context, ref);
 		default:
-			throw new Error(`nothing acts on ${kind}`);
+			throw new Error(`no task is called ${kind}`);
 	}
 }
 
 /**
- * A hold that stayed unsettled: only the Job knows whether it ran. `void` means that it never started and, by its
- * tombstone, never will; nothing but that or an outcome frees the hold.
+ * Asks the Job of a hold that stayed unsettled: only the Job knows whether it ran. `void` means
+ * that it never started and, by its tombstone, never will. Only that or an outcome frees the hold.
  */
 async function askJob(
-	place: TaskContext,
+	context: TaskContext,
 	jobId: string,
 ): Promise<number | null> {
-	const { store, clock } = place;
+	const { store, clock } = context;
 	const resolution: Resolution = await within<Resolution>(
 		JOB_ANSWERS_WITHIN_MS,
-		jobOf(place.env, place.account, jobId).resolve(),
+		jobOf(context.env, context.account, jobId).resolve(),
 	);
 	const now = clock();
 	switch (resolution.answer) {
@@ -135,26 +157,26 @@ async function askJob(
 }
 
 /**
- * An Endpoint that is told reads the feed by itself, then or later. What was written while it was being told it may have
- * missed, so the row is cleared in the turn that sees that there was nothing.
+ * Notifies a webhook's Endpoint, which then reads the feed by itself. It may have missed what was
+ * written during the call, so the row is cleared in the turn that sees that nothing was.
  */
 async function notifyEndpoint(
 	{ env, store, account, clock }: TaskContext,
 	due: Due,
 ): Promise<number | typeof CLEARED> {
 	const id = due.key.slice("notify:".length);
-	const told = revision(store.sql, id);
+	const notified = revision(store.sql, id);
 	await within(
 		ENDPOINT_ANSWERS_WITHIN_MS,
-		endpointOf(env, account, id).tell({ account, id }),
+		endpointOf(env, account, id).notify({ account, id }),
 	);
-	if (revision(store.sql, id) !== told) return clock();
+	if (revision(store.sql, id) !== notified) return clock();
 	reschedule(store.sql, due, null);
 	return CLEARED;
 }
 
-/** A webhook of jobs that no job has named in a long time, unless something is still owed to it. */
-async function dropUnused(
+/** Deletes a jobs' webhook that no job has named in a long time, unless it has open deliveries. */
+async function deleteUnused(
 	{ env, store, account, clock }: TaskContext,
 	id: string,
 ): Promise<number | null> {
@@ -162,12 +184,12 @@ async function dropUnused(
 		ENDPOINT_ANSWERS_WITHIN_MS,
 		endpointOf(env, account, id).idle(),
 	);
-	if (!idle) return clock() + STILL_OWED_MS;
+	if (!idle) return clock() + STILL_OPEN_MS;
 	store.write(() => deleteWebhook(store.sql, id, clock()));
 	return null;
 }
 
-/** An object that a caller may still write by a presigned PUT is deleted again, until that is over. */
+/** Deletes an object; again and again where a caller may still write it by a presigned PUT. */
 async function deleteObject(
 	{ env, clock }: TaskContext,
 	key: string,
@@ -178,7 +200,7 @@ async function deleteObject(
 	return createdAt === null ? null : nextSweep(createdAt, now);
 }
 
-/** @throws Error when the answer takes longer */
+/** What a call answers. @throws Error where that takes longer than `ms` */
 async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	const late = new Promise<never>((_, reject) => {

@@ -1,13 +1,19 @@
 /**
- * One table of due times per object; its alarm is the earliest. Keys say what is due: `orphan:<job>` (there is one for
- * each job that has not settled), `expire:<job>`, `upload:<id>`, `object:<key>` and `late:<key>`, `keys:sweep`,
- * `notify:<webhook>` (its Endpoint has something to read), `hook:<webhook of jobs>` (whether it is still used). Setting a
- * time in the same transaction as the fact it follows from is what makes it sure.
+ * The table of the account's due tasks; the alarm fires at the earliest. A key says what is due:
+ *
+ * - `orphan:<job>` asks a Job that has not settled; each open job has one
+ * - `expire:<job>` erases a job
+ * - `upload:<id>` deletes an upload; `object:<key>` and `late:<key>` delete objects in the bucket
+ * - `keys:sweep` deletes old idempotency keys
+ * - `notify:<webhook>` tells an Endpoint that it has something to read
+ * - `hook:<webhook>` deletes a webhook that jobs named, once none does
+ *
+ * A task becomes due in the transaction of the fact that it follows from, so that none is lost.
  */
 
 export interface Due {
 	key: string;
-	/** Milliseconds since the epoch. */
+	/** Milliseconds since 1970. */
 	at: number;
 }
 
@@ -26,7 +32,7 @@ export function setDue(sql: SqlStorage, key: string, at: number): void {
 	);
 }
 
-/** Leaves a time that is set as it is. */
+/** As `setDue`, but leaves a time that is set as it is. */
 export function setDueUnlessSet(
 	sql: SqlStorage,
 	key: string,
@@ -35,12 +41,13 @@ export function setDueUnlessSet(
 	sql.exec("INSERT OR IGNORE INTO due (key, at) VALUES (?, ?)", key, at);
 }
 
-/** How many rows there are of a kind, counted up to `most`. */
+/** How many tasks of a kind there are, counted up to `most`. */
 export function countDue(sql: SqlStorage, kind: string, most: number): number {
-	// ";" is what follows ":".
+	// ";" follows ":" in ASCII.
 	return sql
 		.exec<{ count: number }>(
-			"SELECT count(*) AS count FROM (SELECT 1 FROM due WHERE key >= ? AND key < ? LIMIT ?)",
+			`SELECT count(*) AS count
+				FROM (SELECT 1 FROM due WHERE key >= ? AND key < ? LIMIT ?)`,
 			`${kind}:`,
 			`${kind};`,
 			most,
@@ -52,12 +59,12 @@ export function clearDue(sql: SqlStorage, key: string): void {
 	sql.exec("DELETE FROM due WHERE key = ?", key);
 }
 
-/** When it is due, or null where it is not. */
+/** When a task is due; null where there is none. */
 export const dueAt = (sql: SqlStorage, key: string): number | null =>
 	sql.exec<{ at: number }>("SELECT at FROM due WHERE key = ?", key).toArray()[0]
 		?.at ?? null;
 
-/** What is due by now, the oldest first. */
+/** The tasks that are due, the oldest first. */
 export function dueBy(sql: SqlStorage, now: number, limit: number): Due[] {
 	return sql
 		.exec<{
@@ -76,8 +83,8 @@ export function earliestDue(sql: SqlStorage): number | null {
 }
 
 /**
- * Ends what was done, or moves it to its next time. A row that changed meanwhile is left alone: a call that ran during
- * the await knew better.
+ * Ends a task that ran, or sets its next time. A row that changed meanwhile stays: a call that came
+ * while the task ran set it anew.
  */
 export function reschedule(
 	sql: SqlStorage,

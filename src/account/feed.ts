@@ -1,22 +1,24 @@
 /**
- * The account's event feed: `seq` 1, 2, 3, … without a gap, each event written in the transaction of the fact that it
- * tells. One row an event, and none of its own for those who read it.
+ * The account's event feed: `seq` 1, 2, 3, … without a gap. Each event is written in the
+ * transaction of its fact. An event costs one row, and a reader none.
  */
 
 import type { Fact, FeedEvent } from "../contract/account.ts";
 import type { EventType } from "../contract/event-type.ts";
 import { failed, type Result } from "../errors.ts";
 import type { ReadableLog } from "../stream/readers.ts";
-import { type IndexedJob, rowOf } from "./jobs.ts";
-import { notify } from "./webhook-rows.ts";
+import { type IndexedJob, indexRow } from "./jobs.ts";
+import { scheduleNotifications } from "./webhook-rows.ts";
 
-/** How long an event is kept at least. The newest one stays for good: its number is where the next one goes on. */
+/**
+ * For how long an event is kept at least. The newest one stays: the next number follows from it.
+ */
 export const EVENT_KEPT_MS = 30 * 24 * 60 * 60_000;
 const SWEPT_AT_ONCE = 4;
-/** A reader that asks for few types is sent on after so many others. */
-const SCANNED = 5_000;
-/** Events of one message to a reader. */
-const MESSAGE = 500;
+/** One page looks at no more events than this, however few types its reader wants. */
+const MAX_SCANNED = 5_000;
+/** The most events of one message to a reader. */
+const MESSAGE_EVENTS = 500;
 
 interface EventRow extends Record<string, SqlStorageValue> {
 	seq: number;
@@ -36,8 +38,8 @@ export function createEventTable(sql: SqlStorage): void {
 	)`);
 }
 
-/** What became of a job. Inside the transaction that made it so. */
-export function tellOfJob(
+/** Adds an event of a job. Inside the transaction of its fact. */
+export function appendJobEvent(
 	sql: SqlStorage,
 	type: Exclude<EventType, `webhook.${string}`>,
 	job: IndexedJob,
@@ -45,23 +47,31 @@ export function tellOfJob(
 ): void {
 	const { closed } = job.hold;
 	const finishedAt = closed && new Date(closed.at).toISOString();
-	const own = job.webhook?.events.includes(type) ? job.webhook.id : null;
-	tell(sql, { type, data: { ...rowOf(job), finishedAt } }, own, now);
+	const webhook = job.webhook?.events.includes(type) ? job.webhook.id : null;
+	appendEvent(
+		sql,
+		{ type, data: { ...indexRow(job), finishedAt } },
+		webhook,
+		now,
+	);
 }
 
-/** Inside a transaction. @param own the job's own webhook, if it is to know */
-export function tell(
+/** Inside a transaction. @param webhook the job's own webhook, where it wants this event */
+export function appendEvent(
 	sql: SqlStorage,
 	fact: Fact,
-	own: string | null,
+	webhook: string | null,
 	now: number,
 ): void {
 	sql.exec(
 		"INSERT INTO event (at, type, webhook, data) VALUES (?, ?, ?, ?)",
-		...[now, fact.type, own, JSON.stringify(fact.data)],
+		now,
+		fact.type,
+		webhook,
+		JSON.stringify(fact.data),
 	);
 	sweep(sql, now);
-	notify(sql, { ...fact, webhook: own }, now);
+	scheduleNotifications(sql, { ...fact, webhook }, now);
 }
 
 /** 0 in an empty feed. */
@@ -70,13 +80,16 @@ export const lastSeq = (sql: SqlStorage): number =>
 		.exec<{ seq: number }>("SELECT coalesce(max(seq), 0) AS seq FROM event")
 		.one().seq;
 
-/** The oldest that is kept; 1 in an empty feed. */
+/** The oldest event that is kept; 1 in an empty feed. */
 export const oldestSeq = (sql: SqlStorage): number =>
 	sql
 		.exec<{ seq: number }>("SELECT coalesce(min(seq), 1) AS seq FROM event")
 		.one().seq;
 
-/** Where a reader who has seen `after` goes on; null is one who wants all there is. */
+/**
+ * Where a reader continues who has seen `after`; null is for a reader who wants every event that is
+ * kept.
+ */
 export function startAfter(
 	sql: SqlStorage,
 	after: number | null,
@@ -94,7 +107,38 @@ export function startAfter(
 	});
 }
 
-/** @returns events after `after`, and how far was looked: further than the last of them where others lie between */
+/** A part of the feed. */
+export interface EventPage {
+	events: FeedEvent[];
+	/** The event that the page begins after. */
+	after: number;
+	/** How far the page reaches: beyond its last event where others lie between. */
+	upTo: number;
+	lastSeq: number;
+}
+
+/**
+ * @param from null: from the oldest event that is kept; `field` is the request's, for errors
+ * @param types null: all
+ */
+export function readEvents(
+	sql: SqlStorage,
+	from: { after: number | null; field: string },
+	limit: number,
+	types: EventType[] | null,
+): Result<EventPage> {
+	const start = startAfter(sql, from.after, from.field);
+	if (!start.ok) return start;
+	const { after } = start;
+	const wanted = ({ type }: FeedEvent) => types?.includes(type) ?? true;
+	const page = eventsAfter(sql, after, limit, wanted);
+	return { ok: true, after, ...page, lastSeq: lastSeq(sql) };
+}
+
+/**
+ * @returns events after `after`, and how far was looked: further than the last of them where others
+ * lie between
+ */
 export function eventsAfter(
 	sql: SqlStorage,
 	after: number,
@@ -103,7 +147,8 @@ export function eventsAfter(
 ): { events: FeedEvent[]; upTo: number } {
 	const rows = sql.exec<EventRow>(
 		"SELECT * FROM event WHERE seq > ? ORDER BY seq LIMIT ?",
-		...[after, SCANNED],
+		after,
+		MAX_SCANNED,
 	);
 	const events: FeedEvent[] = [];
 	let upTo = after;
@@ -123,7 +168,7 @@ export function findEvent(sql: SqlStorage, seq: number): FeedEvent | null {
 	return row ? eventOf(row) : null;
 }
 
-/** Each event takes more old ones along than it adds, so that none needs an alarm of its own. */
+/** Each new event deletes more old ones than it adds, so that expiry needs no alarm. */
 function sweep(sql: SqlStorage, now: number): void {
 	sql.exec(
 		`DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ${SWEPT_AT_ONCE})
@@ -132,7 +177,7 @@ function sweep(sql: SqlStorage, now: number): void {
 	);
 }
 
-/** The feed as those read it who stay connected; `data` is a whole `FeedEvent`. */
+/** The feed for readers that stay connected. `data` is a whole `FeedEvent`. */
 export const feedLog = (sql: SqlStorage): ReadableLog => ({
 	lastSeq: lastSeq(sql),
 	between: (from, upTo) =>
@@ -140,7 +185,7 @@ export const feedLog = (sql: SqlStorage): ReadableLog => ({
 			.exec<EventRow>(
 				"SELECT * FROM event WHERE seq > ? ORDER BY seq LIMIT ?",
 				from,
-				Math.min(MESSAGE, upTo - from),
+				Math.min(MESSAGE_EVENTS, upTo - from),
 			)
 			.toArray()
 			.map((row) => ({ seq: row.seq, type: row.type, data: textOf(row) })),

@@ -1,4 +1,7 @@
-/** Idempotency keys: which job each of them named, for thirty days. Only the SHA-256 of a key is kept. */
+/**
+ * Idempotency keys: which job each of them names, for thirty days. Only the SHA-256 of a key is
+ * kept.
+ */
 import type { MadeBy } from "../contract/account.ts";
 import { setDueUnlessSet } from "./due.ts";
 
@@ -17,10 +20,13 @@ export function createIdempotencyTable(sql: SqlStorage): void {
 	)`);
 }
 
-/** The job that a key names, or null. An API key that sees only its own has names of its own. */
-export function jobOfKey(
+/**
+ * The id of the job that a key names, or null. An API key that is bound to pages has names of its
+ * own.
+ */
+export function findNamedJobId(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	key: string,
 	now: number,
 ): string | null {
@@ -28,37 +34,44 @@ export function jobOfKey(
 		sql
 			.exec<{ job: string }>(
 				"SELECT job FROM idempotency_key WHERE key = ? AND created_at > ?",
-				nameOf(own, key),
+				scopedKey(onlyMadeBy, key),
 				now - KEY_KEPT_MS,
 			)
 			.toArray()[0]?.job ?? null
 	);
 }
 
-export function nameByKey(
+export function saveIdempotencyKey(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	key: string,
 	job: string,
 	now: number,
 ): void {
 	sql.exec(
 		"INSERT OR REPLACE INTO idempotency_key (key, job, created_at) VALUES (?, ?, ?)",
-		nameOf(own, key),
+		scopedKey(onlyMadeBy, key),
 		job,
 		now,
 	);
 	setDueUnlessSet(sql, SWEEP, now + KEY_KEPT_MS);
 }
 
-/** A hash has no colon. */
-const nameOf = (own: MadeBy, key: string): string =>
-	own === null ? key : `${own}:${key}`;
+/** No hash has a colon, so that names of one API key are never those of another. */
+const scopedKey = (onlyMadeBy: MadeBy, key: string): string =>
+	onlyMadeBy === null ? key : `${onlyMadeBy}:${key}`;
 
-/** Deletes keys that are too old, a batch at a time. @returns when to sweep again, or null where none is left */
-export function sweepKeys(sql: SqlStorage, now: number): number | null {
+/**
+ * Deletes keys that are too old, a batch at a time.
+ * @returns when to sweep again, or null where none is left
+ */
+export function sweepIdempotencyKeys(
+	sql: SqlStorage,
+	now: number,
+): number | null {
 	sql.exec(
-		"DELETE FROM idempotency_key WHERE seq IN (SELECT seq FROM idempotency_key ORDER BY seq LIMIT ?) AND created_at <= ?",
+		`DELETE FROM idempotency_key
+			WHERE seq IN (SELECT seq FROM idempotency_key ORDER BY seq LIMIT ?) AND created_at <= ?`,
 		SWEPT_AT_ONCE,
 		now - KEY_KEPT_MS,
 	);

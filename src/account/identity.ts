@@ -1,14 +1,14 @@
-/** Who the account is. */
+/** The account's one row: its name, and the secret of its caches. */
 
 import type { AccountView } from "../contract/account.ts";
 import { hex } from "../crypto.ts";
-import { balances } from "./books.ts";
+import { balances } from "./ledger-rows.ts";
 
 export interface Identity extends Record<string, SqlStorageValue> {
 	id: string;
 	name: string;
 	created_at: number;
-	/** Keys what tenants must not share: prefix and encoder cache. */
+	/** The key of the HMACs that keep tenants apart in a worker's caches: see cache-ids.ts. */
 	cache_secret: string;
 }
 

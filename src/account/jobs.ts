@@ -10,14 +10,14 @@ import type {
 } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
 import { firstJobId } from "../ids.ts";
-import { isOwn } from "./keys.ts";
+import { isVisible } from "./keys.ts";
 import type { Closing, Hold } from "./ledger.ts";
 
 /** A job's image, before the account's cache secret turned its hash into a cache id. */
 export interface HeldImage extends Omit<ImageRef, "cacheId"> {
 	/** How the caller sent it: what tells a repeat of the request. */
 	sent: Omit<SentImage, "upload"> & {
-		/** It belongs to jobs: it came with one, and goes with the last that has it. */
+		/** It came with a job, and goes with the last job that has it. */
 		inline: boolean;
 		/** It came with an earlier job of the conversation, not with this one's request. */
 		before?: true;
@@ -31,14 +31,17 @@ export interface IndexedJob {
 	images: HeldImage[];
 	createdAt: number;
 	status: JobIndexRow["status"];
-	/** Deleted or expired, or admitted and never started. Nothing of it is left to show, and its id never runs again. */
+	/**
+	 * Deleted, expired, or admitted and never started: nothing of it is shown, and its id never runs
+	 * again.
+	 */
 	gone: boolean;
 	/** Seconds from its end for which it is kept. */
 	expiresIn: number;
 	hold: Hold;
-	/** Its own webhook, and what that is to be told of. */
+	/** Its own webhook, and the events that the webhook wants. */
 	webhook: Pick<JobHook, "id" | "events"> | null;
-	/** The key that made it, if that sees only its own. */
+	/** See `MadeBy`. */
 	madeBy: MadeBy;
 }
 
@@ -105,7 +108,8 @@ export function insertJob(
 	},
 ): void {
 	sql.exec(
-		"INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, webhook, call, made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		`INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, webhook, call,
+			made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		job.id,
 		job.bodyHash,
 		job.model,
@@ -136,7 +140,7 @@ export function closeJob(
 	);
 }
 
-/** Its id, body hash and price stay, for ever. */
+/** The id, body hash and price stay for ever. */
 export function markGone(sql: SqlStorage, id: string): void {
 	sql.exec(
 		"UPDATE job SET gone = 1, images = '[]', call = NULL WHERE id = ?",
@@ -151,10 +155,12 @@ export function findJob(sql: SqlStorage, id: string): IndexedJob | null {
 	return row ? indexed(row) : null;
 }
 
-/** A call can be repeated for so long. */
+/** For how long a call can be repeated. */
 const REPEATABLE_MS = 10 * 60_000;
 
-/** The job of a call that is repeated, of those of the last ten minutes. */
+/**
+ * The job of a call that is repeated: of equal calls in the last ten minutes, the one to repeat.
+ */
 export function jobOfCall(
 	sql: SqlStorage,
 	call: string,
@@ -162,7 +168,8 @@ export function jobOfCall(
 ): IndexedJob | null {
 	const since = now - REPEATABLE_MS;
 	const rows = sql
-		// By their ids, which begin with the time, so that no other index is needed. Callers make ids too, of any time.
+		// By their ids, which begin with the time, so that no other index is needed. Callers make ids
+		// too, with any time: hence also by `created_at`.
 		.exec<JobRow>(
 			"SELECT * FROM job WHERE id >= ? AND call = ? AND created_at > ? ORDER BY id",
 			firstJobId(since),
@@ -170,7 +177,7 @@ export function jobOfCall(
 			since,
 		)
 		.toArray();
-	const row = repeatedOf(rows);
+	const row = chooseRepeated(rows);
 	return row && indexed(row);
 }
 
@@ -179,7 +186,7 @@ export function jobOfCall(
  * may have read its answer yet; of several the one that the fewest repeats had, so that each of
  * several callers who hung up has another one. One that was canceled has no answer to repeat.
  */
-export function repeatedOf<
+export function chooseRepeated<
 	J extends { status: JobIndexRow["status"]; repeats: number },
 >(jobs: J[]): J | null {
 	let best: J | null = null;
@@ -197,20 +204,22 @@ export function countRepeat(sql: SqlStorage, id: string): void {
 	sql.exec("UPDATE job SET repeats = repeats + 1 WHERE id = ?", id);
 }
 
-/** As `findJob`, for a call that may see only its own. */
-export function findOwnJob(
+/** As `findJob`, of jobs that the caller may see. */
+export function findVisibleJob(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	id: string,
 ): IndexedJob | null {
 	const job = findJob(sql, id);
-	return job && isOwn(own, job.madeBy) ? job : null;
+	return job && isVisible(onlyMadeBy, job.madeBy) ? job : null;
 }
 
-/** A page of what the index has to show, newest first. The cursor is opaque and stays good while jobs come and go. */
+/**
+ * A page of the index, newest first. The cursor is opaque and stays valid while jobs come and go.
+ */
 export function pageJobs(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	cursor: string | null,
 	limit: number,
 ): Result<{ jobs: JobIndexRow[]; nextCursor: string | null }> {
@@ -224,22 +233,26 @@ export function pageJobs(
 		});
 	const rows = sql
 		.exec<JobRow>(
-			own === null
-				? "SELECT * FROM job INDEXED BY job_listed WHERE gone = 0 AND seq < ? ORDER BY seq DESC LIMIT ?"
-				: "SELECT * FROM job INDEXED BY job_of_key WHERE gone = 0 AND seq < ? AND made_by = ? ORDER BY seq DESC LIMIT ?",
-			...[before, ...(own === null ? [] : [own]), limit + 1],
+			onlyMadeBy === null
+				? `SELECT * FROM job INDEXED BY job_listed
+					WHERE gone = 0 AND seq < ? ORDER BY seq DESC LIMIT ?`
+				: `SELECT * FROM job INDEXED BY job_of_key
+					WHERE gone = 0 AND seq < ? AND made_by = ? ORDER BY seq DESC LIMIT ?`,
+			before,
+			...(onlyMadeBy === null ? [] : [onlyMadeBy]),
+			limit + 1,
 		)
 		.toArray();
 	const page = rows.slice(0, limit);
 	const last = page.at(-1);
 	return {
 		ok: true,
-		jobs: page.map((row) => rowOf(indexed(row))),
+		jobs: page.map((row) => indexRow(indexed(row))),
 		nextCursor: rows.length > limit && last ? cursorOf(last.seq) : null,
 	};
 }
 
-export const rowOf = (job: IndexedJob): JobIndexRow => ({
+export const indexRow = (job: IndexedJob): JobIndexRow => ({
 	id: job.id,
 	model: job.model,
 	status: job.status,

@@ -1,4 +1,7 @@
-/** The account's API keys: SHA-256 of each secret, never the secret. A key may be bound to the origins of the pages that use it. */
+/**
+ * The account's API keys: SHA-256 of each secret, never the secret. A key may be bound to the
+ * origins of pages.
+ */
 
 import { ulid } from "ulid";
 import type {
@@ -9,9 +12,12 @@ import type {
 } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
 
-/** Live keys that an owner may have. */
-const MOST_KEYS = 100;
-/** Revoked ones that are still listed, and told from unknown ones. */
+/** The most live keys that an owner may have. */
+const MAX_KEYS = 100;
+/**
+ * The newest revoked keys are kept: they are listed, and a call with one learns that it was
+ * revoked.
+ */
 const REVOKED_KEPT = 100;
 
 interface KeyRow extends Record<string, SqlStorageValue> {
@@ -66,7 +72,7 @@ export function revokeKey(
 	return findKey(sql, id, current);
 }
 
-/** Makes a key on behalf of the holder of another one. */
+/** Makes a key for the holder of another one. */
 export function addKey(
 	sql: SqlStorage,
 	holder: string,
@@ -75,12 +81,15 @@ export function addKey(
 ): Result<{ key: KeyView }> {
 	const keys = listKeys(sql, holder);
 	const live = keys.filter(({ revokedAt }) => revokedAt === null);
-	if (live.length >= MOST_KEYS)
-		return failed({ code: "too_many_keys", limit: MOST_KEYS });
+	if (live.length >= MAX_KEYS)
+		return failed({ code: "too_many_keys", limit: MAX_KEYS });
 	return createKey(sql, key, now);
 }
 
-/** Revokes a key on behalf of the holder of another one, or of itself, unless none were left that can make others. */
+/**
+ * Revokes a key for the holder of another one, or of itself, unless no key would be left that can
+ * make others.
+ */
 export function dropKey(
 	sql: SqlStorage,
 	holder: string,
@@ -93,7 +102,8 @@ export function dropKey(
 		return failed({ code: "last_key" });
 	const revoked = revokeKey(sql, id, now, holder);
 	sql.exec(
-		"DELETE FROM key WHERE revoked_at IS NOT NULL AND id NOT IN (SELECT id FROM key WHERE revoked_at IS NOT NULL ORDER BY revoked_at DESC, id DESC LIMIT ?)",
+		`DELETE FROM key WHERE revoked_at IS NOT NULL AND id NOT IN (
+			SELECT id FROM key WHERE revoked_at IS NOT NULL ORDER BY revoked_at DESC, id DESC LIMIT ?)`,
 		REVOKED_KEPT,
 	);
 	return revoked;
@@ -120,16 +130,16 @@ export function listKeys(sql: SqlStorage, current?: string): KeyView[] {
 		.map((row) => view(row, current));
 }
 
-/** A live key, for one call. */
+/** The live key that a call carries. */
 export interface CallingKey {
 	keyId: string;
-	own: MadeBy;
-	/** It is for pages, and the call tells of none. */
+	onlyMadeBy: MadeBy;
+	/** The key is bound to pages, and the call names no page. */
 	pageless: boolean;
 }
 
 /** The live key with this secret that this page may use, or why there is none. */
-export function keyOf(
+export function verifyKey(
 	sql: SqlStorage,
 	credential: Credential,
 ): Result<CallingKey> {
@@ -149,14 +159,14 @@ export function keyOf(
 	return {
 		ok: true,
 		keyId: row.id,
-		own: bound ? row.id : null,
+		onlyMadeBy: bound ? row.id : null,
 		pageless: bound && origin === null,
 	};
 }
 
-/** @param madeBy the key that made the thing, if that sees only its own */
-export const isOwn = (own: MadeBy, madeBy: MadeBy): boolean =>
-	own === null || own === madeBy;
+/** @param madeBy of the thing in question */
+export const isVisible = (onlyMadeBy: MadeBy, madeBy: MadeBy): boolean =>
+	onlyMadeBy === null || onlyMadeBy === madeBy;
 
 const originsOf = (row: KeyRow): string[] | null =>
 	row.origins === null ? null : JSON.parse(row.origins);

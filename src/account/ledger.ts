@@ -1,6 +1,7 @@
 /**
- * The double-entry ledger, as pure decisions. Amounts are integer micro-USD; every entry moves one amount from one book
- * to another, so the books always sum to 0. `funding` is the world outside and goes negative as credit comes in.
+ * The double-entry ledger, as pure decisions. Amounts are integer micro-USD. Each entry moves one
+ * amount from one book to another, so that the books always sum to 0. `funding` is the world
+ * outside and becomes negative as credit comes in.
  */
 
 import type { Outcome } from "../contract/account.ts";
@@ -34,7 +35,7 @@ export interface Closing {
 	at: number;
 }
 
-/** What a decision depends on. Only the credit or hold that the event names is looked at. */
+/** What a decision depends on: of credits and holds, only the one that the event names. */
 export interface Ledger {
 	balances: Balances;
 	credits: ReadonlyMap<string, number>;
@@ -48,7 +49,7 @@ export type LedgerEvent =
 	| { kind: "close"; job: string; price: number };
 
 export type Decision = Result<{
-	/** None if the event was decided before. */
+	/** None if the event was recorded before. */
 	entries: Entry[];
 	/** The job's one closing, the same on every repeat; null for other events. */
 	closing: Closing | null;
@@ -62,8 +63,8 @@ export function decide(
 ): Decision {
 	switch (event.kind) {
 		case "credit": {
-			const known = ledger.credits.get(event.id);
-			if (known !== undefined && known !== event.amount)
+			const credited = ledger.credits.get(event.id);
+			if (credited !== undefined && credited !== event.amount)
 				return { ok: false, failure: { code: "credit_conflict" } };
 			const entry: Entry = {
 				kind: "credit",
@@ -74,7 +75,7 @@ export function decide(
 			};
 			return {
 				ok: true,
-				entries: known === undefined ? [entry] : [],
+				entries: credited === undefined ? [entry] : [],
 				closing: null,
 			};
 		}
@@ -145,8 +146,8 @@ export function post(balances: Balances, entries: readonly Entry[]): Balances {
 }
 
 /**
- * What a job costs of its held price: a failure costs nothing, a canceled job its share of the tokens that the price
- * would have bought, rounded up.
+ * What a job costs of its held price: nothing where it failed or expired; where it was canceled,
+ * the share of its tokens in those that the price would have bought, rounded up.
  */
 export function priceOf(outcome: Outcome, held: number): number {
 	switch (outcome.status) {

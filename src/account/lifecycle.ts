@@ -1,4 +1,4 @@
-/** A job in its account, from the question whether it may run to the end of its time: each function is one transaction's inside. */
+/** A job in its account, from admission to erasure. Each function runs inside one transaction. */
 import { createHash } from "node:crypto";
 import type {
 	Admission,
@@ -16,24 +16,9 @@ import type {
 import { Rollback, unwrapOrRollBack } from "../durable/storage.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
 import { checkAdmission, checkHold, type Remaining } from "./admission.ts";
-import { balances, record } from "./books.ts";
 import { clearDue, setDue } from "./due.ts";
-import { tellOfJob } from "./feed.ts";
-import { jobOfKey, nameByKey } from "./idempotency.ts";
-import {
-	closeJob,
-	countRepeat,
-	findJob,
-	findOwnJob,
-	type HeldImage,
-	type IndexedJob,
-	insertJob,
-	jobOfCall,
-	markGone,
-	rowOf,
-} from "./jobs.ts";
-import { isOwn } from "./keys.ts";
-import { decide, priceOf } from "./ledger.ts";
+import { appendJobEvent } from "./feed.ts";
+import { findNamedJobId, saveIdempotencyKey } from "./idempotency.ts";
 import {
 	dropImage,
 	finalizeInline,
@@ -41,10 +26,28 @@ import {
 	isReady,
 	releaseImages,
 	sentUploads,
-} from "./uploads.ts";
-import { useJobHook } from "./webhooks.ts";
+} from "./job-images.ts";
+import {
+	closeJob,
+	countRepeat,
+	findJob,
+	findVisibleJob,
+	type HeldImage,
+	type IndexedJob,
+	indexRow,
+	insertJob,
+	jobOfCall,
+	markGone,
+} from "./jobs.ts";
+import { isVisible } from "./keys.ts";
+import { decide, priceOf } from "./ledger.ts";
+import { balances, recordEntries } from "./ledger-rows.ts";
+import { useJobWebhook } from "./webhooks.ts";
 
-/** How long after admission, or after a running job's deadline, a hold may stay unsettled before the Job is asked. */
+/**
+ * For how long a hold may stay unsettled, after admission or a running job's deadline, before the
+ * account asks the Job.
+ */
 export const ORPHAN_AFTER_MS = 60_000;
 
 /**
@@ -54,21 +57,26 @@ export const ORPHAN_AFTER_MS = 60_000;
  */
 export function prepare(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	request: Preparation,
 	jobs: Limits["jobs"],
 	now: number,
 ): Result<Extract<Prepared, { ok: true }>> {
-	if (request.hasWebhook && own !== null) return WEBHOOK_REFUSED;
+	if (request.hasWebhook && onlyMadeBy !== null) return WEBHOOK_REFUSED;
 	const job =
 		request.repeats === null
-			? named(sql, own, request, now)
+			? findNamed(sql, onlyMadeBy, request, now)
 			: jobOfCall(sql, request.repeats, now);
-	if (job && !isOwn(own, job.madeBy)) return failed({ code: "id_conflict" });
+	if (job && !isVisible(onlyMadeBy, job.madeBy))
+		return failed({ code: "id_conflict" });
 	if (job?.gone) return failed({ code: "job_gone" });
 	if (job) {
 		const sent = sentImages(job);
-		const others = sentUploads(sql, own, unknownTo(sent, request.uploads));
+		const others = sentUploads(
+			sql,
+			onlyMadeBy,
+			unknownTo(sent, request.uploads),
+		);
 		if (!others.ok) return others;
 		return {
 			ok: true,
@@ -77,9 +85,10 @@ export function prepare(
 			images: [...sent, ...others.images],
 		};
 	}
-	const before = request.previous && previousOf(sql, own, request.previous.job);
+	const before =
+		request.previous && findPrevious(sql, onlyMadeBy, request.previous.job);
 	if (before && !before.ok) return before;
-	const found = sentUploads(sql, own, request.uploads);
+	const found = sentUploads(sql, onlyMadeBy, request.uploads);
 	if (!found.ok) return found;
 	const previousModel = before?.job.model ?? null;
 	const price =
@@ -87,7 +96,7 @@ export function prepare(
 	const hold = checkHold("", price, { balances: balances(sql), jobs }, now);
 	return hold.ok
 		? { ok: true, jobId: null, previousModel, images: found.images }
-		: failed(told(hold.failure, own));
+		: failed(withoutBalance(hold.failure, onlyMadeBy));
 }
 
 /**
@@ -97,7 +106,7 @@ export function prepare(
  */
 export function admit(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	admission: Admission,
 	jobs: Limits["jobs"],
 	now: number,
@@ -112,17 +121,21 @@ export function admit(
 	const { jobId, idempotencyKey, inline, model, maxPrice, previousJob } =
 		admission;
 	const { webhook } = admission;
-	if (webhook && own !== null) unwrapOrRollBack(WEBHOOK_REFUSED);
+	if (webhook && onlyMadeBy !== null) unwrapOrRollBack(WEBHOOK_REFUSED);
 	const remaining: Remaining = { balances: balances(sql), jobs };
 	const job =
-		ofRepeat(sql, own, admission, now) ?? named(sql, own, admission, now);
-	// Not even a repeat, or that it is gone: the id is taken, and that is all there is to know of it.
-	if (job && !isOwn(own, job.madeBy))
+		findRepeated(sql, onlyMadeBy, admission, now) ??
+		findNamed(sql, onlyMadeBy, admission, now);
+	// A job of another key: the caller learns that the id is taken, and nothing more.
+	if (job && !isVisible(onlyMadeBy, job.madeBy))
 		throw new Rollback({ code: "id_conflict" });
 	if (job?.gone) throw new Rollback({ code: "job_gone" });
-	const bodyHash = unwrapOrRollBack(bodyHashOf(sql, own, admission, job)).hash;
+	const bodyHash = unwrapOrRollBack(
+		bodyHashOf(sql, onlyMadeBy, admission, job),
+	).hash;
 	const check = checkAdmission(job, { ...admission, bodyHash }, remaining, now);
-	if (check.answer === "refused") throw new Rollback(told(check.failure, own));
+	if (check.answer === "refused")
+		throw new Rollback(withoutBalance(check.failure, onlyMadeBy));
 	if (check.answer === "same") {
 		const { id, model, hold, images, createdAt } = check.job;
 		if (admission.repeats !== null) countRepeat(sql, id);
@@ -137,12 +150,19 @@ export function admit(
 	}
 	finalizeInline(sql, inline);
 	const before = previousJob
-		? unwrapOrRollBack(previousOf(sql, own, previousJob)).job.images
+		? unwrapOrRollBack(findPrevious(sql, onlyMadeBy, previousJob)).job.images
 		: [];
 	const { images } = unwrapOrRollBack(
-		holdImages(sql, own, jobId, before, namedUploads(admission.images), inline),
+		holdImages(
+			sql,
+			onlyMadeBy,
+			jobId,
+			before,
+			namedUploads(admission.images),
+			inline,
+		),
 	);
-	record(sql, check.entries, now);
+	recordEntries(sql, check.entries, now);
 	insertJob(sql, {
 		id: jobId,
 		bodyHash,
@@ -153,18 +173,21 @@ export function admit(
 		expiresIn: admission.expiresIn,
 		webhook,
 		call: admission.call,
-		madeBy: own,
+		madeBy: onlyMadeBy,
 	});
-	if (idempotencyKey !== null) nameByKey(sql, own, idempotencyKey, jobId, now);
+	if (idempotencyKey !== null)
+		saveIdempotencyKey(sql, onlyMadeBy, idempotencyKey, jobId, now);
 	setDue(sql, `orphan:${jobId}`, now + ORPHAN_AFTER_MS);
-	if (webhook) useJobHook(sql, webhook, now);
-	tellOfJob(sql, "job.created", indexedJob(sql, jobId), now);
+	if (webhook) useJobWebhook(sql, webhook, now);
+	appendJobEvent(sql, "job.created", requireJob(sql, jobId), now);
 	return { answer: "new", jobId, model, maxPrice, images, createdAt: now };
 }
 
 /**
- * The job's one debit or release, the same answer on every repeat; null where no such job was admitted.
- * @param neverStarted by its tombstone it never will: nothing of it is kept but its name and its ledger rows
+ * Settles a job: its one debit or release. Repeats get the same answer; null where no such job was
+ * admitted.
+ * @param neverStarted the Job's tombstone says that it never will: only the name and the ledger
+ * rows are kept
  */
 export function settle(
 	sql: SqlStorage,
@@ -188,13 +211,13 @@ export function settle(
 		throw new Error(`job ${jobId} holds nothing`);
 	const { closing } = decision;
 	if (!job.hold.closed) {
-		record(sql, decision.entries, now);
+		recordEntries(sql, decision.entries, now);
 		closeJob(sql, jobId, status, closing);
 		clearDue(sql, `orphan:${jobId}`);
 		for (const key of releaseImages(sql, jobId))
 			setDue(sql, `object:${key}`, now);
-		tellOfJob(sql, `job.${status}`, indexedJob(sql, jobId), now);
-		if (neverStarted) bury(sql, jobId, now);
+		appendJobEvent(sql, `job.${status}`, requireJob(sql, jobId), now);
+		if (neverStarted) dropJob(sql, jobId, now);
 		else setDue(sql, `expire:${jobId}`, expiry(job, now));
 	}
 	return {
@@ -204,28 +227,35 @@ export function settle(
 	};
 }
 
-/** After the Job erased itself: images that are no other job's go, and its name stays. Repeatable. */
-export function forget(sql: SqlStorage, jobId: string, now: number): void {
+/**
+ * After the Job erased itself: images that no other job has are deleted, and the job's name stays.
+ * Repeatable.
+ */
+export function recordErasure(
+	sql: SqlStorage,
+	jobId: string,
+	now: number,
+): void {
 	const job = findJob(sql, jobId);
-	if (job && !job.gone) tellOfJob(sql, "job.deleted", job, now);
-	bury(sql, jobId, now);
+	if (job && !job.gone) appendJobEvent(sql, "job.deleted", job, now);
+	dropJob(sql, jobId, now);
 }
 
-/** What of a job goes with it, where nobody needs to be told. */
-function bury(sql: SqlStorage, jobId: string, now: number): void {
+/** Deletes what an erased job leaves, without an event. */
+function dropJob(sql: SqlStorage, jobId: string, now: number): void {
 	for (const { upload, sent } of findJob(sql, jobId)?.images ?? [])
 		if (sent.inline) dropImage(sql, jobId, upload, now);
 	markGone(sql, jobId);
 	clearDue(sql, `expire:${jobId}`);
 }
 
-/** Whether a job may be erased: one that is gone already may. */
-export function erasable(
+/** Whether a job may be erased. A job that was erased may be. */
+export function checkErasable(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	jobId: string,
 ): Result<object> {
-	const job = findOwnJob(sql, own, jobId);
+	const job = findVisibleJob(sql, onlyMadeBy, jobId);
 	if (!job) return failed({ code: "job_not_found" });
 	return job.hold.closed ? { ok: true } : failed({ code: "job_not_finished" });
 }
@@ -234,34 +264,35 @@ export function erasable(
 export const expiry = (job: IndexedJob, endedAt: number): number =>
 	endedAt + job.expiresIn * 1000;
 
-/** A job that can be shown. */
+/** The index row of a job that was not erased. */
 export function lookup(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	jobId: string,
 ): Result<{ job: JobIndexRow }> {
-	const job = findOwnJob(sql, own, jobId);
+	const job = findVisibleJob(sql, onlyMadeBy, jobId);
 	if (!job) return failed({ code: "job_not_found" });
 	if (job.gone) return failed({ code: "job_gone" });
-	return { ok: true, job: rowOf(job) };
+	return { ok: true, job: indexRow(job) };
 }
 
-/** One that must be there. */
-function indexedJob(sql: SqlStorage, jobId: string): IndexedJob {
+/** @throws Error where there is none */
+function requireJob(sql: SqlStorage, jobId: string): IndexedJob {
 	const job = findJob(sql, jobId);
 	if (job) return job;
 	throw new Error(`job ${jobId} is not in the index`);
 }
 
-/** The job that a request names, by key or by id: also another one's, whose id is taken. */
-function named(
+/** The job that a request names by idempotency key or by id. It may be another key's. */
+function findNamed(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	{ jobId, idempotencyKey }: Pick<Preparation, "jobId" | "idempotencyKey">,
 	now: number,
 ): IndexedJob | null {
 	const id =
-		(idempotencyKey !== null && jobOfKey(sql, own, idempotencyKey, now)) ||
+		(idempotencyKey !== null &&
+			findNamedJobId(sql, onlyMadeBy, idempotencyKey, now)) ||
 		jobId;
 	return id === null ? null : findJob(sql, id);
 }
@@ -270,16 +301,16 @@ function named(
  * The job of the call that is repeated. It is chosen again at admission, because another repeat may
  * have got the job meanwhile.
  */
-function ofRepeat(
+function findRepeated(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	admission: Admission,
 	now: number,
 ): IndexedJob | null {
 	const { repeats } = admission;
 	const job = repeats === null ? null : jobOfCall(sql, repeats, now);
 	if (!job) return null;
-	const body = bodyHashOf(sql, own, admission, job);
+	const body = bodyHashOf(sql, onlyMadeBy, admission, job);
 	return body.ok && body.hash === job.bodyHash ? job : null;
 }
 
@@ -290,7 +321,7 @@ function ofRepeat(
  */
 function bodyHashOf(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	{ requestHash, images }: Admission,
 	job: IndexedJob | null,
 ): Result<{ hash: string }> {
@@ -298,7 +329,7 @@ function bodyHashOf(
 	const uploads = images.flatMap(({ upload, sha256, field }) =>
 		upload !== null && sha256 === null ? [{ upload, field }] : [],
 	);
-	const others = sentUploads(sql, own, unknownTo(sent, uploads));
+	const others = sentUploads(sql, onlyMadeBy, unknownTo(sent, uploads));
 	if (!others.ok) return others;
 	const byUpload = new Map(
 		[...sent, ...others.images].map(({ upload, sha256 }) => [upload, sha256]),
@@ -323,14 +354,14 @@ const namedUploads = (images: readonly JobImage[]): NamedUpload[] =>
 		upload === null ? [] : [{ upload, field }],
 	);
 
-/** A job that another one may go on from, with all its images. */
-function previousOf(
+/** A job that another one may continue, with all its images. */
+function findPrevious(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	id: string,
 ): Result<{ job: IndexedJob }> {
 	const field = "previous_job";
-	const job = findOwnJob(sql, own, id);
+	const job = findVisibleJob(sql, onlyMadeBy, id);
 	if (!job) return failed({ code: "job_not_found", field });
 	if (job.gone) return failed({ code: "job_gone", field });
 	switch (job.status) {
@@ -345,12 +376,16 @@ function previousOf(
 		: failed({ code: "image_gone", field });
 }
 
-/** A public key would have the account sign messages to any address. */
+/** With a webhook, a key that is public would have the account sign messages to any address. */
 const WEBHOOK_REFUSED = failed({ code: "bound_key", field: "webhook" });
 
-/** A refusal as a call may read it: how much money there is, is for those who see all of the account. */
-function told(failure: Failure, own: MadeBy): Failure {
-	if (failure.code !== "insufficient_credit" || own === null) return failure;
+/**
+ * A refusal as a caller may read it: only those who see all of the account learn how much money
+ * there is.
+ */
+function withoutBalance(failure: Failure, onlyMadeBy: MadeBy): Failure {
+	if (failure.code !== "insufficient_credit" || onlyMadeBy === null)
+		return failure;
 	const { available: _, ...rest } = failure;
 	return rest;
 }

@@ -1,33 +1,30 @@
 /**
- * The account's uploads and which job holds which: functions over its tables, run inside its transactions. Objects in
- * the bucket are never touched here. What became deletable goes into the due table, in the same transaction as the fact
- * that it follows from; the account's alarm deletes it.
+ * The account's uploads, and which job holds which: functions over its tables, run inside its
+ * transactions. They do not touch the bucket. An object that nothing needs any more becomes due for
+ * deletion in the same transaction; the account's alarm deletes it.
  */
 
 import type {
-	InlineImage,
 	MadeBy,
-	NamedUpload,
-	SentImage,
 	StoredImage,
 	UploadDraft,
 	UploadPage,
 	UploadView,
 } from "../contract/account.ts";
+import { unwrapOrRollBack } from "../durable/storage.ts";
 import { failed, type Result } from "../errors.ts";
 import { finalKey, stagingKey } from "../images/key.ts";
 import { clearDue, setDue } from "./due.ts";
-import type { HeldImage } from "./jobs.ts";
-import { isOwn } from "./keys.ts";
+import { isVisible } from "./keys.ts";
 
-/** How long a caller has to PUT and finalize. */
-export const FINALIZE_WITHIN_MS = 60 * 60_000;
-/** How long an upload is kept from its creation, and longer where a job holds it. */
+/** For how long a caller may PUT and finalize. */
+const FINALIZE_WITHIN_MS = 60 * 60_000;
+/** For how long an upload is kept from its creation; longer where a job holds it. */
 export const UPLOAD_KEPT_MS = 30 * 24 * 60 * 60_000;
-/** No request that might still write an object of a deleted upload takes longer. */
+/** The longest that a request takes which may still write an object of a deleted upload. */
 export const LATE_WRITE_MS = 5 * 60_000;
 
-interface UploadRow extends Record<string, SqlStorageValue> {
+export interface UploadRow extends Record<string, SqlStorageValue> {
 	id: string;
 	status: "pending" | "ready" | "deleted";
 	content_type: string;
@@ -40,9 +37,9 @@ interface UploadRow extends Record<string, SqlStorageValue> {
 	stored_bytes: number | null;
 	width: number | null;
 	height: number | null;
-	/** The key that made it, if that sees only its own. */
+	/** See `MadeBy`. */
 	made_by: string | null;
-	/** It came with a job, and is in no list. */
+	/** 1 where it came with a job: then it is in no list. */
 	inline: number;
 }
 
@@ -77,7 +74,8 @@ export function createUploadTables(sql: SqlStorage): void {
 		PRIMARY KEY (job, upload)
 	) WITHOUT ROWID`);
 	sql.exec("CREATE INDEX image_hold_upload ON image_hold (upload)");
-	// The jobs that still have an image that came with a job: their own request's or an earlier one's.
+	// The jobs that still have an image that came with a job: their own request's or an earlier
+	// one's.
 	sql.exec(`CREATE TABLE image_use (
 		upload TEXT NOT NULL,
 		job TEXT NOT NULL,
@@ -85,17 +83,30 @@ export function createUploadTables(sql: SqlStorage): void {
 	) WITHOUT ROWID`);
 }
 
-/** A pending upload; unless it is finalized, or admitted with its job, in time, it is swept. */
+export const createUploads = (
+	sql: SqlStorage,
+	madeBy: MadeBy,
+	account: string,
+	drafts: readonly UploadDraft[],
+	now: number,
+): UploadView[] =>
+	drafts.map((draft) => createUpload(sql, madeBy, account, draft, now));
+
+/**
+ * Makes a pending upload. It is deleted unless it is finalized, or admitted with its job, in time.
+ */
 export function createUpload(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	account: string,
 	draft: UploadDraft,
 	now: number,
 ): UploadView {
 	const row = sql
 		.exec<UploadRow>(
-			"INSERT INTO upload (id, content_type, bytes, sha256, key, staged, created_at, made_by, inline) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+			`INSERT INTO upload
+				(id, content_type, bytes, sha256, key, staged, created_at, made_by, inline)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *`,
 			draft.id,
 			draft.contentType,
 			draft.bytes,
@@ -103,7 +114,7 @@ export function createUpload(
 			finalKey(account, draft.id),
 			draft.way === "put" ? 1 : 0,
 			now,
-			own,
+			onlyMadeBy,
 			draft.way === "inline" ? 1 : 0,
 		)
 		.one();
@@ -115,12 +126,12 @@ export function createUpload(
 /** Makes a pending upload usable. Repeating it changes nothing: the first finalization stands. */
 export function finalizeUpload(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	id: string,
 	stored: StoredImage,
 	now: number,
 ): Result<{ upload: UploadView }> {
-	const row = findLive(sql, own, id);
+	const row = findLive(sql, onlyMadeBy, id);
 	if (!row) return failed({ code: "upload_not_found" });
 	if (row.status === "ready") return { ok: true, upload: viewOf(row) };
 	setDue(sql, `upload:${id}`, row.created_at + UPLOAD_KEPT_MS);
@@ -128,46 +139,52 @@ export function finalizeUpload(
 	return { ok: true, upload: viewOf(makeReady(sql, id, stored)) };
 }
 
-/** Makes the images that came with a job usable, for as long as the job is kept. For the admission's transaction. */
-export function finalizeInline(
+/** Makes all of these uploads usable, or none. @throws Rollback */
+export const finalizeUploads = (
 	sql: SqlStorage,
-	inline: readonly InlineImage[],
-): void {
-	for (const image of inline) {
-		if (find(sql, image.id)?.status !== "pending") continue;
-		makeReady(sql, image.id, image);
-		clearDue(sql, `upload:${image.id}`);
-	}
-}
+	onlyMadeBy: MadeBy,
+	stored: readonly ({ id: string } & StoredImage)[],
+	now: number,
+): UploadView[] =>
+	stored.map(({ id, ...image }) => {
+		const finalized = finalizeUpload(sql, onlyMadeBy, id, image, now);
+		return unwrapOrRollBack(finalized).upload;
+	});
 
 export function getUpload(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	id: string,
 ): Result<{ upload: UploadView }> {
-	const row = findLive(sql, own, id);
+	const row = findLive(sql, onlyMadeBy, id);
 	return row
 		? { ok: true, upload: viewOf(row) }
 		: failed({ code: "upload_not_found" });
 }
 
-/** Each id begins with `img_`. */
+/** Greater than any id: they begin with `img_`. */
 const BEYOND_ALL = "j";
 
-/** A page of what was uploaded by itself, in the order of the ids, which begin with their time. */
+/**
+ * A page of the images that were uploaded by themselves, in the order of their ids, which begin
+ * with the time.
+ */
 export function pageUploads(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	{ after, limit, order }: UploadPage,
 ): { uploads: UploadView[]; more: boolean } {
-	const [index, mine] =
-		own === null ? ["upload_listed", ""] : ["upload_of_key", "AND made_by = ?"];
+	const [index, filter] =
+		onlyMadeBy === null
+			? ["upload_listed", ""]
+			: ["upload_of_key", "AND made_by = ?"];
 	const [beyond, direction] = order === "newest" ? ["<", "DESC"] : [">", "ASC"];
 	const rows = sql
 		.exec<UploadRow>(
 			`SELECT * FROM upload INDEXED BY ${index}
-				WHERE inline = 0 ${mine} AND status <> 'deleted' AND id ${beyond} ? ORDER BY id ${direction} LIMIT ?`,
-			...(own === null ? [] : [own]),
+				WHERE inline = 0 ${filter} AND status <> 'deleted' AND id ${beyond} ?
+				ORDER BY id ${direction} LIMIT ?`,
+			...(onlyMadeBy === null ? [] : [onlyMadeBy]),
 			after ?? (order === "newest" ? BEYOND_ALL : ""),
 			limit + 1,
 		)
@@ -178,30 +195,17 @@ export function pageUploads(
 	};
 }
 
-/** The named uploads, all of them ready for a job, as they were sent. */
-export function sentUploads(
-	sql: SqlStorage,
-	own: MadeBy,
-	uploads: readonly NamedUpload[],
-): Result<{ images: SentImage[] }> {
-	const found = usable(sql, own, uploads);
-	if (!found.ok) return found;
-	const images = found.rows.map(({ id, sha256 }) => ({
-		upload: id,
-		sha256,
-		url: null,
-	}));
-	return { ok: true, images };
-}
-
-/** The owner sees it no more; its object goes now, or with the last job that holds it. */
+/**
+ * Deletes an upload: nobody sees it any more. Its object goes now, or with the last job that holds
+ * it.
+ */
 export function deleteUpload(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	id: string,
 	now: number,
 ): Result<{ id: string }> {
-	const row = findLive(sql, own, id);
+	const row = findLive(sql, onlyMadeBy, id);
 	if (!row) return failed({ code: "upload_not_found" });
 	if (row.status === "pending") discardPending(sql, row, now);
 	else if (isHeld(sql, id))
@@ -210,106 +214,33 @@ export function deleteUpload(
 		sql.exec("DELETE FROM upload WHERE id = ?", id);
 		setDue(sql, `object:${row.key}`, now);
 	}
-	// Once more, whatever took longer than anything may.
+	// Once more, in case a PUT took longer than it may.
 	if (row.staged) setDue(sql, `object:${stagingKey(row.key)}`, now);
 	clearDue(sql, `upload:${id}`);
 	return { ok: true, id };
 }
 
-/** Deletes what came with a job that was refused or known already. What was admitted stays. */
+/**
+ * Deletes the pending ones of these uploads: their job was refused, or is a repeat. Admitted ones
+ * stay.
+ */
 export function discardUploads(
 	sql: SqlStorage,
-	own: MadeBy,
+	onlyMadeBy: MadeBy,
 	ids: readonly string[],
 	now: number,
-): void {
+): Result<object> {
 	for (const id of ids) {
-		const row = findLive(sql, own, id);
+		const row = findLive(sql, onlyMadeBy, id);
 		if (row?.status === "pending") discardPending(sql, row, now);
 	}
+	return { ok: true };
 }
 
 /**
- * Keeps a job's images from being deleted until it ends, and those that belong to jobs until the last of those is gone;
- * and says where they are. For the admission's transaction.
- * @param before images of the job that it goes on from, all of them there
+ * Deletes the row; its objects follow, and once more later, because a call may still write the
+ * final one.
  */
-export function holdImages(
-	sql: SqlStorage,
-	own: MadeBy,
-	jobId: string,
-	before: readonly HeldImage[],
-	uploads: readonly NamedUpload[],
-	inline: readonly InlineImage[],
-): Result<{ images: HeldImage[] }> {
-	const found = usable(sql, own, uploads);
-	if (!found.ok) return found;
-	const named = found.rows.map((row): HeldImage => {
-		const came = inline.find(({ id }) => id === row.id);
-		const sent = {
-			sha256: row.sha256,
-			url: came?.url ?? null,
-			inline: came !== undefined,
-		};
-		return { ...imageOf(row), sent };
-	});
-	const images = [
-		...before.map((image) => ({
-			...image,
-			sent: { ...image.sent, before: true as const },
-		})),
-		...named,
-	];
-	for (const { upload, sent } of images) {
-		sql.exec(
-			"INSERT OR IGNORE INTO image_hold (job, upload) VALUES (?, ?)",
-			jobId,
-			upload,
-		);
-		if (sent.inline)
-			sql.exec(
-				"INSERT OR IGNORE INTO image_use (upload, job) VALUES (?, ?)",
-				upload,
-				jobId,
-			);
-	}
-	return { ok: true, images };
-}
-
-/** A job that has gone needs its image no more: one that belongs to jobs goes with the last of them. Repeatable. */
-export function dropImage(
-	sql: SqlStorage,
-	jobId: string,
-	upload: string,
-	now: number,
-): void {
-	sql.exec("DELETE FROM image_use WHERE upload = ? AND job = ?", upload, jobId);
-	if (!isUsed(sql, upload)) deleteUpload(sql, null, upload, now);
-}
-
-/** Whether an image can still be given to a job. */
-export const isReady = (sql: SqlStorage, upload: string): boolean =>
-	find(sql, upload)?.status === "ready";
-
-/** Ends a job's holds. @returns keys of objects whose upload was deleted and that no job holds any more */
-export function releaseImages(sql: SqlStorage, jobId: string): string[] {
-	const held = sql
-		.exec<{ upload: string }>(
-			"DELETE FROM image_hold WHERE job = ? RETURNING upload",
-			jobId,
-		)
-		.toArray();
-	const keys: string[] = [];
-	for (const { upload } of held) {
-		const row = find(sql, upload);
-		if (row?.status !== "deleted" || isHeld(sql, upload)) continue;
-		sql.exec("DELETE FROM upload WHERE id = ?", upload);
-		keys.push(row.key);
-	}
-	return keys;
-}
-
-/** The row goes first, its objects follow; once more later, because a call that writes the final one may be on its way. */
 function discardPending(sql: SqlStorage, row: UploadRow, now: number): void {
 	sql.exec("DELETE FROM upload WHERE id = ?", row.id);
 	clearDue(sql, `upload:${row.id}`);
@@ -317,14 +248,15 @@ function discardPending(sql: SqlStorage, row: UploadRow, now: number): void {
 	setDue(sql, `late:${row.key}`, now + LATE_WRITE_MS);
 }
 
-const makeReady = (
+export const makeReady = (
 	sql: SqlStorage,
 	id: string,
 	stored: StoredImage,
 ): UploadRow =>
 	sql
 		.exec<UploadRow>(
-			"UPDATE upload SET status = 'ready', content_type = coalesce(?, content_type), stored_sha256 = ?, stored_bytes = ?, width = ?, height = ? WHERE id = ? RETURNING *",
+			`UPDATE upload SET status = 'ready', content_type = coalesce(?, content_type),
+				stored_sha256 = ?, stored_bytes = ?, width = ?, height = ? WHERE id = ? RETURNING *`,
 			stored.contentType ?? null,
 			stored.sha256,
 			stored.bytes,
@@ -334,41 +266,24 @@ const makeReady = (
 		)
 		.one();
 
-function usable(
+export const findUpload = (
 	sql: SqlStorage,
-	own: MadeBy,
-	uploads: readonly NamedUpload[],
-): Result<{ rows: UploadRow[] }> {
-	const rows: UploadRow[] = [];
-	for (const { upload, field } of uploads) {
-		const row = find(sql, upload);
-		if (!row || !isOwn(own, row.made_by))
-			return failed({ code: "upload_not_found", field });
-		if (row.status === "pending")
-			return failed({ code: "upload_not_finalized", field });
-		if (row.status === "deleted")
-			return failed({ code: "image_in_use", field });
-		rows.push(row);
-	}
-	return { ok: true, rows };
-}
-
-const find = (sql: SqlStorage, id: string): UploadRow | undefined =>
+	id: string,
+): UploadRow | undefined =>
 	sql.exec<UploadRow>("SELECT * FROM upload WHERE id = ?", id).toArray()[0];
 
-function findLive(sql: SqlStorage, own: MadeBy, id: string): UploadRow | null {
-	const row = find(sql, id);
-	return row && row.status !== "deleted" && isOwn(own, row.made_by)
+function findLive(
+	sql: SqlStorage,
+	onlyMadeBy: MadeBy,
+	id: string,
+): UploadRow | null {
+	const row = findUpload(sql, id);
+	return row && row.status !== "deleted" && isVisible(onlyMadeBy, row.made_by)
 		? row
 		: null;
 }
 
-/** Whether it belongs to a job. */
-const isUsed = (sql: SqlStorage, upload: string): boolean =>
-	sql.exec("SELECT 1 FROM image_use WHERE upload = ? LIMIT 1", upload).toArray()
-		.length > 0;
-
-const isHeld = (sql: SqlStorage, id: string): boolean =>
+export const isHeld = (sql: SqlStorage, id: string): boolean =>
 	sql.exec("SELECT 1 FROM image_hold WHERE upload = ? LIMIT 1", id).toArray()
 		.length > 0;
 
@@ -382,18 +297,3 @@ const viewOf = (row: UploadRow): UploadView => ({
 	height: row.height,
 	createdAt: row.created_at,
 });
-
-function imageOf(row: UploadRow): Omit<HeldImage, "sent"> {
-	const { stored_sha256, stored_bytes, width, height } = row;
-	if (!stored_sha256 || !stored_bytes || !width || !height)
-		throw new Error(`upload ${row.id} is ready and lacks its image`);
-	return {
-		upload: row.id,
-		key: row.key,
-		sha256: stored_sha256,
-		contentType: row.content_type,
-		bytes: stored_bytes,
-		width,
-		height,
-	};
-}

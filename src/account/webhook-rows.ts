@@ -1,6 +1,6 @@
 /**
- * The rows of the account's webhooks, and which of them want an event. The feed writes by them; what
- * callers and Endpoints do with webhooks is in webhooks.ts.
+ * The rows of the account's webhooks, and which of them want an event. The feed reads them when it
+ * adds an event; what callers and Endpoints do with webhooks is in webhooks.ts.
  */
 import type {
 	Fact,
@@ -44,24 +44,25 @@ export function createWebhookTables(sql: SqlStorage): void {
 }
 
 /**
- * Makes it due to tell the Endpoint of every webhook that wants this event. An Endpoint that has
- * not heard of the last event yet learns of both at once.
+ * Makes a notification due for every webhook that wants this event. An Endpoint that was not
+ * notified of the last event yet reads both at once.
  */
-export function notify(
+export function scheduleNotifications(
 	sql: SqlStorage,
 	event: Fact & Pick<FeedEvent, "webhook">,
 	now: number,
 ): void {
 	for (const hook of webhookRows(sql, "account"))
-		if (hook.status === "enabled" && wants(webhookView(hook), event))
+		if (hook.status === "enabled" && wantsEvent(webhookView(hook), event))
 			setDueUnlessSet(sql, `notify:${hook.id}`, now);
-	const own = event.webhook && findWebhookRow(sql, event.webhook, ["job"]);
-	if (own && own.status === "enabled")
-		setDueUnlessSet(sql, `notify:${own.id}`, now);
+	const jobWebhook =
+		event.webhook && findWebhookRow(sql, event.webhook, ["job"]);
+	if (jobWebhook && jobWebhook.status === "enabled")
+		setDueUnlessSet(sql, `notify:${jobWebhook.id}`, now);
 }
 
 /** A webhook does not get its own failures, because they would fail there again. */
-export function wants(
+export function wantsEvent(
 	hook: Pick<WebhookView, "id" | "scope" | "events">,
 	event: Fact & Pick<FeedEvent, "webhook">,
 ): boolean {
@@ -90,7 +91,8 @@ export function findWebhookRow(
 		const row = sql
 			.exec<WebhookRow>(
 				"SELECT * FROM webhook WHERE scope = ? AND id = ?",
-				...[scope, id],
+				scope,
+				id,
 			)
 			.toArray()[0];
 		if (row) return row;

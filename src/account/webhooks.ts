@@ -1,9 +1,11 @@
 /**
- * The account's webhooks: where each leads and what it wants. Delivering is its Endpoint's business, which reads the feed
- * by itself; a due row, written with the event, is all that it is told by.
+ * The account's webhooks: the address of each, and the events that it wants. Its Endpoint delivers:
+ * it reads the feed when the account notifies it, which a due task, written with the event, makes
+ * sure.
  */
 
 import type {
+	FeedEvent,
 	FeedPage,
 	JobHook,
 	Report,
@@ -11,26 +13,34 @@ import type {
 	WebhookView,
 } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
-import { newSecret, OLD_SECRET_MS } from "../webhook-secret.ts";
+import { newWebhookSecret, OLD_SECRET_VALID_MS } from "../webhook-secret.ts";
 import { clearDue, dueAt, setDue } from "./due.ts";
-import { eventsAfter, lastSeq, oldestSeq, tell } from "./feed.ts";
+import {
+	appendEvent,
+	eventsAfter,
+	findEvent,
+	lastSeq,
+	oldestSeq,
+	startAfter,
+} from "./feed.ts";
 import {
 	findWebhookRow,
 	type WebhookRow,
-	wants,
+	wantsEvent,
 	webhookRows,
 	webhookView,
 } from "./webhook-rows.ts";
 
-/** Webhooks of the account itself; jobs may name as many addresses as there are. */
+/** The most webhooks of the account itself. Jobs may name any number of addresses. */
 export const MAX_WEBHOOKS = 100;
 /**
- * A job is kept 30 days after its end and its last event 30 more, so a webhook that jobs name stays for longer than that
- * after the last job; by how much, it is not worth a write with each of them.
+ * A job is kept for 30 days after its end, and its last event for 30 more. A webhook that jobs name
+ * stays longer than that after the last job: the time is moved only when it gets short, because
+ * each move is a write.
  */
 const JOB_WEBHOOK_KEPT_MS = 100 * 24 * 60 * 60_000;
 const JOB_WEBHOOK_LEAST_MS = 66 * 24 * 60 * 60_000;
-/** Of one reading. */
+/** Events that an Endpoint reads at once. */
 const PAGE = 100;
 
 export function createWebhook(
@@ -43,21 +53,23 @@ export function createWebhook(
 	return { ok: true, webhook: insert(sql, "account", hook, now) };
 }
 
-/** Before the job's first event. One that was disabled is enabled again: the caller has just asked for it. */
-export function useJobHook(
+/**
+ * Keeps a job's own webhook, before the job's first event. One that was disabled is enabled again.
+ */
+export function useJobWebhook(
 	sql: SqlStorage,
 	{ id, url, origin }: JobHook,
 	now: number,
 ): void {
-	const known = findWebhookRow(sql, id, ["job"]);
-	if (known?.status === "disabled") enable(sql, known, now);
-	if (!known)
+	const row = findWebhookRow(sql, id, ["job"]);
+	if (row?.status === "disabled") enable(sql, row, now);
+	if (!row)
 		insert(sql, "job", { id, url, origin, events: [], description: "" }, now);
 	if ((dueAt(sql, `hook:${id}`) ?? 0) < now + JOB_WEBHOOK_LEAST_MS)
 		setDue(sql, `hook:${id}`, now + JOB_WEBHOOK_KEPT_MS);
 }
 
-/** Those of the account, oldest first. */
+/** The webhooks of the account itself, oldest first. */
 export const listWebhooks = (sql: SqlStorage): WebhookView[] =>
 	webhookRows(sql, "account").map(webhookView);
 
@@ -87,21 +99,24 @@ export function changeWebhook(
 		return failed({
 			code: "invalid_request",
 			field: changed,
-			detail: `\`${changed}\` of a job's webhook is what the job said; only \`status\` can be changed.`,
+			detail:
+				`\`${changed}\` of a job's webhook is what the job said; ` +
+				"only `status` can be changed.",
 		});
 	sql.exec(
 		"UPDATE webhook SET url = ?, events = ?, description = ? WHERE scope = ? AND id = ?",
 		fields.url ?? row.url,
 		fields.events ? JSON.stringify(fields.events) : row.events,
 		fields.description ?? row.description,
-		...[row.scope, id],
+		row.scope,
+		id,
 	);
 	if (wanted && row.status === "disabled") enable(sql, row, now);
 	setDue(sql, `notify:${id}`, now);
 	return findWebhook(sql, id);
 }
 
-/** Its Endpoint learns of it as of an event. */
+/** Its Endpoint is notified, and finds no webhook any more. */
 export function deleteWebhook(
 	sql: SqlStorage,
 	id: string,
@@ -116,8 +131,44 @@ export function deleteWebhook(
 	return found;
 }
 
-/** For its Endpoint. @param after null: from where the webhook was made */
-export function readFor(
+export interface Redelivery {
+	webhook: WebhookView;
+	event: FeedEvent | null;
+	after: number | null;
+	lastSeq: number;
+}
+
+/**
+ * What a webhook is to get once more: one event, by its number, or all events after another one.
+ */
+export function findRedelivery(
+	sql: SqlStorage,
+	id: string,
+	what: { event: number | null } | { after: number },
+): Result<Redelivery> {
+	const found = findWebhook(sql, id);
+	if (!found.ok) return found;
+	if (found.webhook.status === "disabled")
+		return failed({ code: "webhook_disabled" });
+	const { webhook } = found;
+	const last = lastSeq(sql);
+	if ("after" in what) {
+		const start = startAfter(sql, what.after, "after");
+		if (!start.ok) return start;
+		const { after } = start;
+		return { ok: true, webhook, event: null, after, lastSeq: last };
+	}
+	const event = what.event === null ? null : findEvent(sql, what.event);
+	return event
+		? { ok: true, webhook, event, after: null, lastSeq: last }
+		: failed({ code: "event_not_found", field: "event" });
+}
+
+/**
+ * A page of the feed for a webhook's Endpoint.
+ * @param after null: from when the webhook was made
+ */
+export function readFeedPage(
 	sql: SqlStorage,
 	id: string,
 	after: number | null,
@@ -137,18 +188,18 @@ export function readFor(
 	const from = Math.max(after ?? row.since, oldestSeq(sql) - 1);
 	const page =
 		webhook.status === "enabled"
-			? eventsAfter(sql, from, PAGE, (event) => wants(webhook, event))
+			? eventsAfter(sql, from, PAGE, (event) => wantsEvent(webhook, event))
 			: { events: [], upTo: from };
 	const secrets = row.scope === "job" ? accountSecrets(sql, now) : null;
 	return { webhook, secrets, lastSeq: last, ...page };
 }
 
-/** Changes whenever there may be something new for its Endpoint to read. */
+/** A value that changes whenever there may be something new for the webhook's Endpoint to read. */
 export const revision = (sql: SqlStorage, id: string): string =>
 	JSON.stringify([lastSeq(sql), findWebhookRow(sql, id)]);
 
-/** From its Endpoint; what was said before changes nothing. */
-export function report(
+/** Writes what an Endpoint reports into the feed. A report that came before changes nothing. */
+export function recordReports(
 	sql: SqlStorage,
 	id: string,
 	reports: readonly Report[],
@@ -165,41 +216,45 @@ export function report(
 			status = "disabled";
 			sql.exec(
 				"UPDATE webhook SET status = 'disabled', reason = ? WHERE scope = ? AND id = ?",
-				...[fact.data.reason, row.scope, id],
+				fact.data.reason,
+				row.scope,
+				id,
 			);
 		}
-		tell(sql, fact, null, now);
+		appendEvent(sql, fact, null, now);
 	}
 	sql.exec(
 		"UPDATE webhook SET reported = ? WHERE scope = ? AND id = ?",
-		...[reported, row.scope, id],
+		reported,
+		row.scope,
+		id,
 	);
 }
 
-/** Newest first; the first is made where there is none. */
+/** The secrets that sign for jobs' webhooks, newest first. The first call makes one. */
 export function accountSecrets(sql: SqlStorage, now: number): string[] {
-	const known = sql
+	const secrets = sql
 		.exec<{ secret: string }>(
 			"SELECT secret FROM webhook_secret WHERE until IS NULL OR until > ? ORDER BY rowid DESC",
 			now,
 		)
 		.toArray();
-	return known.length > 0
-		? known.map(({ secret }) => secret)
+	return secrets.length > 0
+		? secrets.map(({ secret }) => secret)
 		: [addSecret(sql)];
 }
 
 /** @returns the new one */
 export function rotateAccountSecret(sql: SqlStorage, now: number): string {
 	accountSecrets(sql, now);
-	// Two sign at once, not more: a rotation soon after another one takes the oldest back.
+	// Two sign at once, not more: a rotation soon after another one takes back the oldest.
 	sql.exec("DELETE FROM webhook_secret WHERE until IS NOT NULL");
-	sql.exec("UPDATE webhook_secret SET until = ?", now + OLD_SECRET_MS);
+	sql.exec("UPDATE webhook_secret SET until = ?", now + OLD_SECRET_VALID_MS);
 	return addSecret(sql);
 }
 
 function addSecret(sql: SqlStorage): string {
-	const secret = newSecret();
+	const secret = newWebhookSecret();
 	sql.exec("INSERT INTO webhook_secret (secret) VALUES (?)", secret);
 	return secret;
 }
@@ -207,7 +262,8 @@ function addSecret(sql: SqlStorage): string {
 function enable(sql: SqlStorage, { scope, id }: WebhookRow, now: number): void {
 	sql.exec(
 		"UPDATE webhook SET status = 'enabled', reason = NULL WHERE scope = ? AND id = ?",
-		...[scope, id],
+		scope,
+		id,
 	);
 	setDue(sql, `notify:${id}`, now);
 }
@@ -222,8 +278,15 @@ function insert(
 	return webhookView(
 		sql
 			.exec<WebhookRow>(
-				"INSERT INTO webhook (scope, id, url, events, description, origin, created_at, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
-				...[scope, id, url, JSON.stringify(events), description, origin, now],
+				`INSERT INTO webhook (scope, id, url, events, description, origin, created_at, since)
+					VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *`,
+				scope,
+				id,
+				url,
+				JSON.stringify(events),
+				description,
+				origin,
+				now,
 				lastSeq(sql),
 			)
 			.one(),

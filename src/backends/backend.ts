@@ -1,46 +1,67 @@
+/** The interface between a Job and a model backend, the same for every protocol. */
 import type { Message } from "../contract/job.ts";
 import type { Sampling } from "../contract/sampling.ts";
-/** What a Job asks of a model backend, whatever protocol it speaks. */
 
+/** One attempt at a job's answer. */
 export interface Generation {
-	/** Job id and attempt; only for logs. */
+	/** Job id and attempt number, for the backend's logs. */
 	requestId: string;
 	/** `<account>/<job id>`, for a backend that calls back. */
 	job: string;
-	/** W3C `traceparent` of this attempt. */
+	/** The W3C `traceparent` of this attempt. */
 	trace: string | null;
 	model: string;
 	/** Separates tenants in the prefix cache. */
 	cacheSalt: string;
 	prompt:
 		| { messages: Message[] }
-		/** A later attempt: the ids a first one reported, and every output id in the log. */
+		/**
+		 * In a later attempt: the prompt ids that the first one reported, and the output ids in the
+		 * log.
+		 */
 		| { promptIds: number[]; committedIds: number[] };
 	images: { id: string; url: string }[];
-	/** The job's, with what is left of its `max_tokens` and the seed of this attempt. */
+	/** The job's parameters, with the rest of its `max_tokens` and the seed of this attempt. */
 	sampling: Sampling;
-	/** Takes up again what an earlier attempt began, after all that it said until now; null begins anew. */
+	/**
+	 * Resumes a run that an earlier attempt started. `text` and `tokens` are what the log holds of
+	 * it. Null starts a new run.
+	 */
 	resume: { run: string; text: string; tokens: number } | null;
 }
 
-/** Ids come only from a backend that continues: elsewhere `ids` are empty, and `tokens` counts all the same. */
+/**
+ * Only a backend with `continues: true` reports token ids. The others leave `ids` empty and report
+ * the count in `tokens`.
+ */
 export type BackendEvent =
-	/** The backend goes on with it, whoever listens: `resume` finds it by this name. Comes first, if at all. */
+	/**
+	 * Comes first, from a backend whose runs outlive the connection. `resume` names the run by this
+	 * id.
+	 */
 	| { type: "begun"; run: string }
-	/** Before the first token; from a backend that does not continue at any time, or never. */
+	/** Comes before the first token if the backend continues; otherwise at any time, or never. */
 	| { type: "prompt"; ids: number[]; tokens: number }
 	| { type: "token"; ids: number[]; tokens: number; text: string }
 	| { type: "done"; reason: "stop" | "length" };
 
-/** Why who listens to an attempt hangs up, as the reason of its signal: only after `over` nobody wants the rest. */
-export type HangUp = "seam" | "lease_lost" | "over";
+/**
+ * Why a Job stops listening to an attempt; the reason of the abort signal. After `over` the run is
+ * not needed and may be canceled. After `seam` (a planned change of attempts) and `lease_lost` a
+ * later attempt resumes it.
+ */
+export type AbortReason = "seam" | "lease_lost" | "over";
 
 export interface Backend {
-	/** Whether an attempt can go on from committed ids; without it a job restarts only if no token was shown, or resumes what was begun. */
+	/**
+	 * Whether an attempt can continue from committed token ids. On a backend that cannot, a job
+	 * resumes its run, or starts again if no token was shown.
+	 */
 	readonly continues: boolean;
 	/**
-	 * One attempt. Ends after `done`; abort the signal, with a `HangUp`, to end it early.
-	 * @throws BackendError whatever goes wrong, the caller's abort excepted
+	 * Runs one attempt. The stream ends after `done`. To end it early, abort the signal with an
+	 * `AbortReason`.
+	 * @throws BackendError on any failure except the caller's own abort
 	 */
 	generate(
 		generation: Generation,
@@ -50,14 +71,19 @@ export interface Backend {
 
 /** Why an attempt failed. */
 export class BackendError extends Error {
-	/** A code of the worker protocol, or `unreachable`, `broken_stream`, `silent`; `backend_failed` gives up. */
+	/**
+	 * A code of the worker protocol, or `unreachable`, `broken_stream`, `silent` or `backend_failed`.
+	 */
 	readonly code: string;
-	/** Whether another attempt may succeed; else the request itself is at fault. */
+	/** Whether another attempt may succeed. */
 	readonly retry: boolean;
-	/** Whether the worker as a whole seems to be away, or is another model's. */
+	/**
+	 * Whether the worker takes no request of this model: it is unreachable, restarts, or serves
+	 * another.
+	 */
 	readonly down: boolean;
 	readonly field: string | undefined;
-	/** On `context_length_exceeded`. */
+	/** Present on `context_length_exceeded`. */
 	readonly tokens: { prompt: number; context: number } | undefined;
 
 	constructor(
@@ -77,7 +103,7 @@ export class BackendError extends Error {
 	}
 }
 
-/** No other attempt would end better. */
+/** Every other attempt would fail in the same way. */
 const FINAL = new Set([
 	"invalid_request",
 	"context_length_exceeded",

@@ -1,7 +1,9 @@
 /**
- * Models that Replicate serves, as docs/replicate.md describes them. A prediction is created, its stream read, and its end looked
- * up: what the stream lost is in the prediction. It goes on when nobody listens, so it can be taken up again by its id; and
- * it is canceled when nobody wants it any more.
+ * The backend for models that Replicate runs (docs/replicate.md).
+ *
+ * An attempt creates a prediction, reads its stream, and fetches the prediction when the stream
+ * ends, because the prediction holds what the stream lost. A prediction runs on without readers: a
+ * later attempt resumes it by its id, and an attempt that ends for good cancels it.
  */
 
 import Replicate from "replicate";
@@ -10,26 +12,32 @@ import { log } from "../log.ts";
 import type { ReplicateAddress } from "../models.ts";
 import { nullAfter } from "../time.ts";
 import {
+	type AbortReason,
 	type Backend,
 	BackendError,
 	type BackendEvent,
 	type Generation,
-	type HangUp,
 } from "./backend.ts";
 import { RETRY_POLICY, type RetryPolicy, withRetries } from "./retry.ts";
 import { type ServerSentEvent, SseParser } from "./sse-parser.ts";
-import { bodyOf, failureOf, type Probed } from "./worker.ts";
+import { type ProbeResult, parseFailure, requestBody } from "./worker.ts";
 
-/** Nobody pays for a prediction that everybody forgot. As long as the URLs of the images are good for. */
+/**
+ * Replicate ends a prediction after this time, when the image URLs expire too. Bounds the cost of a
+ * lost one.
+ */
 const CANCEL_AFTER = "15m";
-/** One request to the API. */
-const ANSWER_MS = 30_000;
-const PROBE_MS = 5_000;
-const CANCEL_MS = 2_000;
-/** A stream that has been silent for this long is not taken at its word: the prediction is looked up. */
+/** For one request to the API. */
+const REQUEST_TIMEOUT_MS = 30_000;
+const PROBE_TIMEOUT_MS = 5_000;
+const CANCEL_TIMEOUT_MS = 2_000;
+/**
+ * After this long without an event the prediction itself is fetched: the stream may have lost its
+ * end.
+ */
 const SILENCE_MS = 10_000;
-/** Between looks at a prediction whose stream broke or ended. */
-const LOOK_MS = 500;
+/** Between two fetches of a prediction whose stream broke or ended. */
+const POLL_MS = 500;
 
 const Prediction = z.object({
 	id: z.string().min(1),
@@ -41,7 +49,7 @@ const Prediction = z.object({
 		"canceled",
 		"aborted",
 	]),
-	/** Pieces of text, or all of it. */
+	/** The text, in pieces or whole. */
 	output: z
 		.union([z.array(z.string()), z.string().transform((text) => [text])])
 		.nullish(),
@@ -51,24 +59,29 @@ const Prediction = z.object({
 });
 type Prediction = z.infer<typeof Prediction>;
 
-/** What describes a deployment, or a version. */
-const Described = z.union([
+/** A deployment, or a version. */
+const DeploymentOrVersion = z.union([
 	z.object({ current_release: z.object({ version: z.string().min(1) }) }),
 	z.object({ id: z.string().min(1) }),
 ]);
 
-/** Whether Replicate knows the deployment or version. One that has no instance up is as ready: a prediction starts one. Never throws. */
+/**
+ * Asks Replicate for the deployment or version. It is ready even without a running instance,
+ * because a prediction starts one. Never throws.
+ */
 export async function probeReplicate({
 	url,
 	replicate: { model, token, slots },
-}: ReplicateAddress): Promise<Probed> {
+}: ReplicateAddress): Promise<ProbeResult> {
 	try {
 		const headers = { Authorization: `Bearer ${token}` };
-		const response = await whole(url, { headers }, PROBE_MS);
-		const known = Described.safeParse(response.ok && (await response.json()));
-		if (!known.success) return { status: "away" };
+		const response = await fetchWhole(url, { headers }, PROBE_TIMEOUT_MS);
+		const found = DeploymentOrVersion.safeParse(
+			response.ok && (await response.json()),
+		);
+		if (!found.success) return { status: "away" };
 		const digest =
-			"id" in known.data ? known.data.id : known.data.current_release.version;
+			"id" in found.data ? found.data.id : found.data.current_release.version;
 		return { status: "ready", model, digest, slots };
 	} catch {
 		return { status: "away" };
@@ -78,27 +91,29 @@ export async function probeReplicate({
 export class ReplicateBackend implements Backend {
 	readonly continues = false;
 	readonly #address: ReplicateAddress["replicate"];
-	readonly #patience: RetryPolicy;
+	readonly #retryPolicy: RetryPolicy;
 	readonly #silenceMs: number;
 	readonly #client: Replicate;
 
 	constructor(
 		{ replicate }: ReplicateAddress,
-		patience: RetryPolicy = RETRY_POLICY,
+		retryPolicy: RetryPolicy = RETRY_POLICY,
 		silenceMs: number = SILENCE_MS,
 	) {
 		this.#address = replicate;
-		this.#patience = patience;
+		this.#retryPolicy = retryPolicy;
 		this.#silenceMs = silenceMs;
-		// The client repeats whatever failed, at once, and even where it may have made something: it gets the answer it got.
-		const answers = new WeakMap<RequestInit, Promise<Response>>();
+		// The client retries every failure at once, even where the first request may have created a
+		// prediction. It passes the same `init` each time, so it gets the first response again, and
+		// #fetch alone decides on retries.
+		const responses = new WeakMap<RequestInit, Promise<Response>>();
 		this.#client = new Replicate({
 			auth: replicate.token,
 			baseUrl: replicate.api,
 			fetch: (input, init = {}) => {
-				const answer = answers.get(init) ?? this.#ask(input, init);
-				answers.set(init, answer);
-				return answer;
+				const response = responses.get(init) ?? this.#fetch(input, init);
+				responses.set(init, response);
+				return response;
 			},
 		});
 	}
@@ -108,38 +123,45 @@ export class ReplicateBackend implements Backend {
 		signal: AbortSignal,
 	): AsyncIterable<BackendEvent> {
 		const { resume, sampling } = generation;
-		const heard = new PredictionText(resume?.text ?? "", resume?.tokens ?? 0);
-		const most = heard.tokens + sampling.max_tokens;
+		const output = new PredictionOutput(
+			resume?.text ?? "",
+			resume?.tokens ?? 0,
+		);
+		const maxTokens = output.tokens + sampling.max_tokens;
 		let run = resume?.run;
-		let over = false;
+		let ended = false;
 		try {
-			let stream: string | undefined;
+			let streamUrl: string | undefined;
 			if (run === undefined) {
-				const made = await this.#create(generation, signal);
-				run = made.id;
-				stream = made.urls?.stream;
+				const created = await this.#create(generation, signal);
+				run = created.id;
+				streamUrl = created.urls?.stream;
 				yield { type: "begun", run };
 			}
-			const last = yield* this.#follow(run, stream, heard, signal);
-			over = true;
-			if (last.status !== "succeeded") throw whyNot(last);
-			const read = last.metrics?.input_token_count;
-			if (read !== undefined) yield { type: "prompt", ids: [], tokens: read };
-			yield { type: "done", reason: heard.tokens < most ? "stop" : "length" };
+			const last = yield* this.#follow(run, streamUrl, output, signal);
+			ended = true;
+			if (last.status !== "succeeded") throw failureIn(last);
+			const tokens = last.metrics?.input_token_count;
+			if (tokens !== undefined) yield { type: "prompt", ids: [], tokens };
+			const isCut = output.tokens >= maxTokens;
+			yield { type: "done", reason: isCut ? "length" : "stop" };
 		} catch (error) {
-			throw failed(error, run !== undefined);
+			throw toBackendError(error, run !== undefined);
 		} finally {
-			const wanted = signal.aborted && signal.reason !== OVER;
-			if (run !== undefined && !over && !wanted) await this.cancel(run);
+			const isResumed = signal.aborted && signal.reason !== OVER;
+			if (run !== undefined && !ended && !isResumed) await this.cancel(run);
 		}
 	}
 
-	/** Ends a prediction; one that ended stays as it is. Never throws: what is not canceled now ends by its deadline. */
+	/**
+	 * Cancels a prediction unless it has ended. Never throws: if the request fails, CANCEL_AFTER ends
+	 * it.
+	 */
 	async cancel(run: string): Promise<void> {
-		const late = new AbortController();
-		const timer = setTimeout(() => late.abort(), CANCEL_MS);
+		const timeout = new AbortController();
+		const timer = setTimeout(() => timeout.abort(), CANCEL_TIMEOUT_MS);
 		try {
-			await this.#client.predictions.cancel(run, { signal: late.signal });
+			await this.#client.predictions.cancel(run, { signal: timeout.signal });
 		} catch (error) {
 			log("cancel_failed", { object: "replicate", status: statusOf(error) });
 		} finally {
@@ -175,62 +197,72 @@ export class ReplicateBackend implements Backend {
 		return Prediction.parse(await response.json());
 	}
 
-	/** All that the prediction says. @returns how it ended */
+	/**
+	 * Yields the output of a prediction until it ends. It polls the prediction once the stream has
+	 * ended or broken.
+	 * @returns the ended prediction
+	 */
 	async *#follow(
 		run: string,
-		url: string | undefined,
-		heard: PredictionText,
+		streamUrl: string | undefined,
+		output: PredictionOutput,
 		signal: AbortSignal,
 	): AsyncGenerator<BackendEvent, Prediction> {
-		const hangUp = new AbortController();
-		const either = AbortSignal.any([signal, hangUp.signal]);
-		const stream = url === undefined ? null : listen(url, either);
+		const close = new AbortController();
+		const either = AbortSignal.any([signal, close.signal]);
+		const stream =
+			streamUrl === undefined ? null : readStream(streamUrl, either);
 		try {
 			let next = stream?.next();
 			for (;;) {
 				const event = next && (await nullAfter(this.#silenceMs, next));
 				signal.throwIfAborted();
-				if (event?.value && !LAST.has(event.value.event)) {
+				if (event?.value && !LAST_EVENTS.has(event.value.event)) {
 					next = stream?.next();
 					if (event.value.event === "output")
-						yield heard.piece(event.value.data);
+						yield output.append(event.value.data);
 					continue;
 				}
 				if (event) next = undefined;
-				const prediction = await this.#look(run, signal);
+				const prediction = await this.#get(run, signal);
 				const ended = ENDED.has(prediction.status);
 				if (ended || !next) {
-					const rest = heard.rest(prediction.output ?? [], ended);
-					if (rest) yield rest;
+					const missing = output.catchUp(prediction.output ?? [], ended);
+					if (missing) yield missing;
 				}
 				if (ended) return prediction;
-				if (!next) await this.#patience.sleep(LOOK_MS, signal);
+				if (!next) await this.#retryPolicy.sleep(POLL_MS, signal);
 			}
 		} finally {
-			hangUp.abort();
+			close.abort();
 		}
 	}
 
-	async #look(run: string, signal: AbortSignal): Promise<Prediction> {
+	async #get(run: string, signal: AbortSignal): Promise<Prediction> {
 		return Prediction.parse(
 			await this.#client.predictions.get(run, { signal }),
 		);
 	}
 
-	/** Repeated where nothing can have been made by it. */
-	#ask(input: RequestInfo, init: RequestInit): Promise<Response> {
-		const harmless = init.method === "GET" || String(input).endsWith("/cancel");
+	/** Retries a failed request only if that cannot create a second prediction. */
+	#fetch(input: RequestInfo, init: RequestInit): Promise<Response> {
+		const isIdempotent =
+			init.method === "GET" || String(input).endsWith("/cancel");
 		return withRetries(
-			() => whole(input, init, ANSWER_MS),
-			(answer) => answer?.status === 429 || (harmless && !answered(answer)),
+			() => fetchWhole(input, init, REQUEST_TIMEOUT_MS),
+			(response) => {
+				if (response?.status === 429) return true;
+				const failed = response === null || response.status >= 500;
+				return isIdempotent && failed;
+			},
 			init.signal ?? new AbortController().signal,
-			this.#patience,
+			this.#retryPolicy,
 		);
 	}
 }
 
-/** What a prediction has said so far. */
-class PredictionText {
+/** The output of a prediction as far as it has been yielded. */
+class PredictionOutput {
 	text: string;
 	tokens: number;
 
@@ -239,15 +271,18 @@ class PredictionText {
 		this.tokens = tokens;
 	}
 
-	/** The model gives one piece per token. */
-	piece(text: string): BackendEvent {
-		return this.#more(text, 1);
+	/** Takes one `output` event of the stream, which is one token. */
+	append(text: string): BackendEvent {
+		return this.#add(text, 1);
 	}
 
-	/** What the prediction holds and the stream did not bring; null where that is nothing. @throws BackendError where they differ */
-	rest(output: string[], ended: boolean): BackendEvent | null {
+	/**
+	 * Takes what the prediction holds and the stream did not deliver; null if that is nothing.
+	 * @throws BackendError if the prediction contradicts its stream
+	 */
+	catchUp(output: string[], ended: boolean): BackendEvent | null {
 		const whole = output.join("");
-		// A prediction in progress may be shown as it was a moment ago.
+		// The API may return a slightly older state of a running prediction.
 		if (!ended && this.text.startsWith(whole)) return null;
 		if (!whole.startsWith(this.text))
 			throw new BackendError(
@@ -257,17 +292,17 @@ class PredictionText {
 		const text = whole.slice(this.text.length);
 		const tokens = output.length - this.tokens;
 		if (text === "" && tokens <= 0) return null;
-		return this.#more(text, Math.max(tokens, text === "" ? 0 : 1));
+		return this.#add(text, Math.max(tokens, text === "" ? 0 : 1));
 	}
 
-	#more(text: string, tokens: number): BackendEvent {
+	#add(text: string, tokens: number): BackendEvent {
 		this.text += text;
 		this.tokens += tokens;
 		return { type: "token", ids: [], tokens, text };
 	}
 }
 
-const OVER: HangUp = "over";
+const OVER: AbortReason = "over";
 const ENDED = new Set<Prediction["status"]>([
 	"succeeded",
 	"failed",
@@ -275,25 +310,31 @@ const ENDED = new Set<Prediction["status"]>([
 	"aborted",
 ]);
 
-/** Events of a stream after which nothing comes, for good or not. */
-const LAST = new Set(["done", "error"]);
+/** Events that end a stream. */
+const LAST_EVENTS = new Set(["done", "error"]);
 
-/** The worker protocol's request, flat: what is no number is JSON text. */
+/**
+ * The worker protocol's request as the input of a prediction, whose members are scalars: lists
+ * become JSON text.
+ */
 function inputOf(generation: Generation): Record<string, unknown> {
-	const body = bodyOf(generation);
+	const body = requestBody(generation);
 	if (!("messages" in body))
 		throw new BackendError("backend_failed", "Replicate cannot continue");
-	const { model, messages, images, ...numbers } = body;
+	const { model, messages, images, ...scalars } = body;
 	return {
-		...numbers,
+		...scalars,
 		messages: JSON.stringify(messages),
 		images: JSON.stringify(images),
 		...(generation.trace && { traceparent: generation.trace }),
 	};
 }
 
-/** The events of a prediction's stream until it breaks or ends. Never throws: what it does not bring is looked up. */
-async function* listen(
+/**
+ * Yields the events of a prediction's stream until it ends or breaks. Never throws: #follow fetches
+ * what is lost.
+ */
+async function* readStream(
 	url: string,
 	signal: AbortSignal,
 ): AsyncGenerator<ServerSentEvent, undefined> {
@@ -314,15 +355,16 @@ async function* listen(
 	}
 }
 
-/** An answer with all of its body. */
-async function whole(
+/** Fetches a response and its whole body within `timeoutMs`. */
+async function fetchWhole(
 	input: RequestInfo,
 	init: RequestInit,
-	ms: number,
+	timeoutMs: number,
 ): Promise<Response> {
-	const late = new AbortController();
-	const timer = setTimeout(() => late.abort(), ms);
-	const signals = [init.signal ?? [], late.signal].flat();
+	const timeout = new AbortController();
+	const timer = setTimeout(() => timeout.abort(), timeoutMs);
+	const signals = [timeout.signal];
+	if (init.signal) signals.push(init.signal);
 	try {
 		const response = await fetch(input, {
 			...init,
@@ -336,16 +378,16 @@ async function whole(
 	}
 }
 
-const answered = (response: Response | null): boolean =>
-	response !== null && response.status < 500;
-
-/** A model that fails says why as a worker does: its error is the protocol's error object, as JSON. */
-const whyNot = ({ status, error }: Prediction): BackendError =>
-	(typeof error === "string" ? failureOf(error) : null) ??
+/**
+ * The failure of a prediction. Our model's `error` is the worker protocol's error object, as JSON
+ * text.
+ */
+const failureIn = ({ status, error }: Prediction): BackendError =>
+	(typeof error === "string" ? parseFailure(error) : null) ??
 	new BackendError("engine_failed", `the prediction was ${status}`);
 
-/** What the client or we threw, as a failure of the attempt. */
-function failed(error: unknown, begun: boolean): BackendError {
+/** @param begun whether the prediction had been created */
+function toBackendError(error: unknown, begun: boolean): BackendError {
 	if (error instanceof BackendError) return error;
 	const status = statusOf(error);
 	const message = `Replicate answered ${status ?? "nothing of use"}`;
@@ -367,6 +409,9 @@ function failed(error: unknown, begun: boolean): BackendError {
 	return new BackendError(begun ? "broken_stream" : "unreachable", message);
 }
 
-/** Of the answer that made the client throw; its message would quote the answer. */
+/**
+ * The status of the response that made the client throw. The error's own message may quote the
+ * response.
+ */
 const statusOf = (error: unknown): number | null =>
 	(error as { response?: Response } | null)?.response?.status ?? null;

@@ -1,4 +1,7 @@
-/** Server-sent events out of raw bytes: one decoder, no transform streams (measured: they cost more than the parsing). */
+/**
+ * Server-sent events out of raw bytes: one decoder, no transform streams (measured: they cost more
+ * than the parsing).
+ */
 import { createParser } from "eventsource-parser";
 
 export interface ServerSentEvent {

@@ -1,4 +1,4 @@
-/** Our GPU worker's protocol (docs/worker-protocol.md), from the edge's side. */
+/** The backend for our GPU worker: the client side of docs/worker-protocol.md. */
 
 import { z } from "zod";
 import type { WorkerAddress } from "../models.ts";
@@ -10,11 +10,13 @@ import {
 } from "./backend.ts";
 import { type ServerSentEvent, SseParser } from "./sse-parser.ts";
 
-/** The worker pings every 5 s; a stream silent for longer than this is dead. */
+/** The worker pings every 5 s; a connection without a byte for this long is dead. */
 const SILENCE_MS = 30_000;
-/** A worker whose engine hangs may go on pinging. */
+/**
+ * A worker whose engine hangs may still ping; a stream without an event for this long has failed.
+ */
 const STALL_MS = 120_000;
-const PROBE_MS = 2_000;
+const PROBE_TIMEOUT_MS = 2_000;
 
 const ids = z.array(z.int().nonnegative());
 const PromptEvent = z.object({ prompt_token_ids: ids, prompt_tokens: z.int() });
@@ -43,30 +45,28 @@ const Readiness = z.discriminatedUnion("status", [
 	}),
 	z.object({ status: z.enum(["starting", "draining"]) }),
 ]);
-/** What a worker says of itself; `away` where no worker answers. */
-export type Probed = z.infer<typeof Readiness> | { status: "away" };
+/** What a worker reports about itself; `away` if no worker answers. */
+export type ProbeResult = z.infer<typeof Readiness> | { status: "away" };
 
-/** Asks a worker whether it can take requests. Never throws. */
-export async function probe(address: WorkerAddress): Promise<Probed> {
-	const late = new AbortController();
-	const timer = setTimeout(() => late.abort(), PROBE_MS);
+/** Asks a worker whether it accepts requests. Never throws. */
+export async function probe(address: WorkerAddress): Promise<ProbeResult> {
+	const timeout = new AbortController();
+	const timer = setTimeout(() => timeout.abort(), PROBE_TIMEOUT_MS);
 	try {
 		const response = await fetch(new URL("/readyz", address.url), {
 			headers: headers(address),
 			redirect: "manual",
-			signal: late.signal,
+			signal: timeout.signal,
 		});
-		const known = Readiness.safeParse(await response.json());
-		if (!known.success) return { status: "away" };
-		// What says that it is ready, but not with 200, is something in between.
-		const { status } = known.data;
-		return response.ok === (status === "ready")
-			? known.data
-			: { status: "away" };
+		const { data } = Readiness.safeParse(await response.json());
+		// A worker answers `ready` with 200 and the others with 503. Anything else comes from a proxy
+		// in between.
+		const isWorker = data && response.ok === (data.status === "ready");
+		return isWorker ? data : { status: "away" };
 	} catch {
 		return { status: "away" };
 	} finally {
-		clearTimeout(timer); // a pending timer would keep the pool in memory
+		clearTimeout(timer); // a pending timer keeps the Pool in memory
 	}
 }
 
@@ -77,8 +77,8 @@ export class GpuWorker implements Backend {
 	readonly #stallMs: number;
 
 	/**
-	 * @param silenceMs for which nothing may come
-	 * @param stallMs for which nothing but pings may come
+	 * @param silenceMs how long the stream may deliver no byte
+	 * @param stallMs how long it may deliver nothing but pings
 	 */
 	constructor(
 		address: WorkerAddress,
@@ -97,33 +97,33 @@ export class GpuWorker implements Backend {
 		const silence = new AbortController();
 		const either = AbortSignal.any([signal, silence.signal]);
 		let timer: ReturnType<typeof setTimeout> | undefined;
-		const alive = () => {
+		const restartSilenceTimer = () => {
 			clearTimeout(timer);
 			timer = setTimeout(() => silence.abort(), this.#silenceMs);
 		};
-		alive();
+		restartSilenceTimer();
 		let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
 		try {
 			reader = await this.#open(generation, either);
 			const parser = new SseParser();
-			const place = { committed: committedOf(generation), tokens: 0 };
-			let heardAt = Date.now();
+			const position = { committed: committedOf(generation), tokens: 0 };
+			let lastEventAt = Date.now();
 			for (;;) {
 				const { done, value } = await reader.read();
 				if (done) break;
-				alive();
-				if (Date.now() - heardAt > this.#stallMs)
+				restartSilenceTimer();
+				if (Date.now() - lastEventAt > this.#stallMs)
 					throw new BackendError(
 						"silent",
 						`nothing but pings from the worker for ${this.#stallMs} ms`,
 					);
-				for (const event of parser.push(value)) {
-					const known = read(event, place);
-					if (!known) continue;
-					heardAt = Date.now();
-					if (known.type === "token") place.tokens += known.tokens;
-					yield known;
-					if (known.type === "done") return;
+				for (const message of parser.push(value)) {
+					const event = parseEvent(message, position);
+					if (!event) continue;
+					lastEventAt = Date.now();
+					if (event.type === "token") position.tokens += event.tokens;
+					yield event;
+					if (event.type === "done") return;
 				}
 			}
 		} catch (error) {
@@ -139,7 +139,7 @@ export class GpuWorker implements Backend {
 			);
 		} finally {
 			clearTimeout(timer);
-			// Hanging up is what ends the generation on the worker.
+			// Closing the connection ends the generation on the worker.
 			await reader?.cancel().catch(() => {});
 		}
 		throw new BackendError("broken_stream", "the stream ended without `done`");
@@ -157,11 +157,11 @@ export class GpuWorker implements Backend {
 				Accept: "text/event-stream",
 				...(generation.trace && { traceparent: generation.trace }),
 			},
-			body: JSON.stringify(bodyOf(generation)),
+			body: JSON.stringify(requestBody(generation)),
 			redirect: "manual",
 			signal,
 		});
-		if (response.status !== 200) throw failure(await response.text());
+		if (response.status !== 200) throw failureIn(await response.text());
 		if (!response.body)
 			throw new BackendError("broken_stream", "200 without a body");
 		return response.body.getReader();
@@ -178,8 +178,8 @@ function headers({ key, access }: WorkerAddress): Record<string, string> {
 	};
 }
 
-/** What the worker protocol's `generate` takes. Stop strings are the Job's to enforce. */
-export function bodyOf(generation: Generation) {
+/** The body of `POST /v1/generate`. It has no stop strings, because the Job enforces them. */
+export function requestBody(generation: Generation) {
 	const { requestId, model, cacheSalt, prompt, images } = generation;
 	const { stop: _, ...sampling } = generation.sampling;
 	return {
@@ -197,16 +197,19 @@ export function bodyOf(generation: Generation) {
 	};
 }
 
-/** A body of anything else in between means that the worker is away. */
-const failure = (text: string): BackendError =>
-	failureOf(text) ??
+/**
+ * Text that is not an error object of the protocol comes from a proxy: the worker behind it is
+ * unreachable.
+ */
+const failureIn = (text: string): BackendError =>
+	parseFailure(text) ??
 	new BackendError("unreachable", "no answer of the worker protocol");
 
-/** The failure that an error object of the worker protocol names; null for what is none. */
-export function failureOf(text: string): BackendError | null {
-	const known = Failure.safeParse(json(text));
-	if (!known.success) return null;
-	const { code, message, field, prompt_tokens, context_length } = known.data;
+/** Parses an error object of the worker protocol; null if the text is not one. */
+export function parseFailure(text: string): BackendError | null {
+	const { data } = Failure.safeParse(parseJson(text));
+	if (!data) return null;
+	const { code, message, field, prompt_tokens, context_length } = data;
 	const tokens =
 		prompt_tokens !== undefined && context_length !== undefined
 			? { prompt: prompt_tokens, context: context_length }
@@ -214,27 +217,29 @@ export function failureOf(text: string): BackendError | null {
 	return new BackendError(code, message, { field, tokens });
 }
 
-/** The output tokens that the request sent along. */
+/** The number of output tokens that the request commits. */
 const committedOf = ({ prompt }: Generation): number =>
 	"committedIds" in prompt ? prompt.committedIds.length : 0;
 
 /**
- * @param place of the next token: those that were committed, and those that this stream brought
- * @throws BackendError on `error` events, on a gap or a repeat, and on data that is not of the
+ * @param position of the next token: the tokens that the request committed, and those that this
+ * stream has delivered
+ * @returns null for an event of an unknown type
+ * @throws BackendError on an `error` event, on a gap or a repeat, and on data that violates the
  * protocol
  */
-function read(
+function parseEvent(
 	{ event, data }: ServerSentEvent,
 	{ committed, tokens }: { committed: number; tokens: number },
 ): BackendEvent | null {
-	const value = json(data);
+	const value = parseJson(data);
 	switch (event) {
 		case "prompt": {
-			const { prompt_token_ids, prompt_tokens } = checked(PromptEvent, value);
+			const { prompt_token_ids, prompt_tokens } = parse(PromptEvent, value);
 			return { type: "prompt", ids: prompt_token_ids, tokens: prompt_tokens };
 		}
 		case "token": {
-			const { index, token_ids, text } = checked(TokenEvent, value);
+			const { index, token_ids, text } = parse(TokenEvent, value);
 			if (index !== committed + tokens)
 				throw new BackendError(
 					"broken_stream",
@@ -243,8 +248,9 @@ function read(
 			return { type: "token", ids: token_ids, tokens: token_ids.length, text };
 		}
 		case "done": {
-			const { finish_reason, output_tokens } = checked(DoneEvent, value);
-			// Something was lost or repeated, and some of it was shown: no other attempt can mend that.
+			const { finish_reason, output_tokens } = parse(DoneEvent, value);
+			// The stream lost or repeated tokens that readers have seen, so another attempt cannot repair
+			// the answer.
 			if (output_tokens !== tokens)
 				throw new BackendError(
 					"backend_failed",
@@ -253,23 +259,23 @@ function read(
 			return { type: "done", reason: finish_reason };
 		}
 		case "error":
-			throw failure(data);
+			throw failureIn(data);
 		default:
 			return null;
 	}
 }
 
-function checked<T>(schema: z.ZodType<T>, value: unknown): T {
-	const known = schema.safeParse(value);
-	if (!known.success)
+function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+	const result = schema.safeParse(value);
+	if (!result.success)
 		throw new BackendError(
 			"broken_stream",
 			"an event is not of the worker protocol",
 		);
-	return known.data;
+	return result.data;
 }
 
-function json(text: string): unknown {
+function parseJson(text: string): unknown {
 	try {
 		return JSON.parse(text);
 	} catch {

@@ -1,4 +1,7 @@
-/** One object per deployment: adds up what the isolates measured, for `GET /metrics`. No call of the API waits for it. */
+/**
+ * One object per deployment: adds up what the isolates measured, for `GET /metrics`. No call of the
+ * API waits for it.
+ */
 import { DurableObject } from "cloudflare:workers";
 import type { Step } from "../durable/migrate.ts";
 import { ObjectStorage } from "../durable/storage.ts";

@@ -1,8 +1,14 @@
-/** The one alarm of an object. Setting it is a durable write, and each write is paid: it is set as rarely as possible. */
+/**
+ * The one alarm of an object. Setting it is a durable write, and each write is paid: it is set as
+ * rarely as possible.
+ */
 
 /** An alarm that fires this much early is left as it is. */
 const WORTH_MS = 1_000;
-/** An alarm that is this late does not come any more: the platform gives up after six failed retries. */
+/**
+ * An alarm that is this late does not come any more: the platform gives up after six failed
+ * retries.
+ */
 const DROPPED_MS = 10_000;
 
 export class Alarm {
@@ -33,20 +39,29 @@ export class Alarm {
 		this.#at = null;
 	}
 
-	/** To be called whenever the object is called: sets an alarm again that the platform dropped. Mostly it writes nothing. */
+	/**
+	 * To be called whenever the object is called: sets an alarm again that the platform dropped.
+	 * Mostly it writes nothing.
+	 */
 	renew(): void {
 		if (this.#at !== null && this.#clock() - this.#expected >= DROPPED_MS)
 			// With its old time: a later one would push away an alarm that is late and still comes.
 			this.#set(this.#at);
 	}
 
-	/** Sets the alarm, unless it fires by then anyway. Never moves it back: an alarm that is pushed away never fires. */
+	/**
+	 * Sets the alarm, unless it fires by then anyway. Never moves it back: an alarm that is pushed
+	 * away never fires.
+	 */
 	bringForward(at: number): void {
 		if (this.#at === null || at < this.#at) this.#set(at);
 		else this.renew();
 	}
 
-	/** Sets the alarm, also to a later time. Only for an object that nothing needs to keep in memory until then. */
+	/**
+	 * Sets the alarm, also to a later time. Only for an object that nothing needs to keep in memory
+	 * until then.
+	 */
 	postpone(at: number): void {
 		if (this.#at === null || this.#at < at - WORTH_MS) this.#set(at);
 	}

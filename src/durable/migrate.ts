@@ -6,8 +6,8 @@
 export type Step = (sql: SqlStorage) => void;
 
 /**
- * The version of the tables; 0 where there are none. Tables without a version are of version 1: most
- * objects live and end with it, and a row that says so would be paid for each of them. Writes
+ * The version of the tables; 0 where there are none. Tables without a version are of version 1:
+ * most objects live and end with it, and a row that says so would be paid for each of them. Writes
  * nothing.
  */
 export function versionOf(sql: SqlStorage): number {
@@ -23,7 +23,9 @@ export function versionOf(sql: SqlStorage): number {
 		.version;
 }
 
-/** Brings the tables to the last version, from none or from an older one. Runs inside a transaction. */
+/**
+ * Brings the tables to the last version, from none or from an older one. Runs inside a transaction.
+ */
 export function migrate(sql: SqlStorage, steps: readonly Step[]): void {
 	const from = versionOf(sql);
 	if (from >= steps.length) return;

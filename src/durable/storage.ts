@@ -1,4 +1,7 @@
-/** The storage of every object: tables that are made once and kept up to date, and one transaction for each write. */
+/**
+ * The storage of every object: tables that are made once and kept up to date, and one transaction
+ * for each write.
+ */
 import { type Failure, failed, type Result } from "../errors.ts";
 import { log } from "../log.ts";
 import { migrate, type Step, versionOf } from "./migrate.ts";
@@ -39,7 +42,9 @@ export class ObjectStorage {
 		return this.#ctx.storage.sql;
 	}
 
-	/** Whether the object has tables. A call with an unknown id wakes an object and leaves no trace. */
+	/**
+	 * Whether the object has tables. A call with an unknown id wakes an object and leaves no trace.
+	 */
 	get exists(): boolean {
 		return this.#exists;
 	}
@@ -82,7 +87,9 @@ export class ObjectStorage {
 		return result;
 	}
 
-	/** A write that may end in a `Rollback`, which takes back whatever it wrote and becomes a failure. */
+	/**
+	 * A write that may end in a `Rollback`, which takes back whatever it wrote and becomes a failure.
+	 */
 	writeOrRollBack<T extends object>(change: () => T): Result<T> {
 		try {
 			return { ok: true, ...this.write(change) };

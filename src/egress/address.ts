@@ -1,10 +1,10 @@
-/** Which hosts are on the public internet. */
+/** Tells hosts on the public internet from those on private networks. */
 import ipaddr from "ipaddr.js";
 
-/** The only part of IPv6 that is given to the public; the library knows what is taken away from it again. */
+/** The only block of IPv6 for global unicast; the library knows the reserved ranges within it. */
 const GLOBAL_V6 = ipaddr.IPv6.parseCIDR("2000::/3");
 
-/** Whether an IP address in text form is public. What cannot be read as one is not. */
+/** Whether an IP address in text form is public; false for text that is not an IP address. */
 export function isPublic(address: string): boolean {
 	const ip = parse(address);
 	if (ip?.range() !== "unicast") return false;
@@ -12,15 +12,15 @@ export function isPublic(address: string): boolean {
 }
 
 /**
- * The IP address that a URL's host is, or null for a name. The URL parser has undone octal, hex, short and decimal forms,
- * wide digits and a trailing dot.
+ * The IP address in the host of a URL; null for a name. The URL parser has already normalized
+ * octal, hex, short and decimal forms, full-width digits and a trailing dot.
  */
 export function literal(host: string): string | null {
 	const bare = host.startsWith("[") ? host.slice(1, -1) : host;
 	return parse(bare) ? bare : null;
 }
 
-/** Only the full forms: what else the library would read was never an answer of a resolver. */
+/** Accepts full forms alone: no resolver answers with the other forms that the library reads. */
 function parse(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
 	if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
 	if (!text.includes("%") && ipaddr.IPv6.isValid(text))
@@ -28,10 +28,20 @@ function parse(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
 	return null;
 }
 
-/** Names that never mean a public host, whatever a resolver says (RFC 6761, 6762, 7686, 8375, 9476). */
+/**
+ * Top-level names reserved for private use, whatever a resolver answers (RFC 6761, 6762, 7686,
+ * 8375, 9476).
+ */
 const PRIVATE_SUFFIXES = [
-	...["localhost", "local", "internal", "home.arpa", "onion", "alt", "test"],
-	...["invalid", "example"],
+	"localhost",
+	"local",
+	"internal",
+	"home.arpa",
+	"onion",
+	"alt",
+	"test",
+	"invalid",
+	"example",
 ];
 
 /** @param name lower case, without a trailing dot */

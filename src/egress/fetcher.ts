@@ -1,4 +1,6 @@
-/** Fetches images from URLs that a caller names: rules.ts checks each URL, also those of redirects. */
+/**
+ * Fetches images from URLs that a caller names: rules.ts checks each URL, also those of redirects.
+ */
 
 import { ApiError } from "../errors.ts";
 import { readAtMost } from "../read-at-most.ts";
@@ -10,18 +12,18 @@ import {
 } from "./rules.ts";
 
 const MAX_REDIRECTS = 3;
-const WITHIN_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 export interface Egress extends Egresses {
-	/** Milliseconds for everything: names, redirects, body. */
-	withinMs?: number;
+	/** For the whole fetch: lookups, redirects and body. */
+	timeoutMs?: number;
 }
 
 /**
- * The bytes behind a URL. What they are is for the caller to find out: no header is believed.
- * @param limit bytes
- * @param field of the request, for errors
+ * Fetches the bytes at a URL, whatever type the response declares.
+ * @param limit in bytes
+ * @param field the request's field, for errors
  * @throws ApiError `url_refused`, `url_unreachable`, `image_too_large`
  */
 export async function fetchGuarded(
@@ -30,7 +32,7 @@ export async function fetchGuarded(
 	field: string,
 	egress: Egress,
 ): Promise<Uint8Array<ArrayBuffer>> {
-	const signal = AbortSignal.timeout(egress.withinMs ?? WITHIN_MS);
+	const signal = AbortSignal.timeout(egress.timeoutMs ?? TIMEOUT_MS);
 	try {
 		let url = parse(text, undefined, field);
 		for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {

@@ -1,4 +1,8 @@
-/** Answers with all addresses of a name, none where the name does not exist; throws where it cannot say. */
+/**
+ * Looks up all IP addresses of a name.
+ * @returns an empty list if the name does not exist
+ * @throws if the lookup fails
+ */
 export type Resolver = (name: string, signal: AbortSignal) => Promise<string[]>;
 
 const TYPES = { A: 1, AAAA: 28 } as const;
@@ -9,7 +13,7 @@ interface DnsAnswer {
 	Answer?: { type: number; data: string }[];
 }
 
-/** DNS over HTTPS in its JSON form. */
+/** Resolves over a DNS-over-HTTPS server with a JSON API. */
 export const dnsOverHttps =
 	(endpoint: string): Resolver =>
 	async (name, signal) => {

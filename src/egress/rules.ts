@@ -1,17 +1,21 @@
 /**
- * Where a caller may send us: https on port 443, public addresses only. Who follows redirects checks each of them.
+ * The rules for URLs that a caller names: https on port 443, public addresses only. Code that
+ * follows redirects checks every hop.
  *
- * Every address of a name must be public before anything connects. The connection then resolves the name once more, and a
- * Worker cannot pin the address that it connects to: against a name that changes its answer in between, only the
- * platform's own egress helps, which on Cloudflare reaches no private network. Where the edge is run elsewhere, its
- * network has to deny it the private ranges.
+ * The edge connects only if every address of the host is public. The connection resolves the name a
+ * second time, and a Worker cannot pin the address, so a name that changes its answer in between
+ * (DNS rebinding) passes these rules. Cloudflare's egress reaches no private network. On other
+ * platforms the operator's network must block private ranges.
  */
 import { isPrivateName, isPublic, literal } from "./address.ts";
 import type { Resolver } from "./resolver.ts";
 
 export interface EgressRules {
 	resolve: Resolver;
-	/** `host:port`, or `host` for all its ports: reachable although they are not public, over http too; empty in production. */
+	/**
+	 * `host:port`, or `host` for every port: exempt from the rules, also over http. Empty in
+	 * production.
+	 */
 	allow: readonly string[];
 }
 
@@ -29,7 +33,7 @@ export type Objection = keyof typeof OBJECTIONS;
 /** Those that the URL alone tells. */
 export type ObjectionByName = Exclude<Objection, "lookup" | "no_host">;
 
-/** What a URL alone tells against itself; a name is taken for public. */
+/** Checks a URL without a lookup. It takes every name for public that is not reserved. */
 export function objectionByName(
 	url: URL,
 	allow: readonly string[],
@@ -43,13 +47,13 @@ export function objectionByName(
 	return leadsHome(url) ? "private" : null;
 }
 
-/** Whether the URL alone tells that its host is not public: this machine, or one beside it. */
+/** Whether the host is a private address or a reserved name, judged without a lookup. */
 export function leadsHome(url: URL): boolean {
 	const address = literal(url.hostname);
 	return address ? !isPublic(address) : isPrivateName(nameOf(url));
 }
 
-/** What speaks against connecting to it now. */
+/** Checks a URL and looks its host up; null if the edge may connect. */
 export async function objection(
 	url: URL,
 	{ resolve, allow }: EgressRules,

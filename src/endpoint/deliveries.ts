@@ -1,20 +1,25 @@
-/** What an Endpoint owes and what became of it: one row a delivery, open while it has a time for its next try. */
+/**
+ * The deliveries of a webhook: one row each, open while it has a time for its next try, then a log.
+ */
+import type { FeedEvent } from "../contract/account.ts";
 import type { DeliveryView } from "../contract/endpoint.ts";
-import { heads, type QueuedDelivery } from "./order.ts";
+import { dataOf, eventId } from "../schema/feed-wire.ts";
+import { firstInLine, type QueuedDelivery } from "./order.ts";
+import type { EndpointState } from "./state.ts";
 
-export const LOG_KEPT_MS = 30 * 24 * 60 * 60_000;
-/** Of those that are through, the newest are kept. */
-export const LOG_ROWS = 10_000;
+const LOG_KEPT_MS = 30 * 24 * 60 * 60_000;
+/** At most this many deliveries that are not open are kept, the newest. */
+const LOG_ROWS = 10_000;
 
-/** A delivery on its way. */
+/** A delivery that has not ended. */
 export interface OpenDelivery extends QueuedDelivery {
 	event: string;
 	type: string;
 }
 
-/** What it says: kept until it is through. */
+/** What a delivery says: kept while it is open. */
 export interface Content {
-	/** Milliseconds since 1970, of the event. */
+	/** When the event happened; milliseconds since 1970. */
 	createdAt: number;
 	/** The event's `data`, JSON. */
 	data: string;
@@ -46,8 +51,36 @@ interface DeliveryRow extends Record<string, SqlStorageValue> {
 const COLUMNS =
 	"id, event, type, seq, line, status, attempt, at, http_status, error, duration_ms, next_at";
 
+/** A test of the webhook: tried once, when it is added. */
+export interface TestDelivery
+	extends Pick<
+		DeliveryView,
+		"event" | "type" | "at" | "httpStatus" | "error" | "durationMs"
+	> {}
+
+/** What a try made of a delivery. */
+export type TriedDelivery = Pick<
+	DeliveryView,
+	"status" | "attempt" | "at" | "httpStatus" | "error" | "durationMs" | "nextAt"
+>;
+
+/** An event of the feed as a delivery. Those of a job are in line, in the job's order. */
+export function deliveryOf(
+	event: FeedEvent,
+	{ account, webhook }: EndpointState,
+): NewDelivery {
+	return {
+		event: eventId(account, event.seq),
+		type: event.type,
+		seq: event.seq,
+		line: "model" in event.data ? event.data.id : null,
+		createdAt: event.at,
+		data: JSON.stringify(dataOf(event, webhook?.origin ?? "")),
+	};
+}
+
 export function createDeliveryTable(sql: SqlStorage): void {
-	// The long columns are last: who does not ask for them does not read them.
+	// The long columns are last: a query that does not name them does not read them.
 	sql.exec(`CREATE TABLE delivery (
 		id INTEGER PRIMARY KEY,
 		event TEXT NOT NULL,
@@ -86,59 +119,73 @@ export class Deliveries {
 				line: string | null;
 				nextAt: number;
 			}>(
-				"SELECT id, event, type, line, next_at AS nextAt FROM delivery INDEXED BY delivery_open WHERE next_at IS NOT NULL ORDER BY id",
+				`SELECT id, event, type, line, next_at AS nextAt
+					FROM delivery INDEXED BY delivery_open WHERE next_at IS NOT NULL ORDER BY id`,
 			)
 			.toArray();
 	}
 
 	/** Due at once. @param id greater than any before */
-	add(id: number, made: NewDelivery, now: number): void {
+	add(id: number, delivery: NewDelivery, now: number): void {
 		this.#sql.exec(
-			"INSERT INTO delivery (id, event, type, seq, line, at, next_at, created_at, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			...[id, made.event, made.type, made.seq, made.line],
-			...[now, now, made.createdAt, made.data],
+			`INSERT INTO delivery (id, event, type, seq, line, at, next_at, created_at, data)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			id,
+			delivery.event,
+			delivery.type,
+			delivery.seq,
+			delivery.line,
+			now,
+			now,
+			delivery.createdAt,
+			delivery.data,
 		);
 	}
 
-	/** A test, which is over when it is noted. */
-	addTest(
-		id: number,
-		test: { event: string; type: string },
-		tried: Pick<DeliveryView, "at" | "httpStatus" | "error" | "durationMs">,
-	): void {
+	addTest(id: number, test: TestDelivery): void {
 		this.#sql.exec(
-			"INSERT INTO delivery (id, event, type, status, attempt, at, http_status, error, duration_ms, created_at) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?)",
-			...[id, test.event, test.type],
-			tried.error === null ? "delivered" : "failed",
-			...[tried.at, tried.httpStatus, tried.error, tried.durationMs, tried.at],
+			`INSERT INTO delivery (id, event, type, status, attempt, at, http_status, error,
+				duration_ms, created_at) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`,
+			id,
+			test.event,
+			test.type,
+			test.error === null ? "delivered" : "failed",
+			test.at,
+			test.httpStatus,
+			test.error,
+			test.durationMs,
+			test.at,
 		);
 	}
 
+	/** Null where the delivery is not open. */
 	content(id: number): Content | null {
 		return (
 			this.#sql
 				.exec<{ createdAt: number; data: string; body: string | null }>(
-					"SELECT created_at AS createdAt, data, body FROM delivery WHERE id = ? AND next_at IS NOT NULL",
+					`SELECT created_at AS createdAt, data, body FROM delivery
+						WHERE id = ? AND next_at IS NOT NULL`,
 					id,
 				)
 				.toArray()[0] ?? null
 		);
 	}
 
-	/** From now on each try says this. */
-	fix(id: number, body: string): void {
+	/** From now on each try sends this body. */
+	setBody(id: number, body: string): void {
 		this.#sql.exec("UPDATE delivery SET body = ? WHERE id = ?", body, id);
 	}
 
-	/** Not a try: it could not be made. */
+	/** Moves the next try of an open delivery, and counts no attempt. */
 	postpone(id: number, nextAt: number): void {
 		this.#sql.exec(
 			"UPDATE delivery SET next_at = ? WHERE id = ? AND next_at IS NOT NULL",
-			...[nextAt, id],
+			nextAt,
+			id,
 		);
 	}
 
-	/** All that are open begin anew. */
+	/** All open deliveries begin anew, with all their attempts. */
 	restart(now: number): void {
 		this.#sql.exec(
 			"UPDATE delivery SET next_at = ?, attempt = 0 WHERE next_at IS NOT NULL",
@@ -146,34 +193,28 @@ export class Deliveries {
 		);
 	}
 
-	/** What came of a try; nothing where the delivery is not open any more. */
-	tried(
-		id: number,
-		told: Pick<
-			DeliveryView,
-			| "status"
-			| "attempt"
-			| "at"
-			| "httpStatus"
-			| "error"
-			| "durationMs"
-			| "nextAt"
-		>,
-	): void {
+	recordTry(id: number, tried: TriedDelivery): void {
 		this.#sql.exec(
-			"UPDATE delivery SET status = ?, attempt = ?, at = ?, http_status = ?, error = ?, duration_ms = ?, next_at = ? WHERE id = ?",
-			...[told.status, told.attempt, told.at, told.httpStatus, told.error],
-			...[told.durationMs, told.nextAt, id],
+			`UPDATE delivery SET status = ?, attempt = ?, at = ?, http_status = ?, error = ?,
+				duration_ms = ?, next_at = ? WHERE id = ?`,
+			tried.status,
+			tried.attempt,
+			tried.at,
+			tried.httpStatus,
+			tried.error,
+			tried.durationMs,
+			tried.nextAt,
+			id,
 		);
-		if (told.nextAt === null)
+		if (tried.nextAt === null)
 			this.#sql.exec(
 				"UPDATE delivery SET data = NULL, body = NULL WHERE id = ?",
 				id,
 			);
 	}
 
-	/** Open deliveries of events after `seq`: the cursor will meet them again. */
-	dropAfter(seq: number): void {
+	/** Deletes the open deliveries of events after `seq`, which the cursor meets again. */
+	deleteOpenAfter(seq: number): void {
 		this.#sql.exec(
 			"DELETE FROM delivery WHERE next_at IS NOT NULL AND seq > ?",
 			seq,
@@ -187,35 +228,37 @@ export class Deliveries {
 		return row ? this.#view(row) : null;
 	}
 
-	/** The open one of an event, if there is one. */
-	openOf(event: string): number | null {
+	/** The id of an event's open delivery; null where it has none. */
+	findOpen(event: string): number | null {
 		return this.open().find((open) => open.event === event)?.id ?? null;
 	}
 
 	/** Newest first. @param before the last page's last id */
 	page(before: number | null, limit: number): DeliveryView[] {
-		const first = new Set(heads(this.open()).map(({ id }) => id));
+		const first = new Set(firstInLine(this.open()).map(({ id }) => id));
 		return this.#sql
 			.exec<DeliveryRow>(
 				`SELECT ${COLUMNS} FROM delivery WHERE id < ? ORDER BY id DESC LIMIT ?`,
-				...[before ?? Number.MAX_SAFE_INTEGER, limit],
+				before ?? Number.MAX_SAFE_INTEGER,
+				limit,
 			)
 			.toArray()
 			.map((row) => this.#view(row, first));
 	}
 
-	/** @returns whether anything is left to sweep another day */
+	/** Deletes what is too old or too much. @returns whether no delivery is left */
 	sweep(newest: number, now: number): boolean {
 		this.#sql.exec(
 			"DELETE FROM delivery WHERE next_at IS NULL AND (at <= ? OR id <= ?)",
-			...[now - LOG_KEPT_MS, newest - LOG_ROWS],
+			now - LOG_KEPT_MS,
+			newest - LOG_ROWS,
 		);
 		return (
-			this.#sql.exec("SELECT 1 FROM delivery LIMIT 1").toArray().length > 0
+			this.#sql.exec("SELECT 1 FROM delivery LIMIT 1").toArray().length === 0
 		);
 	}
 
-	/** Keeps the log in bounds between sweeps. */
+	/** Keeps the log within `LOG_ROWS` between sweeps. */
 	trim(newest: number): void {
 		this.#sql.exec(
 			"DELETE FROM delivery WHERE id <= ? AND next_at IS NULL",

@@ -1,18 +1,20 @@
 /**
- * Which deliveries may go now. Those of one job wait in line: the next one goes when the one before was accepted or
- * given up. Lines do not wait for each other.
+ * Which deliveries may be sent now. Those of one job are in line: the next one is sent once the
+ * receiver accepted the one before, or its last try failed. Lines do not wait for each other.
  */
 
 export interface QueuedDelivery {
 	id: number;
-	/** The job; null for what waits for nothing and holds nothing back. */
+	/** The job's id; null for a delivery that waits for no other, and holds up none. */
 	line: string | null;
-	/** When it may be tried, once it is first in line. Milliseconds since 1970. */
+	/** When the next try is due, once it is first in line. Milliseconds since 1970. */
 	nextAt: number;
 }
 
 /** The first of each line, in order of id. */
-export function heads<W extends QueuedDelivery>(waiting: readonly W[]): W[] {
+export function firstInLine<D extends QueuedDelivery>(
+	waiting: readonly D[],
+): D[] {
 	const lines = new Set<string>();
 	return [...waiting]
 		.sort((a, b) => a.id - b.id)
@@ -26,28 +28,28 @@ export function heads<W extends QueuedDelivery>(waiting: readonly W[]): W[] {
 
 /**
  * Those to send now, the longest due first.
- * @param busy ids that are under way
- * @param most that may be under way at once
+ * @param sending ids that are being sent
+ * @param most that may be sent at once
  */
-export function ready<W extends QueuedDelivery>(
-	waiting: readonly W[],
-	busy: ReadonlySet<number>,
+export function readyToSend<D extends QueuedDelivery>(
+	waiting: readonly D[],
+	sending: ReadonlySet<number>,
 	most: number,
 	now: number,
-): W[] {
-	return heads(waiting)
-		.filter(({ id, nextAt }) => !busy.has(id) && nextAt <= now)
+): D[] {
+	return firstInLine(waiting)
+		.filter(({ id, nextAt }) => !sending.has(id) && nextAt <= now)
 		.sort((a, b) => a.nextAt - b.nextAt || a.id - b.id)
-		.slice(0, Math.max(0, most - busy.size));
+		.slice(0, Math.max(0, most - sending.size));
 }
 
-/** When the next one is due that is not under way; null where there is none. */
+/** When the next one is due that is not being sent; null where there is none. */
 export function nextDue(
 	waiting: readonly QueuedDelivery[],
-	busy: ReadonlySet<number>,
+	sending: ReadonlySet<number>,
 ): number | null {
-	const times = heads(waiting)
-		.filter(({ id }) => !busy.has(id))
+	const times = firstInLine(waiting)
+		.filter(({ id }) => !sending.has(id))
 		.map(({ nextAt }) => nextAt);
 	return times.length > 0 ? Math.min(...times) : null;
 }

@@ -1,20 +1,20 @@
-/** What a try means for its delivery and for the webhook: a pure decision. */
+/** What the outcome of a try means for its delivery and for the webhook: a pure decision. */
 import { nextTry } from "./schedule.ts";
 
-/** Without one success for so long a webhook is disabled. */
+/** A webhook whose tries all failed for this long is disabled. */
 export const NO_SUCCESS_MS = 5 * 24 * 60 * 60_000;
 const GONE = 410;
 
-/** What came of one try. */
+/** How one try ended. */
 export interface TryOutcome {
-	/** Null where there was no answer. */
+	/** Null where no response came. */
 	httpStatus: number | null;
-	/** Why it is no success; null for one. */
+	/** Why it failed; null where the receiver accepted it. */
 	error: string | null;
 }
 
 export interface Health {
-	/** The first failure since the last success; milliseconds since 1970. */
+	/** When the first try failed after the last success; milliseconds since 1970. */
 	failingSince: number | null;
 	lastSuccessAt: number | null;
 }
@@ -28,29 +28,31 @@ export interface DeliveryResult {
 }
 
 /**
- * @param tries of this delivery, this one among them
+ * @param attempt the number of this try, from 1
  * @param random in [0, 1)
  */
 export function resultOf(
 	health: Health,
-	tries: number,
-	tried: TryOutcome,
+	attempt: number,
+	outcome: TryOutcome,
 	random: number,
 	now: number,
 ): DeliveryResult {
-	if (tried.error === null)
+	if (outcome.error === null)
 		return {
-			...{ status: "delivered", nextAt: null, disable: null },
+			status: "delivered",
+			nextAt: null,
+			disable: null,
 			health: { failingSince: null, lastSuccessAt: now },
 		};
 	const failingSince = health.failingSince ?? now;
 	const disable =
-		tried.httpStatus === GONE
+		outcome.httpStatus === GONE
 			? "gone"
 			: now - failingSince >= NO_SUCCESS_MS
 				? "no_success"
 				: null;
-	const nextAt = nextTry(tries, random, now);
+	const nextAt = nextTry(attempt, random, now);
 	return {
 		status: nextAt === null ? "gave_up" : "failed",
 		nextAt,

@@ -1,4 +1,7 @@
-/** When a delivery is tried: at once, and then after ever longer delays, as Standard Webhooks proposes. */
+/**
+ * When a delivery is tried: at once, then after longer and longer delays, as Standard Webhooks
+ * proposes.
+ */
 
 const S = 1_000;
 const MIN = 60 * S;
@@ -6,15 +9,23 @@ const H = 60 * MIN;
 
 /** The delay before each try, counted from the one before. */
 export const DELAYS_MS: readonly number[] = [
-	...[0, 5 * S, 5 * MIN, 30 * MIN, 2 * H, 5 * H],
-	...[10 * H, 14 * H, 20 * H, 24 * H],
+	0,
+	5 * S,
+	5 * MIN,
+	30 * MIN,
+	2 * H,
+	5 * H,
+	10 * H,
+	14 * H,
+	20 * H,
+	24 * H,
 ];
 
 /** Jitter lengthens a delay by up to this share of it, and never shortens one. */
 export const JITTER = 0.1;
 
 /**
- * When the next try is due, or null where there was the last one.
+ * When the next try is due; null after the last one.
  * @param tries so far
  * @param random in [0, 1)
  */

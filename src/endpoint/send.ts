@@ -1,10 +1,13 @@
-/** One try: signed, to a public address, without following redirects. What the receiver says beyond its status is not read far. */
+/**
+ * One try: signed, to a public address, without following redirects. What the receiver says beyond
+ * its status is not read far.
+ */
 import { Webhook } from "standardwebhooks";
 import { type EgressRules, OBJECTIONS, objection } from "../egress/rules.ts";
 import { readAtMost } from "../read-at-most.ts";
 import type { TryOutcome } from "./result.ts";
 
-/** A short answer is read, so that its connection can be used again. */
+/** A short response is read, so that its connection can be used again. */
 const READ_BYTES = 4 * 1024;
 
 export interface Message {
@@ -13,7 +16,10 @@ export interface Message {
 	body: string;
 }
 
-/** `webhook-id`, `webhook-timestamp` and `webhook-signature`; each valid secret signs. @param now milliseconds since 1970 */
+/**
+ * `webhook-id`, `webhook-timestamp` and `webhook-signature`; each valid secret signs.
+ * @param now milliseconds since 1970
+ */
 export function signed(
 	{ id, body }: Message,
 	secrets: readonly string[],
@@ -29,7 +35,7 @@ export function signed(
 	};
 }
 
-/** @param withinMs for looking up, connecting, sending and reading */
+/** @param withinMs for look-up, connection, request and response together */
 export async function send(
 	text: string,
 	message: Message,
@@ -39,7 +45,7 @@ export async function send(
 	withinMs: number,
 ): Promise<TryOutcome> {
 	const none = (error: string): TryOutcome => ({ httpStatus: null, error });
-	// A timer that is left behind would keep the object awake.
+	// A timer that is left running would keep the object in memory.
 	const late = new AbortController();
 	const timer = setTimeout(() => late.abort(), withinMs);
 	const { signal } = late;
@@ -58,7 +64,7 @@ export async function send(
 			},
 			body: message.body,
 		});
-		// The status alone counts; a body that breaks takes nothing back.
+		// The status alone counts, whatever becomes of the body.
 		await readAtMost(response, READ_BYTES).catch(() => {});
 		const { status, ok } = response;
 		return { httpStatus: status, error: ok ? null : wordsOf(status) };

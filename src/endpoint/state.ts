@@ -1,9 +1,10 @@
-/** What an Endpoint knows of itself, beside its deliveries: one row. */
-
-import type { Report, WebhookView } from "../contract/account.ts";
+/** An endpoint's state beside its deliveries, one row, and how it changes: pure decisions. */
+import type { FeedPage, Report, WebhookView } from "../contract/account.ts";
 import type { WebhookRef } from "../contract/endpoint.ts";
-import { OLD_SECRET_MS } from "../webhook-secret.ts";
-import type { Health } from "./result.ts";
+import { OLD_SECRET_VALID_MS } from "../webhook-secret.ts";
+import type { DeliveryResult, Health } from "./result.ts";
+
+const SWEEP_EVERY_MS = 24 * 60 * 60_000;
 
 export interface Secret {
 	secret: string;
@@ -12,21 +13,23 @@ export interface Secret {
 }
 
 export interface EndpointState extends WebhookRef, Health {
-	/** As last read; null before that. */
+	/** As last read from the account; null before that. */
 	webhook: WebhookView | null;
-	/** The last event that was taken up, or passed by; null before the first reading. */
+	/** The last event of the feed that was delivered or passed over; null before the first read. */
 	cursor: number | null;
 	/** Newest first. */
 	secrets: Secret[];
-	/** The account's, which sign instead where the webhook is a job's. */
+	/** The account's secrets, which sign instead where the webhook is a job's. */
 	accountSecrets: string[] | null;
-	/** Deliveries that ever were. */
-	made: number;
-	/** What the account was not told yet, and how much there ever was to tell. */
+	/** The id of the newest delivery; 0 before the first. */
+	lastDelivery: number;
+	/** Reports that the account has not acknowledged. */
 	reports: Report[];
-	told: number;
-	/** When to read the feed, and when to sweep the log; null for not before there is a reason. */
+	/** The number of the newest report; 0 before the first. */
+	lastReport: number;
+	/** When to read the feed; null for not before the account says that there is something. */
 	readAt: number | null;
+	/** When to sweep the log of deliveries; null where it is empty. */
 	sweepAt: number | null;
 }
 
@@ -34,37 +37,133 @@ export const initialState = (
 	{ account, id }: WebhookRef,
 	secret: string,
 ): EndpointState => ({
-	...{ account, id, webhook: null, cursor: null },
-	...{ failingSince: null, lastSuccessAt: null },
+	account,
+	id,
+	webhook: null,
+	cursor: null,
+	failingSince: null,
+	lastSuccessAt: null,
 	secrets: [{ secret, until: null }],
 	accountSecrets: null,
-	...{ made: 0, reports: [], told: 0, readAt: null, sweepAt: null },
+	lastDelivery: 0,
+	reports: [],
+	lastReport: 0,
+	readAt: null,
+	sweepAt: null,
 });
 
-/** Two sign at once, not more: a rotation soon after another one takes the oldest back. */
-export const rotated = (
-	secrets: readonly Secret[],
+/** Two secrets sign at once, not more: a rotation soon after another one takes back the oldest. */
+export const withSecret = (
+	state: EndpointState,
 	secret: string,
 	now: number,
-): Secret[] => [
-	{ secret, until: null },
-	...secrets.slice(0, 1).map((old) => ({ ...old, until: now + OLD_SECRET_MS })),
-];
+): EndpointState => ({
+	...state,
+	secrets: [
+		{ secret, until: null },
+		...state.secrets
+			.slice(0, 1)
+			.map((old) => ({ ...old, until: now + OLD_SECRET_VALID_MS })),
+	],
+});
 
-/** Those that sign now, the newest first. */
-export const signing = (state: EndpointState, now: number): string[] =>
+/** The secrets that sign now, the newest first. */
+export const signingSecrets = (state: EndpointState, now: number): string[] =>
 	state.webhook?.scope === "job"
 		? (state.accountSecrets ?? [])
 		: state.secrets
 				.filter(({ until }) => until === null || until > now)
 				.map(({ secret }) => secret);
 
-/** One more thing to tell the account. */
-export const reporting = (
+/** After one more delivery. */
+export const withDelivery = (
+	state: EndpointState,
+	id: number,
+	now: number,
+): EndpointState => ({
+	...state,
+	lastDelivery: id,
+	sweepAt: state.sweepAt ?? now + SWEEP_EVERY_MS,
+});
+
+/** After a sweep of the log. @param empty whether nothing is left to sweep */
+export const afterSweep = (
+	state: EndpointState,
+	empty: boolean,
+	now: number,
+): EndpointState => ({
+	...state,
+	sweepAt: empty ? null : now + SWEEP_EVERY_MS,
+});
+
+/**
+ * After a page of the feed: each of its events becomes a delivery.
+ * @returns also whether the deliveries that are open begin anew, because their receiver is another
+ * one
+ */
+export function afterPage(
+	state: EndpointState,
+	webhook: WebhookView,
+	{ secrets, events, upTo }: FeedPage,
+	now: number,
+): { state: EndpointState; restart: boolean } {
+	const before = state.webhook;
+	const enabled = before?.status === "disabled" && webhook.status === "enabled";
+	const moved = before !== null && before.url !== webhook.url;
+	const sweepAt = events.length > 0 ? now + SWEEP_EVERY_MS : null;
+	return {
+		restart: enabled || moved,
+		state: {
+			...state,
+			failingSince: enabled ? null : state.failingSince,
+			webhook,
+			accountSecrets: secrets,
+			cursor: upTo,
+			lastDelivery: state.lastDelivery + events.length,
+			sweepAt: state.sweepAt ?? sweepAt,
+		},
+	};
+}
+
+/** After a try of a delivery, with what there is to report of it to the account. */
+export function afterTry(
+	state: EndpointState,
+	{ event, type }: { event: string; type: string },
+	{ attempt, error }: { attempt: number; error: string | null },
+	{ status, health, disable }: DeliveryResult,
+	now: number,
+): EndpointState {
+	const webhook = state.id;
+	let after: EndpointState = { ...state, ...health };
+	// An event about a webhook is not reported in turn: two webhooks that fail would keep each other
+	// busy for ever.
+	if (status === "gave_up" && !type.startsWith("webhook.")) {
+		const reason = error ?? "";
+		after = withReport(after, {
+			type: "webhook.gave_up",
+			data: { webhook, event, attempts: attempt, reason },
+		});
+	}
+	if (disable && after.webhook?.status === "enabled") {
+		after = withReport(after, {
+			type: "webhook.disabled",
+			data: { webhook, reason: disable },
+		});
+		after.webhook = after.webhook && {
+			...after.webhook,
+			status: "disabled",
+			reason: disable,
+		};
+	}
+	// A read of the feed sends the reports first.
+	return after.reports.length > 0 ? { ...after, readAt: now } : after;
+}
+
+const withReport = (
 	state: EndpointState,
 	fact: Report["fact"],
 ): EndpointState => ({
 	...state,
-	told: state.told + 1,
-	reports: [...state.reports, { n: state.told + 1, fact }],
+	lastReport: state.lastReport + 1,
+	reports: [...state.reports, { n: state.lastReport + 1, fact }],
 });

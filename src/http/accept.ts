@@ -1,34 +1,37 @@
-/** What of several types an `Accept` header prefers (RFC 9110, 12.5.1). */
+/** Content negotiation: the media type that an `Accept` header prefers (RFC 9110, 12.5.1). */
 
 interface Range {
 	type: string;
-	/** What else a type must have to be meant; it only makes the range more specific. */
+	/**
+	 * How many parameters besides `q` it has. They make the range more specific, and are not
+	 * compared.
+	 */
 	parameters: number;
-	/** 0 is "not acceptable". */
+	/** Its `q`; 0 means "not acceptable". */
 	weight: number;
 }
 
 interface Rank {
 	weight: number;
 	specificity: number;
-	/** Place in the header. */
+	/** The range's index in the header. */
 	at: number;
 }
 
-/** Whether a call that may be answered with JSON or with server-sent events asks for these. */
+/** Whether the caller prefers server-sent events to JSON. */
 export const wantsEvents = (accept: string | undefined): boolean =>
-	preferred(accept, ["application/json", "text/event-stream"]) ===
+	preferredType(accept, ["application/json", "text/event-stream"]) ===
 	"text/event-stream";
 
 /**
- * The offer with the highest weight; among equals the one that is named more exactly, then the one that is named first, then
- * the one that is offered first. Where the header takes none of them, the first: it is no reason to answer nothing.
+ * The offer with the highest weight. Among equals the more specific range wins, then the earlier
+ * one in the header, then the earlier offer. If the header accepts none, the first offer is better
+ * than a 406.
  * @param offers media types without parameters, in lower case, the default first
  */
-export function preferred<const Offers extends readonly [string, ...string[]]>(
-	accept: string | undefined,
-	offers: Offers,
-): Offers[number] {
+export function preferredType<
+	const Offers extends readonly [string, ...string[]],
+>(accept: string | undefined, offers: Offers): Offers[number] {
 	const ranges = rangesOf(accept ?? "");
 	let best: { offer: string; rank: Rank } | null = null;
 	for (const offer of offers) {
@@ -39,20 +42,21 @@ export function preferred<const Offers extends readonly [string, ...string[]]>(
 	return best?.offer ?? offers[0];
 }
 
-/** What the header says of a type: its most specific range counts. */
+/** Ranks an offer by the most specific range that matches it. */
 function rankOf(offer: string, ranges: readonly Range[]): Rank | null {
 	let rank: Rank | null = null;
 	for (const [at, { type, parameters, weight }] of ranges.entries()) {
-		const specificity = closeness(type, offer);
-		if (specificity === null) continue;
-		const exact = specificity + Math.min(parameters, 9) / 10;
-		if (!rank || exact > rank.specificity)
-			rank = { weight, specificity: exact, at };
+		const match = matchLevel(type, offer);
+		if (match === null) continue;
+		const specificity = match + Math.min(parameters, 9) / 10;
+		if (!rank || specificity > rank.specificity)
+			rank = { weight, specificity, at };
 	}
 	return rank;
 }
 
-function closeness(range: string, offer: string): number | null {
+/** 2 for the type itself, 1 for `type/*`, 0 for any type; null where the range does not match. */
+function matchLevel(range: string, offer: string): number | null {
 	if (range === offer) return 2;
 	if (range === `${offer.slice(0, offer.indexOf("/"))}/*`) return 1;
 	return range === "*/*" ? 0 : null;
@@ -74,14 +78,14 @@ function rangesOf(accept: string): Range[] {
 	});
 }
 
-/** 1 where there is none, or one that is none. */
+/** The value of a `q` parameter; 1 if it is missing or invalid. */
 function weightOf(parameter: string | undefined): number {
 	const [, digits] =
 		/^q\s*=\s*"?(0?\.\d+|0\.?|1(?:\.0*)?)"?$/i.exec(parameter ?? "") ?? [];
 	return digits === undefined ? 1 : Number(digits);
 }
 
-/** The trimmed parts that are not empty; what is quoted holds together. */
+/** The trimmed parts that are not empty. Separators within quotation marks do not split. */
 const split = (text: string, separator: "," | ";"): string[] =>
 	(
 		text.match(

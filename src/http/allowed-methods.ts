@@ -3,10 +3,15 @@ import type { App } from "./router.ts";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
-/** The methods that have a handler at this path; Hono itself answers 404 where only the method is wrong. */
+/**
+ * The methods that have a handler at this path, for `Allow`. Hono itself answers 404 for a wrong
+ * method.
+ */
 export function allowedMethods(app: OpenAPIHono<App>, path: string): string[] {
 	const handlers = new Set(
-		app.routes.filter((r) => METHODS.includes(r.method)).map((r) => r.handler),
+		app.routes
+			.filter((route) => METHODS.includes(route.method))
+			.map((route) => route.handler),
 	);
 	return METHODS.filter((method) =>
 		app.router

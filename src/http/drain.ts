@@ -1,50 +1,42 @@
 /**
- * What a caller sends of a body that is refused. Many clients write the whole body before they read the answer, and HTTP/1.1
- * has no way to stop them: whoever lets the connection go meanwhile resets it under them, and the answer is lost. So the
- * rest is read and dropped first, within bounds.
+ * Reads and drops the rest of a request's body before the response goes out.
+ *
+ * Many clients send the whole body before they read the response, and HTTP/1.1 has no way to stop
+ * them. If the server closes the connection while they send, they see a reset and lose the
+ * response, so a refusal (413, 401) would not reach them.
  */
 import { createMiddleware } from "hono/factory";
+import { nullAfter } from "../time.ts";
 import type { App } from "./router.ts";
 
-/** More than Cloudflare lets through to a Worker, on most of its plans. Past it the connection may break. */
-const MOST_BYTES = 128 * 1024 * 1024;
-const WITHIN_MS = 30_000;
-/** Who sends nothing for so long may be waiting for the answer. */
+/**
+ * More than Cloudflare passes to a Worker on most plans. After this much the connection may break.
+ */
+const MAX_BYTES = 128 * 1024 * 1024;
+const TIMEOUT_MS = 30_000;
+/** A client that sends nothing for this long may be waiting for the response. */
 const IDLE_MS = 5_000;
-/** All that is ever held of it. */
+/** The most bytes of the body in memory at once. */
 const CHUNK_BYTES = 64 * 1024;
 
-/** Before all others: whatever they answer goes out once the caller has sent what it wanted to send. */
-export const drained = createMiddleware<App>(async (c, next) => {
+/** The outermost middleware, so that it sees the response of all others. */
+export const drainBody = createMiddleware<App>(async (c, next) => {
 	await next();
 	const { body } = c.req.raw;
 	if (body && !body.locked) await drain(body);
 });
 
 async function drain(body: ReadableStream<Uint8Array>): Promise<void> {
-	const until = Date.now() + WITHIN_MS;
+	const deadline = Date.now() + TIMEOUT_MS;
 	let chunk = new Uint8Array(CHUNK_BYTES);
-	let left = MOST_BYTES;
+	let left = MAX_BYTES;
 	try {
 		const reader = body.getReader({ mode: "byob" });
-		while (left > 0 && Date.now() < until) {
-			const read = await within(IDLE_MS, reader.read(chunk));
+		while (left > 0 && Date.now() < deadline) {
+			const read = await nullAfter(IDLE_MS, reader.read(chunk));
 			if (!read || read.done) return;
 			left -= read.value.length;
 			chunk = new Uint8Array(read.value.buffer);
 		}
-	} catch {} // the caller left: nobody waits for the answer
-}
-
-/** Null where it takes longer. */
-async function within<T>(ms: number, work: Promise<T>): Promise<T | null> {
-	let timer: ReturnType<typeof setTimeout> | undefined;
-	const over = new Promise<null>((resolve) => {
-		timer = setTimeout(() => resolve(null), ms);
-	});
-	try {
-		return await Promise.race([work, over]);
-	} finally {
-		clearTimeout(timer);
-	}
+	} catch {} // the client has closed the connection, so nobody waits for the response
 }

@@ -1,4 +1,7 @@
-/** Every request gets an id and a trace; every response carries the id and where the time went; one log line tells how it went. */
+/**
+ * Gives each request an id and a trace, writes the id and the time of each step to the response's
+ * headers, and logs one line per request.
+ */
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
@@ -7,16 +10,16 @@ import { log } from "../log.ts";
 import { traceId, traceOf } from "../trace.ts";
 import type { App } from "./router.ts";
 
-/** What a call waits for: the caller's account, images, admission, the job's start, the job. */
+/** The steps of a call that `Server-Timing` names. */
 type Step = "auth" | "images" | "admit" | "start" | "read";
 
-/** Milliseconds. */
+/** Milliseconds by step. */
 export type Timings = Map<Step, number>;
 
-/** The id of a job or upload. */
+/** A job or upload id. */
 const ID = /(?:img_)?[0-7][0-9A-HJKMNP-TV-Z]{25}/;
 
-export const trace = createMiddleware<App>(async (c, next) => {
+export const requestLog = createMiddleware<App>(async (c, next) => {
 	const started = Date.now();
 	const requestId = newRequestId(started);
 	const traceparent = traceOf(c.req.header("traceparent"));
@@ -29,14 +32,14 @@ export const trace = createMiddleware<App>(async (c, next) => {
 	if (timings.size > 0) {
 		const steps = Array.from(timings, ([step, ms]) => `${step};dur=${ms}`);
 		c.res.headers.set("Server-Timing", steps.join(", "));
-		// Pages of other origins may call the API, and so may know what they wait for.
+		// Pages of other origins may call the API, so they may read its timings.
 		c.res.headers.set("Timing-Allow-Origin", "*");
 	}
 	log("request", {
 		request_id: requestId,
 		trace: traceId(traceparent),
 		method: c.req.method,
-		// Not the path: what is mistyped or guessed there may be anything.
+		// The route's pattern, not the path: a mistyped path may hold anything, a key included.
 		route: routePath(c, -1),
 		id: ID.exec(c.req.path)?.[0] ?? null,
 		status: c.res.status,
@@ -44,7 +47,7 @@ export const trace = createMiddleware<App>(async (c, next) => {
 	});
 });
 
-/** Notes how long a step took, also where it fails. */
+/** Adds the time of a step to the request's timings, also if the step fails. */
 export async function timed<P extends PromiseLike<unknown>>(
 	c: Context<App>,
 	step: Step,

@@ -10,25 +10,30 @@ export interface App {
 	Bindings: Env;
 	Variables: {
 		requestId: string;
-		/** W3C `traceparent` of what is done for the request. */
+		/** The W3C `traceparent` of the work for this request. */
 		trace: string;
 		/** Behind `authenticate` only. */
 		caller: Caller;
 		timings: Timings;
-		/** SHA-256 over the body's bytes, hex, where it is JSON. */
+		/** The SHA-256 of a JSON body's bytes, hex. */
 		bodySha256: string;
 		limits?: Limits;
 	};
 }
 
-/** A path as the routes have it: a slash at its end, or behind another, says nothing. */
-const withoutEmpty = (path: string): string =>
+/**
+ * Removes repeated slashes and a slash at the end, so that `//v1/jobs/` finds the route `/v1/jobs`.
+ */
+const normalizePath = (path: string): string =>
 	path.replaceAll(/\/{2,}/g, "/").replace(/(?<=.)\/$/, "");
 
-/** A router whose schema violations become `invalid_request`, naming the first wrong field. */
+/**
+ * A router that answers a request outside its schema with `invalid_request`, which names the first
+ * invalid field.
+ */
 export const newRouter = () =>
 	new OpenAPIHono<App>({
-		getPath: (request) => withoutEmpty(getPath(request)),
+		getPath: (request) => normalizePath(getPath(request)),
 		defaultHook: (result) => {
 			if (!result.success)
 				throw new ApiError({

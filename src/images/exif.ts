@@ -1,6 +1,6 @@
 /**
- * EXIF holds where a photo was taken, in fields of its own, in makers' notes and in thumbnails. All of it goes; only the
- * orientation, which the picture is wrong without, is written again.
+ * Reduces EXIF to the orientation, without which a picture is displayed the wrong way. Everything
+ * else is dropped, because fields, maker notes and thumbnails may say where the photo was taken.
  */
 import { startsWith, view } from "./format.ts";
 
@@ -8,7 +8,7 @@ const ORIENTATION = 0x0112;
 const SHORT = 3;
 
 /**
- * Orientation 1 to 8 from a TIFF structure; 1, upright, where it says nothing or nonsense.
+ * The orientation, 1 to 8, in a TIFF structure; 1 (upright) if it is missing or invalid.
  * @param tiff from its byte order mark on
  */
 export function orientationOf(tiff: Uint8Array): number {
@@ -31,7 +31,7 @@ export function orientationOf(tiff: Uint8Array): number {
 	return 1;
 }
 
-/** A TIFF structure that says the orientation and nothing else. */
+/** A TIFF structure whose only entry is the orientation. */
 export function tiffOf(orientation: number): Uint8Array<ArrayBuffer> {
 	const tiff = new Uint8Array(26);
 	const data = view(tiff);

@@ -1,4 +1,8 @@
-/** What every reader of an image format answers, and how it puts a file together again without its private parts. */
+/**
+ * What the readers of all image formats share: the result of a read, and the copy of a file without
+ * its private parts.
+ */
+import type { ImageType } from "../schema/image.ts";
 
 export interface Size {
 	width: number;
@@ -6,23 +10,30 @@ export interface Size {
 }
 
 /**
- * `size` is known as soon as the header was read, so that an absurd one is refused for what it is even where the rest is
- * missing. `kept` is the file cut down to what decoding needs: no location, no comments, nothing after its end.
+ * `size` is set once the header has been read, so that an impossible size is reported as such even
+ * if the rest of the file is missing. `kept` is the file reduced to what a decoder needs: no
+ * location, no comments, no trailing bytes.
  */
-export type Reading =
+export type ReadResult =
 	| {
 			state: "whole";
 			size: Size;
 			kept: Uint8Array<ArrayBuffer>;
-			/** Whether the compressed pixels are all there, where that takes a while to find out. */
+			/**
+			 * Checks that the compressed pixels are complete, in formats where that takes a full
+			 * decompression.
+			 */
 			decodes?: () => Promise<boolean>;
 	  }
 	| { state: "truncated" | "malformed"; size: Size | null };
 
-/** Blocks of one file that are looked at. Real files have some hundreds; the bound keeps a hostile one cheap. */
+/**
+ * The most blocks that a reader visits. Real files have some hundreds; the limit bounds the cost of
+ * a hostile one.
+ */
 export const MAX_BLOCKS = 65_536;
 
-/** Ranges of a file, and a few new bytes between them, in order. */
+/** Collects, in order, ranges of a file to keep and new bytes to insert between them. */
 export class Pieces {
 	readonly #source: Uint8Array<ArrayBuffer>;
 	readonly #parts: Uint8Array[] = [];
@@ -47,7 +58,7 @@ export class Pieces {
 		this.#from = this.#to;
 	}
 
-	/** The source itself where all of it was kept. */
+	/** The copy, or the source itself if all of it is kept. */
 	build(): Uint8Array<ArrayBuffer> {
 		this.#flush();
 		const size = this.#parts.reduce((sum, part) => sum + part.length, 0);
@@ -72,7 +83,7 @@ export class Pieces {
 export const view = (bytes: Uint8Array): DataView =>
 	new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** Whether these bytes stand there, as Latin-1. */
+/** Whether the bytes from `at` on are this Latin-1 text. */
 export function startsWith(
 	bytes: Uint8Array,
 	text: string,
@@ -82,4 +93,18 @@ export function startsWith(
 	for (let n = 0; n < text.length; n++)
 		if (bytes[at + n] !== text.charCodeAt(n)) return false;
 	return true;
+}
+
+/**
+ * The image type by the file's first bytes, whatever type its sender declared; null if it is none
+ * of ours.
+ */
+export function sniff(bytes: Uint8Array): ImageType | null {
+	if (startsWith(bytes, "\xff\xd8\xff", 0)) return "image/jpeg";
+	if (startsWith(bytes, "\x89PNG\r\n\x1a\n", 0)) return "image/png";
+	if (startsWith(bytes, "RIFF", 0) && startsWith(bytes, "WEBP", 8))
+		return "image/webp";
+	if (startsWith(bytes, "GIF87a", 0) || startsWith(bytes, "GIF89a", 0))
+		return "image/gif";
+	return null;
 }

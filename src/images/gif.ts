@@ -1,8 +1,8 @@
-/** GIF87a and GIF89a: blocks from the screen's header to the trailer. */
+/** Reads GIF87a and GIF89a: blocks from the screen descriptor to the trailer. */
 import {
 	MAX_BLOCKS,
 	Pieces,
-	type Reading,
+	type ReadResult,
 	type Size,
 	startsWith,
 	view,
@@ -14,14 +14,17 @@ const IMAGE = 0x2c;
 const TRAILER = 0x3b;
 const CONTROL = 0xf9;
 const APPLICATION = 0xff;
-/** Loops and the colour profile. XMP is one of the others; some decoders lose their way in unknown ones. */
+/**
+ * Loop counts and the colour profile. XMP goes, and so do unknown extensions, on which some
+ * decoders fail.
+ */
 const KEPT_APPLICATIONS = ["NETSCAPE2.0", "ANIMEXTS1.0", "ICCRGBG1012"];
 
 /**
- * The first frame must be whole, and nothing but blocks may stand before it. After it decoders forgive everything:
- * what is no block there, or is cut, ends the file.
+ * The first frame must be complete, and only blocks may precede it. After it decoders forgive any
+ * damage, so the file ends where the next bytes are not a whole block.
  */
-export function readGif(bytes: Uint8Array<ArrayBuffer>): Reading {
+export function readGif(bytes: Uint8Array<ArrayBuffer>): ReadResult {
 	if (bytes.length < 13) return { state: "truncated", size: null };
 	const data = view(bytes);
 	const size: Size = {
@@ -30,21 +33,24 @@ export function readGif(bytes: Uint8Array<ArrayBuffer>): Reading {
 	};
 	const pieces = new Pieces(bytes);
 	let first: Size | null = null;
-	/** Of those before a frame the last one counts; some decoders take the first one's colour. */
+	/**
+	 * The last graphic control before a frame, which alone is kept: some decoders would use an
+	 * earlier one's colour.
+	 */
 	let control: [start: number, end: number] | null = null;
 	let at = 13 + colourTable(bytes[10] as number);
 	pieces.keep(0, at);
-	const done = (): Reading => {
+	const done = (): ReadResult => {
 		pieces.insert(Uint8Array.of(TRAILER));
 		return { state: "whole", size, kept: pieces.build() };
 	};
-	const stopped = (state: "truncated" | "malformed"): Reading =>
+	const stopped = (state: "truncated" | "malformed"): ReadResult =>
 		first ? done() : { state, size };
 	for (let blocks = 0; blocks < MAX_BLOCKS; blocks++) {
 		const start = at;
 		const kind = bytes[at++];
 		if (kind === undefined) return stopped("truncated");
-		// Some encoders end a frame's data more than once.
+		// Some encoders write more than one terminator after a frame's data.
 		if (kind === 0 && first) continue;
 		let keep = true;
 		let frame: Size | null = null;
@@ -54,11 +60,12 @@ export function readGif(bytes: Uint8Array<ArrayBuffer>): Reading {
 		}
 		if (kind === IMAGE) {
 			if (at + 9 > bytes.length) return stopped("truncated");
-			const [left, top, width, height] = [0, 2, 4, 6].map((n) =>
-				data.getUint16(at + n, true),
-			) as [number, number, number, number];
+			const left = data.getUint16(at, true);
+			const top = data.getUint16(at + 2, true);
+			const width = data.getUint16(at + 4, true);
+			const height = data.getUint16(at + 6, true);
 			if (!first) {
-				// It may reach over the screen's edge; decoders make room for it.
+				// Decoders enlarge the screen for a first frame that reaches over its edge.
 				size.width = Math.max(size.width, left + width);
 				size.height = Math.max(size.height, top + height);
 			}
@@ -69,7 +76,7 @@ export function readGif(bytes: Uint8Array<ArrayBuffer>): Reading {
 			const length = bytes[at];
 			if (label === CONTROL) {
 				if (at + 6 > bytes.length) return stopped("truncated");
-				// One block of four bytes, and no other.
+				// A graphic control has exactly one block, of four bytes.
 				if (length !== 4 || bytes[at + 5] !== 0) return stopped("malformed");
 				control = [start, at + 6];
 			}
@@ -78,7 +85,7 @@ export function readGif(bytes: Uint8Array<ArrayBuffer>): Reading {
 				length === 11 &&
 				KEPT_APPLICATIONS.some((name) => startsWith(bytes, name, at + 1));
 		} else return stopped("malformed");
-		// A name alone: decoders take what follows it for its data.
+		// Of an extension without data, decoders would read the following block as its data.
 		if (keep && bytes[at + 12] === 0) return stopped("malformed");
 		const from = at;
 		for (let length = bytes[at++]; length !== 0; length = bytes[at++]) {
@@ -96,6 +103,6 @@ export function readGif(bytes: Uint8Array<ArrayBuffer>): Reading {
 	return stopped("malformed");
 }
 
-/** Bytes of the colour table that these flags announce. */
+/** The size in bytes of the colour table that these flags announce. */
 const colourTable = (flags: number): number =>
 	flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0;

@@ -1,6 +1,6 @@
 /**
- * What a JPEG decoder must have been told before it can begin a scan. libjpeg forgives damaged pixels and stops at
- * anything wrong here, so a file that passes is one that it decodes.
+ * Checks the tables and headers that a JPEG decoder needs before each scan. libjpeg tolerates
+ * damaged pixels but stops at any error here, so it decodes every file that passes.
  */
 
 const DHT = 0xc4;
@@ -10,9 +10,9 @@ const DQT = 0xdb;
 const DRI = 0xdd;
 const SEQUENTIAL = [0xc0, 0xc1, 0xc9];
 const PROGRESSIVE = [0xc2, 0xca];
-/** Their tables are not Huffman's. */
+/** Frames with arithmetic coding, which uses no Huffman tables. */
 const ARITHMETIC = [0xc9, 0xca];
-/** Blocks of all components that are coded together. */
+/** The most blocks, over all components, in one MCU (minimum coded unit). */
 const MAX_MCU_BLOCKS = 10;
 
 interface Component {
@@ -23,16 +23,21 @@ interface Component {
 
 export class Tables {
 	readonly #quantizations = new Set<number>();
-	/** By class (0 for DC, 1 for AC) and number, as in the file; whether its codes are ones. */
+	/**
+	 * Whether each table is valid, by its class (0 DC, 1 AC) in the high and its number in the low
+	 * four bits.
+	 */
 	readonly #huffman = new Map<number, boolean>();
 	#frame: { marker: number; components: Component[] } | null = null;
-	/** A first scan of all components was the whole picture: after it decoders expect the end. */
+	/**
+	 * The first scan held all components, and so the whole picture: decoders expect no other scan.
+	 */
 	#isOver = false;
 	#begun = false;
 
 	/**
-	 * Takes a segment in; false where a decoder stops.
-	 * @param marker none of an application, and no comment
+	 * Takes one segment; false if a decoder would stop at it.
+	 * @param marker any but an application marker or a comment
 	 */
 	take(marker: number, body: Uint8Array): boolean {
 		switch (marker) {
@@ -72,13 +77,11 @@ export class Tables {
 	#takeQuantizations(body: Uint8Array): boolean {
 		let at = 0;
 		while (at < body.length) {
-			const [bytes, number] = [
-				(body[at] as number) >> 4 ? 128 : 64,
-				(body[at] as number) & 15,
-			];
+			const head = body[at] as number;
+			const number = head & 15;
 			if (number > 3) return false;
 			this.#quantizations.add(number);
-			at += 1 + bytes;
+			at += 1 + (head >> 4 ? 128 : 64);
 		}
 		return at === body.length;
 	}
@@ -91,9 +94,10 @@ export class Tables {
 		if (body.length !== 6 + 3 * count) return false;
 		const components = Array.from({ length: count }, (_, n) => {
 			const [id = 0, sampling = 0, quantization = 0] = body.subarray(6 + 3 * n);
-			const [h, v] = [sampling >> 4, sampling & 15];
-			const sound = h > 0 && h < 5 && v > 0 && v < 5;
-			return { id, quantization, blocks: sound ? h * v : 0 };
+			const h = sampling >> 4;
+			const v = sampling & 15;
+			const isValid = h > 0 && h < 5 && v > 0 && v < 5;
+			return { id, quantization, blocks: isValid ? h * v : 0 };
 		});
 		this.#frame = { marker, components };
 		return components.every(({ blocks }) => blocks > 0);
@@ -120,7 +124,8 @@ export class Tables {
 				return false;
 			blocks += component.blocks;
 			if (ARITHMETIC.includes(frame.marker)) continue;
-			const [dc, ac] = [numbers >> 4, 0x10 | (numbers & 15)];
+			const dc = numbers >> 4;
+			const ac = 0x10 | (numbers & 15);
 			const isRefinement = bits >> 4 > 0;
 			if (!isProgressive) {
 				if (!this.#hasHuffman(dc, true) || !this.#hasHuffman(ac, true))
@@ -132,14 +137,20 @@ export class Tables {
 		return count === 1 || blocks <= MAX_MCU_BLOCKS;
 	}
 
-	/** @param usual whether decoders take Annex K's tables for the first two that a file leaves out */
-	#hasHuffman(number: number, usual: boolean): boolean {
+	/**
+	 * @param hasDefaults whether decoders use Annex K's tables for the first two that a file leaves
+	 * out
+	 */
+	#hasHuffman(number: number, hasDefaults: boolean): boolean {
 		if ((number & 0xef) > 3) return false;
-		return this.#huffman.get(number) ?? (usual && (number & 0xef) < 2);
+		return this.#huffman.get(number) ?? (hasDefaults && (number & 0xef) < 2);
 	}
 }
 
-/** Whether so many codes of each length, from 1 to 16 bits, fit beside each other; one of ones alone is not given. */
+/**
+ * Whether a prefix code can have these counts of codes by length, 1 to 16 bits, without a code of
+ * ones alone.
+ */
 function isPrefixCode(counts: Uint8Array): boolean {
 	let code = 0;
 	for (const [n, count] of counts.entries()) {
@@ -150,7 +161,7 @@ function isPrefixCode(counts: Uint8Array): boolean {
 	return true;
 }
 
-/** Arithmetic coding's: pairs of a table's number and its bounds. */
+/** Whether a DAC segment is valid: pairs of a table's number and its conditioning bounds. */
 function isConditioning(body: Uint8Array): boolean {
 	if (body.length % 2 > 0) return false;
 	for (let at = 0; at < body.length; at += 2) {
@@ -161,15 +172,19 @@ function isConditioning(body: Uint8Array): boolean {
 	return true;
 }
 
-/** Whether a scan may bring these coefficients (`from`, `to`) at these bits (before, now). */
+/**
+ * Whether a progressive scan may hold the coefficients `from` to `to` at these bit positions
+ * (previous, current).
+ */
 function isProgression(
 	from: number,
 	to: number,
 	bits: number,
 	components: number,
 ): boolean {
-	const [before, now] = [bits >> 4, bits & 15];
+	const previous = bits >> 4;
+	const current = bits & 15;
 	if (from === 0 ? to !== 0 : from > to || to > 63 || components !== 1)
 		return false;
-	return now <= 13 && (before === 0 || now === before - 1);
+	return current <= 13 && (previous === 0 || current === previous - 1);
 }

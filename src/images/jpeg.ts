@@ -1,9 +1,9 @@
-/** JPEG (ITU-T T.81): markers from SOI to EOI. */
+/** Reads JPEG (ITU-T T.81): segments from SOI to EOI. */
 import { orientationOf, tiffOf } from "./exif.ts";
 import {
 	MAX_BLOCKS,
 	Pieces,
-	type Reading,
+	type ReadResult,
 	type Size,
 	startsWith,
 	view,
@@ -24,26 +24,30 @@ const APP15 = 0xef;
 const DNL = 0xdc;
 const COM = 0xfe;
 const EXIF = "Exif\0\0";
-/** Each scan may touch every pixel again: with thousands of tiny ones, a decoder of a large picture works for minutes. */
+/**
+ * Each scan may visit every pixel, so thousands of tiny scans of a large picture would keep a
+ * decoder busy for minutes.
+ */
 const MAX_SCANNED_PIXELS = 4_000_000_000;
 
-/** Start of a frame: C0 to CF without the tables DHT (C4), JPG (C8) and DAC (CC). */
+/** A start of frame: C0 to CF except DHT (C4), JPG (C8) and DAC (CC). */
 const isFrame = (marker: number): boolean =>
 	marker >= 0xc0 &&
 	marker <= 0xcf &&
 	marker !== 0xc4 &&
 	marker !== 0xc8 &&
 	marker !== 0xcc;
-/** What decoders skip by its length, whatever is in it. */
+
+/** A segment that decoders skip by its length, whatever it holds. */
 const isSkipped = (marker: number): boolean =>
 	(marker >= APP0 && marker <= APP15) || marker === COM || marker === DNL;
 
 /**
- * Keeps tables, frames, scans, JFIF, the colour profile and Adobe's colour transform. Other application segments and
- * comments go (EXIF, XMP, IPTC, maker data), and so does what stands between segments and what follows the end: phones
- * append whole second pictures and films, each with a location of its own.
+ * Keeps tables, frames, scans, JFIF, the colour profile and Adobe's colour transform. Drops
+ * comments, other application segments (EXIF, XMP, IPTC, maker data), bytes between segments, and
+ * bytes after the end, where phones append whole second pictures and videos, each with a location.
  */
-export function readJpeg(bytes: Uint8Array<ArrayBuffer>): Reading {
+export function readJpeg(bytes: Uint8Array<ArrayBuffer>): ReadResult {
 	const pieces = new Pieces(bytes);
 	const tables = new Tables();
 	let size: Size | null = null;
@@ -97,7 +101,7 @@ export function readJpeg(bytes: Uint8Array<ArrayBuffer>): Reading {
 	return { state: "malformed", size };
 }
 
-/** The next marker's place: fill bytes and what is no marker are passed over, as decoders do. */
+/** The offset of the next marker. Skips fill bytes and stray bytes, as decoders do. */
 function markerFrom(bytes: Uint8Array, from: number): number {
 	for (let at = from; at < bytes.length; at++) {
 		const next = bytes[at + 1];
@@ -106,7 +110,10 @@ function markerFrom(bytes: Uint8Array, from: number): number {
 	return bytes.length;
 }
 
-/** Where the entropy-coded data that starts here meets the next marker that is no restart, or the file's end. */
+/**
+ * The end of the entropy-coded data from here on: the next marker other than a restart, or the end
+ * of the file.
+ */
 function scanEnd(bytes: Uint8Array, from: number): number {
 	const last = bytes.length - 1;
 	for (let at = from; at < last; at++) {
@@ -118,7 +125,9 @@ function scanEnd(bytes: Uint8Array, from: number): number {
 	return bytes.length;
 }
 
-/** Not of a segment that is too short for what it is named after: decoders stop there, or pay no heed. */
+/**
+ * Drops segments that are too short for their name as well: decoders stop at them or ignore them.
+ */
 function isKept(marker: number, body: Uint8Array): boolean {
 	if (!isSkipped(marker)) return true;
 	if (marker === APP0) return startsWith(body, "JFIF\0", 0) && body.length > 13;

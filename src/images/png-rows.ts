@@ -1,15 +1,17 @@
-/** Whether a PNG's compressed data holds the whole picture. Its rows are looked at as they come, and none is kept. */
+/**
+ * Checks that a PNG's compressed data holds the whole picture. It visits the rows as they inflate
+ * and keeps none.
+ */
 import { createInflateRaw } from "node:zlib";
 import type { Size } from "./format.ts";
 
 export interface Layout extends Size {
-	/** Of a pixel. */
-	bits: number;
+	bitsPerPixel: number;
 	/** By Adam7, in seven passes. */
-	laced: boolean;
+	interlaced: boolean;
 }
 
-/** First column and row of each of Adam7's passes, and the steps to the next ones. */
+/** Each pass of Adam7: its first column and row, and the steps to the next ones. */
 const ADAM7 = [
 	[0, 0, 8, 8],
 	[4, 0, 8, 8],
@@ -23,8 +25,8 @@ const FILTERS = 5;
 const CHUNK = 64 * 1024;
 
 /**
- * No sum after the last row counts, nor what comes beyond it: decoders stop there.
- * @param parts of the zlib stream, in order
+ * Ignores the checksum and any data after the last row, as decoders do.
+ * @param parts the zlib stream, in order
  */
 export function hasAllRows(
 	parts: readonly Uint8Array<ArrayBuffer>[],
@@ -32,16 +34,16 @@ export function hasAllRows(
 ): Promise<boolean> {
 	const filled = parts.filter((part) => part.length > 0);
 	if (!isZlib(filled)) return Promise.resolve(false);
-	const isWhole = rows(layout);
+	const isComplete = rowCheck(layout);
 	return new Promise((resolve) => {
 		const inflate = createInflateRaw({ chunkSize: CHUNK });
-		const done = (whole: boolean) => {
+		const done = (complete: boolean) => {
 			inflate.destroy();
-			resolve(whole);
+			resolve(complete);
 		};
 		inflate.on("data", (bytes: Uint8Array) => {
-			const whole = isWhole(bytes);
-			if (whole !== null) done(whole);
+			const complete = isComplete(bytes);
+			if (complete !== null) done(complete);
 		});
 		inflate.on("error", () => done(false));
 		inflate.on("end", () => done(false));
@@ -55,30 +57,34 @@ export function hasAllRows(
 	});
 }
 
-/** By the two bytes that begin such a stream: deflate, without a dictionary. */
+/** Whether the first two bytes are a zlib header: deflate, without a dictionary. */
 function isZlib(parts: readonly Uint8Array[]): boolean {
 	const [first, second] = parts.flatMap((part) => [...part.subarray(0, 2)]);
 	if (first === undefined || second === undefined) return false;
-	const [method, window] = [first & 15, first >> 4];
-	const fits = (first * 256 + second) % 31 === 0;
-	return method === 8 && window < 8 && fits && (second & 0x20) === 0;
+	const method = first & 15;
+	const window = first >> 4;
+	const checks = (first * 256 + second) % 31 === 0;
+	return method === 8 && window < 8 && checks && (second & 0x20) === 0;
 }
 
-/** Takes the rows, each after the number of its filter; says whether they are whole once that is clear. */
-function rows({
+/**
+ * A function that takes the inflated bytes piece by piece. It returns false at an invalid filter,
+ * true once the last row is complete, and null before. Each row follows the number of its filter.
+ */
+function rowCheck({
 	width,
 	height,
-	bits,
-	laced,
+	bitsPerPixel,
+	interlaced,
 }: Layout): (bytes: Uint8Array) => boolean | null {
-	const passes = (laced ? ADAM7 : [[0, 0, 1, 1] as const])
+	const passes = (interlaced ? ADAM7 : [[0, 0, 1, 1] as const])
 		.map(([x, y, dx, dy]) => ({
-			bytes: Math.ceil((Math.ceil((width - x) / dx) * bits) / 8),
+			bytes: Math.ceil((Math.ceil((width - x) / dx) * bitsPerPixel) / 8),
 			rows: Math.ceil((height - y) / dy),
 		}))
 		.filter(({ bytes, rows }) => bytes > 0 && rows > 0);
 	let pass = passes.shift();
-	/** Bytes up to the next row. */
+	/** Bytes to skip before the next row. */
 	let left = 0;
 	return (bytes) => {
 		for (let at = left; pass; at += 1 + pass.bytes) {
@@ -88,15 +94,15 @@ function rows({
 			}
 			if ((bytes[at] as number) >= FILTERS) return false;
 			if (--pass.rows === 0) {
-				const after = passes.shift();
-				if (!after) {
-					// The last row: nothing is left once its bytes are there.
+				const nextPass = passes.shift();
+				if (!nextPass) {
+					// This is the last row: the picture is complete once all its bytes have come.
 					left = at + 1 + pass.bytes - bytes.length;
 					pass = undefined;
 					return left <= 0 ? true : null;
 				}
-				at += pass.bytes - after.bytes;
-				pass = after;
+				at += pass.bytes - nextPass.bytes;
+				pass = nextPass;
 			}
 		}
 		left -= bytes.length;

@@ -1,13 +1,19 @@
-/** PNG (W3C, third edition) and APNG: chunks from IHDR to IEND. */
+/** Reads PNG (W3C, third edition) and APNG: chunks from IHDR to IEND. */
 import { crc32 } from "node:zlib";
 import { orientationOf, tiffOf } from "./exif.ts";
-import { MAX_BLOCKS, Pieces, type Reading, type Size, view } from "./format.ts";
+import {
+	MAX_BLOCKS,
+	Pieces,
+	type ReadResult,
+	type Size,
+	view,
+} from "./format.ts";
 import { hasAllRows, type Layout } from "./png-rows.ts";
 
 const GREY = 0;
 const RGB = 2;
 const PALETTE = 3;
-/** Samples of a pixel, and bits that a sample may have, by colour type. */
+/** By colour type: the samples of a pixel, and the bit depths that a sample may have. */
 const COLOURS: Record<number, { samples: number; depths: number[] }> = {
 	[GREY]: { samples: 1, depths: [1, 2, 4, 8, 16] },
 	[RGB]: { samples: 3, depths: [8, 16] },
@@ -19,12 +25,11 @@ const CRITICAL = new Set(["IHDR", "PLTE", "IDAT", "IEND"]);
 
 interface Chunk {
 	type: string;
-	/** Where it begins and ends in the file. */
+	/** Its offsets in the file. */
 	start: number;
 	end: number;
 	body: Uint8Array<ArrayBuffer>;
-	/** Whether its sum is right. */
-	sound: boolean;
+	crcValid: boolean;
 }
 
 interface Header extends Layout {
@@ -32,13 +37,14 @@ interface Header extends Layout {
 }
 
 /**
- * Keeps the chunks that the picture needs: header, palette, transparency, pixels, a sound animation, and of EXIF the
- * orientation. Decoders stop at others where a length or a sum is wrong, and the model sees no colour profile anyway.
- * Where an animation begins with a frame of its own, that and not the still picture beside it is what a viewer shows.
+ * Keeps the chunks that the picture needs: header, palette, transparency, pixels, a valid
+ * animation, and of EXIF the orientation. Drops all others: decoders stop at some of them if a
+ * length or a CRC is wrong, and the model ignores colour profiles. If an animation has a first
+ * frame of its own, viewers show that and not the still picture, so the frame must be complete.
  */
-export function readPng(bytes: Uint8Array<ArrayBuffer>): Reading {
+export function readPng(bytes: Uint8Array<ArrayBuffer>): ReadResult {
 	const { chunks, cut, size } = chunksOf(bytes);
-	const malformed: Reading = { state: "malformed", size };
+	const malformed: ReadResult = { state: "malformed", size };
 	const [first] = chunks;
 	const header = first ? headerOf(first) : null;
 	if (first && !header) return malformed;
@@ -48,28 +54,28 @@ export function readPng(bytes: Uint8Array<ArrayBuffer>): Reading {
 	const palettes = preamble.filter(({ type }) => type === "PLTE");
 	if (!palettes.every(isPalette) || palettes.length > 1) return malformed;
 	const palette = header?.colour === PALETTE ? palettes[0] : undefined;
-	// Only a first run of them is the picture.
+	// Only the first run of IDAT chunks is the still picture.
 	const still = until(
 		chunks,
 		data < 0 ? chunks.length : data,
 		({ type }) => type !== "IDAT",
 	);
-	if (preamble.some(isStray)) return malformed;
-	const control = preamble.find(isControl);
-	const heads = control ? headsOf(chunks, data) : [];
-	const [head] = heads.slice(-1);
-	const at = head ? chunks.indexOf(head) : -1;
-	const frame = head && size && frameOf(head, size, at < data);
+	if (preamble.some(isMalformedFrame)) return malformed;
+	const animation = preamble.find(isAnimationControl);
+	const controls = animation ? frameControlsOf(chunks, data) : [];
+	const control = controls.at(-1);
+	const at = control ? chunks.indexOf(control) : -1;
+	const frame = control && size && frameOf(control, size, at < data);
 	if (frame === null) return malformed;
 	const own = frame && !frame.isStill ? frameData(chunks, at + 1) : [];
-	if ([...heads, ...own].some((chunk, n) => numberOf(chunk) !== n))
-		return malformed;
+	const numbers = [...controls, ...own].map(sequenceNumber);
+	if (numbers.some((number, n) => number !== n)) return malformed;
 
-	const pixels = control ? (frame?.isStill ? still : own) : still;
+	const pixels = animation && !frame?.isStill ? own : still;
 	const last = pixels.at(-1);
 	const shown = last ? chunks.indexOf(last) + 1 : chunks.length;
-	if (chunks.slice(1, shown).some(isWrong)) return malformed;
-	// Once another chunk begins, the picture is over; of the rest anything may be missing or wrong.
+	if (chunks.slice(1, shown).some(isFatal)) return malformed;
+	// The picture is complete once another chunk begins. Whatever follows may be missing or damaged.
 	const isOver = shown < chunks.length || (cut && cut !== last?.type);
 	if (!last || !isOver)
 		return cut === null ? malformed : { state: "truncated", size };
@@ -82,22 +88,24 @@ export function readPng(bytes: Uint8Array<ArrayBuffer>): Reading {
 			(!palette || n > preamble.indexOf(palette)) &&
 			isTransparency(chunk, header.colour),
 	);
-	const exif = preamble.find(({ type, sound }) => type === "eXIf" && sound);
+	const exif = preamble.find(
+		({ type, crcValid }) => type === "eXIf" && crcValid,
+	);
 	const orientation = exif ? orientationOf(exif.body) : 1;
-	const kept = new Set([first, palette, transparency, control, ...still]);
+	const kept = new Set([first, palette, transparency, animation, ...still]);
 	const pieces = new Pieces(bytes);
 	pieces.keep(0, 8);
 	for (const chunk of chunks) {
-		const { type, start, end, sound } = chunk;
+		const { type, start, end, crcValid } = chunk;
 		const animates = frame && (type === "fcTL" || type === "fdAT");
 		if (chunk === exif && orientation > 1)
 			pieces.insert(chunkOf("eXIf", tiffOf(orientation)));
-		else if (kept.has(chunk) || (animates && sound)) pieces.keep(start, end);
-		// Viewers do not look at this sum, others may.
+		else if (kept.has(chunk) || (animates && crcValid)) pieces.keep(start, end);
+		// Viewers ignore the CRC of these chunks, but other decoders may not.
 		else if (animates) pieces.insert(chunkOf(type, chunk.body));
 	}
 	const end = chunks.at(-1) as Chunk;
-	if (end.type === "IEND" && end.sound && end.body.length === 0)
+	if (end.type === "IEND" && end.crcValid && end.body.length === 0)
 		pieces.keep(end.start, end.end);
 	else pieces.insert(chunkOf("IEND", new Uint8Array()));
 	const parts = pixels.map(({ type, body }) =>
@@ -112,8 +120,9 @@ export function readPng(bytes: Uint8Array<ArrayBuffer>): Reading {
 }
 
 /**
- * The whole chunks up to IEND; the type of one that is cut then, "" where not even that is there, null after IEND; and
- * what the header says, even where the rest is missing.
+ * Splits a file into its whole chunks up to IEND. `cut` is the type of a truncated chunk after
+ * them, "" if not even the type is there, and null after IEND. `size` comes from the header, even
+ * if the rest of the file is missing.
  */
 function chunksOf(bytes: Uint8Array<ArrayBuffer>): {
 	chunks: Chunk[];
@@ -126,41 +135,45 @@ function chunksOf(bytes: Uint8Array<ArrayBuffer>): {
 	let at = 8;
 	while (at + 8 <= bytes.length) {
 		if (chunks.length === MAX_BLOCKS) return { chunks, cut: null, size };
-		const [start, from] = [at, at + 8];
+		const start = at;
+		const from = at + 8;
 		const type = String.fromCharCode(...bytes.subarray(at + 4, from));
 		const to = from + data.getUint32(at);
 		at = to + 4;
 		if (chunks.length === 0 && from + 8 <= bytes.length && type === "IHDR")
 			size = { width: data.getUint32(from), height: data.getUint32(from + 4) };
 		if (at > bytes.length) return { chunks, cut: type, size };
-		const sum = crc32(bytes.subarray(start + 4, to));
-		const sound = sum === data.getUint32(to);
+		const crc = crc32(bytes.subarray(start + 4, to));
+		const crcValid = crc === data.getUint32(to);
 		const body = bytes.subarray(from, to);
-		chunks.push({ type, start, end: at, body, sound });
+		chunks.push({ type, start, end: at, body, crcValid });
 		if (type === "IEND") return { chunks, cut: null, size };
 	}
 	return { chunks, cut: "", size };
 }
 
-/** After the header. Its first letter is a capital: a decoder that does not know it, or finds it damaged, must stop. */
-const isWrong = ({ type, sound }: Chunk): boolean =>
+/**
+ * Whether a decoder stops at this chunk, which follows the header: a critical one (its type begins
+ * with a capital letter) that is unknown, repeated or damaged.
+ */
+const isFatal = ({ type, crcValid }: Chunk): boolean =>
 	(type.charCodeAt(0) & 0x20) === 0 &&
-	(!CRITICAL.has(type) || type === "IHDR" || (!sound && type !== "IEND"));
+	(!CRITICAL.has(type) || type === "IHDR" || (!crcValid && type !== "IEND"));
 
-/** Null for what PNG does not have. */
-function headerOf({ type, body, sound }: Chunk): Header | null {
-	if (type !== "IHDR" || body.length !== 13 || !sound) return null;
+/** Null for a header that is invalid in PNG. */
+function headerOf({ type, body, crcValid }: Chunk): Header | null {
+	if (type !== "IHDR" || body.length !== 13 || !crcValid) return null;
 	const data = view(body);
-	const [depth = 0, colour = -1, compression, filter, laced = 2] =
+	const [depth = 0, colour = -1, compression, filter, interlace = 2] =
 		body.subarray(8);
 	const kind = COLOURS[colour];
 	if (!kind?.depths.includes(depth)) return null;
-	if (compression !== 0 || filter !== 0 || laced > 1) return null;
+	if (compression !== 0 || filter !== 0 || interlace > 1) return null;
 	return {
 		width: data.getUint32(0),
 		height: data.getUint32(4),
-		bits: kind.samples * depth,
-		laced: laced === 1,
+		bitsPerPixel: kind.samples * depth,
+		interlaced: interlace === 1,
 		colour,
 	};
 }
@@ -168,7 +181,7 @@ function headerOf({ type, body, sound }: Chunk): Header | null {
 const isPalette = ({ body }: Chunk): boolean =>
 	body.length >= 3 && body.length <= 768;
 
-/** The chunks from there on up to the first that `ends` them. */
+/** The chunks from index `from` up to the first for which `ends` is true. */
 function until(
 	chunks: Chunk[],
 	from: number,
@@ -179,42 +192,47 @@ function until(
 	return length < 0 ? rest : rest.slice(0, length);
 }
 
-/** Before the pixels no viewer passes these over. */
-const isStray = ({ type, body, sound }: Chunk): boolean =>
+/** An invalid chunk of an animation. Viewers stop at one before the pixels. */
+const isMalformedFrame = ({ type, body, crcValid }: Chunk): boolean =>
 	(type === "fcTL" && body.length !== 26) ||
-	(type === "fdAT" && (!sound || body.length < 4));
+	(type === "fdAT" && (!crcValid || body.length < 4));
 
 /**
- * The heads of frames up to the first one that has pixels, which is the last of them. Before the still picture (its
- * chunks begin at `data`) there may be several; then this is the first frame.
+ * The frame controls up to that of the first frame with pixels, which comes last. If there are any
+ * before the still picture, whose chunks begin at `data`, the still picture is that frame.
  */
-function headsOf(chunks: Chunk[], data: number): Chunk[] {
-	const isHead = ({ type }: Chunk) => type === "fcTL";
-	const before = chunks.slice(0, Math.max(data, 0)).filter(isHead);
+function frameControlsOf(chunks: Chunk[], data: number): Chunk[] {
+	const isControl = ({ type }: Chunk) => type === "fcTL";
+	const before = chunks.slice(0, Math.max(data, 0)).filter(isControl);
 	if (before.length > 0) return before;
-	return until(chunks, 0, ({ type }) => type === "fdAT").filter(isHead);
+	return until(chunks, 0, ({ type }) => type === "fdAT").filter(isControl);
 }
 
-/** The data of the frame that begins before this chunk. */
+/** The data chunks of the frame whose control precedes the chunk at `from`. */
 const frameData = (chunks: Chunk[], from: number): Chunk[] =>
 	until(chunks, from, ({ type }) => type === "fcTL").filter(
 		({ type }) => type === "fdAT",
 	);
 
-/** Says that the file is an animation; otherwise it is a still picture. */
-const isControl = ({ type, body, sound }: Chunk): boolean =>
-	type === "acTL" && sound && body.length === 8 && view(body).getUint32(0) > 0;
+/** Whether this chunk makes the file an animation. */
+const isAnimationControl = ({ type, body, crcValid }: Chunk): boolean =>
+	type === "acTL" &&
+	crcValid &&
+	body.length === 8 &&
+	view(body).getUint32(0) > 0;
 
-/** Null for a first frame that no viewer draws. */
+/** The first frame, by its control; null if no viewer draws it. */
 function frameOf(
-	{ body, sound }: Chunk,
+	{ body, crcValid }: Chunk,
 	canvas: Size,
 	isStill: boolean,
 ): { size: Size; isStill: boolean } | null {
-	if (!sound || body.length !== 26) return null;
-	const [width, height, x, y] = [4, 8, 12, 16].map((at) =>
-		view(body).getUint32(at),
-	) as [number, number, number, number];
+	if (!crcValid || body.length !== 26) return null;
+	const data = view(body);
+	const width = data.getUint32(4);
+	const height = data.getUint32(8);
+	const x = data.getUint32(12);
+	const y = data.getUint32(16);
 	const [disposal = 3, blending = 2] = body.subarray(24);
 	if (disposal > 2 || blending > 1) return null;
 	if (width === 0 || height === 0) return null;
@@ -223,14 +241,15 @@ function frameOf(
 	return isStill && !full ? null : { size: { width, height }, isStill };
 }
 
-const numberOf = ({ body }: Chunk): number =>
+/** The sequence number of a frame's chunk; -1 if it has none. */
+const sequenceNumber = ({ body }: Chunk): number =>
 	body.length < 4 ? -1 : view(body).getUint32(0);
 
-/** Whether it says something that a decoder heeds. */
-function isTransparency({ body, sound }: Chunk, colour: number): boolean {
-	if (colour === PALETTE) return sound && body.length > 0;
+/** Whether a tRNS chunk is valid for this colour type; decoders ignore others. */
+function isTransparency({ body, crcValid }: Chunk, colour: number): boolean {
+	if (colour === PALETTE) return crcValid && body.length > 0;
 	const length = colour === GREY ? 2 : colour === RGB ? 6 : -1;
-	return sound && body.length === length;
+	return crcValid && body.length === length;
 }
 
 function chunkOf(type: string, body: Uint8Array): Uint8Array {

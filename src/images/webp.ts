@@ -1,38 +1,41 @@
-/** WebP (RFC 9649): a RIFF container whose header says how long the file is. */
+/** Reads WebP (RFC 9649): a RIFF container whose header states the file's length. */
 import { orientationOf, tiffOf } from "./exif.ts";
 import {
 	MAX_BLOCKS,
 	Pieces,
-	type Reading,
+	type ReadResult,
 	type Size,
 	startsWith,
 	view,
 } from "./format.ts";
 
-/** All but EXIF, XMP and what the container does not define. */
+/** Every chunk that the container defines, except EXIF and XMP. */
 const KEPT = new Set(["VP8X", "VP8 ", "VP8L", "ALPH", "ANIM", "ANMF", "ICCP"]);
 const ANIMATION_FLAG = 0x02;
 const EXIF_FLAG = 0x08;
 const XMP_FLAG = 0x04;
-/** Those and alpha's and the colour profile's; with another one set, decoders stop. */
+/**
+ * All flags that are defined: these three, alpha and colour profile. Decoders stop if another one
+ * is set.
+ */
 const FLAGS = 0x3e;
 const FRAME_HEADER = 16;
 
 interface Chunk {
 	type: string;
-	/** Its body in the file, and where the next chunk begins. */
+	/** The offsets of its body in the file, and of the next chunk. */
 	from: number;
 	to: number;
 	next: number;
 }
 
-export function readWebp(bytes: Uint8Array<ArrayBuffer>): Reading {
+export function readWebp(bytes: Uint8Array<ArrayBuffer>): ReadResult {
 	const data = view(bytes);
 	if (bytes.length < 12) return { state: "truncated", size: null };
 	const end = 8 + data.getUint32(4, true);
 	const pieces = new Pieces(bytes);
 	let size: Size | null = null;
-	/** Offset of VP8X in the file, which is also its offset in what is kept: it comes first. */
+	/** Whether the file begins with VP8X, which then has the same offset in the copy. */
 	let extended = false;
 	const chunks: Chunk[] = [];
 	let orientation = 1;
@@ -63,10 +66,10 @@ export function readWebp(bytes: Uint8Array<ArrayBuffer>): Reading {
 		at = next;
 	}
 	if (bytes.length < end) return { state: "truncated", size };
-	const isSound = extended
-		? isExtended(bytes, chunks)
+	const isValid = extended
+		? isValidExtended(bytes, chunks)
 		: ["VP8 ", "VP8L"].includes(chunks[0]?.type ?? "");
-	if (!size || !isSound) return { state: "malformed", size };
+	if (!size || !isValid) return { state: "malformed", size };
 	const keepsExif = extended && orientation > 1;
 	if (keepsExif) pieces.insert(exifChunk(orientation));
 	let kept = pieces.build();
@@ -88,8 +91,14 @@ function chunkAt(bytes: Uint8Array, at: number): Chunk {
 	return { type, from, to, next: to + ((to - from) % 2) };
 }
 
-/** Whether its pictures stand where its header says, in frames or on their own, and on the canvas. */
-function isExtended(bytes: Uint8Array, [head, ...chunks]: Chunk[]): boolean {
+/**
+ * Whether an extended file holds what its header announces: one picture of the canvas's size, or
+ * frames within it.
+ */
+function isValidExtended(
+	bytes: Uint8Array,
+	[head, ...chunks]: Chunk[],
+): boolean {
 	if (!head) return false;
 	const flags = bytes[head.from] as number;
 	const canvas = frameSize("VP8X", bytes.subarray(head.from, head.to));
@@ -116,16 +125,19 @@ function isExtended(bytes: Uint8Array, [head, ...chunks]: Chunk[]): boolean {
 const isPicture = (type: string): boolean =>
 	type === "VP8 " || type === "VP8L" || type === "ALPH";
 
-/** Whether an animation's frame is a picture within the canvas. Of its own words about its size nobody takes notice. */
+/**
+ * Whether a frame of an animation is a picture within the canvas. Decoders ignore the size in the
+ * frame's header.
+ */
 function isFrame(
 	bytes: Uint8Array,
 	{ from, to }: Chunk,
 	canvas: Size,
 ): boolean {
 	if (to - from < FRAME_HEADER) return false;
-	const [x, y] = [0, 3].map(
-		(n) => 2 * (view(bytes).getUint32(from + n, true) & 0xffffff),
-	) as [number, number];
+	const data = view(bytes);
+	const x = 2 * (data.getUint32(from, true) & 0xffffff);
+	const y = 2 * (data.getUint32(from + 3, true) & 0xffffff);
 	const chunks: Chunk[] = [];
 	for (let at = from + FRAME_HEADER; at + 8 <= to; ) {
 		const chunk = chunkAt(bytes, at);
@@ -138,7 +150,10 @@ function isFrame(
 	return x + size.width <= canvas.width && y + size.height <= canvas.height;
 }
 
-/** The size of the one picture among these chunks; null for none, for two, and for an alpha plane that is not right before it. */
+/**
+ * The size of the one picture among these chunks. Null if there is none or a second one, or if an
+ * alpha plane is invalid or does not directly precede the picture.
+ */
 function pictureOf(bytes: Uint8Array, chunks: Chunk[]): Size | null {
 	const first = chunks.findIndex(({ type }) => isPicture(type));
 	const last = chunks.findLastIndex(({ type }) => isPicture(type));
@@ -151,17 +166,22 @@ function pictureOf(bytes: Uint8Array, chunks: Chunk[]): Size | null {
 	return isAlpha(bytes.subarray(alpha.from, alpha.to), size) ? size : null;
 }
 
-/** Whether an alpha plane says what it is and, where it is not compressed, has a byte for every pixel. */
+/**
+ * Whether an alpha plane has a valid header and, if it is not compressed, a byte for every pixel.
+ */
 function isAlpha(body: Uint8Array, { width, height }: Size): boolean {
 	const [head = 0xff] = body;
-	const [method, preprocessing, reserved] = [0, 4, 6].map(
-		(at) => (head >> at) & 3,
-	) as [number, number, number];
+	const method = head & 3;
+	const preprocessing = (head >> 4) & 3;
+	const reserved = (head >> 6) & 3;
 	if (method > 1 || preprocessing > 1 || reserved > 0) return false;
 	return body.length > 1 && (method > 0 || body.length - 1 >= width * height);
 }
 
-/** Size of the canvas or the frame, from the first bytes of the chunk; null where they are missing or wrong. */
+/**
+ * The size of the canvas or the frame, from the first bytes of the chunk; null if they are missing
+ * or invalid.
+ */
 function frameSize(type: string, body: Uint8Array): Size | null {
 	const data = view(body);
 	switch (type) {
@@ -174,7 +194,7 @@ function frameSize(type: string, body: Uint8Array): Size | null {
 		case "VP8L": {
 			if (body.length < 5 || body[0] !== 0x2f) return null;
 			const bits = data.getUint32(1, true);
-			// Of the format there is one version, 0.
+			// The only version of the format is 0.
 			if (bits >>> 29 !== 0) return null;
 			return {
 				width: 1 + (bits & 0x3fff),

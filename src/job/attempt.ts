@@ -3,10 +3,10 @@
  * paced batches, and what its end means for the job and for the Pool.
  */
 import {
+	type AbortReason,
 	type Backend,
 	BackendError,
 	type Generation,
-	type HangUp,
 } from "../backends/backend.ts";
 import type { Lease, ReleaseReason } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
@@ -206,7 +206,7 @@ export function attemptSeed(seed: number, committed: number): number {
  */
 export function changeAfter(
 	end: AttemptEnd,
-	hangUp: HangUp,
+	hangUp: AbortReason,
 	tokens: number,
 	random: number,
 ): JobChange {

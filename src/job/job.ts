@@ -4,9 +4,8 @@
  * survive restarts of itself, of its backend and of the Account.
  */
 import { DurableObject } from "cloudflare:workers";
-import { backendAt } from "../backends/address.ts";
+import { backendAt, unknownWorker } from "../backends/address.ts";
 import type { Backend } from "../backends/backend.ts";
-import { unknownWorker } from "../backends/nowhere.ts";
 import type { Resolution } from "../contract/account.ts";
 import type {
 	Erased,

@@ -1,5 +1,5 @@
 /** A job's slot on a worker: makes attempts in it, sends heartbeats, gives it back to the Pool. */
-import type { Backend, HangUp } from "../backends/backend.ts";
+import type { AbortReason, Backend } from "../backends/backend.ts";
 import type { AttemptTimes, Lease } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
 import {
@@ -49,7 +49,7 @@ export class Slot {
 		config: Config,
 		sink: AttemptSink,
 		longest: number,
-	): Promise<{ end: AttemptEnd; hangUp: HangUp }> {
+	): Promise<{ end: AttemptEnd; hangUp: AbortReason }> {
 		this.#hangUp = new AbortController();
 		const { signal } = this.#hangUp;
 		const timer = setTimeout(() => {
@@ -72,7 +72,7 @@ export class Slot {
 	}
 
 	/** Ends the attempt in progress. */
-	hangUp(why: HangUp): void {
+	hangUp(why: AbortReason): void {
 		this.#hangUp.abort(why);
 	}
 

@@ -1,11 +1,14 @@
-/** What this deployment counts and measures, for `GET /metrics`. Names are stable: dashboards and alerts hang on them. */
+/**
+ * What this deployment counts and measures, for `GET /metrics`. Names are stable: dashboards and
+ * alerts use them.
+ */
 
-/** Each label has few values, known beforehand: neither ids nor what a caller sent. */
+/** Each label has a fixed set of few values: never an id, never what a caller sent. */
 interface Metric {
 	type: "counter" | "histogram";
 	help: string;
 	labels: readonly string[];
-	/** Upper bounds, rising, without infinity. Of histograms only. */
+	/** Rising upper bounds, without infinity. Histograms only. */
 	buckets?: readonly number[];
 }
 
@@ -14,7 +17,9 @@ const WAIT_S = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3_600];
 export const CATALOG = {
 	admissions_total: {
 		type: "counter",
-		help: "Calls that asked for a job, by their answer: new, same (a repeat), or the code of the refusal.",
+		help:
+			"Calls that asked for a job, by their answer: new, same (a repeat), " +
+			"or the code of the refusal.",
 		labels: ["model", "answer"],
 	},
 	queue_seconds: {
@@ -31,7 +36,9 @@ export const CATALOG = {
 	},
 	attempts_total: {
 		type: "counter",
-		help: "Attempts that ended: finished, canceled (with the job, or by its deadline), interrupted (the edge restarted or the slot was lost), seam (planned), or a failure's code.",
+		help:
+			"Attempts that ended: finished, canceled (with the job, or by its deadline), " +
+			"interrupted (the edge restarted or the slot was lost), seam (planned), or a failure's code.",
 		labels: ["model", "ending"],
 	},
 	seams_total: {
@@ -46,7 +53,9 @@ export const CATALOG = {
 	},
 	tokens_total: {
 		type: "counter",
-		help: "Tokens of settled jobs: prompt tokens that the model read once, output tokens in the log.",
+		help:
+			"Tokens of settled jobs: prompt tokens that the model read once, " +
+			"output tokens in the log.",
 		labels: ["model", "kind"],
 	},
 	settle_lag_seconds: {
@@ -64,14 +73,14 @@ type Labels<N extends Name> = Record<
 	string
 >;
 
-/** One thing to count: how many more, or one value that was measured. */
+/** One thing to count, or one value that was measured. */
 export type Measurement = {
 	[N in Name]: { name: N; labels: Labels<N>; value: number };
 }[Name];
 
 /**
- * Sums by series: of a counter its count; of a histogram how many fell into each bucket, the last without a bound, and the
- * sum of their values.
+ * Sums by series: the count of a counter; of a histogram, how many values fell into each bucket,
+ * the last without a bound, and then the sum of the values.
  */
 export type Sums = Record<string, number[]>;
 
@@ -84,7 +93,7 @@ const keyOf = ({ name, labels }: Measurement): string =>
 		...CATALOG[name].labels.map((label) => labels[label as never]),
 	]);
 
-/** The series of a key; null where the catalogue knows it no more. */
+/** The series of a key; null where the catalog does not have it any more. */
 export function seriesOf(
 	key: string,
 ): { name: Name; labels: Record<string, string> } | null {
@@ -100,7 +109,7 @@ export function seriesOf(
 	};
 }
 
-/** Adds what was measured to the sums. */
+/** Adds measurements to the sums. */
 export function count(sums: Sums, measured: readonly Measurement[]): void {
 	for (const each of measured) add(sums, keyOf(each), sumOf(each));
 }
@@ -111,11 +120,11 @@ export function merge(sums: Sums, more: Sums): void {
 }
 
 function add(sums: Sums, key: string, values: number[]): void {
-	const known = sums[key];
-	// Of another length it was counted by other buckets: it begins anew.
+	const before = sums[key];
+	// Sums of another length were counted with other buckets: the series begins anew.
 	sums[key] =
-		known?.length === values.length
-			? known.map((sum, n) => sum + (values[n] as number))
+		before?.length === values.length
+			? before.map((sum, n) => sum + (values[n] as number))
 			: values;
 }
 

@@ -1,11 +1,11 @@
-/** Metrics as Prometheus reads them (text format 0.0.4). */
+/** Metrics in Prometheus's text format 0.0.4. */
 import { CATALOG, type Name, type Sums, seriesOf } from "./catalog.ts";
 
 export const EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 const PREFIX = "minigpt4_edge_";
 
-/** A value as it is now. */
+/** A present value. */
 export interface Gauge {
 	name: string;
 	help: string;
@@ -15,8 +15,8 @@ export interface Gauge {
 export function exposition(sums: Sums, gauges: readonly Gauge[]): string {
 	const lines: string[] = [];
 	const series = Object.entries(sums).flatMap(([key, values]) => {
-		const known = seriesOf(key);
-		return known ? [{ ...known, values }] : [];
+		const series = seriesOf(key);
+		return series ? [{ ...series, values }] : [];
 	});
 	for (const name of Object.keys(CATALOG) as Name[]) {
 		const metric = CATALOG[name];

@@ -1,17 +1,18 @@
 /**
- * Where the Worker and the Jobs leave what they measured. All that runs in one isolate shares the sums of a second, and one
- * of them sends these on when it is over: measuring costs a call neither a wait nor an RPC of its own. A process that is
- * killed takes its last second of counts along.
+ * How the Worker and the Jobs report what they measure. All that runs in one isolate adds to the
+ * same sums, and one of them sends the sums of a second to the Metrics object: measuring costs a
+ * call neither a wait nor an RPC of its own. A process that is killed loses its last second of
+ * counts.
  */
 import { log } from "../log.ts";
 import { metricsOf } from "../objects.ts";
 import { count, type Measurement, type Sums } from "./catalog.ts";
 
-const TOGETHER_MS = 1_000;
+const BATCH_MS = 1_000;
 
 let sums: Sums = {};
-/** When somebody took on to send them; null where nobody has. */
-let promisedAt: number | null = null;
+/** When a call took over the sending; null where none has. */
+let sendingSince: number | null = null;
 
 export function measure(
 	env: Env,
@@ -21,17 +22,17 @@ export function measure(
 	if (measured.length === 0) return;
 	count(sums, measured);
 	const now = Date.now();
-	// Who promised may have died since.
-	if (promisedAt !== null && now - promisedAt < 3 * TOGETHER_MS) return;
-	promisedAt = now;
+	// The call that took over may have been killed since.
+	if (sendingSince !== null && now - sendingSince < 3 * BATCH_MS) return;
+	sendingSince = now;
 	ctx.waitUntil(send(env));
 }
 
 async function send(env: Env): Promise<void> {
-	await new Promise((resolve) => setTimeout(resolve, TOGETHER_MS));
+	await new Promise((resolve) => setTimeout(resolve, BATCH_MS));
 	const sent = sums;
 	sums = {};
-	promisedAt = null;
+	sendingSince = null;
 	try {
 		await metricsOf(env).add(sent);
 	} catch (error) {

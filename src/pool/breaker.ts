@@ -1,7 +1,8 @@
 /**
- * A circuit breaker for one worker: three jobs in a row that fail on it open it, however ready the worker says it is. It stays
- * open for 5 s, then lets one job try; each failed try doubles the time, up to a minute, and one that ends well closes it. It counts
- * jobs, not attempts: one that fails wherever it runs closes no worker to the others.
+ * A circuit breaker for one worker. Three jobs in a row that fail on the worker open it, however
+ * ready the worker says it is. It stays open for 5 s, then lets one job try: a failure doubles the
+ * time, up to a minute, a success closes the breaker. It counts jobs, not attempts, so that one job
+ * that fails wherever it runs does not close a worker to the others.
  */
 
 const FAILURES = 3;
@@ -9,33 +10,36 @@ const FIRST_MS = 5_000;
 const LONGEST_MS = 60_000;
 
 export interface Breaker {
-	/** Jobs that failed since one last ended well; at most three. */
+	/** Jobs that failed since the last success; at most three. */
 	failed: readonly string[];
-	/** Until when no job may try; null while it is closed. */
+	/** No job may try before this time; null while the breaker is closed. */
 	openUntil: number | null;
-	/** How long it was opened last. */
+	/** For how long it was opened the last time. */
 	openedFor: number;
-	/** The one job that tries. */
+	/** The one job that tries, after `openUntil`. */
 	trying: string | null;
 }
 
-export const closed: Breaker = {
+export const CLOSED: Breaker = {
 	failed: [],
 	openUntil: null,
 	openedFor: 0,
 	trying: null,
 };
 
-/** How many more jobs may start on the worker, as far as this goes. */
-export function admits({ openUntil, trying }: Breaker, now: number): number {
+/** How many more jobs the breaker lets start on the worker. */
+export function admissible(
+	{ openUntil, trying }: Breaker,
+	now: number,
+): number {
 	if (openUntil === null) return Number.POSITIVE_INFINITY;
 	return now >= openUntil && trying === null ? 1 : 0;
 }
 
-export const started = (breaker: Breaker, job: string): Breaker =>
+export const afterStart = (breaker: Breaker, job: string): Breaker =>
 	breaker.openUntil === null ? breaker : { ...breaker, trying: job };
 
-export function ended(
+export function afterEnd(
 	breaker: Breaker,
 	job: string,
 	well: boolean,
@@ -43,19 +47,19 @@ export function ended(
 ): Breaker {
 	const { openUntil, openedFor, trying } = breaker;
 	if (openUntil !== null) {
-		// What others began before it opened says nothing new.
+		// The end of a job that started before the breaker opened says nothing new.
 		if (job !== trying) return breaker;
-		return well ? closed : opened(breaker, 2 * openedFor, now);
+		return well ? CLOSED : opened(breaker, 2 * openedFor, now);
 	}
-	if (well) return closed;
+	if (well) return CLOSED;
 	if (breaker.failed.includes(job)) return breaker;
 	const failed = [...breaker.failed, job];
 	const counted = { ...breaker, failed };
 	return failed.length < FAILURES ? counted : opened(counted, FIRST_MS, now);
 }
 
-/** The job that tried went away without a word of the worker: another one may try. */
-export const abandoned = (breaker: Breaker, job: string): Breaker =>
+/** The job that tried ended without an answer of the worker: another one may try. */
+export const afterLoss = (breaker: Breaker, job: string): Breaker =>
 	breaker.trying === job ? { ...breaker, trying: null } : breaker;
 
 const opened = (breaker: Breaker, ms: number, now: number): Breaker => {

@@ -1,97 +1,108 @@
-/** A pool's quotes: forecasts that serve many of them, of what was measured, and how wrong they turned out. */
+/**
+ * A pool's quotes of when a waiting job will start, have its first token and end. One forecast
+ * serves many quotes. The estimator measures how wrong its quotes turn out, and corrects later
+ * ones.
+ */
 import {
-	byBudget,
 	type Forecast,
 	forecast,
-	missOf,
+	missFactor,
 	overtaking,
 	type PoolSnapshot,
 	type Quoted,
 	quote,
+	serviceTimesByBudget,
 } from "./eta.ts";
-import type { Measurements } from "./measured.ts";
-import { remember } from "./measured.ts";
+import { addMeasurement, type Measurements } from "./measurements.ts";
 import type { FairQueue, QueueEntry } from "./queue.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** A forecast serves all quotes for so long, or so many grants. */
-const LASTS = { ms: 1_000, grants: 32 };
+/** A forecast serves all quotes for this long, or until this many jobs were granted a slot. */
+const FORECAST_VALID = { ms: 1_000, grants: 32 };
 /** Jobs that start together were wrong together: of those within this time one is counted. */
-const APART_MS = 20_000;
+const MISSES_APART_MS = 20_000;
 
 export class Estimator {
-	readonly #kept: Measurements;
+	readonly #measurements: Measurements;
 	readonly #traffic: Traffic;
-	/** What the pool sees now. */
-	readonly #view: (now: number) => PoolSnapshot;
-	#made: { forecast: Forecast; at: number; granted: number } | null = null;
+	readonly #snapshot: (now: number) => PoolSnapshot;
+	#cached: { forecast: Forecast; at: number; granted: number } | null = null;
 	#missedAt = 0;
 
+	/** @param snapshot of the pool's present state */
 	constructor(
-		kept: Measurements,
+		measurements: Measurements,
 		traffic: Traffic,
-		view: (now: number) => PoolSnapshot,
+		snapshot: (now: number) => PoolSnapshot,
 	) {
-		this.#kept = kept;
+		this.#measurements = measurements;
 		this.#traffic = traffic;
-		this.#view = view;
+		this.#snapshot = snapshot;
 	}
 
-	/** For a job that waits. */
-	quote<W extends QueueEntry & { tokens: number }>(
-		{ job, tokens }: W,
-		queue: FairQueue<W>,
+	/** For a job in the queue. */
+	quote<E extends QueueEntry & { tokens: number }>(
+		{ job, tokens }: E,
+		queue: FairQueue<E>,
 		now: number,
 	): Quoted {
-		let made = this.#made;
-		if (
-			!made ||
-			now - made.at >= LASTS.ms ||
-			now < made.at ||
-			made.granted >= LASTS.grants
-		) {
-			made = {
-				forecast: forecast(this.#view(now), this.#kept),
-				at: now,
-				granted: 0,
-			};
-			this.#made = made;
-		}
+		const { forecast, at, granted } = this.#forecast(now);
 		const shares = this.#traffic.shares(now);
-		const rooms = queue.rooms(job, shares.keys()).map(({ account, jobs }) => ({
-			jobs,
-			share: shares.get(account) ?? 0,
-		}));
+		const others = queue
+			.headroom(job, shares.keys())
+			.map(({ account, jobs }) => ({ jobs, share: shares.get(account) ?? 0 }));
 		return quote(
-			made.forecast,
+			forecast,
 			{
-				position: queue.position(job) + made.granted,
-				agoMs: now - made.at,
-				overtaking: overtaking(rooms),
+				position: queue.position(job) + granted,
+				agoMs: now - at,
+				overtaking: overtaking(others),
 				tokens,
 			},
-			this.#kept.misses,
+			this.#measurements.misses,
 		);
 	}
 
-	/** Mean time on a slot of these jobs together, in milliseconds. */
+	/** Mean time on a slot of jobs with these budgets, added up, in milliseconds. */
 	work(budgets: Iterable<number>): number {
-		const services = byBudget(this.#kept);
+		const times = serviceTimesByBudget(this.#measurements);
 		let sum = 0;
-		for (const tokens of budgets) sum += services(tokens).mean;
+		for (const tokens of budgets) sum += times(tokens).mean;
 		return sum;
 	}
 
-	/** A job got a slot; `rawP90` is what it was quoted `waitedMs` ago, null where that counts for nothing. */
+	/**
+	 * A job was granted a slot.
+	 * @param rawP90 what it was quoted `waitedMs` ago; null where that is not to be measured
+	 */
 	granted(rawP90: number | null, waitedMs: number, now: number): void {
-		if (this.#made) this.#made.granted++;
-		if (rawP90 === null || now - this.#missedAt < APART_MS) return;
+		if (this.#cached) this.#cached.granted++;
+		if (rawP90 === null || now - this.#missedAt < MISSES_APART_MS) return;
 		this.#missedAt = now;
-		remember(this.#kept, "misses", missOf(rawP90, waitedMs));
+		const miss = missFactor(rawP90, waitedMs);
+		addMeasurement(this.#measurements, "misses", miss);
 	}
 
-	/** Workers came or went: the forecast is another one. */
-	changed(): void {
-		this.#made = null;
+	/** Workers came or went: the next quote needs a new forecast. */
+	invalidate(): void {
+		this.#cached = null;
+	}
+
+	#forecast(now: number) {
+		const cached = this.#cached;
+		if (
+			cached &&
+			now >= cached.at &&
+			now - cached.at < FORECAST_VALID.ms &&
+			cached.granted < FORECAST_VALID.grants
+		)
+			return cached;
+		const made = {
+			forecast: forecast(this.#snapshot(now), this.#measurements),
+			at: now,
+			granted: 0,
+		};
+		this.#cached = made;
+		return made;
 	}
 }

@@ -1,51 +1,58 @@
 /**
- * When waiting jobs will start, have their first token and end. A forecast plays the pool's near future many times over, from
- * what it sees and has measured: leases end after what is left of a measured service time, workers come after what is left of a
- * measured cold start, jobs come as they came before, each free slot takes the next job. Quotes are quantiles over those futures.
- * Durations are milliseconds. The same view gives the same quotes.
+ * When waiting jobs will start, have their first token and end. A forecast simulates the pool's
+ * near future many times, from its present state and its measurements: a lease ends after the rest
+ * of a measured service time, a worker becomes ready after the rest of a measured cold start, jobs
+ * come as they came before, and each free slot takes the next job. Quotes are quantiles over those
+ * futures. Durations are milliseconds. The same snapshot gives the same quotes.
  */
 import type { Eta, Quantiles } from "../contract/pool.ts";
 import {
-	above,
-	coldsOf,
-	joiningOf,
-	joinsIn,
+	coldStarts,
+	drawJoin,
+	drawRemaining,
+	firstAbove,
+	joinCurve,
 	type Measurements,
-	residual,
-	type Services,
-	servicesOf,
-} from "./measured.ts";
+	type ServiceTimes,
+	serviceTimes,
+} from "./measurements.ts";
 import type { Arrivals } from "./traffic.ts";
 
-/** Futures played. */
+/** Futures that a forecast simulates. */
 const FUTURES = 96;
-/** Starts played in each; what is further back in the queue is extrapolated. */
+/** Starts simulated in each; those of jobs further back in the queue are extrapolated. */
 export const STARTS = 320;
-/** A worker that was never heard of has as many slots as this. */
-const SLOTS = 4;
-/** The budget of jobs that have not come yet, where none waits. */
-const TOKENS = 256;
-/** A start is looked for in so many steps at most, each as far as the jobs that came meanwhile put it off. */
+/** The slots of a worker that never answered. */
+const USUAL_SLOTS = 4;
+/** The budget of a job that has not come yet, where none waits. */
+const USUAL_TOKENS = 256;
+/**
+ * The most steps in which a start is searched: each moves it by the jobs that overtake it
+ * meanwhile.
+ */
 const STEPS = 50;
 const STEP_MS = 100;
-/** Added to times that are compared as ratios: what is under a second off is not wrong. */
+/** Added to both times of a ratio, so that an error of less than a second counts little. */
 const NEAR_MS = 1_000;
-/** So many quotes are taken to have been right before there are any. */
-const RIGHT = 30;
+/** Quotes that are taken to have been right before any is measured. */
+const PRIOR_RIGHT = 30;
 
-/** What the pool sees. */
+/** A pool's present state. */
 export interface PoolSnapshot {
 	/** For each worker that takes jobs. */
 	ready: { slots: number; leases: { ageMs: number; tokens: number }[] }[];
-	/** For each worker that is not ready: how long it has been waited for. Slots are 0 where that is not known. */
+	/**
+	 * For each worker that is not ready: how long it has been awaited. Slots are 0 where it never
+	 * answered.
+	 */
 	absent: { slots: number; ageMs: number }[];
-	/** For each worker that will take jobs again after a known time. */
+	/** For each worker that takes jobs again in `inMs`. */
 	back: { slots: number; inMs: number }[];
 	/** How long jobs have waited for a first worker; null where one is ready. */
 	coldMs: number | null;
 	/** Budgets in tokens of the first jobs that wait, next first. */
 	waiting: number[];
-	/** Draws futures of what comes. */
+	/** Draws futures of the jobs to come. */
 	arrivals: (count: number, next: () => number) => Arrivals[];
 }
 
@@ -55,71 +62,80 @@ export interface Forecast {
 	count: number;
 	arrivals: Arrivals[];
 	/** By the budget of a job. */
-	services: (tokens: number) => Services;
+	services: (tokens: number) => ServiceTimes;
 	cold: boolean;
 }
 
-export function forecast(view: PoolSnapshot, kept: Measurements): Forecast {
+export function forecast(
+	snapshot: PoolSnapshot,
+	measurements: Measurements,
+): Forecast {
 	const next = random();
-	const services = byBudget(kept);
-	const colds = coldsOf(kept);
-	const joining = joiningOf(kept);
-	const usual = view.waiting.at(-1) ?? TOKENS;
-	const count = Math.min(STARTS, view.waiting.length + 64);
+	const services = serviceTimesByBudget(measurements);
+	const colds = coldStarts(measurements);
+	const joining = joinCurve(measurements);
+	const usual = snapshot.waiting.at(-1) ?? USUAL_TOKENS;
+	const count = Math.min(STARTS, snapshot.waiting.length + 64);
 	const starts = new Float64Array(FUTURES * count);
 
 	/** When each slot is free, in one future. */
 	const freeAt = (): number[] => {
 		const free: number[] = [];
-		for (const { slots, leases } of view.ready) {
+		for (const { slots, leases } of snapshot.ready) {
 			const ends = leases
 				.map(({ ageMs, tokens }) =>
-					residual(services(tokens).ms, ageMs, next()),
+					drawRemaining(services(tokens).ms, ageMs, next()),
 				)
 				.sort((a, b) => a - b);
-			// A worker that came back smaller has more leases than slots.
+			// A worker that restarted with fewer slots has more leases than slots.
 			free.push(...ends.slice(Math.max(0, leases.length - slots)));
 			for (let n = leases.length; n < slots; n++) free.push(0);
 		}
-		for (const { slots, inMs } of view.back)
+		for (const { slots, inMs } of snapshot.back)
 			for (let n = 0; n < slots; n++) free.push(inMs);
 		const first =
-			view.coldMs === null ? 0 : residual(colds, view.coldMs, next());
-		view.absent.forEach(({ slots, ageMs }, n) => {
-			const joins = joinsIn(joining, ageMs, next());
-			const isFirst = view.coldMs !== null && n === 0;
+			snapshot.coldMs === null
+				? 0
+				: drawRemaining(colds, snapshot.coldMs, next());
+		snapshot.absent.forEach(({ slots, ageMs }, n) => {
+			const joins = drawJoin(joining, ageMs, next());
+			const isFirst = snapshot.coldMs !== null && n === 0;
 			const at = isFirst ? first : Math.max(first, joins);
-			for (let slot = 0; slot < (slots || SLOTS); slot++) free.push(at);
+			for (let slot = 0; slot < (slots || USUAL_SLOTS); slot++) free.push(at);
 		});
 		return free.some(Number.isFinite) ? free : [first];
 	};
 
 	for (let future = 0; future < FUTURES; future++) {
 		const heap = Float64Array.from(freeAt()).sort();
-		// What was measured is a sample: in truth all jobs may take longer, or less.
-		const off = 1 + services(usual).error * normal(next);
-		const pace = Math.min(2, Math.max(0.5, off));
+		// The measurements are a sample: in truth all jobs may take longer, or less long.
+		const error = 1 + services(usual).error * normal(next);
+		const pace = Math.min(2, Math.max(0.5, error));
 		for (let n = 0; n < count; n++) {
 			const at = heap[0] as number;
 			starts[future * count + n] = at;
-			const { ms } = services(view.waiting[n] ?? usual);
+			const { ms } = services(snapshot.waiting[n] ?? usual);
 			heap[0] = at + pace * (ms[Math.floor(next() * ms.length)] as number);
 			sink(heap);
 		}
 	}
-	const arrivals = view.arrivals(FUTURES, next);
-	return { starts, count, arrivals, services, cold: view.coldMs !== null };
+	const arrivals = snapshot.arrivals(FUTURES, next);
+	return { starts, count, arrivals, services, cold: snapshot.coldMs !== null };
 }
 
-/** Of so many jobs that come after a given one, those that will be served before it. */
+/** How many of the `jobs` that come after a given one will be served before it. */
 export type Overtaking = (jobs: number) => number;
 
-/** @param rooms for each other account: jobs it may still send that would be served before, and its share of those that come */
+/**
+ * @param others for each other account: how many jobs it may still send that would be served
+ * before, and its share of the jobs to come
+ */
 export function overtaking(
-	rooms: readonly { jobs: number; share: number }[],
+	others: readonly { jobs: number; share: number }[],
 ): Overtaking {
-	// Those whose room is full the soonest first; up to the n-th full ones, the rest still filling.
-	const sorted = rooms
+	// Accounts by when they have sent that many: of the n-th, those before are full, the rest still
+	// filling.
+	const sorted = others
 		.filter(({ share }) => share > 0)
 		.sort((a, b) => a.jobs / a.share - b.jobs / b.share);
 	const fullAt = Float64Array.from(sorted, ({ jobs, share }) => jobs / share);
@@ -130,22 +146,25 @@ export function overtaking(
 		filling.push((filling[n] as number) - share);
 	});
 	return (jobs) => {
-		const n = above(fullAt, jobs);
+		const n = firstAbove(fullAt, jobs);
 		return (full[n] as number) + Math.max(0, filling[n] as number) * jobs;
 	};
 }
 
-/** A quote is corrected by how wrong quotes have been; a miss is measured against what it was before. */
+/**
+ * A quote corrected by how wrong quotes have been, and its p90 before that: misses are measured
+ * against it.
+ */
 export interface Quoted {
 	eta: Eta;
 	rawP90: number;
 }
 
-/** Where in a forecast a job is. */
-export interface ForecastPlace {
-	/** 1 is the next start that was played. */
+/** Where a job is in a forecast. */
+export interface ForecastPosition {
+	/** 1 is the next simulated start. */
 	position: number;
-	/** The forecast was made so long ago. */
+	/** How long ago the forecast was made. */
 	agoMs: number;
 	overtaking: Overtaking;
 	tokens: number;
@@ -154,15 +173,15 @@ export interface ForecastPlace {
 /** @param misses see `missOf` */
 export function quote(
 	{ starts, count, arrivals, services, cold }: Forecast,
-	{ position, agoMs, overtaking, tokens }: ForecastPlace,
+	{ position, agoMs, overtaking, tokens }: ForecastPosition,
 	misses: readonly number[],
 ): Quoted {
 	const draws = new Float64Array(FUTURES);
 	for (let future = 0; future < FUTURES; future++) {
-		const played = starts.subarray(future * count, (future + 1) * count);
+		const simulated = starts.subarray(future * count, (future + 1) * count);
 		const comes = arrivals[future] as Arrivals;
 		const soFar = comes(agoMs);
-		const startOf = (n: number) => Math.max(0, nth(played, n) - agoMs);
+		const startOf = (n: number) => Math.max(0, nth(simulated, n) - agoMs);
 		let at = startOf(position - 1);
 		for (let step = 0; step < STEPS; step++) {
 			const ahead = overtaking(comes(agoMs + at) - soFar);
@@ -184,7 +203,7 @@ export function quote(
 	const first = new Float64Array(FUTURES);
 	const finish = new Float64Array(FUTURES);
 	for (let n = 0; n < FUTURES; n++) {
-		// The later half of the starts are corrected the more the nearer they are to the p90, so that it is theirs.
+		// The later half of the starts is corrected too, the more the nearer a start is to the p90.
 		const half = FUTURES / 2;
 		const most = Math.floor(0.9 * (FUTURES - 1));
 		const rank = Math.min(1, Math.max(0, (n - half) / (most - half)));
@@ -205,19 +224,22 @@ export function quote(
 	};
 }
 
-/** By what factor a quote's p90 was missed, once the job started. */
-export const missOf = (rawP90: number, startedMs: number): number =>
+/** The factor by which a job that started missed the p90 of its quote. */
+export const missFactor = (rawP90: number, startedMs: number): number =>
 	(startedMs + NEAR_MS) / (rawP90 + NEAR_MS);
 
-/** The factor with which nine in ten of the quotes would have been right. */
+/** The factor that would have made nine in ten quotes right. */
 function correction(misses: readonly number[]): number {
-	const right = Math.max(0, RIGHT - misses.length);
-	const known = [...misses, ...Array<number>(right).fill(1)];
-	known.sort((a, b) => a - b);
-	return nth(known, 0.9 * (known.length - 1));
+	const priorRight = Math.max(0, PRIOR_RIGHT - misses.length);
+	const factors = [...misses, ...Array<number>(priorRight).fill(1)];
+	factors.sort((a, b) => a - b);
+	return nth(factors, 0.9 * (factors.length - 1));
 }
 
-/** The n-th of rising numbers, n need not be whole; beyond the last by the pace of the later half. */
+/**
+ * The n-th of rising numbers. A fractional `n` is interpolated, one beyond the last extrapolated
+ * from the later half.
+ */
 function nth(rising: ArrayLike<number>, n: number): number {
 	const last = rising.length - 1;
 	if (n < last) {
@@ -241,21 +263,23 @@ const rounded = ({ p50, p90 }: Quantiles): Quantiles => ({
 	p90: Math.round(p90),
 });
 
-/** `servicesOf`, once for all budgets within a tenth or so of each other. */
-export function byBudget(kept: Measurements): (tokens: number) => Services {
-	const known: Services[] = [];
+/** `serviceTimes`, computed once for all budgets within a tenth or so of each other. */
+export function serviceTimesByBudget(
+	measurements: Measurements,
+): (tokens: number) => ServiceTimes {
+	const computed: ServiceTimes[] = [];
 	return (tokens) => {
 		const n = Math.round(4 * Math.log2(tokens));
-		let services = known[n];
+		let services = computed[n];
 		if (!services) {
-			services = servicesOf(kept, tokens);
-			known[n] = services;
+			services = serviceTimes(measurements, tokens);
+			computed[n] = services;
 		}
 		return services;
 	};
 }
 
-/** Moves the first number of a heap, the least on top, to its place. */
+/** Restores a heap, the least on top, after its first number changed. */
 function sink(heap: Float64Array): void {
 	const value = heap[0] as number;
 	let n = 0;
@@ -275,7 +299,7 @@ function sink(heap: Float64Array): void {
 	heap[n] = value;
 }
 
-/** Near enough: the sum of four even ones, of variance one. */
+/** Approximately normal, of variance one: the sum of four uniform numbers. */
 const normal = (next: () => number): number =>
 	(next() + next() + next() + next() - 2) * Math.sqrt(3);
 

@@ -1,60 +1,68 @@
-/** What a pool knows of its workers, and which of them a job gets. Times are milliseconds since 1970. */
-import type { Probed } from "../backends/worker.ts";
+/**
+ * The state of a pool's workers, and which of them a job gets. Times are milliseconds since 1970.
+ */
+import type { ProbeResult } from "../backends/worker.ts";
 import type { WorkerLoad } from "../contract/pool.ts";
-import { admits, type Breaker, closed } from "./breaker.ts";
+import { admissible, type Breaker, CLOSED } from "./breaker.ts";
 
-/** Between questions to a worker that is not ready, while somebody waits. */
-export const ASK_EVERY_MS = 1_000;
-/** A busy worker may begin to drain: while somebody waits it is asked this often. */
-const ASK_READY_EVERY_MS = 5_000;
-/** A worker heard of as ready within this time is taken to be ready still. */
+/** How often a worker that is not ready is probed while jobs are in the queue. */
+export const PROBE_EVERY_MS = 1_000;
+/** How often a ready worker is probed while jobs are in the queue: it may begin to drain. */
+const PROBE_READY_EVERY_MS = 5_000;
+/** For how long a worker is taken to be ready after it last answered so. */
 const TRUST_MS = 30_000;
 
 export interface Worker {
 	url: string;
-	/** By its last answer; what its circuit breaker says is apart. */
+	/** As of its last answer; its circuit breaker is apart. */
 	state: Exclude<WorkerLoad["state"], "broken">;
-	/** As last heard, also while it is away; 0 if never. */
+	/** As of its last answer as a ready worker, also while it is away; 0 before that. */
 	slots: number;
 	digest: string;
-	/** When it was last asked, or last heard of by a job that ended well on it. */
-	heardAt: number;
+	/** When it last answered a probe, or a job last succeeded on it. */
+	answeredAt: number;
 	breaker: Breaker;
 }
 
-export const unprobed = (url: string, slots: number): Worker => ({
+export const unprobedWorker = (url: string, slots: number): Worker => ({
 	url,
 	state: "unknown",
 	slots,
 	digest: "",
-	heardAt: 0,
-	breaker: closed,
+	answeredAt: 0,
+	breaker: CLOSED,
 });
 
-/** After an answer to "are you ready?". A worker of another model would answer jobs, wrongly: it is none of ours. */
+/**
+ * The worker after a probe. One that serves another model would answer jobs, wrongly: it gets none.
+ */
 export function afterProbe(
 	worker: Worker,
-	probed: Probed,
+	probed: ProbeResult,
 	model: string,
 	now: number,
 ): Worker {
-	const heard = { ...worker, heardAt: now };
-	if (probed.status !== "ready") return { ...heard, state: probed.status };
-	if (probed.model !== model) return { ...heard, state: "mistaken" };
+	const answered = { ...worker, answeredAt: now };
+	if (probed.status !== "ready") return { ...answered, state: probed.status };
+	if (probed.model !== model) return { ...answered, state: "mistaken" };
 	const { slots, digest } = probed;
-	return { ...heard, state: "ready", slots, digest };
+	return { ...answered, state: "ready", slots, digest };
 }
 
-/** Whether it must be asked before a slot of it is promised. */
-export const isStale = ({ state, heardAt }: Worker, now: number): boolean =>
-	state === "unknown" || (state === "ready" && now - heardAt > TRUST_MS);
+/** Whether it must be probed before one of its slots is granted. */
+export const isStale = ({ state, answeredAt }: Worker, now: number): boolean =>
+	state === "unknown" || (state === "ready" && now - answeredAt > TRUST_MS);
 
-/** Whether it is to be asked now, because somebody waits. */
-export const isDue = ({ state, heardAt }: Worker, now: number): boolean =>
+/** Whether it is to be probed now, where jobs are in the queue. */
+export const needsProbe = (
+	{ state, answeredAt }: Worker,
+	now: number,
+): boolean =>
 	state === "unknown" ||
-	now - heardAt >= (state === "ready" ? ASK_READY_EVERY_MS : ASK_EVERY_MS);
+	now - answeredAt >=
+		(state === "ready" ? PROBE_READY_EVERY_MS : PROBE_EVERY_MS);
 
-/** How many more jobs it may get. */
+/** How many more jobs the worker may get now. */
 export function openSlots(
 	worker: Worker,
 	running: number,
@@ -63,11 +71,11 @@ export function openSlots(
 	if (worker.state !== "ready" || isStale(worker, now)) return 0;
 	return Math.min(
 		Math.max(0, worker.slots - running),
-		admits(worker.breaker, now),
+		admissible(worker.breaker, now),
 	);
 }
 
-/** Whether it takes jobs, now or when one of its own ends. */
+/** Whether it takes jobs, now or as soon as one of those that it runs ends. */
 export const takesJobs = ({ state, breaker }: Worker): boolean =>
 	state === "ready" && breaker.openUntil === null;
 
@@ -78,19 +86,20 @@ export interface Candidate {
 }
 
 /**
- * The worker for a job: the one with the most open slots, of equal ones the first. One that failed the job is passed over while
- * another one takes jobs, even if that one is busy now.
+ * The worker for a job: the one with the most open slots, of equal ones the first. The worker that
+ * failed the job is passed over while another one takes jobs, even if that one is busy now.
  */
-export function choose(
-	spots: readonly Candidate[],
+export function chooseWorker(
+	candidates: readonly Candidate[],
 	avoid: string | null,
 ): Worker | null {
-	const elsewhere = spots.some(
+	const elsewhere = candidates.some(
 		({ worker }) => worker.url !== avoid && takesJobs(worker),
 	);
 	let best: Candidate | null = null;
-	for (const spot of spots)
-		if (spot.open > (best?.open ?? 0))
-			if (!elsewhere || spot.worker.url !== avoid) best = spot;
+	for (const candidate of candidates) {
+		if (elsewhere && candidate.worker.url === avoid) continue;
+		if (candidate.open > (best?.open ?? 0)) best = candidate;
+	}
 	return best?.worker ?? null;
 }

@@ -1,8 +1,8 @@
 /**
- * One object per model: leases on the slots of its workers, and a fair queue for the jobs that found none free. Jobs wait passively
- * and are called when granted; the workers are asked only while somebody waits.
+ * The Pool, one object per model. It leases the slots of the model's workers to jobs and keeps the
+ * others in a fair queue. A job in the queue does nothing: the Pool calls it when a slot is its
+ * own. The Pool probes the workers while jobs are in the queue, and not otherwise.
  */
-
 import { DurableObject } from "cloudflare:workers";
 import { probe } from "../backends/address.ts";
 import type {
@@ -14,43 +14,37 @@ import type {
 	ReleaseReason,
 	SlotAnswer,
 	SlotRequest,
-	WorkerLoad,
 } from "../contract/pool.ts";
 import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import { config } from "../env.ts";
 import { log } from "../log.ts";
 import { jobByName } from "../objects.ts";
-import { abandoned, ended, started } from "./breaker.ts";
+import { afterEnd, afterLoss, afterStart } from "./breaker.ts";
 import { Estimator } from "./estimator.ts";
-import { type PoolSnapshot, STARTS } from "./eta.ts";
 import {
-	ASK_EVERY_MS,
-	choose,
-	isDue,
+	chooseWorker,
 	isStale,
+	needsProbe,
 	openSlots,
-	takesJobs,
+	PROBE_EVERY_MS,
 	type Worker,
 } from "./fleet.ts";
-import { remember } from "./measured.ts";
+import { Leases, type TrackedLease } from "./leases.ts";
+import { addMeasurement } from "./measurements.ts";
 import { FairQueue } from "./queue.ts";
-import { Ramp } from "./ramp.ts";
 import { STEPS } from "./schema.ts";
+import { loadOf, type PoolParts, snapshotOf } from "./snapshot.ts";
+import { StartupTimer } from "./startup-timer.ts";
 import { PoolStore, type QueuedJob, type StoredLease } from "./store.ts";
 import { Traffic } from "./traffic.ts";
 import { Workers } from "./workers.ts";
 
-/** A lease ends this long after its last heartbeat: a dead job frees its slot. Jobs send one every 10 s. */
+/** A lease ends this long after its last heartbeat. Jobs send one every 10 s. */
 export const LEASE_MS = 35_000;
-/** Measurements are written so many at a time; what is lost in between is measured again. */
-const SAVED_TOGETHER = 16;
-
-/** A lease, and when this instance last heard of its job; null where it never did. */
-type TrackedLease = StoredLease & { heardAt: number | null };
 
 export class Pool extends DurableObject<Env> {
-	// Own properties are out of reach of RPC; tests and the simulation replace them.
+	// RPC does not reach own properties; tests and the simulation replace them.
 	/** Milliseconds since 1970. */
 	clock = (): number => Date.now();
 	probe = probe;
@@ -61,197 +55,182 @@ export class Pool extends DurableObject<Env> {
 	holdsStill = async (job: string, epoch: number): Promise<boolean> =>
 		jobByName(this.env, job).holds(epoch);
 
-	readonly #storage: ObjectStorage;
 	readonly #alarm: Alarm;
 	readonly #store: PoolStore;
-	/** Known from the first job on. */
+	/** Null until the first job. */
 	#model: string | null;
 	readonly #queue = new FairQueue<QueuedJob>();
-	/** Of the newest job in the queue. */
-	#place = 0;
-	/** Jobs whose `acquire` is not answered yet: in no row, and not to be called. */
-	readonly #asking = new Set<string>();
-	readonly #held = new Map<string, TrackedLease>();
+	/** The place of the newest job in the queue. */
+	#lastPlace = 0;
+	/** Jobs in the queue whose `acquire` has not returned: they have no row yet, and need no call. */
+	readonly #acquiring = new Set<string>();
+	readonly #leases = new Leases();
 	readonly #startedAt = this.clock();
 	readonly #workers: Workers;
 	readonly #traffic = new Traffic();
-	readonly #ramp = new Ramp();
-	readonly #outlook: Estimator;
-	#unsaved = 0;
+	readonly #startup = new StartupTimer();
+	readonly #estimator: Estimator;
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
-		this.#storage = new ObjectStorage(ctx, {
+		const storage = new ObjectStorage(ctx, {
 			object: "pool",
 			steps: STEPS,
 			// Queue and leases are in memory, which changes before it is written.
 			resetOnFailure: true,
 		});
-		if (!this.#storage.exists) this.#storage.create(() => {});
+		if (!storage.exists) storage.create(() => {});
 		this.#alarm = new Alarm(ctx.storage, () => this.clock());
-		this.#store = new PoolStore(this.#storage.sql);
-		this.#outlook = new Estimator(this.#store.kept, this.#traffic, (now) =>
-			this.#view(now),
+		this.#store = new PoolStore(storage);
+		this.#model = this.#store.model;
+		this.#estimator = new Estimator(
+			this.#store.measurements,
+			this.#traffic,
+			(now) => snapshotOf(this.#parts(), now),
 		);
-		this.#workers = new Workers(this.#store.slots(), {
+		this.#workers = new Workers(this.#store.workerSlots(), {
 			model: () => this.#model,
 			addresses: () =>
 				(this.#model && config(this.env).models.get(this.#model)?.workers) ||
 				[],
 			probe: (address) => this.probe(address),
 			clock: () => this.clock(),
-			onAnswer: (before, now) => this.#heard(before, now),
+			onAnswer: (before, after) => this.#onWorkerAnswer(before, after),
 		});
-		this.#model = this.#store.model;
-		for (const waiter of this.#store.waiting()) {
-			this.#queue.push(waiter);
-			this.#place = waiter.place;
+		for (const entry of this.#store.queuedJobs()) {
+			this.#queue.enqueue(entry);
+			this.#lastPlace = entry.place;
 		}
-		for (const held of this.#store.held()) {
-			const older = this.#held.get(held.job);
-			if (older) this.#store.free(older);
-			this.#held.set(held.job, { ...held, heardAt: null });
+		for (const lease of this.#store.leases()) {
+			const older = this.#leases.get(lease.job);
+			if (older) this.#store.deleteLease(older);
+			this.#leases.add(lease, null);
 		}
-		if (this.#held.size + this.#queue.size > 0)
+		if (this.#leases.size + this.#queue.size > 0)
 			ctx.blockConcurrencyWhile(async () => {
 				await this.#alarm.load();
 				this.#arm();
 			});
 	}
 
-	/** A slot for a job of this pool's model, or a place in the queue. Asked again, a job keeps what it has. */
-	async acquire(ask: SlotRequest): Promise<SlotAnswer> {
-		const { job } = ask;
-		this.#learn(ask.model);
-		const held = this.#held.get(job);
-		if (held) {
-			const worker = this.#workerOf(held);
-			if (worker?.state === "unknown") await this.#workers.ask([worker]);
-			held.heardAt = this.clock();
+	/** A slot for a job, or a place in the queue. A job that asks again keeps what it has. */
+	async acquire(request: SlotRequest): Promise<SlotAnswer> {
+		const { job } = request;
+		this.#setModel(request.model);
+		const had = this.#leases.get(job);
+		if (had) {
+			const worker = this.#workers.get(had.url);
+			if (worker?.state === "unknown") await this.#workers.probe([worker]);
+			had.heartbeatAt = this.clock();
+			const unchanged = this.#leases.get(job) === had;
 			// A lease on a worker that is away is worth nothing, but it was this job's turn.
-			const still = this.#held.get(job) === held;
-			if (still && this.#workerOf(held)?.state !== "ready") this.#end(held);
+			if (unchanged && this.#workers.get(had.url)?.state !== "ready")
+				this.#endLease(had);
 		}
-		if (!this.#held.has(job))
-			await this.#enqueue({ ...ask, resumed: ask.resumed || Boolean(held) });
+		if (!this.#leases.get(job)) {
+			const resumed = request.resumed || had !== null;
+			await this.#enqueue({ ...request, resumed });
+		}
 		const lease = this.#leaseOf(job);
-		const waiter = this.#queue.get(job);
 		if (lease) return { answer: "granted", lease };
-		if (!waiter) throw new Error("the job left while it asked");
+		const entry = this.#queue.get(job);
+		if (!entry) throw new Error("the job left while it asked for a slot");
 		const now = this.clock();
-		const { eta, rawP90 } = this.#outlook.quote(waiter, this.#queue, now);
-		if (this.#asking.delete(job)) {
-			waiter.queuedAt = now;
-			waiter.rawP90 = waiter.resumed ? null : rawP90;
-			this.#storage.write(() => this.#store.wait(waiter));
+		const { eta, rawP90 } = this.#estimator.quote(entry, this.#queue, now);
+		if (this.#acquiring.delete(job)) {
+			entry.queuedAt = now;
+			entry.rawP90 = entry.resumed ? null : rawP90;
+			this.#store.insertQueued(entry);
 		}
-		const up = this.#workers.all().some(({ state }) => state === "ready");
+		const ready = this.#workers.all().some(({ state }) => state === "ready");
 		const position = this.#queue.position(job);
-		return { answer: up ? "queued" : "provisioning", position, eta };
+		return { answer: ready ? "queued" : "provisioning", position, eta };
 	}
 
-	/** Where a job stands in the queue, or null where it does not wait. */
+	/** Where a job is in the queue; null where it is not in it. */
 	async place(job: string): Promise<QueuePlace | null> {
-		const waiter = this.#queue.get(job);
-		if (!waiter) return null;
+		const entry = this.#queue.get(job);
+		if (!entry) return null;
 		const now = this.clock();
-		const { eta } = this.#outlook.quote(waiter, this.#queue, now);
+		const { eta } = this.#estimator.quote(entry, this.#queue, now);
 		return { position: this.#queue.position(job), eta };
 	}
 
 	/** Keeps a lease. Writes nothing. */
 	async heartbeat(job: string, epoch: number): Promise<HeartbeatAnswer> {
-		const held = this.#heldBy(job, epoch);
-		if (held) held.heardAt = this.clock();
-		return { held: held !== null, running: this.#held.size };
+		const lease = this.#leases.find(job, epoch);
+		if (lease) lease.heartbeatAt = this.clock();
+		return { held: lease !== null, running: this.#leases.size };
 	}
 
-	/** Gives a slot back; whoever waits gets it. Repeating it changes nothing. */
+	/** Gives a slot back; the next job in the queue gets it. Repeating it changes nothing. */
 	async release(
 		job: string,
 		epoch: number,
 		why: ReleaseReason,
-		measured: AttemptTimes | null,
+		times: AttemptTimes | null,
 	): Promise<void> {
-		const held = this.#heldBy(job, epoch);
-		if (!held) return;
+		const lease = this.#leases.find(job, epoch);
+		if (!lease) return;
 		const now = this.clock();
-		const worker = this.#workerOf(held);
+		const worker = this.#workers.get(lease.url);
 		if (worker) {
 			this.#workers.set({
 				...worker,
-				breaker: ended(worker.breaker, job, why === "finished", now),
-				// After a failure it must be asked before another slot of it is promised.
-				heardAt: why === "finished" ? now : 0,
+				breaker: afterEnd(worker.breaker, job, why === "finished", now),
+				// After a failure the worker must be probed before another of its slots is granted.
+				answeredAt: why === "finished" ? now : 0,
 				state: why === "down" ? "away" : worker.state,
 			});
-			if (why !== "finished") this.#outlook.changed();
+			if (why !== "finished") this.#estimator.invalidate();
 		}
-		this.#end(held);
-		if (why === "finished" && measured && !held.resumed) {
-			const { tokens: budget } = held;
-			remember(this.#store.kept, "services", { ...measured, budget });
-			this.#measured();
+		this.#endLease(lease);
+		if (why === "finished" && times && !lease.resumed) {
+			const { tokens: budget } = lease;
+			this.#store.addMeasurement("services", { ...times, budget });
 		}
-		this.#settle();
+		this.#dispatch();
 		if (worker && why !== "finished" && this.#queue.size > 0)
-			this.ctx.waitUntil(this.#workers.ask([worker]));
+			this.ctx.waitUntil(this.#workers.probe([worker]));
 	}
 
 	/** Takes a job out of the queue, or its lease back. Repeating it changes nothing. */
 	async leave(job: string): Promise<void> {
-		const waiter = this.#queue.remove(job);
-		if (waiter && !this.#asking.delete(job))
-			this.#storage.write(() => this.#store.waitNoMore(waiter));
-		const held = this.#held.get(job);
-		if (held) this.#end(held);
-		this.#settle();
+		const entry = this.#queue.remove(job);
+		if (entry && !this.#acquiring.delete(job)) this.#store.deleteQueued(entry);
+		const lease = this.#leases.get(job);
+		if (lease) this.#endLease(lease);
+		this.#dispatch();
 	}
 
-	/** How busy the pool is, for operators and their autoscaler. Asks the workers that it has not heard of for a while. */
+	/** How busy the pool is, for operators. Probes the workers whose last answer is old. */
 	async load(model: string): Promise<Load> {
-		this.#learn(model);
+		this.#setModel(model);
 		const now = this.clock();
-		const due = this.#workers.all().filter((worker) => isDue(worker, now));
-		await this.#workers.ask(due);
-		const running = this.#running();
-		const workers = this.#workers.all().map((worker): WorkerLoad => {
-			const { url, state, slots, breaker } = worker;
-			return {
-				origin: new URL(url).origin,
-				state:
-					state === "ready" && breaker.openUntil !== null ? "broken" : state,
-				slots: takesJobs(worker) ? slots : 0,
-				running: running.get(url) ?? 0,
-			};
-		});
-		const slots = workers.reduce((sum, worker) => sum + worker.slots, 0);
-		const budgets = Array.from(this.#queue.all(), ({ tokens }) => tokens);
-		const queuedMs = this.#outlook.work(budgets);
-		return {
-			running: this.#held.size,
-			waiting: this.#queue.size,
-			ready_slots: slots,
-			queued_seconds_per_slot: queuedMs / 1000 / Math.max(1, slots),
-			workers,
-		};
+		await this.#workers.probe(
+			this.#workers.all().filter((worker) => needsProbe(worker, now)),
+		);
+		const budgets = Array.from(this.#queue.jobs(), ({ tokens }) => tokens);
+		return loadOf(this.#parts(), this.#estimator.work(budgets));
 	}
 
 	override async alarm(): Promise<void> {
 		this.#alarm.onFired();
 		try {
-			await this.#askUnheard();
+			await this.#checkSilentLeases();
 			const now = this.clock();
-			for (const held of this.#held.values())
-				if (held.heardAt !== null && now - held.heardAt >= LEASE_MS)
-					this.#expire(held);
+			for (const lease of this.#leases.all())
+				if (lease.heartbeatAt !== null && now - lease.heartbeatAt >= LEASE_MS)
+					this.#expire(lease);
 			if (this.#queue.size > 0)
-				await this.#workers.ask(
+				await this.#workers.probe(
 					this.#workers
 						.all()
-						.filter((worker) => worker.state !== "ready" || isDue(worker, now)),
+						.filter(
+							(worker) => worker.state !== "ready" || needsProbe(worker, now),
+						),
 				);
-			this.#settle();
+			this.#dispatch();
 		} catch (error) {
 			log("alarm_failed", { object: "pool", cause: String(error) });
 		} finally {
@@ -260,254 +239,208 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/**
-	 * Heartbeats are in memory alone, and a pool that nobody calls is put to sleep between its alarms: what a fresh instance
-	 * has not heard of, it asks after. Otherwise each would wait anew for a job that is dead.
+	 * Asks each job that this instance has no heartbeat of whether it still runs. Heartbeats are in
+	 * memory only, and the platform puts a pool that nobody calls to sleep between its alarms:
+	 * without the question each instance would wait anew for a job that is dead.
 	 */
-	async #askUnheard(): Promise<void> {
-		const unheard = [...this.#held.values()].filter(
-			({ heardAt }) => heardAt === null,
-		);
+	async #checkSilentLeases(): Promise<void> {
+		const silent = this.#leases
+			.all()
+			.filter(({ heartbeatAt }) => heartbeatAt === null);
 		await Promise.all(
-			unheard.map(async (held) => {
-				const holds = await this.holdsStill(held.job, held.epoch).catch(
-					() => false,
-				);
-				if (held.heardAt !== null || this.#held.get(held.job) !== held) return;
-				if (holds) held.heardAt = this.clock();
-				else this.#expire(held);
+			silent.map(async (lease) => {
+				const { job, epoch } = lease;
+				const holds = await this.holdsStill(job, epoch).catch(() => false);
+				if (lease.heartbeatAt !== null || this.#leases.get(job) !== lease)
+					return;
+				if (holds) lease.heartbeatAt = this.clock();
+				else this.#expire(lease);
 			}),
 		);
 	}
 
-	#expire(held: StoredLease): void {
-		log("lease_expired", { model: this.#model, job: held.job });
-		this.#end(held);
+	#expire(lease: StoredLease): void {
+		log("lease_expired", { model: this.#model, job: lease.job });
+		this.#endLease(lease);
 	}
 
-	/** A worker answered. */
-	#heard(before: Worker, now: Worker): void {
-		if (now.slots !== before.slots)
-			this.#storage.write(() => this.#store.saveSlots(now.url, now.slots));
-		if (now.state !== before.state || now.slots !== before.slots)
-			this.#outlook.changed();
-		this.#settle();
+	#onWorkerAnswer(before: Worker, after: Worker): void {
+		const { url, slots } = after;
+		if (slots !== before.slots) this.#store.saveWorkerSlots(url, slots);
+		if (after.state !== before.state || slots !== before.slots)
+			this.#estimator.invalidate();
+		this.#dispatch();
 	}
 
-	/** Into the queue, and out of it at once where a slot is free. */
-	async #enqueue(ask: SlotRequest): Promise<void> {
-		const { job, account, resumed, avoid } = ask;
+	/** Puts a job into the queue, and takes it out at once where a slot is free. */
+	async #enqueue(request: SlotRequest): Promise<void> {
+		const { job, account, resumed, avoid } = request;
 		const now = this.clock();
 		if (!this.#queue.get(job)) {
-			this.#place++;
-			this.#traffic.note(account, now);
-			this.#asking.add(job);
-			this.#queue.push({
-				...{ place: this.#place, job, account, resumed, avoid },
-				tokens: Math.max(1, ask.tokens),
+			this.#lastPlace++;
+			this.#traffic.record(account, now);
+			this.#acquiring.add(job);
+			this.#queue.enqueue({
+				place: this.#lastPlace,
+				job,
+				account,
+				resumed,
+				avoid,
+				tokens: Math.max(1, request.tokens),
 				queuedAt: now,
 				rawP90: null,
 			});
 		}
-		this.#settle();
+		this.#dispatch();
 		if (!this.#queue.get(job)) return;
-		// While somebody is up, those that were away are asked by the alarm.
-		const up = this.#workers.up();
-		await this.#workers.askForOne(
-			this.#workers
-				.all()
-				.filter((worker) => (up ? isStale(worker, now) : isDue(worker, now))),
+		// While a worker is ready, the alarm probes those that are not.
+		const due = this.#workers.anyReady() ? isStale : needsProbe;
+		await this.#workers.probeUntilReady(
+			this.#workers.all().filter((worker) => due(worker, now)),
 		);
 	}
 
-	/** After any change: free slots to those who wait, and what follows from it. */
-	#settle(): void {
+	/** What follows each change: grants free slots, measures how workers start, sets the alarm. */
+	#dispatch(): void {
 		const now = this.clock();
-		this.#announce(this.#grant(now));
-		const fleet = this.#workers.all();
-		if (fleet.every(({ state }) => state !== "unknown")) {
-			const seen = fleet.map(({ url, state }) => ({
-				url,
-				ready: state === "ready",
-			}));
-			const observed = this.#ramp.observe(seen, this.#queue.size > 0, now);
-			if (observed.cold !== null) {
-				remember(this.#store.kept, "colds", observed.cold);
-				this.#measured();
-			}
-			for (const joined of observed.joined)
-				remember(this.#store.kept, "joins", joined);
-		}
+		// Nobody waits for the jobs' answers.
+		for (const lease of this.#grant(now))
+			this.ctx.waitUntil(this.#callJob(lease));
+		this.#observeStartup(now);
 		this.#arm();
 	}
 
-	/** Moves jobs from the queue to free slots. @returns those to call */
+	#observeStartup(now: number): void {
+		const workers = this.#workers.all();
+		if (workers.some(({ state }) => state === "unknown")) return;
+		const { cold, joined } = this.#startup.observe(
+			workers.map(({ url, state }) => ({ url, ready: state === "ready" })),
+			this.#queue.size > 0,
+			now,
+		);
+		if (cold !== null) this.#store.addMeasurement("colds", cold);
+		for (const start of joined)
+			addMeasurement(this.#store.measurements, "joins", start);
+	}
+
+	/**
+	 * Moves jobs from the queue to free slots.
+	 * @returns the leases of those whose `acquire` has returned
+	 */
 	#grant(now: number): StoredLease[] {
 		if (this.#queue.size === 0) return [];
-		const running = this.#running();
-		const called: StoredLease[] = [];
+		const running = this.#leases.byWorker();
+		const granted: StoredLease[] = [];
 		for (;;) {
-			const spots = this.#workers.all().map((worker) => ({
+			const candidates = this.#workers.all().map((worker) => ({
 				worker,
 				open: openSlots(worker, running.get(worker.url) ?? 0, now),
 			}));
-			const next = spots.some((spot) => spot.open > 0)
-				? this.#queue.take(({ avoid }) => choose(spots, avoid) !== null)
+			const next = candidates.some(({ open }) => open > 0)
+				? this.#queue.dequeue(
+						({ avoid }) => chooseWorker(candidates, avoid) !== null,
+					)
 				: null;
-			const worker = next && choose(spots, next.avoid);
-			if (!next || !worker) return called;
+			const worker = next && chooseWorker(candidates, next.avoid);
+			if (!next || !worker) return granted;
 			const { url } = worker;
 			running.set(url, (running.get(url) ?? 0) + 1);
-			const held = this.#hold(next, worker, now);
-			if (!this.#asking.delete(next.job)) called.push(held);
+			const lease = this.#lease(next, worker, now);
+			if (!this.#acquiring.delete(next.job)) granted.push(lease);
 		}
 	}
 
-	#hold(waiter: QueuedJob, worker: Worker, now: number): StoredLease {
-		const { job, account, resumed, tokens, rawP90, queuedAt } = waiter;
+	#lease(entry: QueuedJob, worker: Worker, now: number): StoredLease {
+		const { job, account, resumed, tokens, rawP90, queuedAt } = entry;
 		const { url, breaker } = worker;
-		this.#workers.set({ ...worker, breaker: started(breaker, job) });
+		this.#workers.set({ ...worker, breaker: afterStart(breaker, job) });
 		const epoch = this.#store.newEpoch();
-		const held = { epoch, job, account, url, resumed, tokens, grantedAt: now };
-		this.#held.set(job, { ...held, heardAt: now });
-		this.#storage.write(() => {
-			if (!this.#asking.has(job)) this.#store.waitNoMore(waiter);
-			this.#store.hold(held);
-		});
-		this.#outlook.granted(rawP90, now - queuedAt, now);
-		return held;
+		const lease = { epoch, job, account, url, resumed, tokens, grantedAt: now };
+		this.#leases.add(lease, now);
+		this.#store.insertLease(lease, this.#acquiring.has(job) ? null : entry);
+		this.#estimator.granted(rawP90, now - queuedAt, now);
+		return lease;
 	}
 
-	/** Calls the jobs that were granted a slot while they waited. Nobody waits for their answers. */
-	#announce(granted: StoredLease[]): void {
-		for (const held of granted) this.ctx.waitUntil(this.#call(held));
-	}
-
-	async #call(held: StoredLease): Promise<void> {
-		const { job, epoch } = held;
+	/** Tells a job from the queue that a slot is its own. */
+	async #callJob({ job, epoch }: StoredLease): Promise<void> {
 		const lease = this.#leaseOf(job);
 		if (!lease) return;
 		try {
 			if (await this.grantTo(job, lease)) return;
-			const still = this.#heldBy(job, epoch);
-			if (still) this.#end(still);
-			this.#settle();
+			const refused = this.#leases.find(job, epoch);
+			if (refused) this.#endLease(refused);
+			this.#dispatch();
 		} catch (error) {
-			// To the end of the queue, until the alarm: a job that cannot be reached must neither hold up the others nor spin.
 			log("grant_failed", { job, cause: String(error) });
-			const still = this.#heldBy(job, epoch);
-			if (still) this.#again(still);
+			const unanswered = this.#leases.find(job, epoch);
+			// Until the alarm no slot is granted: a job that cannot be reached must neither hold up the
+			// others nor be called in a loop.
+			if (unanswered) this.#requeue(unanswered);
 			this.#arm();
 		}
 	}
 
-	#again(held: StoredLease): void {
-		this.#end(held);
-		const { job, account, tokens } = held;
-		this.#place++;
-		const waiter: QueuedJob = {
-			...{ place: this.#place, job, account, tokens },
-			...{ resumed: false, avoid: null, rawP90: null },
+	/** Puts a job whose slot came to nothing at the end of the queue. */
+	#requeue(lease: StoredLease): void {
+		this.#endLease(lease);
+		const { job, account, tokens } = lease;
+		this.#lastPlace++;
+		const entry: QueuedJob = {
+			place: this.#lastPlace,
+			job,
+			account,
+			tokens,
+			resumed: false,
+			avoid: null,
+			rawP90: null,
 			queuedAt: this.clock(),
 		};
-		this.#queue.push(waiter);
-		this.#storage.write(() => this.#store.wait(waiter));
+		this.#queue.enqueue(entry);
+		this.#store.insertQueued(entry);
 	}
 
-	/** Ends a lease. A newer one of the same job stays. */
-	#end(held: StoredLease): void {
-		if (this.#held.get(held.job)?.epoch === held.epoch)
-			this.#held.delete(held.job);
-		this.#storage.write(() => this.#store.free(held));
-		const worker = this.#workerOf(held);
-		if (worker)
-			this.#workers.set({
-				...worker,
-				breaker: abandoned(worker.breaker, held.job),
-			});
+	#endLease(lease: StoredLease): void {
+		this.#leases.remove(lease);
+		this.#store.deleteLease(lease);
+		const worker = this.#workers.get(lease.url);
+		if (!worker) return;
+		const breaker = afterLoss(worker.breaker, lease.job);
+		this.#workers.set({ ...worker, breaker });
 	}
 
-	#view(now: number): PoolSnapshot {
-		const fleet = this.#workers.all();
-		const cold = fleet.every(({ state }) => state !== "ready");
-		const broken = fleet.filter(
-			(worker) => worker.state === "ready" && !takesJobs(worker),
-		);
+	#setModel(model: string): void {
+		if (this.#model) return;
+		this.#model = model;
+		this.#store.saveModel(model);
+	}
+
+	/** A job's lease as the job gets it; null where it has none, or its worker was removed. */
+	#leaseOf(job: string): Lease | null {
+		const lease: TrackedLease | null = this.#leases.get(job);
+		const worker = lease && this.#workers.get(lease.url);
+		if (!lease || !worker) return null;
+		const { url, digest } = worker;
+		return { epoch: lease.epoch, url, digest, running: this.#leases.size };
+	}
+
+	#parts(): PoolParts {
 		return {
-			ready: fleet.filter(takesJobs).map(({ url, slots }) => ({
-				slots,
-				leases: [...this.#held.values()]
-					.filter((held) => held.url === url)
-					.map(({ grantedAt, tokens }) => ({
-						ageMs: now - grantedAt,
-						tokens,
-					})),
-			})),
-			absent: fleet
-				.filter(({ state }) => state !== "ready")
-				.map(({ url, slots }) => ({
-					slots,
-					ageMs: now - (this.#ramp.since(url) ?? now),
-				})),
-			back: broken.map(({ slots, breaker }) => ({
-				slots,
-				inMs: Math.max(0, (breaker.openUntil ?? now) - now),
-			})),
-			coldMs: cold ? now - (this.#ramp.coldSince ?? now) : null,
-			waiting: this.#queue.order(STARTS).map(({ tokens }) => tokens),
-			arrivals: (count, next) => this.#traffic.futures(count, now, next),
+			workers: this.#workers.all(),
+			leases: this.#leases,
+			queue: this.#queue,
+			startup: this.#startup,
+			traffic: this.#traffic,
 		};
 	}
 
-	#learn(model: string): void {
-		if (this.#model) return;
-		this.#model = model;
-		this.#storage.write(() => this.#store.learn(model));
-	}
-
-	#workerOf({ url }: StoredLease): Worker | null {
-		return this.#workers.get(url);
-	}
-
-	#heldBy(job: string, epoch: number): TrackedLease | null {
-		const held = this.#held.get(job);
-		return held?.epoch === epoch ? held : null;
-	}
-
-	/** Slots taken of each worker. */
-	#running(): Map<string, number> {
-		const running = new Map<string, number>();
-		for (const held of this.#held.values()) {
-			const url = this.#workerOf(held)?.url ?? "";
-			running.set(url, (running.get(url) ?? 0) + 1);
-		}
-		return running;
-	}
-
-	#leaseOf(job: string): Lease | null {
-		const held = this.#held.get(job);
-		const worker = held && this.#workerOf(held);
-		if (!held || !worker) return null;
-		const { url, digest } = worker;
-		return { epoch: held.epoch, url, digest, running: this.#held.size };
-	}
-
-	/** Something was measured. */
-	#measured(): void {
-		this.#unsaved++;
-		if (this.#unsaved < SAVED_TOGETHER) return;
-		this.#unsaved = 0;
-		this.#storage.write(() => this.#store.saveMeasured());
-	}
-
-	/** Sets the alarm: to ask workers while somebody waits, to end leases without heartbeats. */
+	/** Sets the alarm: to probe workers for jobs in the queue, to end leases without heartbeats. */
 	#arm(): void {
 		const now = this.clock();
-		let next = this.#queue.size > 0 ? now + ASK_EVERY_MS : null;
-		for (const { heardAt } of this.#held.values())
-			next = Math.min(
-				next ?? Number.POSITIVE_INFINITY,
-				(heardAt ?? this.#startedAt) + LEASE_MS,
-			);
-		if (next !== null) this.#alarm.bringForward(next);
+		const times = this.#leases
+			.all()
+			.map(({ heartbeatAt }) => (heartbeatAt ?? this.#startedAt) + LEASE_MS);
+		if (this.#queue.size > 0) times.push(now + PROBE_EVERY_MS);
+		if (times.length > 0) this.#alarm.bringForward(Math.min(...times));
 	}
 }

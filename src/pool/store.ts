@@ -1,20 +1,31 @@
-/** A pool's rows: what must outlive the object. All is read once and then kept in memory; writes are few, because each is paid. */
-
-import { type Measurements, noMeasurements } from "./measured.ts";
+/**
+ * A pool's rows: what must outlive the object. The object reads them once and then keeps them in
+ * memory. It writes few, because each row is paid.
+ */
+import type { ObjectStorage } from "../durable/storage.ts";
+import {
+	addMeasurement,
+	type Measurements,
+	noMeasurements,
+} from "./measurements.ts";
 import type { QueueEntry } from "./queue.ts";
 
 /** A job in the queue. */
 export interface QueuedJob extends QueueEntry {
 	/** The most tokens it may still produce. */
 	tokens: number;
+	/** URL of the worker that failed it last. */
 	avoid: string | null;
 	/** When it came. */
 	queuedAt: number;
-	/** The p90 that it was quoted then, uncorrected; null where its start will say nothing of how good quotes are. */
+	/**
+	 * The p90 that it was quoted then, uncorrected; null where its start says nothing about how good
+	 * quotes are.
+	 */
 	rawP90: number | null;
 }
 
-/** A slot that a job holds. */
+/** A slot of a worker, granted to a job. */
 export interface StoredLease {
 	epoch: number;
 	job: string;
@@ -23,108 +34,135 @@ export interface StoredLease {
 	url: string;
 	resumed: boolean;
 	tokens: number;
-	/** When it was granted. */
 	grantedAt: number;
 }
 
-/** Epochs are taken from blocks of this many, so that a grant need not write which one it took. */
-const BLOCK = 1_000;
+/** Measurements are written this many at a time. What is lost in between is measured again. */
+const MEASUREMENTS_PER_WRITE = 16;
+/** Epochs are reserved in blocks of this many, so that a grant need not write which one it took. */
+const EPOCHS_RESERVED = 1_000;
 
 /** As SQLite has it. */
 type Stored<T extends { resumed: boolean }> = Omit<T, "resumed"> & {
 	resumed: number;
 } & Record<string, SqlStorageValue>;
 
+interface PoolRow extends Record<string, SqlStorageValue> {
+	model: string | null;
+	epochs: number;
+	measured: string | null;
+}
+
 export class PoolStore {
+	readonly #storage: ObjectStorage;
 	readonly #sql: SqlStorage;
 	#epoch: number;
 	#reserved: number;
+	/** Null until the first job. */
 	readonly model: string | null;
-	readonly kept: Measurements;
+	/** Changed in place. */
+	readonly measurements: Measurements;
+	#unsaved = 0;
 
-	constructor(sql: SqlStorage) {
-		this.#sql = sql;
-		const state = sql
-			.exec<{ model: string | null; epochs: number; measured: string | null }>(
-				"SELECT * FROM pool",
-			)
+	constructor(storage: ObjectStorage) {
+		this.#storage = storage;
+		this.#sql = storage.sql;
+		const { model, epochs, measured } = this.#sql
+			.exec<PoolRow>("SELECT * FROM pool")
 			.one();
-		this.model = state.model;
-		this.#epoch = state.epochs;
-		this.#reserved = state.epochs;
-		this.kept = state.measured ? JSON.parse(state.measured) : noMeasurements();
+		this.model = model;
+		this.#epoch = epochs;
+		this.#reserved = epochs;
+		this.measurements = measured ? JSON.parse(measured) : noMeasurements();
 	}
 
-	learn(model: string): void {
-		this.#sql.exec("UPDATE pool SET model = ?", model);
+	saveModel(model: string): void {
+		this.#write("UPDATE pool SET model = ?", model);
 	}
 
-	/** One that no grant ever had. */
+	/** An epoch that no grant ever had. */
 	newEpoch(): number {
 		if (this.#epoch === this.#reserved) {
-			this.#reserved += BLOCK;
-			this.#sql.exec("UPDATE pool SET epochs = ?", this.#reserved);
+			this.#reserved += EPOCHS_RESERVED;
+			this.#write("UPDATE pool SET epochs = ?", this.#reserved);
 		}
 		this.#epoch++;
 		return this.#epoch;
 	}
 
-	saveMeasured(): void {
-		this.#sql.exec("UPDATE pool SET measured = ?", JSON.stringify(this.kept));
+	addMeasurement<K extends keyof Measurements>(
+		kind: K,
+		value: Measurements[K][number],
+	): void {
+		addMeasurement(this.measurements, kind, value);
+		this.#unsaved++;
+		if (this.#unsaved < MEASUREMENTS_PER_WRITE) return;
+		this.#unsaved = 0;
+		const measured = JSON.stringify(this.measurements);
+		this.#write("UPDATE pool SET measured = ?", measured);
 	}
 
 	/** In order of arrival. */
-	waiting(): QueuedJob[] {
+	queuedJobs(): QueuedJob[] {
 		return this.#sql
 			.exec<Stored<QueuedJob>>("SELECT * FROM queue ORDER BY place")
 			.toArray()
 			.map((row) => ({ ...row, resumed: Boolean(row.resumed) }));
 	}
 
-	wait(waiter: QueuedJob): void {
-		this.#sql.exec(
-			"INSERT INTO queue (place, job, account, resumed, tokens, avoid, queuedAt, rawP90) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-			waiter.place,
-			waiter.job,
-			waiter.account,
-			Number(waiter.resumed),
-			waiter.tokens,
-			waiter.avoid,
-			waiter.queuedAt,
-			waiter.rawP90,
+	insertQueued(entry: QueuedJob): void {
+		this.#write(
+			`INSERT INTO queue (place, job, account, resumed, tokens, avoid, queuedAt, rawP90)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			entry.place,
+			entry.job,
+			entry.account,
+			Number(entry.resumed),
+			entry.tokens,
+			entry.avoid,
+			entry.queuedAt,
+			entry.rawP90,
 		);
 	}
 
-	waitNoMore({ place }: QueuedJob): void {
-		this.#sql.exec("DELETE FROM queue WHERE place = ?", place);
+	deleteQueued({ place }: QueuedJob): void {
+		this.#write("DELETE FROM queue WHERE place = ?", place);
 	}
 
-	held(): StoredLease[] {
+	leases(): StoredLease[] {
 		return this.#sql
-			.exec<Stored<StoredLease>>("SELECT * FROM lease")
+			.exec<Stored<StoredLease>>("SELECT * FROM lease ORDER BY epoch")
 			.toArray()
 			.map((row) => ({ ...row, resumed: Boolean(row.resumed) }));
 	}
 
-	hold(held: StoredLease): void {
-		this.#sql.exec(
-			"INSERT INTO lease (epoch, job, account, url, resumed, tokens, grantedAt) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			held.epoch,
-			held.job,
-			held.account,
-			held.url,
-			Number(held.resumed),
-			held.tokens,
-			held.grantedAt,
-		);
+	/**
+	 * @param entry the job's row in the queue, which goes with the same write; null where it has none
+	 */
+	insertLease(lease: StoredLease, entry: QueuedJob | null): void {
+		this.#storage.write(() => {
+			if (entry)
+				this.#sql.exec("DELETE FROM queue WHERE place = ?", entry.place);
+			this.#sql.exec(
+				`INSERT INTO lease (epoch, job, account, url, resumed, tokens, grantedAt)
+					VALUES (?, ?, ?, ?, ?, ?, ?)`,
+				lease.epoch,
+				lease.job,
+				lease.account,
+				lease.url,
+				Number(lease.resumed),
+				lease.tokens,
+				lease.grantedAt,
+			);
+		});
 	}
 
-	free({ epoch }: StoredLease): void {
-		this.#sql.exec("DELETE FROM lease WHERE epoch = ?", epoch);
+	deleteLease({ epoch }: StoredLease): void {
+		this.#write("DELETE FROM lease WHERE epoch = ?", epoch);
 	}
 
-	/** Slots of each worker as last heard. */
-	slots(): Map<string, number> {
+	/** The slots that each worker had when it last answered, by its URL. */
+	workerSlots(): Map<string, number> {
 		return new Map(
 			this.#sql
 				.exec<{ url: string; slots: number }>("SELECT * FROM worker")
@@ -133,7 +171,11 @@ export class PoolStore {
 		);
 	}
 
-	saveSlots(url: string, slots: number): void {
-		this.#sql.exec("INSERT OR REPLACE INTO worker VALUES (?, ?)", url, slots);
+	saveWorkerSlots(url: string, slots: number): void {
+		this.#write("INSERT OR REPLACE INTO worker VALUES (?, ?)", url, slots);
+	}
+
+	#write(query: string, ...values: SqlStorageValue[]): void {
+		this.#storage.write(() => this.#sql.exec(query, ...values));
 	}
 }

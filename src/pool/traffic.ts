@@ -1,39 +1,44 @@
-/** When jobs came, of late, and whose they were: what is to come will be like some stretch of it. */
+/**
+ * When jobs came in the last two hours, and from which accounts: the jobs to come are forecast from
+ * that.
+ */
 
-/** Jobs are counted in stretches of so long … */
-export const BIN_MS = 30_000;
-/** … for as long as two hours. */
+/** Jobs are counted in bins of this length … */
+const BIN_MS = 30_000;
+/** … for two hours. */
 const BINS = 240;
-/** Whose jobs come: those of longer ago than this count a third, and less the longer. */
+/** In an account's share, a job of this age counts a third, and an older one less. */
 const SHARE_MS = 300_000;
-/** Stretches that began about as busily as it is now, of which the future is drawn. */
+/**
+ * The share of all bins that the future is drawn from: those whose traffic was nearest to today's.
+ */
 const ALIKE = 0.25;
-/** Before there are so many stretches, some futures are made up. */
-const ENOUGH = 40;
-/** More accounts than this are looked through for those that went quiet. */
-const ACCOUNTS = 1_000;
+/** With fewer bins than this, some futures are drawn from a prior. */
+const ENOUGH_BINS = 40;
+/** Beyond this many accounts, those that went quiet are dropped. */
+const MAX_ACCOUNTS = 1_000;
 
-/** Jobs that come within so many milliseconds. */
+/** How many jobs come within `ms` milliseconds. */
 export type Arrivals = (ms: number) => number;
 
 export class Traffic {
-	/** Jobs of each bin, the oldest first; the last one is not over yet. */
+	/** The jobs of each bin, the oldest first; the last bin is still open. */
 	readonly #bins: number[] = [];
 	/** When the last bin began. */
-	#from = 0;
+	#lastBinAt = 0;
 	readonly #accounts = new Map<string, { jobs: number; at: number }>();
 
-	note(account: string, now: number): void {
-		this.#turn(now);
+	record(account: string, now: number): void {
+		this.#openBins(now);
 		this.#bins.push((this.#bins.pop() ?? 0) + 1);
 		this.#accounts.set(account, {
 			jobs: this.#jobs(account, now) + 1,
 			at: now,
 		});
-		if (this.#accounts.size > ACCOUNTS) this.shares(now);
+		if (this.#accounts.size > MAX_ACCOUNTS) this.shares(now);
 	}
 
-	/** Each account's share of what comes. */
+	/** Each account's share of the jobs to come. */
 	shares(now: number): Map<string, number> {
 		const shares = new Map<string, number>();
 		let sum = 0;
@@ -50,16 +55,17 @@ export class Traffic {
 	}
 
 	/**
-	 * Futures drawn from the past: each goes on like a stretch that began about as busily as it is now.
+	 * Futures drawn from the past: each continues like the bins after one whose traffic was like
+	 * today's.
 	 * @param next numbers in [0, 1)
 	 */
 	futures(count: number, now: number, next: () => number): Arrivals[] {
-		this.#turn(now);
+		this.#openBins(now);
 		const bins = this.#bins;
 		const last = bins.length - 1;
-		const part = (now - this.#from) / BIN_MS;
-		// The last bin and as much of the one before as makes a whole one.
-		const level = (bins[last] ?? 0) + (1 - part) * (bins[last - 1] ?? 0);
+		const elapsed = (now - this.#lastBinAt) / BIN_MS;
+		// The open bin, and as much of the one before as makes a whole one.
+		const level = (bins[last] ?? 0) + (1 - elapsed) * (bins[last - 1] ?? 0);
 		const starts = Array.from(bins.slice(0, -1), (_, n) => n).sort(
 			(a, b) =>
 				Math.abs((bins[a] as number) - level) -
@@ -67,37 +73,38 @@ export class Traffic {
 		);
 		const alike = Math.max(1, Math.ceil(starts.length * ALIKE));
 		return Array.from({ length: count }, () => {
-			const unknown = next() >= starts.length / ENOUGH;
+			const usePrior = next() >= starts.length / ENOUGH_BINS;
 			const start = starts[Math.floor(next() * alike)];
-			if (unknown || start === undefined) return prior(level, next());
+			if (usePrior || start === undefined) return prior(level, next());
 			return path(bins.slice(0, -1), start + 1);
 		});
 	}
 
 	#jobs(account: string, now: number): number {
-		const known = this.#accounts.get(account);
-		return known ? known.jobs * Math.exp((known.at - now) / SHARE_MS) : 0;
+		const last = this.#accounts.get(account);
+		return last ? last.jobs * Math.exp((last.at - now) / SHARE_MS) : 0;
 	}
 
-	/** Begins the bins that time has come to. */
-	#turn(now: number): void {
-		if (this.#bins.length === 0 || now - this.#from > BINS * BIN_MS) {
+	/** Opens the bins up to now. */
+	#openBins(now: number): void {
+		if (this.#bins.length === 0 || now - this.#lastBinAt > BINS * BIN_MS) {
 			this.#bins.splice(0, this.#bins.length, 0);
-			this.#from = now;
+			this.#lastBinAt = now;
 		}
-		for (; now - this.#from >= BIN_MS; this.#from += BIN_MS) this.#bins.push(0);
+		for (; now - this.#lastBinAt >= BIN_MS; this.#lastBinAt += BIN_MS)
+			this.#bins.push(0);
 		this.#bins.splice(0, this.#bins.length - BINS - 1);
 	}
 }
 
-/** What is busy now goes on for two minutes or so, and then at a third of it. */
+/** Today's traffic goes on for two minutes or so, and then at a third of its rate. */
 function prior(level: number, u: number): Arrivals {
 	const until = -120_000 * Math.log(1 - u);
 	return (ms) =>
 		(level * (Math.min(ms, until) + Math.max(0, ms - until) / 3)) / BIN_MS;
 }
 
-/** Jobs by time, through the bins from `start` on and round again. */
+/** Traffic like that of the bins from `start` on, and round again. */
 function path(bins: readonly number[], start: number): Arrivals {
 	const sums = [0];
 	for (let n = 0; n < bins.length; n++)

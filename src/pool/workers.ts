@@ -1,40 +1,43 @@
-/** A pool's workers: as configured, as they were last heard of, and the asking. */
-
-import type { Probed } from "../backends/worker.ts";
+/** A pool's workers: the configured addresses, each worker's last answer, and the probes. */
+import type { ProbeResult } from "../backends/worker.ts";
 import { log } from "../log.ts";
 import type { Address } from "../models.ts";
-import { afterProbe, isStale, unprobed, type Worker } from "./fleet.ts";
+import { afterProbe, isStale, unprobedWorker, type Worker } from "./fleet.ts";
 
 export interface WorkersContext {
 	model: () => string | null;
-	/** Where the model is served, if it still is. */
+	/** Where the model is served; none once it is not configured any more. */
 	addresses: () => readonly Address[];
 	/** Never throws. */
-	probe: (address: Address) => Promise<Probed>;
+	probe: (address: Address) => Promise<ProbeResult>;
 	clock: () => number;
-	/** A worker answered; `now` is what is known of it since. */
-	onAnswer: (before: Worker, now: Worker) => void;
+	/** A worker answered. */
+	onAnswer: (before: Worker, after: Worker) => void;
 }
 
 export class Workers {
-	readonly #known = new Map<string, Worker>();
+	readonly #byUrl = new Map<string, Worker>();
+	/** Probes under way, by URL. */
 	readonly #probes = new Map<string, Promise<void>>();
-	readonly #around: WorkersContext;
-	/** Slots of each when it was last ready, from before. */
+	readonly #context: WorkersContext;
+	/** The slots that each worker had when it last answered a former instance. */
 	readonly #slots: ReadonlyMap<string, number>;
 
-	constructor(slots: ReadonlyMap<string, number>, around: WorkersContext) {
+	constructor(slots: ReadonlyMap<string, number>, context: WorkersContext) {
 		this.#slots = slots;
-		this.#around = around;
+		this.#context = context;
 	}
 
-	/** All, in the order of the configuration. What they say is not stored: a fresh instance asks anew. */
+	/**
+	 * All of them, in the order of the configuration. Their answers are not stored: a fresh instance
+	 * probes again.
+	 */
 	all(): Worker[] {
-		return this.#around.addresses().map(({ url }) => {
-			const known = this.#known.get(url);
-			if (known) return known;
-			const worker = unprobed(url, this.#slots.get(url) ?? 0);
-			this.#known.set(url, worker);
+		return this.#context.addresses().map(({ url }) => {
+			const probed = this.#byUrl.get(url);
+			if (probed) return probed;
+			const worker = unprobedWorker(url, this.#slots.get(url) ?? 0);
+			this.#byUrl.set(url, worker);
 			return worker;
 		});
 	}
@@ -44,42 +47,42 @@ export class Workers {
 	}
 
 	set(worker: Worker): void {
-		const before = this.#known.get(worker.url);
-		this.#known.set(worker.url, worker);
-		if (!before || tellableOf(before) !== tellableOf(worker))
+		const before = this.#byUrl.get(worker.url);
+		this.#byUrl.set(worker.url, worker);
+		if (!before || loggedState(before) !== loggedState(worker))
 			log("worker", {
-				model: this.#around.model(),
+				model: this.#context.model(),
 				origin: new URL(worker.url).origin,
-				state: tellableOf(worker),
+				state: loggedState(worker),
 				slots: worker.slots,
 			});
 	}
 
-	/** Whether any takes jobs, and was heard of of late. */
-	up(): boolean {
-		const now = this.#around.clock();
+	/** Whether any worker takes jobs, by an answer that is recent enough to trust. */
+	anyReady(): boolean {
+		const now = this.#context.clock();
 		return this.all().some(
 			(worker) => worker.state === "ready" && !isStale(worker, now),
 		);
 	}
 
-	/** Asks these how they are; calls that come meanwhile share the answers. */
-	async ask(which: readonly Worker[]): Promise<void> {
-		await Promise.all(which.map(({ url }) => this.#asked(url)));
+	/** Probes these workers. Calls that come while a probe is under way share its answer. */
+	async probe(workers: readonly Worker[]): Promise<void> {
+		await Promise.all(workers.map(({ url }) => this.#probeOnce(url)));
 	}
 
-	/** The same, until the first is ready: others may take long to answer. */
-	async askForOne(which: readonly Worker[]): Promise<void> {
-		const ready = which.map(async ({ url }) => {
-			await this.#asked(url);
+	/** Probes these workers, and returns as soon as one is ready: others may take long to answer. */
+	async probeUntilReady(workers: readonly Worker[]): Promise<void> {
+		const ready = workers.map(async ({ url }) => {
+			await this.#probeOnce(url);
 			if (this.get(url)?.state !== "ready") throw new Error("not ready");
 		});
 		await Promise.any(ready).catch(() => {});
 	}
 
-	#asked(url: string): Promise<void> {
-		const probing = this.#probes.get(url);
-		if (probing) return probing;
+	#probeOnce(url: string): Promise<void> {
+		const underWay = this.#probes.get(url);
+		if (underWay) return underWay;
 		const probe = this.#probe(url)
 			.catch((error) => log("probe_failed", { cause: String(error) }))
 			.finally(() => this.#probes.delete(url));
@@ -88,21 +91,24 @@ export class Workers {
 	}
 
 	async #probe(url: string): Promise<void> {
-		const { addresses, probe, model, clock, onAnswer } = this.#around;
+		const { addresses, probe, model, clock, onAnswer } = this.#context;
 		const address = addresses().find((address) => address.url === url);
 		if (!address) return;
 		const probed = await probe(address);
 		const served = model();
-		const before = this.#known.get(url);
+		const before = this.#byUrl.get(url);
 		if (!before || !served) return;
-		const now = afterProbe(before, probed, served, clock());
-		this.set(now);
-		if (probed.status === "ready" && now.state === "mistaken")
-			if (before.state !== "mistaken")
-				log("worker_of_another_model", { model: served, serves: probed.model });
-		onAnswer(before, now);
+		const after = afterProbe(before, probed, served, clock());
+		this.set(after);
+		if (
+			probed.status === "ready" &&
+			after.state === "mistaken" &&
+			before.state !== "mistaken"
+		)
+			log("worker_of_another_model", { model: served, serves: probed.model });
+		onAnswer(before, after);
 	}
 }
 
-const tellableOf = ({ state, breaker }: Worker) =>
+const loggedState = ({ state, breaker }: Worker) =>
 	breaker.openUntil === null ? state : "broken";

@@ -17,9 +17,9 @@ import {
 	ChatCompletion,
 	ChatCompletionChunk,
 	ChatRequest,
+	ChatStream,
 	COMPLETION,
 } from "../schema/chat.ts";
-import { ChatStream } from "../schema/chat-stream.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
 import { OpenAIError } from "../schema/problem.ts";
 import {

@@ -11,9 +11,9 @@ import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
 import { body, readBody, SMALL_BODY } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
 import { newUploadId, UPLOAD_ID } from "../ids.ts";
+import { sniff } from "../images/format.ts";
 import { finalKey, PUT_VALID_MS, stagingKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
-import { sniff } from "../images/sniff.ts";
 import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
 import { Upload, UploadList, UploadRequest } from "../schema/upload.ts";
 import {

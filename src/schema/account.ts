@@ -23,7 +23,7 @@ export const Account = z
 		},
 	});
 
-/** Credit is unique by its id: sent twice, it counts once. */
+/** `id` makes the credit unique: a second request with the same id adds nothing. */
 export const CreditRequest = z
 	.strictObject({
 		id: z.string().min(1).max(128),
@@ -34,17 +34,19 @@ export const CreditRequest = z
 		example: { id: "invoice-2026-117", amount: 10_000_000 },
 	});
 
-/** Scheme, host and port, just as a browser sends them in `Origin`; what differs in anything is another origin. */
+/** Scheme, host and port, exactly as a browser sends them in `Origin`. */
 const Origin = z
 	.string()
 	.max(256)
-	.superRefine((text, ctx) => {
+	.superRefine((text, context) => {
 		const url = /^https?:\/\/[^*]+$/i.test(text) ? URL.parse(text) : null;
 		if (url?.origin === text) return;
-		const meant = url && `\`${url.origin}\``;
-		ctx.addIssue({
+		const expected = url
+			? `\`${url.origin}\``
+			: "scheme, host and port, without wildcards, as in `https://app.example.com`";
+		context.addIssue({
 			code: "custom",
-			message: `is no origin: ${meant ? `write ${meant}` : "write scheme, host and port, without wildcards, as in `https://app.example.com`"}`,
+			message: `is not an origin: write ${expected}`,
 		});
 	})
 	.openapi({ example: "https://app.example.com" });
@@ -60,7 +62,10 @@ export const KeyRequest = z
 			.nullish()
 			.openapi({
 				description:
-					"The only pages that may call with this key, by origin. A call that tells of no page, as servers make it, is refused. Such a key sees and touches only what it made itself. When left out, any page and any server may call, and all of the account is seen.",
+					"The origins of the only pages that may use this key. The API refuses calls that come " +
+					"from no page, such as a server's. Such a key can read and change only what it created " +
+					"itself. When left out, any page and any server may use the key, and it reaches " +
+					"everything in the account.",
 			}),
 	})
 	.openapi("KeyRequest", {
@@ -84,9 +89,9 @@ export const Key = z
 		name: z.string(),
 		created_at: z.iso.datetime(),
 		revoked_at: z.iso.datetime().nullable(),
-		/** The only origins whose pages may call with it; null is any. */
+		/** The origins whose pages alone may use the key; null means any caller. */
 		origins: z.array(z.string()).nullable(),
-		/** Whether it is the key of this call. */
+		/** Whether this call was made with the key. */
 		current: z.boolean(),
 	})
 	.openapi("Key", { example: KEY });
@@ -95,7 +100,7 @@ export const KeyList = z
 	.object({ data: z.array(Key), next_cursor: z.null() })
 	.openapi("KeyList", { example: { data: [KEY], next_cursor: null } });
 
-/** The only time the key itself is shown. */
+/** The only response that shows the key itself. */
 export const CreatedKey = Key.extend({
 	key: z.string().openapi({ example: "mg_live_…" }),
 }).openapi("CreatedKey", { example: { ...KEY, key: "mg_live_…" } });

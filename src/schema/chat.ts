@@ -1,10 +1,22 @@
-/** OpenAI's chat completions, as far as they are offered. What is not is refused by name, unless it asks for nothing. */
+/**
+ * The part of OpenAI's chat completions that this API offers. It refuses every other parameter by
+ * name, except with a value that has no effect (see normalize.ts).
+ */
 import { z } from "@hono/zod-openapi";
-import { LONGEST_TEXT, MOST_MESSAGES } from "./job.ts";
-import { lean, leanMessage, leanRequest, NEUTRAL } from "./nothing.ts";
+import { jsonText } from "./event-stream.ts";
+import { MAX_MESSAGES, MAX_TEXT_LENGTH } from "./job.ts";
+import {
+	dropEmpty,
+	NEUTRAL_PARAMETERS,
+	normalizeMessage,
+	normalizeRequest,
+} from "./normalize.ts";
 
-/** Has no value but none. What else says so is passed over before it comes here. */
-const noneOf = (...values: unknown[]) =>
+/**
+ * A parameter that this API does not have. `normalizeRequest` removes the values in `enum` before
+ * this schema sees them, so that it refuses all others.
+ */
+const unsupportedExcept = (...values: unknown[]) =>
 	z
 		.null({ error: "is not supported here: leave it out" })
 		.optional()
@@ -12,15 +24,17 @@ const noneOf = (...values: unknown[]) =>
 			type: ["null", "boolean", "number", "string", "array", "object"],
 			enum: [null, false, 0, "", [], ...values],
 		});
-const nothing = noneOf({});
+const unsupported = unsupportedExcept({});
 
-/** OpenAI's clients send null for what was not given. */
-const given = <S extends z.ZodType>(schema: S) =>
+/**
+ * Takes null for undefined, because OpenAI's clients send null for parameters that were not set.
+ */
+const optional = <S extends z.ZodType>(schema: S) =>
 	schema.nullish().transform((value) => value ?? undefined);
 
 const Text = z.strictObject({
 	type: z.literal("text"),
-	text: z.string().max(LONGEST_TEXT),
+	text: z.string().max(MAX_TEXT_LENGTH),
 });
 
 const ImageUrl = z.strictObject({
@@ -31,7 +45,7 @@ const ImageUrl = z.strictObject({
 			description: "`https:`, `data:`, or the id of an upload (`img_…`)",
 			example: "https://example.com/photo.jpg",
 		}),
-		/** Every image is read at the model's own resolution. */
+		/** Has no effect: the model reads every image at its own resolution. */
 		detail: z.enum(["auto", "low", "high", "original"]).nullish(),
 	}),
 });
@@ -55,7 +69,7 @@ const File = z.strictObject({
 });
 
 const texts = z.union([
-	z.string().max(LONGEST_TEXT),
+	z.string().max(MAX_TEXT_LENGTH),
 	z.array(Text).min(1).max(64),
 ]);
 
@@ -63,29 +77,29 @@ export const ChatMessage = z.discriminatedUnion("role", [
 	z.strictObject({
 		role: z.enum(["system", "developer"]),
 		content: texts,
-		name: nothing,
+		name: unsupported,
 	}),
 	z.strictObject({
 		role: z.literal("user"),
 		content: z.union([
-			z.string().max(LONGEST_TEXT),
+			z.string().max(MAX_TEXT_LENGTH),
 			z
 				.array(z.discriminatedUnion("type", [Text, ImageUrl, File]))
 				.min(1)
 				.max(64),
 		]),
-		name: nothing,
+		name: unsupported,
 	}),
 	z.strictObject({
 		role: z.literal("assistant"),
 		content: texts,
-		name: nothing,
-		// An answer is sent back as it came: these say nothing, or are refused.
-		refusal: nothing,
-		annotations: nothing,
-		audio: nothing,
-		function_call: nothing,
-		tool_calls: nothing,
+		name: unsupported,
+		// Clients send an assistant message back with these members, which are empty in our answers.
+		refusal: unsupported,
+		annotations: unsupported,
+		audio: unsupported,
+		function_call: unsupported,
+		tool_calls: unsupported,
 	}),
 ]);
 export type ChatMessage = z.infer<typeof ChatMessage>;
@@ -97,20 +111,20 @@ const Parameters = z
 	.strictObject({
 		model: z.string().min(1).max(64).openapi({ example: "nano" }),
 		messages: z
-			.array(z.preprocess(leanMessage, ChatMessage))
+			.array(z.preprocess(normalizeMessage, ChatMessage))
 			.min(1)
-			.max(MOST_MESSAGES),
-		max_completion_tokens: given(tokens).openapi({
+			.max(MAX_MESSAGES),
+		max_completion_tokens: optional(tokens).openapi({
 			description:
-				"Most tokens to answer with; a quarter of the model's context when left out",
+				"The most tokens of the answer. When left out: a quarter of the model's context.",
 		}),
-		/** The older name. */
-		max_tokens: given(tokens),
-		/** As of a job: 1 when left out. */
-		temperature: given(z.number().min(0).max(2)),
-		/** As of a job: 0.9 when left out. */
-		top_p: given(z.number().min(0).max(1)),
-		seed: given(
+		/** The older name of `max_completion_tokens`. */
+		max_tokens: optional(tokens),
+		/** 1 when left out, as in a job. */
+		temperature: optional(z.number().min(0).max(2)),
+		/** 0.9 when left out, as in a job. */
+		top_p: optional(z.number().min(0).max(1)),
+		seed: optional(
 			z
 				.int()
 				.min(0)
@@ -125,28 +139,28 @@ const Parameters = z
 			.transform((stop) =>
 				Array.isArray(stop) ? stop : typeof stop === "string" ? [stop] : [],
 			),
-		stream: given(z.boolean()),
-		stream_options: given(
+		stream: optional(z.boolean()),
+		stream_options: optional(
 			z.preprocess(
-				(value) => lean(value),
+				(value) => dropEmpty(value),
 				z.strictObject({
-					include_usage: given(z.boolean()),
+					include_usage: optional(z.boolean()),
 					include_obfuscation: z
 						.literal(false, { error: "is not supported here: send false" })
 						.nullish(),
 				}),
 			),
 		),
-		metadata: given(
+		metadata: optional(
 			z
 				.record(z.string().min(1).max(64), z.string().max(512))
 				.refine((m) => Object.keys(m).length <= 16, "has more than 16 entries"),
 		),
-		// Harmless: they change nothing of the answer.
+		// These have no effect on the answer.
 		user: label,
 		safety_identifier: label,
 		prompt_cache_key: label,
-		...NEUTRAL,
+		...NEUTRAL_PARAMETERS,
 		...Object.fromEntries(
 			(
 				[
@@ -159,10 +173,10 @@ const Parameters = z
 					"prompt_cache_retention",
 					"tools",
 				] as const
-			).map((parameter) => [parameter, nothing]),
+			).map((parameter) => [parameter, unsupported]),
 		),
-		// `{}` turns it on.
-		web_search_options: noneOf(),
+		// Here `{}` has an effect: it turns the search on.
+		web_search_options: unsupportedExcept(),
 	})
 	.superRefine(({ messages, stream, stream_options }, context) => {
 		const last = messages.length - 1;
@@ -180,20 +194,27 @@ const Parameters = z
 			});
 	});
 
-/** Their `false` and 0 mean something, or are refused. */
-const OWN = [
-	...["model", "messages", "max_completion_tokens", "max_tokens"],
-	...["temperature", "top_p", "seed", "n"],
+/** The parameters of this API. For them `false` and 0 are values of their own, valid or not. */
+const OWN_PARAMETERS = [
+	"model",
+	"messages",
+	"max_completion_tokens",
+	"max_tokens",
+	"temperature",
+	"top_p",
+	"seed",
+	"n",
 ];
 
 export const ChatRequest = z
 	.preprocess(
-		(value) => leanRequest(value, ["model", "messages"], OWN),
+		(value) => normalizeRequest(value, ["model", "messages"], OWN_PARAMETERS),
 		Parameters,
 	)
 	.openapi("ChatRequest", {
 		description:
-			"What asks for nothing is passed over: null, empty, `false` and 0 where they mean none; and what clients attach to an answer that they send back.",
+			"Values without effect count as left out: null, empty ones, and `false` and 0 where they " +
+			"mean none. So do the members that clients attach to an answer which they send back.",
 		example: {
 			model: "nano",
 			messages: [
@@ -284,7 +305,10 @@ export const ChatCompletionChunk = z
 				finish_reason: FinishReason.nullable(),
 			}),
 		),
-		/** With `stream_options.include_usage`: null but in the last chunk, which has no choice. */
+		/**
+		 * With `stream_options.include_usage`: set in the last chunk, which has no choices, and null
+		 * before.
+		 */
 		usage: Usage.nullable().optional(),
 	})
 	.openapi("ChatCompletionChunk", {
@@ -304,3 +328,17 @@ export const ChatCompletionChunk = z
 		},
 	});
 export type ChatCompletionChunk = z.infer<typeof ChatCompletionChunk>;
+
+/** A streamed completion, event by event. */
+export const ChatStream = z
+	.union([
+		z.object({ data: jsonText("ChatCompletionChunk") }),
+		z.object({ data: z.literal("[DONE]") }),
+		z.object({ data: jsonText("OpenAIError") }),
+	])
+	.openapi("ChatStream", {
+		description:
+			"Each server-sent event is a ChatCompletionChunk, and the last one is `[DONE]`. If the job " +
+			"fails after the stream began, the last event is the error instead.",
+		example: { data: "[DONE]" },
+	});

@@ -3,12 +3,15 @@ import { z } from "@hono/zod-openapi";
 import { sse } from "./event-stream.ts";
 import { Eta, JobStatus } from "./job.ts";
 
-/** `job.<state>`, at each change of state. */
+/** `job.<state>`, sent at each change of state. */
 export const StateEvent = z
 	.object({
 		id: z.string(),
 		status: JobStatus,
-		/** On `job.queued` and `job.provisioning`, once they are known: 1 is next. */
+		/**
+		 * On `job.queued` and `job.provisioning`, once the pool has estimated them. 1 is the next job
+		 * to run.
+		 */
 		position: z.int().optional(),
 		eta: Eta.optional(),
 		/** On `job.failed`. */
@@ -19,7 +22,7 @@ export const StateEvent = z
 				field: z.string().optional(),
 			})
 			.optional(),
-		/** On terminal states: micro-USD debited. */
+		/** On terminal states: the micro-USD debited. */
 		price: z.int().optional(),
 		/** On `job.succeeded`. */
 		finish_reason: z.enum(["stop", "length"]).optional(),
@@ -34,7 +37,7 @@ export const RetryingEvent = z
 /** `token`: the next piece of the answer. */
 export const TokenEvent = z.object({ text: z.string() }).openapi("TokenEvent");
 
-/** `usage`: what the job used, before the terminal event. */
+/** `usage`: the tokens and images of the job. Comes before the terminal event. */
 export const UsageEvent = z
 	.object({
 		images: z.int(),
@@ -43,7 +46,7 @@ export const UsageEvent = z
 	})
 	.openapi("UsageEvent");
 
-/** `done`: the log is complete; a stream that ends without it broke. */
+/** `done`: the log is complete. A stream that ends without it has been cut. */
 export const DoneEvent = z
 	.object({
 		last_seq: z.int(),
@@ -70,7 +73,7 @@ const seq = z.int().openapi({ description: "The event's `id:`: 1, 2, 3, …" });
 const event = <T extends string, D extends z.ZodType>(type: T, data: D) =>
 	z.object({ seq, type: z.literal(type), data });
 
-/** An event as a client has it: what `id:`, `event:` and `data:` said. */
+/** An event of a job in JSON: `id:`, `event:` and `data:` of the stream as one object. */
 export const JobEvent = z
 	.discriminatedUnion("type", [
 		z.object({
@@ -87,7 +90,7 @@ export const JobEvent = z
 		example: { seq: 3, type: "token", data: { text: " cat" } },
 	});
 
-/** A job's events as they go over the wire. */
+/** A job's events as a stream. */
 export const EventStream = z
 	.union([
 		sse(StateType, "StateEvent"),
@@ -98,6 +101,7 @@ export const EventStream = z
 	])
 	.openapi("EventStream", {
 		description:
-			"Each server-sent event: `id:` is the sequence number, `event:` and `data:` are type and data of a JobEvent.",
+			"In each server-sent event, `id:` is the sequence number, and `event:` and `data:` are the " +
+			"type and the data of a JobEvent.",
 		example: { id: "3", event: "token", data: '{"text":" cat"}' },
 	});

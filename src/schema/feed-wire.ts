@@ -1,4 +1,6 @@
-/** The feed on the wire: what readers of it get, and what webhooks carry. */
+/**
+ * Converts the Account's feed events to their wire form, for the feed's readers and for webhooks.
+ */
 import type { FeedEvent } from "../contract/account.ts";
 import type { Event } from "./feed.ts";
 import { summaryWire } from "./job-wire.ts";
@@ -6,14 +8,17 @@ import { summaryWire } from "./job-wire.ts";
 export const eventId = (account: string, seq: number): string =>
 	`evt_${account}_${seq}`;
 
-/** The number in an event's id, or null where that is none of this account. */
+/** The sequence number in an event's id; null for an id of another account. */
 export function seqOf(account: string, id: string): number | null {
 	const digits = /^\d{1,15}$/.exec(id.slice(eventId(account, 0).length - 1));
 	const seq = Number(digits?.[0]);
 	return digits && id === eventId(account, seq) ? seq : null;
 }
 
-/** An event's `data`. @param origin what its URLs begin with */
+/**
+ * An event's `data`.
+ * @param origin the origin of the URLs in it
+ */
 export function dataOf(event: FeedEvent, origin: string): Event["data"] {
 	if (!("model" in event.data)) return event.data;
 	const { finishedAt, ...row } = event.data;
@@ -25,7 +30,7 @@ export function dataOf(event: FeedEvent, origin: string): Event["data"] {
 		: { ...summary, finished_at: finishedAt };
 }
 
-/** An event as the feed shows it. */
+/** The wire form of an event. */
 export const eventWire = (
 	account: string,
 	event: FeedEvent,

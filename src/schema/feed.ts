@@ -1,4 +1,7 @@
-/** The account's event feed: one order, `seq` 1, 2, 3, … without a gap. What it holds is what webhooks deliver. */
+/**
+ * The account's event feed, ordered by `seq`: 1, 2, 3, … without gaps. Webhooks deliver the same
+ * events.
+ */
 import { z } from "@hono/zod-openapi";
 import {
 	DisabledReason,
@@ -9,7 +12,7 @@ import { sse } from "./event-stream.ts";
 import { JobSummary } from "./job.ts";
 
 const seq = z.int().openapi({
-	description: "1, 2, 3, … in the account's feed, without a gap",
+	description: "1, 2, 3, … in the account's feed, without gaps",
 	example: 42,
 });
 
@@ -20,7 +23,7 @@ const event = <T extends string, D extends z.ZodType>(
 	z.object({
 		id: z.string().openapi({
 			description:
-				"The same wherever the event is met: in the feed, and as `webhook-id`",
+				"The event's id, the same in the feed and in the `webhook-id` header",
 			example: "evt_0123456789abcdef_42",
 		}),
 		object: z.literal("event"),
@@ -62,10 +65,10 @@ export const Event = z
 			["webhook.gave_up"],
 			z.object({
 				webhook: z.string(),
-				/** Id of the event that was not accepted. */
+				/** The id of the event that the receiver did not accept. */
 				event: z.string(),
 				attempts: z.int(),
-				/** Of the last attempt. */
+				/** Why the last attempt failed. */
 				reason: z.string(),
 			}),
 		),
@@ -77,10 +80,11 @@ export const Event = z
 	.openapi("Event", { example: JOB_EVENT });
 export type Event = z.infer<typeof Event>;
 
-/** The same as server-sent events. */
+/** The feed as server-sent events. */
 export const FeedStream = sse(EventType, "Event").openapi("FeedStream", {
 	description:
-		"Each server-sent event: `id:` is its `seq`, `event:` its type, `data:` all of it.",
+		"In each server-sent event, `id:` is the event's `seq`, `event:` its type, and `data:` the " +
+		"whole Event.",
 	example: {
 		id: String(JOB_EVENT.seq),
 		event: JOB_EVENT.type,
@@ -91,12 +95,17 @@ export const FeedStream = sse(EventType, "Event").openapi("FeedStream", {
 export const EventList = z
 	.object({
 		data: z.array(Event),
-		next_cursor: z.string().nullable().openapi({
-			description:
-				"The next page's `after`; null where the feed ends. A page may be empty and still have one, where none of its events has a type that was asked for.",
-		}),
+		next_cursor: z
+			.string()
+			.nullable()
+			.openapi({
+				description:
+					"The `after` of the next page; null at the end of the feed. An empty page may have one " +
+					"too, if none of its events has a requested type.",
+			}),
 		last_seq: z.int().openapi({
-			description: "The newest event's, asked for or not; 0 in an empty feed",
+			description:
+				"The `seq` of the newest event, of whatever type; 0 in an empty feed",
 		}),
 	})
 	.openapi("EventList", {

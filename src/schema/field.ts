@@ -1,24 +1,32 @@
+/**
+ * Turns zod's error into the first invalid field of a request, and a sentence that says what to
+ * send instead.
+ */
 import type { z } from "@hono/zod-openapi";
 
 type Issue = z.core.$ZodIssue;
 
-/** A path as a caller writes it: `images[0].url`. */
+/** A path in the notation of error messages: `images[0].url`. */
 export function fieldPath(path: readonly PropertyKey[]): string {
 	let text = "";
 	for (const part of path)
 		text +=
-			typeof part === "number" ? `[${part}]` : `${text && "."}${short(part)}`;
+			typeof part === "number"
+				? `[${part}]`
+				: `${text && "."}${truncated(part)}`;
 	return text;
 }
 
-/** Names that no schema knows may be of any length. */
-function short(name: string | symbol): string {
-	const text = String(name);
-	return text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME)}…` : text;
-}
-const LONGEST_NAME = 80;
+const MAX_NAME_LENGTH = 80;
 
-/** The first thing wrong with a request: its field, and words that say what to send instead. */
+/** The caller chooses the names of unknown members, so they may be of any length. */
+function truncated(name: string | symbol): string {
+	const text = String(name);
+	return text.length > MAX_NAME_LENGTH
+		? `${text.slice(0, MAX_NAME_LENGTH)}…`
+		: text;
+}
+
 export function fieldOf(error: z.core.$ZodError): {
 	field: string;
 	detail: string;
@@ -39,19 +47,19 @@ function describe(
 		};
 	}
 	const field = fieldPath(path) || "body";
-	const detail = (words: string) =>
-		`\`${field}\`: ${plain(words)}.`.replace("..", ".");
+	const detail = (message: string) =>
+		`\`${field}\`: ${reworded(message)}.`.replace("..", ".");
 	if (issue.code === "invalid_key" && issue.issues[0])
 		return describe(issue.issues[0], path);
-	// What a schema says for itself is better than what its branches say.
-	if (issue.code !== "invalid_union" || issue.message !== UNSAID)
+	// A union's own message is better than those of its branches.
+	if (issue.code !== "invalid_union" || issue.message !== UNION_MESSAGE)
 		return { field, detail: detail(issue.message) };
-	const [meant] = issue.errors
-		.filter((branch) => !isOther(branch))
-		.sort(nearer);
-	if (meant?.[0]) return describe(meant[0], path);
-	const types = new Set(typesIn(issue));
-	const received = /received (\S+)$/.exec(firstWords(issue))?.[1];
+	const [intended] = issue.errors
+		.filter((branch) => !isForOtherType(branch))
+		.sort(byProximity);
+	if (intended?.[0]) return describe(intended[0], path);
+	const types = new Set(expectedTypes(issue));
+	const received = /received (\S+)$/.exec(firstMessage(issue))?.[1];
 	return {
 		field,
 		detail: detail(
@@ -60,9 +68,9 @@ function describe(
 	};
 }
 
-/** A caller sent no `undefined`, and no query has a NaN. */
-const plain = (words: string): string =>
-	words
+/** Replaces zod's words for `undefined` and NaN, which no caller can send. */
+const reworded = (message: string): string =>
+	message
 		.replace(
 			/^Invalid input: (expected .+), received undefined$/,
 			"is missing or empty: $1",
@@ -72,35 +80,37 @@ const plain = (words: string): string =>
 			"is not one number: send it once, in digits",
 		);
 
-/** The types that an issue would rather have had. */
-const typesIn = (issue: Issue): string[] =>
+const expectedTypes = (issue: Issue): string[] =>
 	issue.code === "invalid_union"
-		? issue.errors.flat().flatMap(typesIn)
+		? issue.errors.flat().flatMap(expectedTypes)
 		: issue.code === "invalid_type"
 			? [issue.expected]
 			: [];
 
-const firstWords = (issue: Issue): string =>
+const firstMessage = (issue: Issue): string =>
 	issue.code === "invalid_union" && issue.errors[0]?.[0]
-		? firstWords(issue.errors[0][0])
+		? firstMessage(issue.errors[0][0])
 		: issue.message;
 
-/** zod's own words for any union. */
-const UNSAID = "Invalid input";
+/** zod's message for a union that has none of its own. */
+const UNION_MESSAGE = "Invalid input";
 
-/** Whether a branch is for values of another type. */
-const isOther = (branch: readonly Issue[]): boolean =>
+/** Whether a branch of a union is for values of another type than the caller sent. */
+const isForOtherType = (branch: readonly Issue[]): boolean =>
 	branch.some(
 		(issue) =>
 			issue.path.length === 0 &&
 			(issue.code === "invalid_type" ||
 				(issue.code === "invalid_union" &&
 					issue.errors.length > 0 &&
-					issue.errors.every(isOther))),
+					issue.errors.every(isForOtherType))),
 	);
 
-/** The branch that came furthest, with the least to say against it, is the one that was meant. */
-function nearer(a: readonly Issue[], b: readonly Issue[]): number {
+/**
+ * Sorts the branches of a union by how close the value comes to them: the deepest issue first, then
+ * the fewest issues. The first branch is the one that the caller intended.
+ */
+function byProximity(a: readonly Issue[], b: readonly Issue[]): number {
 	const depth = (branch: readonly Issue[]) =>
 		Math.max(...branch.map(({ path }) => path.length));
 	return depth(b) - depth(a) || a.length - b.length;

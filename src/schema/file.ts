@@ -1,4 +1,4 @@
-/** OpenAI's file object, over an upload. */
+/** OpenAI's file object, as another view of an upload. */
 import { z } from "@hono/zod-openapi";
 import { UploadId } from "./image.ts";
 
@@ -16,12 +16,12 @@ export const File = z
 	.object({
 		id: UploadId,
 		object: z.literal("file"),
-		/** Of the file as sent. */
+		/** The size of the file as it was sent. */
 		bytes: z.int(),
 		created_at: z.int().openapi({ description: "Seconds since 1970" }),
-		/** Made of the id: names of files are not kept. */
+		/** The id with an extension: the API does not store the names of files. */
 		filename: z.string(),
-		/** Every file here is an image for a model to see. */
+		/** Every file is an image for a model to read. */
 		purpose: z.literal("vision"),
 		status: z.enum(["uploaded", "processed"]),
 	})
@@ -32,7 +32,7 @@ export const FileList = z
 	.object({
 		object: z.literal("list"),
 		data: z.array(File),
-		/** Of the first and the last of `data`; null where that is empty. */
+		/** The ids of the first and the last item of `data`; null if it is empty. */
 		first_id: UploadId.nullable(),
 		last_id: UploadId.nullable(),
 		has_more: z.boolean(),

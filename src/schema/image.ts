@@ -12,40 +12,48 @@ export type ImageType = z.infer<typeof ImageType>;
 
 const UNKNOWN_TYPE = "application/octet-stream";
 
-/** What a sender calls an image. It decides nothing: what is no type of an image is bytes, and a safe header in any case. */
+/**
+ * The type that the sender declares for an image. Only the bytes decide what it is; this value
+ * becomes a header of the stored object, so anything but an image type becomes the safe
+ * UNKNOWN_TYPE.
+ */
 export const DeclaredType = z
 	.string()
 	.nullish()
-	.transform((type) => {
-		const known = type?.toLowerCase() ?? "";
-		return known.length <= 127 && /^image\/[\w.+-]+ *(;[ -~]*)?$/.test(known)
-			? known
+	.transform((declared) => {
+		const type = declared?.toLowerCase() ?? "";
+		return type.length <= 127 && /^image\/[\w.+-]+ *(;[ -~]*)?$/.test(type)
+			? type
 			: UNKNOWN_TYPE;
 	})
 	.openapi({
 		description:
-			"For the PUT's header. It decides nothing: the bytes do. Anything but an image's type counts as application/octet-stream.",
+			"The `Content-Type` header of the PUT. The image's bytes alone decide its type. Anything " +
+			"but an image type counts as application/octet-stream.",
 		example: "image/jpeg",
 	});
 
-/** Bounds on an image, the same on every way in. */
+/** The limits of an image, however it reaches the API. */
 export const IMAGE_LIMITS = {
-	/** Through the Worker: one-call uploads, data URLs and fetched URLs. */
+	/** For images that pass through the Worker: one-call uploads, data URLs and fetched URLs. */
 	inlineBytes: 4 * 1024 * 1024,
-	/** By presigned PUT. */
+	/** For a presigned PUT, which goes straight to the bucket. */
 	bytes: 20 * 1024 * 1024,
 	pixels: 40_000_000,
-	/** Below this a photo shows nothing; also refuses tracking pixels. */
+	/** A smaller picture shows nothing. Also refuses tracking pixels. */
 	minSide: 8,
 	maxSide: 16_384,
 } as const;
 
 export const UploadId = z
 	.string()
-	.regex(UPLOAD_ID, "is no upload id")
+	.regex(UPLOAD_ID, "is not an upload id")
 	.openapi({ example: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" });
 
-/** An image of a job: an upload of the account, or a URL (`https:` fetched once, or `data:`). */
+/**
+ * An image of a job: an upload of the account, a `data:` URL, or an `https:` URL that is fetched
+ * once.
+ */
 export const ImageSource = oneOf([
 	z.strictObject({ upload: UploadId }),
 	z.strictObject({

@@ -1,3 +1,4 @@
+/** Converts jobs to their wire form. */
 import type { z } from "@hono/zod-openapi";
 import type { JobIndexRow } from "../contract/account.ts";
 import type { JobView } from "../contract/job.ts";
@@ -8,7 +9,6 @@ const urls = (origin: string, id: string) => ({
 	events: `${origin}/v1/jobs/${id}/events`,
 });
 
-/** The wire form of a job. */
 export const jobWire = (view: JobView, origin: string): Job => ({
 	id: view.id,
 	object: "job",
@@ -33,7 +33,7 @@ export const jobWire = (view: JobView, origin: string): Job => ({
 	urls: urls(origin, view.id),
 });
 
-/** The wire form of a row of the job index. */
+/** A row of the Account's job index, as lists show it. */
 export const summaryWire = (
 	row: JobIndexRow,
 	origin: string,

@@ -1,43 +1,40 @@
 import { z } from "@hono/zod-openapi";
 import { SAMPLING } from "../contract/sampling.ts";
 import { JOB_ID } from "../ids.ts";
-import { TASKS } from "../tasks.ts";
+import { TASKS, type Task } from "../tasks.ts";
 import { ImageSource, UploadId } from "./image.ts";
-import { lean, leanJob, leanMessage } from "./nothing.ts";
+import { dropEmpty, normalizeJob, normalizeMessage } from "./normalize.ts";
 import { JobWebhook } from "./webhook.ts";
 
-const tasks = Object.keys(TASKS) as [
-	keyof typeof TASKS,
-	...(keyof typeof TASKS)[],
-];
+const taskNames = Object.keys(TASKS) as [Task, ...Task[]];
 
-/** Largest body of a job: four images inline as base64, and room for the rest. */
+/** The largest body of a job: four inline images in base64, and room for the rest. */
 export const JOB_BODY_LIMIT = 24 * 1024 * 1024;
 
 export const JobId = z
 	.string()
-	.regex(JOB_ID, "is no job id")
+	.regex(JOB_ID, "is not a job id")
 	.openapi({ example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" });
 
-/** UTF-16 units of one text. */
-export const LONGEST_TEXT = 32_768;
-/** Messages that one request may bring. */
-export const MOST_MESSAGES = 64;
+/** The most UTF-16 units of one text. */
+export const MAX_TEXT_LENGTH = 32_768;
+/** The most messages of one request. */
+export const MAX_MESSAGES = 64;
 
 const ContentPart = z.discriminatedUnion("type", [
 	z.strictObject({
 		type: z.literal("text"),
-		text: z.string().max(LONGEST_TEXT),
+		text: z.string().max(MAX_TEXT_LENGTH),
 	}),
 	z.strictObject({ type: z.literal("image") }),
 ]);
 
-/** A turn of a conversation. The n-th `image` part of a request takes `images[n]`. */
+/** One message of a conversation. The n-th `image` part of a request stands for `images[n]`. */
 export const Message = z
 	.strictObject({
 		role: z.enum(["system", "user", "assistant"]),
 		content: z.union([
-			z.string().max(LONGEST_TEXT),
+			z.string().max(MAX_TEXT_LENGTH),
 			z.array(ContentPart).min(1).max(64),
 		]),
 	})
@@ -55,35 +52,39 @@ export type Message = z.infer<typeof Message>;
 const Parameters = z
 	.strictObject({
 		model: z.string().max(64).optional().openapi({
-			description: "One of GET /v1/models; the first of them when left out",
+			description:
+				"The id of a model in GET /v1/models. When left out: the first of them.",
 			example: "nano",
 		}),
 		images: z
-			.array(z.preprocess((image) => lean(image), ImageSource))
+			.array(z.preprocess((image) => dropEmpty(image), ImageSource))
 			.max(4)
 			.default([])
 			.openapi({
-				description: "At least one for a `task`",
+				description: "A `task` needs at least one image.",
 			}),
 		prompt: z
 			.string()
 			.min(1)
-			.max(LONGEST_TEXT)
+			.max(MAX_TEXT_LENGTH)
 			.optional()
 			.openapi({ example: "What is in this picture?" }),
-		task: z.enum(tasks).optional(),
+		task: z.enum(taskNames).optional(),
 		messages: z
-			.array(z.preprocess(leanMessage, Message))
+			.array(z.preprocess(normalizeMessage, Message))
 			.min(1)
-			.max(MOST_MESSAGES)
+			.max(MAX_MESSAGES)
 			.optional()
 			.openapi({
 				description:
-					"A conversation, instead of `prompt`. The last message is the user's; only a user's message holds images. The n-th `image` part takes `images[n]`; images that no part takes come before the first user message's text.",
+					"A conversation, instead of `prompt`. The last message must have the role `user`, and " +
+					"only messages with that role may contain images. The n-th `image` part stands for " +
+					"`images[n]`; images without a part come before the text of the first user message.",
 			}),
 		previous_job: JobId.optional().openapi({
 			description:
-				"Goes on from this job: its whole conversation, its answer and its images come before `prompt` or `messages`. It must have ended, and neither failed nor be gone.",
+				"The id of a job to continue: its conversation, its answer and its images come before " +
+				"`prompt` or `messages`. That job must have ended without failing, and must still exist.",
 		}),
 		...SAMPLING,
 		metadata: z
@@ -97,24 +98,33 @@ const Parameters = z
 			.default(7 * 86_400)
 			.openapi({
 				description:
-					"Seconds from the job's end after which it is deleted, with the images that came along.",
+					"Seconds between the job's end and its deletion. The images that were sent inline with " +
+					"the job are deleted with it.",
 			}),
-		on_disconnect: z.enum(["continue", "cancel"]).default("continue").openapi({
-			description:
-				"`cancel` cancels the job when its last reader left and none came back: within ten seconds to a stream, which knows its place; within two to a call that waited (`Prefer: wait`), which can only be repeated.",
-		}),
+		on_disconnect: z
+			.enum(["continue", "cancel"])
+			.default("continue")
+			.openapi({
+				description:
+					"`cancel` cancels the job when its last reader disconnects and none returns. The job " +
+					"waits ten seconds for a reader of its stream, which can resume, and two seconds for a " +
+					"call that waits (`Prefer: wait`), which can only be repeated.",
+			}),
 		webhook: JobWebhook.optional().openapi({
 			description:
-				"Where this job is told of, beside the account's webhooks: signed with the account's secret (GET /v1/webhooks/secret).",
+				"A webhook for this job's events, in addition to the account's webhooks. Its messages " +
+				"are signed with the account's secret (GET /v1/webhooks/secret).",
 		}),
 	})
-	.superRefine(checkAsked);
+	.superRefine(checkTogether);
 
 export const JobRequest = z
-	.preprocess(leanJob, Parameters)
+	.preprocess(normalizeJob, Parameters)
 	.openapi("JobRequest", {
 		description:
-			"A member that is null or empty counts as left out, and so does one that this API does not have and that is `false` or 0. In `messages` an answer may have what clients attach to it.",
+			"A member that is null or empty counts as left out. So does a member that this API does " +
+			"not have, if it is `false` or 0. In `messages`, an assistant message may have the members " +
+			"that clients attach to an answer.",
 		example: {
 			model: "nano",
 			images: [{ upload: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }],
@@ -125,8 +135,8 @@ export const JobRequest = z
 	});
 export type JobRequest = z.infer<typeof JobRequest>;
 
-/** What no member alone can get wrong. */
-function checkAsked(
+/** The rules that involve more than one member. */
+function checkTogether(
 	job: {
 		prompt?: string | undefined;
 		task?: string | undefined;
@@ -136,34 +146,35 @@ function checkAsked(
 	},
 	context: z.core.$RefinementCtx,
 ): void {
-	const wrong = (path: (string | number)[], message: string) =>
+	const refuse = (path: (string | number)[], message: string) =>
 		context.addIssue({ code: "custom", path, message });
 	const { prompt, task, messages, previous_job, images } = job;
-	const asked = [prompt, task, messages].filter((way) => way !== undefined);
-	if (asked.length !== 1)
-		wrong(["prompt"], "or `task` or `messages`: send exactly one of them");
+	const sent = [prompt, task, messages].filter((each) => each !== undefined);
+	if (sent.length !== 1)
+		refuse(["prompt"], "send exactly one of `prompt`, `task` and `messages`");
 	else if (task !== undefined && previous_job !== undefined)
-		wrong(["task"], "is asked about images alone: send `prompt` instead");
+		refuse(["task"], "cannot continue a `previous_job`: send `prompt` instead");
 	else if (task !== undefined && images.length === 0)
-		wrong(["images"], "a `task` needs at least one");
+		refuse(["images"], "a `task` needs at least one image");
 	if (!messages) return;
 	let parts = 0;
-	for (const [n, { role, content }] of messages.entries())
-		for (const [m, part] of typeof content === "string"
-			? []
-			: content.entries()) {
+	for (const [n, { role, content }] of messages.entries()) {
+		if (typeof content === "string") continue;
+		for (const [m, part] of content.entries()) {
 			if (part.type !== "image") continue;
 			const path = ["messages", n, "content", m];
-			if (role !== "user") wrong(path, "only a user's message holds images");
+			if (role !== "user")
+				refuse(path, "only a user's message may contain images");
 			else if (++parts > images.length)
-				wrong(
+				refuse(
 					path,
 					`is image part ${parts}, and \`images\` has ${images.length}`,
 				);
 		}
+	}
 	const last = messages.length - 1;
 	if (messages[last]?.role !== "user")
-		wrong(["messages", last, "role"], "the last message must be the user's");
+		refuse(["messages", last, "role"], "the last message must be the user's");
 }
 
 export const JobStatus = z.enum([
@@ -178,13 +189,16 @@ export const JobStatus = z.enum([
 
 const Quantiles = z.object({ p50: z.int(), p90: z.int() });
 
-/** Milliseconds from now by which half, and nine tenths, of such jobs are there. */
+/**
+ * Estimates in milliseconds from now: half of such jobs are no later than `p50`, nine tenths than
+ * `p90`.
+ */
 export const Eta = z
 	.object({
 		start: Quantiles,
 		first_token: Quantiles,
 		finish: Quantiles,
-		/** A worker must start first; the figures know. */
+		/** Whether a worker must start first. The estimates include that time. */
 		cold: z.boolean(),
 	})
 	.openapi("Eta");
@@ -209,7 +223,10 @@ export const Job = z
 			prompt_tokens: z.int().nullable(),
 			output_tokens: z.int(),
 		}),
-		/** Micro-USD; null until the job settled. A failed or expired job costs 0, a canceled one its share of the tokens. */
+		/**
+		 * Micro-USD; null until the job is settled. A failed or expired job costs 0, a canceled one the
+		 * share of its tokens.
+		 */
 		price: z.int().nullable(),
 		error: z
 			.object({
@@ -219,10 +236,12 @@ export const Job = z
 			})
 			.nullable(),
 		metadata: z.record(z.string(), z.string()),
-		/** Where it stands while it waits, as far as that can be said; else null. */
+		/**
+		 * The job's position while it waits; null while it is unknown, and when the job does not wait.
+		 */
 		queue: z
 			.object({
-				position: z.int().openapi({ description: "1 is next" }),
+				position: z.int().openapi({ description: "1 is the next job to run" }),
 				eta: Eta.nullable(),
 			})
 			.nullable(),
@@ -279,7 +298,7 @@ export const JobSummary = z
 	.object({
 		id: z.string(),
 		object: z.literal("job"),
-		/** `accepted` until the job settled; GET the job for more. */
+		/** `accepted` until the job is settled. GET the job for its present state. */
 		status: z.enum(["accepted", "succeeded", "failed", "canceled", "expired"]),
 		model: z.string(),
 		created_at: z.iso.datetime(),

@@ -18,35 +18,39 @@ const MODEL = {
 	capabilities: [...CAPABILITIES],
 };
 
-/** OpenAI's model object, and what a caller here wants to know before asking. */
+/**
+ * OpenAI's model object, with the facts that a caller needs to choose a model and to size a
+ * request.
+ */
 export const Model = z
 	.object({
 		id: z.string().openapi({ example: "vicuna-7b" }),
 		object: z.literal("model"),
 		created: z.int().openapi({
-			description: "When it came into this API, in seconds since 1970",
+			description: "When this API first offered it, in seconds since 1970",
 		}),
 		owned_by: z.string().openapi({ description: "Who trained it" }),
 		parameters: z.int().openapi({
 			description:
-				"Weights that an answer passes: vision encoder, Q-Former or what stands in its place, projection, language model",
+				"The weights that the model computes with: vision encoder, Q-Former or its substitute, " +
+				"projection and language model",
 			example: 7_832_625_024,
 		}),
-		context_length: z
-			.int()
-			.openapi({ description: "Tokens in all: images, prompt and answer" }),
+		context_length: z.int().openapi({
+			description: "The most tokens of images, prompt and answer together",
+		}),
 		image_tokens: z.int().openapi({ description: "Tokens of one image" }),
-		max_images: z.int().openapi({ description: "Images of one job" }),
+		max_images: z.int().openapi({ description: "The most images of one job" }),
 		price_class: z.enum(PRICE_CLASSES),
-		price: z
-			.int()
-			.openapi({ description: "Of one job that succeeds, in micro-USD" }),
+		price: z.int().openapi({
+			description: "The price of one job that succeeds, in micro-USD",
+		}),
 		capabilities: z.array(z.enum(CAPABILITIES)),
 	})
 	.openapi("Model", { example: MODEL });
 export type Model = z.infer<typeof Model>;
 
-/** The one list that has OpenAI's shape instead of `{data, next_cursor}`: its clients read it to find out what they may ask. */
+/** Has the shape of OpenAI's list, not `{data, next_cursor}`, because OpenAI's clients read it. */
 export const ModelList = z
 	.object({ object: z.literal("list"), data: z.array(Model) })
 	.openapi("ModelList", { example: { object: "list", data: [MODEL] } });

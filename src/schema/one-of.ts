@@ -1,8 +1,9 @@
 import { z } from "@hono/zod-openapi";
 
 /**
- * Any of these objects, each of which has one member that the others do not. Who sends none of these members, or several,
- * reads their names; what else is wrong with an object is told by the one that was meant.
+ * A union of objects that each have one member of their own. If a value has none of these members,
+ * or several, the error names them all. Otherwise it comes from the schema whose member the value
+ * has.
  */
 export const oneOf = <
 	const Options extends readonly [z.ZodObject, z.ZodObject, ...z.ZodObject[]],

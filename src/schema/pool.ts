@@ -21,10 +21,11 @@ export const Pool = z
 		waiting: z.int().openapi({ description: "Jobs in the queue" }),
 		ready_slots: z
 			.int()
-			.openapi({ description: "Slots of the workers that take jobs" }),
+			.openapi({ description: "Slots of the workers that accept jobs" }),
 		queued_seconds_per_slot: z.number().openapi({
 			description:
-				"Estimated seconds of work in the queue for each ready slot, or for one slot while there is none: the figure to scale workers by",
+				"The figure to scale workers by: estimated seconds of queued work for each ready slot, " +
+				"or in total while no slot is ready",
 		}),
 		workers: z.array(
 			z.object({
@@ -41,7 +42,8 @@ export const Pool = z
 					])
 					.openapi({
 						description:
-							"`mistaken`: it serves another model. `broken`: jobs failed on it, and it gets none for a while.",
+							"`mistaken`: the worker serves another model. `broken`: jobs failed on the worker, " +
+							"and it gets none for a while.",
 					}),
 				slots: z.int(),
 				running: z.int(),

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 
-/** RFC 9457 problem details, with one stable code and the request's id. */
+/** RFC 9457 problem details, with a stable code and the request's id. */
 export const Problem = z
 	.object({
 		type: z.string(),
@@ -9,9 +9,9 @@ export const Problem = z
 		detail: z.string(),
 		code: z.string().openapi({ example: "invalid_request" }),
 		request_id: z.string(),
-		/** With 429: seconds until it is worth another try, as in Retry-After. */
+		/** With 429: seconds to wait before the next call, as in Retry-After. */
 		retry_after: z.int().optional().openapi({ example: 3 }),
-		/** The member of the request that is wrong. */
+		/** The invalid member of the request. */
 		field: z.string().optional().openapi({ example: "images[0].url" }),
 	})
 	.loose()

@@ -3,12 +3,12 @@ import { DeclaredType, IMAGE_LIMITS, UploadId } from "./image.ts";
 
 const Sha256 = z
 	.string()
-	.regex(/^[0-9a-f]{64}$/, "is 64 hex digits, lower case")
+	.regex(/^[0-9a-f]{64}$/, "must be 64 hex digits in lower case")
 	.openapi({
 		example: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
 	});
 
-/** Asks for a presigned PUT; type, length and hash are part of its signature. */
+/** Requests a presigned PUT, whose signature covers type, length and hash. */
 export const UploadRequest = z
 	.strictObject({
 		content_type: DeclaredType,
@@ -41,15 +41,15 @@ export const Upload = z
 		id: UploadId,
 		object: z.literal("upload"),
 		status: z.enum(["pending", "ready"]),
-		/** What the bytes are; while pending, what they were called. */
+		/** The type by the image's bytes; while pending, the declared type. */
 		content_type: z.string(),
 		bytes: z.int(),
-		/** Over the bytes as sent. */
+		/** The hash of the bytes as sent. */
 		sha256: Sha256,
 		width: z.int().nullable(),
 		height: z.int().nullable(),
 		created_at: z.iso.datetime(),
-		/** While pending: where to PUT the bytes, and the headers that the signature covers. */
+		/** While pending: the URL for the PUT, and the headers that its signature covers. */
 		put: z
 			.object({
 				url: z.url(),

@@ -1,30 +1,34 @@
-/** Webhooks: where an account's events are sent, and what became of each. */
+/** Webhooks, which receive an account's events, and the deliveries to them. */
 import { z } from "@hono/zod-openapi";
 import {
 	DisabledReason,
 	EventType,
 	TERMINAL_EVENTS,
 } from "../contract/event-type.ts";
-import { lean } from "./nothing.ts";
+import { dropEmpty } from "./normalize.ts";
 import { oneOf } from "./one-of.ts";
 
-/** What it may lead to is checked where it is used; see src/egress.ts. */
-export const WebhookUrl = z.string().min(1).max(2048).openapi({
-	description:
-		"`https:` on port 443, a public host, no credentials. Redirects are not followed.",
-	example: "https://example.com/hooks/minigpt4",
-});
+/** submit/webhook-address.ts and egress/rules.ts check where it leads. */
+export const WebhookUrl = z
+	.string()
+	.min(1)
+	.max(2048)
+	.openapi({
+		description:
+			"An `https:` URL on port 443 of a public host, without credentials. Redirects are not " +
+			"followed.",
+		example: "https://example.com/hooks/minigpt4",
+	});
 
 const Events = z
 	.array(EventType)
 	.min(
 		1,
-		"is empty: list event types, or leave `events` out for the four ends of a job",
+		"is empty: list event types, or leave `events` out for a job's four terminal events",
 	)
 	.max(EventType.options.length)
 	.transform((types) => [...new Set(types)]);
 
-/** What is told where nothing else is asked for. */
 export const DEFAULT_EVENTS: EventType[] = [...TERMINAL_EVENTS];
 
 const Description = z.string().max(256);
@@ -48,21 +52,25 @@ export const WebhookChange = z
 		url: WebhookUrl.optional(),
 		events: Events.optional(),
 		description: Description.optional(),
-		status: z.literal("enabled").optional().openapi({
-			description:
-				"Enables it again: what it was owed when it was disabled, and all events since, are delivered now. `redeliver` with `after` moves it elsewhere.",
-		}),
+		status: z
+			.literal("enabled")
+			.optional()
+			.openapi({
+				description:
+					"Enables the webhook again. It then receives the events that were pending when it was " +
+					"disabled, and all events since. To start elsewhere, call `redeliver` with `after`.",
+			}),
 	})
 	.openapi("WebhookChange", {
 		example: { events: ["job.succeeded", "job.failed"] },
 	});
 export type WebhookChange = z.infer<typeof WebhookChange>;
 
-/** `webhook` of a job's request. */
+/** The `webhook` of a job's request. */
 export const JobWebhook = z
 	.preprocess(
-		// Of no events at all it is told what to write instead.
-		(value) => lean(value, "events"),
+		// Keeps an empty `events`, so that its own schema refuses it with what to send instead.
+		(value) => dropEmpty(value, "events"),
 		z.strictObject({
 			url: WebhookUrl,
 			events: Events.default(DEFAULT_EVENTS),
@@ -92,7 +100,8 @@ export const Webhook = z
 		object: z.literal("webhook"),
 		scope: z.enum(["account", "job"]).openapi({
 			description:
-				"`account`: made by POST /v1/webhooks. `job`: the address of jobs that named it in `webhook`; it is in no list, and signed with the account's secret.",
+				"`account`: created by POST /v1/webhooks. `job`: created by jobs that name its URL in " +
+				"`webhook`. It appears in no list, and the account's secret signs its messages.",
 		}),
 		url: z.string(),
 		events: z.array(EventType),
@@ -106,11 +115,12 @@ export const Webhook = z
 export type Webhook = z.infer<typeof Webhook>;
 
 const Secret = z.string().openapi({
-	description: "For the `standardwebhooks` packages; shown this once",
+	description:
+		"The signing secret, for the `standardwebhooks` packages. Shown only once.",
 	example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 });
 
-/** The only times that a webhook's secret is shown: when it is made and when it is rotated. */
+/** A webhook with its secret. Only creation and rotation show it. */
 export const WebhookWithSecret = Webhook.extend({ secret: Secret }).openapi(
 	"WebhookWithSecret",
 	{
@@ -126,7 +136,7 @@ export const WebhookList = z
 	.object({ data: z.array(Webhook), next_cursor: z.null() })
 	.openapi("WebhookList", { example: { data: [WEBHOOK], next_cursor: null } });
 
-/** The account's own secret: it signs what jobs' own webhooks get. */
+/** The account's own secret, which signs the messages to the webhooks of jobs. */
 export const AccountWebhookSecret = z
 	.object({ secret: z.string() })
 	.openapi("AccountWebhookSecret", {
@@ -148,30 +158,34 @@ const DELIVERY = {
 	next_attempt_at: null,
 };
 
-/** One event on its way to one webhook; each attempt changes it. */
+/** The delivery of one event to one webhook. Each attempt updates it. */
 export const Delivery = z
 	.object({
 		id: z.string().openapi({ example: "dlv_17" }),
 		object: z.literal("delivery"),
-		/** As in `webhook-id`. */
+		/** The event's id, as in the `webhook-id` header. */
 		event: z.string(),
 		type: z
 			.string()
 			.openapi({ description: "An event type, or `webhook.test`" }),
 		/** Null for a test. */
 		seq: z.int().nullable(),
-		/** Attempts so far. */
+		/** The number of attempts so far. */
 		attempt: z.int(),
-		/** When the last attempt began; before the first, when the delivery was taken up. */
+		/** When the last attempt began; before the first one, when the delivery was created. */
 		at: z.iso.datetime(),
 		status: z.enum(["delivered", "failed", "pending", "gave_up"]).openapi({
 			description:
-				"`pending`: not tried yet. `failed`: the last attempt failed, and another follows at `next_attempt_at`.",
+				"`pending`: not attempted yet. `failed`: the last attempt failed, and another follows at " +
+				"`next_attempt_at`.",
 		}),
 		http_status: z.int().nullable(),
 		error: z.string().nullable(),
 		duration_ms: z.int().nullable(),
-		/** Null where none follows, and while an earlier event of the same job is not through. */
+		/**
+		 * Null if no attempt follows, and while an earlier event of the same job is still to be
+		 * delivered.
+		 */
 		next_attempt_at: z.iso.datetime().nullable(),
 	})
 	.openapi("Delivery", { example: DELIVERY });
@@ -185,7 +199,7 @@ export const DeliveryList = z
 
 export const RedeliveryRequest = z
 	.preprocess(
-		(value) => lean(value),
+		(value) => dropEmpty(value),
 		oneOf([
 			z.strictObject({ event: z.string().max(64) }),
 			z.strictObject({ after: z.int().min(0) }),
@@ -198,9 +212,9 @@ export const RedeliveryRequest = z
 export const Redelivery = z
 	.object({
 		webhook: z.string(),
-		/** The delivery of the one event, where one was asked for. */
+		/** The new delivery, if the request named an event. */
 		delivery: Delivery.nullable(),
-		/** Where the webhook goes on in the feed, where that was moved. */
+		/** The webhook's new position in the feed, if the request moved it. */
 		after: z.int().nullable(),
 		last_seq: z.int(),
 	})
@@ -213,7 +227,10 @@ export const Redelivery = z
 		},
 	});
 
-/** What a receiver gets (Standard Webhooks). `data` is the whole job on its terminal events, as GET shows it, and the event's own `data` otherwise. */
+/**
+ * The message that a receiver gets (Standard Webhooks). On a job's terminal events `data` is the
+ * whole job, as GET returns it; on other events it is the event's own `data`.
+ */
 export const WebhookMessage = z
 	.object({
 		type: z.string(),

@@ -6,26 +6,17 @@ import { CLOSE_HUNG_UP } from "./readers.ts";
 
 /** How often the Worker writes to a client whose job is canceled when it hangs up. */
 export const WRITE_EVERY_MS = 250;
-/**
- * After the client has left, in workerd the first write fails, behind wrangler's dev server the
- * second or third. So the client may have left right after the fourth last write.
- */
-const WRITES_BEFORE_FAILURE = 4;
 
 export class Presence {
-	/** Times of the last writes; of the request, where there were fewer. */
-	readonly #writtenAt: number[];
 	readonly #requestedAt = Date.now();
-
-	constructor() {
-		this.#writtenAt = Array<number>(WRITES_BEFORE_FAILURE).fill(
-			this.#requestedAt,
-		);
-	}
+	/**
+	 * The time of the last write, or of the request before the first one. The first write after the
+	 * client has left fails.
+	 */
+	#writtenAt = this.#requestedAt;
 
 	wrote(): void {
-		this.#writtenAt.shift();
-		this.#writtenAt.push(Date.now());
+		this.#writtenAt = Date.now();
 	}
 
 	/**
@@ -41,7 +32,7 @@ export class Presence {
 
 	/** How many milliseconds ago a client may have left that a write now shows to be gone. */
 	get goneMs(): number {
-		return Date.now() - (this.#writtenAt[0] as number);
+		return Date.now() - this.#writtenAt;
 	}
 }
 

@@ -17,7 +17,7 @@ import { type Caller, unwrapForCaller } from "../http/authenticate.ts";
 import type { App } from "../http/router.ts";
 import { newUploadId } from "../ids.ts";
 import { isDataUrl, readDataUrl } from "../images/data-url.ts";
-import { type Inspected, inspect } from "../images/inspect.ts";
+import { type InspectedImage, inspect } from "../images/inspect.ts";
 import { finalKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
 import { IMAGE_LIMITS } from "../schema/image.ts";
@@ -127,7 +127,7 @@ export interface ReceivedImage {
 	bytes: number;
 	/** SHA-256 of the bytes as sent, hex. */
 	sha256: string;
-	image: Inspected;
+	image: InspectedImage;
 }
 
 /** @throws ApiError naming the field, where the bytes are not an image of a supported type */
@@ -145,7 +145,7 @@ export async function storeImage(
 	config: Config,
 	account: string,
 	id: string,
-	{ bytes, contentType, width, height }: Inspected,
+	{ bytes, contentType, width, height }: InspectedImage,
 ): Promise<{ id: string } & StoredImage> {
 	const stored = { contentType, sha256: await sha256(bytes) };
 	await s3.put(config, finalKey(account, id), { bytes, ...stored });

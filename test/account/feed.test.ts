@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Account } from "../../src/account/account.ts";
 import { EVENT_KEPT_MS } from "../../src/account/feed.ts";
-import { wants } from "../../src/account/webhook-rows.ts";
+import { wantsEvent } from "../../src/account/webhook-rows.ts";
 import type { FeedEvent, Outcome } from "../../src/contract/account.ts";
 import { EVENT_TYPES, type EventType } from "../../src/contract/event-type.ts";
 import { unwrap } from "../../src/errors.ts";
@@ -205,7 +205,7 @@ it("a webhook wants its types and never what tells of itself", () =>
 				const hook = { id: "wh_1", scope: "account" as const, events: types };
 				const data = { webhook, reason: "gone" as const };
 				const event = { type, data, webhook: null } as FeedEvent;
-				expect(wants(hook, event)).toBe(
+				expect(wantsEvent(hook, event)).toBe(
 					types.includes(type) && webhook !== "wh_1",
 				);
 			},

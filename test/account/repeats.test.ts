@@ -1,7 +1,7 @@
 /** Which job a call has that says that it repeats one. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { repeatedOf } from "../../src/account/jobs.ts";
+import { chooseRepeated } from "../../src/account/jobs.ts";
 
 const jobs = fc.array(
 	fc.record({
@@ -19,7 +19,7 @@ it("no two repeats have one running job while another one had none, and none has
 			const wanted = running.length > 0 ? running : open;
 			for (let n = 0; n < repeats; n++) {
 				const least = Math.min(...wanted.map((job) => job.repeats));
-				const chosen = repeatedOf(all);
+				const chosen = chooseRepeated(all);
 				if (!chosen) {
 					expect(open).toEqual([]);
 					return;

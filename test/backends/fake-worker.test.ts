@@ -43,7 +43,7 @@ const eventsOf = (text: string): Event[] =>
 const textOf = (events: Event[]): string =>
 	events.map(({ data }) => data.text ?? "").join("");
 
-/** What comes of a request: its status, its bytes, and whether they broke off; `hung` where nothing more came. */
+/** The result of a request: its status, its bytes, and how the stream ended; `hung` if it did not. */
 async function outcome(script: Script): Promise<string> {
 	const hangUp = new AbortController();
 	const gone = hangUp.signal;
@@ -98,7 +98,7 @@ describe("the fake worker keeps to the shared vectors", () => {
 		);
 	});
 
-	it("says what nano said, byte for byte, given its tokens and but for their ids", async () => {
+	it("streams nano's recorded answer byte for byte, except for the token ids", async () => {
 		const recorded = eventsOf(vectors.recorded.stream.join(""));
 		const tokens = recorded
 			.filter(({ event }) => event === "token")
@@ -112,7 +112,7 @@ describe("the fake worker keeps to the shared vectors", () => {
 		);
 	});
 
-	it("goes on from committed ids as if it had never stopped", async () => {
+	it("continues from committed ids as if the stream had not been interrupted", async () => {
 		const worker = new FakeWorker({ tokens: ["a", "", "é", "😀"] });
 		const ask = async (body: object) =>
 			eventsOf(await (await generate(worker, body)).text());
@@ -124,14 +124,17 @@ describe("the fake worker keeps to the shared vectors", () => {
 			const committed_token_ids = [2000, 2001, 2002, 2003].slice(0, cut);
 			const { model, max_tokens } = HI;
 			const later = await ask({
-				...{ model, max_tokens, prompt_token_ids, committed_token_ids },
+				model,
+				max_tokens,
+				prompt_token_ids,
+				committed_token_ids,
 			});
 			expect(later.slice(0, -1)).toEqual([prompt, ...rest.slice(cut, -1)]);
 			expect(later.at(-1)?.data).toMatchObject({ output_tokens: 4 - cut });
 		}
 	});
 
-	it("takes nothing while it starts or drains, and knows its routes", async () => {
+	it("refuses requests while it starts or drains, and unknown routes", async () => {
 		const worker = new FakeWorker({ tokens: ["x"] });
 		for (const state of ["starting", "draining"] as const) {
 			worker.state = state;
@@ -159,7 +162,7 @@ describe("a fault of the fake worker", () => {
 		"`%s` shows, and is the same every time",
 		async (name) => {
 			const fault = FAULTS[name];
-			// What sends more than was asked must have it.
+			// A fault that sends surplus tokens needs some to send.
 			const script =
 				"excess" in fault ? { tokens: Array(12).fill("x") } : { tokens };
 			const plain = await outcome(script);
@@ -170,7 +173,7 @@ describe("a fault of the fake worker", () => {
 		},
 	);
 
-	it("that slows it changes no byte", async () => {
+	it("that slows the stream changes no byte", async () => {
 		const plain = await outcome({ tokens: ["x"] });
 		const from = Date.now();
 		const slow = await outcome({ tokens: ["x"], faults: { 1: { slow: 80 } } });
@@ -178,7 +181,7 @@ describe("a fault of the fake worker", () => {
 		expect(slow).toBe(plain);
 	});
 
-	it("that cuts a character ends between its bytes", async () => {
+	it("that cuts a character ends the stream between its bytes", async () => {
 		const [status, ...bytes] = (
 			await outcome({
 				tokens,
@@ -190,7 +193,7 @@ describe("a fault of the fake worker", () => {
 		expect(new TextDecoder().decode(Uint8Array.from(end))).toMatch(/" \ufffd$/);
 	});
 
-	it("that cuts after some bytes sends just so many", async () => {
+	it("that cuts after n bytes sends exactly n", async () => {
 		const [, ...bytes] = (
 			await outcome({ tokens, faults: { 1: { cut: 77, how: "end" } } })
 		).split(",");

@@ -1,4 +1,4 @@
-/** Jobs on the real objects, of a model that Replicate serves. */
+/** Jobs of a model that Replicate runs, on the real objects. */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { newAccount } from "../support/account.ts";
@@ -18,7 +18,7 @@ import {
 } from "../support/jobs.ts";
 import { pool, replicate, startedThere } from "../support/jobs-on-replicate.ts";
 
-/** Nothing is left over, and every promise about the log and the money holds. */
+/** Nothing is left over, and the invariants of logs and ledger hold. */
 async function isAtRest(job: TestJob): Promise<void> {
 	await eventually(async () => {
 		const gathered = await gather([job]);
@@ -34,7 +34,7 @@ async function isAtRest(job: TestJob): Promise<void> {
 const WORDS = words(8);
 
 describe("a job on Replicate", () => {
-	it("takes a conversation as any other does, and is gone on from", async () => {
+	it("takes a conversation, and another job can continue it", async () => {
 		const fake = replicate({ tokens: WORDS });
 		const account = await newAccount(50_000);
 		const told = async (body: object) => {
@@ -54,7 +54,7 @@ describe("a job on Replicate", () => {
 		expect(JSON.parse(input.images as string)).toHaveLength(1);
 	});
 
-	it("succeeds: told, counted and paid like any other", async () => {
+	it("succeeds, with events, usage and price as on a worker", async () => {
 		const fake = replicate({ tokens: WORDS, every: 5 });
 		const job = await startedThere();
 		const seen = await events(job);
@@ -81,7 +81,7 @@ describe("a job on Replicate", () => {
 		await isAtRest(job);
 	});
 
-	it("names its images by tenant and by the weights, and stops at its stop strings", async () => {
+	it("derives image ids from tenant and weights, and stops at its stop strings", async () => {
 		const fake = replicate({ tokens: WORDS, every: 10 });
 		const image = {
 			upload: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
@@ -105,7 +105,7 @@ describe("a job on Replicate", () => {
 		await eventually(() => expect(fake.statusOf(1)).toBe("canceled"));
 	});
 
-	it("whose prediction fails before a token starts again, and is paid once", async () => {
+	it("starts again if its prediction fails before the first token, and is paid once", async () => {
 		const fake = replicate((n) => ({
 			tokens: WORDS,
 			...(n < 3 && { fails: { after: 0, error: "out of memory" } }),
@@ -127,7 +127,7 @@ describe("a job on Replicate", () => {
 		await isAtRest(job);
 	});
 
-	it("whose prediction fails after a token fails, at price 0: another one would say something else", async () => {
+	it("fails at price 0 if its prediction fails after a token, which no other can continue", async () => {
 		const fake = replicate({
 			tokens: WORDS,
 			fails: { after: 3, error: "out of memory" },
@@ -144,7 +144,7 @@ describe("a job on Replicate", () => {
 		await isAtRest(job);
 	});
 
-	it("whose request the model refuses fails at once, and says why", async () => {
+	it("fails at once if the model refuses the request, and says why", async () => {
 		const error = {
 			code: "image_undecodable",
 			message: "no",
@@ -162,7 +162,7 @@ describe("a job on Replicate", () => {
 		expect(fake.predictions).toHaveLength(1);
 	});
 
-	it("that is canceled cancels its prediction", async () => {
+	it("cancels its prediction when it is canceled", async () => {
 		const fake = replicate({ tokens: words(1_000), every: 10 });
 		const job = await startedThere();
 		await events(job, 0, ({ type }) => type === "token");
@@ -171,7 +171,7 @@ describe("a job on Replicate", () => {
 		await isAtRest(job);
 	});
 
-	it("whose process dies goes on with the same prediction: nothing is lost, repeated or paid twice", async () => {
+	it("resumes its prediction after a crash; nothing is lost, repeated or paid twice", async () => {
 		for (const shown of [0, 3]) {
 			const fake = replicate({ tokens: WORDS });
 			fake.allowed = shown;
@@ -194,7 +194,7 @@ describe("a job on Replicate", () => {
 		}
 	});
 
-	it("that lost its slot goes on with the same prediction", async () => {
+	it("resumes its prediction after it lost its slot", async () => {
 		const fake = replicate({ tokens: WORDS });
 		fake.allowed = 3;
 		const job = await startedThere();
@@ -207,7 +207,7 @@ describe("a job on Replicate", () => {
 		expect(fake.predictions).toHaveLength(1);
 	});
 
-	it("waits while Replicate does not know its model, and has no more at once than its slots", async () => {
+	it("waits while Replicate does not know the model, and runs no more jobs than slots", async () => {
 		const fake = replicate({ tokens: WORDS, every: 10 });
 		fake.refusals.push({ to: "describe", status: 404, times: 1 });
 		const jobs = [await startedThere()];

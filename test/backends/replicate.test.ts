@@ -74,7 +74,7 @@ function fakeReplicate(
 	return fake;
 }
 
-/** Waits that were asked for; none takes longer than a few milliseconds. */
+/** The waits that the backend asked for; each takes only a few milliseconds here. */
 function backend(
 	part: Partial<ReplicateAddress["replicate"]> = {},
 	silenceMs = 50,
@@ -125,7 +125,7 @@ const creations = ({ requests }: FakeReplicate): number =>
 	requests.filter((each) => /^POST .*\/predictions$/.test(each)).length;
 
 describe("a prediction", () => {
-	it("is asked what a worker is asked, bounded in time, and told as tokens without ids", async () => {
+	it("gets the worker's request and a deadline, and yields tokens without ids", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS, every: 4 });
 		const webhook = { url: "https://api.test", secret: "whsec_x" };
 		const events = await generate(backend({ webhook }));
@@ -161,7 +161,7 @@ describe("a prediction", () => {
 		expect(fake.requests).not.toContainEqual(expect.stringMatching(/cancel/));
 	});
 
-	it("of a version is made of that version, without a webhook where none is configured", async () => {
+	it("of a version names that version, and no webhook if none is configured", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS });
 		await generate(backend({ run: `acme/llama2-7b:${VERSION}` }));
 		expect(made(fake, 1)).toMatchObject({
@@ -172,7 +172,7 @@ describe("a prediction", () => {
 		});
 	});
 
-	it("that waits for an instance longer than its stream may be silent is waited for", async () => {
+	it("may wait for an instance longer than its stream may be silent", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS, cold: 200 });
 		expect(textOf(await generate(backend({}, 20)))).toBe(TEXT);
 		expect(creations(fake)).toBe(1);
@@ -183,7 +183,7 @@ describe("a prediction", () => {
 		async (fault) => {
 			for (const after of [0, 1, 6]) {
 				fakeReplicate({ tokens: TOKENS, every: 4, stream: { after, fault } });
-				// What was skipped in the middle is found out at the end, and cannot be put in its place.
+				// A gap in the stream shows at the end, when it is too late to fill it.
 				const events = generate(backend({}, 20));
 				if (fault === "skips" && after < 6)
 					expect((await failing(events)).code).toBe("broken_stream");
@@ -196,18 +196,18 @@ describe("a prediction", () => {
 		},
 	);
 
-	it("whose stream said something else than the prediction is not sold", async () => {
+	it("that contradicts its stream fails", async () => {
 		fakeReplicate({ tokens: TOKENS, stream: { after: 1, fault: "lies" } });
 		expect((await failing(generate())).code).toBe("broken_stream");
 	});
 
-	it("that has no stream is read by looking", async () => {
+	it("without a stream is polled", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS, every: 4 });
 		fake.refusals.push({ to: "stream", status: 404, times: 1 });
 		expect(textOf(await generate())).toBe(TEXT);
 	});
 
-	it("that used up its tokens ended by `length`", async () => {
+	it("that used up its tokens ends with `length`", async () => {
 		fakeReplicate({ tokens: TOKENS });
 		const events = await generate(backend(), {
 			sampling: { ...generation.sampling, max_tokens: 3 },
@@ -216,7 +216,7 @@ describe("a prediction", () => {
 		expect(events.at(-1)).toEqual({ type: "done", reason: "length" });
 	});
 
-	it("that fails with an error of the worker protocol fails as a worker does", async () => {
+	it("that fails with an error of the worker protocol fails with that error", async () => {
 		const error = {
 			code: "context_length_exceeded",
 			message: "too long",
@@ -235,7 +235,7 @@ describe("a prediction", () => {
 		});
 	});
 
-	it("that fails with anything else may go better another time", async () => {
+	it("that fails with any other error may be retried", async () => {
 		fakeReplicate({ tokens: TOKENS, fails: { after: 2, error: "CUDA error" } });
 		expect(await failing(generate())).toMatchObject({
 			code: "engine_failed",
@@ -244,7 +244,7 @@ describe("a prediction", () => {
 		});
 	});
 
-	it("that somebody else canceled may go better another time", async () => {
+	it("that somebody else canceled may be retried", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS, every: 500 });
 		const run = failing(generate());
 		await eventually(() => expect(fake.predictions).toHaveLength(1));
@@ -257,36 +257,36 @@ describe("a prediction", () => {
 	});
 });
 
-describe("hanging up", () => {
-	const hangUpAfter = async (reason: string) => {
+describe("aborting an attempt", () => {
+	const abortAfter = async (reason: string) => {
 		const fake = fakeReplicate({ tokens: TOKENS, every: 20 });
-		const hangUp = new AbortController();
+		const controller = new AbortController();
 		const events: BackendEvent[] = [];
 		const run = failing(
-			generate(backend(), {}, hangUp.signal, (event) => {
+			generate(backend(), {}, controller.signal, (event) => {
 				events.push(event);
 				return false;
 			}),
 		);
 		await eventually(() => expect(tokensOf(events)).toBeGreaterThan(1));
-		hangUp.abort(reason);
+		controller.abort(reason);
 		await run;
 		return { fake, events };
 	};
 
-	it("for good cancels the prediction", async () => {
-		const { fake } = await hangUpAfter("over");
+	it("as over cancels the prediction", async () => {
+		const { fake } = await abortAfter("over");
 		expect(fake.statusOf(1)).toBe("canceled");
 	});
 
-	it("in the middle of an event cancels it too: nobody wants the rest", async () => {
+	it("by leaving the loop cancels the prediction too", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS, every: 20 });
 		await generate(undefined, {}, undefined, ({ type }) => type === "token");
 		expect(fake.statusOf(1)).toBe("canceled");
 	});
 
-	it("for a while lets it go on, and whoever comes back hears the rest and nothing twice", async () => {
-		const { fake, events } = await hangUpAfter("lease_lost");
+	it("for another attempt leaves it running, and that attempt gets exactly the rest", async () => {
+		const { fake, events } = await abortAfter("lease_lost");
 		expect(fake.statusOf(1)).toBe("processing");
 		const text = textOf(events);
 		const tokens = tokensOf(events);
@@ -301,7 +301,7 @@ describe("hanging up", () => {
 		expect(creations(fake)).toBe(1);
 	});
 
-	it("where the cancel is refused at first cancels it in the end", async () => {
+	it("retries a cancel that is refused", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS, every: 20 });
 		fake.refusals.push({ to: "cancel", status: 503, times: 2 });
 		const over = backend();
@@ -310,7 +310,7 @@ describe("hanging up", () => {
 		expect(over.waits).toEqual([375, 750]);
 	});
 
-	it("where Replicate does not answer ends all the same, and tells the log no more than that", async () => {
+	it("ends even if Replicate does not answer, and logs that without content", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS, every: 20 });
 		const lines: string[] = [];
 		vi.spyOn(console, "log").mockImplementation((line) => {
@@ -328,7 +328,7 @@ describe("hanging up", () => {
 });
 
 describe("a request that fails", () => {
-	it("with 429 is made again after what Retry-After says, and not once before", async () => {
+	it("with 429 is retried after Retry-After, and not before", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS });
 		const headers = { "Retry-After": "7" };
 		fake.refusals.push({ to: "create", status: 429, times: 2, headers });
@@ -339,7 +339,7 @@ describe("a request that fails", () => {
 		expect(fake.predictions).toHaveLength(1);
 	});
 
-	it("with 429 and a date is made again at that time", async () => {
+	it("with 429 and a date is retried at that time", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS });
 		const at = new Date(Date.now() + 20_000).toUTCString();
 		const headers = { "Retry-After": at };
@@ -350,7 +350,7 @@ describe("a request that fails", () => {
 		expect(patient.waits[0]).toBeLessThanOrEqual(20_000);
 	});
 
-	it("with 429 for longer than is worth waiting is given up at once, and the slot with it", async () => {
+	it("with 429 and a long Retry-After fails at once, which frees the slot", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS });
 		const headers = { "Retry-After": "600" };
 		fake.refusals.push({ to: "create", status: 429, times: 1, headers });
@@ -362,7 +362,7 @@ describe("a request that fails", () => {
 		expect([patient.waits, creations(fake)]).toEqual([[], 1]);
 	});
 
-	it("time and again waits longer each time, and is given up in the end", async () => {
+	it("repeatedly is retried after longer and longer waits, up to a limit", async () => {
 		const fake = fakeReplicate({ tokens: TOKENS });
 		fake.refusals.push({ to: "create", status: 429, times: 100 });
 		const patient = backend();
@@ -373,7 +373,7 @@ describe("a request that fails", () => {
 		expect(creations(fake)).toBe(8);
 	});
 
-	it("when a prediction may have been made is not made again: two would be paid", async () => {
+	it("after a prediction may have been created is not retried, lest two are paid", async () => {
 		for (const done of [true, false]) {
 			const fake = fakeReplicate({ tokens: TOKENS });
 			fake.refusals.push({ to: "create", status: 502, times: 1, done });
@@ -392,7 +392,7 @@ describe("a request that fails", () => {
 		expect(asked).toHaveBeenCalledTimes(1);
 	});
 
-	it("when it only looks is made again, also where nobody answers", async () => {
+	it("while it only reads is retried, even without a response", async () => {
 		const fake = fakeReplicate({
 			tokens: TOKENS,
 			every: 5,

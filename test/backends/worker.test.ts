@@ -85,7 +85,7 @@ const body = (...chunks: Uint8Array[]) =>
 	});
 
 describe("the worker's stream", () => {
-	it("is read the same, cut in two at any byte", async () => {
+	it("gives the same events when it is cut in two at any byte", async () => {
 		const events = (cut: number) => {
 			const parser = new SseParser();
 			return [
@@ -104,7 +104,7 @@ describe("the worker's stream", () => {
 		]);
 	});
 
-	it("is read the same, byte by byte, with CRLF or LF", async () => {
+	it("gives the same events byte by byte, with CRLF or LF", async () => {
 		for (const text of [
 			vectors.stream.join(""),
 			vectors.stream.join("").replaceAll("\n", "\r\n"),
@@ -117,7 +117,7 @@ describe("the worker's stream", () => {
 		}
 	});
 
-	it("recorded from nano is read with its unfinished characters", async () => {
+	it("recorded from nano keeps its incomplete characters", async () => {
 		const recorded = new TextEncoder().encode(vectors.recorded.stream.join(""));
 		answer(() => new Response(body(recorded)));
 		const tokens = (await generate()).filter((e) => e.type === "token");
@@ -139,7 +139,7 @@ describe("the worker's stream", () => {
 		});
 	});
 
-	it("is given up when it is silent, and later also when there are only pings", async () => {
+	it("fails after a silence, and after a longer time with pings alone", async () => {
 		const playing = (pings?: true) => {
 			const worker = new FakeWorker({
 				tokens: ["a", "b"],
@@ -165,7 +165,7 @@ describe("the worker's stream", () => {
 		expect(stalled.running).toBe(0);
 	});
 
-	it("ends on the worker when the reader hangs up", async () => {
+	it("ends on the worker when the reader closes it", async () => {
 		const worker = new FakeWorker({ tokens: Array(100).fill("x"), every: 10 });
 		answer((request) => worker.fetch(request));
 		const hangUp = new AbortController();
@@ -206,7 +206,7 @@ describe("a worker's refusal", () => {
 		}
 	});
 
-	it("that is none of the protocol's means that something else answered", async () => {
+	it("that is not of the protocol means that a proxy answered", async () => {
 		answer(() => new Response("<html>Bad gateway", { status: 502 }));
 		expect(await failing(generate())).toMatchObject({
 			code: "unreachable",
@@ -219,7 +219,7 @@ describe("a worker's refusal", () => {
 });
 
 describe("a call to the worker", () => {
-	it("carries the key, the service token where there is one, and follows no redirect", async () => {
+	it("carries the key and a configured service token, and follows no redirect", async () => {
 		const seen: Request[] = [];
 		answer((request) => {
 			seen.push(request);

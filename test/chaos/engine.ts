@@ -1,7 +1,6 @@
 /** A round on the real engine, greedy in float32: whatever dies in between, each answer is the one that nobody interrupted. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ensureBucket } from "../../scripts/bucket.mjs";
 import * as paths from "../../scripts/paths.mjs";
 import { type Secrets, secretsOf } from "../../scripts/secrets.mjs";
 import { textOf } from "../support/invariants.ts";
@@ -137,7 +136,7 @@ const jobOf = (from: Random, index: number): JobPlan => ({
 });
 
 async function bodyOf(question: number): Promise<object> {
-	const samples = join(paths.root, "src/playground/public/samples");
+	const samples = join(paths.root, "samples");
 	const bytes = await readFile(join(samples, PHOTOS[question] as string));
 	return {
 		images: [{ url: `data:image/jpeg;base64,${bytes.toString("base64")}` }],
@@ -158,14 +157,7 @@ async function setTheStage({ state, stops, giveUp }: Run) {
 		}),
 	};
 	let s3 = given.MINIGPT4_S3_URL;
-	if (s3)
-		await ensureBucket({
-			endpoint: s3,
-			accessKeyId: secrets.s3AccessKey,
-			secretAccessKey: secrets.s3SecretKey,
-			origins: ["http://127.0.0.1"],
-		});
-	else {
+	if (!s3) {
 		const storage = await parts.storage(state, secrets);
 		stops.push(() => storage.stop());
 		await storage.start();

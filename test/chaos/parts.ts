@@ -1,18 +1,15 @@
 /** The parts of a deployment that can be struck one by one, and come back where they were. */
-import {
-	appendFileSync,
-	existsSync,
-	readFileSync,
-	writeFileSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as paths from "../../scripts/paths.mjs";
 import { freePort } from "../../scripts/ports.mjs";
-import { type Daemon, launch, run } from "../../scripts/process.mjs";
+import { type Daemon, launch } from "../../scripts/process.mjs";
 import type { Secrets } from "../../scripts/secrets.mjs";
 import {
+	bundleEdge,
 	type Server,
+	s3At,
 	startEdge,
 	startS3,
 	startWorker,
@@ -21,6 +18,7 @@ import {
 /** A process that is started again on the same port and data whenever it was killed. */
 export class Part {
 	readonly port: number;
+	readonly url: string;
 	readonly #start: (port: number) => Promise<Server>;
 	#server: Server | null = null;
 	#changing: Promise<void> = Promise.resolve();
@@ -31,13 +29,14 @@ export class Part {
 	/** How long starting again took, in ms, each time. */
 	readonly starts: number[] = [];
 
-	constructor(port: number, start: (port: number) => Promise<Server>) {
+	constructor(
+		port: number,
+		start: (port: number) => Promise<Server>,
+		url = `http://127.0.0.1:${port}`,
+	) {
 		this.port = port;
+		this.url = url;
 		this.#start = start;
-	}
-
-	get url(): string {
-		return `http://127.0.0.1:${this.port}`;
 	}
 
 	async start(): Promise<void> {
@@ -74,9 +73,8 @@ export class Part {
 }
 
 export async function storage(state: string, secrets: Secrets): Promise<Part> {
-	return new Part(await freePort(), (port) =>
-		startS3({ port, state, secrets }),
-	);
+	const port = await freePort();
+	return new Part(port, () => startS3({ port, state, secrets }), s3At(port));
 }
 
 /**
@@ -91,40 +89,15 @@ export async function edge(
 	workers: () => string[],
 	vars: () => Record<string, string>,
 ): Promise<Part> {
-	const config = join(state, "bundle", "wrangler.toml");
-	await bundle(state, config);
+	const entry = join(paths.root, "test/chaos/edge.ts");
+	const bundle = await bundleEdge(join(state, "bundle"), { entry });
 	return new Part(await freePort(), (port) => {
 		keepLog(join(state, "log", "edge.log"));
 		return startEdge({
-			...{ port, state, secrets, s3, worker: { nano: workers() } },
-			vars: vars(),
-			...{ entry: join(dirname(config), "edge.js"), config },
+			...{ port, state, secrets, s3, bundle },
+			...{ worker: { nano: workers() }, vars: vars() },
 		});
 	});
-}
-
-/** All that the edge is, in one folder. Wrangler leaves its temporary files there when it is killed. */
-async function bundle(state: string, config: string): Promise<void> {
-	const wrangler = join(paths.root, "node_modules/wrangler/bin/wrangler.js");
-	await run(
-		paths.node,
-		[
-			...[wrangler, "deploy", join(paths.root, "test/chaos/edge.ts")],
-			...["--dry-run", "--outdir", dirname(config)],
-		],
-		{
-			log: join(state, "log", "bundle.log"),
-			env: {
-				XDG_CONFIG_HOME: join(state, "wrangler"),
-				WRANGLER_SEND_METRICS: "false",
-			},
-			what: "Bundling the edge",
-		},
-	);
-	const text = readFileSync(join(paths.root, "wrangler.toml"), "utf8");
-	const folder = (_: string, path: string) =>
-		`directory = ${JSON.stringify(join(paths.root, path))}`;
-	writeFileSync(config, text.replace(/^directory = "(.*)"$/m, folder));
 }
 
 /** A fake worker. @param args beside its port */

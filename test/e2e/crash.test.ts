@@ -12,7 +12,12 @@ import { developmentAccount } from "../../scripts/development.mjs";
 import { root } from "../../scripts/paths.mjs";
 import { freePort } from "../../scripts/ports.mjs";
 import { secretsOf } from "../../scripts/secrets.mjs";
-import { type Server, startEdge, startS3 } from "../../scripts/stack.mjs";
+import {
+	bundleEdge,
+	type Server,
+	startEdge,
+	startS3,
+} from "../../scripts/stack.mjs";
 import { eventually } from "../support/eventually.ts";
 import { FakeWorker, FIRST_ID } from "../support/fake-worker.ts";
 import { serve } from "../support/fake-worker-server.ts";
@@ -59,15 +64,16 @@ beforeAll(async () => {
 	const s3 = await startS3({ port: await freePort(), state, secrets });
 	stops.push(s3.stop);
 	const port = await freePort();
+	const entry = join(root, "test/support/held-edge.ts");
+	const bundle = await bundleEdge(join(state, "bundle"), { entry });
 	start = () =>
 		startEdge({
-			...{ port, state, secrets, s3: s3.url, worker: gpu.url },
+			...{ port, state, secrets, s3: s3.url, worker: gpu.url, bundle },
 			vars: {
 				JOB_PRICE: String(PRICE),
 				LIMIT_REQUESTS_PER_MINUTE: "100000",
 				HOLD_URL: hold,
 			},
-			entry: join(root, "test/support/held-edge.ts"),
 		});
 	edge = await start();
 	stops.push(() => edge.stop());

@@ -1,12 +1,19 @@
-/** A deployment of its own for one test file: the edge, its data and an account; the engine and the S3 server of the run, if it has them. */
-import { mkdtemp, rm } from "node:fs/promises";
+/**
+ * A deployment of its own for one test file: the edge, its data and an account; the engine and the
+ * S3 server of the run, if it has them.
+ */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureBucket } from "../../scripts/bucket.mjs";
 import { developmentAccount } from "../../scripts/development.mjs";
 import { freePort } from "../../scripts/ports.mjs";
 import { type Secrets, secretsOf } from "../../scripts/secrets.mjs";
-import { startEdge, startS3, startWorker } from "../../scripts/stack.mjs";
+import {
+	bundleEdge,
+	startEdge,
+	startS3,
+	startWorker,
+} from "../../scripts/stack.mjs";
 
 export interface Deployment {
 	/** The edge. */
@@ -19,6 +26,10 @@ export interface Deployment {
 	/** The key of one more account with credit. */
 	stranger: () => Promise<string>;
 	secrets: Secrets;
+	/** Folder of the Worker, for another edge. */
+	bundle: string;
+	/** What the edge has logged since it started. */
+	log: () => Promise<string>;
 	/** `kill -9` of the edge, and a new one on the same port and data. Resolves when that is up. */
 	crash: () => Promise<void>;
 	stop: () => Promise<void>;
@@ -38,7 +49,12 @@ export interface Other {
 	stop: () => Promise<unknown>;
 }
 
-/** What `npm test` tells of the servers that all stages share; without it, a file starts its own. */
+/** The page of any edge may upload to the bucket that they share. */
+export const LOCAL = ["http://127.0.0.1:*"];
+
+/**
+ * What `npm test` tells of the servers that all stages share; without it, a file starts its own.
+ */
 const shared = process.env;
 
 /**
@@ -71,19 +87,11 @@ export async function deploy(
 	};
 	try {
 		const port = await freePort();
-		const origins = [`http://127.0.0.1:${port}`];
 		const place = async () => ({ port: await freePort(), state, secrets });
 
 		let s3 = shared.MINIGPT4_S3_URL;
-		if (s3)
-			await ensureBucket({
-				endpoint: s3,
-				accessKeyId: secrets.s3AccessKey,
-				secretAccessKey: secrets.s3SecretKey,
-				origins,
-			});
-		else {
-			const server = await startS3({ ...(await place()), origins });
+		if (!s3) {
+			const server = await startS3({ ...(await place()), origins: LOCAL });
 			stops.push(server.stop);
 			s3 = server.url;
 		}
@@ -107,9 +115,11 @@ export async function deploy(
 			...Object.fromEntries(more.map(([model, { url }]) => [model, url])),
 		};
 
+		const bundle =
+			shared.MINIGPT4_BUNDLE ?? (await bundleEdge(join(state, "bundle")));
 		const start = () =>
 			startEdge({
-				...{ port, state, secrets, s3 },
+				...{ port, state, secrets, s3, bundle },
 				worker: more.length > 0 ? workers : nano,
 				vars: { JOB_PRICE: "1000", ...vars },
 			});
@@ -126,7 +136,12 @@ export async function deploy(
 		const { key } = await account(state);
 		const stranger = async () =>
 			(await account(await mkdtemp(join(state, "account-")))).key;
-		return { url: edge.url, s3, worker, key, stranger, secrets, crash, stop };
+		const { url } = edge;
+		const log = () => readFile(edge.daemon.log, "utf8");
+		return {
+			...{ url, s3, worker, key, stranger, secrets, bundle },
+			...{ log, crash, stop },
+		};
 	} catch (error) {
 		await stop();
 		throw error;

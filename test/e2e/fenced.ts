@@ -1,4 +1,4 @@
-/** The code samples of a Markdown document. */
+/** The code samples of a Markdown document, and of the doc comments of a source. */
 
 export interface Sample {
 	/** Where it stands, to find it by. */
@@ -29,3 +29,25 @@ export function samplesOf(markdown: string): Sample[] {
 	if (open) throw new Error(`the fence of line ${open.line} stays open`);
 	return samples;
 }
+
+/**
+ * Every fenced block in a TypeScript source's doc comments, in order. One that calls `client` without
+ * making it gets the line that does, as the client's own documentation says.
+ */
+export function examplesOf(source: string): Sample[] {
+	const comments = source
+		.split("\n")
+		.map((line) => /^\s*\* ?(.*)$/.exec(line)?.[1] ?? "")
+		.join("\n");
+	return samplesOf(comments).map((sample) => ({
+		...sample,
+		code:
+			/\bclient\./.test(sample.code) && !/const client\b/.test(sample.code)
+				? `${CLIENT}${sample.code}`
+				: sample.code,
+	}));
+}
+
+const CLIENT = `import { MiniGPT4 } from "minigpt4";
+const client = new MiniGPT4();
+`;

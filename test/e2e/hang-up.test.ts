@@ -1,8 +1,8 @@
-/** Callers that hang up, and what their jobs cost: on the runtime itself, whose word it is when a client is gone. */
-import { mkdtemp, rm } from "node:fs/promises";
+/**
+ * Callers that hang up, and what their jobs cost. The runtime itself says when a client is gone:
+ * nothing stands before it.
+ */
 import { request } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import OpenAI from "openai";
 import {
@@ -14,7 +14,6 @@ import {
 	expect,
 	test,
 } from "vitest";
-import { type BareEdge, startBareEdge } from "./bare-edge.ts";
 import { type BreakingProxy, proxyTo } from "./breaking-proxy.ts";
 import { Client } from "./client.ts";
 import { type Deployment, deploy } from "./deployment.ts";
@@ -27,8 +26,6 @@ const SHOWN = 3;
 const MOST = 100;
 
 let deployment: Deployment;
-let bare: BareEdge | undefined;
-let state: string | undefined;
 let proxy: BreakingProxy | undefined;
 let apiKey: string;
 let client: Client;
@@ -37,11 +34,6 @@ beforeAll(async () => {
 	deployment = await deploy({}, async (worker) => {
 		proxy = await proxyTo(worker);
 		return proxy.url;
-	});
-	state = await mkdtemp(join(tmpdir(), "minigpt4-bare-"));
-	bare = await startBareEdge(state, {
-		WORKER_URL: (proxy as BreakingProxy).url,
-		WORKER_KEY: deployment.secrets.workerKey,
 	});
 });
 
@@ -56,10 +48,8 @@ afterEach(() => {
 });
 
 afterAll(async () => {
-	await bare?.stop();
 	await deployment?.stop();
 	await proxy?.stop();
-	if (state) await rm(state, { recursive: true, force: true });
 });
 
 const STORY = { prompt: "Tell me a long story.", max_tokens: MOST };
@@ -92,14 +82,13 @@ async function leave(
 	{ path, body, headers = {} }: Way,
 	after: number,
 	by: "fetch" | "socket" | "reset",
-	to = deployment.url,
 ): Promise<number> {
 	const all = {
 		...headers,
 		"Content-Type": "application/json",
-		Authorization: `Bearer ${to === bare?.url ? bare.key : apiKey}`,
+		Authorization: `Bearer ${apiKey}`,
 	};
-	const url = `${to}/v1${path}`;
+	const url = `${deployment.url}/v1${path}`;
 	const init = { method: "POST", headers: all };
 	if (by === "fetch") {
 		const left = new AbortController();
@@ -150,8 +139,14 @@ const endedJobs = (count: number) =>
 describe("a call that is hung up on ends its job within two seconds, at its share of the price", () => {
 	test.each(
 		Object.entries(WAYS).flatMap(([name, way]) =>
-			(["fetch", "socket"] as const).flatMap((by) =>
-				[300, 1_000, 3_000].map((after) => [name, by, after, way] as const),
+			(
+				[
+					["fetch", [300, 1_000, 3_000]],
+					["socket", [300, 1_000, 3_000]],
+					["reset", [20, 300, 700, 1_500]],
+				] as const
+			).flatMap(([by, moments]) =>
+				moments.map((after) => [name, by, after, way] as const),
 			),
 		),
 	)("%s, by %s after %i ms", async (_, by, after, way) => {
@@ -165,35 +160,6 @@ describe("a call that is hung up on ends its job within two seconds, at its shar
 		const { held } = await client.balance();
 		expect(held).toBe(0);
 	});
-
-	test.each(
-		Object.entries(WAYS).flatMap(([name, way]) =>
-			[20, 300, 700, 1_500].map((after) => [name, after, way] as const),
-		),
-	)(
-		"in the runtime itself: %s, by a reset after %i ms",
-		async (_, after, way) => {
-			const { url, key } = bare as BareEdge;
-			client = new Client(url, key);
-			const before = new Set(
-				(await client.get("/jobs?limit=100")).data.map(
-					({ id }: { id: string }) => id,
-				),
-			);
-			const left = await leave(way, after, "reset", url);
-			const fresh = async () =>
-				(await client.get("/jobs?limit=100")).data.filter(
-					({ id, status }: { id: string; status: string }) =>
-						!before.has(id) && status !== "accepted",
-				);
-			await expect.poll(fresh, { timeout: 30_000 }).toHaveLength(1);
-			const [{ id }] = await fresh();
-			const job = await client.get(`/jobs/${id}`);
-			expect(job.status).toBe("canceled");
-			expect(Date.parse(job.finished_at) - left).toBeLessThan(WITHIN_MS);
-			expect(job.price).toBeLessThanOrEqual((PRICE * SHOWN) / MOST);
-		},
-	);
 
 	test("thirteen of thirteen, also those that wait in the queue", async () => {
 		const way = WAYS["a completion"] as Way;

@@ -27,7 +27,7 @@ import { type BreakingProxy, proxyTo } from "./breaking-proxy.ts";
 import { Client } from "./client.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 
-const PHOTO = join(root, "src/playground/public/samples/cat.jpg");
+const PHOTO = join(root, "samples/cat.jpg");
 const QUESTION = "What is in this picture?";
 const UNKNOWN = "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T";
 

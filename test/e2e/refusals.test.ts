@@ -1,10 +1,6 @@
-/** A refused body is answered so that the caller can read why, whatever the caller is, here and in the bare runtime. */
-import { mkdtemp, rm } from "node:fs/promises";
+/** A refused body is answered so that the caller can read why, whatever the caller is. */
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type BareEdge, startBareEdge } from "./bare-edge.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 import { SENDERS, type Sent } from "./senders.ts";
 
@@ -12,18 +8,10 @@ const TRIES = 50;
 const MB = 1024 * 1024;
 
 let stack: Deployment;
-let bare: BareEdge;
-let state: string;
 beforeAll(async () => {
 	stack = await deploy({ LIMIT_REQUESTS_PER_MINUTE: "1000000" });
-	state = await mkdtemp(join(tmpdir(), "minigpt4-bare-"));
-	bare = await startBareEdge(state);
 });
-afterAll(async () => {
-	await bare?.stop();
-	await stack?.stop();
-	if (state) await rm(state, { recursive: true, force: true });
-});
+afterAll(() => stack?.stop());
 
 interface Refusal {
 	what: string;
@@ -116,41 +104,35 @@ function told(text: string): [number, string] | string {
 	}
 }
 
-describe.each(["wrangler dev", "workerd"])("behind %s", (where) => {
-	describe.each(Object.entries(SENDERS))("%s", (name, send) => {
-		// The bare runtime is asked for two of them: what can go wrong there is in the connection.
-		const asked =
-			where === "workerd"
-				? REFUSALS.filter(
-						({ bytes, type }) => bytes === 8 * MB && type !== FORM,
-					)
-				: REFUSALS;
-		test.each(asked)(
-			`reads why it was refused, ${TRIES} times out of ${TRIES}: $what`,
-			async ({ path, type, bytes, known = true, answer }) => {
-				const { url, key } = where === "workerd" ? bare : stack;
-				const sent: Sent = {
-					method: "POST",
-					url: `${url}/v1${path}`,
-					headers: {
-						"Content-Type": type,
-						Authorization: `Bearer ${known ? key : "mg_live_none"}`,
-					},
-					bytes,
-					chunked: false,
-				};
-				const ways = [false, true].map((chunked) => ({ ...sent, chunked }));
-				for (const way of ways) {
-					const seen = await send(way, TRIES / ways.length);
-					expect(
-						new Set(seen.map((text) => JSON.stringify(told(text)))),
-						`${name}, ${way.chunked ? "in chunks" : "with its length"}`,
-					).toEqual(new Set([JSON.stringify(answer)]));
-				}
-			},
-		);
-	});
+describe.each(Object.entries(SENDERS))("%s", (name, send) => {
+	test.each(REFUSALS)(
+		`reads why it was refused, ${TRIES} times out of ${TRIES}: $what`,
+		async ({ path, type, bytes, known = true, answer }) => {
+			const { url, key } = stack;
+			const sent: Sent = {
+				method: "POST",
+				url: `${url}/v1${path}`,
+				headers: {
+					"Content-Type": type,
+					Authorization: `Bearer ${known ? key : "mg_live_none"}`,
+				},
+				bytes,
+				chunked: false,
+			};
+			const ways = [false, true].map((chunked) => ({ ...sent, chunked }));
+			for (const way of ways) {
+				const seen = await send(way, TRIES / ways.length);
+				expect(
+					new Set(seen.map((text) => JSON.stringify(told(text)))),
+					`${name}, ${way.chunked ? "in chunks" : "with its length"}`,
+				).toEqual(new Set([JSON.stringify(answer)]));
+			}
+		},
+	);
 });
+
+/** What the edge has logged so far, line by line. */
+const lines = async () => (await stack.log()).split("\n").filter(Boolean);
 
 /** Sends these bytes as they are, and hangs up, or ends its half. @returns what came */
 function exchange(
@@ -172,7 +154,7 @@ function exchange(
 }
 
 const post = (path: string, type: string, more: string): string =>
-	`POST /v1${path} HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer ${bare.key}\r\nContent-Type: ${type}\r\nConnection: close\r\n${more}`;
+	`POST /v1${path} HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer ${stack.key}\r\nContent-Type: ${type}\r\nConnection: close\r\n${more}`;
 
 describe("a caller that leaves in the middle of a body", () => {
 	const HALVES = [
@@ -187,7 +169,7 @@ describe("a caller that leaves in the middle of a body", () => {
 	test.each(HALVES)(
 		"reads that the body broke off, if it still reads: %s %s",
 		async (path, type, rest) => {
-			const answer = await exchange(bare.url, post(path, type, rest));
+			const answer = await exchange(stack.url, post(path, type, rest));
 			expect(answer).toMatch(/^HTTP\/1\.1 400 /);
 			expect(answer).toContain('"code":"body_incomplete"');
 		},
@@ -196,16 +178,18 @@ describe("a caller that leaves in the middle of a body", () => {
 	test.each(HALVES)(
 		"is no error of ours in the log: %s %s",
 		async (path, type, rest) => {
-			const from = bare.lines.length;
-			await exchange(bare.url, post(path, type, rest), "hang up");
-			const requests = () =>
-				bare.lines
+			const from = (await lines()).length;
+			await exchange(stack.url, post(path, type, rest), "hang up");
+			const requests = async () =>
+				(await lines())
 					.slice(from)
 					.map((line) => JSON.parse(line))
 					.filter(({ event }) => event === "request");
 			await expect.poll(requests).toHaveLength(1);
-			expect(requests()[0]).toMatchObject({ status: 400, route: `/v1${path}` });
-			expect(bare.lines.slice(from).join("\n")).not.toContain(
+			expect((await requests())[0]).toMatchObject({
+				...{ status: 400, route: `/v1${path}` },
+			});
+			expect((await lines()).slice(from).join("\n")).not.toContain(
 				'"event":"error"',
 			);
 		},
@@ -217,7 +201,7 @@ describe("a request for no path at all", () => {
 		"is answered by us: %s *",
 		async (method) => {
 			const answer = await exchange(
-				bare.url,
+				stack.url,
 				`${method} * HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n`,
 			);
 			expect(answer).toMatch(/^HTTP\/1\.1 404 /);

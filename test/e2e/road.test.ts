@@ -32,9 +32,7 @@ afterAll(async () => {
 
 /** Straight to the bucket, then finalized. */
 async function upload(sample: string): Promise<string> {
-	const bytes = await readFile(
-		join(root, "src/playground/public/samples", sample),
-	);
+	const bytes = await readFile(join(root, "samples", sample));
 	const asked = await client.post("/uploads", {
 		content_type: "image/jpeg",
 		bytes: bytes.length,
@@ -178,9 +176,7 @@ async function encoded(): Promise<number> {
 }
 
 test("an account's image is encoded once for all its jobs, and again for another account", async () => {
-	const bytes = await readFile(
-		join(root, "src/playground/public/samples/rocket.jpg"),
-	);
+	const bytes = await readFile(join(root, "samples/rocket.jpg"));
 	const url = `data:image/jpeg;base64,${bytes.toString("base64")}`;
 	const stranger = new Client(deployment.url, await deployment.stranger());
 	const runs = [await encoded()];

@@ -1,7 +1,8 @@
 /**
- * Every code sample of the documents, run as a reader would run it: shell with bash, TypeScript with Node, Python with the
- * worker's Python, against an edge with the real nano worker, in a folder that has `samples/` and the packages that the text
- * has installed. Each must end well and say something that is known to be true; one of which nothing is known fails.
+ * Runs every code sample of the documents, and every `@example` of the SDK, as a reader would: shell
+ * with bash, TypeScript with Node, Python with the worker's Python, against an edge with the real nano
+ * worker, in a folder that has `samples/` and the packages that the text installs. Each sample must
+ * succeed, and its output must match what TRUE says of it; a sample that no entry fits fails.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { glob, mkdtemp, readFile, symlink, writeFile } from "node:fs/promises";
@@ -11,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { root, venv } from "../../scripts/paths.mjs";
 import { freePort } from "../../scripts/ports.mjs";
 import { type Deployment, deploy } from "./deployment.ts";
-import { type Sample, samplesOf } from "./fenced.ts";
+import { examplesOf, type Sample, samplesOf } from "./fenced.ts";
 import { type Installed, installSDK } from "./packed-sdk.ts";
 
 const DOCUMENTS = [
@@ -19,6 +20,7 @@ const DOCUMENTS = [
 	"sdk/README.md",
 	"docs/*.md",
 	"docs/guides/*.md",
+	"sdk/src/*.ts",
 ];
 
 /** What is true of the output of a sample, by what the sample holds; every entry that fits must hold, and one must fit. */
@@ -39,6 +41,37 @@ const TRUE: [sample: RegExp, output: RegExp][] = [
 	[/webhooks create/, /whsec_/],
 	[/node receiver\.mjs/, /^job\.succeeded .*\b(cat|tabby)\b/im],
 	[/webhooks listen/, /job\.succeeded/],
+	// The SDK's examples.
+	[/client\.account\.get/, /^[\d.]+ USD$/m],
+	[/models\.list/, /^nano \d+ 1000$/m],
+	[/models\.get/, /^A job with nano costs 1000 micro-USD\.$/m],
+	[/keys\.list/, /^key_\w+ .+ in use$/m],
+	[/name: "website"/, /^key_\w+ starts with mg_live_$/m],
+	[/keys\.revoke/, /^key_\w+ was revoked at \d{4}-/m],
+	[/events\.list\(\{ types/, /^\d+ job\.succeeded \d{4}-/m],
+	[/events\.stream/, /^\d+ job\.succeeded$/m],
+	[/onProgress/, /^(\d+) of \1 bytes$/m],
+	[/uploads\.list/, /^img_[0-9A-Z]{26} ready \d+$/m],
+	[/uploads\.get/, /^img_[0-9A-Z]{26}: 512 × 512, uploaded at \d{4}-/m],
+	[/(uploads|jobs|webhooks)\.delete/, /^Deleted [\w]{26,}$/m],
+	[/no-such-file\.jpg/, /^file_unreadable .*no-such-file/],
+	[/jobs\.list\(\{ limit: 50/, /^[0-9A-Z]{26} \w+$/m],
+	[/jobs\.page\(\)/, /^[12] jobs on the first page$/m],
+	[/startWithin|jobs\.get/, /^[0-9A-Z]{26} (queued|provisioning|running)/],
+	[/"job\.canceled"\) console/, /^job\.canceled$/m],
+	[/error instanceof JobError/, /^canceled \d+$/m],
+	[/ulid\(\)/, /^true /],
+	[/stream\.job\(\);\nconsole/, /^\d+ tokens for 1000 micro-USD$/m],
+	[/job\.running"\) console/, /^The model starts\.$/m],
+	[/createHmac/, /^webhook\.test is genuine$/m],
+	[/webhooks\.(create|rotate)\([\s\S]*slice/, /^wh_\w+ signs with .* whsec_$/m],
+	[/webhooks\.list/, /^wh_\w+ enabled https:\/\/example\.com/m],
+	[/webhooks\.get/, /^wh_\w+ enabled null$/m],
+	[/webhooks\.update/, /^wh_\w+ receives \[ 'job\.failed' \]$/m],
+	[/"test", status/, /^test (delivered|failed) \S/m],
+	[/webhooks\.deliveries/, /^webhook\.test (delivered|failed) \S/m],
+	[/webhooks\.redeliver/, /^Every event after \d+ is delivered again\.$/m],
+	[/webhooks\.(secret|rotateSecret)/, /^The account's .*secret .* whsec_$/m],
 ];
 
 /** Lines that are not run, each with what is checked instead. */
@@ -236,7 +269,8 @@ async function inFile(
 
 for await (const path of glob(DOCUMENTS, { cwd: root })) {
 	const document = relative(root, join(root, path));
-	const samples = samplesOf(await readFile(join(root, document), "utf8"));
+	const text = await readFile(join(root, document), "utf8");
+	const samples = /\.ts$/.test(path) ? examplesOf(text) : samplesOf(text);
 	if (samples.length > 0) describe(document, () => tell(samples));
 }
 

@@ -13,7 +13,7 @@ import { type Deployment, deploy } from "./deployment.ts";
 /** For all that it does here. */
 const WITHIN_MS = 300_000;
 const CONFIG = join(root, "test/e2e/schemathesis.toml");
-const PHOTO = join(root, "src/playground/public/samples/cat.jpg");
+const PHOTO = join(root, "samples/cat.jpg");
 
 let stack: Deployment;
 let worker: { url: string; stop: () => Promise<void> };

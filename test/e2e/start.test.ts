@@ -51,7 +51,7 @@ async function start(args: string[]): Promise<Started> {
 
 async function startOnFreePorts(
 	...more: string[]
-): Promise<Started & { url: string; s3: string }> {
+): Promise<Started & { url: string; bucket: string }> {
 	const [port, s3, worker] = [
 		await freePort(),
 		await freePort(),
@@ -69,8 +69,9 @@ async function startOnFreePorts(
 	await expect
 		.poll(started.output, { timeout: 150_000 })
 		.toContain("Ctrl-C stops everything");
-	const [url, bucket] = [port, s3].map((each) => `http://127.0.0.1:${each}`);
-	return { ...started, url: url as string, s3: bucket as string };
+	const at = (port: number) => `http://127.0.0.1:${port}`;
+	const bucket = `${at(s3)}/cdn-cgi/local/r2/s3/minigpt4`;
+	return { ...started, url: at(port), bucket };
 }
 
 /** Processes that live: a zombie does not. */
@@ -146,14 +147,14 @@ test("the printed curl works as pasted before the worker is up, secrets stay pri
 		{ cwd: root },
 	);
 	expect(stdout).toMatch(/^event: job\.(queued|provisioning)$/m);
-	for (const file of ["secrets.json", "development.json", "edge.env"]) {
+	for (const file of ["secrets.json", "development.json", "edge.json"]) {
 		expect(statSync(join(state, file)).mode & 0o777).toBe(0o600);
 	}
 	const { adminSecret, workerKey, s3SecretKey } = JSON.parse(
 		readFileSync(join(state, "secrets.json"), "utf8"),
 	);
 	const family = descendants(child.pid as number);
-	expect(family.length).toBeGreaterThan(3);
+	expect(family.length).toBeGreaterThan(3); // npm start, the edge, workerd, the engine
 	for (const pid of family) {
 		const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8");
 		for (const secret of [adminSecret, workerKey, s3SecretKey])
@@ -180,7 +181,7 @@ test("a second start finds its account and key again, lets webhooks lead where i
 		readFileSync(join(state, "development.json"), "utf8"),
 	);
 	const page = "https://app.example.com";
-	const { child, output, url, s3 } = await startOnFreePorts(
+	const { child, output, url, bucket } = await startOnFreePorts(
 		...["--allowed-origins", `${page}, http://localhost:5173`],
 		...["--egress-allow", "localhost:3000", "--egress-allow", "receiver"],
 	);
@@ -191,7 +192,7 @@ test("a second start finds its account and key again, lets webhooks lead where i
 		[url, url],
 		["https://elsewhere.example", null],
 	] as const) {
-		const preflight = await fetch(`${s3}/minigpt4/staging/x`, {
+		const preflight = await fetch(`${bucket}/staging/x`, {
 			method: "OPTIONS",
 			headers: {
 				Origin: origin,

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-	heads,
+	firstInLine,
 	nextDue,
 	type QueuedDelivery,
-	ready,
+	readyToSend,
 } from "../../src/endpoint/order.ts";
 
 const waiting: fc.Arbitrary<QueuedDelivery[]> = fc
@@ -35,12 +35,12 @@ describe("what may go now", () => {
 				now,
 				(all, under, most, now) => {
 					const busy = new Set(
-						heads(all)
+						firstInLine(all)
 							.map(({ id }) => id)
 							.filter((id) => under.includes(id))
 							.slice(0, most),
 					);
-					const sent = ready(all, busy, most, now);
+					const sent = readyToSend(all, busy, most, now);
 					for (const each of sent) {
 						expect(each.nextAt).toBeLessThanOrEqual(now);
 						expect(busy.has(each.id)).toBe(false);
@@ -51,7 +51,7 @@ describe("what may go now", () => {
 					}
 					const lines = sent.map(({ line }) => line).filter(Boolean);
 					expect(new Set(lines).size).toBe(lines.length);
-					const could = heads(all).filter(
+					const could = firstInLine(all).filter(
 						({ id, nextAt }) => nextAt <= now && !busy.has(id),
 					);
 					expect(sent).toHaveLength(Math.min(could.length, most - busy.size));
@@ -66,8 +66,8 @@ describe("what may go now", () => {
 					each.line === "a" ? { ...each, nextAt: 1_000 } : each,
 				);
 				const others = stuck.filter(({ line }) => line !== "a");
-				expect(ready(stuck, none, 99, now)).toEqual(
-					ready(others, none, 99, now),
+				expect(readyToSend(stuck, none, 99, now)).toEqual(
+					readyToSend(others, none, 99, now),
 				);
 			}),
 		));
@@ -84,7 +84,7 @@ describe("what may go now", () => {
 					const through: QueuedDelivery[] = [];
 					for (let n = 0; left.length > 0; n++) {
 						time = Math.max(time, nextDue(left, none) as number);
-						const [first] = ready(left, none, most, time);
+						const [first] = readyToSend(left, none, most, time);
 						if (!first) throw new Error("nothing goes though something is due");
 						left = left.filter(({ id }) => id !== first.id);
 						if (fails[n]) left.push({ ...first, nextAt: time + 5 });
@@ -105,7 +105,7 @@ describe("what may go now", () => {
 it("the next time is that of the first in some line that is not under way", () =>
 	fc.assert(
 		fc.property(waiting, (all) => {
-			const first = heads(all);
+			const first = firstInLine(all);
 			const [one] = first;
 			expect(nextDue(all, none)).toBe(
 				first.length > 0

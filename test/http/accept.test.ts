@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { preferred, wantsEvents } from "../../src/http/accept.ts";
+import { preferredType, wantsEvents } from "../../src/http/accept.ts";
 import { newAccount } from "../support/account.ts";
 import { JOB_REQUEST } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
@@ -11,12 +11,12 @@ const EVENTS = "text/event-stream";
 
 describe("of JSON and server-sent events, an Accept header prefers", () => {
 	it.each([
-		// Nothing is said, or both are meant alike.
+		// The header is missing, or weighs both alike.
 		[undefined, JSON_TYPE],
 		["", JSON_TYPE],
 		["*/*", JSON_TYPE],
 		["*/*;q=0.1", JSON_TYPE],
-		// One is named.
+		// It names one.
 		["text/event-stream", EVENTS],
 		["TEXT/Event-Stream", EVENTS],
 		["text/event-stream; charset=utf-8", EVENTS],
@@ -24,17 +24,17 @@ describe("of JSON and server-sent events, an Accept header prefers", () => {
 		["application/json", JSON_TYPE],
 		["application/*", JSON_TYPE],
 		["application/json, text/plain, */*", JSON_TYPE],
-		// The one that is named more exactly, among equals.
+		// Among equals, the one with the more specific range.
 		["text/event-stream, */*", EVENTS],
 		["*/*, text/event-stream", EVENTS],
 		["application/*, text/event-stream", EVENTS],
 		["text/*, application/json", JSON_TYPE],
-		// The one that is named first, among equals that are named alike.
+		// Among equally specific ones, the first in the header.
 		["application/json, text/event-stream", JSON_TYPE],
 		["text/event-stream, application/json", EVENTS],
 		["text/event-stream;q=0.5, application/json;q=0.5", EVENTS],
 		["text/*, application/*", EVENTS],
-		// The heavier one, wherever it stands.
+		// The one with the higher weight, in any position.
 		["application/json, text/event-stream;q=0.1", JSON_TYPE],
 		["text/event-stream;q=0.1, application/json", JSON_TYPE],
 		["text/event-stream;q=0.1, application/json;q=0.09", EVENTS],
@@ -52,34 +52,34 @@ describe("of JSON and server-sent events, an Accept header prefers", () => {
 		["text/*;q=0, text/event-stream", EVENTS],
 		["*/*;q=0, text/event-stream;q=0.1", EVENTS],
 		["text/event-stream;q=0, text/event-stream;charset=utf-8", EVENTS],
-		// None that we have: no reason to answer nothing.
+		// The header accepts neither: the default is better than a 406.
 		["application/xml", JSON_TYPE],
 		["*/*;q=0", JSON_TYPE],
 		["text/event-stream;q=0, application/json;q=0", JSON_TYPE],
-		// What is no range says nothing, and what is no weight is none.
+		// Invalid ranges and weights are ignored.
 		["nonsense, text/event-stream", EVENTS],
 		[", ,", JSON_TYPE],
 		["text/event-stream;q=high", EVENTS],
 		["application/json;q=0.5, text/event-stream;q=7", EVENTS],
-		// A comma in quotation marks ends nothing.
+		// A comma in quotation marks does not separate ranges.
 		['text/html;note="a, text/event-stream"', JSON_TYPE],
 		['application/json;note="a;q=0", text/event-stream;q=0.5', JSON_TYPE],
 		["text/event-streams, x-text/event-stream", JSON_TYPE],
 	])("%s: %s", (accept, type) => {
-		expect(preferred(accept, [JSON_TYPE, EVENTS])).toBe(type);
+		expect(preferredType(accept, [JSON_TYPE, EVENTS])).toBe(type);
 	});
 
-	it("always one of them, whatever it says", () => {
+	it("one of them for any header", () => {
 		fc.assert(
 			fc.property(fc.string({ unit: "binary-ascii" }), (accept) => {
 				expect([JSON_TYPE, EVENTS]).toContain(
-					preferred(accept, [JSON_TYPE, EVENTS]),
+					preferredType(accept, [JSON_TYPE, EVENTS]),
 				);
 			}),
 		);
 	});
 
-	it("the heavier one of any two weights, in either order", () => {
+	it("the one with the higher weight, in either order", () => {
 		const weight = fc.integer({ min: 0, max: 1000 });
 		fc.assert(
 			fc.property(weight, weight, fc.boolean(), (json, events, swap) => {

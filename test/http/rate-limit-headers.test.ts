@@ -23,7 +23,7 @@ import { bucket, fakeWorker, gate, words } from "../support/jobs.ts";
 
 const CREDIT = 1_000_000;
 
-/** Other limits than the deployment's, and a clock that only the test moves. */
+/** An account with its own limits, and a clock that only the test moves. */
 async function limited(
 	limits: Partial<
 		Record<"LIMIT_CONCURRENT_JOBS" | "LIMIT_REQUESTS_PER_MINUTE", string>
@@ -53,12 +53,17 @@ const headers = (response: Response) => ({
 });
 
 describe("requests per minute", () => {
-	it("are counted for the account, over all its routes, and refused with when to come back", async () => {
+	it("are counted per account over all routes, and refused with Retry-After", async () => {
 		fakeWorker({ tokens: words(2) });
 		const account = await limited({ LIMIT_REQUESTS_PER_MINUTE: "6" });
 		const paths = [
-			...["/v1/account", "/v1/jobs", "/v1/jobs/x", "/v1/uploads/x"],
-			...["/v1/jobs/x/events", "/v1/account", "/v1/account"],
+			"/v1/account",
+			"/v1/jobs",
+			"/v1/jobs/x",
+			"/v1/uploads/x",
+			"/v1/jobs/x/events",
+			"/v1/account",
+			"/v1/account",
 		];
 		const seen: [number, ReturnType<typeof headers>][] = [];
 		for (const path of paths) {
@@ -74,7 +79,7 @@ describe("requests per minute", () => {
 			[200, { policy, left: left(5, 10), retry: null }],
 			[200, { policy, left: left(4, 20), retry: null }],
 			[404, { policy, left: left(3, 30), retry: null }],
-			// What is no id of ours asks no account.
+			// An invalid id is refused before the account is asked.
 			[404, none],
 			[404, { policy, left: left(2, 40), retry: null }],
 			[200, { policy, left: left(1, 50), retry: null }],
@@ -109,7 +114,7 @@ describe("requests per minute", () => {
 		expect((await get(account, "/v1/account")).status).toBe(429);
 	});
 
-	it("count a job once, however many calls it takes behind the edge, and refuse it before anything is stored", async () => {
+	it("count a job once, and refuse it before anything is stored", async () => {
 		const hold = gate();
 		fakeWorker({ tokens: words(2), gate: () => hold.opened });
 		const account = await limited({ LIMIT_REQUESTS_PER_MINUTE: "3" });
@@ -133,7 +138,7 @@ describe("requests per minute", () => {
 		hold.open();
 	});
 
-	it("are not counted for a call without the account's key, and one account's are not another's", async () => {
+	it("count no call without a valid key, and none of another account", async () => {
 		const account = await limited({ LIMIT_REQUESTS_PER_MINUTE: "1" });
 		const other = await newAccount();
 		const { keyId } = unwrap(await other.stub.authenticate(other.secretHash));
@@ -150,7 +155,7 @@ describe("requests per minute", () => {
 });
 
 describe("jobs at once", () => {
-	it("are as many as the account may have, and one more for each that ends", async () => {
+	it("are limited, and each job that ends makes room for another", async () => {
 		const hold = gate();
 		const worker = fakeWorker({ tokens: words(2), gate: () => hold.opened });
 		worker.slots = 1;
@@ -178,7 +183,7 @@ describe("jobs at once", () => {
 		expect((await create(account)).status).toBe(202);
 	});
 
-	it("are never more, however many are sent at once", async () => {
+	it("stay within the limit when many are sent at once", async () => {
 		const account = await limited({ LIMIT_CONCURRENT_JOBS: "7" });
 		const answers = await Promise.all(
 			Array.from({ length: 40 }, () =>
@@ -193,7 +198,7 @@ describe("jobs at once", () => {
 		});
 	});
 
-	it("are counted from what is stored: a restart forgets none", async () => {
+	it("are counted from storage, so that a restart forgets none", async () => {
 		const account = await newAccount(CREDIT);
 		for (let n = 0; n < 3; n++)
 			unwrap(await account.stub.admit(admissionOf(account)));
@@ -202,7 +207,7 @@ describe("jobs at once", () => {
 		expect(limits?.jobs).toEqual({ quota: 200, remaining: 197 });
 	});
 
-	it("let a repeat through, which is no more", async () => {
+	it("let a repeated request through, which adds no job", async () => {
 		const account = await limited({ LIMIT_CONCURRENT_JOBS: "1" });
 		const hold = gate();
 		fakeWorker({ tokens: words(2), gate: () => hold.opened });
@@ -217,7 +222,7 @@ describe("jobs at once", () => {
 	});
 });
 
-it("a page of another origin may send the names and terms of a job, and read its limits", async () => {
+it("a page of another origin may send the headers of a job and read its limits", async () => {
 	const preflight = await edge.fetch(
 		`http://edge.test/v1/jobs/${newJobId(1)}`,
 		{
@@ -245,12 +250,10 @@ it("a page of another origin may send the names and terms of a job, and read its
 			.split(/,\s*/),
 	).toEqual(
 		expect.arrayContaining([
-			...[
-				"ratelimit",
-				"ratelimit-policy",
-				"retry-after",
-				"idempotent-replayed",
-			],
+			"ratelimit",
+			"ratelimit-policy",
+			"retry-after",
+			"idempotent-replayed",
 		]),
 	);
 });

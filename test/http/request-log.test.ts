@@ -4,7 +4,7 @@ import { edge } from "../support/edge.ts";
 import { fixture } from "../support/images.ts";
 import { fakeWorker } from "../support/jobs.ts";
 
-/** What the worker was sent as `traceparent`, attempt by attempt. */
+/** The `traceparent` that the worker got with each attempt. */
 const traces: (string | null)[] = [];
 const through = globalThis.fetch;
 globalThis.fetch = (input, init) => {
@@ -40,7 +40,7 @@ async function asked(headers: Record<string, string> = {}) {
 	return { created, id, read };
 }
 
-/** Milliseconds by step. */
+/** The milliseconds of each step. */
 const timingsOf = ({ headers }: Response): Record<string, number> =>
 	Object.fromEntries(
 		(headers.get("Server-Timing") ?? "").split(", ").map((entry) => {
@@ -51,7 +51,7 @@ const timingsOf = ({ headers }: Response): Record<string, number> =>
 	);
 
 describe("a trace", () => {
-	it("goes from the caller over every attempt to the worker, and into every line about it", async () => {
+	it("reaches the worker with every attempt, and every log line about the job", async () => {
 		const lines: Record<string, unknown>[] = [];
 		vi.spyOn(console, "log").mockImplementation((line) => {
 			lines.push(JSON.parse(line));
@@ -85,7 +85,7 @@ describe("a trace", () => {
 		vi.restoreAllMocks();
 	});
 
-	it("is made here where the caller has none that is valid", async () => {
+	it("is created here if the caller sends no valid one", async () => {
 		for (const traceparent of [undefined, `00-${"0".repeat(32)}-${SPAN}-01`]) {
 			fakeWorker({ tokens: ["a"] });
 			traces.length = 0;
@@ -98,7 +98,7 @@ describe("a trace", () => {
 });
 
 describe("Server-Timing", () => {
-	it("says where the time of a job's creation went, and of reading it", async () => {
+	it("reports the steps of creating a job, and of reading it", async () => {
 		fakeWorker({ tokens: ["a"] });
 		const { created, read } = await asked();
 		expect(Object.keys(timingsOf(created)).sort()).toEqual([
@@ -115,7 +115,7 @@ describe("Server-Timing", () => {
 		]);
 	});
 
-	it("comes also with a refusal, up to the step that refused", async () => {
+	it("reports the steps of a refused call up to the refusal", async () => {
 		const { key } = await newAccount(0);
 		const refused = await edge.fetch("http://edge/v1/jobs", {
 			method: "POST",
@@ -129,7 +129,7 @@ describe("Server-Timing", () => {
 		expect(Object.keys(timingsOf(refused))).toEqual(["auth"]);
 	});
 
-	it("is left out where nothing was waited for", async () => {
+	it("is left out of a response without such steps", async () => {
 		const health = await edge.fetch("http://edge/healthz");
 		expect(health.status).toBe(200);
 		expect(health.headers.get("Server-Timing")).toBe(null);

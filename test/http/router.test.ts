@@ -5,7 +5,7 @@ import { edge } from "../support/edge.ts";
 const at = (path: string, init?: RequestInit) =>
 	edge.fetch(`http://edge.test${path}`, init);
 
-describe("a path with empty parts", () => {
+describe("a path with repeated slashes", () => {
 	it.each([
 		["GET", "/v1/models/"],
 		["GET", "/v1//models"],
@@ -21,7 +21,7 @@ describe("a path with empty parts", () => {
 		await answer.body?.cancel();
 	});
 
-	it("finds it with a body, and with a query", async () => {
+	it("finds its route, with a body and with a query", async () => {
 		const { key } = await newAccount();
 		const headers = { Authorization: `Bearer ${key}` };
 		const made = await at("/v1/keys/", {
@@ -38,19 +38,19 @@ describe("a path with empty parts", () => {
 			headers: { ...headers, "Content-Type": "application/json" },
 			body: "{",
 		});
-		// In the shape that the callers of that route read.
+		// In OpenAI's shape, which the callers of that route read.
 		expect(await wrong.json()).toMatchObject({
 			error: { code: "invalid_json" },
 		});
 	});
 
-	it("says which methods it has", async () => {
+	it("gets the allowed methods of its route", async () => {
 		const answer = await at("/v1/models/", { method: "DELETE" });
 		expect([answer.status, answer.headers.get("Allow")]).toEqual([405, "GET"]);
 		await answer.body?.cancel();
 	});
 
-	it("that leads nowhere leads nowhere still", async () => {
+	it("of no route is still not found", async () => {
 		for (const path of ["/v1/model/", "/v1/models%2F", "/v1/%2Fmodels", "/v1"])
 			expect([path, (await at(path)).status]).toEqual([path, 404]);
 	});

@@ -20,7 +20,7 @@ const percented = (bytes: Uint8Array) =>
 	[...bytes].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
 
 describe("a data URL", () => {
-	it("gives back its bytes", () => {
+	it("is decoded to its bytes", () => {
 		fc.assert(
 			fc.property(fc.uint8Array({ minLength: 1, maxLength: 500 }), (bytes) => {
 				for (const data of [
@@ -58,7 +58,7 @@ describe("a data URL", () => {
 		expect(readDataUrl(head + BASE64, "f")).toEqual(BYTES);
 	});
 
-	it("is read as browsers read it: with line ends, percent signs and a fragment", () => {
+	it("may have line breaks, percent signs and a fragment, as in browsers", () => {
 		const lines = BASE64.replaceAll(/.{60}/g, "$&\r\n");
 		for (const data of [lines, BASE64.replaceAll("+", "%2B"), `${BASE64}#top`])
 			expect(readDataUrl(`data:image/png;base64,${data}`, "f")).toEqual(BYTES);
@@ -67,7 +67,7 @@ describe("a data URL", () => {
 		);
 	});
 
-	it("is read where what went wrong on its way leaves no doubt", () => {
+	it("is repaired where the damage is unambiguous", () => {
 		const spaced = BASE64.replaceAll("+", " ");
 		expect(spaced).toContain(" ");
 		const wrapped = BASE64.replaceAll(/.{60}/g, "$& ");
@@ -83,7 +83,7 @@ describe("a data URL", () => {
 			);
 	});
 
-	it("is read percent-encoded, though an image holds the word base64", () => {
+	it("may be percent-encoded, even if the image holds the word base64", () => {
 		const text = "GIF89a,;base64,AAAA";
 		expect(readDataUrl(`data:image/gif,${text}`, "f")).toEqual(
 			new TextEncoder().encode(text),
@@ -100,10 +100,12 @@ describe("a data URL", () => {
 		},
 	);
 
-	it("names its field when it cannot be read", () => {
+	it("that cannot be read names its field", () => {
 		for (const url of [
-			...["data:", "data:image/png;base64"],
-			...["data:image/png;base64,!!!!", "data:image/png;base64,AQ=I"],
+			"data:",
+			"data:image/png;base64",
+			"data:image/png;base64,!!!!",
+			"data:image/png;base64,AQ=I",
 			`data:${"x".repeat(5000)},`,
 		])
 			expect([url, failure(url)]).toMatchObject([
@@ -112,8 +114,8 @@ describe("a data URL", () => {
 			]);
 	});
 
-	it("over the limit is refused, and before it is decoded where that says so", () => {
-		// No base64 at all: decoding would say so.
+	it("over the limit is refused, before it is decoded if its length shows that", () => {
+		// This is not base64, so decoding it would give another error.
 		const digits = "?".repeat(Math.ceil(IMAGE_LIMITS.inlineBytes / 3) * 4 + 1);
 		expect(failure(`data:image/png;base64,${digits}`)).toEqual({
 			code: "image_too_large",

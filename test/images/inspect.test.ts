@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { unwrap } from "../../src/errors.ts";
 import { orientationOf, tiffOf } from "../../src/images/exif.ts";
+import { sniff } from "../../src/images/format.ts";
 import { inspect } from "../../src/images/inspect.ts";
-import { sniff } from "../../src/images/sniff.ts";
 import { IMAGE_LIMITS } from "../../src/schema/image.ts";
 import { FIXTURES, fixture, resized } from "../support/images.ts";
 
@@ -18,7 +18,7 @@ const code = async (bytes: Bytes) => {
 const latin1 = (bytes: Bytes) => new TextDecoder("latin1").decode(bytes);
 const cat = (...parts: (Bytes | number[])[]): Bytes =>
 	Uint8Array.from(parts.flatMap((part) => [...part]));
-/** With one byte changed. */
+/** The bytes with one of them changed. */
 const flip = (bytes: Bytes, at: number): Bytes => {
 	const copy = bytes.slice();
 	const place = at < 0 ? copy.length + at : at;
@@ -27,14 +27,14 @@ const flip = (bytes: Bytes, at: number): Bytes => {
 };
 
 describe.each(FIXTURES)("$name", ({ type, bytes, orientation }) => {
-	it("is taken for what it is, with its size", async () => {
+	it("is recognized by its bytes, with its size", async () => {
 		expect(await look(bytes)).toMatchObject({
 			ok: true,
 			image: { contentType: type, width: 48, height: 32 },
 		});
 	});
 
-	it("holds no place any more, and still its orientation", async () => {
+	it("loses its location and keeps its orientation", async () => {
 		const kept = latin1(unwrap(await look(bytes)).image.bytes);
 		for (const trace of ["PLACE", "GPS", "xmpmeta", "XMP", "8BIM", "MPF"])
 			expect(kept).not.toContain(trace);
@@ -48,17 +48,17 @@ describe.each(FIXTURES)("$name", ({ type, bytes, orientation }) => {
 		).toBe(orientation);
 	});
 
-	it("comes out of a second look unchanged", async () => {
+	it("is not changed by a second inspection", async () => {
 		const { image } = unwrap(await look(bytes));
 		expect(unwrap(await look(image.bytes)).image.bytes).toEqual(image.bytes);
 	});
 
-	it("is refused when cut at any byte of its picture", async () => {
+	it("is refused if it is cut at any byte of its picture", async () => {
 		const whole = unwrap(await look(bytes)).image.bytes;
 		let shown = false;
 		for (let length = 0; length < whole.length; length++) {
 			const cut = await code(whole.slice(0, length));
-			// Of an animated GIF the first frame is the picture; a PNG's ends where another chunk begins.
+			// An animated GIF's picture is its first frame; a PNG's ends where another chunk begins.
 			const isOver =
 				type === "image/gif" ||
 				(type === "image/png" && length === whole.length - 4);
@@ -71,7 +71,7 @@ describe.each(FIXTURES)("$name", ({ type, bytes, orientation }) => {
 });
 
 describe("what is kept", () => {
-	it("leaves the compressed pixels alone", async () => {
+	it("has the same compressed pixels", async () => {
 		const scans = (text: string) => {
 			const start = text.indexOf("\xff\xda");
 			return text.slice(start, text.indexOf("\xff\xd9", start) + 2);
@@ -88,7 +88,7 @@ describe("what is kept", () => {
 		expect(idat(latin1(bytes)).startsWith(idat(kept).slice(0, -4))).toBe(true);
 	});
 
-	it("is the very file where nothing had to go", async () => {
+	it("is the file itself if nothing had to go", async () => {
 		const { bytes } = fixture("plain.webp");
 		expect(unwrap(await look(bytes)).image.bytes).toBe(bytes);
 	});
@@ -104,7 +104,7 @@ describe("what is kept", () => {
 		}
 	});
 
-	it("keeps animation", async () => {
+	it("has the animation", async () => {
 		const kept = latin1(
 			unwrap(await look(fixture("place.gif").bytes)).image.bytes,
 		);
@@ -114,7 +114,7 @@ describe("what is kept", () => {
 	});
 });
 
-/** A chunk of PNG; its sum is right unless another one is given. */
+/** A PNG chunk with a valid CRC, unless the test gives another one. */
 function chunk(type: string, body: number[] | Bytes, sum?: number): Bytes {
 	const named = cat(
 		[...type].map((char) => char.charCodeAt(0)),
@@ -128,7 +128,7 @@ function chunk(type: string, body: number[] | Bytes, sum?: number): Bytes {
 	);
 	return cat(length as Bytes, named, check as Bytes);
 }
-/** With something before its pixels, or in place of them. */
+/** The file with other chunks before its pixels, or in place of them. */
 const png = (before: Bytes, pixels?: Bytes): Bytes => {
 	const bytes = unwrapped.get("place.png") as Bytes;
 	const idat = latin1(bytes).indexOf("IDAT") - 4;
@@ -180,7 +180,7 @@ describe("a PNG's optional chunk", () => {
 		},
 	);
 
-	it("eXIf turns nothing where its sum is wrong", async () => {
+	it("eXIf with a wrong CRC is ignored", async () => {
 		const kept = unwrap(await look(png(chunk("eXIf", tiffOf(6), 7)))).image;
 		expect(latin1(kept.bytes)).not.toContain("eXIf");
 		const right = unwrap(await look(png(chunk("eXIf", tiffOf(6))))).image;
@@ -188,7 +188,7 @@ describe("a PNG's optional chunk", () => {
 	});
 });
 
-describe("a PNG that no viewer gets through is refused:", () => {
+describe("a PNG that no viewer can read is refused:", () => {
 	const rows = (count: number) =>
 		new Uint8Array(deflateSync(new Uint8Array((1 + 48 * 3) * count)));
 	const filtered = new Uint8Array((1 + 48 * 3) * 32);
@@ -218,7 +218,7 @@ describe("a PNG that no viewer gets through is refused:", () => {
 		expect(await code(bytes())).toBe("image_undecodable");
 	});
 
-	it("and one is taken whose compressed data goes on, or ends with a wrong sum", async () => {
+	it("and surplus compressed data or a wrong checksum at its end is accepted", async () => {
 		const whole = rows(32);
 		for (const pixels of [
 			whole,
@@ -242,24 +242,24 @@ describe("an APNG's frame", () => {
 		const bytes = unwrapped.get("place.png") as Bytes;
 		return bytes.slice(latin1(bytes).indexOf("IDAT") - 4, -12);
 	};
-	/** The still picture's pixels, as an animation has them. */
+	/** The still picture's pixels as a frame of an animation. */
 	const data = (number: number) => {
 		const still = idat();
 		const length = new DataView(still.buffer).getUint32(0);
 		return chunk("fdAT", cat([0, 0, 0, number], still.slice(8, 8 + length)));
 	};
 
-	it("may be one without pixels, before the first one that has some", async () => {
+	it("may have no pixels if another frame with pixels follows", async () => {
 		const frames = cat(numbered(0), numbered(1), data(2));
 		expect(await code(png(control, cat(idat(), frames)))).toBe("ok");
 	});
 
-	it("out of order before the pixels is refused, as in browsers", async () => {
+	it("before the pixels is refused out of order, as in browsers", async () => {
 		const twice = cat(control, numbered(0), numbered(0));
 		expect(await code(png(twice))).toBe("image_undecodable");
 	});
 
-	it("cut or damaged before the pixels is refused, animated or not", async () => {
+	it("before the pixels is refused if cut or damaged, animated or not", async () => {
 		for (const stray of [
 			chunk("fcTL", [0, 0, 0]),
 			chunk("fdAT", [1, 2, 3, 4], 7),
@@ -268,7 +268,7 @@ describe("an APNG's frame", () => {
 	});
 });
 
-describe("what stands between a JPEG's segments is passed over:", () => {
+describe("stray bytes between a JPEG's segments are dropped:", () => {
 	it.each([
 		["fill bytes", [0xff, 0xff, 0xff]],
 		["zeros", [0, 0, 0]],
@@ -291,7 +291,7 @@ describe("what stands between a JPEG's segments is passed over:", () => {
 	});
 });
 
-describe("a JPEG that no viewer gets through is refused:", () => {
+describe("a JPEG that no viewer can read is refused:", () => {
 	const changed = (marker: number, change: (segment: Bytes) => void) => {
 		const bytes = (unwrapped.get("place.jpg") as Bytes).slice();
 		const at = latin1(bytes).indexOf(String.fromCharCode(0xff, marker));
@@ -314,7 +314,7 @@ describe("a JPEG that no viewer gets through is refused:", () => {
 	});
 });
 
-it("a JPEG whose one scan has all components is refused with a second one", async () => {
+it("a JPEG with a second scan after one of all components is refused", async () => {
 	const bytes = unwrapped.get("place.jpg") as Bytes;
 	const scan = latin1(bytes).indexOf("\xff\xda");
 	const head = bytes.slice(scan, scan + 14);
@@ -324,7 +324,7 @@ it("a JPEG whose one scan has all components is refused with a second one", asyn
 	expect(await code(late)).toBe("image_undecodable");
 });
 
-it("a WebP whose alpha plane is not compressed and lacks a pixel is refused", async () => {
+it("a WebP with an uncompressed alpha plane that lacks a pixel is refused", async () => {
 	const bytes = unwrapped.get("plain.webp") as Bytes;
 	const name = latin1(bytes).indexOf("VP8 ");
 	const picture = bytes.slice(name);
@@ -348,7 +348,7 @@ it("a WebP whose alpha plane is not compressed and lacks a pixel is refused", as
 	expect(await code(webp(48 * 32))).toBe("image_undecodable");
 });
 
-it("a JPEG of so many scans that decoding takes minutes is refused", async () => {
+it("a JPEG with so many scans that decoding takes minutes is refused", async () => {
 	const scanned = (scans: number) => {
 		const bytes = resized(fixture("place-progressive.jpg"), 6000, 6000);
 		const last = latin1(bytes).lastIndexOf("\xff\xda", bytes.length / 2);
@@ -370,7 +370,7 @@ describe("a GIF", () => {
 		return { first: bytes.slice(0, at), later: bytes.slice(at), others };
 	};
 
-	it("may end its frames' data more than once", async () => {
+	it("may have several terminators after a frame's data", async () => {
 		const { first, later } = parts();
 		for (const zeros of [1, 2, 900]) {
 			const bytes = cat(first, new Uint8Array(zeros), later);
@@ -382,7 +382,7 @@ describe("a GIF", () => {
 	const OPAQUE = [0x21, 0xf9, 4, 0, 5, 0, 0, 0];
 	const imageOf = (first: Bytes) => latin1(first).indexOf("\x2c\0\0\0\0\x30\0");
 
-	it("keeps of the controls before a frame the last, which is the one that counts", async () => {
+	it("keeps only the last control before a frame, which is the one that counts", async () => {
 		const { first } = parts();
 		const at = imageOf(first);
 		const [screen, frame] = [first.slice(0, at), first.slice(at)];
@@ -395,7 +395,7 @@ describe("a GIF", () => {
 		}
 	});
 
-	it("keeps no extension that nobody needs, so that no decoder loses its way in it", async () => {
+	it("keeps no unknown extension, on which a decoder could fail", async () => {
 		const { first } = parts();
 		const at = imageOf(first);
 		for (const label of [0, 1, 0x77, 0xfe, 0xff]) {
@@ -404,7 +404,7 @@ describe("a GIF", () => {
 		}
 	});
 
-	it("whose control has more blocks than one is refused", async () => {
+	it("whose control has more than one block is refused", async () => {
 		const { first } = parts();
 		const at = imageOf(first);
 		const long = [...CLEAR.slice(0, -1), 1, 7, 0];
@@ -412,7 +412,7 @@ describe("a GIF", () => {
 		expect(await code(bytes)).toBe("image_undecodable");
 	});
 
-	it("ends after its first frame where no block follows", async () => {
+	it("ends after its first frame if no block follows", async () => {
 		const { first } = parts();
 		for (const rest of [[], [0, 0], [0x42, 0x17], [0x21, 0xfe, 80, 1], [0x2c]])
 			expect(unwrap(await look(cat(first, rest))).image.bytes).toEqual(
@@ -420,7 +420,7 @@ describe("a GIF", () => {
 			);
 	});
 
-	it("whose first frame has not all its pixels is refused", async () => {
+	it("whose first frame lacks pixels is refused", async () => {
 		const { first } = parts();
 		const image = latin1(first).indexOf("\x2c\0\0\0\0\x30\0");
 		const data =
@@ -443,12 +443,12 @@ describe("sizes", () => {
 		expect(await sized(20_000, 20_000)).toMatchObject({
 			failure: { code: "image_dimensions", width: 20_000, height: 20_000 },
 		});
-		// Each side within its bound, and too many pixels.
+		// Both sides are within the limit, and the pixels are too many.
 		const side = Math.floor(Math.sqrt(IMAGE_LIMITS.pixels));
 		expect(await sized(side + 1, side + 1)).toMatchObject({
 			failure: { code: "image_dimensions" },
 		});
-		// Within them something else may be wrong: the pixels are not as many.
+		// Sizes within the limits may still be refused, because the file lacks the pixels.
 		expect(await sized(side, side)).not.toMatchObject({
 			failure: { code: "image_dimensions" },
 		});
@@ -458,12 +458,12 @@ describe("sizes", () => {
 			});
 	});
 
-	it("are refused for what they are where the rest of the file is missing", async () => {
+	it("are refused as such even if the rest of the file is missing", async () => {
 		const header = resized(fixture("place.png"), 20_000, 20_000).slice(0, 33);
 		expect(await code(header)).toBe("image_dimensions");
 	});
 
-	it("of a GIF's frames count like its screen's", async () => {
+	it("of a GIF's frames count as its screen's does", async () => {
 		const bytes = fixture("place.gif").bytes.slice();
 		const frame = latin1(bytes).indexOf("\x2c\0\0\0\0\x30\0");
 		expect(frame).toBeGreaterThan(0);
@@ -471,7 +471,7 @@ describe("sizes", () => {
 		expect(await code(bytes)).toBe("image_dimensions");
 	});
 
-	it("may not be told twice", async () => {
+	it("may not occur twice", async () => {
 		const { bytes } = fixture("place.jpg");
 		const frame = latin1(bytes).indexOf("\xff\xc0\0\x11");
 		const again = bytes.slice(frame, frame + 19);
@@ -482,14 +482,14 @@ describe("sizes", () => {
 });
 
 describe("bytes", () => {
-	it("over the limit are refused unseen", async () => {
+	it("over the limit are refused unread", async () => {
 		expect(await inspect(new Uint8Array(11), "body", 10)).toEqual({
 			ok: false,
 			failure: { code: "image_too_large", field: "body", limit: 10 },
 		});
 	});
 
-	it("that are no image are refused", async () => {
+	it("that are not an image are refused", async () => {
 		const texts = ["", "hello", "<svg xmlns='http://www.w3.org/2000/svg'/>"];
 		for (const text of [...texts, "BM6\0\0\0", "%PDF-1.7", "RIFF\0\0\0\0WAVE"])
 			expect(await code(Uint8Array.from(text, (c) => c.charCodeAt(0)))).toBe(
@@ -500,27 +500,33 @@ describe("bytes", () => {
 
 describe("on any bytes", () => {
 	const heads = [
-		...["\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "GIF89a", "GIF87a"],
+		"\xff\xd8\xff",
+		"\x89PNG\r\n\x1a\n",
+		"GIF89a",
+		"GIF87a",
 		"RIFF\xff\0\0\0WEBP",
 	].map((text) => Uint8Array.from(text, (c) => c.charCodeAt(0)));
 	const blocks = fc.array(
 		fc.oneof(
 			fc.uint8Array({ maxLength: 40 }),
 			fc.constantFrom(
-				...[
-					[0xff, 0xd9],
-					[0xff, 0xda, 0, 2],
-					[0xff, 0xe1, 0, 4],
-					[0xff, 0xff],
-				],
-				...[[0, 0, 0, 0, 0x49, 0x44, 0x41, 0x54], [0x21, 0xff, 11], [0x2c]],
-				...[[0x56, 0x50, 0x38, 0x58], [0xff, 0xff, 0xff, 0xff], [0x3b], [0, 0]],
+				[0xff, 0xd9],
+				[0xff, 0xda, 0, 2],
+				[0xff, 0xe1, 0, 4],
+				[0xff, 0xff],
+				[0, 0, 0, 0, 0x49, 0x44, 0x41, 0x54],
+				[0x21, 0xff, 11],
+				[0x2c],
+				[0x56, 0x50, 0x38, 0x58],
+				[0xff, 0xff, 0xff, 0xff],
+				[0x3b],
+				[0, 0],
 			),
 		),
 		{ maxLength: 20 },
 	);
 
-	it("inspection ends with an answer", async () => {
+	it("inspection ends with a result", async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				fc.constantFrom(...heads),
@@ -535,7 +541,7 @@ describe("on any bytes", () => {
 		);
 	});
 
-	it("a damaged file is refused or still clean", async () => {
+	it("a damaged file is refused, or its copy is clean", async () => {
 		const { length } = FIXTURES;
 		await fc.assert(
 			fc.asyncProperty(
@@ -546,7 +552,7 @@ describe("on any bytes", () => {
 					for (const [at, value] of changes) bytes[at % bytes.length] = value;
 					const first = await look(bytes);
 					if (!first.ok) return;
-					// What was kept is an image again, and keeping it again changes nothing.
+					// The copy is an image, and inspecting it changes nothing.
 					const second = unwrap(await look(first.image.bytes));
 					expect(second.image.bytes).toEqual(first.image.bytes);
 				},
@@ -555,7 +561,7 @@ describe("on any bytes", () => {
 		);
 	});
 
-	it("an EXIF structure reads as an orientation", () => {
+	it("an EXIF structure gives an orientation", () => {
 		fc.assert(
 			fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
 				for (const order of ["II*\0", "MM\0*", ""]) {
@@ -571,7 +577,7 @@ describe("on any bytes", () => {
 			expect(orientationOf(tiffOf(value))).toBe(value);
 	});
 
-	it("the worst 20 MB of each format end too", async () => {
+	it("the worst 20 MB of each format end as well", async () => {
 		const jpeg = fixture("place.jpg").bytes;
 		const scan = latin1(jpeg).indexOf("\xff\xda");
 		const worst: [head: number[], pattern: number[]][] = [

@@ -2,12 +2,15 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
 	forecast,
-	missOf,
+	missFactor,
 	overtaking,
 	type PoolSnapshot,
 	quote,
 } from "../../src/pool/eta.ts";
-import { type Measurements, noMeasurements } from "../../src/pool/measured.ts";
+import {
+	type Measurements,
+	noMeasurements,
+} from "../../src/pool/measurements.ts";
 
 /** Each job takes ten seconds, its first token two; a worker a minute. */
 const known: Measurements = {
@@ -113,7 +116,7 @@ describe("an estimate", () => {
 			...known,
 			misses: Array<number>(128).fill(by),
 		});
-		expect(missOf(6_000, 13_000)).toBe(2);
+		expect(missFactor(6_000, 13_000)).toBe(2);
 		expect(at(1, busy, misses(2)).start).toEqual({ p50: 6_000, p90: 13_000 });
 		// Never before the p50.
 		expect(at(1, busy, misses(0.1)).start).toEqual({ p50: 6_000, p90: 6_000 });

@@ -1,19 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { closed, ended } from "../../src/pool/breaker.ts";
+import { afterEnd, CLOSED } from "../../src/pool/breaker.ts";
 import {
 	afterProbe,
 	type Candidate,
-	choose,
-	isDue,
+	chooseWorker,
 	isStale,
+	needsProbe,
 	openSlots,
-	unprobed,
+	unprobedWorker,
 	type Worker,
 } from "../../src/pool/fleet.ts";
 
 const NOW = 1_000_000;
-const fresh = unprobed("http://a.test", 0);
+const fresh = unprobedWorker("http://a.test", 0);
 const ready = afterProbe(
 	fresh,
 	{ status: "ready", model: "nano", digest: "d", slots: 4 },
@@ -21,8 +21,8 @@ const ready = afterProbe(
 	NOW,
 );
 const broken = ["1", "2", "3"].reduce(
-	(breaker, job) => ended(breaker, job, false, NOW),
-	closed,
+	(breaker, job) => afterEnd(breaker, job, false, NOW),
+	CLOSED,
 );
 
 describe("a worker", () => {
@@ -62,14 +62,14 @@ describe("a worker", () => {
 
 	it("is asked every second while it is not ready, every five while it is", () => {
 		const away = afterProbe(ready, { status: "away" }, "nano", NOW);
-		expect([isDue(away, NOW + 999), isDue(away, NOW + 1_000)]).toEqual([
-			false,
-			true,
-		]);
-		expect([isDue(ready, NOW + 4_999), isDue(ready, NOW + 5_000)]).toEqual([
-			false,
-			true,
-		]);
+		expect([
+			needsProbe(away, NOW + 999),
+			needsProbe(away, NOW + 1_000),
+		]).toEqual([false, true]);
+		expect([
+			needsProbe(ready, NOW + 4_999),
+			needsProbe(ready, NOW + 5_000),
+		]).toEqual([false, true]);
 	});
 });
 
@@ -85,17 +85,17 @@ const spot = (
 describe("the choice of a worker", () => {
 	it("is the one with the most open slots", () => {
 		const spots = [spot("a", 1), spot("b", 3), spot("c", 2)];
-		expect(choose(spots, null)?.url).toBe("b");
-		expect(choose([spot("a", 0)], null)).toBe(null);
+		expect(chooseWorker(spots, null)?.url).toBe("b");
+		expect(chooseWorker([spot("a", 0)], null)).toBe(null);
 	});
 
 	it("passes over the one that failed the job while another takes jobs, though that be busy", () => {
-		expect(choose([spot("a", 3), spot("b", 1)], "a")?.url).toBe("b");
-		expect(choose([spot("a", 3), spot("b", 0)], "a")).toBe(null);
+		expect(chooseWorker([spot("a", 3), spot("b", 1)], "a")?.url).toBe("b");
+		expect(chooseWorker([spot("a", 3), spot("b", 0)], "a")).toBe(null);
 		const away = spot("b", 0, { state: "away" });
-		expect(choose([spot("a", 3), away], "a")?.url).toBe("a");
+		expect(chooseWorker([spot("a", 3), away], "a")?.url).toBe("a");
 		const open = spot("b", 0, { breaker: broken });
-		expect(choose([spot("a", 3), open], "a")?.url).toBe("a");
+		expect(chooseWorker([spot("a", 3), open], "a")?.url).toBe("a");
 	});
 
 	it("never takes one without an open slot, and takes one if any is there", () => {
@@ -111,7 +111,7 @@ describe("the choice of a worker", () => {
 				const spots = rows.map(({ url, open, up }) =>
 					spot(url, up ? open : 0, { state: up ? "ready" : "away" }),
 				);
-				const chosen = choose(spots, avoid);
+				const chosen = chooseWorker(spots, avoid);
 				const others = rows.filter(({ url, up }) => up && url !== avoid);
 				const of = others.length > 0 ? others : rows;
 				const most = Math.max(0, ...of.map(({ open, up }) => (up ? open : 0)));

@@ -4,7 +4,7 @@ import {
 	runInDurableObject,
 } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
-import type { Probed } from "../../src/backends/worker.ts";
+import type { ProbeResult } from "../../src/backends/worker.ts";
 import type { Eta, SlotRequest } from "../../src/contract/pool.ts";
 import type { WorkerAddress } from "../../src/models.ts";
 import type { Pool } from "../../src/pool/pool.ts";
@@ -53,7 +53,7 @@ const callsTo = async (
 /** Replicas in place of the configured worker, each in whatever state the test puts it. */
 const replicas = async (
 	pool: DurableObjectStub<Pool>,
-	states: Record<string, Probed>,
+	states: Record<string, ProbeResult>,
 ) => {
 	const asked: string[] = [];
 	await runInDurableObject(pool, (object: Pool) => {
@@ -65,13 +65,13 @@ const replicas = async (
 		object.probe = async (address) => {
 			const { url } = address as WorkerAddress;
 			asked.push(url);
-			return states[url] as Probed;
+			return states[url] as ProbeResult;
 		};
 	});
 	return asked;
 };
 
-const ready = (slots: number, model = "nano"): Probed => ({
+const ready = (slots: number, model = "nano"): ProbeResult => ({
 	...{ status: "ready", digest: "d", model, slots },
 });
 
@@ -373,7 +373,7 @@ describe("replicas", () => {
 	it("that come while jobs wait take them; those that are up are not asked all the time", async () => {
 		const pool = newPool();
 		const called = await callsTo(pool);
-		const states: Record<string, Probed> = {
+		const states: Record<string, ProbeResult> = {
 			"http://a.test": ready(1),
 			"http://b.test": { status: "away" },
 		};
@@ -452,7 +452,7 @@ describe("the load", () => {
 	it("is seconds of queued work for each ready slot, and finite where there is none", async () => {
 		const pool = newPool();
 		await callsTo(pool);
-		const states: Record<string, Probed> = { "http://a.test": ready(2) };
+		const states: Record<string, ProbeResult> = { "http://a.test": ready(2) };
 		await replicas(pool, states);
 		expect(await pool.load("nano")).toMatchObject({
 			...{ running: 0, waiting: 0, ready_slots: 2 },
@@ -502,7 +502,7 @@ describe("a pool that starts anew", () => {
 
 	it("gives one lease, in memory and in its rows, to a job that asks twice while its worker turns out to be away", async () => {
 		const pool = newPool();
-		const two = (first: Probed) =>
+		const two = (first: ProbeResult) =>
 			replicas(pool, { "http://a.test": first, "http://b.test": ready(1) });
 		await callsTo(pool);
 		await two(ready(2));

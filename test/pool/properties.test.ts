@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { Probed } from "../../src/backends/worker.ts";
+import type { ProbeResult } from "../../src/backends/worker.ts";
 import type { Lease, ReleaseReason } from "../../src/contract/pool.ts";
 import type { WorkerAddress } from "../../src/models.ts";
 import { LEASE_MS, type Pool } from "../../src/pool/pool.ts";
@@ -102,7 +102,7 @@ class World {
 		});
 	}
 
-	probed({ url }: WorkerAddress): Probed {
+	probed({ url }: WorkerAddress): ProbeResult {
 		const status = this.states.get(url);
 		if (status === "starting" || status === "draining") return { status };
 		if (status !== "ready") return { status: "away" };

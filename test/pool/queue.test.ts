@@ -42,11 +42,11 @@ function play(
 		if (from !== undefined) {
 			place++;
 			const job = waiter(place, `account-${from}`, resume !== undefined);
-			queue.push(job);
+			queue.enqueue(job);
 			waiting.push(job);
 			look.came?.(job, queue);
 		} else if (free) {
-			const job = queue.take();
+			const job = queue.dequeue();
 			expect(job === null).toBe(waiting.length === 0);
 			if (!job) continue;
 			waiting.splice(waiting.indexOf(job), 1);
@@ -97,9 +97,9 @@ describe("the queue", () => {
 			fc.property(anyEvents, (events) => {
 				const quiet = waiter(1_000, "quiet");
 				const { queue } = play(events);
-				queue.push(quiet);
+				queue.enqueue(quiet);
 				const before = new Map<string, number>();
-				for (let job = queue.take(); job !== quiet; job = queue.take()) {
+				for (let job = queue.dequeue(); job !== quiet; job = queue.dequeue()) {
 					const { account, resumed } = job as QueueEntry;
 					if (resumed) continue;
 					before.set(account, (before.get(account) ?? 0) + 1);
@@ -114,11 +114,11 @@ describe("the queue", () => {
 			fc.property(fc.integer({ min: 1, max: 100 }), (crowd) => {
 				const queue = new FairQueue<QueueEntry>();
 				let place = 0;
-				for (let n = 0; n < 10; n++) queue.push(waiter(++place, "old"));
+				for (let n = 0; n < 10; n++) queue.enqueue(waiter(++place, "old"));
 				for (let n = 0; n < crowd; n++)
-					queue.push(waiter(++place, `crowd-${n}`));
-				for (let n = 0; n < crowd + 1; n++) queue.take();
-				queue.push(waiter(++place, "quiet"));
+					queue.enqueue(waiter(++place, `crowd-${n}`));
+				for (let n = 0; n < crowd + 1; n++) queue.dequeue();
+				queue.enqueue(waiter(++place, "quiet"));
 				expect(queue.position(`quiet/${place}`)).toBeLessThanOrEqual(2);
 			}),
 		);
@@ -126,12 +126,12 @@ describe("the queue", () => {
 
 	it("serves another account's first job at the very next slot, however many jobs one has sent", () => {
 		const queue = new FairQueue<QueueEntry>();
-		for (let n = 1; n <= 1_000; n++) queue.push(waiter(n, "heavy"));
-		for (let n = 0; n < 10; n++) expect(queue.take()?.account).toBe("heavy");
-		queue.push(waiter(1_001, "light"));
+		for (let n = 1; n <= 1_000; n++) queue.enqueue(waiter(n, "heavy"));
+		for (let n = 0; n < 10; n++) expect(queue.dequeue()?.account).toBe("heavy");
+		queue.enqueue(waiter(1_001, "light"));
 		expect(queue.position("light/1001")).toBe(1);
-		expect(queue.take()?.account).toBe("light");
-		expect(queue.take()?.account).toBe("heavy");
+		expect(queue.dequeue()?.account).toBe("light");
+		expect(queue.dequeue()?.account).toBe("heavy");
 	});
 
 	it("gives those that always wait the same number of slots, one more or less", () => {
@@ -143,10 +143,10 @@ describe("the queue", () => {
 					const queue = new FairQueue<QueueEntry>();
 					let place = 0;
 					for (let n = 0; n < accounts * grants; n++)
-						queue.push(waiter(++place, `account-${n % accounts}`));
+						queue.enqueue(waiter(++place, `account-${n % accounts}`));
 					const slots = Array<number>(accounts).fill(0);
 					for (let n = 0; n < grants; n++) {
-						const account = Number(queue.take()?.account.at(-1));
+						const account = Number(queue.dequeue()?.account.at(-1));
 						(slots[account] as number)++;
 					}
 					expect(Math.max(...slots) - Math.min(...slots)).toBeLessThan(2);
@@ -163,14 +163,14 @@ describe("the queue", () => {
 				(jobs, crowd) => {
 					const queue = new FairQueue<QueueEntry>();
 					let place = 0;
-					for (let n = 0; n < jobs; n++) queue.push(waiter(++place, "old"));
+					for (let n = 0; n < jobs; n++) queue.enqueue(waiter(++place, "old"));
 					for (let n = 0; n < crowd; n++)
-						queue.push(waiter(++place, `new-${place}`));
+						queue.enqueue(waiter(++place, `new-${place}`));
 					let served = 0;
 					let grants = 0;
 					while (served < jobs) {
-						if (queue.take()?.account === "old") served++;
-						else queue.push(waiter(++place, `new-${place}`));
+						if (queue.dequeue()?.account === "old") served++;
+						else queue.enqueue(waiter(++place, `new-${place}`));
 						grants++;
 						// It gets its share as one of those who wait and one who may come, but for the first time round.
 						const round = crowd + 2;
@@ -183,11 +183,11 @@ describe("the queue", () => {
 
 	it("charges an account for no job that left unserved", () => {
 		const queue = new FairQueue<QueueEntry>();
-		for (let n = 1; n <= 100; n++) queue.push(waiter(n, "a"));
+		for (let n = 1; n <= 100; n++) queue.enqueue(waiter(n, "a"));
 		for (let n = 1; n <= 99; n++) queue.remove(`a/${n}`);
-		queue.push(waiter(101, "b"));
-		queue.push(waiter(102, "b"));
-		expect([1, 2, 3].map(() => queue.take()?.job)).toEqual([
+		queue.enqueue(waiter(101, "b"));
+		queue.enqueue(waiter(102, "b"));
+		expect([1, 2, 3].map(() => queue.dequeue()?.job)).toEqual([
 			"a/100",
 			"b/101",
 			"b/102",
@@ -202,7 +202,8 @@ describe("the queue", () => {
 				const told = waiting.map(({ job }) => queue.position(job));
 				expect(queue.position("nobody")).toBe(0);
 				const served: QueueEntry[] = [];
-				for (let job = queue.take(); job; job = queue.take()) served.push(job);
+				for (let job = queue.dequeue(); job; job = queue.dequeue())
+					served.push(job);
 				expect(order).toEqual(served);
 				expect(told).toEqual(waiting.map((job) => served.indexOf(job) + 1));
 			}),
@@ -216,9 +217,9 @@ describe("the queue", () => {
 				const last = waiting.filter(({ resumed }) => !resumed).at(-1);
 				const other = `account-${from}`;
 				if (!last || last.account === other) return;
-				const [room] = queue.rooms(last.job, [other]);
+				const [room] = queue.headroom(last.job, [other]);
 				const before = queue.position(last.job);
-				for (let n = 0; n < 50; n++) queue.push(waiter(1_000 + n, other));
+				for (let n = 0; n < 50; n++) queue.enqueue(waiter(1_000 + n, other));
 				expect(queue.position(last.job) - before).toBe(
 					Math.min(50, room?.jobs ?? 0),
 				);
@@ -228,14 +229,14 @@ describe("the queue", () => {
 
 	it("passes over a job that does not fit, and keeps its turn", () => {
 		const queue = new FairQueue<QueueEntry & { picky: boolean }>();
-		queue.push({ ...waiter(1, "a", true), picky: true });
-		queue.push({ ...waiter(2, "b"), picky: true });
-		queue.push(waiter(3, "b"));
-		queue.push(waiter(4, "c"));
+		queue.enqueue({ ...waiter(1, "a", true), picky: true });
+		queue.enqueue({ ...waiter(2, "b"), picky: true });
+		queue.enqueue(waiter(3, "b"));
+		queue.enqueue(waiter(4, "c"));
 		const easy = ({ picky }: { picky: boolean }) => !picky;
-		expect(queue.take(easy)?.job).toBe("c/4");
-		expect(queue.take(easy)).toBe(null);
+		expect(queue.dequeue(easy)?.job).toBe("c/4");
+		expect(queue.dequeue(easy)).toBe(null);
 		expect(queue.order(9).map(({ job }) => job)).toEqual(["a/1", "b/2", "b/3"]);
-		expect(queue.take()?.job).toBe("a/1");
+		expect(queue.dequeue()?.job).toBe("a/1");
 	});
 });

@@ -15,7 +15,7 @@ const mean = (values: number[]) =>
 /** Jobs at this many a minute. */
 function send(traffic: Traffic, from: number, to: number, perMinute: number) {
 	for (let at = from; at < to; at += MINUTE / perMinute)
-		traffic.note("account", at);
+		traffic.record("account", at);
 }
 
 describe("the traffic to come", () => {
@@ -72,12 +72,12 @@ describe("the traffic to come", () => {
 describe("an account's share of it", () => {
 	it("is what it sent of late", () => {
 		const traffic = new Traffic();
-		for (let n = 0; n < 90; n++) traffic.note("heavy", n);
-		for (let n = 0; n < 10; n++) traffic.note("light", n);
+		for (let n = 0; n < 90; n++) traffic.record("heavy", n);
+		for (let n = 0; n < 10; n++) traffic.record("light", n);
 		const shares = traffic.shares(100);
 		expect(shares.get("heavy")).toBeCloseTo(0.9);
 		expect(shares.get("light")).toBeCloseTo(0.1);
-		traffic.note("new", 60 * MINUTE);
+		traffic.record("new", 60 * MINUTE);
 		expect([...traffic.shares(60 * MINUTE).keys()]).toEqual(["new"]);
 	});
 });

@@ -1,7 +1,7 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { Due } from "../../src/account/due.ts";
-import { SKEW_MS } from "../../src/account/staging.ts";
+import { SKEW_MS } from "../../src/account/staging-sweeps.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newUploadId } from "../../src/ids.ts";
 import { finalKey, PUT_VALID_MS, stagingKey } from "../../src/images/key.ts";

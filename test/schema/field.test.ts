@@ -7,7 +7,7 @@ beforeAll(async () => {
 	({ key } = await newAccount());
 });
 
-/** What the refusal of a body says, and about which member. */
+/** The detail of a refused body, and the member that it names. */
 async function refusal(path: string, body: object): Promise<string> {
 	const answer = await edge.fetch(`http://edge.test/v1${path}`, {
 		method: "POST",
@@ -44,7 +44,7 @@ const OFF = "is not supported here: leave it out.";
 const TOO_LONG = "Too big: expected string to have <=64 characters.";
 const TEXT_OR_PARTS = "Invalid input: expected string or array, received";
 
-describe("what is wrong with a member of several shapes is told of the shape that was sent", () => {
+describe("an error in a union is about the shape that was sent", () => {
 	it.each<[string, object, string]>([
 		[
 			"stop",
@@ -95,7 +95,7 @@ describe("what is wrong with a member of several shapes is told of the shape tha
 
 	it.each<[unknown, string]>([
 		[5, `\`messages[0].content\`: ${TEXT_OR_PARTS} number.`],
-		// What is null counts as left out.
+		// Null counts as left out.
 		[
 			null,
 			"`messages[0].content`: is missing or empty: expected string or array.",
@@ -128,7 +128,7 @@ describe("what is wrong with a member of several shapes is told of the shape tha
 		expect(await refusal("/jobs", { messages })).toBe(words);
 	});
 
-	it("a part of another type: which there are", async () => {
+	it("a part of an unknown type: the error lists the types", async () => {
 		const parts = [{ type: "input_audio", input_audio: {} }];
 		expect(await refusal("/chat/completions", user(parts))).toBe(
 			"`messages[0].content[0].type`: Invalid discriminator value. Expected 'text' | 'image_url' | 'file'.",
@@ -153,14 +153,14 @@ describe("what is wrong with a member of several shapes is told of the shape tha
 		],
 		["", "https://a.b", "Invalid input: expected object, received string."],
 		["", null, "Invalid input: expected object, received null."],
-		[".upload", { upload: "cat" }, "is no upload id."],
+		[".upload", { upload: "cat" }, "is not an upload id."],
 		[
 			".upload",
 			{ upload: 5 },
 			"Invalid input: expected string, received number.",
 		],
 		[".url", { url: 5 }, "Invalid input: expected string, received number."],
-		// What is empty counts as left out.
+		// An empty value counts as left out.
 		["", { url: "" }, "needs exactly one of `upload` and `url`."],
 	])("an image: images[0]%s %j", async (at, image, words) => {
 		expect(await refusal("/jobs", { prompt: "?", images: [image] })).toBe(
@@ -168,7 +168,7 @@ describe("what is wrong with a member of several shapes is told of the shape tha
 		);
 	});
 
-	it("an image with one member too many", async () => {
+	it("an image with an unknown member", async () => {
 		const images = [{ url: "https://example.com/a.png", detail: "high" }];
 		expect(await refusal("/jobs", { prompt: "?", images })).toBe(
 			"There is no parameter `images[0].detail`. Remove it, or check its spelling.",
@@ -223,7 +223,7 @@ it.each([
 	},
 );
 
-describe("what was sent as null or empty, or not at all, is never called undefined", () => {
+describe("no error calls a null, empty or missing value undefined", () => {
 	const missing = (field: string, expected: string) =>
 		`\`${field}\`: is missing or empty: expected ${expected}.`;
 
@@ -244,7 +244,7 @@ describe("what was sent as null or empty, or not at all, is never called undefin
 		);
 	});
 
-	it("a text, on both ways", async () => {
+	it("a text, natively and in OpenAI's shape", async () => {
 		const body = user([{ type: "text", text: null }]);
 		const words = missing("messages[0].content[0].text", "string");
 		expect(await refusal("/chat/completions", body)).toBe(words);
@@ -281,8 +281,8 @@ describe("a number in a query", () => {
 	});
 });
 
-describe("a name that the caller made", () => {
-	it("is told what is wrong with it, and never quoted at length", async () => {
+describe("a name that the caller chose", () => {
+	it("is quoted only up to a limit", async () => {
 		const named = (name: string) => ({
 			prompt: "?",
 			metadata: { [name]: "a" },

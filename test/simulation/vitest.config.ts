@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import unit from "../../vitest.config.ts";
+import unit from "../vitest.config.ts";
 
 /** As the unit tests, but for the long days of `npm run simulate`. */
 export default defineConfig({

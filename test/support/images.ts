@@ -34,7 +34,9 @@ export const FIXTURES: Fixture[] = (
 		["plain-lossless.webp", "image/webp", plainLosslessWebp, 1],
 	] as const
 ).map(([name, type, url, orientation]) => ({
-	...{ name, type, orientation },
+	name,
+	type,
+	orientation,
 	bytes: bytesOf(url),
 }));
 

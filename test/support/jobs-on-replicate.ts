@@ -1,4 +1,4 @@
-/** Jobs on the real objects, of the model that vitest.config.ts has on Replicate. */
+/** Jobs on the real objects, of the model that test/vitest.config.ts has on Replicate. */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach } from "vitest";
 import { bindings } from "./account.ts";

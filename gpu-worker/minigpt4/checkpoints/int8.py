@@ -1,7 +1,7 @@
-"""Eight-bit linear layers for CPUs: weights per output channel, inputs per token as they come.
+"""Eight-bit linear layers for CPUs: weights scaled per output channel, inputs per token.
 
-The form is compressed-tensors' `int-quantized` (W8A8), which vLLM runs with the CPU's own 8-bit
-kernels. Round to nearest, symmetric: no data is needed to make it.
+The format is compressed-tensors' `int-quantized` (W8A8), which vLLM runs with the CPU's 8-bit
+kernels. It rounds to nearest, symmetrically, and needs no calibration data.
 """
 
 import json
@@ -43,7 +43,7 @@ def is_linear(name: str) -> bool:
 def quantise(name: str, weight: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
     """float [out, in] -> int8 [out, in] and bfloat16 scales [out, 1], by their checkpoint names.
 
-    The values are rounded by the scale as bfloat16 keeps it, so that product and scale agree.
+    Rounds the values with the scale as stored in bfloat16, so that values and scale agree.
     """
     scale = (weight.abs().amax(dim=1, keepdim=True) / LARGEST).clamp_min(1e-12)
     scale = scale.to(torch.bfloat16)
@@ -53,6 +53,6 @@ def quantise(name: str, weight: torch.Tensor) -> Iterator[tuple[str, torch.Tenso
 
 
 def declare(config: Path) -> None:
-    """Notes in a checkpoint's config.json that its linear layers are quantised."""
+    """Declares in a checkpoint's config.json that its linear layers are quantised."""
     found = json.loads(config.read_text())
     config.write_text(json.dumps(found | {"quantization_config": CONFIG}, indent=2) + "\n")

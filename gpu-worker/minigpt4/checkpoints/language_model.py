@@ -1,4 +1,4 @@
-"""The LLaMA-family folder a checkpoint is built on: is it the right one, and its tensors."""
+"""Checks and reads the folder of a LLaMA-family language model."""
 
 import json
 import re
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
+from ..input_error import InputError
 from ..models import LanguageModel
 from . import layout
-from .refusal import Refused
 from .shards import Output
 from .tensors import Stored, check, folder_tensors
 
@@ -26,11 +26,11 @@ def read_json(path: Path) -> dict:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise Refused(f"{path}: missing", "bring the whole folder") from None
+        raise InputError(f"{path}: missing", "use the whole folder") from None
     except (OSError, ValueError) as error:
-        raise Refused(f"{path}: not JSON ({error})", "bring the file again") from None
+        raise InputError(f"{path}: not JSON ({error})", "download the file again") from None
     if not isinstance(found, dict):
-        raise Refused(f"{path}: not a JSON object")
+        raise InputError(f"{path}: not a JSON object")
     return found
 
 
@@ -43,9 +43,9 @@ def check_config(
     base: bool = False,
     any_name: bool = False,
 ) -> dict:
-    """The folder's config.json, when it is the right model's. Raises Refused naming the field.
+    """Reads config.json. Raises InputError, which names the field, for another model.
 
-    `delta` and `base` say which half of an unmerged pair the folder is meant to be.
+    `delta` and `base` say which half of an unmerged pair the folder should be.
     """
     path = folder / "config.json"
     found = read_json(path)
@@ -59,7 +59,7 @@ def check_config(
         "num_attention_heads": (found.get("num_attention_heads"), words.heads),
         "num_key_value_heads": (found.get("num_key_value_heads") or words.heads, words.heads),
         "rms_norm_eps": (found.get("rms_norm_eps", 1e-6), words.rms_norm_eps),
-        # The oldest conversions call it max_sequence_length.
+        # The oldest conversions name it max_sequence_length.
         "max_position_embeddings": (
             found.get("max_position_embeddings", found.get("max_sequence_length", 2048)),
             words.context_length,
@@ -73,15 +73,15 @@ def check_config(
     }
     for field, (value, wanted) in fields.items():
         if value != wanted:
-            raise Refused(f"{path}: {field} is {value!r}, {model} needs {wanted!r}", bring)
+            raise InputError(f"{path}: {field} is {value!r}, {model} needs {wanted!r}", bring)
     architectures = found.get("architectures") or ["LlamaForCausalLM"]
     if [str(name).lower() for name in architectures] != ["llamaforcausallm"]:
-        raise Refused(f"{path}: architectures is {architectures}, not LlamaForCausalLM", bring)
+        raise InputError(f"{path}: architectures is {architectures}, not LlamaForCausalLM", bring)
     rows = found.get("vocab_size")
     sizes = words.vocab_sizes[:1] if base else words.vocab_sizes
     if rows not in sizes:
         wanted = " or ".join(map(str, sizes))
-        raise Refused(f"{path}: vocab_size is {rows!r}, {model} needs {wanted}", bring)
+        raise InputError(f"{path}: vocab_size is {rows!r}, {model} needs {wanted}", bring)
     if not any_name:
         for name in (str(found.get("_name_or_path", "")), folder.resolve().name):
             _check_name(path, name, model, delta)
@@ -91,17 +91,17 @@ def check_config(
 def _check_name(path: Path, name: str, model: str, delta: bool) -> None:
     other = "pass --accept-other llm if the name is wrong"
     if version := re.search(r"v1[._][0-9]", name):
-        raise Refused(
+        raise InputError(
             f"{path}: '{name}' names version {version[0]}; MiniGPT-4 was trained with another",
-            f"bring the right version (Vicuna v0), or {other}",
+            f"use the right version (Vicuna v0), or {other}",
         )
     if "delta" in name.lower() and not delta:
-        raise Refused(
-            f"{path}: '{name}' names a delta, which is not a model by itself",
+        raise InputError(
+            f"{path}: '{name}' is a delta, which is not a model by itself",
             f"pass it as --delta, with LLaMA as --base, or {other}",
         )
     if model.startswith("llama2") and re.search(r"llama-2-\d+b(-hf)?$", name.lower()):
-        raise Refused(f"{path}: '{name}' is the base model, not the chat model", other)
+        raise InputError(f"{path}: '{name}' is the base model, not the chat model", other)
 
 
 def _mean_of_final_norm(tensors: dict[str, Stored]) -> float:
@@ -109,14 +109,14 @@ def _mean_of_final_norm(tensors: dict[str, Stored]) -> float:
 
 
 def _is_difference(tensors: dict[str, Stored]) -> bool:
-    """A trained norm's weights are around 1, the change that a fine-tuning made to them near 0."""
+    """Whether this is a delta: a trained norm's weights are near 1, their change near 0."""
     return abs(_mean_of_final_norm(tensors)) < 0.1
 
 
 def merged(
     folder: Path, config: dict, words: LanguageModel, model: str, ignore: Iterable[str]
 ) -> list[Output]:
-    """The tensors of a complete language model; quantised ones as they are. Raises Refused."""
+    """The tensors of a complete language model, quantised ones unchanged. Raises InputError."""
     tensors = folder_tensors(folder)
     shapes = layout.llama(words, config["vocab_size"])
     if config.get("quantization_config"):
@@ -125,7 +125,7 @@ def merged(
         check(tensors, shapes, layout.LLAMA_STRAYS, folder, model, ignore)
         _check_dtypes(tensors, shapes)
         if _is_difference(tensors):
-            raise Refused(
+            raise InputError(
                 f"{tensors[FINAL_NORM].file}: the mean of {FINAL_NORM} is "
                 f"{_mean_of_final_norm(tensors):.3f}: this is an unmerged delta",
                 "pass it as --delta, with LLaMA as --base",
@@ -148,10 +148,10 @@ def _stray(name: str) -> bool:
 def _check_dtypes(tensors: dict[str, Stored], names: Iterable[str]) -> None:
     for name in names:
         if tensors[name].dtype not in FLOATS:
-            raise Refused(
+            raise InputError(
                 f"{tensors[name].file}: tensor {name} is {tensors[name].dtype}, but config.json "
                 "declares no quantisation",
-                "bring float16, or a quantised model whole, with its quantization_config",
+                "use float16, or a quantised model with its quantization_config",
             )
 
 
@@ -162,21 +162,25 @@ def _check_quantised(
     words: LanguageModel,
     model: str,
 ) -> None:
-    """What is known of AWQ, GPTQ, fp8 and the like: all but the linear layers is as ever."""
+    """Checks AWQ, GPTQ, fp8 and the like: everything but the linear layers is as usual."""
     linears = layout.llama_linears(words)
     whole = {n: s for n, s in shapes.items() if n.removesuffix(".weight") not in linears}
-    whole.pop("lm_head.weight", None)  # some quantise it as well
+    whole.pop("lm_head.weight", None)  # some formats quantise it too
     held = {name: stored for name, stored in tensors.items() if name in whole}
     check(held, whole, "", folder, model)
     for layer in (*linears, "lm_head"):
         if not any(f"{layer}.{kind}" in tensors for kind in ("weight", "qweight", "weight_packed")):
-            raise Refused(f"{folder}: no weight of the quantised layer {layer}", "bring it whole")
+            raise InputError(
+                f"{folder}: no weight of the quantised layer {layer}", "use the complete model"
+            )
     for name in tensors:
         layer = _QUANTISED.sub("", name)
         known = name in whole or layer in linears or layer == "lm_head"
-        scale = re.fullmatch(r"model\.layers\.\d+\.self_attn(\.attn)?", layer)  # of the cache
+        scale = re.fullmatch(
+            r"model\.layers\.\d+\.self_attn(\.attn)?", layer
+        )  # a scale of the cache
         if not (known or scale or _stray(name)):
-            raise Refused(f"{folder}: tensor {name} is not part of a quantised {model}")
+            raise InputError(f"{folder}: tensor {name} is not part of a quantised {model}")
 
 
 def added(
@@ -188,7 +192,7 @@ def added(
     model: str,
     ignore: Iterable[str],
 ) -> list[Output]:
-    """Base plus delta in float16, as FastChat 0.1.10 does; rows only the delta has are its own."""
+    """Base plus delta in float16, as in FastChat 0.1.10; extra rows of the delta are kept."""
     changes, origin = folder_tensors(delta), folder_tensors(base)
     shapes = layout.llama(words, delta_config["vocab_size"])
     check(changes, shapes, layout.LLAMA_STRAYS, delta, model, ignore)
@@ -197,13 +201,13 @@ def added(
     _check_dtypes(changes, shapes)
     _check_dtypes(origin, shapes)
     if not _is_difference(changes):
-        raise Refused(
+        raise InputError(
             f"{changes[FINAL_NORM].file}: the mean of {FINAL_NORM} is "
             f"{_mean_of_final_norm(changes):.3f}: this is a merged model, not a delta",
             "pass it as --llm, without --base",
         )
     if _is_difference(origin):
-        raise Refused(
+        raise InputError(
             f"{origin[FINAL_NORM].file}: the mean of {FINAL_NORM} is "
             f"{_mean_of_final_norm(origin):.3f}: the base is a delta itself",
             "pass LLaMA as --base",
@@ -222,7 +226,7 @@ def _plus(base: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
 
 
 def text_config(config: dict, words: LanguageModel, dtype: torch.dtype) -> dict:
-    """transformers' Llama configuration, written out from what was checked."""
+    """transformers' Llama configuration, from the checked values."""
     return {
         "model_type": "llama",
         "architectures": ["LlamaForCausalLM"],

@@ -1,6 +1,6 @@
-"""Which tensors each original file holds, of which shape, and what they are called afterwards.
+"""The tensors of each original file: their shapes, and their names in a checkpoint.
 
-Everything follows from Dimensions. Names and mapping: LAVIS and MiniGPT-4 on the one side,
+Everything is derived from Dimensions. The names are those of LAVIS and MiniGPT-4 on one side, of
 transformers' BLIP-2 (its conversion script) and Llama on the other.
 """
 
@@ -12,14 +12,14 @@ from .dimensions import QFormer, Vision
 
 Shape = tuple[int, ...]
 
-# What lies in the files beside what is needed, and is known to be harmless.
+# Tensors in the files that are not needed and known to be harmless.
 EVA_STRAYS = r"(norm|fc_norm|head)\.(weight|bias)"
 QFORMER_STRAYS = r"t5_proj\.(weight|bias)|Qformer\.bert\.embeddings\.position_ids"
 BLIP2_STRAYS = r"language_(model|projection)\..*|(vision_model|qformer)\.embeddings\.position_ids"
 PROJECTOR_STRAYS = r".*\.rotary_emb\.inv_freq|Qformer\.bert\.embeddings\.position_ids"
 LLAMA_STRAYS = r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq"
 
-# Of BLIP-2's own trainings and of InstructBLIP: same queries, other weights.
+# Tensors of BLIP-2's other trainings and of InstructBLIP: same queries, other weights.
 OTHER_QFORMERS = {
     r"Qformer\.(cls|bert\.embeddings\.(word|position)_embeddings)\..*": "its text branch",
     r"Qformer\.bert\.encoder\.layer\.\d+\.(intermediate|output)\..*": "its text branch",
@@ -54,7 +54,7 @@ def eva_block(vision: Vision, block: int) -> dict[str, Shape]:
 
 
 def eva(vision: Vision) -> dict[str, Shape]:
-    """eva_vit_g.pth, as far as it is used: without the last block, final norm and head."""
+    """The used part of eva_vit_g.pth: without the last block, final norm and head."""
     out: dict[str, Shape] = {
         "cls_token": (1, 1, vision.width),
         "pos_embed": (1, vision.positions, vision.width),
@@ -90,7 +90,7 @@ def _qformer_layers(qformer: QFormer, vision_width: int, root: str, inner: str) 
 
 
 def lavis_qformer(qformer: QFormer, vision_width: int) -> dict[str, Shape]:
-    """`model` of blip2_pretrained_flant5xxl.pth, as far as it is used."""
+    """The used part of `model` in blip2_pretrained_flant5xxl.pth."""
     return (
         {"query_tokens": (1, qformer.queries, qformer.width)}
         | norm("ln_vision", vision_width)
@@ -100,7 +100,7 @@ def lavis_qformer(qformer: QFormer, vision_width: int) -> dict[str, Shape]:
 
 
 def blip2_vision(vision: Vision) -> dict[str, Shape]:
-    """Below `vision_model.` of Hugging Face's BLIP-2, the norm after the last block included."""
+    """The tensors below `vision_model.` of Hugging Face's BLIP-2, with the last norm."""
     width = vision.width
     out: dict[str, Shape] = {
         "embeddings.class_embedding": (1, 1, width),
@@ -120,21 +120,21 @@ def blip2_vision(vision: Vision) -> dict[str, Shape]:
 
 
 def blip2_qformer(qformer: QFormer, vision_width: int) -> dict[str, Shape]:
-    """Below `qformer.` of Hugging Face's BLIP-2 (the queries stand outside of it there)."""
+    """The tensors below `qformer.` of Hugging Face's BLIP-2 (its queries are elsewhere)."""
     return norm("layernorm", qformer.width) | _qformer_layers(
         qformer, vision_width, "", "attention"
     )
 
 
 def is_matrix(name: str) -> bool:
-    """Whether a tensor of the vision encoder belongs to a Conv or Linear layer, so is float16."""
+    """Whether a tensor of the vision encoder is of a Conv or Linear layer, and so float16."""
     return bool(re.search(r"(patch_embedding|qkv|projection|fc1|fc2)\.(weight|bias)$", name))
 
 
 def eva_name(name: str) -> tuple[str, ...]:
-    """Where a tensor below `vision_model.` comes from in eva_vit_g.pth.
+    """The names in eva_vit_g.pth of a tensor below `vision_model.`.
 
-    The bias of `qkv` is put together of two: q_bias, zeros for the keys, v_bias.
+    The bias of `qkv` consists of q_bias, zeros for the keys, and v_bias.
     """
     whole = {
         "embeddings.class_embedding": "cls_token",
@@ -157,7 +157,7 @@ def eva_name(name: str) -> tuple[str, ...]:
 
 
 def lavis_name(name: str) -> str:
-    """Where a tensor below `qformer.` comes from in blip2_pretrained_flant5xxl.pth."""
+    """The name in blip2_pretrained_flant5xxl.pth of a tensor below `qformer.`."""
     if name.startswith("layernorm."):
         return name.replace("layernorm", "Qformer.bert.embeddings.LayerNorm")
     return "Qformer.bert." + re.sub(r"(attention)\.attention\.", r"\1.self.", name)
@@ -175,7 +175,7 @@ LINEARS: Mapping[str, tuple[str, str]] = {
 
 
 def llama_linears(words: LanguageModel) -> dict[str, Shape]:
-    """The layers that a quantised model holds in another form."""
+    """The layers that a quantised model stores in another format."""
     size = {"hidden": words.hidden_size, "mlp": words.intermediate_size}
     return {
         f"model.layers.{layer}.{name}": (size[rows], size[columns])

@@ -1,9 +1,9 @@
 """A LLaMA `tokenizer.model` (SentencePiece BPE with byte fallback) -> a tokenizer.json.
 
-SentencePiece joins the neighbours whose union has the best score, the leftmost first. The
-tokenizers library joins by a list of merges, so the list holds every way to split a piece in two,
-in the order of the scores: the list that was published with LLaMA. Tests hold the result to that
-list and to SentencePiece's own encoding.
+SentencePiece merges the neighbours whose union has the best score, the leftmost first. The
+tokenizers library merges by a list, so the list has every way to split a piece in two, in the
+order of the scores, as the list published with LLaMA. Tests compare the result with that list and
+with SentencePiece's own encoding.
 """
 
 import json
@@ -13,29 +13,29 @@ from typing import TYPE_CHECKING
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers, processors
 from tokenizers.models import BPE
 
-from .refusal import Refused
+from ..input_error import InputError
 
 if TYPE_CHECKING:
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 CONTROLS = ("<unk>", "<s>", "</s>")  # ids 0, 1, 2
 ADDED = "added_tokens.json"
-WAY_OUT = "Bring the tokenizer.model that came with the language model."
+HINT = "Use the tokenizer.model that came with the language model."
 
 
 def from_sentencepiece(file: Path, rows: int | None = None) -> Tokenizer:
-    """The tokenizer of `file`, and of the `added_tokens.json` beside it where there is one.
+    """The tokenizer of `file`, and of `added_tokens.json` in its folder, if there is one.
 
-    Added tokens are special: no text becomes one and no answer holds one. `rows` is the number of
-    rows of the language model's embedding; rows beyond the tokens (padding) get special tokens too,
-    since an id without a token could be generated but not written.
+    Added tokens are special: text never becomes one, and an answer never has one. `rows` is the
+    number of rows of the language model's embedding. Rows beyond the tokens (padding) get special
+    tokens too, because the model could generate an id that has none.
 
-    Raises Refused naming the file and the fault; OSError for a file that cannot be read.
+    Raises InputError, which names the file and the fault, and OSError if it cannot be read.
     """
     proto = _read(file)
     vocabulary = {piece.piece: number for number, piece in enumerate(proto.pieces)}
     if len(vocabulary) != len(proto.pieces):
-        raise Refused(f"{file}: holds a piece twice", WAY_OUT)
+        raise InputError(f"{file}: holds a piece twice", HINT)
     tokenizer = Tokenizer(
         BPE(
             vocabulary,
@@ -62,20 +62,20 @@ def from_sentencepiece(file: Path, rows: int | None = None) -> Tokenizer:
     _add(tokenizer, CONTROLS)
     for token, number in sorted(_added(file.parent / ADDED).items(), key=lambda item: item[1]):
         if token in vocabulary and vocabulary[token] == number:
-            continue  # folders list <s> and the like once more
+            continue  # folders repeat <s> and the like
         if number != tokenizer.get_vocab_size() or token in vocabulary:
             size = tokenizer.get_vocab_size()
-            raise Refused(
+            raise InputError(
                 f"{file.parent / ADDED}: {token!r} is {number}, but the next free id is {size}",
-                "Bring the added_tokens.json that came with the language model, or none.",
+                "Use the added_tokens.json that came with the language model, or none.",
             )
         _add(tokenizer, [token])
     if rows is not None:
         if rows < tokenizer.get_vocab_size():
-            raise Refused(
+            raise InputError(
                 f"{file}: makes {tokenizer.get_vocab_size()} tokens, the language model has only "
                 f"{rows} rows",
-                WAY_OUT,
+                HINT,
             )
         _add(tokenizer, [f"<row {n}>" for n in range(tokenizer.get_vocab_size(), rows)])
     return tokenizer
@@ -95,23 +95,23 @@ def _read(file: Path) -> "ModelProto":
     try:
         proto.ParseFromString(file.read_bytes())
     except DecodeError:
-        raise Refused(f"{file}: is no SentencePiece model", WAY_OUT) from None
+        raise InputError(f"{file}: is not a SentencePiece model", HINT) from None
     if not proto.pieces:
-        raise Refused(f"{file}: is no SentencePiece model (it holds no pieces)", WAY_OUT)
+        raise InputError(f"{file}: is not a SentencePiece model (it holds no pieces)", HINT)
     trainer, normal = proto.trainer_spec, proto.normalizer_spec
     if trainer.model_type != trainer.BPE:
         kind = trainer.ModelType.Name(trainer.model_type)
-        raise Refused(f"{file}: is a SentencePiece model of type {kind}; LLaMA's is BPE", WAY_OUT)
+        raise InputError(f"{file}: is a SentencePiece model of type {kind}; LLaMA's is BPE", HINT)
     first = tuple(piece.piece for piece in proto.pieces[:3])
     if first != CONTROLS:
-        raise Refused(f"{file}: its first pieces are {first}, not {CONTROLS}", WAY_OUT)
+        raise InputError(f"{file}: its first pieces are {first}, not {CONTROLS}", HINT)
     kinds = type(proto).SentencePiece
     held = {piece.piece for piece in proto.pieces if piece.type == kinds.BYTE}
     if not trainer.byte_fallback or held != {f"<0x{byte:02X}>" for byte in range(256)}:
-        raise Refused(f"{file}: has no byte fallback, so it cannot write every text", WAY_OUT)
+        raise InputError(f"{file}: has no byte fallback, so it cannot write every text", HINT)
     if {piece.type for piece in proto.pieces[3:]} - {kinds.NORMAL, kinds.BYTE}:
-        raise Refused(
-            f"{file}: holds control, unused or user-defined pieces; LLaMA's does not", WAY_OUT
+        raise InputError(
+            f"{file}: holds control, unused or user-defined pieces; LLaMA's does not", HINT
         )
     if (
         normal.precompiled_charsmap
@@ -119,12 +119,12 @@ def _read(file: Path) -> "ModelProto":
         or not normal.add_dummy_prefix
         or not normal.escape_whitespaces
     ):
-        raise Refused(f"{file}: changes text before it encodes it; LLaMA's does not", WAY_OUT)
+        raise InputError(f"{file}: changes text before it encodes it; LLaMA's does not", HINT)
     return proto
 
 
 def _merges(proto: "ModelProto") -> list[tuple[str, str]]:
-    """Every split of a piece into two pieces; better scores first, then by the ids of the two."""
+    """Every split of a piece into two pieces, by descending score, then by the two ids."""
     normal = type(proto).SentencePiece.NORMAL
     known = {
         piece.piece: (number, piece.score)
@@ -148,5 +148,5 @@ def _added(file: Path) -> dict[str, int]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or any(type(number) is not int for number in found.values()):
-        raise Refused(f"{file}: is no JSON object of tokens and their ids", WAY_OUT)
+        raise InputError(f"{file}: is not a JSON object of tokens and their ids", HINT)
     return found

@@ -1,4 +1,4 @@
-"""A SentencePiece model like LLaMA's for synthetic sets, learnt from sentences of our own."""
+"""Trains a SentencePiece model like LLaMA's on a few sentences, for synthetic sets."""
 
 import io
 from itertools import count, islice, product
@@ -32,7 +32,7 @@ LEARNT = 800  # pieces, of them 3 controls, 256 bytes
 
 
 def make(pieces: int = LEARNT) -> bytes:
-    """A tokenizer.model with byte fallback; above LEARNT pieces it is filled up with made-up ones.
+    """A tokenizer.model with byte fallback; pieces beyond LEARNT are made up.
 
     Raises ValueError for fewer than LEARNT.
     """
@@ -40,7 +40,7 @@ def make(pieces: int = LEARNT) -> bytes:
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
     if pieces < LEARNT:
-        raise ValueError(f"a tokenizer of {pieces} pieces: it takes at least {LEARNT}")
+        raise ValueError(f"a tokenizer of {pieces} pieces: at least {LEARNT} are needed")
     made = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(SENTENCES),

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, plain lines elsewhere or where NO_COLOR is set."""
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere or with NO_COLOR."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ LINE_SECONDS = 5.0  # between plain lines
 
 
 class Progress:
-    """Counts bytes of one piece of work towards a known total."""
+    """Counts the bytes of one task towards a known total."""
 
     def __init__(self, work: str, total: int, stream: TextIO | None = None):
         self._work, self._total, self._done = work, max(total, 1), 0
@@ -20,7 +20,7 @@ class Progress:
         self._skipped = 0
 
     def skip(self, count: int) -> None:
-        """What was done before, by an interrupted run."""
+        """Counts what an interrupted run did before."""
         self._skipped += count
         self.advance(count)
 
@@ -29,12 +29,12 @@ class Progress:
         now = time.monotonic()
         if now - self._told >= (0.1 if self._bar else LINE_SECONDS):
             self._told = now
-            self._tell()
+            self._show()
 
     def finish(self) -> None:
-        self._tell(last=True)
+        self._show(last=True)
 
-    def _tell(self, last: bool = False) -> None:
+    def _show(self, last: bool = False) -> None:
         seconds = max(time.monotonic() - self._began, 1e-3)
         share = min(self._done / self._total, 1.0)
         rate = (self._done - self._skipped) / seconds

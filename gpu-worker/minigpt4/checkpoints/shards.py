@@ -1,4 +1,4 @@
-"""Writes tensors into safetensors shards, one tensor in memory at a time; goes on after a stop.
+"""Writes tensors into safetensors shards, with one tensor in memory at a time.
 
 The format: https://github.com/huggingface/safetensors#format
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
+from ..input_error import InputError
 from .progress import Progress
-from .refusal import Refused
 from .tensors import SAFE, SAFE_NAMES, Stored, chunks, forget
 
 INDEX = f"{SAFE}.index.json"
@@ -21,7 +21,7 @@ INDEX = f"{SAFE}.index.json"
 
 @dataclass(frozen=True)
 class Output:
-    """A tensor of the checkpoint: `combine` makes it of `inputs`, mapped from their files."""
+    """A tensor of the checkpoint: `combine` makes it from `inputs`, mapped from their files."""
 
     name: str
     shape: tuple[int, ...]
@@ -38,7 +38,7 @@ class Output:
 
 
 def divide(outputs: Sequence[Output], shard_bytes: int) -> dict[str, list[Output]]:
-    """File name -> its tensors; in order, so that sources are read in order too."""
+    """File name -> its tensors, in order, so that sources are read in order too."""
     parts: list[list[Output]] = [[]]
     filled = 0
     for output in outputs:
@@ -55,7 +55,7 @@ def divide(outputs: Sequence[Output], shard_bytes: int) -> dict[str, list[Output
 
 
 def index(files: dict[str, list[Output]]) -> str | None:
-    """The text of the shards' index; None for a single file."""
+    """The shards' index as JSON; None for a single file."""
     if len(files) == 1:
         return None
     table = {output.name: name for name, outputs in files.items() for output in outputs}
@@ -85,15 +85,15 @@ def check_finite(part: torch.Tensor, output: Output) -> None:
     low, high = torch.aminmax(part)
     if not (torch.isfinite(low) and torch.isfinite(high)):
         source = output.inputs[0]
-        raise Refused(
+        raise InputError(
             f"{source.file}: tensor {source.name} holds NaN or infinity (as {output.dtype})",
-            "the file is damaged, or from a training that failed: bring it again",
+            "the file is damaged, or from a failed training: download it again",
         )
 
 
 def write_shard(path: Path, outputs: Sequence[Output], progress: Progress) -> str:
-    """Writes one shard whole, under its name only when it is on the disk. Returns its sha256."""
-    # Wider types first: every tensor then begins at a multiple of its elements' size.
+    """Writes one shard, which gets its name once it is on the disk. Returns its sha256."""
+    # Wider types first, so that every tensor begins at a multiple of its element size.
     outputs = sorted(outputs, key=lambda output: -output.dtype.itemsize)
     part, total = path.with_name(path.name + ".part"), hashlib.sha256()
     with part.open("wb") as file:

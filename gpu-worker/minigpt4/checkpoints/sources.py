@@ -1,13 +1,13 @@
-"""Where the original files lie, and whether they are the right ones by size and sha256."""
+"""Finds the original files, and checks them by size and sha256."""
 
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from ..input_error import InputError
 from ..models import BLIP2_QFORMER, EVA_VIT_G, FAMILY, File
 from .language_model import read_json
-from .refusal import Refused
 from .tensors import SAFE, TORCH, folder_files
 
 TOKENIZER_FILES = ("tokenizer.model", "tokenizer.json", "added_tokens.json")
@@ -15,7 +15,7 @@ TOKENIZER_FILES = ("tokenizer.model", "tokenizer.json", "added_tokens.json")
 
 @dataclass(frozen=True)
 class Sources:
-    """Files and folders that a checkpoint is made of; None for what it has no need of."""
+    """The files and folders that a checkpoint is made from; None for those it does not need."""
 
     eva: Path | None = None
     qformer: Path | None = None
@@ -32,14 +32,14 @@ class Sources:
 
 @dataclass(frozen=True)
 class Missing:
-    """What is not there: the option that names it, and what to bring."""
+    """A missing part: the option that names it, and a description of it."""
 
     option: str
     text: str
 
 
 def official(model: str) -> dict[str, File]:
-    """Option -> the file of the release that belongs there."""
+    """Option -> the released file for it."""
     bridge = {"qformer": BLIP2_QFORMER} if FAMILY[model].qformer else {}
     return {"eva": EVA_VIT_G, **bridge, "projector": FAMILY[model].projector}
 
@@ -49,7 +49,7 @@ def _below(folder: Path, name: str) -> Path | None:
         return folder / name
     found = sorted(path for path in folder.rglob(name) if path.is_file())
     if len(found) > 1:
-        raise Refused(f"{folder}: holds {name} {len(found)} times", "name one by its option")
+        raise InputError(f"{folder}: holds {name} {len(found)} times", "name one with its option")
     return found[0] if found else None
 
 
@@ -59,19 +59,19 @@ def _language_models(folder: Path) -> list[Path]:
 
 
 def locate(model: str, folder: Path | None, given: Sources) -> tuple[Sources, list[Missing]]:
-    """What the options name, and for the rest what lies in `folder`; and what is missing.
+    """The parts that the options name or `folder` has, and the missing ones.
 
-    Raises Refused for a path that is not there or a choice that is not clear.
+    Raises InputError for a path that does not exist or a choice that is ambiguous.
     """
     for option, path in given.given().items():
         if not path.exists():
-            raise Refused(f"{path}: not there (--{option.replace('_', '-')})")
+            raise InputError(f"{path}: does not exist (--{option.replace('_', '-')})")
     if folder is not None and not folder.is_dir():
-        raise Refused(f"{folder}: not a folder (--from)")
+        raise InputError(f"{folder}: not a folder (--from)")
     if (given.delta is None) != (given.base is None):
-        raise Refused("--delta and --base go together", "name the delta's folder and LLaMA's")
+        raise InputError("--delta and --base go together", "pass the delta's folder and LLaMA's")
     if given.llm and given.delta:
-        raise Refused("--llm and --delta exclude each other", "leave one out")
+        raise InputError("--llm and --delta exclude each other", "leave one out")
     chosen = given.given()
     missing = []
     needed = official(model)
@@ -93,7 +93,9 @@ def locate(model: str, folder: Path | None, given: Sources) -> tuple[Sources, li
             chosen["base"] = next(path for path in found if path not in deltas)
         elif found:
             names = ", ".join(str(path.relative_to(folder)) for path in found)
-            raise Refused(f"{folder}: holds several language models: {names}", "name one by --llm")
+            raise InputError(
+                f"{folder}: holds several language models: {names}", "name one with --llm"
+            )
         else:
             missing.append(Missing("llm", describe_language_model(model)))
     return Sources(**chosen), missing
@@ -116,17 +118,17 @@ def describe_language_model(model: str) -> str:
     )
 
 
-def refuse_missing(model: str, missing: list[Missing], why: str = "") -> Refused:
+def missing_files(model: str, missing: list[Missing], why: str = "") -> InputError:
     listed = "".join(f"\n    {item.text}" for item in missing)
     options = ", ".join(f"--{item.option.replace('_', '-')}" for item in missing)
-    return Refused(
-        f"{model}: {len(missing)} missing{': ' + why if why else ''}; bring:{listed}",
+    return InputError(
+        f"{model}: {len(missing)} missing{': ' + why if why else ''}; needed:{listed}",
         f"put them into the folder of --from, or name them ({options}), or pass --fetch",
     )
 
 
 def files_of(sources: Sources) -> list[tuple[str, Path]]:
-    """(option, file) of everything that is read, in a fixed order."""
+    """(option, file) of every file that is read, in a fixed order."""
     out = []
     for option, path in sources.given().items():
         if path.is_file():
@@ -143,7 +145,7 @@ def files_of(sources: Sources) -> list[tuple[str, Path]]:
 
 
 def official_files(model: str, sources: Sources) -> list[Path]:
-    """Those of the files whose sha256 is known, or would be."""
+    """The files whose sha256 the release publishes, or could."""
     found = (getattr(sources, option) for option in official(model))
     return [path for path in found if path is not None]
 
@@ -162,7 +164,7 @@ def sha256(path: Path, advance: Callable[[int], None] = lambda _: None) -> str:
 def verify(
     model: str, sources: Sources, sums: Mapping[Path, str], accepted: frozenset[str]
 ) -> None:
-    """Each file whose sha256 is known is that file, unless another was accepted. Raises Refused."""
+    """Checks each file whose sha256 is known, unless `accepted` names it. Raises InputError."""
     known = {family.projector.sha256: f"{name}'s projector" for name, family in FAMILY.items()}
     for option, file in official(model).items():
         path = getattr(sources, option)
@@ -171,7 +173,7 @@ def verify(
         if sums[path] != file.sha256:
             whose = known.get(sums[path])
             what = f"this is {whose}" if whose else f"its sha256 is {sums[path]}"
-            raise Refused(
+            raise InputError(
                 f"{path}: not the released {file.name}: {what}, expected {file.sha256}",
-                f"bring the released file, or pass --accept-other {option} for one of your own",
+                f"use the released file, or pass --accept-other {option} for your own",
             )

@@ -1,8 +1,8 @@
-"""Original-format files with random weights, at true or small widths, with the originals' quirks.
+"""Writes files in the original formats with random weights, at true or small widths.
 
-Each tensor is a stretch of one table of random numbers, chosen by the seed and the tensor's name:
-the same for every run, and fast enough for billions of them. Layouts: layout.py and the sources
-named there.
+Each tensor is a part of one table of random numbers, chosen by the seed and the tensor's name. It
+is the same in every run, and fast enough for billions of values. Layouts: layout.py and the
+sources named there.
 """
 
 import hashlib
@@ -15,15 +15,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from ..input_error import InputError
 from ..models import BLIP2_QFORMER, EVA_VIT_G, FAMILY, LanguageModel
 from . import layout
 from .dimensions import Dimensions, QFormer, Vision, declare, released
 from .made_up_tokenizer import LEARNT, make
 from .progress import Progress
-from .refusal import Refused
 
-GAIN = 1.5  # over 1 / sqrt(fan in): wide enough for logits to hang on picture and prompt
-TABLE = 2**24 + 43  # odd: rows of a matrix do not begin at the same number again
+GAIN = 1.5  # over 1 / sqrt(fan in): large enough that logits depend on picture and prompt
+TABLE = 2**24 + 43  # odd, so that rows of a matrix begin at different numbers
 SHARD_BYTES = 2 * 2**30
 HEAD = 1024  # outputs of EVA-CLIP's head
 QUERY_POSITIONS = 512  # of BERT's buffer of position ids
@@ -32,7 +32,7 @@ Shape = tuple[int, ...]
 
 
 def small(model: str) -> Dimensions:
-    """Little widths and depths in the true structure: patches, queries and tokens as released."""
+    """Small widths and depths in the true structure: patches, queries and tokens as released."""
     family = FAMILY[model]
     words = family.language_model
     rows = tuple(LEARNT + size - 32000 for size in words.vocab_sizes)
@@ -63,7 +63,7 @@ class Weights:
         return out.mul_(deviation).reshape(shape)
 
     def of(self, name: str, shape: Shape) -> torch.Tensor:
-        """What a tensor of that name would hold: norms near 1, biases near 0, matrices scaled."""
+        """Plausible values for this name: norms near 1, biases near 0, matrices scaled."""
         if name.endswith(("embed_tokens.weight", "query_tokens")):
             return self.normal(name, shape, 1.0)
         if name in ("cls_token", "pos_embed"):
@@ -78,7 +78,7 @@ class Weights:
 
 
 def write_eva(file: Path, vision: Vision, weights: Weights) -> None:
-    """eva_vit_g.pth: bare, all float16, with one block more than is used, final norm and head."""
+    """Writes eva_vit_g.pth: a bare float16 table, with an extra block, final norm and head."""
     shapes = (
         layout.eva(vision)
         | layout.eva_block(vision, vision.blocks)
@@ -99,13 +99,13 @@ def write_qformer(file: Path, dimensions: Dimensions, weights: Weights) -> None:
 
 
 def frequencies(words: LanguageModel) -> torch.Tensor:
-    """The rotary buffer `inv_freq` [head size / 2] that old checkpoints carry along."""
+    """The rotary buffer `inv_freq` [head size / 2] that old checkpoints include."""
     size = words.hidden_size // words.heads
     return 1.0 / 10000.0 ** (torch.arange(0, size, 2).float() / size)
 
 
 def write_projector(file: Path, dimensions: Dimensions, weights: Weights) -> None:
-    """A MiniGPT-4 checkpoint as its training saves it: frozen weights dropped, buffers kept."""
+    """Writes a checkpoint as MiniGPT-4's training does: no frozen weights, but buffers."""
     words, qformer = dimensions.language_model, dimensions.qformer
     shapes = layout.both("llama_proj", words.hidden_size, dimensions.projection_width)
     table = weights.all_of(shapes, torch.float32)
@@ -134,14 +134,14 @@ def write_projector(file: Path, dimensions: Dimensions, weights: Weights) -> Non
 
 
 class LanguageModelFolders:
-    """The language model: base plus change, as a fine-tuned model is; whole, or as the two.
+    """The language model as base plus delta, as a fine-tuned model is; merged, or as the two.
 
-    The merged tensors are the sum of the two in float16, so that both ways give the same.
+    The merged tensors are the float16 sum, so that both ways give the same model.
     """
 
     def __init__(self, dimensions: Dimensions, weights: Weights, shard_bytes: int):
         self._words, self._weights, self._bytes = dimensions.language_model, weights, shard_bytes
-        self._rows = self._words.vocab_sizes[-1]  # with the padding row, where there is one
+        self._rows = self._words.vocab_sizes[-1]  # including the padding row, if there is one
         self._pieces = self._words.vocab_sizes[0]
 
     def _base(self, name: str, shape: Shape) -> torch.Tensor:
@@ -211,7 +211,7 @@ class LanguageModelFolders:
             "vocab_size": rows,
         }
         _json(folder / "config.json", config)
-        # Vicuna v0's are wrong in just this way.
+        # Vicuna v0's file has the same wrong values.
         ids = {"bos_token_id": 0, "eos_token_id": 1} if vicuna else {}
         _json(
             folder / "generation_config.json",
@@ -225,7 +225,7 @@ class LanguageModelFolders:
 
 
 def _place(item: tuple[str, Shape]) -> tuple[int, int]:
-    """The order of a model's own parameters: embedding, layers, norm, head."""
+    """Sorts parameters as the model does: embedding, layers, norm, head."""
     name = item[0]
     if name.startswith("model.layers."):
         return 1, int(name.split(".")[2])
@@ -245,7 +245,7 @@ def _divide(sizes: Mapping[str, int], limit: int) -> list[list[str]]:
 
 
 def write_blip2(folder: Path, dimensions: Dimensions, weights: Weights) -> None:
-    """Hugging Face's BLIP-2 FLAN-T5-XXL with the same ViT and Q-Former; of T5 only two tensors."""
+    """Writes Hugging Face's BLIP-2 FLAN-T5-XXL with the same ViT and Q-Former, and little of T5."""
     vision, qformer = dimensions.vision, dimensions.qformer or QFormer()
     eva = weights.all_of(layout.eva(vision), torch.float16)
     lavis = weights.all_of(layout.lavis_qformer(qformer, vision.width), torch.float32)
@@ -290,14 +290,14 @@ def synth(
     """Writes a set of files that `assemble --synthetic` takes, into the new folder `out`.
 
     `delta`: a v0 delta and its LLaMA instead of the merged language model. `hf_blip2`: Hugging
-    Face's BLIP-2 folder instead of eva_vit_g.pth and blip2_pretrained_flant5xxl.pth. Raises Refused
-    when `out` holds anything or there is no delta of that model.
+    Face's BLIP-2 folder instead of eva_vit_g.pth and blip2_pretrained_flant5xxl.pth. Raises
+    InputError if `out` is not empty, or the model has no delta.
     """
     family = FAMILY[model]
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise Refused(f"{out}: is there already", "name a new folder by --out")
+        raise InputError(f"{out}: already exists", "name a new folder with --out")
     if delta and family.template != "vicuna":
-        raise Refused(f"{model}: its language model was never published as a delta")
+        raise InputError(f"{model}: its language model was never published as a delta")
     out.mkdir(parents=True, exist_ok=True)
     dimensions = small(model) if size == "small" else released(model)
     weights = Weights(seed)

@@ -1,4 +1,4 @@
-"""Tensors in files: listed without being read, read one by one, checked by name and shape."""
+"""Tensors in files: lists them without reading, reads them one by one, checks names and shapes."""
 
 import ctypes
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from .refusal import Refused
+from ..input_error import InputError
 
 SAFE, TORCH = "model.safetensors", "pytorch_model.bin"
 
@@ -24,7 +24,7 @@ _MADV_DONTNEED = 4
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor of a file. `mapped`: `read` maps it from there, so that it may be forgotten."""
+    """A tensor of a file. `mapped`: `read` maps it, so that `forget` can free it."""
 
     file: Path
     name: str
@@ -42,9 +42,9 @@ class Stored:
 
 
 def forget(tensor: torch.Tensor) -> None:
-    """Gives back the memory of a tensor that was mapped from a file and is not used any more.
+    """Frees the memory of a tensor that is mapped from a file and no longer used.
 
-    Its pages would otherwise stay resident for as long as the file is mapped.
+    Otherwise its pages stay resident as long as the file is mapped.
     """
     page = mmap.PAGESIZE
     start = tensor.untyped_storage().data_ptr() + tensor.storage_offset() * tensor.itemsize
@@ -54,46 +54,49 @@ def forget(tensor: torch.Tensor) -> None:
 
 
 def _no_substitute(path: Path) -> None:
-    """Refuses what often lies under a weight file's name without being one."""
+    """Raises InputError for what often has a weight file's name without being one."""
     try:
         with path.open("rb") as file:
             head = file.read(256).lstrip()
     except FileNotFoundError:
-        raise Refused(f"{path}: missing", "bring the file, or pass --fetch") from None
+        raise InputError(f"{path}: missing", "add the file, or pass --fetch") from None
     except OSError as error:
-        raise Refused(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if head.startswith(b"version https://git-lfs"):
-        raise Refused(f"{path}: a Git LFS pointer, not the file itself", "run `git lfs pull` there")
+        raise InputError(
+            f"{path}: a Git LFS pointer, not the file itself", "run `git lfs pull` there"
+        )
     if head[:1] == b"<":
-        raise Refused(
-            f"{path}: a web page, not weights", "download it again; the host asked for consent"
+        raise InputError(
+            f"{path}: a web page, not weights",
+            "download it again; the host wants you to accept its terms",
         )
 
 
 def load_torch(path: Path) -> object:
-    """What torch.save wrote, tensors mapped and not read; nothing but data is unpickled."""
+    """Loads a torch.save file. Tensors are mapped, not read; only data is unpickled."""
     _no_substitute(path)
     try:
         zipped = zipfile.is_zipfile(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a pickle that is refused in the next line
+            warnings.simplefilter("ignore")  # about a pickle that the next line refuses
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
     except pickle.UnpicklingError as error:
         code = re.search(r"(?:GLOBAL|builtin|class|function) ([\w.]+)", str(error))
         if code:
-            raise Refused(
+            raise InputError(
                 f"{path}: holds more than tensors ({code[1]}), which could run code when loaded",
-                "take the file from its official place; this one is not opened",
+                "use the official file; this one is not opened",
             ) from None
-        raise Refused(f"{path}: damaged ({_reason(error)})", "bring the file again") from None
+        raise InputError(f"{path}: damaged ({_reason(error)})", "download the file again") from None
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, AssertionError) as error:
-        raise Refused(
-            f"{path}: not a whole PyTorch file ({_short(error)})", "bring the file again"
+        raise InputError(
+            f"{path}: not a whole PyTorch file ({_short(error)})", "download the file again"
         ) from None
 
 
 def _reason(error: Exception) -> str:
-    """What the unpickler says, without torch's advice to load the file unsafely."""
+    """The unpickler's message, without torch's advice to load the file unsafely."""
     return str(error).rpartition("WeightsUnpickler error:")[2].strip().partition("\n")[0][:160]
 
 
@@ -103,19 +106,21 @@ def _short(error: Exception) -> str:
 
 
 def torch_tensors(path: Path, under: str | None = None) -> dict[str, Stored]:
-    """The tensors of a torch.save file, at the top or under one key. Raises Refused."""
+    """The tensors of a torch.save file, at the top or under one key. Raises InputError."""
     found = load_torch(path)
-    mapped = zipfile.is_zipfile(path)  # torch's format before 1.6 is not, and is read whole
+    mapped = zipfile.is_zipfile(
+        path
+    )  # torch's format before 1.6 is not a zip file and is read whole
     if under is not None:
         if not isinstance(found, dict) or under not in found:
-            raise Refused(f"{path}: has no entry '{under}'", "bring the file in its original form")
+            raise InputError(f"{path}: has no entry '{under}'", "use the original file")
         found = found[under]
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise Refused(f"{path}: not a table of tensors", "bring the file in its original form")
+        raise InputError(f"{path}: not a table of tensors", "use the original file")
     out = {}
     for name, value in found.items():
         if not isinstance(value, torch.Tensor):
-            raise Refused(f"{path}: {name} is a {type(value).__name__}, not a tensor")
+            raise InputError(f"{path}: {name} is a {type(value).__name__}, not a tensor")
         value = value.detach()
         read = lambda value=value: value  # noqa: E731
         out[name] = Stored(path, name, tuple(value.shape), value.dtype, read, mapped)
@@ -140,7 +145,7 @@ SAFE_NAMES = {dtype: name for name, dtype in _SAFE_DTYPES.items()}
 
 
 def safe_tensors(path: Path) -> dict[str, Stored]:
-    """The tensors of a safetensors file. Raises Refused."""
+    """The tensors of a safetensors file. Raises InputError."""
     _no_substitute(path)
     try:
         file = safe_open(path, "pt")
@@ -149,26 +154,26 @@ def safe_tensors(path: Path) -> dict[str, Stored]:
             part = file.get_slice(name)
             kind = part.get_dtype()
             if kind not in _SAFE_DTYPES:
-                raise Refused(f"{path}: tensor {name} is of type {kind}, which is not supported")
+                raise InputError(f"{path}: tensor {name} is of type {kind}, which is not supported")
             read = lambda name=name: file.get_tensor(name)  # noqa: E731
             out[name] = Stored(path, name, tuple(part.get_shape()), _SAFE_DTYPES[kind], read)
         return out
     except (SafetensorError, OSError) as error:
-        raise Refused(
-            f"{path}: not a whole safetensors file ({_short(error)})", "bring the file again"
+        raise InputError(
+            f"{path}: not a whole safetensors file ({_short(error)})", "download the file again"
         ) from None
 
 
 def shard_names(folder: Path) -> list[str]:
-    """The weight files of a Hugging Face folder. Raises Refused when it has none."""
+    """The weight files of a Hugging Face folder. Raises InputError when it has none."""
     for whole in (SAFE, TORCH):
         index = folder / f"{whole}.index.json"
         if index.exists():
             return sorted(set(weight_map(index).values()))
         if (folder / whole).exists():
             return [whole]
-    raise Refused(
-        f"{folder}: holds neither {SAFE} nor {TORCH}, whole or in shards", "bring the whole folder"
+    raise InputError(
+        f"{folder}: holds neither {SAFE} nor {TORCH}, whole or in shards", "use the whole folder"
     )
 
 
@@ -176,11 +181,11 @@ def weight_map(index: Path) -> dict[str, str]:
     try:
         found = json.loads(index.read_text())["weight_map"]
         if not all(isinstance(v, str) and Path(v).name == v for v in found.values()):
-            raise ValueError("weight_map names something that is not a file beside it")
+            raise ValueError("weight_map names something that is not a file in its folder")
         return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refused(
-            f"{index}: not an index of shards ({_short(error)})", "bring it again"
+        raise InputError(
+            f"{index}: not an index of shards ({_short(error)})", "download it again"
         ) from None
 
 
@@ -195,21 +200,21 @@ def folder_files(folder: Path, wanted: str = r".*") -> list[Path]:
             break
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
-        raise Refused(
+        raise InputError(
             f"{folder}: shard{'s' * (len(missing) > 1)} {', '.join(missing)} missing of "
             f"{len(names)} that the index names",
-            "bring the missing shards into that folder, or pass --fetch",
+            "add the missing shards to that folder, or pass --fetch",
         )
     return [folder / name for name in names]
 
 
 def folder_tensors(folder: Path, wanted: str = r".*") -> dict[str, Stored]:
-    """The tensors of a folder's weight files, in their order there. Raises Refused."""
+    """The tensors of a folder's weight files, in their order there. Raises InputError."""
     out: dict[str, Stored] = {}
     for path in folder_files(folder, wanted):
         part = safe_tensors(path) if path.suffix == ".safetensors" else torch_tensors(path)
         if twice := sorted(out.keys() & part.keys()):
-            raise Refused(f"{path}: tensor {twice[0]} is in {out[twice[0]].file.name} as well")
+            raise InputError(f"{path}: tensor {twice[0]} is in {out[twice[0]].file.name} as well")
         out |= part
     return out
 
@@ -222,35 +227,38 @@ def check(
     model: str,
     ignore: Iterable[str] = (),
 ) -> None:
-    """Every expected tensor is there with its shape, nothing else but strays. Raises Refused."""
+    """Checks that every expected tensor has its shape, and no other is there but `strays`.
+
+    Raises InputError.
+    """
     for name in expected:
         if name not in found:
             others = sum(other not in found for other in expected) - 1
             more = f" (and {others} more)" if others else ""
-            raise Refused(
+            raise InputError(
                 f"{file}: tensor {name} is missing{more}",
-                f"bring the whole file; {model} is not assembled without it",
+                f"use the whole file; {model} needs this tensor",
             )
     for name, shape in expected.items():
         if found[name].shape != shape:
-            raise Refused(
+            raise InputError(
                 f"{file}: tensor {name} is {list(found[name].shape)}, {model} needs {list(shape)}",
-                f"bring {model}'s file; this is another model's",
+                f"use {model}'s file; this is another model's",
             )
         if not found[name].dtype.is_floating_point:
-            raise Refused(
+            raise InputError(
                 f"{file}: tensor {name} holds {found[name].dtype}, not floating-point numbers",
-                "bring the file unquantised, or with the quantization_config that goes with it",
+                "use the file without quantisation, or with its quantization_config",
             )
     for name in sorted(found.keys() - expected.keys()):
         if not re.fullmatch(strays, name) and not any(re.fullmatch(i, name) for i in ignore):
-            raise Refused(
+            raise InputError(
                 f"{file}: tensor {name} is not part of {model}",
-                "where it is known to be harmless, pass --ignore with a pattern of its name",
+                "if it is harmless, pass --ignore with a pattern of its name",
             )
 
 
 def chunks(tensor: torch.Tensor, size: int = 16 * 2**20) -> Iterator[torch.Tensor]:
-    """A tensor's elements in order, in flat pieces of about `size` bytes."""
+    """Yields a tensor's elements in order, in flat pieces of about `size` bytes."""
     flat = tensor.contiguous().reshape(-1)
     return iter(flat.split(max(1, size // flat.itemsize))) if len(flat) else iter(())

@@ -1,1 +1,1 @@
-"""The subcommands of `minigpt4-worker`: each adds its arguments, and runs."""
+"""The subcommands of `minigpt4-worker`. Each module adds its arguments and runs its command."""

@@ -1,4 +1,4 @@
-"""`minigpt4-worker assemble`: a checkpoint folder from its parts."""
+"""`minigpt4-worker assemble`: writes a checkpoint folder from its parts."""
 
 import argparse
 import sys
@@ -21,10 +21,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     make = commands.add_parser(
         "assemble",
         help="write a checkpoint folder from its parts",
-        description="Write a checkpoint folder from its parts. Those of nano and mini "
-        "come with packages; the others' are the original files, looked for in --from by their "
-        "official names. Exit code 2 means that the input cannot be used. A run that was "
-        "interrupted goes on when it is repeated.",
+        description="Write a checkpoint folder from its parts. Packages bring the parts of nano "
+        "and mini. The other models need the original files, which the command finds in --from by "
+        "their official names. Exit code 2 means that the input cannot be used. To continue an "
+        "interrupted run, run the same command again.",
     )
     make.add_argument("model", choices=MODELS)
     make.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
@@ -44,62 +44,62 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         default=[],
         choices=("qformer", "projector", "llm"),
         metavar="PART",
-        help="this part may be another than the released one: qformer, projector (by their "
-        "sha256), llm (by its name); may be repeated",
+        help="accept a part that differs from the released one: qformer or projector (checked by "
+        "sha256), llm (checked by name); may be repeated",
     )
     make.add_argument(
         "--ignore",
         action="append",
         default=[],
         metavar="PATTERN",
-        help="regular expression of tensor names that may lie in the files unused",
+        help="regular expression of names of tensors to ignore; may be repeated",
     )
     make.add_argument(
-        "--synthetic", action="store_true", help="the files are those that `synth` wrote"
+        "--synthetic", action="store_true", help="the files are random weights that `synth` wrote"
     )
     make.add_argument(
-        "--shard-mib", type=int, default=2048, metavar="N", help="size of a file of weights"
+        "--shard-mib", type=int, default=2048, metavar="N", help="size of each weight file"
     )
     make.add_argument(
         "--precision",
         choices=("bfloat16", "float32", "int8"),
-        help="of an embedded model's language model; int8 is what mini runs with on a CPU",
+        help="precision of an embedded model's language model; mini uses int8 on CPUs",
     )
     make.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> None:
-    if given.model in EMBEDDED:
+def run(args: argparse.Namespace) -> None:
+    if args.model in EMBEDDED:
         from ..checkpoints import embedded
 
         try:
-            print(embedded.assemble(given.model, given.out, given.projector, given.precision))
+            print(embedded.assemble(args.model, args.out, args.projector, args.precision))
         except (FileNotFoundError, embedded.WrongPart) as error:
             sys.exit(_say(str(error), ""))
         return
     from ..checkpoints.assembly import Options, assemble
-    from ..checkpoints.refusal import Refused
     from ..checkpoints.sources import Sources
+    from ..input_error import InputError
 
     options = Options(
-        accept_other=frozenset(given.accept_other),
-        ignore=tuple(given.ignore),
-        synthetic=given.synthetic,
-        fetch=given.fetch,
-        shard_bytes=max(given.shard_mib, 1) * 2**20,
+        accept_other=frozenset(args.accept_other),
+        ignore=tuple(args.ignore),
+        synthetic=args.synthetic,
+        fetch=args.fetch,
+        shard_bytes=max(args.shard_mib, 1) * 2**20,
     )
-    parts = {name: getattr(given, name) for name in (part.replace("-", "_") for part in PARTS)}
+    parts = {name: getattr(args, name) for name in (part.replace("-", "_") for part in PARTS)}
     try:
-        print(assemble(given.model, given.folder, given.out, Sources(**parts), options))
-    except Refused as refused:
-        sys.exit(_say(refused.problem, refused.way_out))
+        print(assemble(args.model, args.folder, args.out, Sources(**parts), options))
+    except InputError as error:
+        sys.exit(_say(error.problem, error.hint))
     except KeyboardInterrupt:
-        print("interrupted; run the same command to go on", file=sys.stderr)
+        print("interrupted; run the same command to continue", file=sys.stderr)
         sys.exit(130)
 
 
-def _say(problem: str, way_out: str) -> int:
+def _say(problem: str, hint: str) -> int:
     print(f"minigpt4-worker assemble: {problem}", file=sys.stderr)
-    if way_out:
-        print(f"  {way_out}", file=sys.stderr)
+    if hint:
+        print(f"  {hint}", file=sys.stderr)
     return 2

@@ -1,4 +1,4 @@
-"""`minigpt4-worker synth`: the original files with random weights, for tests and benchmarks."""
+"""`minigpt4-worker synth`: writes the original files with random weights, for tests and benches."""
 
 import argparse
 import sys
@@ -11,39 +11,41 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     make = commands.add_parser(
         "synth",
         help="write a model's original files with random weights",
-        description="Write the files that `assemble --synthetic` takes, in the originals' formats "
-        "and with their quirks, filled with random weights. For tests, and at full size for "
-        "benchmarks; the answers mean nothing.",
+        description="Write the files that `assemble --synthetic` takes, in the original formats "
+        "with their quirks, filled with random weights. Use them for tests and, at full size, for "
+        "benchmarks; the model's answers are meaningless.",
     )
     make.add_argument("model", choices=tuple(FAMILY))
     make.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder to write")
     make.add_argument("--size", choices=("small", "full"), default="small")
     make.add_argument("--seed", type=int, default=0)
     make.add_argument(
-        "--delta", action="store_true", help="a v0 delta and its base instead of the merged model"
+        "--delta",
+        action="store_true",
+        help="write a v0 delta and its base, not the merged model",
     )
     make.add_argument(
         "--hf-blip2",
         action="store_true",
-        help="Hugging Face's BLIP-2 folder instead of the two original files",
+        help="write Hugging Face's BLIP-2 folder instead of the two original files",
     )
     make.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> None:
-    from ..checkpoints.refusal import Refused
+def run(args: argparse.Namespace) -> None:
     from ..checkpoints.synthesis import synth
+    from ..input_error import InputError
 
     try:
         made = synth(
-            given.model,
-            given.out,
-            size=given.size,
-            seed=given.seed,
-            delta=given.delta,
-            hf_blip2=given.hf_blip2,
+            args.model,
+            args.out,
+            size=args.size,
+            seed=args.seed,
+            delta=args.delta,
+            hf_blip2=args.hf_blip2,
         )
-    except Refused as refused:
-        print(f"minigpt4-worker synth: {refused}", file=sys.stderr)
+    except InputError as error:
+        print(f"minigpt4-worker synth: {error}", file=sys.stderr)
         sys.exit(2)
     print(made)

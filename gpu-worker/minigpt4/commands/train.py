@@ -1,11 +1,11 @@
-"""`minigpt4-worker train`: the paper's two stages; only the projection learns."""
+"""`minigpt4-worker train`: trains the projection in the paper's two stages."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 from ..models import MODELS
 
 NOT_FLAGS = ("model", "stage", "start")
@@ -16,8 +16,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     train = commands.add_parser(
         "train",
         help="train a model's projection",
-        description="Train a model's projection; all else stays frozen. A run that was "
-        "interrupted goes on when it is repeated. Under torchrun several GPUs share the batches.",
+        description="Train a model's projection; everything else stays frozen. To continue an "
+        "interrupted run, run the same command again. Under torchrun several GPUs share the "
+        "batches.",
     )
     stages = train.add_subparsers(dest="stage", required=True)
     for stage, about in ((1, "captions, without a prompt"), (2, "answers in conversation")):
@@ -31,9 +32,10 @@ def _add_stage(stages: "argparse._SubParsersAction", stage: int, about: str) -> 
     made = stages.add_parser(
         f"stage{stage}",
         help=about,
-        description="Defaults are the paper's for the family, and smaller for the embedded models; "
-        "--config overrides them, flags override both. Exit codes: 0 done, 2 wrong use, 3 data "
-        "that cannot be used, 4 diverged, 130 interrupted (the same command goes on).",
+        description="The defaults are the paper's for the family, and smaller for the embedded "
+        "models; --config overrides them, and flags override both. Exit codes: 0 done, 2 wrong "
+        "command line, 3 data that cannot be used, 4 diverged, 130 interrupted (run the same "
+        "command to continue).",
         argument_default=argparse.SUPPRESS,
     )
     made.add_argument("model", choices=MODELS)
@@ -42,11 +44,11 @@ def _add_stage(stages: "argparse._SubParsersAction", stage: int, about: str) -> 
         "--from",
         dest="start",
         metavar="PROJECTION",
-        help=f"projection.safetensors to begin with, `{FRESH}` (stage 1's default) or "
+        help=f"projection.safetensors to start with, `{FRESH}` (stage 1's default) or "
         f"`{CHECKPOINT}`",
     )
     made.add_argument(
-        "--dry-run", action="store_true", help="print the configuration as JSON, and leave"
+        "--dry-run", action="store_true", help="print the configuration as JSON, and exit"
     )
     for name, each in FIELDS.items():
         if name in NOT_FLAGS:
@@ -67,12 +69,12 @@ def _add_stage(stages: "argparse._SubParsersAction", stage: int, about: str) -> 
     made.set_defaults(run=run, stage_number=stage)
 
 
-def run(given: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     from ..train.config import FIELDS, make, read_file
 
     try:
         flags = {}
-        for name, text in vars(given).items():
+        for name, text in vars(args).items():
             if name in FIELDS and name not in ("model", "stage"):
                 kind = FIELDS[name].metadata["kind"]
                 if isinstance(text, list):
@@ -80,33 +82,33 @@ def run(given: argparse.Namespace) -> None:
                 elif isinstance(text, str):
                     text = kind.read(name, text)
                 flags[name] = text
-        layers = [read_file(given.config)] if "config" in given else []
-        config = make(given.model, given.stage_number, *layers, flags)
-    except Refused as refused:
-        sys.exit(_say(refused, 2))
-    if "dry_run" in given:
+        layers = [read_file(args.config)] if "config" in args else []
+        config = make(args.model, args.stage_number, *layers, flags)
+    except InputError as error:
+        sys.exit(_say(error, 2))
+    if "dry_run" in args:
         print(config.as_json(), end="")
         return
-    # Before PyTorch is loaded: threads that wait for each other sleep. Where other programs run,
-    # spinning costs three times the processor time and more than twice the time of a step.
+    # Before PyTorch loads: makes its threads sleep while they wait for each other. Next to other
+    # programs, spinning takes three times the processor time and twice the time of a step.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from ..train.outcome import BAD_DATA, DIVERGED, INTERRUPTED, BadData, Diverged, Interrupted
     from ..train.run import train
 
     try:
         print(train(config))
-    except Refused as refused:
+    except InputError as error:
         codes = {BadData: BAD_DATA, Diverged: DIVERGED}
-        sys.exit(_say(refused, codes.get(type(refused), 2)))
-    except OSError as error:  # a full disk, a folder that may not be written
-        sys.exit(_say(Refused(str(error), "mend it, and run the same command to go on"), 2))
+        sys.exit(_say(error, codes.get(type(error), 2)))
+    except OSError as error:  # such as a full disk or a folder without permission
+        sys.exit(_say(InputError(str(error), "fix it, and run the same command to continue"), 2))
     except (Interrupted, KeyboardInterrupt):
-        print("interrupted; run the same command to go on", file=sys.stderr)
+        print("interrupted; run the same command to continue", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 
-def _say(refused: Refused, code: int) -> int:
-    print(f"minigpt4-worker train: {refused.problem}", file=sys.stderr)
-    if refused.way_out:
-        print(f"  {refused.way_out}", file=sys.stderr)
+def _say(error: InputError, code: int) -> int:
+    print(f"minigpt4-worker train: {error.problem}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)
     return code

@@ -1,5 +1,5 @@
-"""`minigpt4-worker curate`: a stage-2 training set, made as the paper makes its own
-(https://arxiv.org/abs/2304.10592, section 3.2), and from the captions that people wrote.
+"""`minigpt4-worker curate` makes a stage-2 training set as the paper does, and from captions.
 
-run.py is the order of events; docs/curation.md says what comes out.
+The paper: https://arxiv.org/abs/2304.10592, section 3.2. run.py has the order of the steps;
+docs/curation.md describes the result.
 """

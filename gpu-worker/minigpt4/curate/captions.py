@@ -1,5 +1,7 @@
-"""What the captions of one photo say together, by rule: which of them speaks for all, which two or
-three to merge, what most of them name, which colours and counts they agree on.
+"""Compares the captions of one photo, by rules.
+
+Which caption speaks for all, which two or three to merge, what most of them name, which colours and
+counts they agree on.
 """
 
 import re
@@ -15,7 +17,7 @@ FEWEST_NEW = 2  # content words that a third caption must add
 
 
 def tidy_caption(caption: str) -> str:
-    """A caption as a sentence: capital, closed up, one full stop."""
+    """A caption as a sentence: a capital, no extra spaces, one full stop."""
     text = re.sub(r"\s+", " ", caption).strip()
     text = re.sub(r"\s+([.,;:!?'\u2019])", r"\1", text)
     text = re.sub(r"\"\s*([^\"]*?)\s*\"", r'"\1"', text)
@@ -29,7 +31,7 @@ def _roots(caption: str) -> frozenset[str]:
 
 
 def main_nouns(captions: Sequence[str]) -> list[str]:
-    """The nouns of two or more captions, the most frequent first; of a lone caption all."""
+    """The nouns of two or more captions, the most frequent first; all nouns of a lone caption."""
     count: Counter[str] = Counter()
     for caption in captions:
         count.update({noun for noun in nouns(caption) if noun not in FRAME})
@@ -38,7 +40,7 @@ def main_nouns(captions: Sequence[str]) -> list[str]:
 
 
 def conflict(one: str, other: str) -> bool:
-    """Whether two captions disagree on how many there are, or on the colour of a thing."""
+    """Whether two captions disagree on a count or on the colour of a thing."""
     first, second = counts(one), counts(other)
     if any(first[noun] != second[noun] for noun in first.keys() & second.keys()):
         return True
@@ -48,7 +50,7 @@ def conflict(one: str, other: str) -> bool:
 
 @lru_cache(8192)
 def counts(caption: str) -> dict[str, int]:
-    """noun -> how many of it the caption counts: "two black dogs" is dog: 2."""
+    """noun -> its count in the caption: "two black dogs" is dog: 2."""
     out: dict[str, int] = {}
     said = words(caption)
     for n, word in enumerate(said):
@@ -63,7 +65,7 @@ def counts(caption: str) -> dict[str, int]:
 
 @lru_cache(8192)
 def colours(caption: str) -> dict[str, frozenset[str]]:
-    """noun -> the colours that stand before it: "a black and white dog"."""
+    """noun -> the colours in front of it: "a black and white dog"."""
     out: dict[str, frozenset[str]] = {}
     said = words(caption)
     n = 0
@@ -78,7 +80,7 @@ def colours(caption: str) -> dict[str, frozenset[str]]:
             if colour := _colour(said[n]):
                 found.add(colour)
             n += 1
-        # The thing is named at once, or behind one adjective: "a brown furry dog".
+        # The noun follows at once, or after one adjective: "a brown furry dog".
         behind = nouns(f"the {' '.join(said[n : n + 3])}") if n < len(said) else []
         if behind and said[n] not in DETERMINERS | {"in", "on", "with", "and", "is", "of"}:
             out.setdefault(behind[0], frozenset(found))
@@ -91,7 +93,7 @@ def _colour(word: str) -> str | None:
 
 
 def agreed_colours(captions: Sequence[str]) -> dict[str, str]:
-    """noun -> the colour, in words, that two captions give it and none contradicts."""
+    """noun -> the colour that two captions give it and none contradicts."""
     said: dict[str, list[tuple[frozenset[str], str]]] = {}
     for caption in captions:
         for noun, found in colours(caption).items():
@@ -102,7 +104,7 @@ def agreed_colours(captions: Sequence[str]) -> dict[str, str]:
     for noun, found in said.items():
         several = sum(counts(caption).get(noun, 1) > 1 for caption in captions)
         alone = {colours for colours, _ in found}
-        # "A white dog and a black dog": one noun, two of them.
+        # "A white dog and a black dog" has two dogs of one noun.
         twice = any(_times(caption, noun) > 1 for caption in captions)
         if len(found) >= 2 and len(alone) == 1 and not several and not twice:
             out[noun] = found[0][1]
@@ -114,7 +116,7 @@ def _times(caption: str, noun: str) -> int:
 
 
 def consensus(captions: Sequence[str]) -> str:
-    """The caption that the others support best; of equals the one that says most."""
+    """The caption that the others support best; in a tie, the one that says most."""
 
     def score(caption: str) -> tuple[float, int]:
         mine = _roots(caption)
@@ -126,10 +128,10 @@ def consensus(captions: Sequence[str]) -> str:
 
 
 def to_merge(captions: Sequence[str]) -> list[str]:
-    """Two or three captions that say most together and do not contradict each other.
+    """Two or three captions that together say most and do not contradict each other.
 
-    The first shares most with all others and says much; each further one must speak of the same
-    thing and adds the most content words that are new. Fewer than two: nothing can be merged.
+    The first one shares most with the others and says much. Each further one must be about the same
+    thing and add the most new content words. Fewer than two mean that nothing can be merged.
     """
     distinct = list({_roots(caption): caption for caption in captions if _roots(caption)}.values())
     if len(distinct) < 2:
@@ -165,7 +167,7 @@ def _speaks_of(caption: str, common: set[str]) -> bool:
 
 
 def shows_food(captions: Sequence[str]) -> bool:
-    """Whether two captions, or the only one, name something to eat or to drink as a main thing."""
+    """Whether two captions, or the only one, name food or drink as a main thing."""
     return any(noun in FOOD and noun not in ("fish", "chicken") for noun in main_nouns(captions))
 
 

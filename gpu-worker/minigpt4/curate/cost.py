@@ -1,4 +1,4 @@
-"""What a run will cost, before anything is asked: answers, tokens, time, money."""
+"""Estimates a run's answers, tokens, time and money before it asks a model."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from .models import about_tokens
 from .tasks import EDIT, MAX_TOKENS, MERGED, SEEN, Task
 from .work_log import Entry, rate
 
-# Tokens of an answer and share of tasks that take the step, until the log tells better.
+# Tokens of an answer and share of tasks with the step, until the log has better numbers.
 USUAL = {
     (SEEN, "describe"): 70, (SEEN, "continue"): 70, (SEEN, "edit"): 110, (MERGED, "answer"): 50,
     (MERGED, "longer"): 55, "story": 110, "poem": 60, "recipe": 180, "website": 300, "humour": 60,
     "advertisement": 70,
 }  # fmt: skip
 SHARES = {"continue": 0.8, "longer": 0.6}
-# Output tokens a second of mini in 8 bits with 16 readers on two cores.
+# Output tokens per second of mini in 8 bits with 16 requests on two cores.
 USUAL_RATE = 49.0
 
 
 @dataclass(frozen=True)
 class Price:
-    """Money per million tokens, in and out."""
+    """Money per million input and output tokens."""
 
     prompt: float
     output: float
@@ -31,7 +31,7 @@ class Row:
     kind: str
     targets: int
     by_rule: int
-    in_log: int  # answers that the log holds
+    in_log: int  # answers in the log
     to_ask: float
     prompt_tokens: float
     output_tokens: float
@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Estimate:
-    """`source` says where the rate is from."""
+    """`source` says where the rate comes from."""
 
     rows: tuple[Row, ...]
     rate: float
@@ -92,7 +92,7 @@ def estimate(
     given_rate: float | None,
     price: Price | None,
 ) -> Estimate:
-    """tasks: each with the steps that the log holds, and whether those are all of it."""
+    """`tasks`: each with its steps in the log, and whether these are all its steps."""
     usual = _usual(entries)
     sums: dict[str, list[float]] = {}
     for task, held, whole in tasks:
@@ -111,11 +111,11 @@ def estimate(
             row[5] += share * usual(task.kind, step)
     measured = rate(entries)
     if given_rate is not None:
-        found, source = given_rate, "as --rate says"
+        found, source = given_rate, "from --rate"
     elif measured:
-        found, source = measured[0], f"as {measured[1]} earlier answers took"
+        found, source = measured[0], f"measured on {measured[1]} earlier answers"
     else:
-        found, source = USUAL_RATE, "as mini takes on two cores; --rate gives another"
+        found, source = USUAL_RATE, "mini on two cores; --rate overrides it"
     rows = tuple(
         Row(kind, int(n), int(ruled), int(held), ask, tokens_in, tokens_out)
         for kind, (n, ruled, held, ask, tokens_in, tokens_out) in sums.items()

@@ -1,6 +1,7 @@
-"""The rules that a target must pass, each by itself: a rule takes the answer and what is known of
-it, and says in words what is wrong, or nothing. They are strict on purpose: a stage-2 set is small,
-and what is dropped costs less than what teaches a fault.
+"""The rules that a target must pass.
+
+A rule takes the answer and its context, and returns what is wrong, or None. The rules are strict on
+purpose: a stage-2 set is small, and dropping a good answer costs less than training on a bad one.
 """
 
 import re
@@ -29,37 +30,39 @@ from .words import WORD, mentions, narrower, nouns, sentences, support_of, words
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a kind of target has to keep to."""
+    """The limits for a kind of target."""
 
     least_words: int = 1
     most_words: int = 120
-    unsupported: float | None = None  # share of nouns that no caption need support; None: any
-    names: bool = True  # whether names may be made up, as stories do
-    counts: bool = True  # whether numbers may be
+    unsupported: float | None = (
+        None  # largest share of nouns without support in the captions; None: any
+    )
+    names: bool = True  # whether names may be invented, as in stories
+    counts: bool = True  # whether numbers may be invented
     on_picture: bool = False  # whether it must name a main thing of the picture
     form: Callable[[str], str | None] | None = None
-    sentences: bool = True  # whether it is made of whole sentences
-    verbs: bool = True  # whether each of them has its verb, as slogans need not
+    sentences: bool = True  # whether it must consist of whole sentences
+    verbs: bool = True  # whether each sentence needs a verb; slogans do not
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known of an answer beside its text."""
+class AnswerContext:
+    """What a rule needs to know about an answer besides its text."""
 
     bounds: Bounds
     captions: tuple[str, ...]
     main: tuple[str, ...] = ()
-    cut_off: bool = False  # the model stopped at the last token that it was allowed
-    least_words: int | None = None  # where the captions allow less than the kind asks for
+    cut_off: bool = False  # the token limit ended the answer
+    least_words: int | None = None  # if the captions allow fewer than the kind's minimum
 
 
 # repetition
 
 WINDOW = 4
-SAID_TWICE = 4  # words that a sentence must have to count as repeated
+SAID_TWICE = 4  # words of a sentence that can count as repeated
 
 
-def repetition(text: str, known: Known) -> str | None:
+def repetition(text: str, known: AnswerContext) -> str | None:
     """A word three times in a row, a sentence twice, or four words three times and more."""
     said = words(text)
     for first, second, third in zip(said, said[1:], said[2:], strict=False):
@@ -67,7 +70,7 @@ def repetition(text: str, known: Known) -> str | None:
             return f'"{first}" three times in a row'
     lines = [" ".join(words(part)) for part in sentences(text)]
     again = Counter(line for line in lines if len(line.split()) >= SAID_TWICE)
-    # A poem may come back to a line once.
+    # A poem may repeat a line once.
     most = 2 if known.bounds.form is forms.poem else 1
     line, times = max(again.items(), key=lambda item: item[1], default=("", 0))
     if times > most:
@@ -76,7 +79,7 @@ def repetition(text: str, known: Known) -> str | None:
     run, times = max(runs.items(), key=lambda item: item[1], default=((), 0))
     if times > 2 and known.bounds.form is not forms.recipe:
         return f'"{" ".join(run)}" {times} times'
-    # "on the left, a man on the left, a man on the left": the same few words over and over.
+    # "on the left, a man on the left, a man on the left" repeats the same few words.
     if len(said) >= 40 and len(set(said)) / len(said) < 0.3:
         return f"{len(set(said))} different words of {len(said)}"
     return None
@@ -84,7 +87,7 @@ def repetition(text: str, known: Known) -> str | None:
 
 # fragments
 
-# What a sentence stops at only where it is cut: "and the.", "because."
+# Words that end a sentence only if it is cut off: "and the.", "because."
 CUT_ENDS = word_set(
     "a an the my your their its whose every and or but nor because although unless than while when "
     "where if whether since until onto among between during via amongst per"
@@ -95,12 +98,12 @@ HANGS_ON = word_set("what who whom which that where how something anything nothi
 CLOSED = re.compile(r"[.!?…][\"'”\u2019)\]*_]*$")
 
 
-def fragments(text: str, known: Known) -> str | None:
-    """It breaks off, or holds a sentence without a beginning, a verb or an end."""
+def fragments(text: str, known: AnswerContext) -> str | None:
+    """It breaks off, or has a sentence without a beginning, a verb or an end."""
     if known.cut_off:
         return "it was cut off at its longest"
     if known.bounds.form is forms.website:
-        return None  # a page ends with </html> or is no page
+        return None  # the rule on form checks that a page ends with </html>
     stripped = text.rstrip()
     if not stripped:
         return "it is empty"
@@ -135,7 +138,7 @@ def _dangles(sentence: str) -> str | None:
 
 
 def has_verb(said: list[str]) -> bool:
-    """Whether a finite verb is in it; "a man wearing a hat" has none."""
+    """Whether it has a finite verb; "a man wearing a hat" has none."""
     for n, word in enumerate(said):
         if word in AUXILIARIES or word in PLAIN_PAST:
             return True
@@ -151,7 +154,7 @@ def has_verb(said: list[str]) -> bool:
             and n + 1 < len(said)
         ):
             return True
-        # Verbs that no list has: "the dog frolics", behind a noun and before what follows it.
+        # Verbs that are in no list, such as "the dog frolics": after a noun, before more words.
         if (
             n > 1
             and word.endswith("s")
@@ -169,8 +172,8 @@ def has_verb(said: list[str]) -> bool:
 # not English
 
 
-def not_english(text: str, known: Known) -> str | None:
-    """Letters of other scripts, or a sentence that is made of another language's words."""
+def not_english(text: str, known: AnswerContext) -> str | None:
+    """It has letters of other scripts, or a sentence of another language's words."""
     letters = [letter for letter in text if letter.isalpha()]
     other = [letter for letter in letters if ord(letter) > 0x24F]
     if other and (len(other) >= 3 or len(other) / len(letters) > 0.02):
@@ -199,7 +202,7 @@ def not_english(text: str, known: Known) -> str | None:
     return None
 
 
-# Words that English has too; they are no sign of another language.
+# Words that English has too, so they do not indicate another language.
 SHARED = word_set(
     "a no in as is on me so do at die man hat van pour sur plus est con per us come met son "
     "time los"
@@ -231,11 +234,11 @@ APOLOGY = re.compile(
 SPEECH = re.compile(r"[\"“][^\"”]*[\"”]")
 
 
-def apology(text: str, known: Known) -> str | None:
-    """It excuses itself, asks for the picture, or chats as an assistant does."""
+def apology(text: str, known: AnswerContext) -> str | None:
+    """It apologises, asks for the picture, or chats like an assistant."""
     text = text.replace("\u2019", "'")
     if known.bounds.form is forms.story:
-        text = SPEECH.sub(" ", text)  # whoever is told of may be sorry
+        text = SPEECH.sub(" ", text)  # a character in the text may be sorry
     found = APOLOGY.search(text)
     return f'"{found[0]}"' if found else None
 
@@ -274,8 +277,8 @@ TALK = re.compile(
 )
 
 
-def talk_of_captions(text: str, known: Known) -> str | None:
-    """It speaks of the captions, or of those who wrote them, instead of the picture."""
+def talk_of_captions(text: str, known: AnswerContext) -> str | None:
+    """It is about the captions or their writers instead of the picture."""
     found = TALK.search(text)
     return f'"{found[0].strip()}"' if found else None
 
@@ -289,8 +292,8 @@ KNOWN_CAPITALS = word_set(
 )
 
 
-def invented_name(text: str, known: Known) -> str | None:
-    """A word with a capital, not at the beginning of a sentence, that no caption has."""
+def invented_name(text: str, known: AnswerContext) -> str | None:
+    """It has a capitalised word inside a sentence that no caption has."""
     if known.bounds.names or not known.captions:
         return None
     support = support_of(known.captions)
@@ -315,7 +318,7 @@ def invented_name(text: str, known: Known) -> str | None:
 
 
 def _is_title(line: str) -> bool:
-    """A heading: short, without an end, its words with capitals."""
+    """Whether it is a heading: short, without a full stop, in capitalised words."""
     said = WORD.findall(line)
     return (
         1 < len(said) <= 10
@@ -332,8 +335,8 @@ NOT_COUNTING = re.compile(
 )
 
 
-def invented_count(text: str, known: Known) -> str | None:
-    """A number from two up that no caption has; "a man and a woman" are two people all the same."""
+def invented_count(text: str, known: AnswerContext) -> str | None:
+    """It has a number from two up that no caption has; "a man and a woman" allow two people."""
     if known.bounds.counts or not known.captions:
         return None
     support = support_of(known.captions)
@@ -353,7 +356,7 @@ def invented_count(text: str, known: Known) -> str | None:
 
 
 def _one_by_one(caption: str, counted: str) -> int:
-    """How many of it a caption introduces singly: of dogs two in "a dog chases another dog"."""
+    """How many a caption introduces one by one: "a dog chases another dog" has two dogs."""
     said, kinds = words(caption), narrower(counted)
     singly = [
         found[0]
@@ -366,8 +369,8 @@ def _one_by_one(caption: str, counted: str) -> int:
 # what the picture does not show
 
 
-def unsupported_noun(text: str, known: Known) -> str | None:
-    """More of its nouns than the kind allows are in no caption, nor broader words for one."""
+def unsupported_noun(text: str, known: AnswerContext) -> str | None:
+    """Too many of its nouns are in no caption and are no broader word for one."""
     most = known.bounds.unsupported
     if most is None or not known.captions:
         return None
@@ -378,7 +381,7 @@ def unsupported_noun(text: str, known: Known) -> str | None:
     return None
 
 
-def off_picture(text: str, known: Known) -> str | None:
+def off_picture(text: str, known: AnswerContext) -> str | None:
     """It names nothing that two captions name."""
     if not known.bounds.on_picture or not known.main:
         return None
@@ -390,28 +393,28 @@ def off_picture(text: str, known: Known) -> str | None:
 # form and length
 
 
-def wrong_form(text: str, known: Known) -> str | None:
+def wrong_form(text: str, known: AnswerContext) -> str | None:
     return known.bounds.form(text) if known.bounds.form else None
 
 
-def length(text: str, known: Known) -> int:
+def length(text: str, known: AnswerContext) -> int:
     return len(words(text))
 
 
-def too_short(text: str, known: Known) -> str | None:
+def too_short(text: str, known: AnswerContext) -> str | None:
     least = known.bounds.least_words if known.least_words is None else known.least_words
     said = length(text, known)
     return f"{said} words; at least {least}" if said < least else None
 
 
-def too_long(text: str, known: Known) -> str | None:
+def too_long(text: str, known: AnswerContext) -> str | None:
     said = length(text, known)
     most = known.bounds.most_words
     return f"{said} words; at most {most}" if said > most else None
 
 
-Rule = Callable[[str, Known], str | None]
-# In the order in which an answer's first fault is told.
+Rule = Callable[[str, AnswerContext], str | None]
+# In this order an answer's first fault is reported.
 RULES: dict[str, Rule] = {
     "apology": apology,
     "talk of captions": talk_of_captions,
@@ -428,8 +431,8 @@ RULES: dict[str, Rule] = {
 }
 
 
-def faults(text: str, known: Known) -> dict[str, str]:
-    """Every rule that the answer breaks, with what is wrong; empty where it passes."""
+def faults(text: str, known: AnswerContext) -> dict[str, str]:
+    """Every rule that the answer breaks, with what is wrong; empty if it passes."""
     shown = forms.visible_text(text) if known.bounds.form is forms.website else text
     out: dict[str, str] = {}
     for name, rule in RULES.items():

@@ -1,4 +1,4 @@
-"""What a poem, a recipe and a page look like; each check names what is missing."""
+"""Checks the form of poems, recipes, pages and prose. Each check returns what is missing."""
 
 import re
 from html.parser import HTMLParser
@@ -9,7 +9,7 @@ VOID = word_set(
     "area base br col embed hr img input link meta param source track wbr path circle rect "
     "line polygon polyline ellipse use stop"
 )
-# Elements whose end HTML lets one leave out.
+# Elements whose end tags are optional in HTML.
 LOOSE = word_set("p li dt dd tr td th option tbody thead tfoot colgroup html head body")
 UNREAD = frozenset(("script", "style", "template"))
 SECTION = re.compile(
@@ -26,7 +26,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def poem(text: str) -> str | None:
-    """At least four lines, short ones, of which most hold several words."""
+    """At least four short lines, most of them with several words."""
     lines = lines_of(text)
     if len(lines) < 4:
         return f"{len(lines)} lines; a poem has at least 4"
@@ -41,13 +41,13 @@ def poem(text: str) -> str | None:
 
 
 def recipe(text: str) -> str | None:
-    """A heading and at least three entries for the ingredients, the same with two for the steps."""
+    """A heading and at least three ingredients, and a heading and at least two steps."""
     found = {"ingredients": 0, "steps": 0}
     headed: set[str] = set()
     part = ""
     for line in lines_of(text):
         heading = SECTION.match(line)
-        # "Ingredients: flour, sugar" holds its entries in the same line.
+        # "Ingredients: flour, sugar" has its entries in the same line.
         if heading and not (LISTED.match(line) and part):
             part = "ingredients" if heading[1].lower().startswith("ingredient") else "steps"
             headed.add(part)
@@ -79,7 +79,7 @@ def _acts(line: str) -> bool:
 
 
 class Page(HTMLParser):
-    """Reads a page strictly: every element ends where it must, in order."""
+    """Parses a page strictly: every element must end in order."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -141,7 +141,7 @@ def read_page(text: str) -> Page:
 
 
 def visible_text(text: str) -> str:
-    """What a page shows; of any other text all of it."""
+    """The text that a page shows; any other text unchanged."""
     if not re.search(r"<\s*(?:!doctype|html|body|head|div|h1|p)\b", text, re.I):
         return text
     page = read_page(text)
@@ -150,7 +150,7 @@ def visible_text(text: str) -> str:
 
 
 def website(text: str) -> str | None:
-    """One whole page that parses, with a body, a title or heading, and text; it loads nothing."""
+    """A complete page that parses, with a body, a title or heading, and text. It loads nothing."""
     start = text.lstrip()[:200].lower()
     if not (start.startswith("<!doctype html") or start.startswith("<html")):
         return "it does not begin as a page does"
@@ -169,7 +169,7 @@ def website(text: str) -> str | None:
 
 
 def story(text: str) -> str | None:
-    """Three sentences or more, told and not listed."""
+    """Three sentences or more, not a list."""
     lines = lines_of(text)
     if sum(bool(LISTED.match(line)) for line in lines) > 1:
         return "it is a list"
@@ -178,7 +178,7 @@ def story(text: str) -> str | None:
 
 
 def prose(text: str) -> str | None:
-    """One or a few paragraphs: neither a list nor markup."""
+    """Paragraphs, neither a list nor markup."""
     if re.search(r"<\s*/?\s*[a-z][a-z0-9]*\b[^>]*>", text, re.I):
         return "it holds markup"
     if sum(bool(LISTED.match(line)) for line in lines_of(text)) > 1:

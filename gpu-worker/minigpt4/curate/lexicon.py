@@ -1,4 +1,4 @@
-"""Closed word lists of English, as captions and short texts use it. Lowercase."""
+"""Closed word lists of the English of captions and short texts, in lowercase."""
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -69,7 +69,7 @@ ADJECTIVES = COLOURS | word_set(
     "poor simple perfect special wild tame blurry multicolored inflatable airborne upright intense "
     "red-haired alike live foamy shiny hilly dusty dense lush vast late early midair brunette"
 )
-# Words in -ing and -ed that name things or qualities, not what somebody does.
+# Words in -ing and -ed that name things or qualities, not actions.
 NOT_VERBS = word_set(
     "building ceiling evening morning clothing railing wing ring king string spring thing ceiling "
     "wedding something everything anything nothing during pudding icing crossing landing painting "
@@ -106,7 +106,7 @@ VERBS = word_set(
 )
 PLAIN_PAST = word_set("sat stood ran lay held wore leapt")
 
-# What every picture has, whatever it shows.
+# Words that fit every picture, whatever it shows.
 FRAME = word_set(
     "picture image photo photograph shot scene view background foreground middle midst center "
     "centre side top bottom front back left right corner edge distance rest part way kind type "
@@ -114,7 +114,7 @@ FRAME = word_set(
     "color colour thing object day time moment"
 )
 
-# A word on the left is right where one on the right is. One line holds what is one way only.
+# If a word on the right is true, the word on the left is true too, but not the reverse.
 BROADER = {
     "person": "man woman boy girl child kid lady guy baby toddler teenager adult player skier "
     "surfer climber rider skater skateboarder snowboarder cyclist biker hiker runner swimmer "
@@ -184,7 +184,7 @@ ALIKE = (
     "toddler child",
 )  # fmt: skip
 
-# Dishes and what is cooked or baked; fruit on a tree is no dish.
+# Dishes and cooked or baked food; fruit on a tree is not a dish.
 FOOD = word_set(
     "cake cupcake pizza sandwich burger hamburger hotdog salad soup pasta noodle spaghetti rice "
     "bread toast pie cookie pancake waffle steak chicken fish sushi taco burrito omelet omelette "
@@ -192,7 +192,7 @@ FOOD = word_set(
     "espresso cappuccino smoothie cocktail icecream pudding cheese potato fries vegetable shrimp "
     "seafood lobster dessert meal dish food snack breakfast lunch dinner barbecue"
 )
-# Said of a photo by nearly everybody who describes it, where it is there.
+# Things that nearly every description mentions if the photo shows them.
 SALIENT = (
     "dog", "cat", "horse", "bird", "elephant", "bicycle", "motorcycle", "boat", "train", "bus",
     "guitar", "skateboard", "surfboard", "snowboard", "swing", "umbrella", "helicopter", "cow",
@@ -215,10 +215,10 @@ FIRST_NAMES = word_set(
     "theresa sophie lily mia ella leo liam lucas oliver jack luke tom tim sam ben mike jim joe bob "
     "max lucy molly charlie buddy bella rex rover fido spot luna toby milo bailey coco jake alex"
 )
-# First names that begin sentences as words too.
+# First names that are also words at the beginning of sentences.
 NAMES_AND_WORDS = word_set("christian amber joy grace rose spot buddy jean jack max jerry sandy")
 
-# Words by which another language gives itself away; none is an English word of its own.
+# Words that indicate another language; none is an English word.
 FOREIGN = {
     "German": word_set(
         "der das und ist ein eine einen einem einer nicht auf mit den dem im zu für von auch sich "

@@ -1,5 +1,5 @@
-"""The two ways to ask a model: our worker's protocol (docs/worker-protocol.md), and any endpoint
-that speaks OpenAI's chat completions. Both answer the same, or fail in words.
+"""Two ways to ask a model: the worker's protocol (docs/worker-protocol.md), and OpenAI's chat
+completions. Both return the same Answer, or raise Failed.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 
 RETRIES = 5
-FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0  # seconds; each wait is twice the one before
-SILENCE = 30.0  # seconds; the worker's stream says something every 5
-ANSWER_SECONDS = 600.0  # for an endpoint that says nothing before the answer is whole
+FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0  # seconds; each wait is twice the previous one
+SILENCE = 30.0  # seconds; the worker's stream sends something every 5
+ANSWER_SECONDS = 600.0  # for an endpoint that sends nothing before the whole answer
 MAX_BYTES = 4 * 2**20  # of an answer
 ASK_AGAIN = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
-# Of the worker's codes, those that a later attempt may not get.
+# The worker's codes for failures that a later attempt may not have.
 WORKER_ASK_AGAIN = frozenset(
     ("overloaded", "draining", "starting", "engine_failed", "image_unavailable")
 )
@@ -45,7 +45,7 @@ class Question:
     seed: int
 
     def digest(self) -> str:
-        """Names all that decides the answer but the model and the seed."""
+        """Identifies everything that decides the answer except model and seed."""
         turns = [
             [turn.role, turn.text, hashlib.sha256(turn.image).hexdigest() if turn.image else None]
             for turn in self.turns
@@ -56,7 +56,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """`finish_reason` is stop or length, or what else the endpoint said."""
+    """`finish_reason` is stop or length, or another value of the endpoint."""
 
     text: str
     finish_reason: str
@@ -65,7 +65,7 @@ class Answer:
 
 
 class Failed(Exception):
-    """No answer came. `hopeless`: nor will one to any other question, so the run ends."""
+    """The question failed. `hopeless`: every other question would too, so the run ends."""
 
     def __init__(self, reason: str, hopeless: bool = False):
         super().__init__(reason)
@@ -79,7 +79,7 @@ class _TryAgain(Exception):
 
 
 class Model(Protocol):
-    """`digest` names what answers; answers of one digest may stand for each other."""
+    """`digest` identifies the model; answers of one digest are interchangeable."""
 
     name: str
     digest: str
@@ -92,32 +92,34 @@ class Model(Protocol):
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port: what may stand in a report."""
+    """Scheme, host and port, which a report may show."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
 
 
 def checked_url(flag: str, url: str) -> str:
-    """Raises Refused for what is no http URL."""
+    """Raises InputError for anything but an http URL."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:
-        raise Refused(f"{flag}: {url!r} is no URL", f"give {flag} as https://host[:port][/path]")
+        raise InputError(
+            f"{flag}: {url!r} is not a URL", f"give {flag} as https://host[:port][/path]"
+        )
     if parts.username or parts.password:
-        raise Refused(f"{flag}: holds a name or password", "give the key in the environment")
+        raise InputError(f"{flag}: has a name or password", "put the key into the environment")
     return url.rstrip("/")
 
 
-async def patiently(
+async def with_retries(
     attempt: Callable[[], Awaitable[Answer]],
     retries: int = RETRIES,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Answer:
-    """Asks again where that may help, after longer and longer waits. Raises Failed."""
+    """Repeats a question if that may help, after longer and longer waits. Raises Failed."""
     delay = FIRST_DELAY
     for n in range(retries + 1):
         try:
@@ -136,7 +138,7 @@ def _connection(error: httpx.HTTPError) -> _TryAgain:
 
 
 class WorkerModel:
-    """A GPU worker. Without images in the question its language model alone is asked."""
+    """A GPU worker. A question without images asks its language model alone."""
 
     def __init__(self, url: str, key: str | None, retries: int = RETRIES):
         self._url, self._key, self._retries = url, key, retries
@@ -146,22 +148,22 @@ class WorkerModel:
         self.context_length = 0
 
     async def open(self, client: httpx.AsyncClient) -> None:
-        """Asks what is served; nothing is generated. Raises Refused."""
+        """Asks which model is served, without generating. Raises InputError."""
         try:
             answer = await client.get(f"{self._url}/readyz", headers=self._headers(), timeout=30)
         except httpx.HTTPError as error:
-            raise Refused(
+            raise InputError(
                 f"{self.origin}: the worker cannot be reached ({type(error).__name__})",
                 "start it with `minigpt4-worker serve`, and check the URL",
             ) from None
         if answer.status_code == 401:
-            raise Refused(
+            raise InputError(
                 f"{self.origin}: the worker refused the key", "set MINIGPT4_WORKER_KEY to its key"
             )
         try:
             told = answer.json()
             if answer.status_code != 200:
-                raise Refused(
+                raise InputError(
                     f"{self.origin}: the worker is not ready ({answer.status_code})",
                     "wait until it has started",
                 )
@@ -169,9 +171,9 @@ class WorkerModel:
             self.image_tokens = int(told["image_tokens"])
             self.context_length = int(told["context_length"])
         except (ValueError, KeyError, TypeError):
-            raise Refused(
+            raise InputError(
                 f"{self.origin}: does not speak the worker's protocol",
-                "for an OpenAI-compatible endpoint name its model too, with --editor-model",
+                "for an OpenAI-compatible endpoint, pass --editor-model too",
             ) from None
 
     async def ask(self, client: httpx.AsyncClient, question: Question) -> Answer:
@@ -195,7 +197,7 @@ class WorkerModel:
             "top_p": question.top_p,
             "seed": question.seed,
         }
-        return await patiently(lambda: self._attempt(client, body), self._retries)
+        return await with_retries(lambda: self._attempt(client, body), self._retries)
 
     async def _attempt(self, client: httpx.AsyncClient, body: dict[str, Any]) -> Answer:
         timeout = httpx.Timeout(30, read=SILENCE, pool=None)
@@ -210,7 +212,7 @@ class WorkerModel:
                 timeout=timeout,
             ) as response:
                 if response.status_code != 200:
-                    raise self._refused(response.status_code, await response.aread(), response)
+                    raise self._error_of(response.status_code, await response.aread(), response)
                 async for line in response.aiter_lines():
                     size += len(line)
                     if size > MAX_BYTES:
@@ -235,10 +237,10 @@ class WorkerModel:
         except httpx.HTTPError as error:
             raise _connection(error) from None
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise Failed("the worker's stream is not what its protocol says") from None
+            raise Failed("the worker's stream does not follow its protocol") from None
         raise _TryAgain("the stream broke before its end")
 
-    def _refused(self, status: int, body: bytes, response: httpx.Response) -> Exception:
+    def _error_of(self, status: int, body: bytes, response: httpx.Response) -> Exception:
         try:
             told = json.loads(body)
             code, message = str(told["code"]), str(told["message"])
@@ -260,7 +262,7 @@ class WorkerModel:
 
 
 class ChatModel:
-    """An OpenAI-compatible endpoint; only text is sent there."""
+    """An OpenAI-compatible endpoint, which gets only text."""
 
     image_tokens = 0
 
@@ -272,13 +274,13 @@ class ChatModel:
             self._url = f"{url}{'' if parts.path.strip('/') else '/v1'}/chat/completions"
         self._key, self._retries = key, retries
         self.name, self.origin = model, origin_of(url)
-        # What this endpoint refuses to be told; found out by its first refusal.
+        # Parameters that this endpoint refuses, as its first error showed.
         self._other: dict[str, str | None] = {}
-        # Such an endpoint tells no digest of its weights: its address and name stand for one.
+        # Such an endpoint has no digest of its weights; its address and name replace one.
         self.digest = hashlib.sha256(f"{self._url}\n{model}".encode()).hexdigest()
 
     async def open(self, client: httpx.AsyncClient) -> None:
-        """Nothing to ask beforehand that every such endpoint would answer."""
+        """Does nothing, because there is no call that every such endpoint answers."""
 
     async def ask(self, client: httpx.AsyncClient, question: Question) -> Answer:
         body = {
@@ -289,7 +291,7 @@ class ChatModel:
             "top_p": question.top_p,
             "seed": question.seed,
         }
-        return await patiently(lambda: self._attempt(client, body), self._retries)
+        return await with_retries(lambda: self._attempt(client, body), self._retries)
 
     async def _attempt(self, client: httpx.AsyncClient, body: dict[str, Any]) -> Answer:
         timeout = httpx.Timeout(30, read=ANSWER_SECONDS, pool=None)
@@ -309,7 +311,7 @@ class ChatModel:
             raise _connection(error) from None
         status = response.status_code
         if status != 200:
-            # Of a refused key nothing is quoted: some endpoints repeat it.
+            # Does not quote the answer to a refused key, because some endpoints repeat the key.
             reason = f"status {status}{'' if status in (401, 403) else _told(content)}"
             if status == 400 and self._leave_out(_told(content), sent):
                 raise _TryAgain(reason, 0)
@@ -335,10 +337,10 @@ class ChatModel:
                 int(usage.get("completion_tokens") or about_tokens(text)),
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            raise Failed("the answer has not the shape of a chat completion") from None
+            raise Failed("the answer is not a chat completion") from None
 
     def _leave_out(self, trouble: str, sent: dict[Any, Any]) -> bool:
-        """Newer models call the bound by another name, and draw as they like."""
+        """Leaves out what the endpoint refuses: some models rename the limit or fix sampling."""
         if "max_completion_tokens" in trouble and "max_tokens" in sent:
             self._other["max_tokens"] = "max_completion_tokens"
             return True
@@ -350,12 +352,12 @@ class ChatModel:
 
 
 def about_tokens(text: str) -> int:
-    """English takes about four characters a token."""
+    """An estimate: English has about four characters per token."""
     return (len(text) + 3) // 4
 
 
 def _told(content: bytes) -> str:
-    """What an error's body says, in short."""
+    """The message of an error's body, shortened."""
     try:
         told = json.loads(content)
         error = told.get("error", told)
@@ -373,5 +375,5 @@ def _retry_after(response: httpx.Response) -> float | None:
 
 
 def key_from(name: str) -> str | None:
-    """A key lies in the environment, never among arguments, which anybody on the machine sees."""
+    """Reads a key from the environment. Everybody on the machine can see arguments."""
     return os.environ.get(name) or None

@@ -1,5 +1,4 @@
-"""The files of a set. Each is written whole and then takes its name, so that a reader never meets
-half of one."""
+"""Writes the files of a set atomically, so that a reader never finds half a file."""
 
 import json
 import os
@@ -10,11 +9,11 @@ from urllib.parse import quote
 
 from .photos import Photo
 from .report import markdown
-from .review.decisions import Final
+from .review.decisions import FinalTarget
 from .tasks import DESCRIPTIONS, KINDS
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -27,7 +26,7 @@ def write_whole(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def row(final: Final) -> dict[str, Any]:
+def row(final: FinalTarget) -> dict[str, Any]:
     target = final.target
     out = {
         "key": target.key,
@@ -48,17 +47,20 @@ def _lines(rows: Sequence[dict[str, Any]]) -> bytes:
 
 
 def write_set(
-    out: Path, final: Sequence[Final], photos: Sequence[Photo], told: dict[str, Any]
+    out: Path, final: Sequence[FinalTarget], photos: Sequence[Photo], summary: dict[str, Any]
 ) -> None:
-    """answers.jsonl has all, answers/KIND.jsonl each kind, filter_cap/ the descriptions in the
-    original's layout, and report.json and report.md what became of the rest."""
+    """Writes the set.
+
+    answers.jsonl has all targets, answers/KIND.jsonl each kind, filter_cap/ the descriptions in the
+    original's layout. report.json and report.md say what happened to the rest.
+    """
     rows = [row(each) for each in final]
-    write_whole(out / "answers.jsonl", _lines(rows))
+    write_atomically(out / "answers.jsonl", _lines(rows))
     for kind in KINDS:
         own = [each for each in rows if each["kind"] == kind]
         path = out / "answers" / f"{kind}.jsonl"
         if own:
-            write_whole(path, _lines(own))
+            write_atomically(path, _lines(own))
         else:
             path.unlink(missing_ok=True)
     described = [each for each in rows if each["kind"] in DESCRIPTIONS]
@@ -69,14 +71,14 @@ def write_set(
         annotations.append({"image_id": name, "caption": each["answer"]})
         picture = out / "filter_cap" / "image" / f"{name}.jpg"
         if not picture.exists():
-            write_whole(picture, by_key[each["key"]].read())
+            write_atomically(picture, by_key[each["key"]].read())
     listing = json.dumps({"annotations": annotations}, ensure_ascii=False, indent=1)
-    write_whole(out / "filter_cap" / "filter_cap.json", listing.encode("utf-8", "replace"))
-    text = json.dumps(told, ensure_ascii=False, indent=2) + "\n"
-    write_whole(out / "report.json", text.encode("utf-8", "replace"))
-    write_whole(out / "report.md", markdown(told).encode("utf-8", "replace"))
+    write_atomically(out / "filter_cap" / "filter_cap.json", listing.encode("utf-8", "replace"))
+    text = json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
+    write_atomically(out / "report.json", text.encode("utf-8", "replace"))
+    write_atomically(out / "report.md", markdown(summary).encode("utf-8", "replace"))
 
 
 def image_id(key: str) -> str:
-    """A key as a file's name: what separates folders is spelt out."""
+    """A key as a file name, with separators of folders escaped."""
     return quote(key, safe=" ")

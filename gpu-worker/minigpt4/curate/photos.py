@@ -1,5 +1,7 @@
-"""Photos with captions, as img2dataset writes them into shards: KEY.jpg, KEY.txt with a caption a
-line, KEY.json with `captions`. Pictures are located, and read when they are needed.
+"""Reads photos with captions from shards as img2dataset writes them.
+
+A shard has KEY.jpg, KEY.txt with a caption per line, and KEY.json with `captions`. Pictures are
+located first, and read when they are needed.
 """
 
 import hashlib
@@ -9,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 from ..train.data_sets import DATA_SETS, OWN
 from ..train.split import split
 
@@ -37,17 +39,17 @@ class Photo:
 
 @dataclass
 class Photos:
-    """What the shards hold. `left_out` are the keys kept for measuring, `damaged` says why."""
+    """The photos of the shards. `left_out` counts held-out keys; `damaged` has keys and reasons."""
 
     photos: list[Photo] = field(default_factory=list)
     damaged: list[tuple[str, str]] = field(default_factory=list)
     left_out: int = 0
-    sets: list[str] = field(default_factory=list)  # names of train/data_sets.py
+    sets: list[str] = field(default_factory=list)  # names from train/data_sets.py
     digest: str = ""
 
 
 def shards_of(path: str) -> list[Path]:
-    """A shard, a folder of them, or DIR/{00000..00014}.tar. Raises Refused."""
+    """A shard, a folder of them, or DIR/{00000..00014}.tar. Raises InputError."""
     before, brace, rest = path.partition("{")
     numbers, closing, after = rest.partition("}")
     first, dots, last = numbers.partition("..")
@@ -60,7 +62,7 @@ def shards_of(path: str) -> list[Path]:
         found = sorted(Path(path).glob("*.tar")) if Path(path).is_dir() else [Path(path)]
     missing = next((each for each in found if not each.is_file()), None)
     if missing or not found:
-        raise Refused(
+        raise InputError(
             f"{missing or path}: there is no such shard",
             "--data names shards (DIR/{00000..00014}.tar) or their folder",
         )
@@ -68,7 +70,7 @@ def shards_of(path: str) -> list[Path]:
 
 
 def set_of(path: str) -> tuple[str, str]:
-    """The data set's name and the shards of `[SET=]PATH`; without SET a folder's name tells."""
+    """The data set's name and the shards of `[SET=]PATH`; without SET a folder's name decides."""
     name, equals, rest = path.partition("=")
     if equals and name in DATA_SETS:
         return name, rest
@@ -77,10 +79,10 @@ def set_of(path: str) -> tuple[str, str]:
 
 
 def read_photos(paths: list[str], keep_out: int | None, seed: int, limit: int | None) -> Photos:
-    """The photos of all shards in an order that the seed draws, without those for measuring.
+    """The photos of all shards in an order by the seed, without held-out ones.
 
-    `limit` takes the first of that order, so that a larger one holds the smaller one's.
-    `keep_out` None: as many of each data set as are known to be kept. Raises Refused.
+    `limit` takes the first ones, so that a larger limit includes a smaller one's photos. With
+    `keep_out` None each data set holds out its default number. Raises InputError.
     """
     out, total = Photos(), hashlib.sha256()
     seen: set[str] = set()
@@ -106,9 +108,9 @@ def read_photos(paths: list[str], keep_out: int | None, seed: int, limit: int | 
         out.left_out += len(kept)
         out.photos += [photo for photo in own if photo.key not in kept]
     if not out.photos:
-        raise Refused(
+        raise InputError(
             f"{', '.join(paths)}: no photo is left to curate",
-            f"{out.left_out} are kept for measuring (--held-out), {len(out.damaged)} are damaged",
+            f"{out.left_out} are held out (--held-out), {len(out.damaged)} are damaged",
         )
     for photo in out.photos:
         total.update(json.dumps([photo.key, photo.captions]).encode())
@@ -139,7 +141,7 @@ def _shard(file: Path, out: Photos) -> Iterator[Photo]:
                 elif ending in ("txt", "json"):
                     reader = tar.extractfile(member)
                     texts[key][ending] = reader.read(MIB) if reader else b""
-            # tarfile takes a file that ends within a header for a whole one.
+            # tarfile accepts a file that ends inside a header.
             with file.open("rb") as end:
                 end.seek(tar.offset)
                 if end.read(512).strip(b"\0") or tar.offset > size:
@@ -159,7 +161,7 @@ def _shard(file: Path, out: Photos) -> Iterator[Photo]:
 
 
 def _captions(texts: Mapping[str, bytes]) -> tuple[str, ...]:
-    """A caption a line of KEY.txt, else `captions` or `caption` of KEY.json."""
+    """The lines of KEY.txt, or `captions` or `caption` of KEY.json."""
     lines: object = texts.get("txt", b"").decode().splitlines()
     if not lines and "json" in texts:
         row = json.loads(texts["json"])

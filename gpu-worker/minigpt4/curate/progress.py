@@ -1,5 +1,4 @@
-"""Answers that have come, and how long the rest will take: a bar on a terminal, plain lines
-elsewhere or where NO_COLOR is set."""
+"""Progress of answers: a bar on a terminal, plain lines elsewhere or with NO_COLOR."""
 
 import os
 import sys
@@ -11,7 +10,7 @@ from .cost import duration
 
 
 class Progress:
-    """Of targets; `tokens` counts what was written in this run."""
+    """Counts targets; `tokens` counts output tokens of this run."""
 
     def __init__(self, total: int, stream: TextIO | None = None):
         self._total, self._done, self._failed, self._tokens = max(total, 1), 0, 0, 0
@@ -21,23 +20,23 @@ class Progress:
 
     def tokens(self, count: int) -> None:
         self._tokens += count
-        self._maybe_tell()
+        self._show_if_due()
 
     def advance(self, failed: bool = False) -> None:
         self._done += 1
         self._failed += failed
-        self._maybe_tell()
+        self._show_if_due()
 
     def finish(self) -> None:
-        self._tell(last=True)
+        self._show(last=True)
 
-    def _maybe_tell(self) -> None:
+    def _show_if_due(self) -> None:
         now = time.monotonic()
         if now - self._told >= (0.1 if self._bar else LINE_SECONDS):
             self._told = now
-            self._tell()
+            self._show()
 
-    def _tell(self, last: bool = False) -> None:
+    def _show(self, last: bool = False) -> None:
         seconds = max(time.monotonic() - self._began, 1e-3)
         share = self._done / self._total
         text = f"curate: {share:4.0%}  {self._done} of {self._total}"

@@ -1,5 +1,4 @@
-"""What was made, what was dropped and why: report.json for programs, report.md for people, and a
-short table for the terminal."""
+"""The report of what was made, what was dropped and why: JSON, Markdown, and a short table."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,12 +7,12 @@ from typing import Any
 from ..train.data_sets import DATA_SETS
 from .filters import RULES
 from .photos import Photos
-from .review.decisions import DROP, EDIT, KEEP, Decision, Final
+from .review.decisions import DROP, EDIT, KEEP, Decision, FinalTarget
 from .targets import SAME, Target
 from .tasks import KINDS
 from .work_log import Entry
 
-EXAMPLES = 3  # of each kind and rule
+EXAMPLES = 3  # per kind and rule
 REASONS = (*RULES, SAME)
 
 
@@ -21,7 +20,7 @@ def report(
     photos: Photos,
     targets: Sequence[Target],
     failed: Sequence[dict[str, str]],
-    final: Sequence[Final],
+    final: Sequence[FinalTarget],
     standing: dict[str, Decision],
     entries: Iterable[Entry],
     config: dict[str, Any],
@@ -33,7 +32,7 @@ def report(
         lost = [row for row in failed if row["kind"] == kind]
         if not made and not lost:
             continue
-        # An answer may break several rules; it is counted under the first, as the table adds up.
+        # An answer that breaks several rules counts under the first, so that the table adds up.
         first = Counter(next(iter(target.faults)) for target in made if target.faults)
         broken = Counter(name for target in made for name in target.faults)
         by_hand = Counter(standing[target.id].decision for target in made if target.id in standing)
@@ -78,7 +77,7 @@ def licences(photos: Photos, models: dict[str, dict[str, str]]) -> list[str]:
     out = [DATA_SETS[name].licence for name in photos.sets]
     if any(DATA_SETS[name].research for name in photos.sets):
         out.append("made from research-only data: this set, and what is trained on it, is too")
-    writers = {f"{told['model']} at {told['origin']}" for told in models.values()}
+    writers = {f"{summary['model']} at {summary['origin']}" for summary in models.values()}
     out += [f"texts written by {who}: that model's terms hold for them" for who in sorted(writers)]
     return out
 
@@ -102,10 +101,10 @@ def _examples(targets: Iterable[Target]) -> list[dict[str, str]]:
     return out
 
 
-def rows(told: dict[str, Any]) -> list[list[str]]:
-    """The table: a kind a row, and where its targets went."""
+def rows(summary: dict[str, Any]) -> list[list[str]]:
+    """The table: a row per kind, with the fate of its targets."""
     out = [["kind", "made", "failed", "passed", "by hand", "final", "dropped, by the first rule"]]
-    for kind, found in told["kinds"].items():
+    for kind, found in summary["kinds"].items():
         by_hand = ", ".join(f"{name} {n}" for name, n in found["by_hand"].items()) or "-"
         dropped = ", ".join(
             f"{name} {n}" for name, n in sorted(found["dropped"].items(), key=lambda item: -item[1])
@@ -115,34 +114,34 @@ def rows(told: dict[str, Any]) -> list[list[str]]:
     return out
 
 
-def markdown(told: dict[str, Any]) -> str:
-    head, *body = rows(told)
+def markdown(summary: dict[str, Any]) -> str:
+    head, *body = rows(summary)
     lines = ["# What was curated", ""]
-    lines += [f"- {line}" for line in told["licences"]]
+    lines += [f"- {line}" for line in summary["licences"]]
     lines.append(
-        f"- {told['photos']} photos; {told['held_out']} more are kept for measuring, "
-        f"{len(told['damaged'])} samples are damaged"
+        f"- {summary['photos']} photos; {summary['held_out']} more are held out for measuring, "
+        f"{len(summary['damaged'])} samples are damaged"
     )
     lines += ["", f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     lines += [f"| {' | '.join(row)} |" for row in body]
-    if told["examples"]:
+    if summary["examples"]:
         lines += ["", "## Dropped, for example", ""]
-    for each in told["examples"]:
+    for each in summary["examples"]:
         answer = " / ".join(each["answer"].split("\n"))
         answer = f"{answer[:400]}…" if len(answer) > 400 else answer
         lines.append(
             f"- **{each['kind']}**, {each['rule']} ({_quiet(each['why'])}): {_quiet(answer)}"
         )
-    if told["failed"]:
+    if summary["failed"]:
         lines += ["", "## Failed", ""]
         lines += [
-            f"- {row['key']}, {row['kind']}: {_quiet(row['reason'])}" for row in told["failed"]
+            f"- {row['key']}, {row['kind']}: {_quiet(row['reason'])}" for row in summary["failed"]
         ]
     return "\n".join(lines) + "\n"
 
 
 def _quiet(text: str) -> str:
-    """Text that Markdown shows as it stands."""
+    """Escapes text for Markdown."""
     for sign in "\\`*_<>[]|#":
         text = text.replace(sign, f"\\{sign}")
     return text

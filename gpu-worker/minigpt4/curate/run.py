@@ -1,5 +1,4 @@
-"""`curate` in order: photos, tasks, what it will cost, answers, rules, the set, what somebody
-decides about it, the set again."""
+"""Runs `curate`: photos, tasks, estimate, answers, rules, the set, a review, the set again."""
 
 import asyncio
 import os
@@ -12,9 +11,8 @@ from typing import Any
 
 import httpx
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 from ..logs import Table, Terminal
-from .asking import Asking, Made, Missing, Sampling, make_all
 from .cost import Estimate, Price, duration, estimate
 from .models import RETRIES, ChatModel, Failed, Model, WorkerModel, checked_url, key_from, origin_of
 from .output import write_set
@@ -22,8 +20,9 @@ from .photos import Photo, Photos, read_photos
 from .progress import Progress
 from .report import report, rows
 from .review.decisions import Decisions, apply
+from .target_maker import NotInLog, Sampling, TargetMaker, TaskResult, make_all
 from .targets import Target, judge, without_same
-from .tasks import BY_RULE, KINDS, SEEN, Task, Wanted, tasks_of
+from .tasks import BY_RULE, KINDS, SEEN, Task, TaskOptions, tasks_of
 from .work_log import Entry, WorkLog
 
 WORKER_KEY = "MINIGPT4_WORKER_KEY"
@@ -37,8 +36,8 @@ class CurateOptions:
     url: str | None = None
     editor_url: str | None = None
     editor_model: str | None = None
-    editor_key: str = "MINIGPT4_EDITOR_KEY"  # the variable, not the key
-    kinds: tuple[str, ...] = ()  # empty: all that the models at hand can make
+    editor_key: str = "MINIGPT4_EDITOR_KEY"  # the environment variable, not the key
+    kinds: tuple[str, ...] = ()  # empty: all that the models can make
     creative_per_photo: int = 1
     limit: int | None = None
     held_out: int | None = None
@@ -55,7 +54,7 @@ class CurateOptions:
     port: int = 0
 
     def settings(self) -> dict[str, Any]:
-        """What decides the set, for its report; without places and keys."""
+        """The settings that decide the set, for its report; without paths and keys."""
         return {
             "kinds": list(self.kinds),
             "creative_per_photo": self.creative_per_photo,
@@ -68,35 +67,35 @@ class CurateOptions:
 
 
 class Declined(Exception):
-    """Somebody looked at the cost and said no."""
+    """The user declined the cost."""
 
 
 @dataclass
 class Curation:
-    """What one run knows. `say` writes a line for people."""
+    """The state of a run. `say` writes a line for people."""
 
     options: CurateOptions
     photos: Photos
     tasks: list[tuple[Task, Photo]]
     log: WorkLog
     decisions: Decisions
-    seer: Model | None
+    describer: Model | None
     editor: Model | None
     kinds: tuple[str, ...]
     say: Callable[[str], None]
-    made: dict[tuple[str, str], Made] = field(default_factory=dict)
+    made: dict[tuple[str, str], TaskResult] = field(default_factory=dict)
     judged: list[Target] | None = None
 
     def models(self) -> dict[str, dict[str, str]]:
         out = {}
-        if self.seer and SEEN in self.kinds:
-            out["described_by"] = _told(self.seer)
+        if self.describer and SEEN in self.kinds:
+            out["described_by"] = _identity(self.describer)
         if self.editor and set(self.kinds) - set(BY_RULE):
-            out["edited_by"] = _told(self.editor)
+            out["edited_by"] = _identity(self.editor)
         return out
 
     def targets(self) -> list[Target]:
-        """In the order of the photos, whatever order the answers came in; once all are made."""
+        """The targets in the order of the photos, once all answers are there."""
         if self.judged is None:
             models = self.models()
             made = (self.made.get((task.key, task.kind)) for task, _ in self.tasks)
@@ -113,7 +112,7 @@ class Curation:
             for made in self.made.values()
             if made.failed
         ]
-        told = report(
+        summary = report(
             self.photos,
             targets,
             failed,
@@ -123,35 +122,37 @@ class Curation:
             self.options.settings() | {"kinds": list(self.kinds)},
             self.models(),
         )
-        write_set(self.options.out, final, self.photos.photos, told)
-        return told
+        write_set(self.options.out, final, self.photos.photos, summary)
+        return summary
 
 
-def _told(model: Model) -> dict[str, str]:
+def _identity(model: Model) -> dict[str, str]:
     return {"model": model.name, "digest": model.digest, "origin": model.origin}
 
 
 def curate(options: CurateOptions, say: Callable[[str], None]) -> int:
-    """The exit code. Raises Refused, Declined and KeyboardInterrupt."""
-    seer, editor = models_of(options)
-    kinds = kinds_of(options, seer, editor)
+    """Runs it, and returns the exit code. Raises InputError, Declined, KeyboardInterrupt."""
+    describer, editor = models_of(options)
+    kinds = kinds_of(options, describer, editor)
     photos = read_photos(list(options.data), options.held_out, options.seed, options.limit)
-    wanted = Wanted(kinds, options.creative_per_photo, options.seed)
+    wanted = TaskOptions(kinds, options.creative_per_photo, options.seed)
     tasks = [
         (task, photo)
         for photo in photos.photos
         for task in tasks_of(photo.key, photo.captions, wanted)
     ]
     if not tasks:
-        raise Refused(
-            f"nothing of {', '.join(kinds)} can be made of {len(photos.photos)} photos",
-            "most kinds need captions: KEY.txt with a caption a line, or KEY.json",
+        raise InputError(
+            f"{len(photos.photos)} photos allow none of {', '.join(kinds)}",
+            "most kinds need captions: KEY.txt with a caption per line, or KEY.json",
         )
     log = WorkLog(options.out / "work.jsonl")
     try:
         decisions = Decisions(options.out / "decisions.jsonl")
         try:
-            curation = Curation(options, photos, tasks, log, decisions, seer, editor, kinds, say)
+            curation = Curation(
+                options, photos, tasks, log, decisions, describer, editor, kinds, say
+            )
             return asyncio.run(_run(curation))
         finally:
             decisions.close()
@@ -160,42 +161,44 @@ def curate(options: CurateOptions, say: Callable[[str], None]) -> int:
 
 
 def models_of(options: CurateOptions) -> tuple[Model | None, Model | None]:
-    """The stage-1 model, and the editor: by default the same worker's language model alone."""
+    """The stage-1 model and the editor, which is by default the same worker's language model."""
     retries = options.retries
-    seer = editor = None
+    describer = editor = None
     url = checked_url("--url", options.url) if options.url else None
     if url:
-        seer = WorkerModel(url, key_from(WORKER_KEY), retries)
+        describer = WorkerModel(url, key_from(WORKER_KEY), retries)
     if options.editor_url:
         place = checked_url("--editor-url", options.editor_url)
         key = key_from(options.editor_key)
         if options.editor_model:
             editor = ChatModel(place, options.editor_model, key, retries)
         else:
-            # The worker's key goes to the worker it belongs to, and nowhere else.
+            # Sends the worker's key only to the worker that it belongs to.
             same = url is not None and origin_of(place) == origin_of(url)
             editor = WorkerModel(place, key or (key_from(WORKER_KEY) if same else None), retries)
     elif options.editor_model:
-        raise Refused("--editor-model: there is no --editor-url", "say where that model is served")
+        raise InputError("--editor-model: there is no --editor-url", "pass the endpoint's URL")
     elif url:
         editor = WorkerModel(url, key_from(WORKER_KEY), retries)
-    return seer, editor
+    return describer, editor
 
 
-def kinds_of(options: CurateOptions, seer: Model | None, editor: Model | None) -> tuple[str, ...]:
-    """What is wanted, or all that can be had. Raises Refused for what cannot."""
+def kinds_of(
+    options: CurateOptions, describer: Model | None, editor: Model | None
+) -> tuple[str, ...]:
+    """The kinds that the options name, or all that the models can make. Raises InputError."""
     if not options.kinds:
-        able = [kind for kind in KINDS if kind in BY_RULE or (editor and (kind != SEEN or seer))]
+        able = [
+            kind for kind in KINDS if kind in BY_RULE or (editor and (kind != SEEN or describer))
+        ]
         return tuple(able)
     for kind in options.kinds:
-        if kind == SEEN and seer is None:
-            raise Refused(
-                f"--kinds {kind}: needs the stage-1 model", "say with --url where it is served"
-            )
+        if kind == SEEN and describer is None:
+            raise InputError(f"--kinds {kind}: needs the stage-1 model", "pass --url of its worker")
         if kind not in BY_RULE and editor is None:
-            raise Refused(
+            raise InputError(
                 f"--kinds {kind}: needs a model that writes",
-                "say with --url or --editor-url where one is served",
+                "pass --url or --editor-url",
             )
     return tuple(kind for kind in KINDS if kind in options.kinds)
 
@@ -203,50 +206,50 @@ def kinds_of(options: CurateOptions, seer: Model | None, editor: Model | None) -
 async def _run(curation: Curation) -> int:
     options = curation.options
     sampling = Sampling(options.temperature, options.top_p, options.seed)
-    asking = Asking(curation.log, sampling, curation.seer, curation.editor)
-    # Redirects are not followed: a key must not travel to where somebody points.
+    maker = TargetMaker(curation.log, sampling, curation.describer, curation.editor)
+    # Follows no redirects, so that a key never goes to another host.
     limits = httpx.Limits(max_connections=options.concurrency)
     async with httpx.AsyncClient(limits=limits, follow_redirects=False) as client:
-        asking.client = client
+        maker.client = client
         needed = set(curation.kinds) - set(BY_RULE)
-        for model in (curation.seer if SEEN in needed else None, curation.editor):
+        for model in (curation.describer if SEEN in needed else None, curation.editor):
             if model and needed:
                 await model.open(client)
-        ahead = await _ahead(curation, asking)
+        ahead = await _estimate(curation, maker)
         if ahead.to_ask or options.dry_run:
             _show(curation, ahead)
         if options.dry_run:
             return 0
         if ahead.to_ask and not options.yes:
-            _ask_leave()
-        await _make(curation, asking, show=ahead.to_ask > 0)
-    told = curation.write()
-    code = _sum_up(curation, told)
+            _confirm()
+        await _make(curation, maker, show=ahead.to_ask > 0)
+    summary = curation.write()
+    code = _sum_up(curation, summary)
     if options.review:
         from .review.server import review
 
         await review(curation)
-        told = curation.write()
-        code = _sum_up(curation, told)
+        summary = curation.write()
+        code = _sum_up(curation, summary)
     return code
 
 
-async def _ahead(curation: Curation, asking: Asking) -> Estimate:
-    """Looks in the log for what is answered already; asks nobody."""
+async def _estimate(curation: Curation, maker: TargetMaker) -> Estimate:
+    """Estimates the run from the answers in the log, without asking a model."""
     options = curation.options
     found: dict[str, Entry] = {}
-    asking.offline, asking.found = True, lambda entry: found.__setitem__(entry.step, entry)
+    maker.offline, maker.found = True, lambda entry: found.__setitem__(entry.step, entry)
     looked = []
     for task, photo in curation.tasks:
         found.clear()
         whole = True
         try:
-            await asking.make(task, photo)
-        except Missing:
+            await maker.make(task, photo)
+        except NotInLog:
             whole = False
         looked.append((task, dict(found), whole))
-    asking.offline, asking.found = False, lambda entry: None
-    image_tokens = curation.seer.image_tokens if curation.seer else 0
+    maker.offline, maker.found = False, lambda entry: None
+    image_tokens = curation.describer.image_tokens if curation.describer else 0
     entries = list(curation.log.entries())
     return estimate(looked, image_tokens, entries, options.rate, options.price)
 
@@ -269,52 +272,54 @@ def _show(curation: Curation, ahead: Estimate) -> None:
     kept = curation.photos.left_out
     say(
         f"{len(curation.photos.photos)} photos"
-        + (f"; {kept} more are kept for measuring" if kept else "")
+        + (f"; {kept} more are held out for measuring" if kept else "")
         + (f"; {len(n)} samples are damaged" if (n := curation.photos.damaged) else "")
     )
     say(_table(table))
-    for name, told in curation.models().items():
-        say(f"{name.replace('_', ' ')} {told['model']} at {told['origin']}")
+    for name, model in curation.models().items():
+        say(f"{name.replace('_', ' ')} {model['model']} at {model['origin']}")
     say(
         f"about {ahead.to_ask} answers, {ahead.prompt_tokens} tokens to read and "
         f"{ahead.output_tokens} to write: {duration(ahead.seconds)} at {ahead.rate:.0f} tokens/s "
         f"({ahead.source})"
     )
     if ahead.money is not None:
-        say(f"about {ahead.money:.2f} at the price that was given")
+        say(f"about {ahead.money:.2f} at the given price")
 
 
-def _ask_leave() -> None:
-    """Raises Declined, and Refused where nobody can be asked."""
+def _confirm() -> None:
+    """Asks the user to confirm. Raises Declined, and InputError without a terminal."""
     if not sys.stdin.isatty():
-        raise Refused("nothing was asked yet: nobody has agreed to it", "pass --yes to go on")
-    sys.stderr.write("Go on? [y/N] ")
+        raise InputError("the cost needs confirmation, but there is no terminal", "pass --yes")
+    sys.stderr.write("Continue? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Declined
 
 
-async def _make(curation: Curation, asking: Asking, show: bool) -> None:
-    """Raises Refused where nothing more will come, KeyboardInterrupt where somebody stops it;
-    what came is in the log."""
+async def _make(curation: Curation, maker: TargetMaker, show: bool) -> None:
+    """Makes all answers; the log has each at once.
+
+    Raises InputError if no more answers will arrive, and KeyboardInterrupt on a signal.
+    """
     progress = Progress(len(curation.tasks)) if show else None
     if progress:
-        asking.answered = lambda entry: progress.tokens(entry.answer.output_tokens)
+        maker.answered = lambda entry: progress.tokens(entry.answer.output_tokens)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     stopping = asyncio.create_task(stop.wait())
-    making = asyncio.create_task(_collect(curation, asking, progress))
+    making = asyncio.create_task(_collect(curation, maker, progress))
     try:
         await asyncio.wait({making, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not making.done():
             raise KeyboardInterrupt
         making.result()
     except Failed as failed:
-        raise Refused(
-            f"no more answers come: {failed}",
-            f"{asking.asked} were asked for; run the same command to go on where this one stopped",
+        raise InputError(
+            f"the models give no more answers: {failed}",
+            f"{maker.asked} answers were requested; run the same command to continue",
         ) from None
     finally:
         making.cancel()
@@ -326,8 +331,8 @@ async def _make(curation: Curation, asking: Asking, show: bool) -> None:
             progress.finish()
 
 
-async def _collect(curation: Curation, asking: Asking, progress: Progress | None) -> None:
-    made = make_all(asking, curation.tasks, curation.options.concurrency)
+async def _collect(curation: Curation, maker: TargetMaker, progress: Progress | None) -> None:
+    made = make_all(maker, curation.tasks, curation.options.concurrency)
     try:
         async for each in made:
             curation.made[each.task.key, each.task.kind] = each
@@ -337,17 +342,17 @@ async def _collect(curation: Curation, asking: Asking, progress: Progress | None
         await made.aclose()
 
 
-def _sum_up(curation: Curation, told: dict[str, Any]) -> int:
+def _sum_up(curation: Curation, summary: dict[str, Any]) -> int:
     say, out = curation.say, curation.options.out
-    say(_table(rows(told)))
-    for line in told["licences"]:
+    say(_table(rows(summary)))
+    for line in summary["licences"]:
         say(line)
-    say(f"{told['final']} targets in {out / 'answers.jsonl'}, the rest in {out / 'report.md'}")
+    say(f"{summary['final']} targets in {out / 'answers.jsonl'}, the rest in {out / 'report.md'}")
     if unreadable := curation.decisions.unreadable:
-        say(f"{unreadable} lines of {out / 'decisions.jsonl'} are no decisions")
-    if told["failed"]:
-        reasons = sorted({row["reason"] for row in told["failed"]})
-        say(f"{len(told['failed'])} answers failed ({'; '.join(reasons[:3])})")
+        say(f"{unreadable} lines of {out / 'decisions.jsonl'} are not decisions")
+    if summary["failed"]:
+        reasons = sorted({row["reason"] for row in summary["failed"]})
+        say(f"{len(summary['failed'])} answers failed ({'; '.join(reasons[:3])})")
         say("run the same command to ask for them again")
         return SOME_FAILED
     return 0

@@ -1,4 +1,4 @@
-"""What was made, tidied and judged by the rules: the set before anybody looks at it."""
+"""Targets: answers, tidied and checked by the rules, before the review."""
 
 import hashlib
 import json
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .asking import Made
-from .filters import Known, faults
+from .filters import AnswerContext, faults
+from .target_maker import TaskResult
 from .tasks import BOUNDS, BY_RULE
 from .tidy import tidy
 from .words import words
@@ -18,7 +18,7 @@ FAILED = "failed"
 
 @dataclass(frozen=True)
 class Target:
-    """`faults`: rule -> what is wrong; empty where it passes."""
+    """`faults`: rule -> what is wrong; empty if it passes."""
 
     key: str
     kind: str
@@ -30,16 +30,18 @@ class Target:
 
     @property
     def id(self) -> str:
-        """Of this very text: what somebody decided about another one does not hold for it."""
+        """Identifies this exact text, so that decisions about other texts do not apply."""
         parts = json.dumps([self.key, self.kind, self.prompt, self.answer], ensure_ascii=False)
         return hashlib.sha256(parts.encode("utf-8", "replace")).hexdigest()[:16]
 
 
-def judge(made: Made, models: dict[str, dict[str, str]]) -> Target:
-    """models: who described and who edited, for the sources."""
+def judge(made: TaskResult, models: dict[str, dict[str, str]]) -> Target:
+    """`models`: the describing and the editing model, for the sources."""
     task = made.task
     answer = tidy(made.answer, page=task.kind == "website") if not task.answer else made.answer
-    known = Known(BOUNDS[task.kind], task.captions, task.main, made.cut_off, task.least_words)
+    known = AnswerContext(
+        BOUNDS[task.kind], task.captions, task.main, made.cut_off, task.least_words
+    )
     sources = dict(task.sources)
     if made.seen:
         sources |= {"seen": made.seen, **models}
@@ -53,7 +55,7 @@ def judge(made: Made, models: dict[str, dict[str, str]]) -> Target:
 
 
 def without_same(targets: Iterable[Target]) -> list[Target]:
-    """Drops what is said word for word of an earlier photo; short answers made by rule may be."""
+    """Marks answers that an earlier photo has word for word, except short ones made by rule."""
     seen: dict[tuple[str, str], str] = {}
     out = []
     for target in targets:

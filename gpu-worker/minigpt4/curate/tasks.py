@@ -1,8 +1,7 @@
-"""The kinds of targets: what is asked with the picture, what is typed to the models instead, and
-what the answer has to keep to.
+"""The kinds of targets: the question about the picture, the prompt for the models, the limits.
 
-The questions of the creative tasks are those of the edge's presets (src/tasks.ts), so that what is
-trained is what is asked.
+The creative tasks have the questions of the edge's presets (src/tasks.ts), so that training uses
+the questions that users ask.
 """
 
 import hashlib
@@ -26,7 +25,7 @@ from .filters import Bounds, has_verb
 from .lexicon import SALIENT
 from .words import words
 
-# The four prompts of the original's stage 2.
+# The original's four prompts for stage 2.
 DESCRIBE = (
     "Describe this image in detail.",
     "Take a look at this image and describe what you notice.",
@@ -68,19 +67,19 @@ BOUNDS = {
     "website": Bounds(12, 160, on_picture=True, form=forms.website, sentences=False),
     "humour": Bounds(12, 110, names=False, on_picture=True, form=forms.prose),
     "advertisement": Bounds(12, 110, on_picture=True, form=forms.prose, verbs=False),
-    # These are people's own words; a caption without a verb is a caption.
+    # People wrote these captions, so a caption without a verb is fine.
     "caption": Bounds(3, 40, unsupported=0.0, **_FAITHFUL, verbs=False),
     "thing": Bounds(4, 45, unsupported=0.0, **_FAITHFUL),
     "presence": Bounds(3, 20, **_FAITHFUL),
     "colour": Bounds(3, 20, unsupported=0.0, **_FAITHFUL),
 }
 
-# The longest answer of each, in tokens.
+# The longest answer of each kind, in tokens.
 MAX_TOKENS = {
     SEEN: 300, "continue": 300, "edit": 300, MERGED: 200, "story": 240, "poem": 180, "recipe": 320,
     "website": 700, "humour": 180, "advertisement": 180,
 }  # fmt: skip
-# What is typed to a model behind the question, beside the caption.
+# Instructions that follow the question and the caption in a prompt.
 GUIDANCE = {
     "story": "Tell it in one or two paragraphs of four to seven sentences.",
     "poem": "Write four to eight short lines, each on its own line, without a title.",
@@ -116,7 +115,7 @@ LEAST_WORDS = 30
 
 @dataclass(frozen=True)
 class Task:
-    """One target to be made of one photo. `typed` is what a model is asked in words."""
+    """One target to make from one photo. `typed` is the prompt for the model."""
 
     key: str
     kind: str
@@ -125,7 +124,7 @@ class Task:
     main: tuple[str, ...]
     sources: dict[str, Any] = field(default_factory=dict)
     typed: str = ""
-    answer: str = ""  # made by rule
+    answer: str = ""  # if made by rule
     least_words: int | None = None
 
 
@@ -135,14 +134,14 @@ def draw_number(seed: int, *parts: str) -> int:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TaskOptions:
     kinds: tuple[str, ...] = KINDS
     creative_per_photo: int = 1
     seed: int = 42
 
 
-def tasks_of(key: str, captions: Sequence[str], wanted: Wanted) -> list[Task]:
-    """What is to be made of one photo; without captions only what the model sees."""
+def tasks_of(key: str, captions: Sequence[str], wanted: TaskOptions) -> list[Task]:
+    """The tasks of one photo; without captions only those that the model can see."""
     captions = tuple(captions)
     main = tuple(main_nouns(captions))
 
@@ -177,7 +176,7 @@ def tasks_of(key: str, captions: Sequence[str], wanted: Wanted) -> list[Task]:
     ]
     drawn = draw("creative").sample(eligible, min(wanted.creative_per_photo, len(eligible)))
     if "recipe" in eligible and "recipe" not in drawn and drawn:
-        drawn[-1] = "recipe"  # few photos show food
+        drawn[-1] = "recipe"  # because few photos show food
     for kind in sorted(drawn):
         out.append(
             make(
@@ -192,7 +191,7 @@ def tasks_of(key: str, captions: Sequence[str], wanted: Wanted) -> list[Task]:
 
 
 def _typed_question(kind: str) -> str:
-    """The preset, where there is no picture to point at."""
+    """The preset's wording without a picture."""
     return (
         PRESETS[kind]
         .replace("for the dish in this picture", "for the dish in it")
@@ -239,8 +238,10 @@ COMMON_DOERS = ("man", "woman", "boy", "girl", "child", "person", "player", "lad
 
 
 def _thing(captions: Sequence[str]) -> str:
-    """ "A dog is running." -> "The picture shows a dog running.", of the first caption that can be
-    said so: its verbs all stand as they can behind a thing."""
+    """ "A dog is running." -> "The picture shows a dog running."
+
+    Uses the first caption that allows it: all its verbs can follow a noun.
+    """
     common = {*main_nouns(captions), *COMMON_DOERS}
     for caption in captions:
         told = tidy_caption(caption)
@@ -252,7 +253,7 @@ def _thing(captions: Sequence[str]) -> str:
                 del said[n]
                 break
         bare = [word.lower().strip(",") for word in said]
-        # "A boy skateboards": what looks plural behind a thing may be what it does.
+        # "A boy skateboards": a word that looks plural after a noun may be a verb.
         does = any(
             after.endswith("s") and not after.endswith("ss") and before in common
             for before, after in pairwise(bare)
@@ -263,7 +264,7 @@ def _thing(captions: Sequence[str]) -> str:
 
 
 def _presence(captions: tuple[str, ...], draw: random.Random) -> tuple[str, str] | None:
-    """A yes that most captions bear out, or a no to what everybody would have named."""
+    """A yes that most captions support, or a no to something that everybody would mention."""
     said = [
         noun
         for noun in main_nouns(captions)
@@ -272,7 +273,7 @@ def _presence(captions: tuple[str, ...], draw: random.Random) -> tuple[str, str]
     absent = [noun for noun in SALIENT if not is_there(captions, noun)]
     yes = draw.random() < 0.5
     pool = said if yes else absent
-    # With one caption nobody knows what is not in the picture.
+    # A single caption does not show what is missing from the picture.
     if not pool or (not yes and len(captions) < 3):
         return None
     noun = draw.choice(sorted(pool))

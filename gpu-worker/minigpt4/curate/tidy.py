@@ -1,11 +1,12 @@
-"""What is mended in an answer before any rule looks at it, and never adds a word: fences, quotes,
-a greeting in front. The answer as it came stays in the work log.
+"""Cleans an answer before the rules check it: removes fences, quotes and a greeting in front.
+
+It never adds a word. The work log keeps the original answer.
 """
 
 import re
 
 FENCE = re.compile(r"```[a-zA-Z]*\s*\n(.*?)(?:\n```|\Z)", re.S)
-# "Sure! Here is a poem about it:" in front of what was asked for.
+# "Sure! Here is a poem about it:" in front of the poem.
 PREAMBLE = re.compile(
     r"\A(?:(?:sure|certainly|of course|absolutely|okay|ok)\b[^\n:.!]*[:.!,]\s*)?"
     r"(?:(?:here(?:'s| is| are)|below is|this is)\b[^\n:.]{0,100}:\s*)?",
@@ -20,7 +21,7 @@ QUOTES = {'"': '"', "“": "”", "'": "'"}
 
 
 def tidy(answer: str, page: bool = False) -> str:
-    """`page`: the answer is to be HTML; what stands around it goes."""
+    """`page`: the answer should be HTML; the text around it is removed."""
     text = answer.replace("\r\n", "\n").replace("\u00a0", " ").strip()
     if fenced := FENCE.search(text):
         text = fenced[1].strip() if page or text.startswith("```") else text

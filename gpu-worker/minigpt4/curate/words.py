@@ -1,7 +1,7 @@
 """English by rule: words, sentences, what is a noun, and whether captions speak of it.
 
-There is no tagger here. A noun is what ends a run of content words that a determiner, a number or
-a preposition opens; the lists of lexicon.py say what is none.
+It uses no tagger. A noun ends a run of content words after a determiner, a number or a preposition;
+lexicon.py lists the words that are not nouns.
 """
 
 import re
@@ -49,18 +49,20 @@ SAME_IN_PLURAL = word_set(
 
 
 def words(text: str) -> list[str]:
-    """Lowercase words and numbers, in order; hyphens and apostrophes stay inside."""
+    """Lowercase words and numbers, in order, with hyphens and apostrophes inside."""
     return [word.lower().replace("\u2019", "'") for word in WORD.findall(_closed_up(text))]
 
 
 def _closed_up(text: str) -> str:
-    """Data sets write "the dog 's ball"."""
+    """Joins "the dog 's ball", as some data sets write it."""
     return SPACED.sub(r"\1", text)
 
 
 def sentences(text: str) -> list[str]:
-    """What ends in . ! ? or an ellipsis, and lines. Abbreviations end nothing, nor does what is
-    quoted where the sentence goes on behind it."""
+    """Sentences end with . ! ? or an ellipsis, or with the line.
+
+    They do not end with an abbreviation, or with a quotation inside the sentence.
+    """
     out: list[str] = []
     for line in text.splitlines():
         line, begin = line.strip(), 0
@@ -75,7 +77,7 @@ def sentences(text: str) -> list[str]:
 
 @cache
 def singular(word: str) -> str:
-    """`dogs`, `dog's` and `dogs'` -> `dog`; a word that only looks plural stays."""
+    """`dogs`, `dog's` and `dogs'` -> `dog`; words that only look plural stay unchanged."""
     if word.endswith(("'s", "s'")):
         word = word[:-2] if word.endswith("'s") else word[:-1]
     if word in IRREGULAR:
@@ -93,7 +95,7 @@ def singular(word: str) -> str:
 
 @cache
 def root(word: str) -> str:
-    """What `running`, `runs` and `run` share; of an irregular verb only what it shares."""
+    """The common root of `running`, `runs` and `run`; irregular forms have their own."""
     base = singular(word)
     for ending in ("ing", "ed"):
         if base.endswith(ending) and len(base) - len(ending) >= 3 and base not in NOT_VERBS:
@@ -113,7 +115,7 @@ def content_words(text: str) -> list[str]:
 
 
 def _pieces(text: str) -> Iterator[str | None]:
-    """Lowercase words; None where something between two words breaks them apart."""
+    """Lowercase words, with None where punctuation separates two words."""
     text, last = _closed_up(text), 0
     for found in WORD.finditer(text):
         if BREAK.search(text[last : found.start()]):
@@ -155,11 +157,10 @@ def is_adjective(word: str) -> bool:
 
 
 def _nouns_of_run(run: list[str]) -> list[str]:
-    """Of content words behind an opener: the head, the nouns that stand before it, and what a verb
-    among them has as its object."""
+    """The nouns of a run of content words: the head, nouns before it, and the object of a verb."""
     after: list[str] = []
     for n, word in enumerate(run):
-        # "a man wearing a hat" ends at the verb; "a brown running dog" goes on.
+        # "a man wearing a hat" ends at the verb; "a brown running dog" continues.
         last = n == len(run) - 1
         if n > 0 and _verb_like(word) and (last or not is_adjective(run[n - 1])):
             run, after = run[:n], run[n + 1 :]
@@ -184,9 +185,9 @@ def _no_noun(word: str) -> bool:
     return is_adjective(word) or (word.endswith("ing") and len(word) > 4 and word not in NOT_VERBS)
 
 
-@lru_cache(8192)  # captions are looked at from many sides
+@lru_cache(8192)  # many rules look at the same captions
 def nouns(text: str) -> tuple[str, ...]:
-    """The nouns of a text in the singular, in order, each as often as it is said."""
+    """The nouns of a text in the singular, in order, with repetitions."""
     out: list[str] = []
     for sentence in sentences(text):
         run: list[str] | None = []  # a sentence may open with a bare noun: "Dogs run."
@@ -222,7 +223,7 @@ def _alike(word: str) -> frozenset[str]:
 
 @cache
 def narrower(noun: str) -> frozenset[str]:
-    """The words that make it right to say `noun` where one of them is true; `noun` among them."""
+    """The words that imply `noun`, including `noun` itself."""
     out = set(_alike(noun))
     for word in tuple(out):
         out |= set(BROADER.get(word, "").split())
@@ -233,7 +234,7 @@ def narrower(noun: str) -> frozenset[str]:
 
 
 class Support:
-    """What a photo's captions speak of."""
+    """What a photo's captions support."""
 
     def __init__(self, captions: Iterable[str]):
         said = [word for caption in captions for word in words(caption)]
@@ -246,11 +247,11 @@ class Support:
         self._parts = frozenset(part for word in said for part in word.split("-") if "-" in word)
 
     def word(self, word: str) -> bool:
-        """Whether a caption says it, in another form perhaps."""
+        """Whether a caption has the word, in any form."""
         return word in self.said or singular(word) in self._singular or root(word) in self._roots
 
     def noun(self, noun: str) -> bool:
-        """Whether a caption says it, or something that it is a word for."""
+        """Whether a caption has the noun, or a word that implies it."""
         noun = singular(noun)
         if noun in FRAME or self.word(noun) or noun in self._parts:
             return True
@@ -259,7 +260,7 @@ class Support:
         parts = noun.split("-")
         if len(parts) > 1 and all(self.word(part) for part in parts):
             return True
-        # Who skis is a skier, whether or not a caption says so.
+        # Somebody who skis is a skier, even if no caption says so.
         return noun.endswith(("er", "or")) and any(
             f"{base}{ending}" in self.said
             for base in {noun[:-2], noun[:-1], noun[:-3] if noun[-3:-2] == noun[-4:-3] else noun}
@@ -277,7 +278,7 @@ def support_of(captions: tuple[str, ...]) -> Support:
 
 
 def mentions(text: str, noun: str) -> bool:
-    """Whether a text speaks of `noun`, by that word or by one that means it."""
+    """Whether a text has `noun`, or a word that means it."""
     said = {singular(word) for word in words(text)}
     said |= {part for word in said for part in word.split("-")}
     return any(singular(word) in said for word in narrower(noun))

@@ -1,6 +1,7 @@
-"""Every answer that was paid for, one JSON line each, kept the moment it comes: whoever starts
-again asks nothing twice. An answer is known by photo, kind and step, by all that was asked, by the
-weights that answered, and by the seed.
+"""The log of every answer, one JSON line each, written at once, so that no run asks twice.
+
+The key of an answer is made of photo, kind and step, the whole prompt, the model's weights and the
+seed.
 """
 
 import fcntl
@@ -13,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 from .models import Answer
 
 
 @dataclass(frozen=True)
 class Entry:
-    """`ended` is when it came (seconds of the epoch), `seconds` how long it took."""
+    """`ended` is the time of the answer (Unix seconds), `seconds` its duration."""
 
     photo: str
     kind: str
@@ -60,7 +61,7 @@ def entry_id(photo: str, kind: str, step: str, prompt: str, model: str, seed: in
 
 
 def _entry(line: bytes) -> Entry:
-    """Raises ValueError, KeyError or TypeError for a line that is no entry."""
+    """Raises ValueError, KeyError or TypeError if the line is not an entry."""
     told = json.loads(line)
     answer = Answer(
         str(told["text"]),
@@ -82,11 +83,13 @@ def _entry(line: bytes) -> Entry:
 
 
 class JsonLines:
-    """A file that only grows, one line at a time, held by one process. What was being written when
-    the last one was killed is cut off."""
+    """An append-only file of lines, locked by one process.
+
+    It removes an incomplete last line that a killed process left.
+    """
 
     def __init__(self, path: Path):
-        """Raises Refused where another run holds it."""
+        """Raises InputError if another run has locked it."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -94,8 +97,8 @@ class JsonLines:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._file)
-            raise Refused(
-                f"{path}: another run writes it", "wait for that run, or choose another --out"
+            raise InputError(
+                f"{path}: another run is writing it", "wait for that run, or choose another --out"
             ) from None
         content = path.read_bytes()
         whole = content.rfind(b"\n") + 1
@@ -104,7 +107,7 @@ class JsonLines:
         self.lines = content[:whole].splitlines()
 
     def append(self, line: bytes) -> None:
-        """One write: a process that is killed leaves the line whole or cut, never mixed."""
+        """Appends in one write, so that a killed process leaves the line complete or cut off."""
         os.write(self._file, line)
 
     def close(self) -> None:
@@ -114,16 +117,16 @@ class JsonLines:
 
 class WorkLog:
     def __init__(self, path: Path):
-        """Raises Refused where another run holds it, or a line of it is damaged."""
+        """Raises InputError if another run has locked it, or a line is damaged."""
         self._lines = JsonLines(path)
         self._entries: dict[str, Entry] = {}
         for number, line in enumerate(self._lines.lines, 1):
             try:
                 entry = _entry(line)
             except (ValueError, KeyError, TypeError):
-                raise Refused(
-                    f"{path}:{number}: is no line of a work log",
-                    "take the line out of the file, or choose another --out",
+                raise InputError(
+                    f"{path}:{number}: is not a line of a work log",
+                    "remove the line, or choose another --out",
                 ) from None
             self._entries[entry.id] = entry
         self._lines.lines = []
@@ -147,7 +150,7 @@ def now() -> float:
 
 
 def rate(entries: Iterable[Entry]) -> tuple[float, int] | None:
-    """Output tokens a second over the time in which anything was asked, and of how many answers."""
+    """Output tokens per second while questions were running, and the number of answers."""
     spans = sorted((entry.ended - entry.seconds, entry.ended) for entry in entries)
     if not spans:
         return None

@@ -26,12 +26,12 @@ class Answering:
 
     @torch.inference_mode()
     def top_classes(self, pixels: torch.Tensor) -> torch.Tensor:
-        """pixels [N, 3, side, side] -> the encoder's first class of each, [N]."""
+        """pixels [N, 3, side, side] -> the encoder's most likely class of each, [N]."""
         return self.model.image_encoder.features(pixels)[0].argmax(-1)
 
     @torch.inference_mode()
     def ask(self, pixels: torch.Tensor, question: str, max_tokens: int = 32) -> list[str]:
-        """One answer per picture; "…" at the end of one that did not end by itself."""
+        """One answer per picture, with "…" after one that the limit cut off."""
         ids = self.prompt.ids([Message("user", [Image(), question])])
         ids = expand_image_tokens(ids, self.model.config)
         stop, out = self.prompt.stop_ids, []

@@ -1,4 +1,4 @@
-"""What an answer says: whether a name is in it, which colour, light or dark."""
+"""Finds in an answer a name, a colour, or whether a picture is light or dark."""
 
 import re
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from ..train.nano.measure import COLOURS
 
 
 def plain(text: str) -> str:
-    """Lowercase words and single spaces; hyphens, accents of spelling and punctuation aside."""
+    """Lowercase words and single spaces, without hyphens, accents and punctuation."""
     return " ".join(re.findall(r"[^\W_]+", text.lower().replace("'", "")))
 
 
 def mentions(answer: str, names: Iterable[str]) -> bool:
-    """Whether any of the names stands in the answer as whole words, singular or plain plural."""
+    """Whether the answer has any of the names as whole words, singular or regular plural."""
     said = f" {plain(answer)} "
     return any(
         f" {plain(name)}{ending} " in said for name in names if plain(name) for ending in ("", "s")
@@ -20,7 +20,7 @@ def mentions(answer: str, names: Iterable[str]) -> bool:
 
 
 def first_word(answer: str, words: Iterable[str]) -> str | None:
-    """The first of `words` that the answer says."""
+    """The first of `words` in the answer."""
     wanted = set(words)
     return next((word for word in plain(answer).split() if word in wanted), None)
 

@@ -1,6 +1,6 @@
-"""What is reached without a language model: other photos' captions, one sentence for all, a human.
+"""Baselines without a language model: other photos' captions, one sentence for all, a human.
 
-All are scored by the same code as the model.
+The same code scores them and the model.
 """
 
 import random
@@ -14,7 +14,7 @@ from .features import nearest
 from .shards import Sample
 
 NEIGHBOURS = 15
-CONSTANTS = 40  # captions of training photos that are tried as the constant one, beside these
+CONSTANTS = 40  # captions of training photos to try as the constant one, in addition to these
 COMMON = (
     "A man in a blue shirt is standing in front of a building .",
     "A man in a black shirt and a woman are standing on the street .",
@@ -42,8 +42,10 @@ def consensus(
     neighbours: int = NEIGHBOURS,
     done: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """Of the captions of the nearest training photos the one most like the others, by CIDEr-D
-    (Devlin et al. 2015). How rare words are is counted over the training photos."""
+    """The caption of the nearest training photos that is most like the others, by CIDEr-D.
+
+    From Devlin et al. 2015. The rarity of words is counted over the training photos.
+    """
     rarity = Rarity([sample.captions for sample in training])
     found = []
     for places in nearest(query, known, neighbours).tolist():
@@ -61,8 +63,10 @@ def best_constant(
     score: Callable[[Sequence[str]], float],
     tried: int = CONSTANTS,
 ) -> str:
-    """The one caption that scores best if it is said of each photo in `choosing`: of some training
-    photos', and of sentences that are like many captions."""
+    """The one caption that scores best as the answer to every photo in `choosing`.
+
+    Candidates are some training photos' captions and typical sentences.
+    """
     captions = [caption for sample in training for caption in sample.captions]
     draw = random.Random(SEED)
     candidates = [*COMMON, *draw.sample(captions, min(tried, len(captions)))]
@@ -70,9 +74,9 @@ def best_constant(
 
 
 def left_out(samples: Sequence[Sample]) -> list[list[tuple[str, tuple[str, ...]]]]:
-    """One human against the others: for each place n, each photo's n-th caption and the rest.
+    """One human against the others: for each n, each photo's n-th caption and the rest.
 
-    Photos with fewer captions than the others hand round those they have.
+    Photos with fewer captions repeat theirs in turn.
     """
     most = max(len(sample.captions) for sample in samples)
     rounds = []

@@ -1,14 +1,14 @@
 """CIDEr-D and BLEU-4 by the published implementation, `pycocoevalcap`.
 
-It is the code that the COCO caption challenge scored with. Its own tokenizer wants Java; ours says
-the same words (caption_words.py).
+The COCO caption challenge used this code. Its tokenizer needs Java; caption_words.py gives the same
+words without it.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 from .caption_words import joined
 from .measures import MODEL, Measure, mean, measured
 
@@ -20,20 +20,20 @@ def _published() -> tuple[type, type]:
         from pycocoevalcap.bleu.bleu_scorer import BleuScorer
         from pycocoevalcap.cider.cider_scorer import CiderScorer
     except ImportError:
-        raise Refused(
-            "CIDEr and BLEU are scored by pycocoevalcap, which is not installed",
+        raise InputError(
+            "CIDEr and BLEU need pycocoevalcap, which is not installed",
             "install its group: uv sync --inexact --extra cpu --group evaluation",
         ) from None
     return CiderScorer, BleuScorer
 
 
 def check_installed() -> None:
-    """Raises Refused, before hours of answers are asked for."""
+    """Raises InputError early, before hours of questions."""
     _published()
 
 
 class References:
-    """The human captions of a set of photos; how rare a word is, is counted over all of them."""
+    """The human captions of a set of photos, over which the rarity of words is counted."""
 
     def __init__(self, captions: Sequence[Sequence[str]]):
         self._words = [[joined(caption) for caption in of_one] for of_one in captions]
@@ -50,8 +50,11 @@ class References:
         return np.asarray(scorer.compute_score()[1])
 
     def bleu_counts(self, answers: Sequence[str]) -> np.ndarray:
-        """What BLEU-4 sums over the answers, [N, 10]: words, closest reference's words, then for
-        1 to 4 words how many sequences there are and how many are right."""
+        """The counts that BLEU-4 sums over the answers, [N, 10].
+
+        Words, the closest reference's words, then for sequences of 1 to 4 words how many there are
+        and how many are right.
+        """
         _, scorer_of = _published()
         scorer = scorer_of(n=4)
         for answer, references in zip(answers, self._words, strict=True):
@@ -70,8 +73,10 @@ class References:
 
 
 def bleu4(sums: np.ndarray) -> np.ndarray:
-    """Sums of `bleu_counts`, [R, 10] -> BLEU-4 of each row, 0 to 100, as the published code has it
-    (its guards against division by zero too)."""
+    """Sums of `bleu_counts`, [R, 10] -> BLEU-4 of each row, 0 to 100, as the published code.
+
+    It has the same guards against division by zero.
+    """
     said, wanted, guess, right = sums[:, 0], sums[:, 1], sums[:, 2:6], sums[:, 6:10]
     precision = np.prod((right + 1e-15) / (guess + 1e-9), axis=1) ** 0.25
     shorter = (said + 1e-15) / (wanted + 1e-9)
@@ -79,7 +84,7 @@ def bleu4(sums: np.ndarray) -> np.ndarray:
 
 
 def pairwise_cider(captions: Sequence[str], rarity: "Rarity") -> np.ndarray:
-    """CIDEr-D of each caption with each other one as its only reference, [N, N]."""
+    """CIDEr-D of each caption with each other as its only reference, [N, N]."""
     said = [joined(caption).split() for caption in captions]
     lengths = np.array([max(len(one) - 1, 0) for one in said])
     total = np.zeros((len(said), len(said)))

@@ -1,19 +1,19 @@
-"""Text -> words as captions are scored by: after the Penn Treebank's rules, without punctuation.
+"""Text -> the words that caption scores use: the Penn Treebank's rules, without punctuation.
 
 The published scores take their words from a Java program (Stanford's `PTBTokenizer`, lowercased,
-punctuation dropped). These rules need no Java. They say the same of each of Flickr8k's 36,455
-captions; what they are seen to differ in is nested apostrophes (rock'n'roll) and no!yes.
+without punctuation). These rules need no Java, and give the same words for each of Flickr8k's
+36,455 captions. Known differences are nested apostrophes (rock'n'roll) and no!yes.
 """
 
 import re
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of a list that is written as a text."""
+    """The words of a list that is written as text."""
     return frozenset(text.split())
 
 
-# What the published scorer drops. Brackets stay: it lists them in capitals, after lowercasing.
+# The published scorer drops these. It keeps brackets, because it lists them in capitals.
 DROPPED = word_set("'' ' `` ` . ? ! , : - -- ... ;")
 PLAIN = str.maketrans(
     {
@@ -24,7 +24,7 @@ PLAIN = str.maketrans(
     }
 )
 BRACKETS = {"(": "-lrb-", ")": "-rrb-", "{": "-lcb-", "}": "-rcb-", "[": "-lsb-", "]": "-rsb-"}
-# Written together, said as two words.
+# Written as one word, counted as two.
 JOINED = {
     "cannot": ("can", "not"),
     "gonna": ("gon", "na"),
@@ -35,7 +35,7 @@ JOINED = {
     "'tis": ("'t", "is"),
     "'twas": ("'t", "was"),
 }
-NOT = "\ue000"  # stands for n't while words are cut
+NOT = "\ue000"  # stands for n't while words are split
 PIECE = re.compile(
     rf"""
       https?://\S+
@@ -57,7 +57,7 @@ CLITIC = re.compile(r"(?<=\w)('s|'m|'d|'re|'ve|'ll|n't)(?!\w)")
 
 
 def words(text: str) -> list[str]:
-    """Lowercase words in order; punctuation is gone, `doesn't` is `does n't`."""
+    """Lowercase words in order, without punctuation; `doesn't` is `does n't`."""
     text = CLITIC.sub(r" \1 ", text.translate(PLAIN).lower()).replace(" n't", f" {NOT}")
     out: list[str] = []
     for piece in PIECE.findall(text):
@@ -71,5 +71,5 @@ def words(text: str) -> list[str]:
 
 
 def joined(text: str) -> str:
-    """The words with single spaces between them: what the published scorers take."""
+    """The words with single spaces, as the published scorers take them."""
     return " ".join(words(text))

@@ -1,8 +1,8 @@
-"""CHAIR (Rohrbach et al. 2018): objects that an answer names and that are not in the picture.
+"""CHAIR (Rohrbach et al. 2018): objects that an answer names but the picture does not have.
 
-The original knows what is in a picture from segmentations and captions. Here captions alone say
-it, so what no person mentioned counts as invented; one human against the other four, measured
-beside, is the floor.
+The original uses segmentations and captions. This version uses captions alone, so an object that no
+person mentions counts as invented. One human against the other four gives the lowest possible
+value.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from .nouns import all_objects, objects
 
 
 @dataclass(frozen=True)
-class Named:
-    """Objects that one answer names, each mention counted, and how many of them are invented."""
+class ObjectMentions:
+    """The mentions of objects in one answer, and how many of them are invented."""
 
     mentions: int
     invented: int
 
 
-def named(answer: str, captions: Sequence[str]) -> Named:
+def object_mentions(answer: str, captions: Sequence[str]) -> ObjectMentions:
     there = all_objects(captions)
     found = objects(answer)
-    return Named(len(found), sum(name not in there for name in found))
+    return ObjectMentions(len(found), sum(name not in there for name in found))

@@ -1,4 +1,4 @@
-"""The words that say something: how many of an answer's are in human captions, and the reverse."""
+"""Content words: how many of an answer's are in human captions, and the reverse."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ EMPTY = word_set(
 
 
 def stem(word: str) -> str:
-    """What a word's forms share: runs, running -> run; riding, ride -> rid; a known noun stays."""
+    """A word's stem: runs, running -> run; riding, ride -> rid; known nouns stay unchanged."""
     word = SAME.get(singular(word), singular(word))
     if word in THING_OF:
         return IRREGULAR.get(word, word)
@@ -39,7 +39,7 @@ def stem(word: str) -> str:
 
 
 def content_words(text: str) -> frozenset[str]:
-    """Stems of a text's words but for those that mean nothing by themselves."""
+    """The stems of a text's words, without words that have no meaning of their own."""
     return frozenset(
         stem(word) for word in words(text) if word not in EMPTY and any(map(str.isalpha, word))
     )
@@ -47,8 +47,10 @@ def content_words(text: str) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Overlap:
-    """`precision`: share of the answer's content words that some caption has; `recall`: share of
-    the captions' that the answer has."""
+    """`precision`: share of the answer's content words that any caption has.
+
+    `recall`: share of the captions' content words that the answer has.
+    """
 
     precision: float
     recall: float
@@ -59,7 +61,7 @@ class Overlap:
 
 
 def overlap(answer: str, captions: Iterable[str]) -> Overlap:
-    """An answer that says nothing supports nothing: both are 0."""
+    """For an answer without content words, both are 0."""
     said, known = content_words(answer), frozenset().union(*map(content_words, captions))
     common = len(said & known)
     return Overlap(common / len(said) if said else 0.0, common / len(known) if known else 0.0)

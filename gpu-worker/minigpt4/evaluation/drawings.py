@@ -1,10 +1,10 @@
-"""Pictures with known texts: signs and menus to read, and drafts of web pages drawn by hand.
+"""Draws pictures with known texts: signs and menus to read, and hand-drawn drafts of web pages.
 
     python -m minigpt4.evaluation.drawings --out DIR
 
-writes them with `drawings.json`, their ground truth. The seed fixes texts, colours and strokes;
-the fonts are those of DejaVu where they are installed, beside the one that Pillow carries and a
-printed hand, so a machine without DejaVu draws other letters of the same texts.
+writes them with `drawings.json`, their ground truth. The seed fixes texts, colours and strokes. The
+fonts are DejaVu's if they are installed, Pillow's own and a printed hand, so that a machine without
+DejaVu draws the same texts in other letters.
 """
 
 import argparse
@@ -64,8 +64,8 @@ GROUNDS = ((120, 160, 190), (150, 145, 135), (95, 120, 90), (190, 180, 165))
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A sign's `lines` are what it says; a draft has its title there, and its `buttons`."""
+class Drawing:
+    """A sign's `lines` are its text; a draft's `lines` are its title, and it has `buttons`."""
 
     key: str
     image: bytes = field(repr=False)
@@ -73,9 +73,11 @@ class Drawn:
     buttons: tuple[str, ...] = ()
 
 
-def signs(count: int = SIGNS, seed: int = SEED) -> list[Drawn]:
-    """Every fifth is a menu of three dishes, the others say one text; none says what another
-    does while there are texts left."""
+def signs(count: int = SIGNS, seed: int = SEED) -> list[Drawing]:
+    """Every fifth sign is a menu of three dishes; the others have one text.
+
+    Texts repeat only after all have been used.
+    """
     draw = random.Random(f"signs {seed}")
     texts = draw.sample(SIGN_TEXTS, len(SIGN_TEXTS))
     out = []
@@ -84,18 +86,18 @@ def signs(count: int = SIGNS, seed: int = SEED) -> list[Drawn]:
         lines = tuple(draw.sample(DISHES, 3)) if menu else (texts[n % len(texts)],)
         if not menu and n >= len(texts):
             lines = (f"{lines[0]} {draw.randint(2, 99)}",)
-        out.append(Drawn(f"sign-{n:02}", _jpeg(_sign(lines, menu, draw)), lines))
+        out.append(Drawing(f"sign-{n:02}", _jpeg(_sign(lines, menu, draw)), lines))
     return out
 
 
-def drafts(count: int = DRAFTS, seed: int = SEED) -> list[Drawn]:
+def drafts(count: int = DRAFTS, seed: int = SEED) -> list[Drawing]:
     draw = random.Random(f"drafts {seed}")
     titles = draw.sample(TITLES, len(TITLES))
     out = []
     for n in range(count):
         buttons = tuple(draw.sample(BUTTONS, draw.choice((1, 2, 2, 3))))
         title = titles[n % len(titles)]
-        out.append(Drawn(f"draft-{n:02}", _jpeg(_draft(title, buttons, draw)), (title,), buttons))
+        out.append(Drawing(f"draft-{n:02}", _jpeg(_draft(title, buttons, draw)), (title,), buttons))
     return out
 
 
@@ -113,10 +115,10 @@ def _font(name: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _sign(lines: tuple[str, ...], menu: bool, draw: random.Random) -> Image.Image:
-    """A board before a plain ground, seen a little askew and not quite sharp."""
+    """Draws a board on a plain background, slightly tilted and blurred."""
     image = Image.new("RGB", (640, 480), draw.choice(GROUNDS))
     canvas = ImageDraw.Draw(image)
-    for _ in range(12):  # something that is no text
+    for _ in range(12):  # marks that are not text
         x, y, r = draw.randint(0, 640), draw.randint(0, 480), draw.randint(10, 60)
         shade = tuple(max(0, min(255, c + draw.randint(-18, 18))) for c in image.getpixel((2, 2)))
         canvas.ellipse((x - r, y - r, x + r, y + r), fill=shade)
@@ -154,7 +156,7 @@ def _wrapped(text: str) -> tuple[str, ...]:
 
 
 def _draft(title: str, buttons: tuple[str, ...], draw: random.Random) -> Image.Image:
-    """A page as one sketches it: a frame, a title, lines for text, a crossed box for a picture."""
+    """Draws a sketch of a page: a frame, a title, lines for text, a crossed box for a picture."""
     image = Image.new("RGB", (640, 800), draw.choice(PAPERS))
     canvas = ImageDraw.Draw(image)
 
@@ -183,7 +185,7 @@ def _draft(title: str, buttons: tuple[str, ...], draw: random.Random) -> Image.I
         handwriting.stroke(canvas, wave, draw, 0.8, 2)
     y += 200
     if draw.random() < 0.5:
-        frame(90, y, 550, y + 50)  # a field to type into
+        frame(90, y, 550, y + 50)  # a text field
         y += 90
     for button in buttons:
         size = 26.0

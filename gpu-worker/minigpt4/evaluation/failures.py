@@ -1,7 +1,7 @@
-"""The paper's failures, as rules: what is wrong with a description or a poem, if anything.
+"""The paper's failures as rules: what is wrong with a description or a poem, if anything.
 
-MiniGPT-4 counts an answer as failed that repeats words or sentences, is made of fragments, or has
-nothing to do with the picture (section 4.3). Each rule is written out in docs/evaluation.md.
+MiniGPT-4 counts an answer as failed if it repeats words or sentences, consists of fragments, or is
+unrelated to the picture (section 4.3). docs/evaluation.md has the rules.
 """
 
 import re
@@ -13,15 +13,24 @@ from .nouns import THING_OF, all_objects, objects, singular
 
 REPETITION, FRAGMENT, OFF_IMAGE, EMPTY = "repetition", "fragment", "off-image", "empty"
 NOT_ENGLISH, APOLOGY = "not English", "apology"
-# What the paper counts; the other two are reported beside.
+# The paper counts these; the report shows the other two separately.
 FAILURES = (REPETITION, FRAGMENT, OFF_IMAGE, EMPTY)
 
-# Longer than 19 of 20 human captions: one caption is no detailed description.
+# Longer than 19 of 20 human captions, because one caption is not a detailed description.
 DETAILED_WORDS = 20
 POEM_LINES = 4
-LOOP = {1: 4, 2: 3, 3: 3, 4: 3, 5: 2, 6: 2, 7: 2, 8: 2}  # words -> times in a row that are a loop
-REPEATED_SHARE = 0.3  # of four-word sequences that came before
-REFRAIN = 3  # times that a poem may not say the same line
+LOOP = {
+    1: 4,
+    2: 3,
+    3: 3,
+    4: 3,
+    5: 2,
+    6: 2,
+    7: 2,
+    8: 2,
+}  # length of a sequence -> repetitions in a row that make a loop
+REPEATED_SHARE = 0.3  # share of four-word sequences that occurred before
+REFRAIN = 3  # times that a line of a poem must occur to count as repeated
 
 VERBS = word_set(
     """is are was were am be has have had do does did can could may might must will would shall
@@ -45,7 +54,7 @@ ENGLISH = word_set(
     wearing playing standing running sitting walking looking two three one my your our so when
     where all who like but no what will can"""
 )
-# Of German, French, Spanish, Italian and Dutch; none is an English word.
+# Words of German, French, Spanish, Italian and Dutch; none is an English word.
 FOREIGN = word_set(
     """der das und mit dem den ein eine einem einen im ist auf von zu sich nicht auch el los las un
     una por del le les des et dans est sur avec qui il di che della het een zijn van op en que se
@@ -77,9 +86,9 @@ def is_empty(text: str) -> bool:
 
 
 def loops(said: Sequence[str], poem: bool = False) -> bool:
-    """Whether a sequence of 1 to 8 words stands so often in a row as LOOP has it.
+    """Whether a sequence of 1 to 8 words repeats in a row as often as LOOP says.
 
-    A poem may say a line twice, so its loops of any length take three.
+    A poem may say a line twice, so its loops of any length need three repetitions.
     """
     for size, times in LOOP.items():
         times = max(times, REFRAIN) if poem else times
@@ -91,13 +100,13 @@ def loops(said: Sequence[str], poem: bool = False) -> bool:
 
 
 def repeated_share(said: Sequence[str], size: int = 4) -> float:
-    """Share of the sequences of four words that stood before."""
+    """The share of the sequences of `size` words that occurred before."""
     found = [tuple(said[n : n + size]) for n in range(len(said) - size + 1)]
     return 1 - len(set(found)) / len(found) if found else 0.0
 
 
 def repeats(text: str, poem: bool = False) -> bool:
-    """A loop of words; a sentence said twice (a poem's line: three times); or too little new."""
+    """Whether it has a loop, says a sentence twice (a poem's line: three times) or little new."""
     said = words(text)
     parts = lines(text) if poem else sentences(text)
     known = Counter(tuple(words(part)) for part in parts)
@@ -107,14 +116,14 @@ def repeats(text: str, poem: bool = False) -> bool:
 
 
 def has_sentence(text: str) -> bool:
-    """Some sentence of four words or more has a verb."""
+    """Whether a sentence of four words or more has a verb."""
     return any(
         len(words(part)) >= 4 and not VERBS.isdisjoint(words(part)) for part in sentences(text)
     )
 
 
 def is_fragment(text: str, ended: bool) -> bool:
-    """A detailed description that was cut, has no sentence, is mostly scraps, or is too short."""
+    """Whether a description was cut off, has no sentence, is mostly scraps, or is too short."""
     parts = sentences(text)
     scraps = sum(len(words(part)) < 3 for part in parts)
     return (
@@ -127,7 +136,7 @@ def is_fragment(text: str, ended: bool) -> bool:
 
 
 def is_no_poem(text: str, ended: bool) -> bool:
-    """A poem that was cut, or has fewer than four lines, or lines of hardly a word."""
+    """Whether a poem was cut off, has fewer than four lines, or lines of hardly a word."""
     found = lines(text)
     return (
         not ended or len(found) < POEM_LINES or sum(len(words(n)) for n in found) < 2 * len(found)
@@ -135,14 +144,17 @@ def is_no_poem(text: str, ended: bool) -> bool:
 
 
 def is_off_image(text: str, captions: Sequence[str]) -> bool:
-    """Names no object that any caption names; captions without one decide nothing."""
+    """Whether it names no object of any caption; false if the captions name none."""
     there = all_objects(captions)
     return bool(there) and there.isdisjoint(objects(text))
 
 
 def is_english(text: str) -> bool:
-    """Letters are Latin, nine of ten without accents, and common English words are among them:
-    one word of seven, and more than common words of other languages."""
+    """Whether the text is English.
+
+    Its letters are Latin, nine of ten without accents. One word of seven is a common English word,
+    and these outnumber common words of other languages.
+    """
     letters = [letter for letter in text if letter.isalpha()]
     if letters and sum(letter.isascii() for letter in letters) < 0.9 * len(letters):
         return False
@@ -155,12 +167,12 @@ def is_english(text: str) -> bool:
 
 
 def apologises(text: str) -> bool:
-    """The model speaks of itself: it is sorry, cannot see, is an AI."""
+    """Whether the model speaks of itself: it is sorry, cannot see, is an AI."""
     return bool(APOLOGIES.search(text.replace("\u2019", "'").strip()))
 
 
 def failures(text: str, captions: Sequence[str], ended: bool, poem: bool = False) -> frozenset[str]:
-    """What is wrong with an answer; an empty one is nothing but that."""
+    """What is wrong with an answer; for an empty one only that."""
     if is_empty(text):
         return frozenset({EMPTY})
     fragment = is_no_poem if poem else is_fragment

@@ -1,4 +1,4 @@
-"""What an encoder makes of photos, by key: read from a file, or made once by a checkpoint's own."""
+"""Encoder features of photos, by key: read from a file, or made by a checkpoint's encoder."""
 
 import io
 import json
@@ -10,9 +10,9 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ..checkpoints.refusal import Refused
 from ..config import EVA, MiniGPT4Config
 from ..image_encoder import ImageEncoder
+from ..input_error import InputError
 from ..processing import pixel_values
 from .shards import Sample
 
@@ -20,9 +20,9 @@ PREFIX = "image_encoder."
 
 
 def read_features(path: Path) -> dict[str, torch.Tensor]:
-    """A tensor a key (.safetensors, .pt), or one of rows `features` with their `keys`.
+    """Reads a tensor per key (.safetensors, .pt), or rows `features` with their `keys`.
 
-    In a .safetensors file the keys of rows stand in the metadata, as JSON. Raises Refused.
+    A .safetensors file has the keys of rows in its metadata, as JSON. Raises InputError.
     """
     try:
         if path.suffix == ".safetensors":
@@ -32,27 +32,27 @@ def read_features(path: Path) -> dict[str, torch.Tensor]:
             found = {"keys": json.loads(keys), **found} if keys else found
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # many kinds, by format and damage
-        raise Refused(f"{path}: cannot be read as features ({error})") from None
+    except Exception as error:  # many exception types, by format and damage
+        raise InputError(f"{path}: cannot be read as features ({error})") from None
     if not isinstance(found, dict) or not found:
-        raise Refused(f"{path}: holds no tensors by key")
+        raise InputError(f"{path}: holds no tensors by key")
     if "keys" in found and "features" in found:
         found = dict(zip(found["keys"], found["features"], strict=True))
     return {key: value.flatten().float() for key, value in found.items()}
 
 
 def matrix(features: dict[str, torch.Tensor], keys: Sequence[str]) -> torch.Tensor:
-    """[N, F], each row of length 1. Raises Refused for a key without features."""
+    """[N, F], each row of length 1. Raises InputError for a key without features."""
     if missing := [key for key in keys if key not in features]:
-        raise Refused(
+        raise InputError(
             f"the features lack {len(missing)} of {len(keys)} photos, {missing[0]} among them",
-            "they must be of the photos that are measured and of those trained on",
+            "the file needs the measured photos and the training photos",
         )
     return torch.nn.functional.normalize(torch.stack([features[key] for key in keys]), dim=-1)
 
 
 def nearest(query: torch.Tensor, known: torch.Tensor, count: int) -> torch.Tensor:
-    """Indices of the `count` rows of `known` of greatest cosine to each row of `query`."""
+    """The indices of the `count` rows of `known` with the greatest cosine to each query row."""
     return (query @ known.T).topk(min(count, len(known)), dim=-1).indices
 
 
@@ -61,12 +61,12 @@ class Encoder:
 
     def __init__(self, checkpoint: Path):
         self.config = MiniGPT4Config.from_pretrained(checkpoint)
-        self.names_things = self.config.vision_config.tower != EVA  # it ends in 1,000 classes
+        self.names_things = self.config.vision_config.tower != EVA  # it has a head of 1,000 classes
         module = ImageEncoder(self.config)
         weights = {}
         for file in sorted(checkpoint.glob("*.safetensors")):
             with safe_open(file, "pt") as tensors:
-                for name in tensors.keys():  # noqa: SIM118 - the file is no dict
+                for name in tensors.keys():  # noqa: SIM118 - the file is not a dict
                     if name.startswith(PREFIX):
                         weights[name.removeprefix(PREFIX)] = tensors.get_tensor(name)
         module.load_state_dict(weights)
@@ -77,12 +77,12 @@ class Encoder:
 
     @torch.inference_mode()
     def top_class(self, image: bytes) -> int:
-        """The encoder's first class."""
+        """The encoder's most likely class."""
         return int(self._module.features(self.pixels(image)[None])[0].argmax())
 
     @torch.inference_mode()
     def pooled(self, image: bytes) -> torch.Tensor:
-        """What the nearest photos are found by: the last map's means, or the mean token."""
+        """Features for finding the nearest photos: the last map's means, or the mean token."""
         pixels = self.pixels(image)[None]
         if self.names_things:
             return self._module.vision(pixels)[-1].mean(dim=(2, 3))[0]
@@ -92,7 +92,7 @@ class Encoder:
 def make_features(
     encoder: Encoder, samples: Iterable[Sample], path: Path, done: Callable[[], None]
 ) -> dict[str, torch.Tensor]:
-    """Runs the encoder over photos and writes the file that `read_features` reads."""
+    """Runs the encoder over photos, and writes a file for `read_features`."""
     keys, rows = [], []
     for sample in samples:
         keys.append(sample.key)

@@ -1,4 +1,4 @@
-"""Whether an answer has the form that its task asks for. Each rule is in docs/evaluation.md."""
+"""Whether an answer has the form of its task. docs/evaluation.md has the rules."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ STEPS = re.compile(
 
 
 def is_poem(text: str, ended: bool) -> bool:
-    """Four lines or more, of 2 to 16 words each on the average; not cut."""
+    """Four lines or more, with 2 to 16 words each on average; not cut off."""
     found = lines(text)
     if not ended or len(found) < POEM_LINES:
         return False
@@ -29,7 +29,7 @@ def is_poem(text: str, ended: bool) -> bool:
 
 
 def is_recipe(text: str, ended: bool) -> bool:
-    """A heading or line of ingredients with two or more, then two or more listed steps; not cut."""
+    """A heading or line of two or more ingredients, then two or more steps; not cut off."""
     rows = [row for row in text.splitlines() if row.strip()]
     start = next((n for n, row in enumerate(rows) if INGREDIENTS.match(row)), None)
     if start is None or not ended:
@@ -52,7 +52,7 @@ def is_recipe(text: str, ended: bool) -> bool:
 
 
 def is_story(text: str, ended: bool) -> bool:
-    """Three sentences or more, 40 words or more, without loops; not cut."""
+    """Three sentences or more, 40 words or more, without loops; not cut off."""
     return (
         ended
         and len(sentences(text)) >= STORY_SENTENCES
@@ -63,13 +63,13 @@ def is_story(text: str, ended: bool) -> bool:
 
 
 def is_advertisement(text: str, ended: bool) -> bool:
-    """8 to 200 words without loops; not cut. What makes one persuade is for the judge."""
+    """8 to 200 words without loops; not cut off. The judge decides whether it persuades."""
     least, most = ADVERTISEMENT_WORDS
     return ended and least <= len(words(text)) <= most and not repeats(text)
 
 
 def is_website(text: str, ended: bool) -> bool:
-    """A page that parses. Words around it may be cut; the page may not."""
+    """A page that parses. Text around the page may be cut off, the page may not."""
     return read_page(text).parses
 
 

@@ -1,6 +1,8 @@
-"""The paper's four tasks: humour, recipe, advertisement and poem, 25 photos each, judged one by
-one: is what was asked for done? By a model behind an OpenAI-compatible endpoint, or by people on a
-sheet that goes out and comes back as CSV."""
+"""The paper's four tasks: humour, recipe, advertisement and poem, with 25 photos each.
+
+A model behind an OpenAI-compatible endpoint, or people on a CSV sheet, judge whether each answer
+does its task.
+"""
 
 import base64
 import csv
@@ -14,17 +16,17 @@ from pathlib import Path
 
 import httpx
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 from . import questions
-from .asking import WorkerFailed
+from .answerer import WorkerFailed
 from .measures import SWAPPED, Measure, mean, rate
 from .shards import Sample
-from .suites import JUDGED, TOKENS, Given, Result, food_photos
+from .suites import JUDGED, TOKENS, Context, Result, food_photos
 
 SECTION = "four tasks"
 KEY = "MINIGPT4_JUDGE_KEY"
 TASKS = ("humour", "recipe", "advertisement", "poem")
-# The paper asked people: why is the meme funny, how is the dish made, is the advertisement
+# The paper asks people: why is the meme funny, how is the dish made, is the advertisement
 # professional, is the poem about the picture.
 ASKED = {
     "humour": "Does the answer explain something that could be funny about this very picture?",
@@ -68,22 +70,22 @@ class Item:
         return f"{self.task}/{self.sample.key}{'/swapped' if self.control else ''}"
 
 
-def items(given: Given) -> tuple[list[Item], Result]:
-    """Asks the model; each task has photos of its own as far as there are enough."""
+def items(context: Context) -> tuple[list[Item], Result]:
+    """Asks the model. Each task has photos of its own, if there are enough."""
     out, result = [], Result()
-    count = min(JUDGED, given.photos or JUDGED)
-    rest = list(given.measured)
+    count = min(JUDGED, context.photos or JUDGED)
+    rest = list(context.measured)
     for task in TASKS:
         if task == "recipe":
-            samples = food_photos(given)[:count]
+            samples = food_photos(context)[:count]
         else:
             start = (TASKS.index(task) * count) % max(len(rest), 1)
             samples = (rest[start:] + rest[:start])[:count]
         if not samples:
             continue
-        turns = questions.task_turns(task, given.turns)
+        turns = questions.task_turns(task, context.turns)
         bound = questions.LONG if task == "recipe" else questions.ANSWER
-        said = given.answers(f"four tasks, {task}", (s.image for s in samples), turns, bound)
+        said = context.answers(f"four tasks, {task}", (s.image for s in samples), turns, bound)
         out += [
             Item(task, sample, turns[-1], each.text)
             for sample, each in zip(samples, said, strict=True)
@@ -104,7 +106,7 @@ def items(given: Given) -> tuple[list[Item], Result]:
 
 
 def controls(found: Sequence[Item]) -> list[Item]:
-    """For each task the answers moved on by one photo: a judge that says yes to them is none."""
+    """Each task's answers, shifted by one photo. A good judge says no to them."""
     out = []
     for task in TASKS:
         of = [item for item in found if item.task == task]
@@ -114,7 +116,7 @@ def controls(found: Sequence[Item]) -> list[Item]:
 
 
 def rates(found: Sequence[Item], verdicts: dict[str, bool]) -> list[Measure]:
-    """Of what was judged; all four tasks together too."""
+    """The rates of each task and of all four together, over the judged answers."""
     out = []
     for control in (False, True):
         judged = [item for item in found if item.control == control and item.id in verdicts]
@@ -129,7 +131,7 @@ def rates(found: Sequence[Item], verdicts: dict[str, bool]) -> list[Measure]:
 
 
 class Judge:
-    """A model behind `URL/chat/completions`; the key is read from MINIGPT4_JUDGE_KEY."""
+    """A model behind `URL/chat/completions`; MINIGPT4_JUDGE_KEY has its key."""
 
     def __init__(self, url: str, model: str, sees: bool):
         self._url, self.model, self._sees = url.rstrip("/"), model, sees
@@ -148,7 +150,7 @@ class Judge:
         )
 
     def verdict(self, item: Item) -> bool | None:
-        """None where the judge says neither yes nor no. Raises WorkerFailed, Refused."""
+        """None if the judge says neither yes nor no. Raises WorkerFailed, InputError."""
         content: list[dict] | str = self.prompt(item)
         if self._sees:
             url = f"data:image/jpeg;base64,{base64.b64encode(item.sample.image).decode()}"
@@ -169,7 +171,7 @@ class Judge:
             try:
                 response = self._client.post(f"{self._url}/chat/completions", json=body)
             except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-                raise Refused(f"--judge-url is no address ({error})") from None
+                raise InputError(f"--judge-url is not an address ({error})") from None
             except httpx.HTTPError as error:
                 problem = type(error).__name__
                 continue
@@ -177,8 +179,8 @@ class Judge:
                 return said_yes(_text(response))
             problem = f"it answered {response.status_code}"
             if response.status_code < 500 and response.status_code not in (408, 425, 429):
-                raise Refused(
-                    f"the judge refuses: {problem}",
+                raise InputError(
+                    f"the judge refuses the request: {problem}",
                     f"--judge-url ends in /v1, --judge-model names a model of it, and {KEY} is "
                     "its key",
                 )
@@ -192,7 +194,7 @@ def _text(response: httpx.Response) -> str:
     try:
         return response.json()["choices"][0]["message"]["content"] or ""
     except (ValueError, KeyError, IndexError, TypeError):
-        raise WorkerFailed("the judge answered something else than a chat completion") from None
+        raise WorkerFailed("the judge's answer is not a chat completion") from None
 
 
 def said_yes(text: str) -> bool | None:
@@ -202,7 +204,7 @@ def said_yes(text: str) -> bool | None:
 
 
 def write_sheet(path: Path, found: Sequence[Item], photos: Path) -> None:
-    """A row an answer, `verdict` to be filled in with yes or no; its photo lies in `photos`."""
+    """Writes a row per answer, with an empty `verdict` for yes or no; `photos` has the photos."""
     photos.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         sheet = csv.writer(file)
@@ -216,29 +218,32 @@ def write_sheet(path: Path, found: Sequence[Item], photos: Path) -> None:
 
 
 def _cell(text: str) -> str:
-    """A spreadsheet takes text that begins like this for a formula."""
+    """Quotes text that a spreadsheet would read as a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def read_sheet(path: Path, found: Sequence[Item]) -> dict[str, bool]:
-    """id -> verdict; rows left empty count as not judged. Raises Refused."""
+    """id -> verdict; rows with an empty verdict are not judged. Raises InputError."""
     known = {item.id for item in found}
     out: dict[str, bool] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Refused(f"{path}: cannot be read ({error})") from None
+        raise InputError(f"{path}: cannot be read ({error})") from None
     if rows and not {"id", "verdict"} <= set(rows[0]):
-        raise Refused(f"{path}: has no columns id and verdict", "fill in the sheet as it came")
+        raise InputError(
+            f"{path}: has no columns id and verdict",
+            "fill in the sheet without changing its columns",
+        )
     for number, row in enumerate(rows, start=2):
         verdict = (row["verdict"] or "").strip().lower()
         if not verdict:
             continue
         if verdict not in YES | NO:
-            raise Refused(f"{path}, row {number}: verdict `{verdict}` is neither yes nor no")
+            raise InputError(f"{path}, row {number}: verdict `{verdict}` is neither yes nor no")
         if row["id"] not in known:
-            raise Refused(
+            raise InputError(
                 f"{path}, row {number}: {row['id']} is not among the answers",
                 "the sheet belongs to another model or to other photos",
             )
@@ -249,7 +254,7 @@ def read_sheet(path: Path, found: Sequence[Item]) -> dict[str, bool]:
 def judged(
     judge: Judge, found: Sequence[Item], kept: Path, done: Callable[[], None]
 ) -> dict[str, bool]:
-    """Verdicts; what the same judge said of the same text before is read from `kept`."""
+    """The judge's verdicts. `kept` has its earlier verdicts about the same texts."""
     known: dict[str, bool | None] = {}
     if kept.exists():
         for line in kept.read_text().splitlines():

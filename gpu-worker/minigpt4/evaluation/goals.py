@@ -1,23 +1,22 @@
-"""What mini has to reach, line by line, from the measures of a run (and of stage 1's run)."""
+"""The goals for mini, checked against the measures of a run and of stage 1's run."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .about import MAIN_NOUN, UNSUPPORTED, WORDS
+from .caption_agreement import MAIN_NOUN, UNSUPPORTED, WORDS
 from .caption_scores import CIDER
 from .failures import FAILURES
-from .measures import HUMAN, MODEL, SWAPPED, Measure
+from .measures import HUMAN, MODEL, SWAPPED, Measure, Z
 from .suites import CONSENSUS, DIFFERENT, FAILED, FORMED, MENTIONED, RENDERED
-from .wilson import Z
 
 TASKS = ("story", "poem", "recipe", "advertisement", "website")
-FALL = 10.0  # times that failures are to fall from stage 1 to stage 2
+FALL = 10.0  # factor by which failures must fall from stage 1 to stage 2
 
 
 @dataclass(frozen=True)
 class Goal:
-    """`met` is None where the measure is missing from this run."""
+    """`met` is None if this run lacks the measure."""
 
     line: int
     what: str
@@ -26,7 +25,7 @@ class Goal:
     met: bool | None
 
 
-class _Found:
+class _Measures:
     def __init__(self, measures: Sequence[Measure]):
         self._by = {(m.section, m.name, m.of): m for m in measures}
 
@@ -48,8 +47,11 @@ def _most(line: int, what: str, found: Measure | None, bound: float, under: bool
 
 @dataclass(frozen=True)
 class Fall:
-    """How many times a failure rate fell, with a 95 % interval (Katz's of a ratio of rates, half a
-    case added to each count, so that none is zero)."""
+    """The factor by which a failure rate fell, with a 95 % interval.
+
+    The interval is Katz's for a ratio of rates, with half a case added to each count so that none
+    is zero.
+    """
 
     section: str
     name: str
@@ -70,7 +72,7 @@ class Fall:
 
 
 def falls(before: Sequence[Measure], after: Sequence[Measure]) -> list[Fall]:
-    old, new = _Found(before), _Found(after)
+    old, new = _Measures(before), _Measures(after)
     out = []
     for section in ("descriptions", "poems"):
         for name in (FAILED, *FAILURES):
@@ -81,8 +83,8 @@ def falls(before: Sequence[Measure], after: Sequence[Measure]) -> list[Fall]:
 
 
 def goals(measures: Sequence[Measure], fallen: Sequence[Fall]) -> list[Goal]:
-    """Those whose measures were taken."""
-    found = _Found(measures)
+    """The goals whose measures this run has."""
+    found = _Measures(measures)
     out = [
         _least(1, "CIDEr-D", found("captions", CIDER), 0.40),
         _most(1, "CIDEr-D, swapped photos", found("captions", CIDER, SWAPPED), 0.06),
@@ -97,7 +99,7 @@ def goals(measures: Sequence[Measure], fallen: Sequence[Fall]) -> list[Goal]:
         out.append(Goal(1, "CIDEr-D", model.value, bound, model.value > best.value))
     for fall in fallen:
         if fall.name == FAILED:
-            # From none to none is no fall.
+            # From zero to zero is not a fall.
             met = fall.before.value > 0 and fall.times >= FALL
             bound = f"at least {FALL:g} times fewer than before"
             out.append(Goal(2, f"failed {fall.section}", fall.times, bound, met))
@@ -123,7 +125,7 @@ def goals(measures: Sequence[Measure], fallen: Sequence[Fall]) -> list[Goal]:
 
 
 def _named(measures: Sequence[Measure]) -> Measure | None:
-    """By nano's measure: the first wording."""
+    """nano's measure, with the first wording."""
     return next(
         (
             m

@@ -1,4 +1,4 @@
-"""Capitals as a hand prints them: strokes that wobble, drawn with Pillow, the same for a seed."""
+"""Draws hand-printed capitals with Pillow: wobbly strokes, the same for the same seed."""
 
 import random
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ STROKES = {
     "'": "20 21",
     "!": "20 24|26 26",
 }
-ADVANCE = 5.6  # of the grid, from letter to letter
+ADVANCE = 5.6  # grid units from letter to letter
 
 
 def width(text: str, size: float) -> float:
@@ -65,7 +65,7 @@ def stroke(
     thickness: int,
     ink: tuple[int, int, int] = (40, 42, 50),
 ) -> None:
-    """A line through the points, as a pen goes: between them it strays by `wobble` pixels."""
+    """Draws a line through the points as a pen does; between them it strays by `wobble` pixels."""
     path = [points[0]]
     for (x0, y0), (x1, y1) in pairwise(points):
         length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
@@ -92,7 +92,7 @@ def write(
     thickness: int = 3,
     ink: tuple[int, int, int] = (40, 42, 50),
 ) -> None:
-    """Prints text in capitals `size` pixels high; each letter has its own slant, height, place."""
+    """Prints text in capitals `size` pixels high; letters vary in slant, height and place."""
     unit = size / 6
     x, y = at
     for letter in text.upper():

@@ -1,4 +1,4 @@
-"""The HTML page in an answer: found, parsed, and what a reader of it would see."""
+"""Finds and parses the HTML page in an answer, and extracts what a reader sees."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from .caption_words import word_set
 FENCE = re.compile(r"```(?:html)?[^\S\n]*\n(.*?)(```|\Z)", re.DOTALL | re.IGNORECASE)
 START = re.compile(r"<!doctype html|<html|<head|<body", re.IGNORECASE)
 VOID = word_set("area base br col embed hr img input link meta param source track wbr !doctype")
-# Their ends may be left out.
+# Elements whose end tags are optional.
 OPTIONAL_END = word_set(
     "p li dt dd option tr td th thead tbody tfoot html head body colgroup optgroup rp rt"
 )
@@ -19,7 +19,7 @@ BUTTONS = word_set("button a")
 
 @dataclass
 class Page:
-    """`problem` says why it is no page; empty where it is one."""
+    """`problem` says why the answer is not a page; empty if it is one."""
 
     source: str
     title: str = ""
@@ -80,9 +80,9 @@ class _Reader(HTMLParser):
 
 
 def page_source(answer: str) -> str:
-    """The fenced code of an answer, else from its first page tag to the last `>`; else nothing.
+    """The fenced code of an answer, or its text from the first page tag to the last `>`, or "".
 
-    Code without a page tag counts where its fence is closed: nothing else tells that it is whole.
+    Code without a page tag counts only if its fence is closed, which shows that it is complete.
     """
     fenced = FENCE.search(answer)
     source = fenced[1] if fenced else answer
@@ -94,9 +94,9 @@ def page_source(answer: str) -> str:
 
 
 def read_page(answer: str) -> Page:
-    """A page parses if every element that must be closed is, in order, and it shows some text.
+    """Parses a page. Elements that need an end tag must have it, in order, and text must show.
 
-    Browsers mend anything; a page that was cut in the middle of an element is none here.
+    Browsers repair anything, but here a page that is cut off inside an element does not count.
     """
     source = page_source(answer)
     page = Page(source)

@@ -1,4 +1,4 @@
-"""A measured number with its 95 % interval: Wilson's for a rate, the bootstrap's for a mean."""
+"""Measures with 95 % intervals: Wilson's for a rate, the bootstrap's for a mean."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -6,16 +6,43 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from .wilson import Rate
-
+Z = 1.959964  # of a normal distribution, for 95 %
 RESAMPLES = 2000
 SEED = 20261130
 MODEL, SWAPPED, HUMAN = "model", "swapped", "one human"
 
 
 @dataclass(frozen=True)
+class Rate:
+    """`hits` of `total`, with Wilson's 95 % score interval."""
+
+    hits: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        return self.hits / self.total if self.total else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        if not self.total:
+            return (0.0, 1.0)
+        n, p = self.total, self.value
+        middle = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
+        half = Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
+        return (max(0.0, middle - half), min(1.0, middle + half))
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return (
+            f"{self.hits}/{self.total} = {100 * self.value:.1f} % "
+            f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+        )
+
+
+@dataclass(frozen=True)
 class Measure:
-    """`of` says whose number it is: the model's, that of swapped photos, or a baseline's.
+    """`of` says whose number it is: the model's, the swapped photos', or a baseline's.
 
     `unit` is rate (0 to 1, of `count` cases) or mean (over `count` cases).
     """
@@ -47,8 +74,8 @@ def bootstrap(
 ) -> tuple[float, float]:
     """values [N, ...] -> the middle 95 % of `statistic` over resamples of the N cases.
 
-    `statistic` takes sums over resampled cases, [R, ...], and gives R numbers. The seed is fixed:
-    the same values have the same interval.
+    `statistic` takes sums over resampled cases, [R, ...], and returns R numbers. The seed is fixed,
+    so the same values have the same interval.
     """
     draw = np.random.default_rng(SEED)
     count = len(values)
@@ -61,7 +88,7 @@ def bootstrap(
 def mean(
     section: str, name: str, values: Sequence[float], of: str = MODEL, unit: str = "mean"
 ) -> Measure:
-    """Of numbers that belong to one case each; shares of 1 have the unit rate."""
+    """The mean of one number per case; shares of 1 have the unit rate."""
     found = np.asarray(values, dtype=float)
     if not len(found):
         return Measure(section, name, of, math.nan, math.nan, math.nan, 0, unit)
@@ -72,7 +99,7 @@ def mean(
 def ratio(
     section: str, name: str, parts: Sequence[tuple[float, float]], of: str = MODEL
 ) -> Measure:
-    """Of (part, whole) pairs: the sum of parts by the sum of wholes, resampled by case."""
+    """The sum of parts over the sum of wholes, of (part, whole) pairs, resampled by case."""
     found = np.asarray(parts, dtype=float).reshape(-1, 2)
     if not found[:, 1].sum():
         return Measure(section, name, of, math.nan, math.nan, math.nan, len(found), "rate")
@@ -88,7 +115,7 @@ def measured(
     statistic: Callable[[np.ndarray], np.ndarray],
     of: str = MODEL,
 ) -> Measure:
-    """Of rows of numbers [N, ...] whose sums over the cases `statistic` takes."""
+    """The `statistic` of the sums over the cases of rows of numbers [N, ...]."""
     found = np.asarray(values, dtype=float)
     low, high = bootstrap(found, statistic)
     value = float(statistic(found.sum(0, keepdims=True))[0])

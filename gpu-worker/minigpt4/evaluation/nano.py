@@ -1,8 +1,8 @@
-"""What nano can see, measured on the held-out photos:
+"""Measures what nano sees in the held-out photos:
 
     python -m minigpt4.evaluation.nano --checkpoint DIR --data ../../shared/data
 
-An answer names the object if it holds the class's name, a lemma or the direct hypernym.
+An answer names the object if it has the class's name, a lemma or the direct hypernym.
 """
 
 import argparse
@@ -18,10 +18,10 @@ from ..train.nano.split import held_out
 from ..train.nano.texts import LIGHT
 from .answering import Answering
 from .answers import mentions, said_colour, said_light
-from .wilson import Rate
+from .measures import Rate
 
 NAME = "What is in this picture?"
-# None of these wordings is in the training texts.
+# The training texts have none of these wordings.
 OTHER_WORDINGS = (
     "Which object can you see in this image?",
     "Please tell me what is in the photo.",
@@ -71,7 +71,7 @@ def evaluate(checkpoint: Path, data: Path, show: int) -> None:
     ended = [not answer.endswith("…") for answer in answers]
     print(f"answers that end by themselves within 32 tokens: {Rate(sum(ended), len(ended))}")
 
-    # Another photo in its place: the next of the held-out ones, and then every other one.
+    # Another photo in its place: the next held-out one, and then every other one.
     swapped, pairs = 0, [0, 0]
     for place, n in enumerate(right):
         own = chosen[n][1]

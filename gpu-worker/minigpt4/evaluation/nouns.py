@@ -1,9 +1,8 @@
-"""The nouns that captions say, by a table and a few rules: no tagger is at hand, and none is needed
-for so small a language.
+"""Finds the nouns of captions, by a table and a few rules instead of a tagger.
 
-A noun is counted at three depths. As a *noun* it is itself, plural aside. As a *thing* it is what
-people write for the same (a cyclist is a rider). As an *object*, for CHAIR and for what is
-off-image, a man is a person: who says "a man" of what a caption calls "a person" invents nothing.
+A noun counts at three levels. As a *noun* it is itself, in the singular. As a *thing* it is the
+same as its synonyms (a cyclist is a rider). As an *object*, for CHAIR and off-image answers, a man
+is a person: an answer may say "a man" where a caption says "a person".
 """
 
 from collections import Counter
@@ -11,8 +10,8 @@ from collections.abc import Callable, Iterable
 
 from .caption_words import word_set, words
 
-# Made from the words that head noun phrases in captions of Flickr8k's training photos, 8 times or
-# more. A line is one thing: `object: thing = other words for it`.
+# The words that head noun phrases in captions of Flickr8k's training photos 8 times or more. A line
+# is one thing: `object: thing = other words for it`.
 THINGS = """
 person: person = someone human individual pedestrian onlooker adult people folk figure
 person: man = guy gentleman male father dad men fella bloke grandfather groom
@@ -246,8 +245,8 @@ concert: concert
 coaster: coaster
 """
 
-# Words that are verbs or adjectives as often: nouns only after a determiner, a number, another
-# adjective, a noun that goes with them, or a preposition.
+# Words that are often verbs or adjectives. They are nouns only after a determiner, a number,
+# another adjective, a noun that goes with them, or a preposition.
 AMBIGUOUS = word_set(
     "swing slide park race train wave surf fish drink dress bat paddle kayak skate ski snowboard "
     "skateboard ride bike club fire top tie pipe glass can step match smoke splash spray rain face "
@@ -281,7 +280,7 @@ IRREGULAR = {
 
 
 def singular(word: str) -> str:
-    """A plural's singular by spelling; other words as they are."""
+    """A plural's singular, by spelling; other words unchanged."""
     if word in IRREGULAR:
         return IRREGULAR[word]
     if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
@@ -309,7 +308,7 @@ SAME = {"guy": "man", "lady": "woman", "kid": "child", "puppy": "dog", "pup": "d
 
 
 def nouns(text: str) -> list[str]:
-    """The nouns of a text that the table knows, in order, singular."""
+    """The nouns of a text that are in the table, in order, in the singular."""
     found, said = [], words(text)
     for n, word in enumerate(said):
         one = word if word in THING_OF else singular(word)
@@ -331,19 +330,19 @@ def objects(text: str) -> list[str]:
 
 
 def _in_captions(captions: Iterable[str], of: Callable[[str], list[str]]) -> Counter[str]:
-    """What is named -> in how many captions."""
+    """Name -> the number of captions that have it."""
     return Counter(name for caption in captions for name in set(of(caption)))
 
 
 def main_nouns(captions: Iterable[str]) -> frozenset[str]:
-    """The noun of most captions; ties all count."""
+    """The nouns that most captions have; all of them in a tie."""
     found = _in_captions(captions, nouns)
     most = max(found.values(), default=0)
     return frozenset(noun for noun, count in found.items() if count == most)
 
 
 def main_things(captions: Iterable[str]) -> frozenset[str]:
-    """The things that two captions or more name: what the picture is of."""
+    """The things that two or more captions name: what the picture shows."""
     return frozenset(t for t, count in _in_captions(captions, things).items() if count > 1)
 
 

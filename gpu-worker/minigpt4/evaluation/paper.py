@@ -1,13 +1,14 @@
-"""MiniGPT-4's own numbers (arXiv 2304.10592 v2 and the camera-ready text), for models of its
-family to stand beside. Theirs are of other photos, and people or GPT judged: a comparison of
-kinds, not of digits."""
+"""MiniGPT-4's published numbers (arXiv 2304.10592 v2 and the camera-ready text), for comparison.
+
+They are of other photos, and people or GPT judged them, so compare magnitudes, not digits.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Published:
-    """`section` and `name` are those of the measure that it stands beside."""
+    """`section` and `name` are those of the measure to compare with."""
 
     section: str
     name: str

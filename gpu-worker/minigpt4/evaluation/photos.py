@@ -1,19 +1,19 @@
-"""Photos whose class is known: which of them are held out, and which show food."""
+"""Photos of known classes: which are held out, and which show food."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 from . import nano
 from .shards import Sample
 
-# Kinds of food that no recipe is written for, or that show a table rather than a dish.
+# Kinds of food without recipes, or that show a table rather than a dish.
 NO_DISH = frozenset({"feed", "beverage", "fare", "entree"})
 
 
 @dataclass(frozen=True)
-class Named:
-    """`index` is the class's place in the encoder's head; `photo` what WordNet says of it."""
+class NamedPhoto:
+    """`index` is the class's index in the encoder's head; `photo` has WordNet's entry for it."""
 
     index: int
     photo: "nano.Photo"
@@ -32,11 +32,11 @@ class Named:
         return "food" in kinds and NO_DISH.isdisjoint(kinds)
 
 
-def read_named(folder: Path) -> list[Named]:
-    """All of them, in the order of the classes. Raises Refused."""
+def read_named(folder: Path) -> list[NamedPhoto]:
+    """All photos, in the order of the classes. Raises InputError."""
     try:
         photos = nano.read_photos(folder)
     except (FileNotFoundError, KeyError, ValueError) as error:
-        raise Refused(f"{folder}: holds no named photos ({error})", "--names DIR") from None
+        raise InputError(f"{folder}: holds no named photos ({error})", "--names DIR") from None
     kept = nano.held_out(photo.synset for photo in photos)
-    return [Named(n, photo, photo.synset in kept) for n, photo in enumerate(photos)]
+    return [NamedPhoto(n, photo, photo.synset in kept) for n, photo in enumerate(photos)]

@@ -1,4 +1,4 @@
-"""How far the answers are: a bar on a terminal, plain lines elsewhere or where NO_COLOR is set."""
+"""Progress of answers: a bar on a terminal, plain lines elsewhere or with NO_COLOR."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ LINE_SECONDS = 10.0  # between plain lines
 
 
 class Progress:
-    """Counts pieces of one work towards a known total, on standard error."""
+    """Counts the items of a task towards a known total, on standard error."""
 
     def __init__(self, work: str, total: int, stream: TextIO | None = None):
         self._work, self._total, self._done = work, max(total, 1), 0
@@ -19,17 +19,17 @@ class Progress:
         self._began = self._told = time.monotonic()
 
     def __call__(self) -> None:
-        """One more is done."""
+        """Counts one more item."""
         self._done += 1
         now = time.monotonic()
         if now - self._told >= (0.1 if self._bar else LINE_SECONDS):
             self._told = now
-            self._tell()
+            self._show()
 
     def finish(self) -> None:
-        self._tell(last=True)
+        self._show(last=True)
 
-    def _tell(self, last: bool = False) -> None:
+    def _show(self, last: bool = False) -> None:
         seconds = max(time.monotonic() - self._began, 1e-3)
         rate = self._done / seconds
         left = f", {(self._total - self._done) / rate:.0f} s left" if rate and not last else ""

@@ -1,4 +1,4 @@
-"""What is asked. The tasks are asked in the words of the API (src/tasks.ts)."""
+"""The questions. The tasks have the wording of the API (src/tasks.ts)."""
 
 DESCRIBE = "Describe this image in detail."
 CAPTION = "Describe this image in one short sentence."
@@ -13,7 +13,7 @@ TASKS = {
 READ = "What does the text in this picture say?"
 DRAFT = "Write the HTML of the web page that is drawn in this picture, with its title and buttons."
 NAME = "What is in this picture?"
-# None of them is in the texts of any training.
+# No training text has these wordings.
 NAME_WORDINGS = (
     "Which object can you see in this image?",
     "Please tell me what is in the photo.",
@@ -26,9 +26,9 @@ NAME_WORDINGS = (
     "Which animal, plant or object is that?",
     "Give the name of what you are looking at.",
 )
-SHORT, ANSWER, LONG = 40, 300, 700  # tokens: of a caption or name, of a text, of a web page
+SHORT, ANSWER, LONG = 40, 300, 700  # tokens for a caption or name, a text, a web page
 
 
 def task_turns(task: str, turns: int) -> tuple[str, ...]:
-    """One question; or in two turns first the description, then the task over it."""
+    """The task as one question, or after a first turn that asks for a description."""
     return (DESCRIBE, TASKS[task]) if turns == 2 else (TASKS[task],)

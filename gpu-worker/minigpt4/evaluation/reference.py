@@ -1,4 +1,4 @@
-"""Answers of the reference model in this process; on a GPU where there is one."""
+"""Answers of the reference model in this process, on a GPU if there is one."""
 
 import io
 import json
@@ -10,28 +10,29 @@ import torch
 from PIL import Image
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from ..checkpoints.refusal import Refused
 from ..detokenize import Detokenizer, Vocabulary
-from ..generation import Answer
+from ..generation import VisibleAnswer
+from ..input_error import InputError
 from ..modeling import MiniGPT4ForConditionalGeneration
 from ..models import FAMILY, TEMPLATE
 from ..processing import expand_image_tokens, pixel_values
 from ..prompt import TEMPLATES, Prompt
-from .asking import Request, Said, Sampling, messages
+from .answerer import Answer, Request, Sampling, messages
 
 AT_ONCE = 8
 
 
 class Reference:
-    """A checkpoint folder that `assemble` wrote. Raises Refused for another."""
+    """Answers with a checkpoint folder that `assemble` wrote. Raises InputError for another."""
 
     def __init__(self, checkpoint: Path, device: str | None = None):
         try:
             manifest = json.loads((checkpoint / "checkpoint.json").read_text())
             self.model, self.digest = manifest["model"], manifest["digest"]
         except (OSError, ValueError, KeyError) as error:
-            raise Refused(
-                f"{checkpoint}: is no checkpoint ({error})", "name a folder that `assemble` wrote"
+            raise InputError(
+                f"{checkpoint}: is not a checkpoint ({error})",
+                "pass a folder that `assemble` wrote",
             ) from None
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.origin = f"the reference on {self._device}"
@@ -40,8 +41,8 @@ class Reference:
             checkpoint, dtype=torch.float16 if half else "auto"
         ).eval()
         self._model.to(self._device)
-        # Of a prompt's hidden states the last is a strided row; as it is, the CPU would copy the
-        # whole output matrix for each.
+        # The last of a prompt's hidden states is a strided row, for which the CPU would copy the
+        # whole output matrix.
         self._model.get_output_embeddings().register_forward_pre_hook(
             lambda _, given: (given[0].contiguous(), *given[1:])
         )
@@ -54,9 +55,9 @@ class Reference:
         self,
         requests: Sequence[Request],
         sampling: Sampling,
-        said: Callable[[int, Said], None],
+        said: Callable[[int, Answer], None],
     ) -> None:
-        """Prompts of one length and bound go together; a sampled answer goes alone, by its seed."""
+        """Batches prompts of equal length and limit. A sampled answer runs alone, by its seed."""
         prompts = [self._ids(request) for request in requests]
         order = sorted(
             range(len(requests)), key=lambda n: (len(prompts[n]), requests[n].max_tokens)
@@ -84,7 +85,7 @@ class Reference:
         photos: Sequence[bytes],
         max_tokens: int,
         sampling: Sampling,
-    ) -> list[Said]:
+    ) -> list[Answer]:
         vision = self._model.config.vision_config
         pixels = torch.stack([pixel_values(Image.open(io.BytesIO(p)), vision) for p in photos])
         rows = torch.tensor(prompts, device=self._device)
@@ -111,12 +112,12 @@ class Reference:
         )
         return [self._said(answer) for answer in out[:, rows.shape[1] :].tolist()]
 
-    def _said(self, ids: Sequence[int]) -> Said:
-        """The text as the worker shows it: without the end of turn, or what the stop text cuts."""
+    def _said(self, ids: Sequence[int]) -> Answer:
+        """The text as the worker sends it, without the end of turn or the stop text."""
         end = next((n for n, i in enumerate(ids) if i in self._prompt.stop_ids), None)
-        answer = Answer(self._vocabulary, self._prompt.stop_text, [])
+        answer = VisibleAnswer(self._vocabulary, self._prompt.stop_text, [])
         shown = answer.push(ids[:end], last=True)
-        return Said(shown.text.strip(), len(shown.token_ids), end is not None or shown.stopped)
+        return Answer(shown.text.strip(), len(shown.token_ids), end is not None or shown.stopped)
 
     def _stop_text(self, prompt_size: int) -> StoppingCriteria:
         wanted, vocabulary = self._prompt.stop_text, self._vocabulary

@@ -1,4 +1,4 @@
-"""Pages in a real browser: a small Node program drives Chromium (render_page.mjs)."""
+"""Renders pages in Chromium, by a small Node program (render_page.mjs)."""
 
 import json
 import subprocess
@@ -9,14 +9,16 @@ SECONDS = 60
 
 
 class Browser:
-    """Chromium at a path, driven by `playwright-core` out of the repository's own packages."""
+    """Chromium at a path, driven by `playwright-core` from the repository's packages."""
 
     def __init__(self, chromium: str, node: str = "node"):
         self._command = [node, str(PROGRAM), chromium]
 
     def shows(self, source: str) -> bool:
-        """Whether the page shows something: text or a picture with room, without a script that
-        throws. Raises OSError where Node cannot be run, and RuntimeError where Chromium cannot."""
+        """Whether the page shows text or a visible picture, and no script throws.
+
+        Raises OSError if Node does not run, and RuntimeError if Chromium does not.
+        """
         if not source:
             return False
         done = subprocess.run(

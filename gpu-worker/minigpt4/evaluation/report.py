@@ -1,4 +1,4 @@
-"""The report: one JSON file, and the same as tables that people read."""
+"""The report: a JSON file, and tables for people."""
 
 import json
 import math
@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 from .goals import Fall, Goal
 from .measures import Measure
 from .paper import PAPER
 
-SAMPLES = 20  # raw answers of each section in the report itself
+SAMPLES = 20  # raw answers per section in the report
 
 
 def shown(measure: Measure) -> str:
-    """A value with its interval: rates in percent, means with as many digits as they need."""
+    """A value with its interval: rates in percent, means with suitable digits."""
     if math.isnan(measure.value):
         return "-"
     if measure.unit == "rate":
@@ -25,7 +25,7 @@ def shown(measure: Measure) -> str:
 
 
 def tables(measures: Sequence[Measure]) -> str:
-    """A Markdown table a section: a row a measure, a column for each whose number it is."""
+    """A Markdown table per section: a row per measure, a column per `of`."""
     out = []
     for section in dict.fromkeys(m.section for m in measures):
         of_section = [m for m in measures if m.section == section]
@@ -65,7 +65,7 @@ def fall_table(found: Sequence[Fall]) -> str:
 
 
 def paper_table(measures: Sequence[Measure]) -> str:
-    """The paper's numbers beside ours, where we have one of the same name."""
+    """The paper's numbers next to the measures of the same name."""
     found = {(m.section, m.name): m for m in measures if m.of == "model"}
     rows = [["the paper's numbers", "MiniGPT-4's paper", "here", "of what, there"]]
     for told in PAPER:
@@ -96,7 +96,7 @@ def write(
     fallen: Sequence[Fall],
     rows: Sequence[dict],
 ) -> str:
-    """Writes report.json, report.md and samples.jsonl into `folder`; returns the tables."""
+    """Writes report.json, report.md and samples.jsonl into `folder`, and returns the tables."""
     folder.mkdir(parents=True, exist_ok=True)
     samples: dict[str, list[dict]] = {}
     for row in rows:
@@ -147,14 +147,14 @@ def _put(path: Path, text: str) -> None:
 
 
 def read_measures(path: Path) -> list[Measure]:
-    """The measures of an earlier report. Raises Refused."""
+    """The measures of an earlier report. Raises InputError."""
     try:
         rows = json.loads(path.read_text())["measures"]
         return [
             Measure(**{k: math.nan if v is None else v for k, v in row.items()}) for row in rows
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refused(
-            f"{path}: is no report ({error})",
-            "--before names a report.json of this command",
+        raise InputError(
+            f"{path}: is not a report ({error})",
+            "pass a report.json of this command to --before",
         ) from None

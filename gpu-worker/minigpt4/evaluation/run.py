@@ -1,14 +1,14 @@
-"""One run: reads the photos, asks, measures, writes the report."""
+"""Runs an evaluation: reads the photos, asks, measures, writes the report."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from ..checkpoints.refusal import Refused
 from ..commands.evaluate import SUITES as NAMES
+from ..input_error import InputError
 from ..models import FAMILY
 from . import four_tasks, questions, report
-from .asking import Answerer, Asking, Kept, Sampling
+from .answerer import Answerer, AnswerStore, CachedAnswerer, Sampling
 from .caption_scores import check_installed
 from .features import Encoder, make_features, read_features
 from .goals import falls, goals
@@ -17,7 +17,7 @@ from .photos import read_named
 from .progress import Progress
 from .render import Browser
 from .shards import CHOOSING, TEST, read_shards, split
-from .suites import NEEDS_CAPTIONS, NEEDS_NAMES, SUITES, Given, Result
+from .suites import NEEDS_CAPTIONS, NEEDS_NAMES, SUITES, Context, Result
 
 LICENCES = {
     "captions": "Flickr8k's are for non-commercial research and education only (Hodosh, Young, "
@@ -27,91 +27,93 @@ LICENCES = {
 }
 
 
-def wanted(given: argparse.Namespace) -> list[str]:
-    """The measures of this run: those named, else all that the photos allow. Raises Refused."""
+def wanted(args: argparse.Namespace) -> list[str]:
+    """The measures that --only names, or all that the photos allow. Raises InputError."""
     missing = {
-        **{name: "--captions" for name in NEEDS_CAPTIONS if not given.captions},
-        **{name: "--names" for name in NEEDS_NAMES if not given.names},
+        **{name: "--captions" for name in NEEDS_CAPTIONS if not args.captions},
+        **{name: "--names" for name in NEEDS_NAMES if not args.names},
     }
-    if given.only:
-        chosen = [name.strip() for name in given.only.split(",") if name.strip()]
+    if args.only:
+        chosen = [name.strip() for name in args.only.split(",") if name.strip()]
         for name in chosen:
             if name not in NAMES:
-                raise Refused(f"--only: there is no measure `{name}`", f"one of {', '.join(NAMES)}")
+                raise InputError(
+                    f"--only: there is no measure `{name}`", f"one of {', '.join(NAMES)}"
+                )
             if name in missing:
-                raise Refused(f"{name} is measured on photos that {missing[name]} names")
+                raise InputError(f"{name} is measured on photos that {missing[name]} names")
         return [name for name in NAMES if name in chosen]
     for name, flag in missing.items():
         print(f"{name} is left out: {flag} is not given", file=sys.stderr)
-    judged = given.judge_url or given.sheet
+    judged = args.judge_url or args.sheet
     if not judged:
         print("four-tasks is left out: neither --judge-url nor --sheet is given", file=sys.stderr)
     return [name for name in NAMES if name not in missing and (name != "four-tasks" or judged)]
 
 
-def check(given: argparse.Namespace, chosen: list[str]) -> None:
-    """What would fail only after hours of answers. Raises Refused."""
-    if not given.url and not given.checkpoint:
-        raise Refused("nobody is there to answer", "give --url of a worker or --checkpoint DIR")
-    if given.url and not given.url.startswith(("http://", "https://")):
-        raise Refused(f"--url {given.url} is no http address")
-    if given.photos is not None and given.photos < 1:
-        raise Refused("--photos must be at least 1")
+def check(args: argparse.Namespace, chosen: list[str]) -> None:
+    """Checks what would otherwise fail after hours of questions. Raises InputError."""
+    if not args.url and not args.checkpoint:
+        raise InputError("there is no model to ask", "pass --url of a worker or --checkpoint DIR")
+    if args.url and not args.url.startswith(("http://", "https://")):
+        raise InputError(f"--url {args.url} is not an http address")
+    if args.photos is not None and args.photos < 1:
+        raise InputError("--photos must be at least 1")
     for name, low, high in (
         ("temperature", 0, 2),
         ("top_p", 1e-9, 1),
         ("repetition_penalty", 0.5, 2),
         ("seed", 0, 2**53 - 1),
     ):
-        if not low <= getattr(given, name) <= high:
+        if not low <= getattr(args, name) <= high:
             flag = name.replace("_", "-")
-            raise Refused(f"--{flag} must lie between {low:g} and {high:g}")
-    if bool(given.judge_url) != bool(given.judge_model):
-        raise Refused("--judge-url and --judge-model go together")
-    if given.features and not given.features.exists() and not given.checkpoint:
-        raise Refused(f"{given.features}: is missing", "give --checkpoint too, which makes it")
-    if given.before:
-        report.read_measures(given.before)
+            raise InputError(f"--{flag} must be between {low:g} and {high:g}")
+    if bool(args.judge_url) != bool(args.judge_model):
+        raise InputError("--judge-url and --judge-model go together")
+    if args.features and not args.features.exists() and not args.checkpoint:
+        raise InputError(f"{args.features}: is missing", "pass --checkpoint too, to make it")
+    if args.before:
+        report.read_measures(args.before)
     if "captions" in chosen:
         check_installed()
-    if "four-tasks" in chosen and not (given.judge_url or given.sheet):
-        raise Refused("four-tasks needs someone to judge", "--judge-url, or --sheet FILE.csv")
+    if "four-tasks" in chosen and not (args.judge_url or args.sheet):
+        raise InputError("four-tasks needs a judge", "pass --judge-url, or --sheet FILE.csv")
 
 
-def answerer(given: argparse.Namespace, key: str) -> Answerer:
-    if given.url:
+def answerer(args: argparse.Namespace, key: str) -> Answerer:
+    if args.url:
         from .worker import Worker
 
         if not key:
-            raise Refused("the worker's key is missing", "set MINIGPT4_WORKER_KEY")
-        return Worker(given.url, key)
+            raise InputError("the worker's key is missing", "set MINIGPT4_WORKER_KEY")
+        return Worker(args.url, key)
     from .reference import Reference
 
-    return Reference(given.checkpoint, given.device)
+    return Reference(args.checkpoint, args.device)
 
 
-def evaluate(given: argparse.Namespace, key: str) -> str:
-    """Returns the tables. Raises Refused, WorkerFailed."""
-    chosen = wanted(given)
-    check(given, chosen)
-    photos = _photos(given)
-    speaker = answerer(given, key)
-    given.out.mkdir(parents=True, exist_ok=True)
-    sampling = Sampling(given.temperature, given.top_p, given.repetition_penalty, given.seed)
-    kept = Kept(given.out / "answers.jsonl")
-    photos.asking = Asking(speaker, sampling, kept)
+def evaluate(args: argparse.Namespace, key: str) -> str:
+    """Runs it, and returns the tables. Raises InputError, WorkerFailed."""
+    chosen = wanted(args)
+    check(args, chosen)
+    photos = _photos(args)
+    speaker = answerer(args, key)
+    args.out.mkdir(parents=True, exist_ok=True)
+    sampling = Sampling(args.temperature, args.top_p, args.repetition_penalty, args.seed)
+    kept = AnswerStore(args.out / "answers.jsonl")
+    photos.asking = CachedAnswerer(speaker, sampling, kept)
     found, judging = Result(), {}
     try:
         for name in chosen:
             part, told = (
-                _four_tasks(given, photos) if name == "four-tasks" else (SUITES[name](photos), {})
+                _four_tasks(args, photos) if name == "four-tasks" else (SUITES[name](photos), {})
             )
             found.measures += part.measures
             found.rows += part.rows
             judging |= told
     finally:
         kept.close()
-    before = report.read_measures(given.before) if given.before else []
+    before = report.read_measures(args.before) if args.before else []
     fallen = falls(before, found.measures)
     about = {
         "model": {"name": speaker.model, "digest": speaker.digest, "answers": speaker.origin},
@@ -132,53 +134,53 @@ def evaluate(given: argparse.Namespace, key: str) -> str:
             "draft": questions.DRAFT,
         },
         "photos": {
-            "split": given.split,
+            "split": args.split,
             "captions": len(photos.measured),
             "named": len(photos.named),
-            "at_most": given.photos,
-            "licences": [LICENCES[n] for n in ("captions", "names") if getattr(given, n)],
+            "at_most": args.photos,
+            "licences": [LICENCES[n] for n in ("captions", "names") if getattr(args, n)],
         },
         "intervals": f"95 %: Wilson of counts, else bootstrap ({RESAMPLES} times, seed {SEED})",
         **judging,
     }
     return report.write(
-        given.out, about, found.measures, goals(found.measures, fallen), fallen, found.rows
+        args.out, about, found.measures, goals(found.measures, fallen), fallen, found.rows
     )
 
 
-def _photos(given: argparse.Namespace) -> Given:
-    photos = Given(
-        asking=None,  # type: ignore[arg-type]  # once the photos are known to be there
-        caption_question=given.caption_question or questions.CAPTION,
-        turns=given.turns,
-        photos=given.photos,
-        browser=Browser(given.chromium) if given.chromium else None,
-        drawn=given.out / "drawn",
+def _photos(args: argparse.Namespace) -> Context:
+    photos = Context(
+        asking=None,  # type: ignore[arg-type]  # set once the photos are read
+        caption_question=args.caption_question or questions.CAPTION,
+        turns=args.turns,
+        photos=args.photos,
+        browser=Browser(args.chromium) if args.chromium else None,
+        drawn=args.out / "drawn",
     )
-    if given.names:
-        photos.named = read_named(given.names)
-    if given.captions:
-        photos.split = split(read_shards(given.captions))
-        photos.measured = getattr(photos.split, given.split)
+    if args.names:
+        photos.named = read_named(args.names)
+    if args.captions:
+        photos.split = split(read_shards(args.captions))
+        photos.measured = getattr(photos.split, args.split)
         if not photos.measured:
-            raise Refused(
-                f"{given.captions}: none of its photos is for {given.split}",
+            raise InputError(
+                f"{args.captions}: none of its photos is for {args.split}",
                 f"the test takes the first {TEST}, choices the next {CHOOSING}",
             )
-    if given.checkpoint:
-        photos.encoder = Encoder(given.checkpoint)
-    if given.features:
-        photos.features = _features(given.features, photos)
+    if args.checkpoint:
+        photos.encoder = Encoder(args.checkpoint)
+    if args.features:
+        photos.features = _features(args.features, photos)
     return photos
 
 
-def _features(path: Path, photos: Given) -> dict:
+def _features(path: Path, photos: Context) -> dict:
     if path.exists():
         return read_features(path)
     parts = photos.split
     assert photos.encoder is not None  # checked
     if parts is None:
-        raise Refused(f"{path}: is missing", "give --captions too: features are made of its photos")
+        raise InputError(f"{path}: is missing", "pass --captions too: its photos give the features")
     samples = [*parts.test, *parts.choosing, *parts.training]
     progress = Progress("features", len(samples))
     made = make_features(photos.encoder, samples, path, progress)
@@ -186,33 +188,33 @@ def _features(path: Path, photos: Given) -> dict:
     return made
 
 
-def _four_tasks(given: argparse.Namespace, photos: Given) -> tuple[Result, dict]:
-    """The verdicts of a judge or of a sheet that came back; a sheet that is not there goes out."""
+def _four_tasks(args: argparse.Namespace, photos: Context) -> tuple[Result, dict]:
+    """The verdicts of a judge or a filled-in sheet. Writes the sheet if it is missing."""
     found, result = four_tasks.items(photos)
     told: dict = {"four_tasks": {"asked": four_tasks.ASKED}}
     verdicts: dict[str, bool] = {}
-    if given.judge_url:
+    if args.judge_url:
         found = [*found, *four_tasks.controls(found)]
-        judge = four_tasks.Judge(given.judge_url, given.judge_model, given.judge_sees)
+        judge = four_tasks.Judge(args.judge_url, args.judge_model, args.judge_sees)
         progress = Progress("judging", len(found))
         try:
-            kept = given.out / "verdicts.jsonl"
+            kept = args.out / "verdicts.jsonl"
             verdicts = four_tasks.judged(judge, found, kept, progress)
         finally:
             judge.close()
         progress.finish()
         told["four_tasks"] |= {
-            "judge": given.judge_model,
+            "judge": args.judge_model,
             "prompt": four_tasks.JUDGE_PROMPT,
-            "judge_sees_photo": given.judge_sees,
+            "judge_sees_photo": args.judge_sees,
             "no_verdict": len(found) - len(verdicts),
         }
-    elif given.sheet and given.sheet.exists():
-        verdicts = four_tasks.read_sheet(given.sheet, found)
+    elif args.sheet and args.sheet.exists():
+        verdicts = four_tasks.read_sheet(args.sheet, found)
         told["four_tasks"] |= {"judge": "people", "no_verdict": len(found) - len(verdicts)}
     else:
-        four_tasks.write_sheet(given.sheet, found, given.out / "photos")
-        print(f"{given.sheet}: fill in its verdicts and run again", file=sys.stderr)
+        four_tasks.write_sheet(args.sheet, found, args.out / "photos")
+        print(f"{args.sheet}: fill in the verdicts and run the command again", file=sys.stderr)
     for row in result.rows:
         row["verdict"] = verdicts.get(row["id"])
     result.measures += four_tasks.rates(found, verdicts)

@@ -1,4 +1,4 @@
-"""Photos with captions out of WebDataset shards, and which of them are kept for what."""
+"""Reads photos with captions from WebDataset shards, and splits them."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 
 PICTURES = ("jpg", "jpeg", "png", "webp")
 TEST, CHOOSING = 500, 300
@@ -17,7 +17,7 @@ BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 @dataclass(frozen=True)
 class Sample:
-    """A photo as it is stored, and what people wrote of it; `names` where its class is known."""
+    """A stored photo and its captions; `names` if its class is known."""
 
     key: str
     image: bytes
@@ -26,7 +26,7 @@ class Sample:
 
 
 def shard_files(pattern: str) -> list[Path]:
-    """`DIR/{00000..00014}.tar`, one .tar, or a folder of them. Raises Refused."""
+    """`DIR/{00000..00014}.tar`, one .tar, or a folder of them. Raises InputError."""
     found = BRACES.search(pattern)
     if found:
         head, tail = pattern[: found.start()], pattern[found.end() :]
@@ -40,14 +40,18 @@ def shard_files(pattern: str) -> list[Path]:
     else:
         files = [Path(pattern)]
     if missing := [str(file) for file in files if not file.is_file()]:
-        raise Refused(f"{missing[0]}: there is no such shard", "--captions DIR/{00000..00014}.tar")
+        raise InputError(
+            f"{missing[0]}: there is no such shard", "--captions DIR/{00000..00014}.tar"
+        )
     if not files:
-        raise Refused(f"{pattern}: the folder holds no .tar", "--captions DIR/{00000..00014}.tar")
+        raise InputError(
+            f"{pattern}: the folder holds no .tar", "--captions DIR/{00000..00014}.tar"
+        )
     return files
 
 
 def read_shards(pattern: str) -> Iterator[Sample]:
-    """Samples in the order of the shards; one without a picture or a caption is left out."""
+    """Samples in the order of the shards, without those that lack a picture or a caption."""
     for file in shard_files(pattern):
         parts: dict[str, dict[str, bytes]] = {}
         try:
@@ -62,7 +66,9 @@ def read_shards(pattern: str) -> Iterator[Sample]:
                         part = parts.setdefault(str(path.with_name(name)), {})
                         part[ending.lower()] = content.read()
         except (tarfile.TarError, EOFError, OSError) as error:
-            raise Refused(f"{file}: is no whole shard ({error})", "fetch it again") from None
+            raise InputError(
+                f"{file}: is not a complete shard ({error})", "download it again"
+            ) from None
         for key, found in parts.items():
             image = next((found[ending] for ending in PICTURES if ending in found), None)
             captions = _captions(file, key, found)
@@ -71,7 +77,7 @@ def read_shards(pattern: str) -> Iterator[Sample]:
 
 
 def _captions(file: Path, key: str, found: dict[str, bytes]) -> tuple[str, ...]:
-    """A caption a line of KEY.txt, else `captions` or `caption` of KEY.json."""
+    """The lines of KEY.txt, or `captions` or `caption` of KEY.json."""
     try:
         lines = found.get("txt", b"").decode().splitlines()
         if not any(map(str.strip, lines)) and "json" in found:
@@ -79,12 +85,12 @@ def _captions(file: Path, key: str, found: dict[str, bytes]) -> tuple[str, ...]:
             lines = row.get("captions") or [row.get("caption") or ""]
         return tuple(line.strip() for line in lines if line.strip())
     except (ValueError, AttributeError, TypeError) as error:
-        raise Refused(f"{file}: the text of {key} cannot be read ({error})") from None
+        raise InputError(f"{file}: the text of {key} cannot be read ({error})") from None
 
 
 @dataclass(frozen=True)
 class Split:
-    """`test` is measured on, `choosing` is what choices are made on, `training` is the rest."""
+    """`test` is for measuring, `choosing` for choices between models, `training` the rest."""
 
     test: tuple[Sample, ...]
     choosing: tuple[Sample, ...]

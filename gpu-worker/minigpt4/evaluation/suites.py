@@ -1,4 +1,4 @@
-"""The measures, each a suite: what is asked of which photos, and what the answers are held to."""
+"""The measures, one suite each: the questions, their photos, and the rules for the answers."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,20 +8,20 @@ import numpy as np
 import torch
 
 from . import questions
-from .about import (
+from .answerer import Answer, CachedAnswerer, Question
+from .answers import mentions, plain
+from .baselines import best_constant, consensus, left_out, nearest_caption, swapped
+from .caption_agreement import (
     MAIN_NOUN,
     PRECISION,
     RECALL,
-    about,
+    caption_agreement,
     model_swapped_human,
     says_main_noun,
 )
-from .answers import mentions, plain
-from .asking import Asking, Question, Said
-from .baselines import best_constant, consensus, left_out, nearest_caption, swapped
 from .caption_scores import BLEU, CIDER, References, bleu4
 from .content_words import overlap
-from .drawings import Drawn, drafts, signs
+from .drawings import Drawing, drafts, signs
 from .failures import APOLOGY, FAILURES, NOT_ENGLISH, failures, is_off_image
 from .features import Encoder, matrix
 from .forms import FORMS
@@ -29,7 +29,7 @@ from .html_page import read_page
 from .measures import HUMAN, MODEL, SWAPPED, Measure, mean, measured, rate
 from .nano import names_object
 from .nouns import THING_OF, main_things, nouns, things
-from .photos import Named
+from .photos import NamedPhoto
 from .progress import Progress
 from .render import Browser
 from .shards import Sample, Split
@@ -39,28 +39,28 @@ TOKENS, FAILED = "tokens", "failed"
 NEAREST, CONSENSUS, CONSTANT = "nearest photo", "consensus of 15 nearest", "best constant"
 DIFFERENT, MENTIONED, FORMED = "answers differ", "main thing said", "form"
 RENDERED = "page renders"
-PHOTOS = 100  # that descriptions, poems and tasks are asked of, as in the paper
+PHOTOS = 100  # photos for descriptions, poems and tasks, as in the paper
 FOOD = frozenset({"food", "cake"})
 JUDGED = 25  # photos for each of the four tasks, as in the paper
-BETWEEN_READINGS = 7  # a swapped drawing is never its neighbour's menu
+BETWEEN_READINGS = 7  # distance of a swapped drawing, so that it is not the neighbour's menu
 
 
 @dataclass
 class Result:
-    """`rows` are the raw answers, with what the rules say of each."""
+    """`rows` are the raw answers, with the rules' verdicts."""
 
     measures: list[Measure] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
 
 
 @dataclass
-class Given:
-    """What the suites measure with. `photos` bounds how many each suite asks about."""
+class Context:
+    """What the suites need. `photos` limits the photos of each suite."""
 
-    asking: Asking
+    asking: CachedAnswerer
     measured: Sequence[Sample] = ()
     split: Split | None = None
-    named: Sequence[Named] = ()
+    named: Sequence[NamedPhoto] = ()
     encoder: Encoder | None = None
     features: dict[str, torch.Tensor] | None = None
     caption_question: str = questions.CAPTION
@@ -75,7 +75,7 @@ class Given:
 
     def answers(
         self, work: str, photos: Iterable[bytes], turns: Sequence[str], max_tokens: int
-    ) -> list[Said]:
+    ) -> list[Answer]:
         asked = [Question(photo, tuple(turns), max_tokens) for photo in photos]
         progress = Progress(work, len(asked))
         said = self.asking.ask(asked, progress)
@@ -83,12 +83,12 @@ class Given:
         return said
 
 
-def captions(given: Given) -> Result:
-    """One sentence about each photo, against people's, and baselines on the same photos."""
+def captions(context: Context) -> Result:
+    """One sentence about each photo, compared with people's, and baselines on the same photos."""
     section = "captions"
-    samples = given.first()
-    said = given.answers(
-        section, (s.image for s in samples), (given.caption_question,), questions.SHORT
+    samples = context.first()
+    said = context.answers(
+        section, (s.image for s in samples), (context.caption_question,), questions.SHORT
     )
     texts = [each.text for each in said]
     references = References([sample.captions for sample in samples])
@@ -99,15 +99,15 @@ def captions(given: Given) -> Result:
         *model_swapped_human(section, samples, texts),
         mean(section, TOKENS, [each.tokens for each in said]),
     ]
-    for of, found in _neighbours(given, samples):
+    for of, found in _neighbours(context, samples):
         told = [(text, sample.captions) for text, sample in zip(found, samples, strict=True)]
-        out += [*references.scores(section, found, of), *about(section, [told], of)]
-    out += _constants(given, samples, references)
-    return Result(out, _rows(section, samples, given.caption_question, said))
+        out += [*references.scores(section, found, of), *caption_agreement(section, [told], of)]
+    out += _constants(context, samples, references)
+    return Result(out, _rows(section, samples, context.caption_question, said))
 
 
 def _human_scores(section: str, samples: Sequence[Sample]) -> list[Measure]:
-    """Each photo counts once, with the mean of its people, each against the others."""
+    """Each photo counts once, by the mean of its captions, each against the others."""
     ciders, counts = [], []
     for one_round in left_out(samples):
         texts = [text for text, _ in one_round]
@@ -120,12 +120,12 @@ def _human_scores(section: str, samples: Sequence[Sample]) -> list[Measure]:
     ]
 
 
-def _neighbours(given: Given, samples: Sequence[Sample]) -> Iterable[tuple[str, list[str]]]:
-    if given.features is None or given.split is None or not given.split.training:
+def _neighbours(context: Context, samples: Sequence[Sample]) -> Iterable[tuple[str, list[str]]]:
+    if context.features is None or context.split is None or not context.split.training:
         return
-    training = given.split.training
-    known = matrix(given.features, [sample.key for sample in training])
-    query = matrix(given.features, [sample.key for sample in samples])
+    training = context.split.training
+    known = matrix(context.features, [sample.key for sample in training])
+    query = matrix(context.features, [sample.key for sample in samples])
     yield NEAREST, nearest_caption(query, known, training)
     progress = Progress("consensus of neighbours", len(samples))
     yield CONSENSUS, consensus(query, known, training, done=progress)
@@ -133,12 +133,12 @@ def _neighbours(given: Given, samples: Sequence[Sample]) -> Iterable[tuple[str, 
 
 
 def _constants(
-    given: Given, samples: Sequence[Sample], references: References
+    context: Context, samples: Sequence[Sample], references: References
 ) -> Iterable[Measure]:
-    """For each measure the one sentence that is best at it, chosen on the photos for choosing."""
-    if given.split is None or not given.split.training or not given.split.choosing:
+    """For each measure the one sentence that scores best on the choosing set."""
+    if context.split is None or not context.split.training or not context.split.choosing:
         return
-    choosing = given.split.choosing
+    choosing = context.split.choosing
     held = References([sample.captions for sample in choosing])
 
     def mean_overlap(which: str) -> Callable[[Sequence[str]], float]:
@@ -159,27 +159,27 @@ def _constants(
     }
     progress = Progress("constant captions", len(scores))
     for name, score in scores.items():
-        best = best_constant(given.split.training, choosing, score)
+        best = best_constant(context.split.training, choosing, score)
         texts = [best] * len(samples)
         told = list(zip(texts, (sample.captions for sample in samples), strict=True))
         found = [
             *references.scores("captions", texts, CONSTANT),
-            *about("captions", [told], CONSTANT),
+            *caption_agreement("captions", [told], CONSTANT),
         ]
         yield from (measure for measure in found if measure.name == name)
         progress()
     progress.finish()
 
 
-def naming(given: Given) -> Result:
-    """nano's measure: of the held-out photos that the encoder gets right, how many are named."""
+def naming(context: Context) -> Result:
+    """nano's measure: how many held-out photos are named, of those that the encoder gets right."""
     section = "naming"
-    photos = [named for named in given.named if named.held_out][: given.photos]
+    photos = [named for named in context.named if named.held_out][: context.photos]
     images = [named.sample.image for named in photos]
     right = list(range(len(photos)))
     out = []
-    if given.encoder is not None and given.encoder.names_things:
-        top = [given.encoder.top_class(image) for image in images]
+    if context.encoder is not None and context.encoder.names_things:
+        top = [context.encoder.top_class(image) for image in images]
         right = [n for n, named in enumerate(photos) if top[n] == named.index]
         out.append(
             rate(
@@ -192,7 +192,7 @@ def naming(given: Given) -> Result:
     rows: list[dict] = []
     hits_of: list[list[bool]] = []
     for n, wording in enumerate((questions.NAME, *questions.NAME_WORDINGS)):
-        said = given.answers(f"naming, wording {n}", images, (wording,), questions.SHORT)
+        said = context.answers(f"naming, wording {n}", images, (wording,), questions.SHORT)
         hits = [
             names_object(each.text, named.photo) for each, named in zip(said, photos, strict=True)
         ]
@@ -219,10 +219,10 @@ def naming(given: Given) -> Result:
     return Result(out, rows)
 
 
-def descriptions(given: Given) -> Result:
-    """Detailed descriptions: what is wrong with them, and how much of them nobody else says."""
-    samples = given.first(PHOTOS)
-    said = given.answers(
+def descriptions(context: Context) -> Result:
+    """Detailed descriptions: their failures, and the share that no caption supports."""
+    samples = context.first(PHOTOS)
+    said = context.answers(
         "descriptions", (s.image for s in samples), (questions.DESCRIBE,), questions.ANSWER
     )
     found = _failures("descriptions", samples, questions.DESCRIBE, said)
@@ -230,10 +230,10 @@ def descriptions(given: Given) -> Result:
     return found
 
 
-def poems(given: Given) -> Result:
-    samples = given.first(PHOTOS)
-    turns = questions.task_turns("poem", given.turns)
-    said = given.answers("poems", (s.image for s in samples), turns, questions.ANSWER)
+def poems(context: Context) -> Result:
+    samples = context.first(PHOTOS)
+    turns = questions.task_turns("poem", context.turns)
+    said = context.answers("poems", (s.image for s in samples), turns, questions.ANSWER)
     return _failures("poems", samples, turns[-1], said, poem=True)
 
 
@@ -241,7 +241,7 @@ def _failures(
     section: str,
     samples: Sequence[Sample],
     question: str,
-    said: Sequence[Said],
+    said: Sequence[Answer],
     poem: bool = False,
 ) -> Result:
     wrong = [
@@ -260,7 +260,7 @@ def _failures(
 
 
 def mentions_main(text: str, sample: Sample) -> bool:
-    """A thing that two captions or more name; or the class's name, where that is known."""
+    """Whether it names a thing of two or more captions, or the class, if that is known."""
     if sample.names:
         return mentions(text, sample.names)
     return not main_things(sample.captions).isdisjoint(things(text))
@@ -270,31 +270,33 @@ def has_main(sample: Sample) -> bool:
     return bool(sample.names or main_things(sample.captions))
 
 
-def food_photos(given: Given) -> list[Sample]:
-    """Of the measured photos those whose captions agree on food, then the named ones. The food is
-    what is to be named, whatever else is there."""
+def food_photos(context: Context) -> list[Sample]:
+    """The measured photos whose captions agree on food, then the named ones.
+
+    Answers must name the food, whatever else the photo shows.
+    """
     found = []
-    for sample in given.measured:
+    for sample in context.measured:
         if FOOD & main_things(sample.captions):
             said = {n for c in sample.captions for n in nouns(c) if THING_OF[n] in FOOD}
             found.append(replace(sample, names=tuple(sorted(said))))
-    named = sorted((n for n in given.named if n.is_food), key=lambda n: not n.held_out)
+    named = sorted((n for n in context.named if n.is_food), key=lambda n: not n.held_out)
     return [*found, *(n.sample for n in named)]
 
 
-def tasks(given: Given) -> Result:
-    """Story, poem, recipe, advertisement and website: the thing, the form, and no two alike."""
+def tasks(context: Context) -> Result:
+    """Story, poem, recipe, advertisement and website: main thing, form, and no two alike."""
     out = Result()
     for task, has_form in FORMS.items():
-        samples = (food_photos(given) if task == "recipe" else given.first())[
-            : min(PHOTOS, given.photos or PHOTOS)
+        samples = (food_photos(context) if task == "recipe" else context.first())[
+            : min(PHOTOS, context.photos or PHOTOS)
         ]
         samples = [sample for sample in samples if has_main(sample)]
         if not samples:
             continue
         bound = questions.LONG if task in ("website", "recipe") else questions.ANSWER
-        turns = questions.task_turns(task, given.turns)
-        said = given.answers(task, (s.image for s in samples), turns, bound)
+        turns = questions.task_turns(task, context.turns)
+        said = context.answers(task, (s.image for s in samples), turns, bound)
         texts = [each.text for each in said]
         hits = [mentions_main(t, s) for t, s in zip(texts, samples, strict=True)]
         formed = [has_form(each.text, each.ended) for each in said]
@@ -307,30 +309,30 @@ def tasks(given: Given) -> Result:
             mean(task, TOKENS, [each.tokens for each in said]),
         ]
         if task == "recipe":
-            seen = {named.photo.synset for named in given.named if not named.held_out}
+            seen = {named.photo.synset for named in context.named if not named.held_out}
             new = [n for n, sample in enumerate(samples) if sample.key not in seen]
             name = f"{MENTIONED}, photos never trained on"
             out.measures.append(rate(task, name, [hits[n] for n in new]))
-        if task == "website" and given.browser is not None:
-            shown = [given.browser.shows(read_page(text).source) for text in texts]
+        if task == "website" and context.browser is not None:
+            shown = [context.browser.shows(read_page(text).source) for text in texts]
             out.measures.append(rate(task, RENDERED, shown))
         out.rows += _rows(task, samples, turns[-1], said, main_thing=hits, form=formed)
     return out
 
 
 def differing(texts: Sequence[str]) -> list[bool]:
-    """Of each answer whether no other photo's answer says the same."""
+    """For each answer, whether no other photo has the same answer."""
     said = [plain(text) for text in texts]
     return [said.count(text) == 1 for text in said]
 
 
-def reading(given: Given) -> Result:
-    """Signs and menus: a sign is read if every line of it is in the answer."""
-    section, drawn = "reading", signs()[: given.photos]
-    _keep(given, drawn)
-    said = given.answers(section, (d.image for d in drawn), (questions.READ,), questions.ANSWER)
+def reading(context: Context) -> Result:
+    """Signs and menus: a sign is read if the answer has every line of it."""
+    section, drawn = "reading", signs()[: context.photos]
+    _keep(context, drawn)
+    said = context.answers(section, (d.image for d in drawn), (questions.READ,), questions.ANSWER)
 
-    def read(text: str, sign: Drawn) -> bool:
+    def read(text: str, sign: Drawing) -> bool:
         return all(reads(line, text) for line in sign.lines)
 
     texts = [each.text for each in said]
@@ -345,11 +347,11 @@ def reading(given: Given) -> Result:
     return Result(out, _rows(section, _as_samples(drawn), questions.READ, said, read=hits))
 
 
-def drafted(given: Given) -> Result:
-    """Drafts of pages: a page counts if it parses and holds the draft's title and buttons."""
-    section, drawn = "drafts", drafts()[: given.photos]
-    _keep(given, drawn)
-    said = given.answers(section, (d.image for d in drawn), (questions.DRAFT,), questions.LONG)
+def drafted(context: Context) -> Result:
+    """Drafts of pages: a page counts if it parses and has the draft's title and buttons."""
+    section, drawn = "drafts", drafts()[: context.photos]
+    _keep(context, drawn)
+    said = context.answers(section, (d.image for d in drawn), (questions.DRAFT,), questions.LONG)
     texts = [each.text for each in said]
     hits = [holds(text, draft) for text, draft in zip(texts, drawn, strict=True)]
     other = [holds(text, draft) for text, draft in zip(swapped(texts), drawn, strict=True)]
@@ -359,28 +361,28 @@ def drafted(given: Given) -> Result:
         rate(section, "pages that parse", [read_page(text).parses for text in texts]),
         mean(section, TOKENS, [each.tokens for each in said]),
     ]
-    if given.browser is not None:
-        shown = [given.browser.shows(read_page(text).source) for text in texts]
+    if context.browser is not None:
+        shown = [context.browser.shows(read_page(text).source) for text in texts]
         out.append(rate(section, RENDERED, shown))
     return Result(out, _rows(section, _as_samples(drawn), questions.DRAFT, said, holds=hits))
 
 
-def holds(answer: str, draft: Drawn) -> bool:
-    """The title stands in the text or as the page's title; each button is one of the page's."""
+def holds(answer: str, draft: Drawing) -> bool:
+    """Whether the page has the title, in its text or as its title, and each button."""
     page = read_page(answer)
     if not page.parses or not any(reads(draft.lines[0], text) for text in (page.text, page.title)):
         return False
     return all(any(reads(want, got) for got in page.buttons) for want in draft.buttons)
 
 
-def _keep(given: Given, drawn: Sequence[Drawn]) -> None:
-    if given.drawn is not None:
-        given.drawn.mkdir(parents=True, exist_ok=True)
+def _keep(context: Context, drawn: Sequence[Drawing]) -> None:
+    if context.drawn is not None:
+        context.drawn.mkdir(parents=True, exist_ok=True)
         for each in drawn:
-            (given.drawn / f"{each.key}.jpg").write_bytes(each.image)
+            (context.drawn / f"{each.key}.jpg").write_bytes(each.image)
 
 
-def _as_samples(drawn: Sequence[Drawn]) -> list[Sample]:
+def _as_samples(drawn: Sequence[Drawing]) -> list[Sample]:
     return [Sample(d.key, d.image, (*d.lines, *d.buttons)) for d in drawn]
 
 
@@ -388,7 +390,7 @@ def _rows(
     section: str,
     samples: Sequence[Sample],
     question: str,
-    said: Sequence[Said],
+    said: Sequence[Answer],
     **verdicts: Sequence[object],
 ) -> list[dict]:
     rows = []
@@ -406,7 +408,7 @@ def _rows(
     return rows
 
 
-SUITES: dict[str, Callable[[Given], Result]] = {
+SUITES: dict[str, Callable[[Context], Result]] = {
     "captions": captions,
     "naming": naming,
     "descriptions": descriptions,

@@ -1,4 +1,4 @@
-"""Whether a text stands in an answer, a letter or so aside: how reading is scored."""
+"""Finds a text in an answer, up to a few letters; this scores reading."""
 
 from .answers import plain
 
@@ -7,7 +7,7 @@ LETTERS_PER_EDIT = 10
 
 def edits(wanted: str, text: str) -> int:
     """The fewest edits (insert, drop, replace a letter) that make `wanted` a part of `text`."""
-    row = [0] * (len(text) + 1)  # a part may begin anywhere
+    row = [0] * (len(text) + 1)  # the match may begin anywhere
     for n, letter in enumerate(wanted, start=1):
         before, row[0] = row[0], n
         for place, other in enumerate(text, start=1):
@@ -18,8 +18,10 @@ def edits(wanted: str, text: str) -> int:
 
 
 def reads(wanted: str, text: str) -> bool:
-    """Case, punctuation and spacing aside, with at most one edit for each ten letters; a short
-    text has to be exact and whole."""
+    """Whether the text has `wanted`, with at most one edit for each ten letters.
+
+    Case, punctuation and spacing do not matter. A short text must match exactly, as whole words.
+    """
     want, said = plain(wanted), plain(text)
     if len(want) < LETTERS_PER_EDIT:
         return bool(want) and f" {want} " in f" {said} "

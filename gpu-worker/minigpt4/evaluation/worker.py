@@ -1,4 +1,4 @@
-"""Answers of a running worker, over the worker protocol (docs/worker-protocol.md)."""
+"""Asks a running worker, by the worker protocol (docs/worker-protocol.md)."""
 
 import asyncio
 import base64
@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from ..checkpoints.refusal import Refused
-from .asking import Request, Said, Sampling, WorkerFailed
+from ..input_error import InputError
+from .answerer import Answer, Request, Sampling, WorkerFailed
 
 READY_SECONDS = 900.0
 SILENT_SECONDS = 60.0  # a worker pings every 5 s
@@ -18,10 +18,10 @@ PASSING = frozenset({"overloaded", "starting", "engine_failed", "draining", "ima
 
 
 class Worker:
-    """One worker at a URL; asks as many at once as it has slots."""
+    """One worker at a URL. Sends as many concurrent requests as it has slots."""
 
     def __init__(self, url: str, key: str, ready_seconds: float = READY_SECONDS):
-        """Waits until it is ready. Raises WorkerFailed, and Refused for a wrong key."""
+        """Waits until the worker is ready. Raises WorkerFailed, and InputError for a wrong key."""
         self._url = url.rstrip("/")
         self._headers = {"authorization": f"Bearer {key}"}
         state = asyncio.run(self._wait(ready_seconds))
@@ -39,15 +39,15 @@ class Worker:
                     if response.status_code == 200:
                         return response.json()
                     if response.status_code == 401:
-                        raise Refused(
-                            "the worker does not take the key",
+                        raise InputError(
+                            "the worker does not accept the key",
                             "MINIGPT4_WORKER_KEY must be the key that the worker was started with",
                         )
                     if response.status_code != 503:
                         raise WorkerFailed(f"/readyz answered {response.status_code}")
-                    problem = f"it says {response.json().get('status')}"
+                    problem = f"its status is {response.json().get('status')}"
                 except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-                    raise Refused(f"--url is no address of a worker ({error})") from None
+                    raise InputError(f"--url is not a worker's address ({error})") from None
                 except httpx.ConnectError as error:
                     raise WorkerFailed(f"no worker listens at --url ({error})") from None
                 except (httpx.HTTPError, ValueError) as error:
@@ -60,7 +60,7 @@ class Worker:
         self,
         requests: Sequence[Request],
         sampling: Sampling,
-        said: Callable[[int, Said], None],
+        said: Callable[[int, Answer], None],
     ) -> None:
         asyncio.run(self._answer_all(requests, sampling, said))
 
@@ -68,7 +68,7 @@ class Worker:
         self,
         requests: Sequence[Request],
         sampling: Sampling,
-        said: Callable[[int, Said], None],
+        said: Callable[[int, Answer], None],
     ) -> None:
         left = iter(enumerate(requests))
         timeout = httpx.Timeout(SILENT_SECONDS)
@@ -88,7 +88,7 @@ class Worker:
 
     async def _answer(
         self, client: httpx.AsyncClient, request: Request, sampling: Sampling
-    ) -> Said:
+    ) -> Answer:
         content = [{"type": "image"}, {"type": "text", "text": request.conversation[0]}]
         talk: list[dict] = [{"role": "user", "content": content}]
         for n, text in enumerate(request.conversation[1:]):
@@ -118,14 +118,14 @@ class Worker:
                 problem = str(error)
             except httpx.HTTPError as error:
                 problem = f"{type(error).__name__}: {error}"
-        raise WorkerFailed(f"the worker failed {TRIES} times at one question: {problem}")
+        raise WorkerFailed(f"one question failed {TRIES} times: {problem}")
 
-    async def _once(self, client: httpx.AsyncClient, body: dict) -> Said:
+    async def _once(self, client: httpx.AsyncClient, body: dict) -> Answer:
         text, event = "", ""
         url = f"{self._url}/v1/generate"
         async with client.stream("POST", url, headers=self._headers, json=body) as response:
             if response.status_code != 200:
-                raise _refusal(await response.aread())
+                raise _error_of(await response.aread())
             async for line in response.aiter_lines():
                 if line.startswith("event: "):
                     event = line[7:]
@@ -135,21 +135,21 @@ class Worker:
                         text += data["text"]
                     elif event == "done":
                         ended = data["finish_reason"] == "stop"
-                        return Said(text.strip(), data["output_tokens"], ended)
+                        return Answer(text.strip(), data["output_tokens"], ended)
                     elif event == "error":
-                        raise _refusal(line[6:].encode())
+                        raise _error_of(line[6:].encode())
         raise _Passing("its stream broke off")
 
 
 class _Passing(Exception):
-    """Another attempt may help."""
+    """A failure that another attempt may not have."""
 
 
-def _refusal(body: bytes) -> Exception:
+def _error_of(body: bytes) -> Exception:
     try:
         told = json.loads(body)
         code, message = told["code"], told["message"]
     except (ValueError, KeyError, TypeError):
-        return _Passing("it answered something else than the worker protocol")
+        return _Passing("its answer does not follow the worker protocol")
     kind = _Passing if code in PASSING else WorkerFailed
     return kind(f"{code}: {message}")

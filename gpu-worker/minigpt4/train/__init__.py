@@ -1,1 +1,1 @@
-"""`minigpt4-worker train`: only the projection learns. nano's first recipe is in nano/."""
+"""`minigpt4-worker train` trains a model's projection. nano/ has nano's first trainer."""

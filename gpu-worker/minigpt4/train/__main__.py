@@ -12,8 +12,8 @@ from .nano.run import train
 def main() -> None:
     parser = argparse.ArgumentParser(prog="minigpt4.train", description=__doc__)
     parser.add_argument("--data", required=True, type=Path, help="folder with photos.jsonl")
-    parser.add_argument("--out", required=True, type=Path, help="where projection.safetensors goes")
-    parser.add_argument("--start", type=Path, help="projection.safetensors to go on from")
+    parser.add_argument("--out", required=True, type=Path, help="folder for projection.safetensors")
+    parser.add_argument("--start", type=Path, help="projection.safetensors to start from")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--stage1-steps", type=int, default=60)
     parser.add_argument("--stage2-steps", type=int, default=900)

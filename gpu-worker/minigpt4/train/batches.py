@@ -1,4 +1,4 @@
-"""Picks -> examples and what their photos look like to the encoder; made ahead, on the CPU."""
+"""Turns picked samples into batches of examples and photo features, ahead of time on the CPU."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ import torch
 
 from ..prompt import Image, Message
 from .config import PER_BATCH, TrainConfig
-from .material import Component, Item, Place
+from .material import Component, Item, PhotoRef
 from .order import Order
 from .packing import Example
 from .survey import Features, Survey
 from .texts import Texts, clean_caption
 
-MOST_HELD_OUT = 300  # items for choosing that a look at the held-out loss takes
+MOST_HELD_OUT = 300  # held-out items that one evaluation of the held-out loss uses
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples with the features (or pixels) of their photos, one by one."""
+    """Examples with the features (or pixels) of their photos, in the same order."""
 
     examples: list[Example]
     inputs: list[Features]
@@ -37,7 +37,7 @@ class Batch:
 
 
 class Batches:
-    """The batches of any step. `surveys` are the sources', in order."""
+    """Makes the batches of any step. `surveys` are those of the sources, in order."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Batches:
         )
 
     def step(self, step: int, mine: range) -> list[Batch]:
-        """Those of `mine` among the step's batches."""
+        """The step's batches with an index in `mine`."""
         picks = self._order.step(step)
         out = []
         for n in mine:
@@ -77,7 +77,7 @@ class Batches:
         return out
 
     def held_out(self, mine: slice) -> list[Batch]:
-        """What is kept for choosing, always the same; a share of it."""
+        """A share of the held-out choosing set, always the same one."""
         items = [item for each in self._components for item in each.choose[:MOST_HELD_OUT]][mine]
         question = (self._config.prompts or ("",))[0]
         out = []
@@ -99,7 +99,7 @@ class Batches:
         targets = [self._texts.answer(text, most) for text in answers]
         return Example(item.key, self._texts.asked(list(messages)), targets)
 
-    def _inputs(self, places: Sequence[tuple[Place, int]]) -> list[Features]:
+    def _inputs(self, places: Sequence[tuple[PhotoRef, int]]) -> list[Features]:
         out: list[Features | None] = [None] * len(places)
         for source, survey in enumerate(self._surveys):
             rows = [n for n, (place, _) in enumerate(places) if place.source == source]

@@ -1,7 +1,7 @@
-"""One validated configuration per run: defaults of model and stage, then a JSON file, then flags.
+"""The configuration of a run: defaults of model and stage, then a JSON file, then flags.
 
-The family's defaults are the paper's (https://arxiv.org/abs/2304.10592) and its release's
-train_configs. A wrong value is refused with the name of its field and the way out.
+The family's defaults are those of the paper (https://arxiv.org/abs/2304.10592) and its release's
+train_configs. A wrong value raises InputError, which names the field.
 """
 
 import difflib
@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 from ..models import FAMILY, MODELS
 from .data_sets import DATA_SETS, OWN
-from .settings import Many, Maybe, Number, Scales, Switch, Text, refuse
+from .settings import Many, Maybe, Number, Scales, Switch, Text, unusable
 
 # The four lines of the original's prompts/alignment.txt, after the image.
 ALIGNMENT_PROMPTS = (
@@ -29,10 +29,10 @@ PER_BATCH, PER_SAMPLE = "batch", "sample"
 
 @dataclass(frozen=True)
 class Source:
-    """Photos with their captions. `weight` 0: photos only, for the answers that name them.
+    """Photos with captions. With `weight` 0 only the photos are used, by answers that name them.
 
-    Of the keys by SHA-256, the first `test` are kept for testing and the next `choose` for
-    choosing; neither is trained on.
+    In the order of the keys' SHA-256, the first `test` photos are held out for testing and the
+    next `choose` for choosing.
     """
 
     set: str
@@ -44,7 +44,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Answers:
-    """A JSONL file of what is to be answered about photos, as one task of stage 2."""
+    """A JSONL file of answers about photos, as one task of stage 2."""
 
     task: str
     path: str
@@ -69,18 +69,18 @@ def _parts(text: str) -> tuple[str | None, str, float | None]:
 
 def _entry(name: str, value: object, known: tuple[str, ...], needed: str) -> Mapping:
     if not isinstance(value, Mapping):
-        raise refuse(name, value, f"an object with {', '.join(known)}")
+        raise unusable(name, value, f"an object with {', '.join(known)}")
     for key in value:
         if key not in known:
-            raise Refused(f"{name}.{key} is not known", f"use {', '.join(known)}")
+            raise InputError(f"{name}.{key} is not known", f"use {', '.join(known)}")
     if needed not in value:
-        raise Refused(f"{name}.{needed} is missing", f"say in {name}.{needed} where the data lies")
+        raise InputError(f"{name}.{needed} is missing", f"set {name}.{needed} to the data's path")
     return value
 
 
 @dataclass(frozen=True)
 class SourceKind:
-    """Fills up what is left out from what is known of the data set."""
+    """Fills in missing values by the data set's defaults."""
 
     stage: int
     repeated: bool = False
@@ -90,7 +90,7 @@ class SourceKind:
         path = Text(wanted="a path").check(f"{name}.path", value["path"])
         given = value.get("set")
         if given is not None and given not in DATA_SETS:
-            raise refuse(f"{name}.set", given, f"one of {', '.join(DATA_SETS)}, or leave it out")
+            raise unusable(f"{name}.set", given, f"one of {', '.join(DATA_SETS)}, or leave it out")
         known = given or next((part for part in Path(path).parts if part in DATA_SETS), OWN)
         about = DATA_SETS[known]
         weight = value.get("weight")
@@ -128,7 +128,7 @@ class AnswersKind:
 
 
 def setting(kind: object, about: str, default: object = None, free: bool = False) -> Field:
-    """`free`: may change between the runs that make up one training."""
+    """`free`: the value may change when a training is resumed."""
     return field(default=default, metadata={"kind": kind, "about": about, "free": free})
 
 
@@ -141,7 +141,7 @@ class TrainConfig:
     checkpoint: str = setting(Text(wanted="a folder"), "folder that `assemble` wrote", free=True)
     out: str = setting(Text(wanted="a folder"), "folder for the projection and its log", free=True)
     cache: str = setting(
-        Text(wanted="a folder"), "folder that keeps frozen features; default: beside --out",
+        Text(wanted="a folder"), "folder for cached features; default: beside --out",
         free=True,
     )  # fmt: skip
     data: tuple[Source, ...] = setting(
@@ -151,58 +151,62 @@ class TrainConfig:
         Many(AnswersKind()), "JSONL of answers, as [TASK=]PATH[@WEIGHT]; may be repeated", ()
     )
     start: str = setting(
-        Text(), f"projection to begin with: a file, `{FRESH}` or `{CHECKPOINT}`", FRESH, free=True
+        Text(), f"projection to start with: a file, `{FRESH}` or `{CHECKPOINT}`", FRESH, free=True
     )
-    seed: int = setting(COUNT, "of everything that is drawn", 42)
+    seed: int = setting(COUNT, "seed of everything random", 42)
     steps: int = setting(Number(1, whole=True), "steps of the optimiser")
     batch: int = setting(
         Number(1, whole=True), "samples whose target tokens are averaged: one GPU's batch"
     )
     batches: int = setting(
-        Number(1, whole=True), "batches of a step, averaged; spread over the GPUs that there are", 1
+        Number(1, whole=True), "batches of a step, averaged; shared by the GPUs", 1
     )
     at_once: int | None = setting(
         Maybe(Number(1, whole=True)), "samples of a batch in memory at once; none: all", free=True
     )
     mixing: str = setting(
-        Text(among=(PER_BATCH, PER_SAMPLE)), "whether a batch or each sample draws where it is from"
+        Text(among=(PER_BATCH, PER_SAMPLE)), "whether the source is drawn per batch or per sample"
     )
     lr_start: float = setting(Number(least=0), "learning rate of the first step")
-    lr_peak: float = setting(Number(above=0), "learning rate that warmup leads to")
-    lr_min: float = setting(Number(least=0), "learning rate that the cosine ends at")
+    lr_peak: float = setting(Number(above=0), "learning rate at the end of the warmup")
+    lr_min: float = setting(Number(least=0), "learning rate at the end of the cosine")
     warmup: int = setting(COUNT, "steps of warmup")
     lr_scale: Mapping[str, float] = setting(
-        Scales(), "PREFIX=FACTOR on the rate of parameters so named; may be repeated"
+        Scales(), "PREFIX=FACTOR for the learning rate of these parameters; may be repeated"
     )
-    weight_decay: float = setting(Number(least=0), "AdamW's, of weights; biases have none")
-    beta1: float = setting(Number(least=0, below=1), "AdamW's first", 0.9)
-    beta2: float = setting(Number(least=0, below=1), "AdamW's second", 0.999)
-    epsilon: float = setting(Number(above=0), "AdamW's", 1e-8)
-    clip: float | None = setting(Maybe(Number(above=0)), "bound on the gradient's norm; none: off")
-    text_tokens: int = setting(Number(1, whole=True), "tokens kept of a target, its end included")
+    weight_decay: float = setting(Number(least=0), "AdamW's weight decay; biases have none")
+    beta1: float = setting(Number(least=0, below=1), "AdamW's beta 1", 0.9)
+    beta2: float = setting(Number(least=0, below=1), "AdamW's beta 2", 0.999)
+    epsilon: float = setting(Number(above=0), "AdamW's epsilon", 1e-8)
+    clip: float | None = setting(Maybe(Number(above=0)), "largest norm of the gradient; none: off")
+    text_tokens: int = setting(Number(1, whole=True), "tokens kept of a target, including its end")
     clean: bool = setting(Switch(), "clean captions as BLIP does: lowercase, few signs")
     caption_words: int = setting(Number(1, whole=True), "words kept of a cleaned caption", 50)
     captions: int = setting(
-        Number(1, whole=True), "captions of a photo that are learned at once, behind one prefix", 1
+        Number(1, whole=True), "captions of a photo per sample, behind one prefix", 1
     )
     prompts: tuple[str, ...] = setting(
-        Many(Text()), "question of a description; one is drawn per batch; may be repeated", ()
+        Many(Text()), "question for a description; one is drawn per batch; may be repeated", ()
     )
-    mirror: bool = setting(Switch(), "show half of the photos mirrored", False)
+    mirror: bool = setting(Switch(), "mirror half of the photos", False)
     live: bool = setting(Switch(), "encode photos at each step instead of once, cached", False)
     cache_dtype: str = setting(
-        Text(among=("float32", "float16", "bfloat16")), "of cached features", "float32"
+        Text(among=("float32", "float16", "bfloat16")), "precision of cached features", "float32"
     )
     precision: str = setting(
-        Text(among=("auto", "float32", "bf16", "fp16")), "of the frozen language model", "auto"
+        Text(among=("auto", "float32", "bf16", "fp16")),
+        "precision of the frozen language model",
+        "auto",
     )
-    device: str = setting(Text(among=("auto", "cpu", "cuda")), "where it runs", "auto", free=True)
+    device: str = setting(
+        Text(among=("auto", "cpu", "cuda")), "device to run on", "auto", free=True
+    )
     threads: int | None = setting(
         Maybe(Number(1, whole=True)), "CPU threads; none: PyTorch's choice", free=True
     )
     save_every: int = setting(Number(1, whole=True), "steps between checkpoints", 100, free=True)
     validate_every: int = setting(
-        COUNT, "steps between looks at the loss on photos for choosing; 0: never", 0, free=True
+        COUNT, "steps between evaluations of the loss on the choosing set; 0: never", 0, free=True
     )
     damaged_share: float = setting(
         Number(0, 1), "share of samples that may be damaged; more is an error", 0.01, free=True
@@ -212,7 +216,7 @@ class TrainConfig:
     )
 
     def identity(self) -> dict:
-        """What makes it this training: without places, and without what may change on the way."""
+        """The settings that identify a training: no paths, and no `free` settings."""
         out = {}
         for each in fields(self):
             if not each.metadata["free"]:
@@ -242,8 +246,8 @@ PAPER = {
         "weight_decay": 0.05, "text_tokens": 160, "clean": False,
     },
 }  # fmt: skip
-# What a small projection in front of a small language model needs on a CPU: few samples, larger
-# steps, every caption of a photo at once.
+# For a small projection and a small language model on a CPU: few samples, larger steps, every
+# caption of a photo at once.
 EMBEDDED = {
     1: {
         "steps": 2000, "batch": 16, "mixing": PER_SAMPLE, "lr_start": 1e-5, "lr_peak": 2e-4,
@@ -256,12 +260,12 @@ EMBEDDED = {
         "clean": False, "mirror": True, "validate_every": 100,
     },
 }  # fmt: skip
-# A class reaches its tokens through one column, raw features through all of theirs at once.
+# A class reaches its tokens through one column, raw features through all columns at once.
 CLASS_STEPS = {"nano": 10.0, "mini": 5.0}
 
 
 def defaults(model: str, stage: int) -> dict[str, object]:
-    """What a run of this model and stage does unless it is told otherwise."""
+    """The default settings of this model and stage."""
     out: dict[str, object] = {"lr_scale": {}}
     if stage == 2:
         out |= {"prompts": ALIGNMENT_PROMPTS, "start": ""}
@@ -273,31 +277,31 @@ def defaults(model: str, stage: int) -> dict[str, object]:
 
 
 def read_file(path: Path) -> dict[str, object]:
-    """The settings of a JSON file. Raises Refused."""
+    """The settings of a JSON file. Raises InputError."""
     try:
         found = json.loads(path.read_text())
     except OSError as error:
-        raise Refused(f"{path}: cannot be read ({error.strerror})", "check --config") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror})", "check --config") from None
     except ValueError as error:
-        raise Refused(f"{path}: is not JSON ({error})", "mend the file") from None
+        raise InputError(f"{path}: is not JSON ({error})", "fix the file") from None
     if not isinstance(found, dict):
-        raise Refused(f"{path}: holds no JSON object", 'write settings as {"steps": 100}')
+        raise InputError(f"{path}: holds no JSON object", 'write settings as {"steps": 100}')
     return found
 
 
 def make(model: str, stage: int, *layers: Mapping[str, object]) -> TrainConfig:
-    """The configuration of a run; later layers win. Raises Refused."""
+    """Makes the configuration of a run; later layers override earlier ones. Raises InputError."""
     given: dict[str, object] = {}
     for layer in layers:
         for name in layer:
             if name not in FIELDS:
                 near = difflib.get_close_matches(name, FIELDS, 1)
                 hint = f"did you mean {near[0]}?" if near else f"settings: {', '.join(FIELDS)}"
-                raise Refused(f"{name}: there is no such setting", hint)
+                raise InputError(f"{name}: there is no such setting", hint)
         given |= layer
     for name, fixed in (("model", model), ("stage", stage)):
         if given.setdefault(name, fixed) != fixed:
-            raise Refused(
+            raise InputError(
                 f"{name}: the file says {given[name]!r}, the command {fixed!r}",
                 f"take {name} out of the file, or change the command",
             )
@@ -312,7 +316,7 @@ def make(model: str, stage: int, *layers: Mapping[str, object]) -> TrainConfig:
                 name, given[name]
             )  # fmt: skip
         elif name in ("checkpoint", "out"):
-            raise Refused(f"{name}: is not given", f"pass --{name} DIR")
+            raise InputError(f"{name}: is not given", f"pass --{name} DIR")
         else:
             values[name] = each.default
     config = TrainConfig(**values)
@@ -321,34 +325,34 @@ def make(model: str, stage: int, *layers: Mapping[str, object]) -> TrainConfig:
 
 
 def _together(config: TrainConfig) -> None:
-    """What only several settings together can get wrong."""
+    """Checks settings that depend on each other. Raises InputError."""
     c = config
     if not c.data:
-        raise Refused("data: is not given", "pass --data [SET=]PATH")
+        raise InputError("data: is not given", "pass --data [SET=]PATH")
     if c.stage == 1 and c.answers:
-        raise Refused("answers: stage 1 learns from captions only", "leave answers to stage 2")
+        raise InputError("answers: stage 1 learns from captions only", "use answers in stage 2")
     if c.stage == 2 and not c.prompts:
-        raise Refused("prompts: the list is empty", "give at least one question")
+        raise InputError("prompts: the list is empty", "give at least one question")
     if not any(part.weight for part in (*c.data, *c.answers)):
         sets = ", ".join(source.set for source in c.data)
-        raise Refused(
+        raise InputError(
             f"data: nothing of {sets} is to be learned from in stage {c.stage}",
             "pass --answers TASK=FILE.jsonl, or give the data a weight, as PATH@1",
         )
     if not c.start:
-        raise Refused(
-            "start: stage 2 begins with what stage 1 made",
+        raise InputError(
+            "start: stage 2 starts with stage 1's projection",
             f"pass --from STAGE1/projection.safetensors, or --from {CHECKPOINT}",
         )
     if c.warmup > c.steps:
-        raise Refused(
-            f"warmup: {c.warmup} steps are more than steps, {c.steps}", "shorten warmup too"
+        raise InputError(
+            f"warmup: {c.warmup} steps are more than steps, {c.steps}", "shorten the warmup too"
         )
     for name in ("lr_min", "lr_start"):
         if getattr(c, name) > c.lr_peak:
-            raise Refused(
+            raise InputError(
                 f"{name}: {getattr(c, name)} is above lr_peak, {c.lr_peak}",
                 f"give {name} at most lr_peak",
             )
     if c.precision == "fp16" and c.device == "cpu":
-        raise Refused("precision: fp16 needs a GPU", "use bf16 or float32 on the CPU")
+        raise InputError("precision: fp16 needs a GPU", "use bf16 or float32 on the CPU")

@@ -1,13 +1,13 @@
-"""The data sets that are known: on what terms they come, and how they are used by default."""
+"""The known data sets: their terms, and their defaults."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """`weights` in stages 1 and 2; 0 in a stage where its captions are not what is learned.
+    """`weights` are for stages 1 and 2; 0 where its captions are not trained on.
 
-    `test` and `choose` keys are held out. `research`: what is trained on it is for research only.
+    `test` and `choose` keys are held out. `research`: models trained on it are for research only.
     """
 
     licence: str

@@ -1,4 +1,4 @@
-"""The projection in front of the frozen language model, and the loss of examples through both."""
+"""The loss of examples through the projection and the frozen language model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float1
 
 @dataclass(frozen=True)
 class Losses:
-    """Cross-entropy of each target token, and the example that it belongs to."""
+    """The cross-entropy of each target token, and the example it belongs to."""
 
     each: torch.Tensor  # [N] float32
     owner: torch.Tensor  # [N]
 
 
 class Learner:
-    """Freezes a model but for its projection, which is kept in float32.
+    """Freezes a model except for its projection, which stays in float32.
 
-    On a GPU the forward pass runs under autocast; on a CPU the language model is kept in the
-    precision and the projection computes in float32.
+    On a GPU the forward pass runs under autocast. On a CPU the language model has the configured
+    precision, and the projection computes in float32.
     """
 
     def __init__(self, model: MiniGPT4ForConditionalGeneration, device: str, precision: str):
@@ -42,7 +42,7 @@ class Learner:
         return self.projection(*(each.to(self.device, torch.float32) for each in features))
 
     def losses(self, features: Features, examples: Sequence[Example]) -> Losses:
-        """One row of features for each image of the examples, in order."""
+        """`features` has one row per image of the examples, in order."""
         with torch.autocast(self.device, self.dtype, enabled=self._autocast):
             return self._losses(features, examples)
 
@@ -62,8 +62,8 @@ class Learner:
             position_ids=packed.positions.to(self.device),
             use_cache=False,
         ).last_hidden_state
-        # Rows of a contiguous matrix: a slice of a 3-D tensor makes some kernels copy the head's
-        # weight for every row.
+        # Takes rows of a contiguous matrix, because for a slice of a 3-D tensor some kernels copy
+        # the head's weight for every row.
         rows = hidden.reshape(-1, hidden.shape[-1])[packed.places.to(self.device)]
         logits = self._language_model.get_output_embeddings()(rows).float()
         each = F.cross_entropy(logits, packed.wanted.to(self.device), reduction="none")

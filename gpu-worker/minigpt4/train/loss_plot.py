@@ -1,7 +1,7 @@
-"""metrics.jsonl -> loss.png: the loss of every step, its running mean, and that of held-out photos.
+"""Draws loss.png from metrics.jsonl: each step's loss, its running mean, the held-out loss.
 
-Drawn with Pillow alone. Axes carry round numbers; the loss axis leaves out the first steps' peaks
-where they would hide the rest.
+It uses Pillow alone. Axes have round numbers; the loss axis cuts the first steps' peaks if they
+would hide the rest.
 """
 
 import math
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .whole_files import replace_whole
+from .files import replace_atomically
 
 WIDTH, HEIGHT = 960, 540
 LEFT, RIGHT, TOP, BOTTOM = 84, 28, 64, 62
@@ -34,7 +34,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def running_mean(points: Points) -> list[tuple[int, float]]:
-    """Over a fiftieth of the steps, centred."""
+    """A centred mean over a fiftieth of the steps."""
     half = max(1, len(points) // 100)
     sums = [0.0]
     for _, value in points:
@@ -47,7 +47,7 @@ def running_mean(points: Points) -> list[tuple[int, float]]:
 
 
 def draw(title: str, losses: Points, held_out: Points = ()) -> Image.Image:
-    """(step, loss) of training and of held-out photos -> the picture. `losses` is not empty."""
+    """Draws (step, loss) points of training and of held-out photos. `losses` is not empty."""
     mean = running_mean(losses)
     values = sorted(value for _, value in losses)
     top = max(values[math.ceil(0.99 * len(values)) - 1], *(v for _, v in [*mean[-1:], *held_out]))
@@ -96,10 +96,10 @@ def draw(title: str, losses: Points, held_out: Points = ()) -> Image.Image:
 
 
 def write(path: Path, title: str, rows: Iterable[dict]) -> None:
-    """`rows` of metrics.jsonl; writes nothing where none has a loss."""
+    """Draws the rows of metrics.jsonl; writes nothing if none has a loss."""
     rows = list(rows)
     losses = [(row["step"], row["loss"]) for row in rows if row.get("loss") is not None]
     held_out = [(row["step"], row["choose_loss"]) for row in rows if "choose_loss" in row]
     if losses:
         image = draw(title, losses, held_out)
-        replace_whole(path, lambda part: image.save(part, "PNG"))
+        replace_atomically(path, lambda part: image.save(part, "PNG"))

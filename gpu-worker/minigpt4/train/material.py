@@ -1,4 +1,4 @@
-"""Listings, surveys and answers -> what is learned: components of items, and who is kept out."""
+"""Listings, surveys and answers -> the samples to train on, and those that are left out."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +12,13 @@ from .near_duplicates import near
 from .outcome import BadData
 from .photos import Damaged, Listing, rows_of
 from .split import Split, split
-from .survey import Found
+from .survey import SurveyResult
 
-NAMED = 5  # damaged samples that an error names; all are in damaged.jsonl
+NAMED = 5  # damaged samples that an error names; damaged.jsonl has all of them
 
 
-class Place(NamedTuple):
-    """A photo: which source, which of its photos."""
+class PhotoRef(NamedTuple):
+    """A photo: the index of its source, and its index there."""
 
     source: int
     photo: int
@@ -26,9 +26,9 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Item:
-    """A photo, what is asked about it (None: what the stage asks), and what may be answered."""
+    """A photo, the question about it (None: the stage's own), and the possible answers."""
 
-    place: Place
+    place: PhotoRef
     key: str
     messages: tuple[Message, ...] | None
     answers: tuple[str, ...]
@@ -36,7 +36,7 @@ class Item:
 
 @dataclass
 class Component:
-    """A source of captions or a task of answers, drawn by `weight`; `choose` is never trained."""
+    """A source of captions or a task of answers, drawn by `weight`; `choose` is held out."""
 
     name: str
     weight: float
@@ -46,7 +46,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A photo that is not trained on, because it looks like one that is held out."""
+    """A photo that is left out because it looks like a held-out one."""
 
     set: str
     key: str
@@ -59,24 +59,26 @@ class Material:
     components: list[Component]
     damaged: list[Damaged]
     duplicates: list[Duplicate]
-    samples: int  # damaged ones included
+    samples: int  # including damaged ones
 
     def write(self, folder: Path) -> None:
-        """Names of all that was left out, for who wants to look."""
+        """Writes the names of all samples that are left out."""
         for name, rows in (("damaged", self.damaged), ("duplicates", self.duplicates)):
             lines = [json.dumps(vars(row)) + "\n" for row in rows]
             (folder / f"{name}.jsonl").write_text("".join(lines))
 
 
-def gather(config: TrainConfig, listings: Sequence[Listing], found: Sequence[Found]) -> Material:
-    """Raises BadData where too much is damaged or nothing is left to learn from."""
+def gather(
+    config: TrainConfig, listings: Sequence[Listing], found: Sequence[SurveyResult]
+) -> Material:
+    """Raises BadData if too much is damaged or no sample is left to train on."""
     splits = [
         split((photo.key for photo in each.photos), each.source.test, each.source.choose)
         for each in listings
     ]
     duplicates, twins = _duplicates(listings, found, splits, config.duplicate_bits)
 
-    def side(place: Place) -> str:
+    def side(place: PhotoRef) -> str:
         key = listings[place.source].photos[place.photo].key
         kept = splits[place.source]
         if key in kept.test or place in twins:
@@ -87,7 +89,7 @@ def gather(config: TrainConfig, listings: Sequence[Listing], found: Sequence[Fou
     for source, (listing, seen) in enumerate(zip(listings, found, strict=True)):
         if listing.source.weight:
             items = [
-                Item(Place(source, int(n)), photo.key, None, photo.captions)
+                Item(PhotoRef(source, int(n)), photo.key, None, photo.captions)
                 for n in seen.whole
                 if (photo := listing.photos[n]).captions
             ]
@@ -106,14 +108,14 @@ def gather(config: TrainConfig, listings: Sequence[Listing], found: Sequence[Fou
     for component in components:
         if not component.items:
             raise BadData(
-                f"{component.name}: no sample is left to train on, after those held out",
-                "bring more photos, or hold fewer out: `test` and `choose` of the data in --config",
+                f"{component.name}: all samples are held out, so none is left to train on",
+                "add photos, or hold fewer out: `test` and `choose` of the data in --config",
             )
     return Material(components, damaged, duplicates, samples)
 
 
 def _component(
-    name: str, weight: float, items: list[Item], side: Callable[[Place], str]
+    name: str, weight: float, items: list[Item], side: Callable[[PhotoRef], str]
 ) -> Component:
     out = Component(name, weight)
     for item in items:
@@ -130,19 +132,19 @@ def _check(damaged: Sequence[Damaged], samples: int, share: float) -> None:
         raise BadData(
             f"{len(damaged)} of {samples} samples are damaged, over damaged_share {share:g}: "
             f"{names}{more}",
-            "mend the data, or pass a larger --damaged-share",
+            "fix the data, or pass a larger --damaged-share",
         )
 
 
 def _duplicates(
-    listings: Sequence[Listing], found: Sequence[Found], splits: Sequence[Split], bits: int
-) -> tuple[list[Duplicate], set[Place]]:
-    """Photos that are not held out and look like one that is, of whichever source."""
+    listings: Sequence[Listing], found: Sequence[SurveyResult], splits: Sequence[Split], bits: int
+) -> tuple[list[Duplicate], set[PhotoRef]]:
+    """Photos that are not held out but look like one that is, from any source."""
     import numpy as np
 
     kept_keys: list[str] = []
     kept: list[np.ndarray] = [np.empty((0, 2), dtype=np.int64)]
-    free: list[tuple[Place, np.ndarray]] = []
+    free: list[tuple[PhotoRef, np.ndarray]] = []
     for source, (listing, seen) in enumerate(zip(listings, found, strict=True)):
         held = splits[source].held_out
         for number, marks in zip(seen.whole, seen.hashes, strict=True):
@@ -151,7 +153,7 @@ def _duplicates(
                 kept_keys.append(key)
                 kept.append(marks[None])
             else:
-                free.append((Place(source, int(number)), marks))
+                free.append((PhotoRef(source, int(number)), marks))
     if not free:
         return [], set()
     alike = near(np.stack([marks for _, marks in free]), np.concatenate(kept), bits)
@@ -166,13 +168,13 @@ def _duplicates(
 
 
 def _answers(
-    answers: Answers, listings: Sequence[Listing], found: Sequence[Found]
+    answers: Answers, listings: Sequence[Listing], found: Sequence[SurveyResult]
 ) -> tuple[list[Item], list[Damaged], int]:
-    """Rows {key, prompt or messages, answer} -> items; what cannot be used; rows read."""
-    places: dict[str, list[Place]] = {}
+    """Rows {key, prompt or messages, answer} -> items, unusable rows, and the number of rows."""
+    places: dict[str, list[PhotoRef]] = {}
     for source, (listing, seen) in enumerate(zip(listings, found, strict=True)):
         for number in seen.whole:
-            places.setdefault(listing.photos[number].key, []).append(Place(source, int(number)))
+            places.setdefault(listing.photos[number].key, []).append(PhotoRef(source, int(number)))
     items: list[Item] = []
     broken: list[Damaged] = []
     count = 0
@@ -186,10 +188,10 @@ def _answers(
     return items, broken, count
 
 
-def _item(row: object, places: Mapping[str, list[Place]], listings: Sequence[Listing]) -> Item:
-    """Raises ValueError with what is wrong."""
+def _item(row: object, places: Mapping[str, list[PhotoRef]], listings: Sequence[Listing]) -> Item:
+    """Raises ValueError, which says what is wrong."""
     if not isinstance(row, dict):
-        raise ValueError(f"it is no JSON object ({row})")
+        raise ValueError(f"it is not a JSON object ({row})")
     key = row.get("key")
     here = places.get(key, []) if isinstance(key, str) else []
     if "set" in row:
@@ -200,7 +202,7 @@ def _item(row: object, places: Mapping[str, list[Place]], listings: Sequence[Lis
     answers = row.get("answer")
     answers = [answers] if isinstance(answers, str) else answers
     if not isinstance(answers, list) or not all(isinstance(a, str) for a in answers):
-        raise ValueError("`answer` is no text")
+        raise ValueError("`answer` is not a text")
     answers = tuple(a.strip() for a in answers if a.strip())
     if not answers:
         raise ValueError("`answer` is empty")
@@ -210,14 +212,14 @@ def _item(row: object, places: Mapping[str, list[Place]], listings: Sequence[Lis
     if question is None:
         return Item(here[0], key, None, answers)
     if not isinstance(question, str) or not question.strip():
-        raise ValueError("`prompt` is no text")
+        raise ValueError("`prompt` is not a text")
     return Item(here[0], key, (Message("user", (Image(), question)),), answers)
 
 
 def _messages(found: object) -> tuple[Message, ...]:
-    """OpenAI's form; the image is that of an `image` part, else it opens the first user's turn."""
+    """OpenAI's format. The image is at the `image` part, or at the start of the first user turn."""
     if not isinstance(found, list) or not found:
-        raise ValueError("`messages` is no list of messages")
+        raise ValueError("`messages` is not a list of messages")
     out: list[Message] = []
     for each in found:
         if not isinstance(each, dict) or each.get("role") not in ("system", "user", "assistant"):

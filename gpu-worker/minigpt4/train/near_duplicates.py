@@ -1,14 +1,14 @@
-"""Photos that look the same, found by a perceptual hash.
+"""Finds photos that look the same, by a perceptual hash.
 
-The hash is the signs of a small picture's lowest frequencies (discrete cosine transform), against
-their median. Resizing, compression and brightness leave most of its 64 bits alone; a crop does not.
+The hash compares a small picture's lowest frequencies (discrete cosine transform) with their
+median. Resizing, compression and brightness change few of its 64 bits; cropping changes many.
 """
 
 import numpy as np
 from PIL import Image, ImageOps
 
 SIDE, KEPT = 32, 8
-AT_ONCE = 4096  # photos compared in one go
+AT_ONCE = 4096  # photos compared at once
 
 
 def _cosines() -> np.ndarray:
@@ -23,18 +23,20 @@ COSINES = _cosines()
 def perceptual_hash(image: Image.Image) -> int:
     """RGB picture -> 64 bits, as a signed number."""
     grey = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), float)
-    waves = (COSINES @ grey @ COSINES.T)[1:, 1:]  # the constant row and column tell little
+    waves = (COSINES @ grey @ COSINES.T)[
+        1:, 1:
+    ]  # without the constant row and column, which tell little
     bits = (waves > np.median(waves)).flatten()
     return int(np.packbits(bits).view(">i8")[0])
 
 
 def hashes(image: Image.Image) -> tuple[int, int]:
-    """Of the picture, and of its mirror image."""
+    """The hashes of the picture and of its mirror image."""
     return perceptual_hash(image), perceptual_hash(ImageOps.mirror(image))
 
 
 def near(found: np.ndarray, kept: np.ndarray, bits: int) -> dict[int, tuple[int, int]]:
-    """Which rows of `found` look like a row of `kept`, upright or mirrored.
+    """Finds the rows of `found` that look like a row of `kept`, upright or mirrored.
 
     found and kept [N, 2] int64 -> row of found: (row of kept, bits that differ), the nearest.
     """

@@ -1,8 +1,7 @@
-"""Which sample comes when: a pure function of the seed and the step, so that any step can resume.
+"""The order of samples, as a pure function of the seed and the step, so that any step can resume.
 
-Every component (a source of captions, a task of answers) is gone through in an order of its own,
-drawn anew in each of its epochs. Which component comes next is drawn by weight, for a batch or for
-each sample of it.
+Every component (a source of captions, a task of answers) has an order of its own, drawn anew for
+each of its epochs. The next component is drawn by weight, per batch or per sample.
 """
 
 from collections.abc import Sequence
@@ -12,13 +11,13 @@ from random import Random
 
 import numpy as np
 
-CHUNK = 256  # steps whose draws are made together
-COMPONENTS, ORDERS = 1, 2  # what is drawn, so that the two do not share numbers
+CHUNK = 256  # steps that are drawn at once
+COMPONENTS, ORDERS = 1, 2  # separate random streams for the two kinds of draws
 
 
 @dataclass(frozen=True)
 class Pick:
-    """One sample: item `index` of a component, in one of the component's epochs."""
+    """A sample: item `index` of a component, in one of the component's epochs."""
 
     component: int
     index: int
@@ -26,7 +25,7 @@ class Pick:
 
 
 class Order:
-    """`sizes` and `weights` of the components; `per_batch`: a batch is of one component."""
+    """`sizes` and `weights` are the components'; `per_batch`: a batch has one component."""
 
     def __init__(
         self,
@@ -40,12 +39,12 @@ class Order:
         self._seed, self._sizes = seed, list(sizes)
         self._bounds = np.cumsum(weights) / np.sum(weights)
         self._batch, self._batches, self._per_batch = batch, batches, per_batch
-        self._taken = [np.zeros(len(sizes), dtype=np.int64)]  # before each chunk
+        self._taken = [np.zeros(len(sizes), dtype=np.int64)]  # samples taken before each chunk
         self._chunk = lru_cache(maxsize=4)(self._draw)
         self._permutation = lru_cache(maxsize=2 * len(sizes))(self._permute)
 
     def _draw(self, chunk: int) -> np.ndarray:
-        """Component of every sample of the chunk's steps, [steps, batches, batch]."""
+        """The component of every sample of the chunk's steps, [steps, batches, batch]."""
         shape = (CHUNK, self._batches, 1 if self._per_batch else self._batch)
         drawn = np.random.default_rng([self._seed, COMPONENTS, chunk]).random(shape)
         chosen = np.searchsorted(self._bounds, drawn, side="right").clip(max=len(self._sizes) - 1)
@@ -78,5 +77,5 @@ class Order:
         return Pick(component, int(self._permutation(component, epoch)[place]), epoch)
 
     def draw(self, *what: str | int) -> Random:
-        """Numbers for something else that is drawn, named by `what`."""
+        """Random numbers for another draw, which `what` names."""
         return Random(f"{self._seed} {what}")

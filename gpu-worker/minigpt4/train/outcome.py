@@ -1,17 +1,17 @@
-"""How a run ends when it does not end well; each has its exit code."""
+"""The ways in which a run can fail, and their exit codes."""
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 
 WRONG_USE, BAD_DATA, DIVERGED, INTERRUPTED = 2, 3, 4, 130
 
 
-class BadData(Refused):
+class BadData(InputError):
     """The data cannot be trained on."""
 
 
-class Diverged(Refused):
-    """Loss or gradient is not finite; the last checkpoint is as it was."""
+class Diverged(InputError):
+    """The loss or the gradient is not finite. The last checkpoint is unchanged."""
 
 
 class Interrupted(Exception):
-    """A signal asked the run to stop; its state is on the disk."""
+    """A signal stopped the run. Its state is on the disk."""

@@ -1,8 +1,8 @@
-"""Examples -> one batch: several targets of a photo stand behind one prefix, as a tree.
+"""Packs examples into a batch: several targets of a photo share one prefix, as a tree.
 
-Each target attends to the prefix and to itself, and its positions go on from the prefix, so the
-losses are those of as many separate sequences, at the cost of one prefix. A target's last token
-predicts nothing, so it is no input.
+Each target attends to the prefix and to itself, and its positions continue from the prefix. So the
+losses are the same as of separate sequences, at the cost of one prefix. A target's last token
+predicts nothing, so it is not an input.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import torch
 
 @dataclass(frozen=True)
 class Example:
-    """`before`: ids with the image's placeholders expanded; `targets`: ids to learn behind it."""
+    """`before`: ids with expanded image placeholders; `targets`: ids to learn after them."""
 
     key: str
     before: list[int]
@@ -26,15 +26,15 @@ class Example:
 
 @dataclass(frozen=True)
 class Packed:
-    """Rows padded at the right. Logits of `places` (flat over [B, T]) are for `wanted`."""
+    """Rows padded at the right. The logits at `places` (flat over [B, T]) predict `wanted`."""
 
     ids: torch.Tensor  # [B, T]
-    images: torch.Tensor  # [B, T], where an image token stands
+    images: torch.Tensor  # [B, T], True at image tokens
     positions: torch.Tensor  # [B, T]
-    seen: torch.Tensor | None  # [B, T, T], may query attend to key; None: all before it
+    seen: torch.Tensor | None  # [B, T, T], True where query may attend to key; None: causal
     places: torch.Tensor  # [N]
     wanted: torch.Tensor  # [N]
-    owner: torch.Tensor  # [N], the example of each
+    owner: torch.Tensor  # [N], the example of each target token
 
 
 def pack(examples: Sequence[Example], image_token_id: int) -> Packed:
@@ -42,7 +42,7 @@ def pack(examples: Sequence[Example], image_token_id: int) -> Packed:
     lengths = [len(e.before) + e.target_tokens - len(e.targets) for e in examples]
     count, width = len(examples), max(lengths)
     ids = torch.zeros(count, width, dtype=torch.long)
-    images = torch.zeros(count, width, dtype=torch.bool)  # not those that pad, nor in a target
+    images = torch.zeros(count, width, dtype=torch.bool)  # neither padding nor targets
     positions = torch.arange(width).repeat(count, 1)
     plain = all(len(e.targets) == 1 for e in examples)
     seen = None if plain else torch.ones(width, width, dtype=torch.bool).tril().repeat(count, 1, 1)
@@ -63,7 +63,7 @@ def pack(examples: Sequence[Example], image_token_id: int) -> Packed:
             wanted += target
             owner += [n] * len(target)
             at = end
-        if seen is not None:  # what pads a row sees itself alone, and nobody sees it
+        if seen is not None:  # padding attends only to itself, and nothing attends to it
             seen[n, at:] = torch.eye(width, dtype=torch.bool)[at:]
     flat = (torch.tensor(each) for each in (places, wanted, owner))
     return Packed(ids, images, positions, seen, *flat)

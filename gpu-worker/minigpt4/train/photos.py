@@ -1,9 +1,8 @@
-"""Where photos and their captions lie: every data set becomes one listing of keyed photos.
+"""Reads data sets into listings of photos with keys and captions.
 
-Read are WebDataset shards as img2dataset writes them (KEY.jpg with KEY.txt or KEY.json), and
+It reads WebDataset shards as img2dataset writes them (KEY.jpg with KEY.txt or KEY.json), and
 folders with a JSON or JSONL file: MiniGPT-4's filter_cap.json, COCO's captions, the class names of
-photos.jsonl, or rows with `image` and `captions`. What is damaged is counted and named, never
-trained on.
+photos.jsonl, or rows with `image` and `captions`. Damaged samples are counted, named and left out.
 """
 
 import glob
@@ -17,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from .config import Source
 from .data_sets import DATA_SETS
-from .file_sums import FileSums
+from .files import FileSums
 from .nano.texts import noun
 from .outcome import BadData
 
@@ -47,7 +46,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Damaged:
-    """A sample that is left out, and why."""
+    """A sample that is left out, and the reason."""
 
     set: str
     key: str
@@ -56,7 +55,7 @@ class Damaged:
 
 @dataclass
 class Listing:
-    """What a source holds, in its own order. `digest` names its content, wherever it lies."""
+    """The photos of a source, in its order. `digest` identifies the content, wherever it is."""
 
     source: Source
     photos: list[Photo] = field(default_factory=list)
@@ -71,7 +70,7 @@ BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
 def expand(pattern: str) -> list[str]:
-    """`{00000..00014}` -> its numbers, as wide as they are written; any number of them."""
+    """Expands ranges such as `{00000..00014}`, and keeps the numbers' width."""
     found = BRACES.search(pattern)
     if not found:
         return [pattern]
@@ -84,7 +83,7 @@ def expand(pattern: str) -> list[str]:
 
 
 def files_of(path: str) -> list[Path]:
-    """The shards, or the one listing, that a source's path names. Raises BadData."""
+    """The shards or the listing that a source's path names. Raises BadData."""
     if BRACES.search(path):
         out = [Path(each) for each in expand(path)]
     elif glob.has_magic(path) and not Path(path).exists():
@@ -117,7 +116,7 @@ def _listing_in(folder: Path) -> Path:
 
 
 def read_source(source: Source, sums: FileSums) -> Listing:
-    """Reads keys and captions; pictures are only located. Raises BadData."""
+    """Reads keys and captions, and locates the pictures. Raises BadData."""
     listing = Listing(source)
     total = hashlib.sha256(f"{source.set}\n".encode())
     seen: set[str] = set()
@@ -146,7 +145,7 @@ def read_source(source: Source, sums: FileSums) -> Listing:
 
 
 def _shard(file: Path, listing: Listing) -> Iterator[Photo]:
-    """The samples of a shard that hold a picture; members of one key are neighbours or not."""
+    """The samples of a shard with a picture. Members of one key need not be neighbours."""
     pictures: dict[str, tuple[int, int]] = {}
     texts: dict[str, dict[str, bytes]] = {}
     try:
@@ -177,7 +176,7 @@ def _shard(file: Path, listing: Listing) -> Iterator[Photo]:
 
 
 def _captions_of(texts: Mapping[str, bytes]) -> tuple[str, ...]:
-    """A caption a line of KEY.txt, else `captions` or `caption` of KEY.json. Raises ValueError."""
+    """The lines of KEY.txt, or `captions` or `caption` of KEY.json. Raises ValueError."""
     lines = _clean(texts.get("txt", b"").decode().splitlines())
     if lines or "json" not in texts:
         return lines
@@ -203,7 +202,7 @@ def _clean(captions: Iterable[str]) -> tuple[str, ...]:
 
 
 def rows_of(file: Path) -> Iterator[tuple[str, object]]:
-    """(where it stands, row) of a JSONL file; a line that is not JSON comes as its ValueError."""
+    """Yields (location, row) of a JSONL file; for a line that is not JSON, its ValueError."""
     try:
         lines = file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -217,7 +216,7 @@ def rows_of(file: Path) -> Iterator[tuple[str, object]]:
 
 
 def _rows(file: Path, listing: Listing) -> Iterator[Photo]:
-    """The photos of a JSON or JSONL file; pictures lie beside it."""
+    """The photos of a JSON or JSONL file, whose pictures are in its folder."""
     if file.suffix == ".jsonl":
         rows, pictures = list(rows_of(file)), {}
     else:
@@ -226,7 +225,7 @@ def _rows(file: Path, listing: Listing) -> Iterator[Photo]:
     places: dict[str, Path] = {}
     for where, row in rows:
         if isinstance(row, ValueError) or not isinstance(row, dict):
-            listing.damage(where, f"it is no JSON object ({row})")
+            listing.damage(where, f"it is not a JSON object ({row})")
             continue
         try:
             key, picture, captions = _row(row, pictures)
@@ -239,12 +238,12 @@ def _rows(file: Path, listing: Listing) -> Iterator[Photo]:
             continue
         together.setdefault(key, []).extend(captions)
         places.setdefault(key, path)
-    for key, captions in together.items():  # rows of one photo are its captions
+    for key, captions in together.items():  # all rows of a photo give its captions
         yield Photo(key, tuple(captions), places[key])
 
 
 def _json_rows(file: Path) -> tuple[list[tuple[str, object]], dict[str, str]]:
-    """Rows of filter_cap.json, of COCO's captions or of a plain list; id -> picture for COCO."""
+    """The rows of filter_cap.json, COCO's captions or a plain list; for COCO also id -> picture."""
     try:
         found = json.loads(file.read_text())
         images = found.get("images", []) if isinstance(found, dict) else []
@@ -263,7 +262,7 @@ def _json_rows(file: Path) -> tuple[list[tuple[str, object]], dict[str, str]]:
 
 
 def _row(row: Mapping, pictures: Mapping[str, str]) -> tuple[str, str, tuple[str, ...]]:
-    """Key, picture and captions. Raises ValueError with what is missing."""
+    """Key, picture and captions. Raises ValueError, which says what is missing."""
     picture = next((row[name] for name in PICTURE_FIELDS if isinstance(row.get(name), str)), None)
     if "synset" in row and "name" in row:
         return row["synset"], picture or f"{row['synset']}.jpg", _names(row)
@@ -277,7 +276,7 @@ def _row(row: Mapping, pictures: Mapping[str, str]) -> tuple[str, str, tuple[str
 
 
 def _names(row: Mapping) -> tuple[str, ...]:
-    """Captions that say what the class name says, and no more."""
+    """Captions that say only what the class name says."""
     return (f"a photo of {noun(row['name'])}", noun(row["name"]))
 
 

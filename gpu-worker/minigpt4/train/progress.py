@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, plain lines elsewhere or where NO_COLOR is set."""
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere or with NO_COLOR."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from typing import TextIO
 
 WIDTH = 24
 LINE_SECONDS = 15.0  # between plain lines
-RECENT = 20  # steps that speed is measured over
+RECENT = 20  # steps over which the speed is measured
 
 
 def span(seconds: float) -> str:
@@ -19,7 +19,7 @@ def span(seconds: float) -> str:
 
 
 class Progress:
-    """One piece of work of `total` steps or photos; `quiet` ranks tell nothing."""
+    """The progress of a task of `total` steps or photos; `quiet` ranks print nothing."""
 
     def __init__(self, work: str, total: int, quiet: bool = False, stream: TextIO | None = None):
         self._work, self._total, self._quiet = work, max(total, 1), quiet
@@ -31,7 +31,7 @@ class Progress:
         self.skip(0)
 
     def skip(self, count: int) -> None:
-        """What was done before, by an interrupted run: it says nothing about speed."""
+        """Counts what an interrupted run did before; the speed ignores it."""
         self._done += count
         self._times.clear()
         self._times.append((time.monotonic(), self._done, *self._counts))
@@ -46,7 +46,7 @@ class Progress:
             self._write(self._text(note), last=self._done >= self._total)
 
     def say(self, text: str) -> None:
-        """A line of its own."""
+        """Prints a separate line."""
         if not self._quiet:
             self._out.write(("\r\x1b[2K" if self._bar else "") + text + "\n")
             self._out.flush()

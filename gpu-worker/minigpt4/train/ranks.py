@@ -1,4 +1,4 @@
-"""The processes of one run: alone, or as many as `torchrun` starts, one for each GPU."""
+"""The processes of one run: a single one, or those that `torchrun` starts, one per GPU."""
 
 import os
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 
-PATIENCE = timedelta(hours=24)  # one rank's share of the survey may take much longer than another's
+PATIENCE = timedelta(hours=24)  # the ranks' shares of the survey may take very different times
 
 
 class Ranks:
-    """`rank` of `world`; every rank makes the same calls in the same order."""
+    """This process is `rank` of `world`. All ranks make the same calls in the same order."""
 
     def __init__(self, device: str):
         self.rank = int(os.environ.get("RANK", 0))
@@ -22,7 +22,7 @@ class Ranks:
         self.device = "cpu" if wanted == "auto" else wanted
         if self.device == "cuda":
             if not torch.cuda.is_available():
-                raise Refused("device: cuda, and PyTorch sees no GPU", "pass --device cpu")
+                raise InputError("device: cuda, but PyTorch sees no GPU", "pass --device cpu")
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
         self._group = self.world > 1
         if self._group:
@@ -34,17 +34,17 @@ class Ranks:
         return self.rank == 0
 
     def share(self, count: int) -> range:
-        """Which of `count` pieces of work are this rank's, taken in turn."""
+        """The indices among `count` that this rank works on."""
         return range(self.rank, count, self.world)
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """Over all ranks, in place."""
+        """Sums over all ranks, in place."""
         if self._group:
             dist.all_reduce(values)
         return values
 
     def sum_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        """In one message; every parameter has a gradient."""
+        """Sums gradients in one message. Every parameter must have one."""
         if not self._group:
             return
         flat = self.sum(torch.cat([each.grad.flatten() for each in parameters]))
@@ -54,7 +54,7 @@ class Ranks:
             each.grad.copy_(part.view_as(each))
 
     def gather(self, value: object) -> list:
-        """What every rank says, on every rank."""
+        """Returns every rank's value, on every rank."""
         if not self._group:
             return [value]
         out: list = [None] * self.world

@@ -1,7 +1,7 @@
-"""One training, from its data to its projection.
+"""Runs one training, from its data to its projection.
 
-Everything that is drawn depends on the seed and the step alone, and a checkpoint holds projection,
-optimiser and the place in the metrics, so a run that was killed goes on as if it had not been.
+All random draws depend only on the seed and the step. A checkpoint has the projection, the
+optimiser and the position in the metrics, so a killed run continues as if it had never stopped.
 """
 
 import hashlib
@@ -17,13 +17,13 @@ from pathlib import Path
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 from ..modeling import MiniGPT4ForConditionalGeneration
 from ..models import FAMILY, TEMPLATE
 from . import loss_plot, photos
 from .batches import Batch, Batches
 from .config import CHECKPOINT, FRESH, TrainConfig
-from .file_sums import FileSums
+from .files import FileSums
 from .learner import DTYPES, Learner
 from .material import gather
 from .optimiser import Optimiser
@@ -31,15 +31,15 @@ from .outcome import BadData, Diverged, Interrupted
 from .progress import Progress
 from .ranks import Ranks
 from .run_folder import PROJECTION, RunFolder, code_version, read_projection
-from .survey import Eyes, Features, Survey, encoder_digest
+from .survey import Features, PhotoEncoder, Survey, encoder_digest
 from .texts import Texts
 
-MOST_OVERFLOWS = 24  # steps in a row that fp16 may leave out: the scale has halved as often
+MOST_OVERFLOWS = 24  # steps in a row that fp16 may skip; each one halves the scale
 NAMED = 8
 
 
 class Stop:
-    """SIGTERM and SIGINT ask the run to stop after the step; a second SIGINT ends it at once."""
+    """SIGTERM and SIGINT stop the run after the step; a second SIGINT ends it at once."""
 
     def __init__(self) -> None:
         self.wanted = False
@@ -59,14 +59,14 @@ class Stop:
                 signal.signal(number, handler)
 
     def check(self) -> None:
-        """Where nothing need be saved to go on."""
+        """Stops at once, where there is nothing to save."""
         if self.wanted:
             raise Interrupted
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a step came to, over all ranks. `norm` is None where fp16 overflowed."""
+    """The results of a step, over all ranks. `norm` is None if fp16 overflowed."""
 
     loss: float
     norm: float | None
@@ -76,7 +76,7 @@ class Step:
 
 
 def checkpoint_digest(config: TrainConfig) -> str:
-    """Raises Refused for a folder that is not the model's checkpoint."""
+    """The checkpoint's digest. Raises InputError if the folder is not the model's checkpoint."""
     folder = Path(config.checkpoint)
     try:
         manifest = json.loads((folder / "checkpoint.json").read_text())
@@ -85,16 +85,16 @@ def checkpoint_digest(config: TrainConfig) -> str:
         problem = f"it holds {manifest['model']}"
     except (OSError, ValueError, KeyError) as error:
         problem = f"{type(error).__name__}: {error}"
-    raise Refused(
-        f"checkpoint: {folder} is no checkpoint of {config.model} ({problem})",
+    raise InputError(
+        f"checkpoint: {folder} is not a checkpoint of {config.model} ({problem})",
         f"make one with: minigpt4-worker assemble {config.model} --out DIR",
     )
 
 
 def with_precision(config: TrainConfig, device: str) -> TrainConfig:
-    """`auto`: the paper's fp16 for the family on a GPU; bfloat16 for the embedded models."""
+    """Resolves `auto`: fp16 as in the paper for the family on a GPU, bf16 for embedded models."""
     if config.precision == "fp16" and device == "cpu":
-        raise Refused("precision: fp16 needs a GPU", "use bf16 or float32 on the CPU")
+        raise InputError("precision: fp16 needs a GPU", "use bf16 or float32 on the CPU")
     if config.precision != "auto":
         return config
     family = config.model in FAMILY
@@ -103,9 +103,9 @@ def with_precision(config: TrainConfig, device: str) -> TrainConfig:
 
 
 def train(config: TrainConfig) -> Path:
-    """Runs, or goes on with, a training; the projection's path.
+    """Starts or continues a training. Returns the projection's path.
 
-    Raises Refused, BadData, Diverged or Interrupted; outcome.py has their exit codes.
+    Raises InputError, BadData, Diverged or Interrupted; outcome.py has their exit codes.
     """
     stop = Stop()
     with stop.listening():
@@ -120,9 +120,9 @@ def train(config: TrainConfig) -> Path:
 
 def _train(config: TrainConfig, ranks: Ranks, stop: Stop) -> Path:
     if config.batches % ranks.world:
-        raise Refused(
+        raise InputError(
             f"batches: {config.batches} of a step do not divide among {ranks.world} processes",
-            f"give batches as a multiple of {ranks.world}",
+            f"set batches to a multiple of {ranks.world}",
         )
     inputs = {"checkpoint": checkpoint_digest(config), "parent_sha256": _parent(config)}
     folder = RunFolder(config)
@@ -140,7 +140,7 @@ def _parent(config: TrainConfig) -> str:
     try:
         return hashlib.sha256(Path(config.start).read_bytes()).hexdigest()
     except OSError as error:
-        raise Refused(
+        raise InputError(
             f"start: {config.start} cannot be read ({error.strerror})", "check --from"
         ) from None
 
@@ -151,18 +151,18 @@ def _in_folder(
     cache = Path(config.cache)
     sums = FileSums(cache / "files.json")
     if not ranks.first:
-        ranks.wait()  # the first has summed the files
+        ranks.wait()  # the first rank has computed the checksums
         sums = FileSums(cache / "files.json")
     listings = []
     for source in config.data:
         listings.append(photos.read_source(source, sums))
         stop.check()
         count = len(listings[-1].photos)
-        if count <= source.test + source.choose:  # known before a long survey
+        if count <= source.test + source.choose:  # fails before a long survey
             raise BadData(
                 f"{source.set}: of {count} photos {source.test} for testing and {source.choose} "
                 "for choosing are held out, so none is left",
-                "bring more photos, or hold fewer out: `test` and `choose` of the data in --config",
+                "add photos, or hold fewer out: `test` and `choose` of the data in --config",
             )
     total = hashlib.sha256("".join(listing.digest for listing in listings).encode())
     for answers in config.answers:
@@ -170,25 +170,25 @@ def _in_folder(
     if ranks.first:
         sums.keep()
         ranks.wait()
-    disable_progress_bar()  # of reading weights, which takes less than it takes to read about it
+    disable_progress_bar()  # transformers' bar for reading weights, which takes a moment
     model = MiniGPT4ForConditionalGeneration.from_pretrained(
         config.checkpoint, dtype=DTYPES[config.precision], attn_implementation="sdpa"
     ).eval()
     model.requires_grad_(False)
     encoder = encoder_digest(model.image_encoder, model.config)
     inputs |= {"data_sha256": total.hexdigest(), "encoder_sha256": encoder}
-    # Read before the hours that a survey may take.
+    # Reads the state before the survey, which may take hours.
     state = folder.read(inputs) if ranks.first else None
-    eyes = Eyes(model.image_encoder, model.config, ranks.device)
+    photo_encoder = PhotoEncoder(model.image_encoder, model.config, ranks.device)
     views = 2 if config.mirror else 1
     surveys = [
-        Survey(cache, each, eyes, encoder, views, config.cache_dtype, config.live)
+        Survey(cache, each, photo_encoder, encoder, views, config.cache_dtype, config.live)
         for each in listings
     ]
     for listing, survey in zip(listings, surveys, strict=True):
         mine = ranks.share(survey.parts)
         count = sum(survey.photos_of(part) for part in mine)
-        progress = Progress(f"looking at {listing.source.set}", count, not ranks.first)
+        progress = Progress(f"surveying {listing.source.set}", count, not ranks.first)
 
         def advance(some: int, progress: Progress = progress) -> None:
             progress.advance(some, photos=some)
@@ -197,7 +197,7 @@ def _in_folder(
         survey.make(mine, advance, progress.skip)
     ranks.wait()
     if not config.live:
-        eyes.close()
+        photo_encoder.close()
     material = gather(config, listings, [survey.found() for survey in surveys])
     texts = Texts(Path(config.checkpoint) / "tokenizer.json", TEMPLATE[config.model], model.config)
     learner = Learner(model, ranks.device, config.precision)
@@ -209,7 +209,7 @@ def _in_folder(
         stop=stop,
         folder=folder,
         inputs=inputs,
-        eyes=eyes if config.live else None,
+        photo_encoder=photo_encoder if config.live else None,
         learner=learner,
         optimiser=Optimiser(learner.projection, config, ranks.device),
         batches=Batches(config, material.components, surveys, texts),
@@ -224,26 +224,26 @@ def _in_folder(
         f"left out: {len(material.damaged)} damaged, {len(material.duplicates)} near-duplicates "
         "of held-out photos"
     )
-    return run.go(state)
+    return run.execute(state)
 
 
 @dataclass
 class Run:
-    """The loop over steps, and what it keeps."""
+    """The loop over the steps, and its state."""
 
     config: TrainConfig
     ranks: Ranks
     stop: Stop
     folder: RunFolder
     inputs: dict[str, str]
-    eyes: Eyes | None  # None: features are cached
+    photo_encoder: PhotoEncoder | None  # None: features are cached
     learner: Learner
     optimiser: Optimiser
     batches: Batches
     progress: Progress
     overflows: int = 0
 
-    def go(self, state: dict | None) -> Path:
+    def execute(self, state: dict | None) -> Path:
         state = self.ranks.gather(state)[0]
         first = self._restore(state) if state else self._begin()
         projection = self.folder.path / PROJECTION
@@ -253,7 +253,7 @@ class Run:
             )
         self.progress.skip(first)
         if first >= self.config.steps:
-            self.progress.say(f"{self.folder.path}: the training is finished already")
+            self.progress.say(f"{self.folder.path}: the training is already finished")
             return projection
         mine = self.ranks.share(self.config.batches)
         with ThreadPoolExecutor(1) as ahead:
@@ -265,7 +265,7 @@ class Run:
     def _step_and_log(
         self, number: int, coming: Future, mine: range, ahead: ThreadPoolExecutor
     ) -> Future:
-        """Returns the next step's batches, which are made meanwhile."""
+        """Runs a step. Returns the next step's batches, which are made at the same time."""
         began = time.monotonic()
         batches: list[Batch] = coming.result()
         done, last = number + 1, number + 1 == self.config.steps
@@ -297,7 +297,7 @@ class Run:
         return coming
 
     def _begin(self) -> int:
-        """The projection that training starts with. Fresh: PyTorch's own, as in the original."""
+        """Sets the first projection. A fresh one has PyTorch's initialisation, as the original."""
         projection = self.learner.projection
         if self.config.start == FRESH:
             torch.manual_seed(self.config.seed)
@@ -317,10 +317,10 @@ class Run:
 
     def _features(self, part: Batch) -> Features:
         inputs = part.stacked()
-        return self.eyes.features(list(inputs[0])) if self.eyes else inputs
+        return self.photo_encoder.features(list(inputs[0])) if self.photo_encoder else inputs
 
     def _step(self, number: int, batches: Sequence[Batch]) -> Step:
-        """Raises Diverged before anything has changed."""
+        """Runs a step. Raises Diverged before it changes anything."""
         self.optimiser.clear()
         sums = torch.zeros(5, dtype=torch.float64, device=self.learner.device)
         bad: list[str] = []
@@ -351,7 +351,7 @@ class Run:
         return Step(loss, norm, int(tokens), int(count), bool(stop))
 
     def _learn(self, part: Batch, share: int) -> tuple[float, list[str]]:
-        """Adds the gradient of a part's losses by `share`: the loss, and keys where not finite."""
+        """Adds a part's gradient by `share`. Returns its loss, and keys that are not finite."""
         losses = self.learner.losses(self._features(part), part.examples)
         finite = losses.each.isfinite()
         if not finite.all():
@@ -370,9 +370,8 @@ class Run:
         more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
         return Diverged(
             f"step {number + 1}: {what} not finite, at samples {', '.join(keys[:NAMED])}{more}",
-            "nothing was saved over: look at these samples, then go on from the last checkpoint "
-            "with the same command, or begin anew with a lower --lr-peak, --clip 1 or --precision "
-            "bf16",
+            "the last checkpoint is unchanged: check these samples, then run the same command to "
+            "continue from it, or start again with a lower --lr-peak, --clip 1 or --precision bf16",
         )
 
     @torch.no_grad()
@@ -387,7 +386,7 @@ class Run:
         return {"choose_loss": loss / tokens} if tokens else {}
 
     def _save(self, done: int) -> None:
-        """Raises Diverged, and keeps what is there, where the projection is not finite."""
+        """Saves a checkpoint. Raises Diverged, and saves nothing, if a value is not finite."""
         weights = {
             name: value.detach().cpu().clone()
             for name, value in self.learner.projection.state_dict().items()

@@ -1,4 +1,4 @@
-"""The folder of a run: configuration, metrics, the projection, and the state to go on from.
+"""The folder of a run: configuration, metrics, projection, and the state to continue from.
 
 config.json, metrics.jsonl, loss.png, projection.safetensors (and projector.pth, the family's),
 damaged.jsonl, duplicates.jsonl, state/training.pt.
@@ -16,20 +16,20 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ..checkpoints.refusal import Refused
 from ..checkpoints.tensors import torch_tensors
+from ..input_error import InputError
 from ..models import FAMILY
 from .config import TrainConfig
-from .whole_files import replace_whole, write_whole
+from .files import replace_atomically, write_atomically
 
 PROJECTION = "projection.safetensors"
-PROJECTOR = "projector.pth"  # of the family, as `assemble --projector` takes it
-HALF_ERROR = 1e-3  # of a tensor's norm, that half precision may cost
-ORIGINAL = "llama_proj."  # how MiniGPT-4's own files name their projection
+PROJECTOR = "projector.pth"  # for the family, as `assemble --projector` takes it
+HALF_ERROR = 1e-3  # largest error of half precision, relative to the tensor's norm
+ORIGINAL = "llama_proj."  # the projection's prefix in MiniGPT-4's files
 
 
 class RunFolder:
-    """One process at a time trains in it; only that one writes."""
+    """One process at a time trains in it, and only that process writes."""
 
     def __init__(self, config: TrainConfig):
         self.path = Path(config.out)
@@ -42,47 +42,49 @@ class RunFolder:
         return self.path / "state" / "training.pt"
 
     def open(self) -> None:
-        """Raises Refused where another process trains here, or another training lies here."""
+        """Raises InputError if another process trains in this folder."""
         (self.path / "state").mkdir(parents=True, exist_ok=True)
         self._lock = (self.path / "state" / "lock").open("wb")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Refused(
+            raise InputError(
                 f"out: another process trains in {self.path}", "wait for it, or pass another --out"
             ) from None
 
     def read(self, inputs: dict[str, str]) -> dict | None:
-        """What a run of this configuration on these inputs left. Raises Refused."""
+        """The state that an earlier run left. Raises InputError if it is another training's."""
         if not self._state.exists():
             return None
         try:
             state = torch.load(self._state, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load raises many kinds on files that it did not write
-            raise Refused(
-                f"{self._state}: is no state of a training ({type(error).__name__})",
-                "remove it to begin anew, or pass another --out",
+        except Exception as error:  # torch.load raises many exception types on other files
+            raise InputError(
+                f"{self._state}: is not the state of a training ({type(error).__name__})",
+                "remove it to start again, or pass another --out",
             ) from None
         before = json.loads(state["identity"])
         now = self._config.identity() | inputs
         for name in sorted(now.keys() | before.keys()):
             if before.get(name) != now.get(name):
-                raise Refused(
+                raise InputError(
                     f"{name}: {self.path} holds a training with {before.get(name)!r}, this one has "
                     f"{now.get(name)!r}",
-                    "pass another --out, or the settings of that training to go on with it",
+                    "pass another --out, or that training's settings to continue it",
                 )
         return state
 
     def begin(self, metrics_bytes: int, about: dict) -> None:
-        """Keeps the metrics up to the state that the run goes on from."""
+        """Cuts the metrics to the state that the run continues from."""
         resolved = json.loads(self._config.as_json()) | about
-        write_whole(self.path / "config.json", (json.dumps(resolved, indent=2) + "\n").encode())
+        write_atomically(
+            self.path / "config.json", (json.dumps(resolved, indent=2) + "\n").encode()
+        )
         self._metrics = (self.path / "metrics.jsonl").open("ab")
         if self._metrics.tell() < metrics_bytes:
-            raise Refused(
-                f"{self.path}/metrics.jsonl: is shorter than the training that lies beside it",
-                "bring the file back, or remove the folder to begin anew",
+            raise InputError(
+                f"{self.path}/metrics.jsonl: is shorter than the saved training",
+                "restore the file, or remove the folder to start again",
             )
         self._metrics.truncate(metrics_bytes)
 
@@ -91,24 +93,24 @@ class RunFolder:
         self._metrics.flush()
 
     def rows(self) -> list[dict]:
-        """Of the metrics, up to now."""
+        """The metrics so far."""
         return [json.loads(line) for line in (self.path / "metrics.jsonl").read_text().splitlines()]
 
     def save(self, state: dict, inputs: dict[str, str]) -> None:
         os.fsync(self._metrics.fileno())
         identity = json.dumps(self._config.identity() | inputs, sort_keys=True)
         whole = state | {"identity": identity, "metrics_bytes": self._metrics.tell()}
-        replace_whole(self._state, lambda part: torch.save(whole, part))
+        replace_atomically(self._state, lambda part: torch.save(whole, part))
 
     def save_projection(self, state: dict[str, torch.Tensor], about: dict[str, str]) -> None:
         tensors = {name: smallest(value) for name, value in state.items()}
-        replace_whole(
+        replace_atomically(
             self.path / PROJECTION,
             lambda part: save_file(tensors, part, metadata={"format": "pt"} | about),
         )
         if self._config.model in FAMILY:
             table = {f"{ORIGINAL}{name}": value.float() for name, value in tensors.items()}
-            replace_whole(
+            replace_atomically(
                 self.path / PROJECTOR,
                 lambda part: torch.save({"model": table, "provenance": about}, part),
             )
@@ -120,7 +122,7 @@ class RunFolder:
 
 
 def smallest(value: torch.Tensor) -> torch.Tensor:
-    """In half precision where that fits, else as it is."""
+    """The tensor in half precision if the error is small, otherwise unchanged."""
     value = value.detach().cpu().contiguous().float()
     half = value.half()
     error = (value - half.float()).norm()
@@ -128,9 +130,9 @@ def smallest(value: torch.Tensor) -> torch.Tensor:
 
 
 def read_projection(path: Path, wanted: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A projection's tensors in float32, from our file or MiniGPT-4's own. Raises Refused.
+    """A projection's tensors in float32, from this trainer's file or MiniGPT-4's.
 
-    `wanted`: the state that it is for, which says names and shapes.
+    `wanted` is the state to fill, which gives names and shapes. Raises InputError.
     """
     try:
         if path.suffix == ".safetensors":
@@ -143,13 +145,13 @@ def read_projection(path: Path, wanted: dict[str, torch.Tensor]) -> dict[str, to
                 if name.startswith(ORIGINAL)
             }
     except FileNotFoundError:
-        raise Refused(f"start: {path} is missing", "check --from") from None
+        raise InputError(f"start: {path} is missing", "check --from") from None
     except (SafetensorError, OSError) as error:
-        raise Refused(f"start: {path} is no projection ({error})", "check --from") from None
+        raise InputError(f"start: {path} is not a projection ({error})", "check --from") from None
     for name, tensor in wanted.items():
         if name not in found or found[name].shape != tensor.shape:
             has = list(found[name].shape) if name in found else "missing"
-            raise Refused(
+            raise InputError(
                 f"start: in {path.name} {name} is {has}; the model needs {list(tensor.shape)}",
                 "pass --from a projection of this model",
             )
@@ -157,7 +159,7 @@ def read_projection(path: Path, wanted: dict[str, torch.Tensor]) -> dict[str, to
 
 
 def code_version() -> str:
-    """The package's version, and a digest of its source as it runs."""
+    """The package's version, and a digest of its source code."""
     try:
         number = version("minigpt4-worker")
     except PackageNotFoundError:

@@ -1,30 +1,30 @@
-"""Kinds of settings: each checks a value of JSON and reads one of a flag, or refuses it."""
+"""Kinds of settings. Each checks a value from JSON, and reads one from a flag."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..checkpoints.refusal import Refused
+from ..input_error import InputError
 
 
 class Kind(Protocol):
-    """`check` takes what JSON gave, `read` what stood behind a flag. Both raise Refused."""
+    """`check` takes a JSON value, `read` a flag's text. Both raise InputError."""
 
-    repeated: bool  # whether the flag may stand several times, each adding an entry
+    repeated: bool  # whether the flag may be repeated, each time for another entry
 
     def check(self, name: str, value: object) -> object: ...
 
     def read(self, name: str, text: str) -> object: ...
 
 
-def refuse(name: str, value: object, wanted: str) -> Refused:
-    return Refused(f"{name}: {value!r} cannot be used", f"give {name} {wanted}")
+def unusable(name: str, value: object, wanted: str) -> InputError:
+    return InputError(f"{name}: {value!r} cannot be used", f"give {name} {wanted}")
 
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number, or a whole one; bounds are included, `above` is not."""
+    """A finite or whole number. `least` and `most` are inclusive, `above` and `below` exclusive."""
 
     least: float | None = None
     most: float | None = None
@@ -48,21 +48,21 @@ class Number:
     def check(self, name: str, value: object) -> int | float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not math.isfinite(value) or (self.whole and value != int(value)):
-            raise refuse(name, value, str(self))
+            raise unusable(name, value, str(self))
         if (
             (self.least is not None and value < self.least)
             or (self.most is not None and value > self.most)
             or (self.above is not None and value <= self.above)
             or (self.below is not None and value >= self.below)
         ):
-            raise refuse(name, value, str(self))
+            raise unusable(name, value, str(self))
         return int(value) if self.whole else float(value)
 
     def read(self, name: str, text: str) -> int | float:
         try:
             value = float(text)
         except ValueError:
-            raise refuse(name, text, str(self)) from None
+            raise unusable(name, text, str(self)) from None
         return self.check(name, value)
 
 
@@ -72,16 +72,16 @@ class Switch:
 
     def check(self, name: str, value: object) -> bool:
         if not isinstance(value, bool):
-            raise refuse(name, value, "true or false")
+            raise unusable(name, value, "true or false")
         return value
 
     def read(self, name: str, text: str) -> bool:
-        raise NotImplementedError  # its flags are --name and --no-name
+        raise NotImplementedError  # argparse makes --name and --no-name
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text that is not empty; one of `among`, where that is given."""
+    """A text that is not empty; one of `among`, if that is set."""
 
     among: tuple[str, ...] = ()
     wanted: str = "a text"
@@ -89,9 +89,9 @@ class Text:
 
     def check(self, name: str, value: object) -> str:
         if not isinstance(value, str) or not value.strip():
-            raise refuse(name, value, self.wanted)
+            raise unusable(name, value, self.wanted)
         if self.among and value not in self.among:
-            raise refuse(name, value, f"one of {', '.join(self.among)}")
+            raise unusable(name, value, f"one of {', '.join(self.among)}")
         return value
 
     read = check
@@ -99,7 +99,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Maybe:
-    """A kind, or null (`none` behind a flag)."""
+    """A kind, or null (a flag's `none`)."""
 
     kind: Kind
     repeated: bool = False
@@ -120,7 +120,7 @@ class Many:
 
     def check(self, name: str, value: object) -> tuple:
         if not isinstance(value, Sequence) or isinstance(value, str):
-            raise refuse(name, value, "a list")
+            raise unusable(name, value, "a list")
         return tuple(self.kind.check(f"{name}[{n}]", entry) for n, entry in enumerate(value))
 
     def read(self, name: str, text: str) -> object:
@@ -136,9 +136,9 @@ class Scales:
 
     def check(self, name: str, value: object) -> dict[str, float]:
         if isinstance(value, Sequence) and not isinstance(value, str):
-            value = dict(value)  # from flags
+            value = dict(value)  # flags give pairs
         if not isinstance(value, Mapping):
-            raise refuse(name, value, 'an object such as {"classes": 5}')
+            raise unusable(name, value, 'an object such as {"classes": 5}')
         return {
             Text().check(name, prefix): float(self.factor.check(f"{name}.{prefix}", factor))
             for prefix, factor in value.items()
@@ -147,5 +147,5 @@ class Scales:
     def read(self, name: str, text: str) -> tuple[str, float]:
         prefix, equals, factor = text.partition("=")
         if not equals or not prefix:
-            raise refuse(name, text, "as PREFIX=FACTOR, such as classes=5")
+            raise unusable(name, text, "as PREFIX=FACTOR, such as classes=5")
         return prefix, float(self.factor.read(f"{name}.{prefix}", factor))

@@ -1,7 +1,7 @@
-"""Which photos are held out: decided by the SHA-256 of their keys alone, in any order of them.
+"""Decides which photos are held out, by the SHA-256 of their keys alone.
 
-Of a part of the keys, the held-out ones include all that are held out of the whole: whoever trains
-on a few shards never sees a photo that is kept for testing on all of them.
+A split of some of the keys holds out every key that a split of all keys holds out. So training on a
+few shards never uses a photo that is held out when testing on all shards.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ TEST, CHOOSE = 500, 300  # of the shared photos; see data_sets.py
 
 @dataclass(frozen=True)
 class Split:
-    """`test` is looked at once, at the end; `choose` is what choices are made on."""
+    """`test` is used once, at the end; `choose` is for choosing between models."""
 
     test: frozenset[str]
     choose: frozenset[str]

@@ -1,9 +1,9 @@
-"""One look at every photo: is it whole, what does it look like, what does the frozen encoder see.
+"""Surveys every photo once: whether it is damaged, its perceptual hash, its frozen features.
 
-Because only the projection learns, the encoder need run once per photo. What it gives is kept on
-disk in parts, each written whole, so that a run that was interrupted goes on where it was; parts
-are mapped, not read. Where the photos are too many to keep (`live`), the survey only looks for
-damage and near-duplicates, and the encoder runs at each step.
+Only the projection learns, so the encoder runs once per photo. The cache keeps its features in
+parts, each written atomically, so that an interrupted run continues with the next part. Parts are
+mapped, not read. If there are too many photos to cache (`live`), the survey looks only for damage
+and near-duplicates, and the encoder runs at each step.
 """
 
 import hashlib
@@ -20,16 +20,16 @@ from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..checkpoints.refusal import Refused
 from ..config import EFFICIENTNET, MiniGPT4Config
 from ..image_encoder import ImageEncoder
 from ..images import Limits, Undecodable, decode
+from ..input_error import InputError
 from ..processing import fit, normalise, to_rgb
+from .files import replace_atomically, write_atomically
 from .near_duplicates import hashes
 from .photos import Listing, Photo
-from .whole_files import replace_whole, write_whole
 
-FORMAT = 1  # of the parts; another number makes them again
+FORMAT = 1  # of the parts; a new number invalidates the cache
 PART = 256  # photos of a part
 AT_ONCE = 16  # photos decoded together
 DECODERS = 4
@@ -40,7 +40,7 @@ Features = tuple[torch.Tensor, ...]
 
 
 def encoder_digest(encoder: ImageEncoder, config: MiniGPT4Config) -> str:
-    """Names all that is frozen in front of the projection: weights, and how they are used."""
+    """Identifies what is frozen in front of the projection: the weights and their configuration."""
     total = hashlib.sha256(json.dumps(_description(config), sort_keys=True).encode())
     for name, tensor in sorted(encoder.state_dict().items()):
         if not name.startswith("projection."):
@@ -58,18 +58,18 @@ def _description(config: MiniGPT4Config) -> dict:
     return json.loads(json.dumps(parts, default=str))
 
 
-class Eyes:
-    """Opens photos for one encoder, which goes to the device when it is first needed."""
+class PhotoEncoder:
+    """Opens and encodes photos. The encoder moves to the device when it is first needed."""
 
     def __init__(self, encoder: ImageEncoder, config: MiniGPT4Config, device: str):
         self._encoder, self._vision = encoder, config.vision_config
         self._device = device
-        # Convolutions of EfficientNet are two to three times faster so on a CPU.
+        # On a CPU, EfficientNet's convolutions are two to three times faster in channels_last.
         self._last = config.vision_config.tower == EFFICIENTNET and device == "cpu"
         self._ready = False
 
     def close(self) -> None:
-        """Makes room on the device; the next look brings the encoder back."""
+        """Frees the device. The next call of `features` moves the encoder there again."""
         if self._ready:
             self._encoder.to("cpu")
             self._ready = False
@@ -83,7 +83,7 @@ class Eyes:
         self._ready = True
 
     def open(self, photo: Photo) -> Image.Image:
-        """Upright RGB. Raises Undecodable or OSError."""
+        """Opens a photo as upright RGB. Raises Undecodable or OSError."""
         return to_rgb(decode(photo.read(), Limits()))
 
     def pixels(self, image: Image.Image, mirrored: bool) -> torch.Tensor:
@@ -92,7 +92,7 @@ class Eyes:
 
     @torch.no_grad()
     def features(self, pixels: Sequence[torch.Tensor]) -> Features:
-        """Pictures -> what the projection takes, on the device."""
+        """Pixels -> the projection's inputs, on the device."""
         if not self._ready:
             self._prepare()
         batch = torch.stack(list(pixels)).to(self._device)
@@ -102,24 +102,24 @@ class Eyes:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the survey of a source says: `whole` numbers of photos, and their hashes in order."""
+class SurveyResult:
+    """The survey of a source: the indices of its `whole` photos, and their hashes."""
 
-    whole: np.ndarray  # [N] int64, rising
+    whole: np.ndarray  # [N] int64, ascending
     hashes: np.ndarray  # [N, 2] int64
 
 
 class Survey:
     """The survey of one source, in one folder of the cache.
 
-    `views` are 1, or 2 with a mirrored view; without `eyes` to see with there are no features.
+    `views` is 1, or 2 with a mirrored view. With `live` the survey stores no features.
     """
 
     def __init__(
         self,
         cache: Path,
         listing: Listing,
-        eyes: Eyes,
+        photo_encoder: PhotoEncoder,
         encoder: str,
         views: int,
         dtype: str,
@@ -133,7 +133,7 @@ class Survey:
         }
         name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
         self.folder = cache / f"{listing.source.set}-{name}"
-        self._about, self._listing, self._eyes = about, listing, eyes
+        self._about, self._listing, self._encoder = about, listing, photo_encoder
         self._views, self._dtype, self._live = views, DTYPES[dtype], live
         self._open: OrderedDict[int, tuple] = OrderedDict()
 
@@ -160,10 +160,10 @@ class Survey:
     def make(
         self, mine: range, advance: Callable[[int], None], skip: Callable[[int], None]
     ) -> None:
-        """Writes those of `mine` that are not there yet. Raises Refused, or OSError of a disk."""
+        """Writes the parts of `mine` that are missing. Raises InputError or OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if mine.start == 0:
-            write_whole(self.folder / "about.json", json.dumps(self._about, indent=2).encode())
+            write_atomically(self.folder / "about.json", json.dumps(self._about, indent=2).encode())
         with ThreadPoolExecutor(DECODERS) as pool:
             for part in mine:
                 photos = self._photos(part)
@@ -191,7 +191,7 @@ class Survey:
             rows += [start + n for n in good]
             marks += [opened[n][0] for n in good]
             if good and not self._live:
-                found = self._eyes.features([view for n in good for view in opened[n][1]])
+                found = self._encoder.features([view for n in good for view in opened[n][1]])
                 columns = columns or [[] for _ in found]
                 for column, values in zip(columns, found, strict=True):
                     values = values.view(len(good), self._views, *values.shape[1:])
@@ -201,16 +201,18 @@ class Survey:
         tensors["row"] = torch.tensor(rows, dtype=torch.int64)
         tensors["hash"] = torch.tensor(marks, dtype=torch.int64).view(-1, 2)
         metadata = {"damaged": json.dumps(damaged)}
-        replace_whole(self._path(part), lambda path: save_file(tensors, path, metadata=metadata))
+        replace_atomically(
+            self._path(part), lambda path: save_file(tensors, path, metadata=metadata)
+        )
 
     def _look(self, photo: Photo) -> tuple[tuple[int, int], list[torch.Tensor]] | str:
-        """Hashes and views, or what is wrong with the picture."""
+        """The hashes and views of a photo, or what is wrong with it."""
         try:
-            image = self._eyes.open(photo)
+            image = self._encoder.open(photo)
         except (Undecodable, OSError, ValueError) as error:
             return str(error) or type(error).__name__
         views = (
-            [] if self._live else [self._eyes.pixels(image, bool(n)) for n in range(self._views)]
+            [] if self._live else [self._encoder.pixels(image, bool(n)) for n in range(self._views)]
         )
         return hashes(image), views
 
@@ -218,15 +220,15 @@ class Survey:
         stored = values.to(self._dtype).cpu()
         if not stored.isfinite().all():
             bad = [key for key, row in zip(keys, stored, strict=True) if not row.isfinite().all()]
-            raise Refused(
+            raise InputError(
                 f"{self._listing.source.set}: features of {', '.join(bad[:5])} are not finite "
                 f"as {self._dtype}",
                 "pass --cache-dtype float32; if it is, the checkpoint's encoder is damaged",
             )
         return stored.contiguous()
 
-    def found(self) -> Found:
-        """After every part is there; damaged photos are added to the listing."""
+    def found(self) -> SurveyResult:
+        """Reads all parts, which must exist, and adds damaged photos to the listing."""
         whole, marks = [], []
         for part in range(self.parts):
             with safe_open(self._path(part), "pt") as file:
@@ -234,10 +236,10 @@ class Survey:
                 marks.append(file.get_tensor("hash").numpy())
                 for row, reason in json.loads(file.metadata()["damaged"]):
                     self._listing.damage(self._photos(part)[row].key, reason)
-        return Found(np.concatenate(whole), np.concatenate(marks))
+        return SurveyResult(np.concatenate(whole), np.concatenate(marks))
 
     def rows(self, wanted: Sequence[tuple[int, int]]) -> list[Features]:
-        """(photo, view) -> features of each, without a batch dimension; its pixels where live."""
+        """(photo, view) -> its features without a batch dimension; with `live`, its pixels."""
         if not self._live:
             return [self._row(photo, view) for photo, view in wanted]
         with ThreadPoolExecutor(DECODERS) as pool:
@@ -249,7 +251,7 @@ class Survey:
         return tuple(each[rows[row], view] for each in slices)
 
     def _pixels(self, photo: int, view: int) -> torch.Tensor:
-        return self._eyes.pixels(self._eyes.open(self._listing.photos[photo]), bool(view))
+        return self._encoder.pixels(self._encoder.open(self._listing.photos[photo]), bool(view))
 
     def _part(self, part: int) -> tuple[list, dict[int, int]]:
         if part in self._open:

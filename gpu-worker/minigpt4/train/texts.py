@@ -1,4 +1,4 @@
-"""What is learned, as token ids: captions as BLIP cleans them, answers with their end."""
+"""The texts to learn, as token ids: captions as BLIP cleans them, answers with their end."""
 
 import re
 from pathlib import Path
@@ -14,14 +14,14 @@ SIGNS = re.compile(r'[.!"()*#:;~]')
 
 
 def clean_caption(caption: str, words: int) -> str:
-    """As BLIP's processor: lowercase, some signs become spaces, spaces collapse, words counted."""
+    """Cleans a caption as BLIP's processor does: lowercase, few signs, at most `words` words."""
     caption = SIGNS.sub(" ", caption.lower())
     caption = re.sub(r"\s{2,}", " ", caption).rstrip("\n").strip(" ")
     return " ".join(caption.split(" ")[:words])
 
 
 class Texts:
-    """Token ids for one checkpoint. LLaMA's tokenizers begin every text with a space of its own."""
+    """Token ids for one checkpoint. LLaMA's tokenizers add a space in front of every text."""
 
     def __init__(self, tokenizer_file: Path, template: str, config: MiniGPT4Config):
         self._config = config
@@ -37,7 +37,7 @@ class Texts:
         return self._tokenizer.encode(self._space + text, add_special_tokens=False).ids
 
     def alone(self) -> list[int]:
-        """Stage 1: what every conversation begins with, then the image."""
+        """Stage 1: the beginning of every conversation, then the image."""
         begin = self._prompt.ids([Message("user", [Image(), "?"])])[0]
         return expand_image_tokens([begin, self._config.image_token_id], self._config)
 
@@ -46,11 +46,11 @@ class Texts:
         return expand_image_tokens(self._prompt.ids(messages), self._config)
 
     def caption(self, text: str, most: int) -> list[int]:
-        """A caption and a newline; at most so many tokens, then cut off."""
+        """A caption and a newline, cut to at most `most` tokens."""
         return self._ids(text + "\n")[:most]
 
     def answer(self, text: str, most: int) -> list[int]:
-        """An answer and what ends it; where that is written text, both are encoded as one."""
+        """An answer and its end; if the end is plain text, both are encoded together."""
         if self._prompt.stop_text:
             return self._ids(text + self._prompt.stop_text)[:most]
         return (self._ids(text) + self._prompt.stop_ids[:1])[:most]

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from curate_servers import CAKE, DOG, shard
 
-from minigpt4.checkpoints.refusal import Refused
 from minigpt4.commands import curate as command
 from minigpt4.curate.captions import (
     agreed_colours,
@@ -19,8 +18,9 @@ from minigpt4.curate.captions import (
 )
 from minigpt4.curate.filters import RULES
 from minigpt4.curate.photos import read_photos
-from minigpt4.curate.tasks import BY_RULE, KINDS, PRESETS, Wanted, tasks_of
+from minigpt4.curate.tasks import BY_RULE, KINDS, PRESETS, TaskOptions, tasks_of
 from minigpt4.curate.words import nouns, sentences, singular
+from minigpt4.input_error import InputError
 from minigpt4.train.split import split
 
 REPOSITORY = Path(__file__).parents[3]
@@ -45,7 +45,7 @@ def test_nouns_are_found_by_rule(text, wanted):
     assert not found & {"running", "wearing", "brown", "red", "happy", "sits", "stand", "tall"}
 
 
-def test_plurals_become_singular_and_what_only_looks_plural_stays():
+def test_plurals_become_singular_and_words_that_only_look_plural_stay():
     pairs = "dogs dog women woman boxes box glass glass dog's dog dogs' dog puppies puppy bus bus"
     given, wanted = pairs.split()[::2], pairs.split()[1::2]
     assert [singular(word) for word in given] == wanted
@@ -94,7 +94,7 @@ def test_captions_that_disagree_on_count_or_colour_are_not_merged():
     assert chosen == []
 
 
-def test_a_colour_is_told_where_two_captions_agree_and_none_contradicts():
+def test_a_colour_needs_two_captions_that_agree_and_none_that_contradicts():
     assert agreed_colours(DOG)["dog"] == "brown"
     assert agreed_colours((*DOG, "A black dog runs ."))  # the ball is still red
     assert "dog" not in agreed_colours((*DOG, "A black dog runs ."))
@@ -112,10 +112,10 @@ def test_food_photos_are_those_whose_captions_agree_on_a_dish():
 
 
 def made(captions, **wanted):
-    return {task.kind: task for task in tasks_of("photo", captions, Wanted(**wanted))}
+    return {task.kind: task for task in tasks_of("photo", captions, TaskOptions(**wanted))}
 
 
-def test_creative_tasks_are_told_one_caption_and_asked_as_the_presets_ask():
+def test_creative_tasks_get_one_caption_and_the_presets_question():
     found = made(CAKE, creative_per_photo=6)
     assert set(PRESETS) <= set(found)
     for kind, preset in PRESETS.items():
@@ -149,7 +149,7 @@ def test_answers_by_rule_are_borne_out_by_the_captions():
     kinds = ("caption", "thing", "presence", "colour")
     answers = {}
     for n in range(40):
-        for task in tasks_of(f"photo-{n}", DOG, Wanted(kinds)):
+        for task in tasks_of(f"photo-{n}", DOG, TaskOptions(kinds)):
             answers.setdefault(task.kind, set()).add((task.prompt, task.answer))
     assert {answer for _, answer in answers["colour"]} <= {
         "The dog is brown.",
@@ -163,24 +163,24 @@ def test_answers_by_rule_are_borne_out_by_the_captions():
         assert answer.startswith("The picture shows a") and " is running" not in answer
 
 
-def test_nobody_says_what_is_not_in_a_picture_by_one_caption():
+def test_one_caption_does_not_say_what_a_picture_lacks():
     for n in range(20):
-        for task in tasks_of(f"p{n}", ("A brown dog runs .",), Wanted(("presence",))):
+        for task in tasks_of(f"p{n}", ("A brown dog runs .",), TaskOptions(("presence",))):
             assert task.answer.startswith("Yes")
 
 
 def test_the_same_seed_draws_the_same():
-    first = tasks_of("photo", DOG, Wanted(seed=7))
-    assert first == tasks_of("photo", DOG, Wanted(seed=7))
-    drawn = {tuple(t.prompt for t in tasks_of("photo", DOG, Wanted(seed=n))) for n in range(9)}
+    first = tasks_of("photo", DOG, TaskOptions(seed=7))
+    assert first == tasks_of("photo", DOG, TaskOptions(seed=7))
+    drawn = {tuple(t.prompt for t in tasks_of("photo", DOG, TaskOptions(seed=n))) for n in range(9)}
     assert len(drawn) > 1
 
 
-def test_without_captions_only_what_the_model_sees_is_made():
-    assert [task.kind for task in tasks_of("photo", (), Wanted())] == ["described"]
+def test_without_captions_only_descriptions_by_the_model_are_made():
+    assert [task.kind for task in tasks_of("photo", (), TaskOptions())] == ["described"]
 
 
-def test_shards_are_read_and_what_is_damaged_is_named(tmp_path):
+def test_shards_are_read_and_damaged_samples_are_named(tmp_path):
     path = shard(
         tmp_path / "00000.tar",
         {"a": DOG, "b": CAKE},
@@ -210,7 +210,7 @@ def test_photos_for_measuring_are_never_curated(tmp_path):
     assert found.left_out == 5
     assert not split(keys, 5, 0).held_out & {photo.key for photo in found.photos}
     # What the data set is known to keep is more than there is.
-    with pytest.raises(Refused, match="no photo is left"):
+    with pytest.raises(InputError, match="no photo is left"):
         read_photos([str(path)], None, 42, None)
     assert found.sets == ["flickr8k"]
 

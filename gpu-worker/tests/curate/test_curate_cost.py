@@ -7,7 +7,7 @@ import pytest
 from minigpt4.curate.cost import Price, duration, estimate
 from minigpt4.curate.models import Answer
 from minigpt4.curate.progress import Progress
-from minigpt4.curate.tasks import Wanted, tasks_of
+from minigpt4.curate.tasks import TaskOptions, tasks_of
 from minigpt4.curate.work_log import Entry, rate
 
 CAPTIONS = ("A brown dog runs on green grass .", "A dog plays with a red ball on a lawn .")
@@ -25,9 +25,9 @@ def test_the_rate_is_tokens_over_the_time_in_which_anything_was_asked():
     assert found == (pytest.approx(10.0), 3)
 
 
-def test_an_estimate_counts_what_is_left_to_ask_at_the_measured_rate_and_the_given_price():
-    [poem] = tasks_of("photo", CAPTIONS, Wanted(("poem",)))
-    [caption] = tasks_of("photo", CAPTIONS, Wanted(("caption",)))
+def test_an_estimate_counts_open_questions_at_the_measured_rate_and_given_price():
+    [poem] = tasks_of("photo", CAPTIONS, TaskOptions(("poem",)))
+    [caption] = tasks_of("photo", CAPTIONS, TaskOptions(("caption",)))
     log = [entry("answer", 10.0 * n, 10, 40) for n in range(1, 6)]
     found = estimate(
         [(poem, {}, False), (poem, {"answer": log[0]}, True), (caption, {}, True)],
@@ -41,7 +41,7 @@ def test_an_estimate_counts_what_is_left_to_ask_at_the_measured_rate_and_the_giv
     assert estimate([(poem, {}, False)], 8, [], None, None).money is None
 
 
-def test_time_is_told_as_people_tell_it():
+def test_durations_are_readable():
     given = [0.2, 12, 89, 90, 3600, 5400, 90_000]
     wanted = ["1 s", "12 s", "89 s", "2 min", "60 min", "1 h 30 min", "25 h 00 min"]
     assert [duration(seconds) for seconds in given] == wanted

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from minigpt4.curate.filters import RULES, Known, faults
+from minigpt4.curate.filters import RULES, AnswerContext, faults
 from minigpt4.curate.tasks import BOUNDS
 
 DOG = (
@@ -16,7 +16,7 @@ COUPLE = ("A man and a woman sit on a wooden bench in front of a lake .", "A cou
 
 
 def found(rule: str, kind: str, text: str, captions=DOG, **more) -> str | None:
-    known = Known(BOUNDS[kind], tuple(captions), ("dog", "ball"), **more)
+    known = AnswerContext(BOUNDS[kind], tuple(captions), ("dog", "ball"), **more)
     return RULES[rule](text, known)
 
 
@@ -27,7 +27,7 @@ GOOD = (
 
 
 def test_a_faithful_description_breaks_no_rule():
-    known = Known(BOUNDS["merged"], DOG, ("dog", "ball"))
+    known = AnswerContext(BOUNDS["merged"], DOG, ("dog", "ball"))
     assert faults(GOOD, known) == {}
 
 
@@ -98,7 +98,7 @@ def test_whole_sentences_are_no_fragments(text):
     assert found("fragment", "described", text) is None
 
 
-def test_what_was_cut_off_at_its_longest_is_a_fragment_whatever_it_ends_with():
+def test_an_answer_cut_off_by_the_limit_is_a_fragment_whatever_its_end():
     assert found("fragment", "story", GOOD, cut_off=True)
     assert found("fragment", "website", "<html></html>", cut_off=True)
 
@@ -124,7 +124,7 @@ def test_slogans_and_verses_need_no_verb():
         "Il cane marrone corre nella strada con una palla.",
     ],
 )
-def test_what_is_not_english_is_dropped(text):
+def test_text_that_is_not_english_is_dropped(text):
     assert found("not English", "described", text)
 
 
@@ -172,7 +172,7 @@ def test_apologies_are_dropped(text):
         ("described", "The dog looks sorry, and the boy cannot see the ball."),
     ],
 )
-def test_who_is_told_of_may_be_sorry(kind, text):
+def test_a_character_in_a_text_may_be_sorry(kind, text):
     assert found("apology", kind, text) is None
 
 
@@ -297,7 +297,7 @@ def test_a_broader_word_is_supported_and_a_narrower_one_is_not():
     assert found("unsupported noun", "merged", "A skier is on a slope.", skiing) is None
 
 
-def test_some_share_of_unsupported_nouns_is_allowed_to_what_a_model_saw():
+def test_descriptions_by_a_model_may_have_some_unsupported_nouns():
     text = "A brown dog runs on the grass with a ball near a fence and a car."
     assert found("unsupported noun", "described", text) is None
     assert found("unsupported noun", "described", "A car and a woman are near a house.")
@@ -306,11 +306,11 @@ def test_some_share_of_unsupported_nouns_is_allowed_to_what_a_model_saw():
 def test_a_creative_answer_has_to_speak_of_a_main_thing():
     assert found("off the picture", "story", "Once upon a time there was a king.")
     assert found("off the picture", "story", "Once there was a puppy that loved to run.") is None
-    known = Known(BOUNDS["story"], (), ())
+    known = AnswerContext(BOUNDS["story"], (), ())
     assert RULES["off the picture"]("Once there was a king.", known) is None
 
 
-def test_too_short_and_too_long_go_by_the_kind_and_by_what_the_captions_allow():
+def test_length_limits_depend_on_the_kind_and_on_the_captions():
     assert found("too short", "merged", "A dog runs.")
     assert found("too short", "merged", "A dog runs.", least_words=3) is None
     assert found("too short", "colour", "The dog is brown.") is None
@@ -319,7 +319,7 @@ def test_too_short_and_too_long_go_by_the_kind_and_by_what_the_captions_allow():
 
 
 def test_every_rule_is_counted_by_its_own_name():
-    known = Known(replace(BOUNDS["merged"]), DOG, ("dog",))
+    known = AnswerContext(replace(BOUNDS["merged"]), DOG, ("dog",))
     told = faults("I'm sorry, the captions show two cars and Bob", known)
     assert {"apology", "talk of captions", "fragment", "invented name", "invented count"} <= set(
         told
@@ -328,12 +328,12 @@ def test_every_rule_is_counted_by_its_own_name():
     assert list(told) == [name for name in RULES if name in told]
 
 
-def test_where_there_are_no_captions_nobody_says_what_is_invented():
+def test_without_captions_nothing_counts_as_invented():
     text = "Two dogs run in Central Park, where it is green and where the trees are tall and old."
     assert (
         faults(
             f"{text} They look at a car that stands there, and it is red and blue.",
-            Known(BOUNDS["described"], ()),
+            AnswerContext(BOUNDS["described"], ()),
         )
         == {}
     )

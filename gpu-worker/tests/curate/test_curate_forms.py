@@ -85,20 +85,20 @@ def test_recipes_are_known_however_they_are_headed(text):
         (lambda page: page.replace("<h1>", "<div><h1>"), "open|closed"),
     ],
 )
-def test_a_page_that_does_not_parse_or_is_none_is_dropped(change, why):
+def test_an_answer_without_a_page_that_parses_is_dropped(change, why):
     trouble = forms.website(change(PAGE))
     assert trouble
     assert any(part in trouble for part in why.split("|")), trouble
 
 
-def test_rules_of_language_look_at_what_a_page_shows():
+def test_language_rules_check_the_visible_text_of_a_page():
     shown = forms.visible_text(PAGE)
     assert "A brown dog runs on the grass." in shown
     assert "color" not in shown and "<" not in shown
     assert forms.visible_text("A dog < a cat.") == "A dog < a cat."
 
 
-def test_a_story_is_told_and_not_listed():
+def test_a_story_is_prose_and_not_a_list():
     assert forms.story("A dog ran. It saw a ball. It was glad.") is None
     assert forms.story("A dog ran. It was glad.")
     assert forms.story("1. A dog ran.\n2. It saw a ball.\n3. It was glad.")
@@ -131,11 +131,11 @@ def test_prose_holds_neither_lists_nor_markup():
         ("This is a dog. It runs.", "This is a dog. It runs."),
     ],
 )
-def test_what_stands_around_an_answer_goes_and_no_word_of_it_does(given, wanted):
+def test_text_around_an_answer_is_removed_and_the_answer_stays_whole(given, wanted):
     assert tidy(given) == wanted
 
 
-def test_a_page_is_taken_out_of_what_is_said_about_it():
+def test_a_page_is_extracted_from_the_text_around_it():
     said = f"Sure, here is the page:\n\n```html\n{PAGE}\n```\n\nIt shows a dog."
     assert tidy(said, page=True) == PAGE
     assert tidy(f"Here it is: {PAGE} I hope you like it", page=True) == PAGE

@@ -1,4 +1,4 @@
-"""Both ways to ask: what is sent, what is asked again, what is given up, and what is never told."""
+"""Both kinds of models: what they send, what they retry, what they give up, what they never log."""
 
 import asyncio
 
@@ -6,7 +6,6 @@ import httpx
 import pytest
 from curate_servers import KEY, Reply, serving
 
-from minigpt4.checkpoints.refusal import Refused
 from minigpt4.curate.models import (
     Answer,
     ChatModel,
@@ -15,8 +14,9 @@ from minigpt4.curate.models import (
     Turn,
     WorkerModel,
     checked_url,
-    patiently,
+    with_retries,
 )
+from minigpt4.input_error import InputError
 
 QUESTION = Question((Turn("user", "Describe it."),), 50, 0.0, 1.0, 7)
 NOW = {"retry-after": "0"}
@@ -75,7 +75,7 @@ def test_a_worker_is_asked_in_its_protocol_with_and_without_a_photo():
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 529])
-def test_what_may_pass_is_asked_again(status):
+def test_a_temporary_failure_is_retried(status):
     with serving(in_turn(Reply(status=status, headers=NOW), Reply("A dog."))) as server:
         assert ask(ChatModel(server.url, "m", KEY)).text == "A dog."
     assert len(server.asked) == 2
@@ -115,7 +115,7 @@ def test_a_connection_that_breaks_in_an_answer_is_asked_again():
         (Reply(raw=b'{"choices": []}'), False),
     ],
 )
-def test_what_will_not_pass_is_not_asked_again(reply, hopeless):
+def test_a_permanent_failure_is_not_retried(reply, hopeless):
     with serving(lambda asked: reply) as server, pytest.raises(Failed) as failed:
         ask(ChatModel(server.url, "m", KEY))
     assert failed.value.hopeless is hopeless
@@ -160,19 +160,19 @@ def test_waits_grow_and_end():
         raise models._TryAgain("full")
 
     with pytest.raises(Failed, match="full"):
-        asyncio.run(patiently(attempt, 7, sleep))
+        asyncio.run(with_retries(attempt, 7, sleep))
     assert len(waits) == 7
     assert all(0.25 * 2**n <= wait <= 0.5 * 2**n for n, wait in enumerate(waits[:6]))
     assert max(waits) <= models.LONGEST_DELAY
 
 
 @pytest.mark.parametrize("given", ["ftp://a", "127.0.0.1:8000", "", "http://", "http://a:x/"])
-def test_what_is_no_url_is_refused(given):
-    with pytest.raises(Refused, match="--url"):
+def test_an_invalid_url_is_refused(given):
+    with pytest.raises(InputError, match="--url"):
         checked_url("--url", given)
 
 
 def test_a_url_holds_no_key():
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         checked_url("--url", "https://me:secret@host/v1")
     assert "secret" not in str(refused.value)

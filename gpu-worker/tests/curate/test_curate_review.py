@@ -11,7 +11,7 @@ import httpx
 import pytest
 from curate_servers import CAKE, DOG, lines, shard, wait_for
 
-from minigpt4.curate.review.decisions import Decision, Decisions, Wrong, apply, check
+from minigpt4.curate.review.decisions import Decision, Decisions, InvalidDecision, apply, check
 from minigpt4.curate.targets import Target
 
 
@@ -28,7 +28,7 @@ def test_the_last_decision_holds_and_undo_takes_it_back(tmp_path):
     assert decisions.undo() == Decision("a", "edit", "A cat.")
     assert decisions.standing()["a"].decision == "keep"
     decisions.close()
-    # A restart knows the same, and goes on undoing where it was.
+    # After a restart the decisions are the same, and undo continues.
     again = Decisions(path)
     assert again.standing() == {"a": Decision("a", "keep"), "b": Decision("b", "drop")}
     assert again.undo() == Decision("b", "drop")
@@ -66,12 +66,12 @@ def test_a_line_that_was_cut_off_and_lines_of_others_do_no_harm(tmp_path):
         {"target": "a", "decision": "edit", "answer": "x" * 20_001},
     ],
 )
-def test_what_is_no_decision_is_refused(told):
-    with pytest.raises(Wrong):
+def test_an_invalid_decision_is_refused(told):
+    with pytest.raises(InvalidDecision):
         check(told)
 
 
-def test_the_set_follows_the_rules_but_for_what_was_decided_by_hand():
+def test_the_set_follows_the_rules_except_for_decisions_by_hand():
     good, edited, dropped = target("good"), target("edited"), target("dropped")
     bad, rescued = target("bad", apology="sorry"), target("rescued", apology="sorry")
     decided = {
@@ -197,7 +197,7 @@ def test_the_page_answers_on_its_own_address_alone(page):
     )
 
 
-def test_every_answer_forbids_what_the_page_does_not_need(page):
+def test_every_response_forbids_what_the_page_does_not_need(page):
     for path in ("/", "/style.css", "/review.js", "/icon.svg", "/chevron.svg"):
         answer = httpx.get(f"{page.url}{path}")
         policy = answer.headers["content-security-policy"]
@@ -218,7 +218,7 @@ def test_every_answer_forbids_what_the_page_does_not_need(page):
         assert httpx.get(f"{page.url}{path}").status_code == 404, path
 
 
-def test_a_port_that_is_taken_is_refused_with_the_way_out(page, data, tmp_path):
+def test_a_port_in_use_raises_with_a_hint(page, data, tmp_path):
     port = page.url.rsplit(":", 1)[1]
     done = subprocess.run(
         [

@@ -41,7 +41,7 @@ class Done:
 
 
 def run(data: Path, out: Path, *more: str, code: int = 0, env=None) -> Done:
-    """The command in this process, with nobody at a terminal."""
+    """Runs the command in this process, without a terminal."""
     said, complained = io.StringIO(), io.StringIO()
     with (
         patch.dict(os.environ, env or environment(), clear=True),
@@ -112,11 +112,11 @@ def test_a_long_answer_is_not_continued(data, tmp_path):
             "1",
             "--yes",
         )
-    # The worker's language model alone edits where no editor is named.
+    # Without an editor, the worker's language model edits.
     assert [len(asked.body["images"]) for asked in worker.asked] == [1, 0]
 
 
-def test_the_set_has_every_form_and_says_what_was_dropped_and_why(data, tmp_path):
+def test_the_set_has_every_file_and_reports_what_was_dropped_and_why(data, tmp_path):
     def answer(asked: Asked) -> Reply:
         if "dog" in str(asked.body) and "poem" not in asked.typed:
             return Reply("The captions say that a dog named Max runs.")
@@ -150,7 +150,7 @@ def test_the_set_has_every_form_and_says_what_was_dropped_and_why(data, tmp_path
     assert "\x1b" not in done.stdout + done.stderr
 
 
-def test_research_only_data_says_so(tmp_path):
+def test_research_only_data_marks_the_set(tmp_path):
     data = shard(tmp_path / "flickr8k" / "00000.tar", {"a": DOG, "b": CAKE})
     done = run(data, tmp_path / "out", "--kinds", "caption", "--held-out", "0")
     told = json.loads((tmp_path / "out" / "report.json").read_text())
@@ -173,7 +173,7 @@ def test_nothing_is_asked_before_the_cost_was_shown_and_agreed_to(data, tmp_path
         done = run(data, tmp_path / "out", *more, code=2)
         assert "--yes" in done.stderr
         assert "about 6 answers" in done.stdout and "at 100 tokens/s" in done.stdout
-        assert "at the price that was given" in done.stdout
+        assert "at the given price" in done.stdout
         run(data, tmp_path / "out", *more, "--dry-run")
         assert chat.asked == []
         assert not (tmp_path / "out" / "answers.jsonl").exists()
@@ -181,17 +181,17 @@ def test_nothing_is_asked_before_the_cost_was_shown_and_agreed_to(data, tmp_path
         assert len(chat.asked) == 4
         # The next estimate goes by what this one took, and finds nothing left to ask.
         done = run(data, tmp_path / "out", "--dry-run", *where, "--kinds", "merged,caption")
-        assert "about 0 answers" in done.stdout and "as 4 earlier answers took" in done.stdout
+        assert "about 0 answers" in done.stdout and "measured on 4 earlier answers" in done.stdout
 
 
-def test_what_needs_no_model_asks_nobody(data, tmp_path):
+def test_kinds_made_by_rule_ask_no_model(data, tmp_path):
     run(data, tmp_path / "out")
     told = json.loads((tmp_path / "out" / "report.json").read_text())
     assert set(told["kinds"]) <= {"caption", "thing", "presence", "colour"}
     assert told["models"] == {} and told["answers"]["kept"] == 0
 
 
-def test_a_run_that_is_killed_goes_on_and_asks_nothing_twice(tmp_path):
+def test_a_killed_run_continues_and_asks_nothing_twice(tmp_path):
     data = shard(tmp_path / "00000.tar", {f"dog-{n}": DOG for n in range(24)})
     out = tmp_path / "out"
     hold = threading.Event()
@@ -228,7 +228,7 @@ def test_a_run_that_is_killed_goes_on_and_asks_nothing_twice(tmp_path):
     assert len({row["id"] for row in lines(log)}) == len(lines(log)) == 24
 
 
-def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(data, tmp_path):
+def test_ctrl_c_keeps_the_answers_and_says_how_to_continue(data, tmp_path):
     hold = threading.Event()
 
     def answer(asked: Asked) -> Reply:
@@ -252,7 +252,7 @@ def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(data, tmp_path):
         _, said = process.communicate(timeout=60)
         hold.set()
     assert process.returncode == 130
-    assert "go on" in said and "Traceback" not in said
+    assert "to continue" in said and "Traceback" not in said
 
 
 def test_answers_that_fail_are_named_and_asked_for_again(data, tmp_path):
@@ -309,7 +309,7 @@ def test_an_endpoint_that_refuses_everything_ends_the_run_at_once(tmp_path):
         (["--temperature", "nan"], "from 0 to 2"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_the_way_out(data, tmp_path, more, said):
+def test_unusable_input_raises_with_a_hint(data, tmp_path, more, said):
     done = run(data, tmp_path / "out", *more, "--yes", code=2)
     assert said in done.stderr and "Traceback" not in done.stderr
 
@@ -333,7 +333,7 @@ def test_two_runs_do_not_share_a_folder(data, tmp_path):
         )
         wait_for(lambda: chat.at_once > 0)
         done = run(data, out, *where, code=2)
-        assert "another run writes it" in done.stderr
+        assert "another run is writing it" in done.stderr
         hold.set()
         assert first.wait(60) == 0
 

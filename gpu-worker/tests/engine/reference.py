@@ -1,4 +1,4 @@
-"""What the reference model says, for the engine to be held against."""
+"""The reference model's answers, to compare the engine with."""
 
 from collections.abc import Sequence
 

@@ -24,7 +24,7 @@ def ask(worker: Worker, image_id: str, salt: str, text: str = "What is this?") -
 
 @pytest.fixture
 def tenants() -> list[str]:
-    """Names that nobody used before, in whatever engine serves this run."""
+    """Names that are new to the engine that serves this run."""
     return [uuid.uuid4().hex for _ in range(2)]
 
 

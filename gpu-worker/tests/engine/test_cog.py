@@ -1,4 +1,4 @@
-"""Replicate's face over the real engine: what the worker says is what a prediction says."""
+"""Replicate's predictor over the real engine: a prediction is the worker's answer."""
 
 import asyncio
 import base64
@@ -106,7 +106,7 @@ def photo(samples: Path) -> tuple[str, Image.Image]:
         return f"data:image/jpeg;base64,{data}", image.convert("RGB")
 
 
-def test_a_prediction_is_what_the_worker_answers(cog: Cog, worker: Worker, photo):
+def test_a_prediction_is_the_workers_answer(cog: Cog, worker: Worker, photo):
     uri, picture = photo
     said = cog.predict(image=uri, prompt=QUESTION, max_tokens=32, **GREEDY).json()
     assert said["status"] == "succeeded", said
@@ -154,7 +154,7 @@ def test_as_many_predictions_as_there_are_slots_run_side_by_side(cog: Cog, photo
     assert most > slots() / 2, "they waited for each other"
 
 
-def test_what_is_out_of_bounds_is_422_and_names_the_field(cog: Cog, photo):
+def test_a_value_out_of_bounds_is_422_and_names_the_field(cog: Cog, photo):
     for wrong in (
         {"max_tokens": 0},
         {"temperature": 2.5},
@@ -168,7 +168,7 @@ def test_what_is_out_of_bounds_is_422_and_names_the_field(cog: Cog, photo):
     assert (missing.status_code, "image" in missing.text) == (422, True)
 
 
-def test_what_the_worker_refuses_is_told_in_its_words(cog: Cog, photo):
+def test_a_workers_error_keeps_its_message(cog: Cog, photo):
     text = base64.b64encode(b"no picture at all").decode()
     failed = cog.predict(image=f"data:image/png;base64,{text}", prompt="Hi").json()
     assert failed["status"] == "failed"

@@ -1,8 +1,8 @@
-"""What a running worker says is measured like what the reference says."""
+"""A running worker is measured like the reference."""
 
 import json
 
-from minigpt4.evaluation.asking import Request, Said, Sampling
+from minigpt4.evaluation.answerer import Answer, Request, Sampling
 from minigpt4.evaluation.reference import Reference
 from minigpt4.evaluation.worker import Worker as Answers
 
@@ -14,8 +14,8 @@ def test_a_worker_answers_as_the_reference_does(worker, nano_checkpoint, samples
     requests = [Request(photo, ("What is in this picture?",), 24) for photo in photos]
     requests.append(Request(photos[0], ("What is this?", "A cat.", "Which colour has it?"), 12))
 
-    def all_of(answers: Answers | Reference) -> list[Said]:
-        found: dict[int, Said] = {}
+    def all_of(answers: Answers | Reference) -> list[Answer]:
+        found: dict[int, Answer] = {}
         answers.answer(requests, Sampling(), found.__setitem__)
         return [found[n] for n in range(len(requests))]
 

@@ -43,7 +43,7 @@ def served(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served
 
 @pytest.fixture(scope="module")
 def reference(served: Served) -> MiniGPT4ForConditionalGeneration:
-    torch.set_num_threads(1)  # beside a busy engine more threads wait for each other
+    torch.set_num_threads(1)  # next to a busy engine, more threads only wait for each other
     return small_model(served.name)
 
 
@@ -83,7 +83,7 @@ def test_other_pictures_get_other_answers(answers):
     assert len({tuple(got.token_ids) for got in answers}) > len(answers) * 0.8
 
 
-def test_an_answer_goes_on_from_committed_ids_as_if_it_had_not_stopped(served, answers):
+def test_an_answer_continues_from_committed_ids_as_if_it_had_not_stopped(served, answers):
     tried = [n for n in (0, 7, 12, 16) if len(answers[n].token_ids) > 8]
     assert tried
     for n in tried:

@@ -1,4 +1,4 @@
-"""How a worker starts, drains and dies: each in a process of its own, never hanging."""
+"""A worker starts, drains and dies in a process of its own, and never hangs."""
 
 import asyncio
 import json
@@ -59,7 +59,7 @@ def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_no_key_no_checkpoint_and_a_taken_port_are_told_in_one_line(
+def test_a_missing_key_or_checkpoint_and_a_port_in_use_give_one_line(
     nano_checkpoint: Path, tmp_path: Path
 ):
     serve = ("serve", "nano", "--port", "1", "--checkpoint")
@@ -80,7 +80,7 @@ def test_no_key_no_checkpoint_and_a_taken_port_are_told_in_one_line(
         assert len(failed.stderr.splitlines()) == 1
 
 
-def test_a_dry_run_says_how_this_machine_would_run_it_and_leaves(nano_checkpoint: Path):
+def test_a_dry_run_prints_the_plan_and_exits(nano_checkpoint: Path):
     """One JSON line for programs; for people a table, in colour unless NO_COLOR is set."""
     plain = run_cli("serve", "nano", "--dry-run", MINIGPT4_CHECKPOINT=str(nano_checkpoint))
     assert plain.returncode == 0, plain.stderr
@@ -97,7 +97,7 @@ def test_a_dry_run_says_how_this_machine_would_run_it_and_leaves(nano_checkpoint
         assert len({row.index(re.split(r"\s{2,}", row)[-1]) for row in rows[1:]}) == 1  # aligned
 
 
-def test_what_this_machine_cannot_do_is_told_in_one_line(nano_checkpoint: Path):
+def test_an_impossible_option_gives_one_line(nano_checkpoint: Path):
     asked = ("serve", "nano", "--checkpoint", str(nano_checkpoint), "--context-length", "9000")
     failed = run_cli(*asked, MINIGPT4_WORKER_KEY="k")
     assert (failed.returncode, len(failed.stderr.splitlines())) == (1, 1)
@@ -121,13 +121,13 @@ def run_on_terminal(*arguments: str, **environment: str) -> str:
             while chunk := os.read(ours, 65536):
                 shown += chunk
         except OSError:
-            pass  # Linux: nobody has the terminal open any more
+            pass  # Linux: no process has the terminal open any more
         assert process.wait(60) == 0
     os.close(ours)
     return shown.decode()
 
 
-def test_it_ends_with_the_process_that_it_was_told_to_end_with(nano_checkpoint: Path):
+def test_it_ends_with_its_parent_process(nano_checkpoint: Path):
     port = str(free_port())
     serve = ["serve", "nano", "--checkpoint", str(nano_checkpoint), "--port", port]
     code = (
@@ -149,7 +149,7 @@ def test_it_ends_with_the_process_that_it_was_told_to_end_with(nano_checkpoint: 
     child.wait(10)
 
 
-def test_the_command_tells_its_options_without_importing_the_engine():
+def test_the_commands_help_does_not_import_the_engine():
     code = "import sys, minigpt4.cli as c; c.parser(); print({'torch', 'vllm'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "set()"
@@ -229,7 +229,7 @@ def test_it_answers_while_it_starts_fetches_images_and_drains(workers, samples: 
     socket.create_server(("127.0.0.1", int(worker.url.rsplit(":", 1)[1]))).close()
 
 
-def test_when_its_engine_dies_it_says_so_and_leaves_with_code_1(workers):
+def test_when_its_engine_dies_it_logs_this_and_exits_with_1(workers):
     worker = workers()
     worker.wait_until_ready()
     engine = psutil.Process(worker.process.pid).children()[0]

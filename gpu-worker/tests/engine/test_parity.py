@@ -1,4 +1,4 @@
-"""The engine says what the reference says, token by token, and goes on from any cut."""
+"""The engine gives the reference's answers, token by token, and continues from any cut."""
 
 import asyncio
 from dataclasses import replace
@@ -63,7 +63,7 @@ def answers(worker: Worker, prompts: list[list]) -> list[Answer]:
 @pytest.fixture(scope="module")
 def reference(nano_checkpoint: Path) -> MiniGPT4ForConditionalGeneration:
     model = MiniGPT4ForConditionalGeneration.from_pretrained(nano_checkpoint, dtype=torch.float32)
-    torch.set_num_threads(1)  # beside a busy engine more threads wait for each other
+    torch.set_num_threads(1)  # next to a busy engine, more threads only wait for each other
     return model.eval()
 
 
@@ -86,7 +86,7 @@ def test_greedy_tokens_equal_the_references_on_at_least_20_prompts(
 
 
 def continuations(content: list, whole: Answer, **sampling) -> list[tuple[dict, list[int]]]:
-    """For every cut of an answer: the request that goes on from it, and the ids to come."""
+    """For every cut of an answer: the request that continues from it, and the ids to expect."""
     cuts = []
     # After an end of turn the last attempt has nothing to say but that; after `length`, no room.
     for cut in range(len(whole.token_ids) + (whole.finish_reason == "stop")):
@@ -115,7 +115,7 @@ def test_continuing_from_committed_ids_at_every_cut_equals_the_uninterrupted_ans
         check_continuations(worker, answers[n], continuations(prompts[n], answers[n]))
 
 
-def test_a_repetition_penalty_counts_committed_ids_as_its_own(worker, prompts):
+def test_a_repetition_penalty_counts_committed_ids(worker, prompts):
     content = prompts[16]
     body = request(*content, max_tokens=TOKENS, repetition_penalty=1.3)
     (whole,) = asyncio.run(generate(worker, [body]))

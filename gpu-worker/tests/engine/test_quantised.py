@@ -38,7 +38,7 @@ def quantised_checkpoint(method: str, folder: Path) -> MiniGPT4ForConditionalGen
 
 
 @pytest.mark.parametrize("method", list(CONFIG))
-def test_a_4_bit_language_model_on_two_ranks_says_what_its_values_say(method, tmp_path):
+def test_a_4_bit_language_model_on_two_ranks_answers_like_its_dequantised_values(method, tmp_path):
     checkpoint = tmp_path / method
     reference = quantised_checkpoint(method, checkpoint)
     torch.set_num_threads(1)

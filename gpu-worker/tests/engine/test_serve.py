@@ -67,7 +67,7 @@ def test_every_prompt_vector_is_rendered_and_counted_as_written(worker: Worker, 
     assert got.prompt_tokens == vector["prompt_tokens"]
 
 
-def test_the_recorded_stream_is_what_this_engine_says(worker: Worker):
+def test_this_engine_gives_the_recorded_stream(worker: Worker):
     recorded = VECTORS["recorded"]
 
     async def run() -> list[str]:
@@ -86,7 +86,7 @@ def test_the_parser_vector_is_well_formed():
     assert ("ping", None) in found
 
 
-def test_readiness_tells_what_the_edge_plans_with(worker: Worker):
+def test_readiness_has_what_the_edge_plans_with(worker: Worker):
     ready = httpx.get(f"{worker.url}/readyz", timeout=30).json()  # no key is needed
     assert ready.pop("digest").isalnum()
     assert ready.pop("max_bytes_per_token") > 1
@@ -197,7 +197,7 @@ def test_a_wrong_field_is_named(worker: Worker, field: str, change: dict[str, An
 @pytest.mark.parametrize(
     "raw", [b"", b"[]", b"null", b'{"model": NaN}', b"\xff", b"[" * 100_000, b'{"model": "nano"']
 )
-def test_a_body_that_is_no_json_object_is_refused(worker: Worker, raw: bytes):
+def test_a_body_that_is_not_a_json_object_is_refused(worker: Worker, raw: bytes):
     response = httpx.post(
         f"{worker.url}/v1/generate", headers=worker.headers, content=raw, timeout=60
     )

@@ -40,7 +40,7 @@ def test_scores_carry_intervals_that_hold_the_value():
         assert measure.count == len(CAPTIONS)
 
 
-def test_an_answer_in_a_captions_own_words_scores_above_any_other_photos_answer():
+def test_an_answer_with_a_captions_words_scores_above_other_photos_answers():
     references = References(CAPTIONS)
     own = [captions[0] for captions in CAPTIONS]
     assert references.cider(own).mean() > 2 * references.cider(own[1:] + own[:1]).mean()

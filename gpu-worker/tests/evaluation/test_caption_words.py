@@ -1,4 +1,4 @@
-"""Words as the published scorer's tokenizer has them; the fixture holds what it said itself."""
+"""Words are those of the published scorer's tokenizer, whose output is the fixture."""
 
 import json
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""Content words, CHAIR: what an answer says that people say too."""
+"""Content words and CHAIR: how much of an answer people say too."""
 
 import pytest
 
-from minigpt4.evaluation.about import about, says_main_noun
-from minigpt4.evaluation.chair import Named, named
+from minigpt4.evaluation.caption_agreement import caption_agreement, says_main_noun
+from minigpt4.evaluation.chair import ObjectMentions, object_mentions
 from minigpt4.evaluation.content_words import content_words, overlap, stem
 from minigpt4.evaluation.measures import MODEL
 
@@ -45,11 +45,11 @@ def test_precision_and_recall_are_shares_of_distinct_words():
 
 def test_chair_counts_mentions_that_no_caption_has():
     captions = ("A man rides a horse .", "Someone on a horse")
-    assert named("A woman on a pony holds an umbrella.", captions) == Named(3, 1)
-    assert named("Hello there.", captions) == Named(0, 0)
+    assert object_mentions("A woman on a pony holds an umbrella.", captions) == ObjectMentions(3, 1)
+    assert object_mentions("Hello there.", captions) == ObjectMentions(0, 0)
 
 
-def test_the_main_noun_is_said_or_not():
+def test_an_answer_has_the_main_noun_or_not():
     captions = ("A dog runs.", "The dog is fast.", "A brown animal runs.")
     assert says_main_noun("Two dogs in a field.", captions)
     assert says_main_noun("A puppy.", captions)
@@ -58,7 +58,7 @@ def test_the_main_noun_is_said_or_not():
 
 def test_a_photo_counts_once_with_the_mean_of_its_rounds():
     rounds = [[("A dog.", ("a dog",))], [("A cat.", ("a dog",))]]
-    found = {m.name: m for m in about("x", rounds)}
+    found = {m.name: m for m in caption_agreement("x", rounds)}
     assert found["main noun said"].value == 0.5
     assert found["main noun said"].count == 1
     assert found["CHAIR, mentions"].value == 0.5

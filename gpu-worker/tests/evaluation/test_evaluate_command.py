@@ -42,20 +42,20 @@ def test_the_ten_wordings_are_ten_and_in_no_training_text():
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ((), "nobody is there to answer"),
-        (("--url", "ftp://x"), "is no http address"),
+        ((), "there is no model to ask"),
+        (("--url", "ftp://x"), "is not an http address"),
         (("--url", "http://127.0.0.1:9"), "the worker's key is missing"),
         (("--only", "beauty"), "there is no measure `beauty`"),
         (("--only", "captions"), "photos that --captions names"),
-        (("--url", "http://x", "--temperature", "3"), "--temperature must lie between 0 and 2"),
+        (("--url", "http://x", "--temperature", "3"), "--temperature must be between 0 and 2"),
         (("--url", "http://x", "--photos", "0"), "--photos must be at least 1"),
         (("--url", "http://x", "--judge-url", "http://y/v1"), "go together"),
-        (("--url", "http://x", "--only", "four-tasks", "--captions", "x"), "someone to judge"),
+        (("--url", "http://x", "--only", "four-tasks", "--captions", "x"), "a judge"),
         (("--url", "http://x", "--names", "/nowhere"), "holds no named photos"),
-        (("--url", "http://x", "--before", "/nowhere"), "is no report"),
+        (("--url", "http://x", "--before", "/nowhere"), "is not a report"),
     ],
 )
-def test_what_cannot_be_used_is_said_before_anybody_is_asked(
+def test_unusable_input_fails_before_any_question(
     arguments, problem, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.delenv("MINIGPT4_WORKER_KEY", raising=False)
@@ -74,7 +74,7 @@ def test_a_worker_that_is_away_is_code_1(tmp_path, monkeypatch, capsys):
     assert "no worker listens" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+def test_an_interrupted_run_exits_with_130_and_says_how_to_continue(tmp_path, monkeypatch, capsys):
     def interrupted(*_: object) -> str:
         raise KeyboardInterrupt
 
@@ -82,7 +82,7 @@ def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(tmp_path, monkeypa
     with pytest.raises(SystemExit) as left:
         cli.main(["evaluate", "--out", str(tmp_path), "--url", "http://x"])
     assert left.value.code == 130
-    assert "run the same command to go on" in capsys.readouterr().err
+    assert "run the same command to continue" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def shard(tmp_path_factory, samples) -> Path:
     return write_shard(tmp_path_factory.mktemp("shards") / "00000.tar", members)
 
 
-def test_a_run_writes_report_tables_and_samples_and_a_second_asks_nobody(
+def test_a_run_writes_report_tables_and_samples_and_a_second_one_asks_nothing(
     nano_checkpoint, shard, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv("NO_COLOR", "1")

@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from minigpt4.checkpoints.refusal import Refused
 from minigpt4.evaluation import report
 from minigpt4.evaluation.goals import falls, goals
 from minigpt4.evaluation.measures import HUMAN, SWAPPED, bootstrap, mean, rate, ratio
+from minigpt4.input_error import InputError
 
 
 def test_the_bootstraps_interval_is_that_of_theory_and_the_same_every_time():
@@ -21,7 +21,7 @@ def test_the_bootstraps_interval_is_that_of_theory_and_the_same_every_time():
     assert mean("s", "n", values) == found
 
 
-def test_a_mean_of_equal_numbers_is_sure_and_one_of_none_is_unknown():
+def test_a_mean_of_equal_numbers_is_certain_and_one_of_none_is_unknown():
     assert bootstrap(np.ones(5), lambda sums: sums / 5) == (1.0, 1.0)
     assert math.isnan(mean("s", "n", []).value)
 
@@ -55,7 +55,7 @@ def test_failures_that_fall_ten_times_meet_the_goal_and_nine_times_do_not():
     assert not met["failed descriptions"]
 
 
-def test_no_failures_before_is_no_fall():
+def test_without_failures_before_there_is_no_fall():
     (fall,) = falls(stage(0), stage(0))
     assert not next(g for g in goals(stage(0), [fall]) if g.what.startswith("failed")).met
 
@@ -101,7 +101,7 @@ def test_the_papers_numbers_stand_beside_a_model_of_the_family(tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["paper"]
 
 
-def test_a_file_that_is_no_report_is_refused(tmp_path):
+def test_a_file_that_is_not_a_report_is_refused(tmp_path):
     (tmp_path / "x.json").write_text("[]")
-    with pytest.raises(Refused, match="is no report"):
+    with pytest.raises(InputError, match="is not a report"):
         report.read_measures(tmp_path / "x.json")

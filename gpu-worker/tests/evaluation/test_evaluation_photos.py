@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from minigpt4.checkpoints.refusal import Refused
 from minigpt4.evaluation.baselines import left_out, nearest_caption, swapped
 from minigpt4.evaluation.features import (
     Encoder,
@@ -22,6 +21,7 @@ from minigpt4.evaluation.features import (
 )
 from minigpt4.evaluation.photos import read_named
 from minigpt4.evaluation.shards import Sample, read_shards, shard_files, split
+from minigpt4.input_error import InputError
 
 
 def picture(shade: int = 90) -> bytes:
@@ -63,14 +63,14 @@ def test_a_pattern_names_its_shards_and_a_missing_one_is_named(tmp_path):
         write_shard(tmp_path / name, {})
     assert len(shard_files(f"{tmp_path}/{{00000..00001}}.tar")) == 2
     assert len(shard_files(str(tmp_path))) == 2
-    with pytest.raises(Refused, match=r"00002\.tar"):
+    with pytest.raises(InputError, match=r"00002\.tar"):
         shard_files(f"{tmp_path}/{{00000..00002}}.tar")
 
 
 def test_a_shard_that_is_cut_is_refused(tmp_path):
     whole = write_shard(tmp_path / "x.tar", {"a.jpg": b"A" * 4000, "a.txt": b"one"})
     whole.write_bytes(whole.read_bytes()[:2000])
-    with pytest.raises(Refused, match="no whole shard"):
+    with pytest.raises(InputError, match="not a complete shard"):
         list(read_shards(str(whole)))
 
 
@@ -102,11 +102,11 @@ def test_features_are_read_by_key_or_as_rows_with_keys(tmp_path, ending):
         assert {key: value.tolist() for key, value in found.items()} == {"a": [1, 2], "b": [3, 4]}
 
 
-def test_features_that_are_none_or_lack_a_photo_are_refused(tmp_path):
+def test_features_that_are_invalid_or_lack_a_photo_are_refused(tmp_path):
     (tmp_path / "x.pt").write_bytes(b"no tensors")
-    with pytest.raises(Refused, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         read_features(tmp_path / "x.pt")
-    with pytest.raises(Refused, match="lack 1 of 2 photos, b"):
+    with pytest.raises(InputError, match="lack 1 of 2 photos, b"):
         matrix({"a": torch.ones(2)}, ["a", "b"])
 
 
@@ -124,7 +124,7 @@ def test_the_nearest_photo_lends_its_caption():
     assert nearest_caption(query, KNOWN, TRAINING) == ["A dog runs .", "A bus in the rain ."]
 
 
-def test_the_consensus_of_neighbours_is_what_most_of_them_say():
+def test_the_consensus_of_neighbours_is_what_most_of_them_have():
     pytest.importorskip("pycocoevalcap.cider.cider_scorer", reason="group `evaluation`")
     from minigpt4.evaluation.baselines import best_constant, consensus
 
@@ -134,7 +134,7 @@ def test_the_consensus_of_neighbours_is_what_most_of_them_say():
     assert best == "A red bus"
 
 
-def test_each_human_is_held_against_the_others():
+def test_each_human_is_compared_with_the_others():
     rounds = left_out([Sample("a", b"", ("one", "two", "three")), Sample("b", b"", ("x", "y"))])
     assert rounds[0] == [("one", ("two", "three")), ("x", ("y",))]
     assert rounds[2] == [("three", ("one", "two")), ("x", ("y",))]
@@ -158,7 +158,7 @@ def test_an_encoder_is_read_without_the_language_model(nano_checkpoint, samples,
     assert made["cat"].shape == (1280,)
 
 
-def test_food_is_what_a_recipe_can_be_for(tmp_path):
+def test_food_classes_are_dishes_with_recipes(tmp_path):
     rows = [
         ("n1", "pizza", ["dish", "nutriment", "food"]),
         ("n2", "red wine", ["wine", "alcohol", "beverage", "food"]),

@@ -82,7 +82,7 @@ def test_a_poem_may_say_a_line_twice_and_not_three_times():
          "waves. Waves. Sea.", True),  # mostly scraps
     ],
 )  # fmt: skip
-def test_what_is_cut_short_or_no_sentence_is_a_fragment(text, ended):
+def test_an_answer_that_is_cut_off_or_not_a_sentence_is_a_fragment(text, ended):
     assert is_fragment(text, ended)
 
 
@@ -158,7 +158,7 @@ def test_speaking_of_itself_is_an_apology(text):
         "I see a dog that cannot see the ball.",
     ],
 )
-def test_speaking_of_the_picture_is_no_apology(text):
+def test_mentioning_the_picture_is_not_an_apology(text):
     assert not apologises(text)
 
 

@@ -70,7 +70,7 @@ def test_a_recipe_has_ingredients_and_listed_steps(text):
         "Ingredients:\n- apples\n- flour\n\nInstructions:\nCut and bake.",
     ],
 )
-def test_what_lacks_either_is_no_recipe(text):
+def test_a_recipe_needs_ingredients_and_steps(text):
     assert not is_recipe(text, True)
 
 
@@ -114,7 +114,7 @@ def test_a_page_is_found_parsed_and_read():
         "<body><h1>Dog</h1>",
     ],
 )
-def test_no_page_a_cut_one_or_one_that_shows_nothing_does_not_parse(text):
+def test_a_missing_cut_off_or_empty_page_does_not_parse(text):
     assert not is_website(text, True)
     assert read_page(text).problem
 

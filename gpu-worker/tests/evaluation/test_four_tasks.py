@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from minigpt4.checkpoints.refusal import Refused
-from minigpt4.evaluation.asking import WorkerFailed
+from minigpt4.evaluation.answerer import WorkerFailed
 from minigpt4.evaluation.four_tasks import (
     ASKED,
     Item,
@@ -23,6 +22,7 @@ from minigpt4.evaluation.four_tasks import (
 )
 from minigpt4.evaluation.measures import SWAPPED
 from minigpt4.evaluation.shards import Sample
+from minigpt4.input_error import InputError
 
 ITEMS = [
     Item("poem", Sample(f"p{n}", b"jpeg", (f"a dog {n}",)), "Write a poem.", f"verse {n}")
@@ -63,12 +63,12 @@ def endpoint() -> Iterator[http.server.ThreadingHTTPServer]:
     served.server_close()
 
 
-def test_a_judge_says_yes_or_no_of_each_answer_and_is_asked_once(endpoint, tmp_path, monkeypatch):
+def test_a_judge_says_yes_or_no_to_each_answer_and_is_asked_once(endpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGPT4_JUDGE_KEY", "judge-key")
     judge = Judge(endpoint.url, "some-model", sees=False)
     for _ in range(2):
         verdicts = judged(judge, ITEMS, tmp_path / "verdicts.jsonl", lambda: None)
-        assert verdicts == {"poem/p0": True, "poem/p1": False}  # perhaps is no verdict
+        assert verdicts == {"poem/p0": True, "poem/p1": False}  # "perhaps" is not a verdict
     judge.close()
     assert len(endpoint.asked) == 3
     path, key, body = endpoint.asked[0]
@@ -96,14 +96,14 @@ def test_an_answer_cannot_close_the_marks_around_it():
     assert prompt.count("</answer>") == 1
 
 
-def test_a_judge_that_fails_for_a_moment_is_asked_again_and_one_that_refuses_is_not(endpoint):
+def test_a_judges_temporary_failure_is_retried_and_a_refusal_is_not(endpoint):
     judge = Judge(endpoint.url, "m", sees=False)
     pauses: list[float] = []
     judge.pause = pauses.append
     endpoint.troubles = [503, 429]
     assert judge.verdict(ITEMS[0])
     endpoint.troubles = [401]
-    with pytest.raises(Refused, match="401"):
+    with pytest.raises(InputError, match="401"):
         judge.verdict(ITEMS[0])
     endpoint.troubles = [500] * 4
     with pytest.raises(WorkerFailed, match="500"):
@@ -126,7 +126,7 @@ def test_controls_are_the_same_answers_at_other_photos():
     assert found[0].id == "poem/p0/swapped"
 
 
-def test_rates_are_of_what_was_judged():
+def test_rates_count_judged_answers_only():
     found = [*ITEMS, *controls(ITEMS)]
     measures = rates(found, {"poem/p0": True, "poem/p1": False, "poem/p0/swapped": False})
     told = {(m.name, m.of): (m.value, m.count) for m in measures}
@@ -134,7 +134,7 @@ def test_rates_are_of_what_was_judged():
     assert told["poem", SWAPPED] == (0, 1)
 
 
-def test_a_sheet_goes_out_with_the_photos_and_comes_back_with_verdicts(tmp_path):
+def test_a_sheet_is_written_with_photos_and_read_with_verdicts(tmp_path):
     file = tmp_path / "sheet.csv"
     formula = Item("poem", ITEMS[0].sample, "q", "=1+1")
     write_sheet(file, [formula, *ITEMS[1:]], tmp_path / "photos")
@@ -159,8 +159,8 @@ def test_a_sheet_goes_out_with_the_photos_and_comes_back_with_verdicts(tmp_path)
         ("a,b\n1,2\n", "no columns"),
     ],
 )
-def test_a_sheet_that_is_not_filled_in_as_it_came_is_refused(tmp_path, text, problem):
+def test_a_sheet_with_changed_columns_or_rows_is_refused(tmp_path, text, problem):
     file = tmp_path / "sheet.csv"
     file.write_text(text)
-    with pytest.raises(Refused, match=problem):
+    with pytest.raises(InputError, match=problem):
         read_sheet(file, ITEMS)

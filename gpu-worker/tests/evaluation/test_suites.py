@@ -1,4 +1,4 @@
-"""The measures as a whole: who says what people say scores high, on other photos low."""
+"""The suites: people's own words score high on their photos and low on other photos."""
 
 import json
 from collections.abc import Callable
@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 
 from minigpt4.evaluation import questions
-from minigpt4.evaluation.about import MAIN_NOUN
-from minigpt4.evaluation.asking import Asking, Kept, Request, Said, Sampling
+from minigpt4.evaluation.answerer import Answer, AnswerStore, CachedAnswerer, Request, Sampling
+from minigpt4.evaluation.caption_agreement import MAIN_NOUN
 from minigpt4.evaluation.drawings import drafts, signs
 from minigpt4.evaluation.four_tasks import items
 from minigpt4.evaluation.measures import HUMAN, MODEL, SWAPPED
-from minigpt4.evaluation.photos import Named, read_named
+from minigpt4.evaluation.photos import NamedPhoto, read_named
 from minigpt4.evaluation.shards import Sample, Split
 from minigpt4.evaluation.suites import (
     DIFFERENT,
@@ -19,7 +19,7 @@ from minigpt4.evaluation.suites import (
     FORMED,
     MENTIONED,
     SUITES,
-    Given,
+    Context,
     Result,
     differing,
     food_photos,
@@ -37,7 +37,7 @@ SAMPLES = tuple(
 
 
 class Speaker:
-    """Says what a function of the photo and of the last question says."""
+    """Answers with a function of the photo and the last question."""
 
     model, digest, origin = "m", "d", "here"
 
@@ -47,14 +47,14 @@ class Speaker:
     def answer(self, requests: list[Request], _: Sampling, said) -> None:
         for n, request in enumerate(requests):
             text = self._speak(request.photo, request.conversation[-1])
-            said(n, Said(text, len(text.split()), True))
+            said(n, Answer(text, len(text.split()), True))
 
 
 @pytest.fixture
-def given(tmp_path) -> Callable[..., Given]:
-    def make(speak: Callable[[bytes, str], str], **more: object) -> Given:
-        asking = Asking(Speaker(speak), Sampling(), Kept(tmp_path / "answers.jsonl"))
-        return Given(asking, measured=SAMPLES, **more)
+def given(tmp_path) -> Callable[..., Context]:
+    def make(speak: Callable[[bytes, str], str], **more: object) -> Context:
+        asking = CachedAnswerer(Speaker(speak), Sampling(), AnswerStore(tmp_path / "answers.jsonl"))
+        return Context(asking, measured=SAMPLES, **more)
 
     return make
 
@@ -129,13 +129,13 @@ def test_answers_that_say_the_same_do_not_differ():
     assert differing(["A dog.", "a dog", "A cat."]) == [False, False, True]
 
 
-def test_food_is_photos_whose_captions_agree_on_it_and_it_is_what_must_be_named(given):
+def test_food_photos_have_captions_that_agree_and_answers_must_name_the_food(given):
     (cake,) = food_photos(given(written))
     assert cake.key == "cake"
     assert cake.names == ("cake",)
 
 
-def test_signs_and_drafts_are_read_by_who_reads_them(given, tmp_path):
+def test_a_reader_of_signs_and_drafts_scores_full_marks(given, tmp_path):
     texts = {d.image: " / ".join(d.lines) for d in signs()[:10]}
     pages = {
         d.image: f"<html><body><h1>{d.lines[0]}</h1>"
@@ -156,7 +156,7 @@ def test_signs_and_drafts_are_read_by_who_reads_them(given, tmp_path):
 
 
 @pytest.fixture
-def named(tmp_path, samples) -> list[Named]:
+def named(tmp_path, samples) -> list[NamedPhoto]:
     rows = [
         {"image": "cat.jpg", "synset": "n1", "name": "tabby", "lemmas": ["tabby", "tabby cat"],
          "gloss": "a cat", "hypernyms": ["cat"]},

@@ -12,7 +12,7 @@ WORDS = ("the", "time", "people", "way", "water", "day", "two", "number", "first
 
 
 def picture(seed: int, side: int = 64) -> Image.Image:
-    """A smooth picture that looks like no other: a few waves of its own."""
+    """A smooth picture that looks like no other, made of a few random waves."""
     draw = np.random.default_rng(seed)
     y, x = np.mgrid[0:side, 0:side] / side
     waves = np.zeros((side, side, 3))

@@ -42,7 +42,7 @@ def projection(out: Path | str) -> tuple[dict[str, torch.Tensor], dict[str, str]
 
 
 def same_training(a: Path | str, b: Path | str) -> None:
-    """Bit for bit: losses, projection, optimiser and what is told about them."""
+    """Bit for bit: losses, projection, optimiser and metrics."""
     told = [
         [{k: v for k, v in row.items() if k != "seconds"} for row in metrics(out)] for out in (a, b)
     ]

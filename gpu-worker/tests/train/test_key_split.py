@@ -16,7 +16,7 @@ def test_the_first_500_are_for_testing_and_the_next_300_for_choosing():
     assert not found.test & found.choose
 
 
-def test_whoever_trains_on_a_part_of_the_keys_sees_none_held_out_of_the_whole():
+def test_a_part_of_the_keys_has_no_training_key_that_the_whole_holds_out():
     whole = split(KEYS)
     for part in (KEYS[:3000], KEYS[1000:], KEYS[::3]):
         assert whole.held_out & set(part) <= split(part).held_out

@@ -49,7 +49,7 @@ def test_ticks_are_round_numbers_inside_the_axis():
     assert round_step(0.3) == pytest.approx(0.05)
 
 
-def test_the_running_mean_is_centred_and_as_long_as_what_it_is_of():
+def test_the_running_mean_is_centred_and_has_a_value_per_step():
     points = [(n, float(n)) for n in range(1, 401)]
     assert len(running_mean(points)) == 400
     assert running_mean(points)[200] == (201, pytest.approx(201))

@@ -38,5 +38,5 @@ def test_other_photos_are_not():
     assert not near(table(others), table(kept), BITS)
 
 
-def test_without_held_out_photos_there_is_nothing_to_be_like():
+def test_without_held_out_photos_there_are_no_near_duplicates():
     assert near(table([picture(1)]), np.empty((0, 2), dtype=np.int64), BITS) == {}

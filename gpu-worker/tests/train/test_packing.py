@@ -60,7 +60,7 @@ def gradient_of(learner: Learner, loss: torch.Tensor) -> torch.Tensor:
 FIVE = [[7, 8, 9, 10], [11], [12, 13], [7, 8, 20], [30, 31, 32, 33, 34, 35]]
 
 
-def test_five_targets_behind_one_prefix_cost_what_five_sequences_cost(learner):
+def test_five_targets_behind_one_prefix_have_the_losses_of_five_sequences(learner):
     """And pull the projection the same way, to 1e-5."""
     row, before = features(learner, 1), prefix(learner)
     packed = learner.losses(row, [Example("a", before, FIVE)])
@@ -68,11 +68,11 @@ def test_five_targets_behind_one_prefix_cost_what_five_sequences_cost(learner):
     alone = [learner.losses(row, [Example("a", before, [target])]) for target in FIVE]
     apart = gradient_of(learner, sum(one.each.sum() for one in alone))
     torch.testing.assert_close(packed.each, torch.cat([a.each for a in alone]), atol=1e-5, rtol=0)
-    assert packed.each.max() > 1  # so that the tolerance says something
+    assert packed.each.max() > 1  # so that the tolerance is meaningful
     assert (together - apart).norm() < 1e-5 * apart.norm()
 
 
-def test_a_batch_of_unlike_rows_costs_what_its_rows_cost_alone(learner):
+def test_a_batch_of_different_rows_has_the_losses_of_single_rows(learner):
     before = prefix(learner)
     examples = [
         Example("a", before, FIVE),
@@ -112,7 +112,7 @@ def test_a_single_target_needs_no_mask_and_a_tree_hides_its_branches_from_each_o
     assert packed.wanted.tolist() == [3, 4, 5, 6, 7]
 
 
-def test_what_pads_a_row_and_a_placeholder_in_a_target_are_no_images():
+def test_padding_and_placeholders_in_targets_are_not_images():
     packed = pack([Example("a", [1, IMAGE, 2], [[IMAGE, 5], [6]]), Example("b", [1], [[3]])], IMAGE)
     assert packed.images.tolist() == [[False, True, False, False], [False] * 4]
     assert packed.ids.tolist() == [[1, IMAGE, 2, IMAGE], [1, 0, 0, 0]]

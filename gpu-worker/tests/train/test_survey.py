@@ -9,13 +9,13 @@ import torch
 from photo_shards import encoded, picture, sample, write_shard
 from PIL import Image, ImageOps
 
-from minigpt4.checkpoints.refusal import Refused
+from minigpt4.input_error import InputError
 from minigpt4.processing import pixel_values
 from minigpt4.train import survey as module
 from minigpt4.train.config import Source
-from minigpt4.train.file_sums import FileSums
+from minigpt4.train.files import FileSums
 from minigpt4.train.photos import Listing, read_source
-from minigpt4.train.survey import Eyes, Survey, encoder_digest
+from minigpt4.train.survey import PhotoEncoder, Survey, encoder_digest
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,9 @@ def listing(tmp_path, monkeypatch) -> Listing:
 
 def make(model, listing: Listing, cache: Path, **changed) -> Survey:
     options = {"views": 1, "dtype": "float32", "live": False} | changed
-    eyes = Eyes(model.image_encoder, model.config, "cpu")
+    photo_encoder = PhotoEncoder(model.image_encoder, model.config, "cpu")
     return Survey(
-        cache, listing, eyes, encoder_digest(model.image_encoder, model.config), **options
+        cache, listing, photo_encoder, encoder_digest(model.image_encoder, model.config), **options
     )
 
 
@@ -77,7 +77,7 @@ def test_damaged_pictures_are_named_and_left_out(model, listing, tmp_path):
     assert all(each.reason for each in listing.damaged)
 
 
-def test_an_interrupted_survey_goes_on_with_the_part_that_it_was_at(model, listing, tmp_path):
+def test_an_interrupted_survey_continues_with_the_unfinished_part(model, listing, tmp_path):
     survey = make(model, listing, tmp_path)
     assert survey.parts == 3
 
@@ -135,5 +135,5 @@ def test_features_that_half_precision_cannot_hold_are_refused_by_name(listing, t
     with torch.no_grad():
         last = [m for n, m in loud.image_encoder.bridge.named_modules() if n.endswith("LayerNorm")]
         last[-1].weight.mul_(1e6)
-    with pytest.raises(Refused, match=r"features of 0, 1.* are not finite"):
+    with pytest.raises(InputError, match=r"features of 0, 1.* are not finite"):
         run(make(loud, listing, tmp_path, dtype="float16"))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from minigpt4 import cli
-from minigpt4.checkpoints.refusal import Refused
+from minigpt4.input_error import InputError
 from minigpt4.models import FAMILY, MODELS
 from minigpt4.train.config import ALIGNMENT_PROMPTS, FIELDS, make
 from minigpt4.train.data_sets import DATA_SETS
@@ -110,32 +110,32 @@ WRONG = {
     ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
 )
 def test_a_wrong_value_is_refused_with_its_name_and_the_way_out(name, value):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         make("vicuna-7b", 1, PLACES, {name: value})
     assert refused.value.problem.startswith(name)
-    assert len(refused.value.way_out) > 5
+    assert len(refused.value.hint) > 5
 
 
-def test_every_setting_has_its_wrong_values_tried():
+def test_every_setting_has_wrong_values_to_test():
     assert WRONG.keys() == FIELDS.keys()
 
 
 def test_fp16_on_the_cpu_is_refused():
-    with pytest.raises(Refused, match="precision: fp16 needs a GPU"):
+    with pytest.raises(InputError, match="precision: fp16 needs a GPU"):
         make("vicuna-7b", 1, PLACES, {"precision": "fp16", "device": "cpu"})
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_known_one():
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         make("vicuna-7b", 1, PLACES, {"lr_peek": 1e-4})
     assert "lr_peek" in refused.value.problem
-    assert "lr_peak" in refused.value.way_out
+    assert "lr_peak" in refused.value.hint
 
 
 def test_stage_2_without_a_start_or_without_answers_says_what_to_pass():
-    with pytest.raises(Refused, match=r"start: .*\n.*--from"):
+    with pytest.raises(InputError, match=r"start: .*\n.*--from"):
         make("vicuna-7b", 2, {**ALIGN, "start": ""})
-    with pytest.raises(Refused, match=r"data: nothing of flickr8k.*\n.*--answers"):
+    with pytest.raises(InputError, match=r"data: nothing of flickr8k.*\n.*--answers"):
         make("nano", 2, {**ALIGN, "data": [{"set": "flickr8k", "path": "a.tar"}]})
 
 

@@ -29,7 +29,7 @@ def test_weights_decay_and_biases_do_not():
     assert torch.equal(layer.bias.data, before["bias"])
 
 
-def test_a_gradient_is_clipped_to_the_bound_and_its_own_norm_is_told():
+def test_a_gradient_is_clipped_and_its_original_norm_is_returned():
     layer = torch.nn.Linear(3, 2)
     optimiser = Optimiser(layer, config(clip=0.1), "cpu")
     optimiser.clear()

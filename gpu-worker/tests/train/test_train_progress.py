@@ -1,4 +1,4 @@
-"""What is told while a training runs: a bar on a terminal, plain lines elsewhere."""
+"""The progress of a training: a bar on a terminal, plain lines elsewhere."""
 
 import io
 
@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Seconds that pass as the test says."""
+    """A clock that a test moves."""
     now = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
 
@@ -54,7 +54,7 @@ def test_elsewhere_or_with_no_color_it_is_a_line_now_and_then(clock, monkeypatch
     assert "tokens/s" in lines[-1]
 
 
-def test_the_end_is_always_told_and_a_quiet_rank_tells_nothing(clock):
+def test_the_end_is_always_printed_and_a_quiet_rank_prints_nothing(clock):
     stream = io.StringIO()
     Progress("x", 1, stream=stream).advance(1)
     assert "100%  1 of 1" in stream.getvalue()

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from minigpt4.train.schedule import Schedule
+from minigpt4.train.optimiser import Schedule
 
 STAGE_1 = Schedule(1e-6, 1e-4, 8e-5, 5000, 20_000)
 STAGE_2 = Schedule(1e-6, 3e-5, 1e-5, 200, 1000)

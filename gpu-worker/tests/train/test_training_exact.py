@@ -127,7 +127,7 @@ def test_a_training_equals_the_same_in_plain_torch(name, stage, settings, monkey
     config = configure(chosen, name, stage)
     out = run(chosen, name, stage)
 
-    from minigpt4.train.file_sums import FileSums
+    from minigpt4.train.files import FileSums
     from minigpt4.train.photos import read_source
 
     for photo in read_source(config.data[0], FileSums()).photos:

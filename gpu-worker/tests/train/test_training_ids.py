@@ -43,7 +43,7 @@ def test_stage_2_of_llama2_is_the_originals_prompt_to_the_id(texts):
 
 
 def test_an_answer_ends_as_the_original_ends_it(texts):
-    # `###` is encoded with the text before it, where it is glued: `##` and `#`.
+    # `###` directly after other text is encoded with it, as `##` and `#`.
     assert texts["vicuna"].answer("A cat.", 160) == [319, 6635, 29889, 2277, 29937]
     assert texts["llama2"].answer("A cat.", 160) == [319, 6635, 29889, 2]
 

@@ -13,7 +13,7 @@ from minigpt4.train.material import Material, gather
 from minigpt4.train.outcome import BadData
 from minigpt4.train.photos import Damaged, Listing, Photo
 from minigpt4.train.split import split
-from minigpt4.train.survey import Found
+from minigpt4.train.survey import SurveyResult
 
 COUNT = 40
 
@@ -23,9 +23,9 @@ def listing(config, source: int = 0, prefix: str = "") -> Listing:
     return Listing(config.data[source], photos)
 
 
-def found(seed: int = 0, count: int = COUNT) -> Found:
+def found(seed: int = 0, count: int = COUNT) -> SurveyResult:
     marks = np.random.default_rng(seed).integers(-(2**63), 2**63 - 1, (count, 2), dtype=np.int64)
-    return Found(np.arange(count), marks)
+    return SurveyResult(np.arange(count), marks)
 
 
 def config(stage: int = 1, **changed):
@@ -45,7 +45,7 @@ def test_held_out_photos_are_not_trained_on():
     assert {item.key for item in material.components[0].choose} == held.choose
 
 
-def test_a_near_duplicate_of_a_held_out_photo_is_found_and_kept_out_in_whichever_set_it_lies():
+def test_a_near_duplicate_of_a_held_out_photo_is_left_out_of_any_set():
     c = config(data=[{"path": "a.tar", "test": 6, "choose": 4}, {"path": "b.tar"}])
     one, other = found(0), found(1)
     held = split(map(str, range(COUNT)), 6, 4)
@@ -77,9 +77,9 @@ def test_too_many_damaged_samples_are_an_error_that_names_them(tmp_path):
     assert rows[0] == {"set": "own", "key": "bad0", "reason": "the image is broken"}
 
 
-def test_where_all_is_held_out_that_is_said():
+def test_an_error_says_that_all_samples_are_held_out():
     c = config(data=[{"path": "a.tar", "test": 100}])
-    with pytest.raises(BadData, match="own: no sample is left"):
+    with pytest.raises(BadData, match="own: all samples are held out"):
         gather(c, [listing(c)], [found()])
 
 

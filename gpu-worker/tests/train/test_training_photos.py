@@ -7,7 +7,7 @@ import pytest
 from photo_shards import captions, encoded, picture, sample, write_shard
 
 from minigpt4.train.config import Source
-from minigpt4.train.file_sums import FileSums
+from minigpt4.train.files import FileSums
 from minigpt4.train.outcome import BadData
 from minigpt4.train.photos import Listing, expand, read_source
 
@@ -165,15 +165,15 @@ def test_class_names_of_photos_jsonl_become_captions(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["nowhere.tar", "nowhere", "{0..2}.tar", "*.tar", "empty"])
-def test_what_is_not_there_is_refused_by_its_name(tmp_path, path):
+def test_a_missing_file_is_named(tmp_path, path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadData) as refused:
         read(tmp_path / path)
     assert str(tmp_path) in refused.value.problem
-    assert refused.value.way_out
+    assert refused.value.hint
 
 
-def test_a_file_that_is_no_listing_is_refused(tmp_path):
+def test_a_file_that_is_not_a_listing_is_refused(tmp_path):
     for text in ("{", '{"a": 1}', "3", "[]", "[3]"):
         (tmp_path / "a.json").write_text(text)
         with pytest.raises(BadData):

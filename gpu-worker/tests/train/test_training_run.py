@@ -120,7 +120,7 @@ def test_nothing_but_the_projection_changes_by_one_bit(
     assert after["image_encoder.projection.weight"].dtype == torch.float32
 
 
-def test_killed_in_the_middle_it_goes_on_as_if_it_had_not_been(settings, tmp_path):
+def test_a_killed_run_continues_as_if_it_had_not_stopped(settings, tmp_path):
     """kill -9 between two checkpoints: every bit is that of the run without it."""
     chosen = settings(steps=30, save_every=4, mixing="sample", mirror=True, validate_every=8)
     chosen["data"] = [chosen["data"][0] | {"choose": 2}]
@@ -141,7 +141,7 @@ def test_killed_in_the_middle_it_goes_on_as_if_it_had_not_been(settings, tmp_pat
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_after_the_step_and_the_same_command_goes_on(
+def test_a_signal_stops_a_run_after_the_step_and_the_same_command_continues(
     settings, tmp_path, number, capsys
 ):
     chosen = settings(steps=40, save_every=100)
@@ -156,7 +156,7 @@ def test_a_signal_ends_it_after_the_step_and_the_same_command_goes_on(
     asking.start()
     assert exit_code(arguments) == 130
     asking.join()
-    assert "run the same command to go on" in capsys.readouterr().err
+    assert "run the same command to continue" in capsys.readouterr().err
     stopped = len(metrics(out))
     assert 3 <= stopped < 40
     assert state(out)["step"] == stopped
@@ -164,7 +164,7 @@ def test_a_signal_ends_it_after_the_step_and_the_same_command_goes_on(
     same_training(out, run(settings(steps=40, save_every=100, out=str(tmp_path / "whole"))))
 
 
-def test_two_processes_learn_what_one_learns_from_the_same_batches(settings, tmp_path, monkeypatch):
+def test_two_processes_learn_the_same_as_one_from_the_same_batches(settings, tmp_path, monkeypatch):
     """This process is the first of them, as `torchrun` would start it."""
     chosen = settings(steps=3, batch=2, batches=4, lr_peak=1e-2, validate_every=3, out="")
     chosen["data"] = [chosen["data"][0] | {"choose": 3}]
@@ -196,12 +196,12 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(settings, tmp
         torch.testing.assert_close(tensor, theirs[name], atol=1e-5, rtol=1e-5)
 
 
-def test_processes_that_do_not_divide_the_batches_are_told(settings, monkeypatch):
+def test_processes_must_divide_the_batches(settings, monkeypatch):
     monkeypatch.setattr(
         module, "Ranks", lambda device: type("R", (), {"world": 4, "device": "cpu",
                                                        "close": lambda self: None})()
     )  # fmt: skip
-    with pytest.raises(module.Refused, match="batches: 2 of a step do not divide among 4"):
+    with pytest.raises(module.InputError, match="batches: 2 of a step do not divide among 4"):
         run(settings())
 
 
@@ -214,7 +214,7 @@ def test_parts_of_a_batch_add_up_to_the_batch(settings, tmp_path):
         assert a["grad_norm"] == pytest.approx(b["grad_norm"], rel=1e-5)
 
 
-def test_live_it_learns_what_it_learns_from_cached_features(settings, tmp_path):
+def test_live_training_learns_the_same_as_from_cached_features(settings, tmp_path):
     cached = run(settings(mirror=True))
     live = run(settings(mirror=True, live=True, out=str(tmp_path / "live")))
     for a, b in zip(metrics(cached), metrics(live), strict=True):
@@ -260,16 +260,16 @@ def test_nan_ends_it_in_that_step_with_the_sample_and_saves_nothing_over(
     same_training(chosen["out"], run(chosen | {"out": str(tmp_path / "whole")}))
 
 
-def test_a_finished_training_is_left_as_it_is(settings, tmp_path, capsys):
+def test_a_finished_training_stays_unchanged(settings, tmp_path, capsys):
     chosen = settings()
     out = run(chosen)
     before = (out / "projection.safetensors").read_bytes()
     assert exit_code(command(chosen, tmp_path)) == 0
-    assert "finished already" in capsys.readouterr().err
+    assert "already finished" in capsys.readouterr().err
     assert (out / "projection.safetensors").read_bytes() == before
 
 
-def test_a_folder_with_another_training_is_refused_with_what_differs(settings, tmp_path, capsys):
+def test_a_folder_with_another_training_is_refused_with_the_difference(settings, tmp_path, capsys):
     run(settings())
     assert exit_code(command(settings(lr_peak=3e-4), tmp_path / "a")) == 2
     assert "lr_peak: " in capsys.readouterr().err
@@ -295,12 +295,12 @@ def test_two_trainings_do_not_share_a_folder(settings, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"checkpoint": "nowhere"}, "checkpoint: nowhere is no checkpoint of vicuna-7b"),
+        ({"checkpoint": "nowhere"}, "checkpoint: nowhere is not a checkpoint of vicuna-7b"),
         ({"start": "nowhere.safetensors"}, "start: nowhere.safetensors cannot be read"),
         ({"lr_scale": {"classes": 5}}, "lr_scale: no parameter begins with 'classes'"),
     ],
 )
-def test_what_cannot_be_used_ends_with_code_2(settings, tmp_path, change, told, capsys):
+def test_unusable_input_exits_with_2(settings, tmp_path, change, told, capsys):
     assert exit_code(command(settings(**change), tmp_path)) == 2
     assert told in capsys.readouterr().err
 
@@ -327,15 +327,13 @@ def test_data_that_cannot_be_used_ends_with_code_3(settings, tmp_path, capsys):
     assert exit_code(command(settings(data=[{"path": "no.tar"}]), tmp_path)) == 3
 
 
-def test_data_that_is_all_held_out_is_told_before_any_photo_is_looked_at(
-    settings, tmp_path, capsys
-):
+def test_data_that_is_all_held_out_fails_before_the_survey(settings, tmp_path, capsys):
     chosen = settings()
     chosen["data"] = [chosen["data"][0] | {"test": 8, "choose": 4}]
     assert exit_code(command(chosen, tmp_path)) == 3
     told = capsys.readouterr().err
     assert "cc_sbu: of 12 photos 8 for testing and 4 for choosing are held out" in told
-    assert "looking at" not in told
+    assert "surveying" not in told
 
 
 def test_stage_2_learns_several_tasks_by_weight(settings, shards, tmp_path):

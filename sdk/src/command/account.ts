@@ -1,47 +1,48 @@
-/** `balance`, `models`, `upload` and `uploads`: what there is, and what is brought along. */
+/** `balance`, `models`, `upload` and `uploads`. */
 import type { Command } from "./command.ts";
 import { UsageError } from "./exit.ts";
-import { picture, send } from "./input.ts";
-import { number } from "./options.ts";
-import { harmless, table, widthOf } from "./terminal.ts";
-import { ago, money, size } from "./words.ts";
+import { ago, money, size } from "./format.ts";
+import { readImageInput, uploadImage } from "./input.ts";
+import { MAX_PAGE, parseLimit } from "./options.ts";
+import { sanitize, table, widthOf } from "./terminal.ts";
 
-const none = (words: string[]): void => {
-	if (words.length > 0)
-		throw new UsageError(`What is "${words[0]}"? Nothing comes here.`);
+const noArguments = (args: string[]): void => {
+	if (args.length > 0)
+		throw new UsageError(
+			`This command takes no argument such as "${args[0]}".`,
+		);
 };
 
 export const balance: Command = {
 	name: "balance",
 	usage: [""],
-	summary: "Shows what the account has, and what running jobs hold of it.",
+	summary: "Shows the account's balance, and how much of it running jobs hold.",
 	options: [],
-	async run({ client, json, style, print, document, interrupt }, words) {
-		none(words);
+	async run({ client, json, style, print, printJSON, interrupt }, args) {
+		noArguments(args);
 		const account = await client.account.get({ signal: interrupt });
-		if (json) return document(account);
+		if (json) return printJSON(account);
 		const { available, held } = account.balance;
-		print(
-			`${style.bold(money(available))} available${held > 0 ? `, ${money(held)} held for jobs that run` : ""} ${style.dim(`(account ${account.id})`)}`,
-		);
+		const holds = held > 0 ? `, ${money(held)} held for running jobs` : "";
+		const id = style.dim(`(account ${account.id})`);
+		print(`${style.bold(money(available))} available${holds} ${id}`);
 	},
 };
 
 export const models: Command = {
 	name: "models",
 	usage: [""],
-	summary:
-		"Lists the models; the first one answers unless --model names another.",
+	summary: "Lists the models. The first one is the default of --model.",
 	about: "Needs no key.",
 	options: [],
-	async run({ client, json, out, style, print, document, interrupt }, words) {
-		none(words);
+	async run({ client, json, out, style, print, printJSON, interrupt }, args) {
+		noArguments(args);
 		const models = [];
 		for await (const model of client.models.list({ signal: interrupt }))
 			models.push(model);
-		if (json) return document(models);
+		if (json) return printJSON(models);
 		const rows = models.map((model) => [
-			style.bold(harmless(model.id)),
+			style.bold(sanitize(model.id)),
 			money(model.price),
 			String(model.context_length),
 			String(model.image_tokens),
@@ -49,7 +50,7 @@ export const models: Command = {
 		]);
 		print(
 			table(
-				["MODEL", "A JOB", "CONTEXT", "AN IMAGE", "IMAGES"],
+				["MODEL", "PRICE", "CONTEXT", "IMAGE TOKENS", "MAX IMAGES"],
 				rows,
 				widthOf(out),
 				style,
@@ -62,63 +63,61 @@ export const upload: Command = {
 	name: "upload",
 	usage: ["IMAGE [IMAGE…]", "- < photo.jpg"],
 	summary:
-		"Uploads images to ask about more than once; each is kept for 30 days.",
-	about: "Prints the id of each, to be named where an image is asked for.",
+		"Uploads images to ask about more than once. The API keeps them for 30 days.",
+	about: "Prints the id of each. Use it in the place of IMAGE.",
 	options: [],
-	async run(context, words) {
-		const { json, print, note, document, style } = context;
-		const named = words.length === 0 && context.input ? ["-"] : words;
+	async run(context, args) {
+		const { json, print, note, printJSON, style } = context;
+		const named = args.length === 0 && context.input ? ["-"] : args;
 		if (named.length === 0) throw new UsageError("Which image?");
-		const pictures = [];
-		for (const word of named) {
-			const each = await picture(context, word);
-			if (each.kind !== "bytes")
-				throw new UsageError(`${word} is no file. Only files are uploaded.`);
-			pictures.push(each);
+		const inputs = [];
+		for (const arg of named) {
+			const input = await readImageInput(context, arg);
+			if (input.kind !== "bytes")
+				throw new UsageError(
+					`${arg} is not a file. Only files can be uploaded.`,
+				);
+			inputs.push(input);
 		}
 		const uploads = [];
-		for (const each of pictures) {
-			const upload = await send(context, each);
+		for (const input of inputs) {
+			const upload = await uploadImage(context, input);
 			uploads.push(upload);
 			if (json) continue;
 			print(upload.id);
 			note(
 				style.dim(
-					`${harmless(each.name)}: ${upload.width} × ${upload.height}, ${size(upload.bytes)}`,
+					`${sanitize(input.name)}: ${upload.width} × ${upload.height}, ${size(upload.bytes)}`,
 				),
 			);
 		}
-		if (json) document(uploads.length === 1 ? uploads[0] : uploads);
+		if (json) printJSON(uploads.length === 1 ? uploads[0] : uploads);
 	},
 };
-
-const LISTED = 20;
 
 export const uploads: Command = {
 	name: "uploads list",
 	usage: ["[--limit N]"],
 	summary: "Lists the account's uploads, newest first.",
-	about: `${LISTED} unless --limit says otherwise. \`minigpt4 uploads\` alone does the same.`,
+	about: "`minigpt4 uploads` does the same.",
 	options: ["limit"],
-	async run(context, words) {
-		const { client, json, values, out, style, now, note, print, document } =
+	async run(context, args) {
+		const { client, json, values, out, style, now, note, print, printJSON } =
 			context;
-		none(words);
-		const most = number("limit", values.limit) ?? LISTED;
-		if (!Number.isInteger(most) || most < 1)
-			throw new UsageError("--limit needs a whole number from 1 on.");
+		noArguments(args);
+		const limit = parseLimit(values.limit);
 		const listed = [];
 		const pages = client.uploads.list({
-			limit: Math.min(100, most),
+			limit: Math.min(MAX_PAGE, limit),
 			signal: context.interrupt,
 		});
 		for await (const upload of pages) {
 			listed.push(upload);
-			if (listed.length === most) break;
+			if (listed.length === limit) break;
 		}
-		if (json) return document(listed);
+		if (json) return printJSON(listed);
 		if (listed.length === 0)
-			return note("No uploads yet. The first one: minigpt4 upload photo.jpg");
+			return note("No uploads yet. To upload one: minigpt4 upload photo.jpg");
 		const rows = listed.map(
 			({ id, status, bytes, width, height, created_at }) => [
 				id,
@@ -130,7 +129,7 @@ export const uploads: Command = {
 		);
 		print(
 			table(
-				["UPLOAD", "STATUS", "PIXELS", "SIZE", "MADE"],
+				["UPLOAD", "STATUS", "PIXELS", "SIZE", "UPLOADED"],
 				rows,
 				widthOf(out),
 				style,

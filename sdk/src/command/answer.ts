@@ -1,4 +1,4 @@
-/** A job's answer as it is written, and what Ctrl-C does to it. */
+/** Shows a job's answer while the model writes it, and cancels the job on Ctrl-C. */
 import {
 	APIError,
 	type Job,
@@ -8,52 +8,55 @@ import {
 } from "../index.ts";
 import type { Context } from "./command.ts";
 import { Interrupted } from "./exit.ts";
-import { harmless, Wrapped } from "./terminal.ts";
-import { duration, money, plural } from "./words.ts";
+import { duration, money, plural } from "./format.ts";
+import { sanitize, WordWrapper } from "./terminal.ts";
 
 const FRAMES = [..."⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"];
 
-/** Shows the answer as it comes, or, with --json, the job once it has ended. @throws Interrupted, JobError */
+/**
+ * Shows the answer as it arrives or, with --json, the job once it has ended.
+ *
+ * @throws JobError, StreamError, APIError
+ */
 export async function showAnswer(
 	context: Context,
 	stream: JobStream,
 ): Promise<Job> {
-	const { json, out, env, document } = context;
-	const text = new Wrapped(out, env);
-	const waiting = new Waiting(context);
+	const { json, out, env, printJSON } = context;
+	const text = new WordWrapper(out, env);
+	const spinner = new Spinner(context);
 	try {
 		for await (const event of stream) {
 			if (event.type === "token") {
-				waiting.end();
+				spinner.stop();
 				if (!json) text.write(event.data.text);
-			} else waiting.tell(event);
+			} else spinner.update(event);
 		}
 		const job = await stream.job();
 		text.end();
-		if (json) document(job);
+		if (json) printJSON(job);
 		else footer(context, job);
 		return job;
 	} catch (error) {
 		text.end();
-		if (json && error instanceof JobError) document(error.job);
+		if (json && error instanceof JobError) printJSON(error.job);
 		throw error;
 	} finally {
-		waiting.end();
+		spinner.stop();
 	}
 }
 
-/** Cancels the job of an interrupted command, once, and says what came of it. */
+/** Cancels the job of an interrupted command, and says whether that worked. @throws Interrupted */
 export async function cancelOnce(
 	{ client, note }: Context,
 	id: string,
 ): Promise<never> {
-	const again = `minigpt4 jobs cancel ${id}`;
 	const limits = { timeout: 3000, retryFor: 2000 };
-	// A job whose creation was under way may appear a moment later.
+	// Retries a 404, because a creation that is on its way may arrive after the first try.
 	for (let tries = 0; ; tries++)
 		try {
 			let job = await client.jobs.cancel(id, limits);
-			// It ends a moment later, and has its price then.
+			// The job ends a moment later, and has its price then.
 			for (let looks = 0; job.price === null && looks < 10; looks++) {
 				await new Promise((resolve) => setTimeout(resolve, 200));
 				job = await client.jobs.get(id, limits);
@@ -71,23 +74,24 @@ export async function cancelOnce(
 				await new Promise((resolve) => setTimeout(resolve, 300));
 				continue;
 			}
+			const reason = error instanceof APIError ? ` (${error.code})` : "";
 			note(
 				error instanceof NotFoundError
-					? "Stopped before the job began; it cost nothing."
-					: `Job ${id} may go on${error instanceof APIError ? ` (${error.code})` : ""}. To cancel it: ${again}`,
+					? "Stopped before the API created the job; it cost nothing."
+					: `Job ${id} may still run${reason}. To cancel it: minigpt4 jobs cancel ${id}`,
 			);
 			break;
 		}
 	throw new Interrupted();
 }
 
-/** What a terminal shows until the first word comes. */
-class Waiting {
+/** The status line until the first token arrives. */
+class Spinner {
 	readonly #context: Context;
 	readonly #timer: NodeJS.Timeout;
-	#text = "asking";
+	#text = "sending";
 	#frame = 0;
-	#ended = false;
+	#stopped = false;
 
 	constructor(context: Context) {
 		this.#context = context;
@@ -95,23 +99,24 @@ class Waiting {
 		this.#draw();
 	}
 
-	tell({ type, data }: { type: string; data: unknown }): void {
+	update({ type, data }: { type: string; data: unknown }): void {
 		const { position, eta } = data as {
 			position?: number;
 			eta?: { first_token: { p50: number } };
 		};
-		if (type === "job.queued")
-			this.#text = position
-				? `waiting, ${position === 1 ? "next in line" : `${position - 1} ahead`}${eta ? `, about ${duration(eta.first_token.p50)}` : ""}`
-				: "waiting";
+		if (type === "job.queued" && position) {
+			const place = position === 1 ? "next in line" : `${position - 1} ahead`;
+			const wait = eta ? `, about ${duration(eta.first_token.p50)}` : "";
+			this.#text = `queued, ${place}${wait}`;
+		} else if (type === "job.queued") this.#text = "queued";
 		else if (type === "job.provisioning") this.#text = "a worker is starting";
-		else if (type === "job.running") this.#text = "looking";
-		else if (type === "job.retrying") this.#text = "trying again";
+		else if (type === "job.running") this.#text = "running";
+		else if (type === "job.retrying") this.#text = "retrying";
 	}
 
-	end(): void {
-		if (this.#ended) return;
-		this.#ended = true;
+	stop(): void {
+		if (this.#stopped) return;
+		this.#stopped = true;
 		clearInterval(this.#timer);
 		this.#context.status.clear();
 	}
@@ -123,7 +128,7 @@ class Waiting {
 	}
 }
 
-/** What it was, for people who see the answer on a terminal. */
+/** Shows the model, tokens, time and price below the answer, on a terminal only. */
 function footer({ err, out, note, style }: Context, job: Job): void {
 	if (!err.isTTY || !out.isTTY) return;
 	const took =
@@ -132,9 +137,12 @@ function footer({ err, out, note, style }: Context, job: Job): void {
 			: [];
 	const cut =
 		job.output.finish_reason === "length" ? ["cut at --max-tokens"] : [];
-	note(
-		style.dim(
-			`\n${[harmless(job.model), plural(job.usage.output_tokens, "token"), ...took, money(job.price ?? 0), ...cut].join(" · ")}\njob ${job.id}`,
-		),
-	);
+	const facts = [
+		sanitize(job.model),
+		plural(job.usage.output_tokens, "token"),
+		...took,
+		money(job.price ?? 0),
+		...cut,
+	];
+	note(style.dim(`\n${facts.join(" · ")}\njob ${job.id}`));
 }

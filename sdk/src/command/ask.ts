@@ -1,9 +1,15 @@
-/** `describe` and `ask`: a question about images, answered as it is written. */
+/** `describe` and `ask`: ask about images, and show the answer while the model writes it. */
 import { cancelOnce, showAnswer } from "./answer.ts";
 import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
-import { isFile, picture, pipedText, STDIN, send } from "./input.ts";
-import { number } from "./options.ts";
+import {
+	isFile,
+	readImageInput,
+	readQuestion,
+	STDIN,
+	uploadImage,
+} from "./input.ts";
+import { parseNumber } from "./options.ts";
 
 const SAMPLING = [
 	"model",
@@ -13,18 +19,19 @@ const SAMPLING = [
 	"stop",
 ] as const;
 
-const IMAGE = `IMAGE is a file, an https: address, an upload's id (img_…), or - for what is piped in.`;
+const IMAGE =
+	"IMAGE is a file, an https: address, an upload's id (img_…), or - for standard input.";
 
 export const describe: Command = {
 	name: "describe",
 	usage: ["IMAGE [IMAGE…]", "< photo.jpg"],
 	summary: "Describes one image, or up to four together.",
-	about: `${IMAGE}\nWithout any, the image is read from standard input. Ctrl-C cancels the job.`,
+	about: `${IMAGE}\nWithout IMAGE, it reads standard input. Ctrl-C cancels the job.`,
 	options: SAMPLING,
-	async run(context, words) {
-		if (words.length === 0 && !context.input)
+	async run(context, args) {
+		if (args.length === 0 && !context.input)
 			throw new UsageError("Which image?");
-		await answer(context, words.length > 0 ? words : [STDIN], {
+		await answer(context, args.length > 0 ? args : [STDIN], {
 			task: "describe",
 		});
 	},
@@ -39,61 +46,73 @@ export const ask: Command = {
 		'--previous JOB "QUESTION"',
 	],
 	summary:
-		"Asks a question about up to four images, or goes on from an earlier job.",
-	about: `${IMAGE}\nThe last word is the question; - there reads it from standard input. Where something is piped in and only one word is given, it is the image if a file has that name, and what is piped in is the question; else the other way round. Ctrl-C cancels the job.`,
+		"Asks a question about up to four images, or continues an earlier job.",
+	about: [
+		IMAGE,
+		[
+			"The last argument is the question; - reads it from standard input.",
+			"With one argument and a pipe: if the argument names a file, it is the image, and the pipe",
+			"brings the question; otherwise the argument is the question, and the pipe brings the image.",
+			"Ctrl-C cancels the job.",
+		].join(" "),
+	].join("\n"),
 	options: ["previous", ...SAMPLING],
-	async run(context, words) {
-		const { images, question } = await sort(context, words);
+	async run(context, args) {
+		const { images, question } = await splitArguments(context, args);
 		const { previous } = context.values;
 		await answer(context, images, {
-			prompt: question === STDIN ? await pipedText(context) : question,
+			prompt: question === STDIN ? await readQuestion(context) : question,
 			...(previous !== undefined && { previous_job: previous }),
 		});
 	},
 };
 
-/** Which words are images and which one is the question. @throws UsageError */
-export async function sort(
+/**
+ * Tells which arguments are images and which one is the question.
+ *
+ * @throws UsageError
+ */
+export async function splitArguments(
 	{ input, values }: Pick<Context, "input" | "values">,
-	words: string[],
+	args: string[],
 ): Promise<{ images: string[]; question: string }> {
-	const [only] = words;
+	const [only] = args;
 	if (only === undefined) throw new UsageError("Ask what?");
-	const images = words.slice(0, -1);
-	const question = words.at(-1) as string;
-	const goesOn = values.previous !== undefined;
-	if (words.length === 1 && !goesOn) {
-		if (await isImageWord(only)) {
+	const images = args.slice(0, -1);
+	const question = args.at(-1) as string;
+	const continuesJob = values.previous !== undefined;
+	if (args.length === 1 && !continuesJob) {
+		if (await namesImage(only)) {
 			if (input) return { images: [only], question: STDIN };
 			throw new UsageError(
-				`Ask what about ${only}? The question comes last: minigpt4 ask ${only} "What is this?"`,
+				`Ask what about ${only}? Put the question last: minigpt4 ask ${only} "What is this?"`,
 			);
 		}
 		if (input && only !== STDIN) return { images: [STDIN], question: only };
 		throw new UsageError(
 			looksLikeFile(only)
 				? `There is no file ${only}.`
-				: `About which image? It comes first: minigpt4 ask photo.jpg "${only}"`,
+				: `About which image? Put it first: minigpt4 ask photo.jpg "${only}"`,
 		);
 	}
-	if (words.filter((word) => word === STDIN).length > 1)
+	if (args.filter((arg) => arg === STDIN).length > 1)
 		throw new UsageError(
-			"Only one thing can be piped in, and - stands there more than once.",
+			"- appears more than once, but standard input can be read only once.",
 		);
-	if (!goesOn && question !== STDIN && (await isImageWord(question)))
+	if (!continuesJob && question !== STDIN && (await namesImage(question)))
 		throw new UsageError(
 			`Ask what? ${question} is an image, and the question comes last.`,
 		);
 	return { images, question };
 }
 
-const isImageWord = async (word: string): Promise<boolean> =>
-	word !== STDIN &&
-	(/^(https?:\/\/\S+$|data:image\/)|^img_[0-9A-Z]{26}$/.test(word) ||
-		(await isFile(word)));
+const namesImage = async (arg: string): Promise<boolean> =>
+	arg !== STDIN &&
+	(/^(https?:\/\/\S+$|data:image\/)|^img_[0-9A-Z]{26}$/.test(arg) ||
+		(await isFile(arg)));
 
-const looksLikeFile = (word: string): boolean =>
-	/\.(jpe?g|png|webp|gif)$/i.test(word) || /^\.{0,2}\/\S+$/.test(word);
+const looksLikeFile = (arg: string): boolean =>
+	/\.(jpe?g|png|webp|gif)$/i.test(arg) || /^\.{0,2}\/\S+$/.test(arg);
 
 type Question =
 	| { task: "describe" }
@@ -101,36 +120,36 @@ type Question =
 
 async function answer(
 	context: Context,
-	words: string[],
+	args: string[],
 	question: Question,
 ): Promise<void> {
 	const { client, values, interrupt } = context;
-	if (words.length > 4)
-		throw new UsageError(`A job takes up to four images, not ${words.length}.`);
-	if (words.filter((word) => word === STDIN).length > 1)
+	if (args.length > 4)
+		throw new UsageError(`A job takes up to four images, not ${args.length}.`);
+	if (args.filter((arg) => arg === STDIN).length > 1)
 		throw new UsageError(
-			"Only one thing can be piped in, and - stands there more than once.",
+			"- appears more than once, but standard input can be read only once.",
 		);
 	const settings = {
-		max_tokens: number("max-tokens", values["max-tokens"]),
-		temperature: number("temperature", values.temperature),
-		seed: number("seed", values.seed),
+		max_tokens: parseNumber("max-tokens", values["max-tokens"]),
+		temperature: parseNumber("temperature", values.temperature),
+		seed: parseNumber("seed", values.seed),
 		stop: values.stop,
 		model: values.model,
 	};
-	// All of them are looked at before any is sent.
-	const pictures = [];
-	for (const word of words) pictures.push(await picture(context, word));
+	// Reads all images before it uploads the first, so that a wrong argument costs nothing.
+	const inputs = [];
+	for (const arg of args) inputs.push(await readImageInput(context, arg));
 	const images = [];
-	for (const each of pictures)
+	for (const input of inputs)
 		images.push(
-			each.kind === "url"
-				? { url: each.url }
+			input.kind === "url"
+				? { url: input.url }
 				: {
 						upload:
-							each.kind === "upload"
-								? each.upload
-								: (await send(context, each)).id,
+							input.kind === "upload"
+								? input.upload
+								: (await uploadImage(context, input)).id,
 					},
 		);
 	const request = {
@@ -142,7 +161,7 @@ async function answer(
 	};
 	const stream = client.jobs.stream(request, {
 		signal: interrupt,
-		// What is paid for is not given up for a restart of the API.
+		// The answer is paid for, so a restart of the API does not end the command.
 		retryFor: 30_000,
 	});
 	try {

@@ -1,45 +1,45 @@
-/** What a command is, and what it has to do its work with. */
+/** The interface of a command, and the context that it runs in. */
 import type { MiniGPT4 } from "../index.ts";
-import type { Given, OptionName } from "./options.ts";
+import type { OptionName, ParsedArgs } from "./options.ts";
 import type { Output, StatusLine, Styles } from "./terminal.ts";
 
-/** The process around the command; tests bring their own. */
-export interface Surroundings {
+/** The process that runs the command. Tests pass their own. */
+export interface ProcessIO {
 	env: NodeJS.ProcessEnv;
 	out: Output;
 	err: Output;
-	/** Standard input, if something is piped in. */
+	/** Standard input, or null if it is not a pipe or a file. */
 	input: AsyncIterable<Uint8Array> | null;
 	/** Aborts on the first Ctrl-C. */
 	interrupt: AbortSignal;
 	now: () => number;
 }
 
-export interface Context extends Surroundings {
+export interface Context extends ProcessIO {
 	client: MiniGPT4;
 	json: boolean;
-	values: Given["values"];
+	values: ParsedArgs["values"];
 	/** Styles of standard output. */
 	style: Styles;
-	/** What goes on, on standard error, where that is a terminal. */
+	/** Shows progress on standard error, if that is a terminal. */
 	status: StatusLine;
-	/** A line on standard error, for people: nothing with --json. */
+	/** Writes a line for people to standard error; nothing with --json. */
 	note: (text: string) => void;
-	/** A line of standard output. */
+	/** Writes a line to standard output. */
 	print: (text: string) => void;
-	/** A JSON document, in full on a terminal, else in one line. */
-	document: (value: unknown) => void;
+	/** Writes a value as JSON to standard output: indented on a terminal, otherwise in one line. */
+	printJSON: (value: unknown) => void;
 }
 
 export interface Command {
-	/** `jobs list` */
+	/** One or two words, such as `jobs list`. */
 	name: string;
-	/** What is written behind the name, in the help: one line each. */
+	/** The arguments, for the help: one line for each way to use the command. */
 	usage: readonly string[];
-	/** One line. */
+	/** One sentence, for the overview. */
 	summary: string;
-	/** More than that. */
+	/** More about the command, for its own help. */
 	about?: string;
 	options: readonly OptionName[];
-	run: (context: Context, words: string[]) => Promise<void>;
+	run: (context: Context, args: string[]) => Promise<void>;
 }

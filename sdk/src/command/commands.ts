@@ -29,8 +29,8 @@ export const COMMANDS: readonly Command[] = [
 	listen,
 ];
 
-/** What a group does when it is named alone. */
-export const ALONE: Record<string, string> = {
+/** The command that a group's name alone runs. */
+export const DEFAULT_COMMANDS: Record<string, string> = {
 	jobs: "jobs list",
 	uploads: "uploads list",
 	keys: "keys list",

@@ -1,9 +1,9 @@
-/** The types of the feed's events, as `--events` names them. */
+/** The event types that `--events` takes. */
 import type { EventType } from "../index.ts";
 import { UsageError } from "./exit.ts";
 import { nearest } from "./options.ts";
 
-/** Each one, and whether a webhook gets it that asks for none. */
+/** Every type, and whether a webhook that names no types receives it. */
 const TYPES: Record<EventType, boolean> = {
 	"job.created": false,
 	"job.succeeded": true,
@@ -14,20 +14,30 @@ const TYPES: Record<EventType, boolean> = {
 	"webhook.gave_up": false,
 	"webhook.disabled": false,
 };
-const KNOWN = Object.keys(TYPES) as EventType[];
+const EVENT_TYPES = Object.keys(TYPES) as EventType[];
 
-/** How a job ends. */
-export const ENDS: readonly EventType[] = KNOWN.filter((type) => TYPES[type]);
+/** The types that say how a job ended. */
+export const TERMINAL_TYPES: readonly EventType[] = EVENT_TYPES.filter(
+	(type) => TYPES[type],
+);
 
-/** `job.succeeded,job.failed` @throws UsageError for what is none */
-export function eventTypes(given: string): EventType[] {
-	return given.split(",").map((each) => {
-		const word = each.trim();
-		const type = KNOWN.find((known) => known === word);
+/**
+ * Reads a list such as `job.succeeded,job.failed`.
+ *
+ * @throws UsageError for an unknown type
+ */
+export function parseEventTypes(list: string): EventType[] {
+	return list.split(",").map((item) => {
+		const word = item.trim();
+		const type = EVENT_TYPES.find((each) => each === word);
 		if (type) return type;
-		const like = nearest(word, KNOWN);
+		const like = nearest(word, EVENT_TYPES);
 		throw new UsageError(
-			`There is no event "${word}".${like ? ` Is it ${like}?` : ""} There is: ${KNOWN.join(", ")}.`,
+			[
+				`There is no event type "${word}".`,
+				...(like ? [`Did you mean ${like}?`] : []),
+				`The types are: ${EVENT_TYPES.join(", ")}.`,
+			].join(" "),
 		);
 	});
 }

@@ -1,4 +1,4 @@
-/** How the command ends: one number for each kind of failure, and what to do next. */
+/** Exit codes: one for each kind of failure, with a message and a next step for the user. */
 import {
 	APIError,
 	ConnectionError,
@@ -7,7 +7,7 @@ import {
 	StreamError,
 	TimeoutError,
 } from "../index.ts";
-import { money } from "./words.ts";
+import { money } from "./format.ts";
 
 export const EXIT = {
 	ok: 0,
@@ -15,21 +15,21 @@ export const EXIT = {
 	failed: 1,
 	/** Wrong arguments, or a file that cannot be read. */
 	usage: 2,
-	/** No key, or one that may not do this. */
+	/** The API key is missing, or may not do this. */
 	authentication: 3,
 	/** Not enough credit. */
 	credit: 4,
 	/** The API cannot be reached. */
 	network: 5,
-	/** Too many requests, or overloaded: worth another try later. */
+	/** Too many requests, or the API is overloaded. A later try may succeed. */
 	later: 6,
 	/** Ctrl-C. */
 	interrupted: 130,
 } as const;
 
-/** What the user got wrong. Nothing was sent. */
+/** The command line is wrong. The command has sent nothing. */
 export class UsageError extends Error {
-	/** The command whose help says more. */
+	/** The command whose help the message points to. */
 	command: string | undefined;
 
 	constructor(message: string, command?: string) {
@@ -40,19 +40,19 @@ export class UsageError extends Error {
 
 export class Interrupted extends Error {}
 
-export interface Ending {
+export interface FailureReport {
 	exit: number;
 	code: string;
 	message: string;
-	/** What to do about it. */
+	/** What the user can do about it. */
 	next: string | null;
 	requestId: string | null;
 	field: string | null;
 }
 
-/** What a failure means to the user. Never a stack trace. */
-export function endingOf(error: unknown, baseURL: string): Ending {
-	const ending = (part: Partial<Ending>): Ending => ({
+/** Translates an error for the user. The message never has a stack trace. */
+export function reportOf(error: unknown, baseURL: string): FailureReport {
+	const report = (part: Partial<FailureReport>): FailureReport => ({
 		exit: EXIT.failed,
 		code: "failed",
 		message: (error as Error | undefined)?.message ?? String(error),
@@ -62,59 +62,78 @@ export function endingOf(error: unknown, baseURL: string): Ending {
 		...part,
 	});
 	if (error instanceof UsageError)
-		return ending({
+		return report({
 			exit: EXIT.usage,
 			code: "usage",
-			next: `minigpt4 ${error.command ? `${error.command} ` : ""}--help shows how it is used.`,
+			next: `For help: minigpt4 ${error.command ? `${error.command} ` : ""}--help`,
 		});
 	if (error instanceof Interrupted)
-		return ending({ exit: EXIT.interrupted, code: "interrupted" });
+		return report({ exit: EXIT.interrupted, code: "interrupted" });
 	if (error instanceof JobError) {
 		const { price, id } = error.job;
-		return ending({
+		return report({
 			code: error.code,
 			field: error.field ?? null,
-			next: `${price ? `It cost ${money(price)}.` : "It cost nothing."} More: minigpt4 jobs get ${id}`,
+			next: [
+				price ? `It cost ${money(price)}.` : "It cost nothing.",
+				`To see the job: minigpt4 jobs get ${id}`,
+			].join(" "),
 		});
 	}
 	if (error instanceof APIError)
-		return ending({
+		return report({
 			code: error.code,
 			requestId: error.requestId,
 			field: error.field ?? null,
-			...apiEnding(error, baseURL),
+			...apiReport(error, baseURL),
 		});
 	if (error instanceof ConnectionError || error instanceof TimeoutError)
-		return ending({
+		return report({
 			exit: EXIT.network,
 			code: error.code,
-			message: `${error.message.replace(/\.$/, "")}${error instanceof TimeoutError ? `: ${baseURL}` : ""}${causeOf(error)}`,
-			next: "Is it running? `npm start` serves it at http://127.0.0.1:8787; another address goes into MINIGPT4_BASE_URL or --base-url.",
+			message: [
+				error.message.replace(/\.$/, ""),
+				error instanceof TimeoutError ? `: ${baseURL}` : "",
+				causeOf(error),
+			].join(""),
+			next: [
+				"Is the API running? `npm start` serves it at http://127.0.0.1:8787.",
+				"For another address, set MINIGPT4_BASE_URL or --base-url.",
+			].join(" "),
 		});
 	if (error instanceof StreamError)
-		return ending({ exit: EXIT.network, code: error.code });
+		return report({ exit: EXIT.network, code: error.code });
 	if (error instanceof MiniGPT4Error)
 		return error.code === "missing_key"
-			? ending({ exit: EXIT.authentication, ...noKey(baseURL) })
-			: ending({ code: error.code });
-	return ending({});
+			? report({ exit: EXIT.authentication, ...missingKey(baseURL) })
+			: report({ code: error.code });
+	return report({});
 }
 
-/** Says exactly where a key comes from. */
-export const noKey = (baseURL: string) => ({
+/** Tells the user where to get a key. */
+export const missingKey = (baseURL: string) => ({
 	code: "missing_key",
 	message: "There is no API key: MINIGPT4_API_KEY is not set.",
-	next: local(baseURL)
+	next: isLocal(baseURL)
 		? "`npm start` prints one with credit. Then: export MINIGPT4_API_KEY=mg_live_…"
-		: "Who runs the API makes the first one (POST /admin/accounts/{id}/keys); who has one makes more with `minigpt4 keys create NAME`. Then: export MINIGPT4_API_KEY=mg_live_…",
+		: [
+				"The API's operator creates an account's first key (POST /admin/accounts/{id}/keys);",
+				"with that one, `minigpt4 keys create NAME` creates more.",
+				"Then: export MINIGPT4_API_KEY=mg_live_…",
+			].join(" "),
 });
 
-function apiEnding(error: APIError, baseURL: string): Partial<Ending> {
+function apiReport(error: APIError, baseURL: string): Partial<FailureReport> {
 	switch (error.status) {
 		case 401:
 			return {
 				exit: EXIT.authentication,
-				next: `The key comes from MINIGPT4_API_KEY and was sent to ${baseURL}.${local(baseURL) ? " `npm start` prints the one that works here." : ""}`,
+				next: [
+					`The key is from MINIGPT4_API_KEY, and was sent to ${baseURL}.`,
+					...(isLocal(baseURL)
+						? ["`npm start` prints the key that works here."]
+						: []),
+				].join(" "),
 			};
 		case 403:
 			return { exit: EXIT.authentication };
@@ -130,15 +149,18 @@ function apiEnding(error: APIError, baseURL: string): Partial<Ending> {
 			return error.problem
 				? {}
 				: {
-						next: `Is ${baseURL} the MiniGPT-4 API? The address comes from MINIGPT4_BASE_URL or --base-url.`,
+						next: [
+							`Is ${baseURL} the MiniGPT-4 API?`,
+							"The address is from MINIGPT4_BASE_URL or --base-url.",
+						].join(" "),
 					};
 	}
 }
 
-const local = (baseURL: string): boolean =>
+const isLocal = (baseURL: string): boolean =>
 	/^https?:\/\/(127\.|localhost|\[::1\])/.test(baseURL);
 
-/** What the system says of it, in brackets: `(ECONNREFUSED)`. */
+/** Returns the system's error code in brackets, such as `(ECONNREFUSED)`. */
 function causeOf(error: Error): string {
 	let cause = error.cause as { code?: unknown; cause?: unknown } | undefined;
 	for (; cause; cause = cause.cause as typeof cause)

@@ -1,18 +1,18 @@
-/** What is said about the commands. */
+/** The text of --help. */
 import type { Command } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { GLOBAL, type OptionName, option } from "./options.ts";
-import { fold, glossary, type Styles } from "./terminal.ts";
+import { definitionList, type Styles, wrapText } from "./terminal.ts";
 
-/** Lines longer than this are not read well, however wide the terminal. */
-const MOST_COLUMNS = 100;
-const columns = (width: number): number => Math.min(width, MOST_COLUMNS);
+/** Longer lines are hard to read, however wide the terminal is. */
+const MAX_COLUMNS = 100;
+const columns = (width: number): number => Math.min(width, MAX_COLUMNS);
 
-/** All of it, in short. */
+/** The help of `minigpt4` itself. */
 export function overview(width: number, style: Styles): string {
 	const { bold, dim, cyan } = style;
 	const list = (entries: [string, string][]) =>
-		glossary(entries, columns(width), cyan);
+		definitionList(entries, columns(width), cyan);
 	return [
 		"Asks MiniGPT-4 about images.",
 		"",
@@ -22,47 +22,50 @@ export function overview(width: number, style: Styles): string {
 		dim("Commands"),
 		list(COMMANDS.map(({ name, summary }) => [name, summary])),
 		"",
-		dim("Each has its --help, and prints JSON with --json."),
+		dim("Each command has --help, and prints JSON with --json."),
 		"",
 		dim("Environment"),
 		list([
 			["MINIGPT4_API_KEY", "the API key"],
 			[
 				"MINIGPT4_BASE_URL",
-				"the API; http://127.0.0.1:8787 without it, where `npm start` serves it",
+				"the API's address; by default http://127.0.0.1:8787, where `npm start` serves it",
 			],
-			["MINIGPT4_WEBHOOK_SECRET", "what `webhooks listen` signs with"],
-			["NO_COLOR", "no colours"],
+			[
+				"MINIGPT4_WEBHOOK_SECRET",
+				"the secret that `webhooks listen` signs with",
+			],
+			["NO_COLOR", "disables colours"],
 		]),
 		"",
-		dim("It ends with"),
+		dim("Exit codes"),
 		list([
-			["0", "done"],
-			["1", "the job failed, or the API refused"],
-			["2", "used wrongly, or a file that is no image"],
-			["3", "no key, or one that may not do this"],
-			["4", "not enough credit"],
+			["0", "success"],
+			["1", "the job failed, or the API refused the request"],
+			["2", "the command line is wrong, or a file is not an image"],
+			["3", "the API key is missing, wrong, or may not do this"],
+			["4", "the account does not have enough credit"],
 			["5", "the API cannot be reached"],
-			["6", "too much at once: try later"],
-			["130", "Ctrl-C"],
+			["6", "too many requests, or the API is overloaded: try later"],
+			["130", "interrupted by Ctrl-C"],
 		]),
 		"",
 	].join("\n");
 }
 
-/** How one command is used. */
+/** The help of one command. */
 export function helpOf(command: Command, width: number, style: Styles): string {
 	const name = style.bold(`minigpt4 ${command.name}`);
 	return [
-		fold(command.summary, columns(width)),
+		wrapText(command.summary, columns(width)),
 		"",
-		...command.usage.map(
-			(usage) =>
-				`  ${fold(`${name} ${usage}`.trimEnd(), columns(width) - 4).replaceAll("\n", "\n    ")}`,
-		),
+		...command.usage.map((usage) => {
+			const line = `${name} ${usage}`.trimEnd();
+			return `  ${indent(wrapText(line, columns(width) - 4))}`;
+		}),
 		"",
-		...(command.about ? [fold(command.about, columns(width)), ""] : []),
-		glossary(
+		...(command.about ? [wrapText(command.about, columns(width)), ""] : []),
+		definitionList(
 			[...command.options, ...GLOBAL].map((each) => [
 				flagOf(each),
 				option(each).help,
@@ -74,14 +77,17 @@ export function helpOf(command: Command, width: number, style: Styles): string {
 	].join("\n");
 }
 
-/** The commands that share their first word. */
+/** Indents the lines after the first. */
+const indent = (text: string): string => text.replaceAll("\n", "\n    ");
+
+/** The help of the commands that share their first word. */
 export function helpOfGroup(
 	commands: readonly Command[],
 	width: number,
 	style: Styles,
 ): string {
 	return [
-		glossary(
+		definitionList(
 			commands.map(({ name, usage, summary }) => [
 				`minigpt4 ${name} ${usage[0]?.replace(/ ?\[.*/, "") ?? ""}`.trimEnd(),
 				summary,
@@ -90,7 +96,7 @@ export function helpOfGroup(
 			style.cyan,
 		),
 		"",
-		style.dim("Each has its --help."),
+		style.dim("Each command has --help."),
 		"",
 	].join("\n");
 }

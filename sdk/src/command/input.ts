@@ -1,39 +1,39 @@
-/** What a question is made of: images and words, named on the command line or piped in. */
+/** Reads the images and the question, from files or from standard input. */
 import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
-import { bar, cut, widthOf } from "./terminal.ts";
-import { size } from "./words.ts";
+import { size } from "./format.ts";
+import { bar, truncate, widthOf } from "./terminal.ts";
 
-/** An image: of the API's own, or bytes from here. */
-export type Picture =
+/** An image that the API has or fetches, or bytes to upload. */
+export type ImageInput =
 	| { kind: "upload"; upload: string }
 	| { kind: "url"; url: string }
 	| { kind: "bytes"; name: string; bytes: Uint8Array<ArrayBuffer> };
 
-/** What is piped in stands for this. */
+/** This argument stands for standard input. */
 export const STDIN = "-";
 
-const MOST_BYTES = 20 * 1024 * 1024;
+const MAX_BYTES = 20 * 1024 * 1024;
 
-/** Everything on standard input. @throws UsageError where that is nothing */
-async function piped(
+/** Reads standard input. @throws UsageError if it is missing, empty or too large */
+async function readStdin(
 	{ input }: Context,
 	what: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
 	if (!input)
 		throw new UsageError(
-			`Nothing is piped in, and - stands for ${what} from there.`,
+			`- reads ${what} from standard input, but nothing is piped in.`,
 		);
 	const chunks: Uint8Array[] = [];
 	let length = 0;
 	for await (const chunk of input) {
 		chunks.push(chunk);
 		length += chunk.length;
-		if (length > MOST_BYTES)
+		if (length > MAX_BYTES)
 			throw new UsageError(
-				`What is piped in is over ${size(MOST_BYTES)}, and no image may be.`,
+				`Standard input is over ${size(MAX_BYTES)}, which is the limit for an image.`,
 			);
 	}
 	if (length === 0)
@@ -41,48 +41,58 @@ async function piped(
 	return new Uint8Array(Buffer.concat(chunks));
 }
 
-/** @throws UsageError where it is no text */
-export async function pipedText(context: Context): Promise<string> {
-	const bytes = await piped(context, "the question");
+/** Reads the question from standard input. @throws UsageError if it is not text */
+export async function readQuestion(context: Context): Promise<string> {
+	const bytes = await readStdin(context, "the question");
 	try {
 		const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes).trim();
 		if (text) return text;
 	} catch {
 		throw new UsageError(
-			'What is piped in is no text. For an image, write - in the image\'s place: minigpt4 ask - "question".',
+			[
+				"Standard input is not text.",
+				'To pipe an image, put - in its place: minigpt4 ask - "question".',
+			].join(" "),
 		);
 	}
 	throw new UsageError("Standard input is empty; it should be the question.");
 }
 
-/** @throws UsageError for what cannot be read or is no image */
-export async function picture(
+/**
+ * Reads the image that an argument names.
+ *
+ * @throws UsageError if it cannot be read or is not an image
+ */
+export async function readImageInput(
 	context: Context,
-	word: string,
-): Promise<Picture> {
-	if (/^img_[0-9A-Z]{26}$/.test(word)) return { kind: "upload", upload: word };
-	if (/^(https|data):/i.test(word)) return { kind: "url", url: word };
-	if (/^http:/i.test(word))
+	arg: string,
+): Promise<ImageInput> {
+	if (/^img_[0-9A-Z]{26}$/.test(arg)) return { kind: "upload", upload: arg };
+	if (/^(https|data):/i.test(arg)) return { kind: "url", url: arg };
+	if (/^http:/i.test(arg))
 		throw new UsageError(
-			`${word}: only https: addresses are fetched. Download it and name the file.`,
+			`${arg}: the API fetches only https: addresses. Download the image and name the file.`,
 		);
 	const [name, bytes] =
-		word === STDIN
-			? ["standard input", await piped(context, "an image")]
-			: [word, await file(word)];
+		arg === STDIN
+			? ["standard input", await readStdin(context, "an image")]
+			: [arg, await readImageFile(arg)];
 	if (!isImage(bytes))
 		throw new UsageError(`${name} is no JPEG, PNG, WebP or GIF image.`);
 	return { kind: "bytes", name, bytes };
 }
 
-async function file(path: string): Promise<Uint8Array<ArrayBuffer>> {
+async function readImageFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
 	try {
 		const found = await stat(path);
 		if (found.isDirectory())
 			throw new UsageError(`${path} is a folder, not an image.`);
-		if (found.size > MOST_BYTES)
+		if (found.size > MAX_BYTES)
 			throw new UsageError(
-				`${path} has ${size(found.size)}; an image may have ${size(MOST_BYTES)}. Scale it down: the model sees a few hundred pixels a side.`,
+				[
+					`${path} has ${size(found.size)}, and the limit is ${size(MAX_BYTES)}.`,
+					"Scale it down; the model sees a few hundred pixels a side.",
+				].join(" "),
 			);
 		if (found.isFile() && found.size === 0)
 			throw new UsageError(`${path} is empty.`);
@@ -101,14 +111,14 @@ async function file(path: string): Promise<Uint8Array<ArrayBuffer>> {
 	}
 }
 
-/** Whether a word of the command line names a file. */
+/** Whether a file of this name exists. */
 export const isFile = (path: string): Promise<boolean> =>
 	stat(path).then(
 		() => true,
 		() => false,
 	);
 
-/** By its first bytes: names are often wrong. */
+/** Tells by the first bytes, because file names are often wrong. */
 function isImage(bytes: Uint8Array): boolean {
 	const head = Buffer.from(bytes.subarray(0, 12)).toString("latin1");
 	return (
@@ -119,12 +129,12 @@ function isImage(bytes: Uint8Array): boolean {
 	);
 }
 
-/** Sends an image's bytes, with a bar on a terminal. */
-export async function send(
+/** Uploads an image, with a progress bar on a terminal. */
+export async function uploadImage(
 	{ client, status, err, interrupt }: Context,
-	{ name, bytes }: Extract<Picture, { kind: "bytes" }>,
+	{ name, bytes }: Extract<ImageInput, { kind: "bytes" }>,
 ) {
-	const label = cut(
+	const label = truncate(
 		basename(name),
 		Math.max(8, Math.min(28, widthOf(err) - 34)),
 	);

@@ -1,14 +1,14 @@
-/** `jobs`: what the account asked, newest first; one of them; its end. */
+/** `jobs`: list, show, follow, cancel and delete the account's jobs. */
 import type { Job } from "../index.ts";
 import { showAnswer } from "./answer.ts";
 import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
-import { number } from "./options.ts";
-import { harmless, type Style, table, widthOf } from "./terminal.ts";
-import { ago, duration, money, plural } from "./words.ts";
+import { ago, duration, money, plural } from "./format.ts";
+import { MAX_PAGE, parseLimit, parseNumber } from "./options.ts";
+import { type Style, sanitize, table, widthOf } from "./terminal.ts";
 
-const idOf = (words: string[]): string => {
-	const [id, ...more] = words;
+const idOf = (args: string[]): string => {
+	const [id, ...more] = args;
 	if (!id) throw new UsageError("Which job? `minigpt4 jobs` lists them.");
 	if (more.length > 0) throw new UsageError("One job at a time.");
 	return id;
@@ -22,44 +22,40 @@ const colorOf = ({ style }: Context, status: string): Style =>
 		canceled: style.yellow,
 	})[status] ?? style.cyan;
 
-const LISTED = 20;
-
 export const list: Command = {
 	name: "jobs list",
 	usage: ["[--limit N]"],
 	summary: "Lists the account's jobs, newest first.",
-	about: `${LISTED} unless --limit says otherwise. \`minigpt4 jobs\` alone does the same.`,
+	about: "`minigpt4 jobs` does the same.",
 	options: ["limit"],
-	async run(context, words) {
-		const { client, json, values, out, style, now, note, print, document } =
+	async run(context, args) {
+		const { client, json, values, out, style, now, note, print, printJSON } =
 			context;
-		if (words.length > 0)
-			throw new UsageError(`There is no \`jobs ${words[0]}\`.`);
-		const most = number("limit", values.limit) ?? LISTED;
-		if (!Number.isInteger(most) || most < 1)
-			throw new UsageError("--limit needs a whole number from 1 on.");
+		if (args.length > 0)
+			throw new UsageError(`There is no \`jobs ${args[0]}\`.`);
+		const limit = parseLimit(values.limit);
 		const jobs = [];
 		const pages = client.jobs.list({
-			limit: Math.min(100, most),
+			limit: Math.min(MAX_PAGE, limit),
 			signal: context.interrupt,
 		});
 		for await (const job of pages) {
 			jobs.push(job);
-			if (jobs.length === most) break;
+			if (jobs.length === limit) break;
 		}
-		if (json) return document(jobs);
+		if (json) return printJSON(jobs);
 		if (jobs.length === 0)
-			return note("No jobs yet. The first one: minigpt4 describe photo.jpg");
+			return note("No jobs yet. To create one: minigpt4 describe photo.jpg");
 		const rows = jobs.map((job) => [
 			job.id,
 			colorOf(context, job.status)(job.status),
-			harmless(job.model),
+			sanitize(job.model),
 			ago(job.created_at, now()),
 			job.price === null ? "" : money(job.price),
 		]);
 		print(
 			table(
-				["JOB", "STATUS", "MODEL", "ASKED", "PRICE"],
+				["JOB", "STATUS", "MODEL", "CREATED", "PRICE"],
 				rows,
 				widthOf(out),
 				style,
@@ -73,12 +69,12 @@ export const get: Command = {
 	usage: ["JOB"],
 	summary: "Shows a job, with its text so far.",
 	options: [],
-	async run(context, words) {
-		const { client, json, document } = context;
-		const job = await client.jobs.get(idOf(words), {
+	async run(context, args) {
+		const { client, json, printJSON } = context;
+		const job = await client.jobs.get(idOf(args), {
 			signal: context.interrupt,
 		});
-		if (json) document(job);
+		if (json) printJSON(job);
 		else show(context, job);
 	},
 };
@@ -86,19 +82,21 @@ export const get: Command = {
 export const cancel: Command = {
 	name: "jobs cancel",
 	usage: ["JOB"],
-	summary: "Cancels a job: free before its first word, then by its share.",
+	summary:
+		"Cancels a job. It is free before the first token, then costs its share.",
 	options: [],
-	async run(context, words) {
-		const { client, json, document, print } = context;
-		const job = await client.jobs.cancel(idOf(words), {
+	async run(context, args) {
+		const { client, json, printJSON, print } = context;
+		const job = await client.jobs.cancel(idOf(args), {
 			signal: context.interrupt,
 		});
-		if (json) return document(job);
+		if (json) return printJSON(job);
 		const cost = job.price === null ? "" : `, ${money(job.price)}`;
+		const verb = job.status === "canceled" ? "is" : "had ended already:";
 		print(
 			job.finished_at === null
 				? `Job ${job.id} is being canceled.`
-				: `Job ${job.id} ${job.status === "canceled" ? "is" : "had ended already:"} ${job.status}${cost}.`,
+				: `Job ${job.id} ${verb} ${job.status}${cost}.`,
 		);
 	},
 };
@@ -106,28 +104,29 @@ export const cancel: Command = {
 export const remove: Command = {
 	name: "jobs delete",
 	usage: ["JOB"],
-	summary: "Erases a job that has ended: its text, request and images.",
+	summary: "Deletes a job that has ended: its text, request and images.",
 	options: [],
-	async run(context, words) {
-		const { client, json, document, print } = context;
-		const id = idOf(words);
+	async run(context, args) {
+		const { client, json, printJSON, print } = context;
+		const id = idOf(args);
 		await client.jobs.delete(id, { signal: context.interrupt });
-		if (json) document({ id, object: "job", deleted: true });
-		else print(`Erased job ${id}.`);
+		if (json) printJSON({ id, object: "job", deleted: true });
+		else print(`Deleted job ${id}.`);
 	},
 };
 
 export const follow: Command = {
 	name: "jobs follow",
 	usage: ["JOB [--after SEQ]"],
-	summary: "Shows a job's answer from the beginning on, and as it goes on.",
+	summary:
+		"Shows a job's answer from its beginning, and continues as it is written.",
 	about:
-		"With --json, one event per line. Ctrl-C stops following; the job goes on.",
+		"With --json, one event per line. Ctrl-C stops the command, not the job.",
 	options: ["after"],
-	async run(context, words) {
+	async run(context, args) {
 		const { client, json, values, out, interrupt } = context;
-		const after = number("after", values.after) ?? 0;
-		const stream = client.jobs.events(idOf(words), {
+		const after = parseNumber("after", values.after) ?? 0;
+		const stream = client.jobs.events(idOf(args), {
 			after,
 			signal: interrupt,
 		});
@@ -146,7 +145,7 @@ function show(context: Context, job: Job): void {
 			: null;
 	const facts = [
 		colorOf(context, job.status)(job.status),
-		harmless(job.model),
+		sanitize(job.model),
 		plural(job.usage.images, "image"),
 		plural(job.usage.output_tokens, "token"),
 		...(took ? [took] : []),
@@ -154,7 +153,7 @@ function show(context: Context, job: Job): void {
 	];
 	print(`${style.bold(job.id)}\n${facts.join(" · ")}`);
 	if (job.queue) print(style.dim(`${job.queue.position - 1} ahead`));
-	if (job.error) print(style.red(harmless(job.error.message)));
-	const text = out.isTTY ? harmless(job.output.text) : job.output.text;
+	if (job.error) print(style.red(sanitize(job.error.message)));
+	const text = out.isTTY ? sanitize(job.output.text) : job.output.text;
 	if (text) print(`\n${text.trim()}`);
 }

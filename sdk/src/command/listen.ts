@@ -1,39 +1,45 @@
-/** `webhooks listen`: the account's feed as webhooks to this machine, signed as the real ones are. */
+/** `webhooks listen`: forwards the account's events to this machine, signed like webhooks. */
 import { createHmac, randomBytes } from "node:crypto";
 import { type Event, GoneError, NotFoundError } from "../index.ts";
 import type { Command, Context } from "./command.ts";
-import { ENDS, eventTypes } from "./event-types.ts";
+import { parseEventTypes, TERMINAL_TYPES } from "./event-types.ts";
 import { Interrupted, UsageError } from "./exit.ts";
-import { number } from "./options.ts";
-import { cut, widthOf } from "./terminal.ts";
-import { duration } from "./words.ts";
+import { duration } from "./format.ts";
+import { parseNumber } from "./options.ts";
+import { truncate, widthOf } from "./terminal.ts";
 
-/** An API that restarts, or a network that is away, ends nothing. */
+/** The command survives a restart of the API and a broken network for this long. */
 const OUTAGE_MS = 600_000;
-/** A receiver has so long to answer, here and there. */
-const ANSWER_WITHIN_MS = 15_000;
+/** A receiver must answer within this time, as for the API's own deliveries. */
+const ANSWER_TIMEOUT_MS = 15_000;
 
 export const listen: Command = {
 	name: "webhooks listen",
 	usage: [
 		"--forward http://localhost:3000/hook [--events TYPES] [--after SEQ]",
 	],
-	summary: "Forwards the account's events to an address of this machine.",
-	about:
-		"What comes from now on, or after the event --after names. Each is one POST, signed as Standard Webhooks with the secret that is printed first; MINIGPT4_WEBHOOK_SECRET sets one (whsec_…). One is sent after the other, once: what fails is not tried again. With --json, one line for each answer.",
+	summary: "Forwards the account's events to an address on this machine.",
+	about: [
+		"Forwards new events, or those after the event that --after names. Each one is a POST, signed",
+		"after Standard Webhooks with the secret that the command prints first;",
+		"MINIGPT4_WEBHOOK_SECRET sets it (whsec_…). The command sends one event at a time, and does",
+		"not retry. With --json, it prints one line for each answer.",
+	].join(" "),
 	options: ["forward", "events", "after"],
-	async run(context, words) {
+	async run(context, args) {
 		const { client, values, env, json, out, print, note, style, interrupt } =
 			context;
-		if (words.length > 0)
+		if (args.length > 0)
 			throw new UsageError(
-				`What is "${words[0]}"? The address goes behind --forward.`,
+				`This command takes no argument such as "${args[0]}". Put the address after --forward.`,
 			);
-		const url = target(values.forward);
+		const url = forwardURL(values.forward);
 		const secret = secretOf(env.MINIGPT4_WEBHOOK_SECRET);
 		const types =
-			values.events === undefined ? ENDS : eventTypes(values.events);
-		const given = number("after", values.after);
+			values.events === undefined
+				? TERMINAL_TYPES
+				: parseEventTypes(values.events);
+		const given = parseNumber("after", values.after);
 		let after =
 			given ??
 			(await client.events.list({ limit: 1, signal: interrupt }).page())
@@ -49,7 +55,8 @@ export const listen: Command = {
 			note(style.dim("Waiting for events. Ctrl-C stops."));
 		}
 		try {
-			// All of them, so that a gap would be noticed and the place to go on from is the last one looked at.
+			// Reads events of every type and filters here, so that the stream notices a gap and `after`
+			// is the last event of any type.
 			for await (const event of client.events.stream({
 				after,
 				signal: interrupt,
@@ -63,19 +70,21 @@ export const listen: Command = {
 			if (error instanceof GoneError) throw error;
 			if (!interrupt.aborted) {
 				note(
-					`Stopped after event ${after}. To go on from there: --after ${after}`,
+					`Stopped after event ${after}. To continue there: --after ${after}`,
 				);
 				throw error;
 			}
 		}
-		note(`Stopped. To go on from here: --after ${after}`);
+		note(`Stopped. To continue here: --after ${after}`);
 		throw new Interrupted();
 	},
 };
 
-function target(given: string | undefined): string {
+function forwardURL(given: string | undefined): string {
 	if (!given)
-		throw new UsageError("Where to? --forward http://localhost:3000/hook");
+		throw new UsageError(
+			"Name the address: --forward http://localhost:3000/hook",
+		);
 	const text = /^\w+:\/\//.test(given) ? given : `http://${given}`;
 	const url = URL.canParse(text) ? new URL(text) : null;
 	if (!url || !/^https?:$/.test(url.protocol))
@@ -89,12 +98,12 @@ function secretOf(given: string | undefined): string {
 	if (!given) return `whsec_${randomBytes(24).toString("base64")}`;
 	if (!/^whsec_[A-Za-z0-9+/]{16,}={0,2}$/.test(given))
 		throw new UsageError(
-			"MINIGPT4_WEBHOOK_SECRET is no secret: it begins with whsec_, and base64 follows.",
+			"MINIGPT4_WEBHOOK_SECRET must begin with whsec_, followed by base64.",
 		);
 	return given;
 }
 
-/** One event, as a webhook. Shows what the receiver answered. */
+/** Posts one event as a webhook, and shows the receiver's answer. */
 async function forward(
 	context: Context,
 	event: Event,
@@ -102,7 +111,7 @@ async function forward(
 	secret: string,
 ): Promise<void> {
 	const { json, out, print, style, interrupt } = context;
-	const data = await dataOf(context, event);
+	const data = await webhookData(context, event);
 	const body = JSON.stringify({
 		type: event.type,
 		timestamp: event.created_at,
@@ -117,22 +126,22 @@ async function forward(
 			redirect: "manual",
 			headers: {
 				"Content-Type": "application/json",
-				...signed(event.id, body, secret, started),
+				...signatureHeaders(event.id, body, secret, started),
 			},
 			body,
 			signal: AbortSignal.any([
 				interrupt,
-				AbortSignal.timeout(ANSWER_WITHIN_MS),
+				AbortSignal.timeout(ANSWER_TIMEOUT_MS),
 			]),
 		});
 		status = answer.status;
 		await answer.body?.cancel();
 	} catch (cause) {
 		interrupt.throwIfAborted();
-		error = whyOf(cause as Error);
+		error = reasonOf(cause as Error);
 	}
 	const ms = Date.now() - started;
-	const good = status !== null && status >= 200 && status < 300;
+	const accepted = status !== null && status >= 200 && status < 300;
 	if (json) {
 		const line = {
 			id: event.id,
@@ -145,7 +154,7 @@ async function forward(
 		out.write(`${JSON.stringify(line)}\n`);
 		return;
 	}
-	const answer = good
+	const answer = accepted
 		? style.green(String(status))
 		: style.red(status === null ? (error ?? "") : String(status));
 	const about = "id" in event.data ? String(event.data.id) : "";
@@ -156,17 +165,22 @@ async function forward(
 		duration(ms).length -
 		String(event.seq).length -
 		12;
-	print(
-		`${style.dim(`#${event.seq}`)} ${event.type} ${room >= 8 ? `${style.dim(cut(about, room))} ` : ""}→ ${answer} ${style.dim(`in ${duration(ms)}`)}`,
-	);
+	const parts = [
+		style.dim(`#${event.seq}`),
+		event.type,
+		...(room >= 8 ? [style.dim(truncate(about, room))] : []),
+		`→ ${answer}`,
+		style.dim(`in ${duration(ms)}`),
+	];
+	print(parts.join(" "));
 }
 
-/** What a webhook would carry: the whole job where one ended, the summary if it is gone by now. */
-async function dataOf(
+/** Returns a webhook's data: the whole job that ended, or the event's summary if it is deleted. */
+async function webhookData(
 	{ client, interrupt }: Context,
 	{ type, data }: Event,
 ): Promise<unknown> {
-	if (!ENDS.includes(type) || !("id" in data)) return data;
+	if (!TERMINAL_TYPES.includes(type) || !("id" in data)) return data;
 	try {
 		return await client.jobs.get(String(data.id), { signal: interrupt });
 	} catch (error) {
@@ -176,8 +190,8 @@ async function dataOf(
 	}
 }
 
-/** The three headers of Standard Webhooks. */
-export function signed(
+/** Makes the three headers of Standard Webhooks. */
+export function signatureHeaders(
 	id: string,
 	body: string,
 	secret: string,
@@ -193,11 +207,11 @@ export function signed(
 	};
 }
 
-/** In one or two words. */
-function whyOf(error: Error): string {
+/** Says in a few words why the receiver did not answer. */
+function reasonOf(error: Error): string {
 	if (error.name === "TimeoutError")
-		return `no answer in ${duration(ANSWER_WITHIN_MS)}`;
+		return `no answer in ${duration(ANSWER_TIMEOUT_MS)}`;
 	const { code } = (error.cause ?? error) as { code?: string };
-	if (code === "ECONNREFUSED") return "nobody listens there";
+	if (code === "ECONNREFUSED") return "connection refused";
 	return code ?? error.message;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `minigpt4` command: this process, tied to `run`. */
+/** The `minigpt4` command: connects this process to `run`. */
 import { fstatSync, readFileSync } from "node:fs";
 import { EXIT } from "./exit.ts";
 import { run } from "./run.ts";
@@ -8,7 +8,7 @@ const { version } = JSON.parse(
 	readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
 ) as { version: string };
 
-/** Whether somebody feeds standard input: a terminal and /dev/null do not. */
+/** Whether standard input is a pipe, a file or a socket; not a terminal or /dev/null. */
 function isPiped(): boolean {
 	try {
 		const stdin = fstatSync(0);
@@ -21,12 +21,12 @@ function isPiped(): boolean {
 const interrupt = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const)
 	process.on(signal, () => {
-		// Who asks twice does not want to wait.
+		// A second Ctrl-C ends the process at once.
 		if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
 		interrupt.abort(new Error("interrupted"));
 	});
 
-// Who reads our output may leave early, as `head` does.
+// A reader of the output may close it early, as `head` does.
 for (const stream of [process.stdout, process.stderr])
 	stream.on("error", (error: NodeJS.ErrnoException) =>
 		process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.failed),
@@ -44,5 +44,5 @@ process.exitCode = await run(
 	},
 	version,
 );
-// A request that is still retried in the background keeps nobody waiting, and neither does a pipe that never ends.
+// An open pipe would keep the process alive.
 process.stdin.destroy();

@@ -1,4 +1,4 @@
-/** What may be written behind a command: every option once, whichever commands take it, and how their values are read. */
+/** Every option of every command, and how to read a command line. */
 import { parseArgs } from "node:util";
 import { UsageError } from "./exit.ts";
 
@@ -6,29 +6,34 @@ interface Option {
 	type: "string" | "boolean";
 	short?: string;
 	multiple?: boolean;
-	/** Of the value, in the help. */
+	/** The value's name in the help. */
 	value?: string;
 	help: string;
 }
+
+/** The items that a list shows without --limit. */
+const DEFAULT_LIMIT = 20;
+/** The items that the API returns at most in one page. */
+export const MAX_PAGE = 100;
 
 export const OPTIONS = {
 	model: {
 		type: "string",
 		short: "m",
 		value: "ID",
-		help: "one of `minigpt4 models`",
+		help: "the model; `minigpt4 models` lists them",
 	},
 	"max-tokens": {
 		type: "string",
 		value: "N",
-		help: "longest answer, 1 to 2048 tokens",
+		help: "the longest answer, 1 to 2048 tokens",
 	},
 	temperature: {
 		type: "string",
 		value: "T",
-		help: "0 always says the same; up to 2",
+		help: "0 to 2; with 0 the answer is always the same",
 	},
-	seed: { type: "string", value: "N", help: "draws the same answer again" },
+	seed: { type: "string", value: "N", help: "repeats the same random answer" },
 	stop: {
 		type: "string",
 		multiple: true,
@@ -39,45 +44,53 @@ export const OPTIONS = {
 		type: "string",
 		short: "p",
 		value: "JOB",
-		help: "goes on from that job, with its images",
+		help: "continues that job, with its images",
 	},
-	limit: { type: "string", value: "N", help: "at most so many" },
+	limit: {
+		type: "string",
+		value: "N",
+		help: `lists at most N; ${DEFAULT_LIMIT} by default`,
+	},
 	after: {
 		type: "string",
 		value: "SEQ",
-		help: "from behind the event with this number",
+		help: "starts after the event with this number",
 	},
 	origin: {
 		type: "string",
 		multiple: true,
 		value: "ORIGIN",
-		help: "binds the key to pages of it; may be repeated",
+		help: "binds the key to pages of this origin; may be repeated",
 	},
 	forward: {
 		type: "string",
 		value: "URL",
-		help: "where to POST the events, such as http://localhost:3000/hook",
+		help: "the address to POST to, such as http://localhost:3000/hook",
 	},
 	events: {
 		type: "string",
 		value: "TYPES",
-		help: "only these, as job.succeeded,job.failed",
+		help: "only these types, such as job.succeeded,job.failed",
 	},
-	description: { type: "string", value: "TEXT", help: "for the list" },
+	description: {
+		type: "string",
+		value: "TEXT",
+		help: "a note that the list shows",
+	},
 	json: { type: "boolean", help: "prints JSON" },
 	"base-url": {
 		type: "string",
 		value: "URL",
-		help: "of the API; MINIGPT4_BASE_URL without it",
+		help: "the API's address; by default MINIGPT4_BASE_URL",
 	},
-	help: { type: "boolean", short: "h", help: "shows how the command is used" },
+	help: { type: "boolean", short: "h", help: "shows this help" },
 	version: { type: "boolean", short: "v", help: "shows the version" },
 } as const satisfies Record<string, Option>;
 
 export type OptionName = keyof typeof OPTIONS;
 export const option = (name: OptionName): Option => OPTIONS[name];
 
-/** Taken by every command. */
+/** Every command takes these. */
 export const GLOBAL: readonly OptionName[] = [
 	"json",
 	"base-url",
@@ -85,22 +98,22 @@ export const GLOBAL: readonly OptionName[] = [
 	"version",
 ];
 
-export interface Given {
-	words: string[];
+export interface ParsedArgs {
+	args: string[];
 	values: ReturnType<typeof parse>["values"];
-	/** Those that were written. */
+	/** The options that the command line has. */
 	names: OptionName[];
 }
 
 const parse = (args: string[]) =>
 	parseArgs({ args, options: OPTIONS, allowPositionals: true });
 
-/** @throws UsageError */
-export function read(args: string[]): Given {
+/** Splits the command line into arguments and options. @throws UsageError */
+export function parseCommandLine(args: string[]): ParsedArgs {
 	try {
 		const { values, positionals } = parse(args);
 		return {
-			words: positionals,
+			args: positionals,
 			values,
 			names: Object.keys(values) as OptionName[],
 		};
@@ -109,7 +122,7 @@ export function read(args: string[]): Given {
 	}
 }
 
-/** Node's words for it, as far as they help here. */
+/** Rewords the error of Node's `parseArgs`. */
 function reword(error: Error & { code?: string }): string {
 	const name = /'([^']*)'/.exec(error.message)?.[1] ?? "";
 	switch (error.code) {
@@ -128,9 +141,12 @@ function reword(error: Error & { code?: string }): string {
 	}
 }
 
-/** What was probably meant, if anything was: one or two letters off. */
-export function nearest(word: string, known: readonly string[]): string | null {
-	const [best] = known
+/** Returns the candidate that differs by at most two letters; null if there is none. */
+export function nearest(
+	word: string,
+	candidates: readonly string[],
+): string | null {
+	const [best] = candidates
 		.map((each) => ({ each, far: distance(word, each) }))
 		.sort((a, b) => a.far - b.far);
 	return best && best.far <= Math.min(2, best.each.length / 2)
@@ -138,6 +154,7 @@ export function nearest(word: string, known: readonly string[]): string | null {
 		: null;
 }
 
+/** The Levenshtein distance. */
 function distance(a: string, b: string): number {
 	let row = Array.from({ length: b.length + 1 }, (_, n) => n);
 	for (let i = 1; i <= a.length; i++) {
@@ -153,8 +170,12 @@ function distance(a: string, b: string): number {
 	return row[b.length] as number;
 }
 
-/** A number as it was written, or undefined where it was not. Its bounds are the API's matter. @throws UsageError */
-export function number(
+/**
+ * Reads an option's number; undefined if the option is missing. The API checks its bounds.
+ *
+ * @throws UsageError if it is not a number
+ */
+export function parseNumber(
 	name: OptionName,
 	given: string | undefined,
 ): number | undefined {
@@ -163,4 +184,11 @@ export function number(
 	if (given.trim() === "" || !Number.isFinite(value))
 		throw new UsageError(`--${name} needs a number, not "${given}".`);
 	return value;
+}
+
+/** Reads --limit. @throws UsageError if it is not a whole number from 1 */
+export function parseLimit(given: string | undefined): number {
+	const limit = parseNumber("limit", given) ?? DEFAULT_LIMIT;
+	if (Number.isInteger(limit) && limit >= 1) return limit;
+	throw new UsageError("--limit needs a whole number from 1.");
 }

@@ -1,4 +1,7 @@
-/** What a terminal can do, and what is shown on it. Elsewhere the same text comes plain and without anything that moves. */
+/**
+ * Output for a terminal: styles, status lines, wrapped text, tables. Where the output is not a
+ * terminal, the same text is plain and nothing is redrawn.
+ */
 import type { WriteStream } from "node:tty";
 
 export type Output = Pick<NodeJS.WritableStream, "write"> &
@@ -18,7 +21,7 @@ export interface Styles {
 const ESC = "\x1b";
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 };
 
-/** Colours for a terminal that has them, unless NO_COLOR says otherwise (no-color.org). */
+/** Returns colours for a terminal, unless NO_COLOR is set (no-color.org). */
 export function stylesFor(out: Output, env: NodeJS.ProcessEnv): Styles {
 	const colored = out.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
 	const style =
@@ -30,31 +33,31 @@ export function stylesFor(out: Output, env: NodeJS.ProcessEnv): Styles {
 	) as unknown as Styles;
 }
 
-/** Columns to write in: a terminal's own, else none are counted. */
+/** Returns the terminal's columns; infinitely many for other outputs. */
 export const widthOf = (out: Output): number =>
 	out.isTTY ? Math.max(20, out.columns || 80) : Number.POSITIVE_INFINITY;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it finds control characters
 const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 
-/** Text from elsewhere without what would move the cursor, ring or recolour the terminal. */
-export const harmless = (text: string): string => text.replace(CONTROL, "");
+/** Removes control characters from text that another party wrote. */
+export const sanitize = (text: string): string => text.replace(CONTROL, "");
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the escapes written above
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it finds the escapes written above
 const STYLED = /\x1b\[\d+m/g;
 
-export const visible = (text: string): number =>
+export const visibleLength = (text: string): number =>
 	[...text.replace(STYLED, "")].length;
 
-/** At most so many columns, with an ellipsis where something is cut. */
-export const cut = (text: string, width: number): string => {
+/** Cuts the text to this many columns, with an ellipsis at its end. */
+export const truncate = (text: string, width: number): string => {
 	const letters = [...text];
 	return letters.length <= width
 		? text
 		: `${letters.slice(0, Math.max(0, width - 1)).join("")}…`;
 };
 
-/** A line that is replaced in place while something goes on: only on a terminal. */
+/** A line that shows progress and is redrawn in place. It does nothing without a terminal. */
 export class StatusLine {
 	readonly #out: Output;
 	readonly #live: boolean;
@@ -65,13 +68,13 @@ export class StatusLine {
 		this.#live = out.isTTY === true && env.TERM !== "dumb";
 	}
 
-	/** A text that would wrap could not be taken back: it is cut. */
+	/** Cuts a long text, because a line that wraps cannot be redrawn. */
 	show(text: string): void {
 		if (!this.#live) return;
 		const line =
-			visible(text) < widthOf(this.#out)
+			visibleLength(text) < widthOf(this.#out)
 				? text
-				: cut(text.replace(STYLED, ""), widthOf(this.#out) - 1);
+				: truncate(text.replace(STYLED, ""), widthOf(this.#out) - 1);
 		if (line === this.#shown) return;
 		this.#out.write(`\r${ESC}[2K${line}`);
 		this.#shown = line;
@@ -83,24 +86,30 @@ export class StatusLine {
 	}
 }
 
-/** `████████░░░░  62 %  1.2 of 1.9 MB` in so many columns. */
+/** Draws a progress bar, `████████░░░░`. `part` is from 0 to 1. */
 export function bar(part: number, columns: number): string {
 	const filled = Math.round(Math.min(1, Math.max(0, part)) * columns);
 	return "█".repeat(filled) + "░".repeat(columns - filled);
 }
 
-/** East Asian wide letters and emoji take two columns. */
-const WIDE =
-	/[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
-const columnsOf = (letter: string): number => (WIDE.test(letter) ? 2 : 1);
+/** East Asian wide characters and emoji take two columns. */
+const WIDE = [
+	/[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/,
+	/\p{Emoji_Presentation}/u,
+];
+const columnsOf = (letter: string): number =>
+	WIDE.some((wide) => wide.test(letter)) ? 2 : 1;
 
-/** Text that comes in pieces, shown at once, and broken into lines between words: a word that does not fit moves down. */
-export class Wrapped {
+/**
+ * Shows text that arrives in pieces, each at once, and breaks its lines between words. A word that
+ * turns out not to fit moves to the next line.
+ */
+export class WordWrapper {
 	readonly #out: Output;
-	/** One less than there are: at the very edge terminals differ. */
+	/** One column less than the terminal has, because terminals differ at the last column. */
 	readonly #width: number;
 	#column = 0;
-	/** What is shown of the last word. */
+	/** The part of the last word that is shown. */
 	#word = "";
 	#wordColumns = 0;
 
@@ -112,7 +121,7 @@ export class Wrapped {
 
 	write(text: string): void {
 		let shown = "";
-		for (const letter of this.#out.isTTY ? harmless(text) : text) {
+		for (const letter of this.#out.isTTY ? sanitize(text) : text) {
 			if (letter === "\n") {
 				shown += letter;
 				this.#column = 0;
@@ -158,8 +167,8 @@ export class Wrapped {
 }
 
 /**
- * Rows in columns that are as wide as their widest cell. Where the terminal is too narrow, each row becomes a block of
- * lines, so that nothing is cut that somebody may want to copy.
+ * Lays rows out in columns, each as wide as its widest cell. If the terminal is too narrow, each
+ * row becomes a block of lines, so that every value can still be copied.
  */
 export function table(
 	head: readonly string[],
@@ -168,7 +177,7 @@ export function table(
 	{ dim }: Pick<Styles, "dim">,
 ): string {
 	const widths = head.map((title, n) =>
-		Math.max(title.length, ...rows.map((row) => visible(row[n] ?? ""))),
+		Math.max(title.length, ...rows.map((row) => visibleLength(row[n] ?? ""))),
 	);
 	const total = widths.reduce((sum, each) => sum + each + 2, -2);
 	if (total > width) {
@@ -185,21 +194,23 @@ export function table(
 	}
 	const line = (cells: readonly string[]) =>
 		`${cells
-			.map((cell, n) => cell + " ".repeat((widths[n] ?? 0) - visible(cell)))
+			.map(
+				(cell, n) => cell + " ".repeat((widths[n] ?? 0) - visibleLength(cell)),
+			)
 			.join("  ")
 			.trimEnd()}\n`;
 	return `${dim(line(head).trimEnd())}\n${rows.map(line).join("")}`;
 }
 
-/** A text in lines of so many columns, broken between words; its own line breaks stay. */
-export function fold(text: string, width: number): string {
+/** Breaks a text between words into lines of this width. Its own line breaks stay. */
+export function wrapText(text: string, width: number): string {
 	return text
 		.split("\n")
 		.map((paragraph) => {
 			let column = 0;
 			let folded = "";
 			for (const word of paragraph.split(" ")) {
-				const long = visible(word);
+				const long = visibleLength(word);
 				if (column > 0 && column + 1 + long > width) {
 					folded += `\n${word}`;
 					column = long;
@@ -213,26 +224,26 @@ export function fold(text: string, width: number): string {
 		.join("\n");
 }
 
-/** Names and what they mean: side by side, or below each other where that leaves too little room. */
-export function glossary(
+/** Lays out names and their meanings: side by side, or below each other if the width is small. */
+export function definitionList(
 	entries: readonly (readonly [name: string, meaning: string])[],
 	width: number,
 	style: Style,
 ): string {
-	const names = Math.max(...entries.map(([name]) => visible(name)));
-	const room = width - names - 4;
+	const nameWidth = Math.max(...entries.map(([name]) => visibleLength(name)));
+	const room = width - nameWidth - 4;
 	if (room < 28)
 		return entries
 			.map(
 				([name, meaning]) =>
-					`  ${style(name)}\n    ${fold(meaning, width - 4).replaceAll("\n", "\n    ")}`,
+					`  ${style(name)}\n    ${wrapText(meaning, width - 4).replaceAll("\n", "\n    ")}`,
 			)
 			.join("\n");
-	const indent = " ".repeat(names + 4);
+	const indent = " ".repeat(nameWidth + 4);
 	return entries
 		.map(([name, meaning]) => {
-			const gap = " ".repeat(names - visible(name) + 2);
-			return `  ${style(name)}${gap}${fold(meaning, room).replaceAll("\n", `\n${indent}`)}`;
+			const gap = " ".repeat(nameWidth - visibleLength(name) + 2);
+			return `  ${style(name)}${gap}${wrapText(meaning, room).replaceAll("\n", `\n${indent}`)}`;
 		})
 		.join("\n");
 }

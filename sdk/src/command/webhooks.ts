@@ -1,15 +1,16 @@
-/** `webhooks`: the addresses that the account's events are delivered to. */
+/** `webhooks`: the addresses that the API delivers the account's events to. */
 import type { Command } from "./command.ts";
-import { eventTypes } from "./event-types.ts";
+import { parseEventTypes } from "./event-types.ts";
 import { UsageError } from "./exit.ts";
-import { number } from "./options.ts";
-import { harmless, table, widthOf } from "./terminal.ts";
-import { ago, duration } from "./words.ts";
+import { ago, duration } from "./format.ts";
+import { parseNumber } from "./options.ts";
+import { sanitize, table, widthOf } from "./terminal.ts";
 
-const one = (words: string[], what: string): string => {
-	const [id, ...more] = words;
-	if (!id) throw new UsageError(`${what}? \`minigpt4 webhooks\` lists them.`);
-	if (more.length > 0) throw new UsageError("One at a time.");
+const idOf = (args: string[]): string => {
+	const [id, ...more] = args;
+	if (!id)
+		throw new UsageError("Which webhook? `minigpt4 webhooks` lists them.");
+	if (more.length > 0) throw new UsageError("Test one webhook at a time.");
 	return id;
 };
 
@@ -19,18 +20,21 @@ export const list: Command = {
 	summary: "Lists the account's webhooks.",
 	options: [],
 	async run(
-		{ client, json, out, style, now, print, note, document, interrupt },
-		words,
+		{ client, json, out, style, now, print, note, printJSON, interrupt },
+		args,
 	) {
-		if (words.length > 0)
-			throw new UsageError(`There is no \`webhooks ${words[0]}\`.`);
+		if (args.length > 0)
+			throw new UsageError(`There is no \`webhooks ${args[0]}\`.`);
 		const webhooks = [];
 		for await (const webhook of client.webhooks.list({ signal: interrupt }))
 			webhooks.push(webhook);
-		if (json) return document(webhooks);
+		if (json) return printJSON(webhooks);
 		if (webhooks.length === 0)
 			return note(
-				"No webhooks yet. To make one: minigpt4 webhooks create URL. To try them here: minigpt4 webhooks listen",
+				[
+					"No webhooks yet. To create one: minigpt4 webhooks create URL.",
+					"To receive events on this machine: minigpt4 webhooks listen",
+				].join(" "),
 			);
 		const rows = webhooks.map((webhook) => [
 			webhook.id,
@@ -38,7 +42,7 @@ export const list: Command = {
 				? style.green("enabled")
 				: style.red(`disabled: ${webhook.disabled_reason ?? "by hand"}`),
 			webhook.last_success_at ? ago(webhook.last_success_at, now()) : "never",
-			harmless(webhook.url),
+			sanitize(webhook.url),
 		]);
 		print(
 			table(
@@ -54,31 +58,32 @@ export const list: Command = {
 export const create: Command = {
 	name: "webhooks create",
 	usage: ["URL [--events TYPES] [--description TEXT]"],
-	summary: "Has events delivered to an address. Its secret is shown this once.",
+	summary: "Creates a webhook for an address, and shows its secret this once.",
 	options: ["events", "description"],
 	async run(
-		{ client, json, values, style, print, note, document, interrupt },
-		words,
+		{ client, json, values, style, print, note, printJSON, interrupt },
+		args,
 	) {
-		const [url, ...more] = words;
+		const [url, ...more] = args;
 		if (!url || more.length > 0)
-			throw new UsageError("Where to? minigpt4 webhooks create https://…");
+			throw new UsageError(
+				"Name the address: minigpt4 webhooks create https://…",
+			);
 		const webhook = await client.webhooks.create(
 			{
 				url,
 				...(values.events && {
-					// What is no event type the API refuses by name.
-					events: eventTypes(values.events),
+					events: parseEventTypes(values.events),
 				}),
 				...(values.description && { description: values.description }),
 			},
 			{ signal: interrupt },
 		);
-		if (json) return document(webhook);
+		if (json) return printJSON(webhook);
 		print(webhook.secret);
 		note(
 			style.dim(
-				`${webhook.id}: its secret, shown this once. To try it: minigpt4 webhooks test ${webhook.id}`,
+				`The API shows this secret once. To try it: minigpt4 webhooks test ${webhook.id}`,
 			),
 		);
 	},
@@ -87,47 +92,50 @@ export const create: Command = {
 export const test: Command = {
 	name: "webhooks test",
 	usage: ["WEBHOOK"],
-	summary: "Delivers a test event now, and shows the answer.",
+	summary: "Delivers a test event now, and shows the receiver's answer.",
 	options: [],
-	async run({ client, json, style, print, document, interrupt }, words) {
-		const id = one(words, "Which webhook");
+	async run({ client, json, style, print, printJSON, interrupt }, args) {
+		const id = idOf(args);
 		const delivery = await client.webhooks.test(id, { signal: interrupt });
-		if (json) return document(delivery);
+		if (json) return printJSON(delivery);
 		const good = delivery.status === "delivered";
 		const answer = delivery.http_status ?? delivery.error ?? delivery.status;
-		print(
-			`webhook.test → ${(good ? style.green : style.red)(harmless(String(answer)))}${delivery.duration_ms === null ? "" : style.dim(` in ${duration(delivery.duration_ms)}`)}`,
-		);
+		const color = good ? style.green : style.red;
+		const took =
+			delivery.duration_ms === null
+				? ""
+				: style.dim(` in ${duration(delivery.duration_ms)}`);
+		print(`webhook.test → ${color(sanitize(String(answer)))}${took}`);
 	},
 };
 
 export const redeliver: Command = {
 	name: "webhooks redeliver",
 	usage: ["WEBHOOK EVENT", "WEBHOOK --after SEQ"],
-	summary: "Delivers one event again, or all of them after a number.",
+	summary: "Delivers one event again, or every event after a number.",
 	options: ["after"],
-	async run({ client, json, values, print, document, interrupt }, words) {
-		const [id, event, ...more] = words;
-		const after = number("after", values.after);
+	async run({ client, json, values, print, printJSON, interrupt }, args) {
+		const [id, event, ...more] = args;
+		const after = parseNumber("after", values.after);
 		if (
 			!id ||
 			more.length > 0 ||
 			(event === undefined) === (after === undefined)
 		)
 			throw new UsageError(
-				"Which webhook, and what: an event's id (evt_…) or --after SEQ?",
+				"Name the webhook, and either an event's id (evt_…) or --after SEQ.",
 			);
 		const answer = await client.webhooks.redeliver(
 			id,
 			event === undefined ? { after: after as number } : { event },
 			{ signal: interrupt },
 		);
-		if (json) document(answer ?? null);
+		if (json) printJSON(answer ?? null);
 		else
 			print(
 				event === undefined
-					? `Everything after event ${after} goes out again.`
-					: `${event} goes out again.`,
+					? `Every event after ${after} is delivered again.`
+					: `${event} is delivered again.`,
 			);
 	},
 };

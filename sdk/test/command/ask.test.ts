@@ -1,21 +1,21 @@
-/** Which word is the image and which the question, and what is piped in. */
+/** Which argument is an image, which one is the question, and what standard input brings. */
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { sort } from "../../src/command/ask.ts";
+import { splitArguments } from "../../src/command/ask.ts";
 import { UsageError } from "../../src/command/exit.ts";
 
-const PHOTO = fileURLToPath(import.meta.url); // a file that is there
+const PHOTO = fileURLToPath(import.meta.url); // a file that exists
 const UPLOAD = "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T";
 const URL = "https://example.com/photo.jpg";
 const Q = "What is this?";
 
-const sorted = (words: string[], { piped = false, previous = "" } = {}) =>
-	sort(
+const split = (args: string[], { piped = false, previous = "" } = {}) =>
+	splitArguments(
 		{
 			input: piped ? (async function* () {})() : null,
 			values: previous ? { previous } : {},
 		},
-		words,
+		args,
 	);
 
 it.each([
@@ -40,38 +40,46 @@ it.each([
 		["-"],
 		`Is ${URL} this?`,
 	],
-	["going on", [Q], { previous: "J" }, [], Q],
+	["a previous job", [Q], { previous: "J" }, [], Q],
 	[
-		"going on, with a pipe that nobody named",
+		"a previous job, with a pipe that no argument names",
 		[Q],
 		{ previous: "J", piped: true },
 		[],
 		Q,
 	],
 	[
-		"going on with a piped question",
+		"a previous job and a piped question",
 		["-"],
 		{ previous: "J", piped: true },
 		[],
 		"-",
 	],
-	["going on with another image", [PHOTO, Q], { previous: "J" }, [PHOTO], Q],
-] as const)("%s", async (_, words, around, images, question) => {
-	expect(await sorted([...words], around)).toEqual({ images, question });
+	[
+		"a previous job and another image",
+		[PHOTO, Q],
+		{ previous: "J" },
+		[PHOTO],
+		Q,
+	],
+] as const)("%s", async (_, args, given, images, question) => {
+	expect(await split([...args], given)).toEqual({ images, question });
 });
 
 it.each([
 	["nothing", [], {}, "Ask what?"],
 	["an image alone", [PHOTO], {}, "Ask what about"],
 	["a question alone", [Q], {}, "About which image?"],
-	["a file that is not there", ["phto.jpg"], {}, "no file phto.jpg"],
+	["a missing file", ["phto.jpg"], {}, "no file phto.jpg"],
 	["images alone", [PHOTO, URL], {}, "the question comes last"],
-	["two things from one pipe", ["-", "-"], { piped: true }, "more than once"],
-] as const)(
-	"refuses %s, and says how it goes",
-	async (_, words, around, says) => {
-		const refused = sorted([...words], around);
-		await expect(refused).rejects.toThrow(UsageError);
-		await expect(refused).rejects.toThrow(says);
-	},
-);
+	[
+		"two arguments from one pipe",
+		["-", "-"],
+		{ piped: true },
+		"more than once",
+	],
+] as const)("refuses %s, and says what to do", async (_, args, given, says) => {
+	const refused = split([...args], given);
+	await expect(refused).rejects.toThrow(UsageError);
+	await expect(refused).rejects.toThrow(says);
+});

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import {
 	EXIT,
-	endingOf,
 	Interrupted,
+	reportOf,
 	UsageError,
 } from "../../src/command/exit.ts";
 import { errorOf } from "../../src/errors.ts";
@@ -35,41 +35,49 @@ const job = (part: object): any => ({
 
 it.each([
 	["a job that failed", new JobError(job({})), EXIT.failed],
-	["a refusal", await answer(404, "job_not_found"), EXIT.failed],
+	["a refused request", await answer(404, "job_not_found"), EXIT.failed],
 	["a wrong request", await answer(400, "invalid_request"), EXIT.failed],
-	["wrong use", new UsageError("x"), EXIT.usage],
+	["a wrong command line", new UsageError("x"), EXIT.usage],
 	["no key", new MiniGPT4Error("missing_key", "x"), EXIT.authentication],
 	["a wrong key", await answer(401, "invalid_key"), EXIT.authentication],
-	["a key that may not", await answer(403, "bound_key"), EXIT.authentication],
+	[
+		"a key without permission",
+		await answer(403, "bound_key"),
+		EXIT.authentication,
+	],
 	["no credit", await answer(402, "insufficient_credit"), EXIT.credit],
-	["nobody there", new ConnectionError(API, new Error("x")), EXIT.network],
+	[
+		"a server that does not answer",
+		new ConnectionError(API, new Error("x")),
+		EXIT.network,
+	],
 	["no answer in time", new TimeoutError(5), EXIT.network],
 	["a stream that broke", new StreamError("stream_broken", "x"), EXIT.network],
 	["too many requests", await answer(429, "rate_limited"), EXIT.later],
-	["an overload", await answer(503, "storage_unavailable"), EXIT.later],
+	["an overloaded API", await answer(503, "storage_unavailable"), EXIT.later],
 	["Ctrl-C", new Interrupted(), EXIT.interrupted],
-	["what nobody thought of", new Error("x"), EXIT.failed],
-])("%s ends with its own number", (_, error, exit) => {
-	const ending = endingOf(error, API);
-	expect(ending.exit).toBe(exit);
-	expect(`${ending.message}${ending.next ?? ""}`).not.toMatch(/\n\s+at /);
+	["an unexpected error", new Error("x"), EXIT.failed],
+])("%s has its exit code", (_, error, exit) => {
+	const report = reportOf(error, API);
+	expect(report.exit).toBe(exit);
+	expect(`${report.message}${report.next ?? ""}`).not.toMatch(/\n\s+at /);
 });
 
-it("tells what the job that failed cost, and the request id of a refusal", async () => {
-	expect(endingOf(new JobError(job({})), API).next).toContain(
+it("tells what a failed job cost, and the request id of a refused request", async () => {
+	expect(reportOf(new JobError(job({})), API).next).toContain(
 		"It cost nothing.",
 	);
-	expect(endingOf(await answer(404, "job_not_found"), API).requestId).toBe(
+	expect(reportOf(await answer(404, "job_not_found"), API).requestId).toBe(
 		"req_1",
 	);
-	expect(endingOf(await answer(404), API).next).toContain("MINIGPT4_BASE_URL");
+	expect(reportOf(await answer(404), API).next).toContain("MINIGPT4_BASE_URL");
 });
 
-it("says how to get a key here, and elsewhere", () => {
+it("tells how to get a key, locally and elsewhere", () => {
 	const missing = new MiniGPT4Error("missing_key", "x");
-	expect(endingOf(missing, "http://127.0.0.1:8787").next).toContain(
+	expect(reportOf(missing, "http://127.0.0.1:8787").next).toContain(
 		"npm start",
 	);
-	expect(endingOf(missing, API).next).toContain("/admin/accounts/{id}/keys");
-	expect(endingOf(missing, API).next).not.toContain("npm start");
+	expect(reportOf(missing, API).next).toContain("/admin/accounts/{id}/keys");
+	expect(reportOf(missing, API).next).not.toContain("npm start");
 });

@@ -1,11 +1,11 @@
 import { expect, it } from "vitest";
-import { signed } from "../../src/command/listen.ts";
+import { signatureHeaders } from "../../src/command/listen.ts";
 import { webhooks } from "../../src/index.ts";
 
-it("signs so that `webhooks.verify` believes it, and nothing else of it", async () => {
+it("signs a message so that `webhooks.verify` accepts it and no changed one", async () => {
 	const secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 	const body = JSON.stringify({ type: "job.succeeded", data: { text: "ü" } });
-	const headers = signed("evt_1", body, secret, Date.now());
+	const headers = signatureHeaders("evt_1", body, secret, Date.now());
 	expect(await webhooks.verify(body, headers, secret)).toEqual(
 		JSON.parse(body),
 	);
@@ -15,8 +15,8 @@ it("signs so that `webhooks.verify` believes it, and nothing else of it", async 
 });
 
 it("signs as the reference libraries do", () => {
-	// The vector that their own tests share.
-	const headers = signed(
+	// The test vector of those libraries.
+	const headers = signatureHeaders(
 		"msg_p5jXN8AQM9LWM0D4loKWxJek",
 		'{"test": 2432232314}',
 		"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",

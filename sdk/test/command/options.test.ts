@@ -1,20 +1,26 @@
 import { expect, it } from "vitest";
-import { eventTypes } from "../../src/command/event-types.ts";
+import { parseEventTypes } from "../../src/command/event-types.ts";
 import { UsageError } from "../../src/command/exit.ts";
-import { nearest, number, read } from "../../src/command/options.ts";
+import {
+	nearest,
+	parseCommandLine,
+	parseNumber,
+} from "../../src/command/options.ts";
 
-it("words and options may come in any order", () => {
+it("arguments and options may come in any order", () => {
 	const expected = {
-		words: ["ask", "a.jpg", "What?"],
+		args: ["ask", "a.jpg", "What?"],
 		values: { seed: "1", stop: ["a", "b"] },
 	};
 	for (const args of [
 		["ask", "a.jpg", "What?", "--seed", "1", "--stop", "a", "--stop=b"],
 		["--seed=1", "ask", "--stop", "a", "a.jpg", "--stop", "b", "What?"],
 	])
-		expect(read(args)).toMatchObject(expected);
-	expect(read(["ask", "a.jpg", "--", "--what?"]).words.at(-1)).toBe("--what?");
-	expect(read(["describe", "-"]).words).toEqual(["describe", "-"]);
+		expect(parseCommandLine(args)).toMatchObject(expected);
+	expect(parseCommandLine(["ask", "a.jpg", "--", "--what?"]).args.at(-1)).toBe(
+		"--what?",
+	);
+	expect(parseCommandLine(["describe", "-"]).args).toEqual(["describe", "-"]);
 });
 
 it.each([
@@ -22,30 +28,32 @@ it.each([
 	[["--nonsense"], "There is no option --nonsense."],
 	[["--seed"], "--seed needs a value."],
 	[["--json=1"], "--json takes no value."],
-])("%j is refused in words that help", (args, says) => {
-	expect(() => read(args)).toThrow(UsageError);
-	expect(() => read(args)).toThrow(says);
+])("%j is refused with a message that helps", (args, says) => {
+	expect(() => parseCommandLine(args)).toThrow(UsageError);
+	expect(() => parseCommandLine(args)).toThrow(says);
 });
 
 it("numbers are numbers", () => {
-	expect(number("seed", "0")).toBe(0);
-	expect(number("temperature", "1.5")).toBe(1.5);
-	expect(number("seed", undefined)).toBeUndefined();
+	expect(parseNumber("seed", "0")).toBe(0);
+	expect(parseNumber("temperature", "1.5")).toBe(1.5);
+	expect(parseNumber("seed", undefined)).toBeUndefined();
 	for (const wrong of ["", " ", "x", "1x", "Infinity"])
-		expect(() => number("seed", wrong)).toThrow("--seed needs a number");
+		expect(() => parseNumber("seed", wrong)).toThrow("--seed needs a number");
 });
 
-it("a slip of the finger is understood, a guess is not made", () => {
+it("a typo has a suggestion, an unrelated word has none", () => {
 	expect(nearest("descirbe", ["describe", "ask"])).toBe("describe");
 	expect(nearest("jbos", ["jobs", "keys"])).toBe("jobs");
 	expect(nearest("zzz", ["ask", "jobs"])).toBeNull();
 });
 
-it("events are named as the feed names them", () => {
-	expect(eventTypes("job.failed, job.created")).toEqual([
+it("event types have the feed's names", () => {
+	expect(parseEventTypes("job.failed, job.created")).toEqual([
 		"job.failed",
 		"job.created",
 	]);
-	expect(() => eventTypes("job.succeded")).toThrow("Is it job.succeeded?");
-	expect(() => eventTypes("")).toThrow("There is: job.created,");
+	expect(() => parseEventTypes("job.succeded")).toThrow(
+		"Did you mean job.succeeded?",
+	);
+	expect(() => parseEventTypes("")).toThrow("The types are: job.created,");
 });

@@ -1,35 +1,35 @@
 import { expect, it } from "vitest";
 import {
-	fold,
-	glossary,
-	harmless,
+	definitionList,
 	StatusLine,
+	sanitize,
 	stylesFor,
 	table,
-	Wrapped,
+	WordWrapper,
+	wrapText,
 } from "../../src/command/terminal.ts";
 
 const ESC = "\u001b";
 const TTY = { TERM: "xterm" };
 
-/** An output that keeps what it is told. */
+/** An output that records what is written to it. */
 const output = (columns?: number) => {
-	const told: string[] = [];
+	const written: string[] = [];
 	return {
-		told,
+		written,
 		isTTY: columns !== undefined,
 		...(columns !== undefined && { columns }),
 		write: (text: string | Uint8Array) => {
-			told.push(String(text));
+			written.push(String(text));
 			return true;
 		},
 	};
 };
 
-/** What stands on the screen: letters, new lines, and the way back that a word is taken. */
-function screen(told: string[]): string {
+/** Renders the text, the new lines and the cursor movements that move a word down. */
+function screen(written: string[]): string {
 	const lines = [""];
-	for (const [token] of told
+	for (const [token] of written
 		.join("")
 		.matchAll(new RegExp(`${ESC}\\[\\d*[A-Z]|[^]`, "gu"))) {
 		const last = lines.length - 1;
@@ -44,13 +44,13 @@ function screen(told: string[]): string {
 
 const wrapped = (pieces: string[], columns: number): string => {
 	const out = output(columns);
-	const text = new Wrapped(out, TTY);
+	const text = new WordWrapper(out, TTY);
 	for (const piece of pieces) text.write(piece);
 	text.end();
-	return screen(out.told);
+	return screen(out.written);
 };
 
-it("an answer is broken between words, however its pieces are cut", () => {
+it("an answer breaks between words, however its pieces are cut", () => {
 	const text = "The quick brown fox jumps over a considerably lazy dog.";
 	const expected =
 		"The quick brown fox\njumps over a\nconsiderably lazy\ndog.\n";
@@ -63,35 +63,35 @@ it("an answer is broken between words, however its pieces are cut", () => {
 	}
 });
 
-it("an answer keeps its own line breaks, and a word longer than a line is broken", () => {
+it("an answer keeps its line breaks, and a word longer than a line breaks", () => {
 	expect(wrapped(["a\n\nb"], 20)).toBe("a\n\nb\n");
 	expect(wrapped(["x".repeat(45)], 20)).toBe(
 		`${"x".repeat(19)}\n${"x".repeat(19)}\n${"x".repeat(7)}\n`,
 	);
 });
 
-it("each piece of an answer is shown when it comes", () => {
+it("each piece of an answer is shown when it arrives", () => {
 	const out = output(40);
-	const text = new Wrapped(out, TTY);
+	const text = new WordWrapper(out, TTY);
 	text.write("un");
 	text.write("finish");
-	expect(out.told).toEqual(["un", "finish"]);
+	expect(out.written).toEqual(["un", "finish"]);
 });
 
-it("an answer goes into a file as it is", () => {
+it("an answer in a file is unchanged", () => {
 	const out = output();
-	const text = new Wrapped(out, {});
+	const text = new WordWrapper(out, {});
 	text.write(`${"long ".repeat(100)}${ESC}[31m`);
 	text.end();
-	expect(out.told.join("")).toBe(`${"long ".repeat(100)}${ESC}[31m\n`);
+	expect(out.written.join("")).toBe(`${"long ".repeat(100)}${ESC}[31m\n`);
 });
 
-it("what comes from elsewhere cannot move a terminal's cursor", () => {
-	expect(harmless(`a${ESC}[2Jb\u0007\rc\u009bd\n\te`)).toBe("a[2Jbcd\n\te");
+it("text from the API cannot move the terminal's cursor", () => {
+	expect(sanitize(`a${ESC}[2Jb\u0007\rc\u009bd\n\te`)).toBe("a[2Jbcd\n\te");
 	expect(wrapped([`a${ESC}]0;title\u0007b`], 40)).toBe("a]0;titleb\n");
 });
 
-it("colours are for terminals that want them", () => {
+it("only a terminal gets colours, unless NO_COLOR is set", () => {
 	const colored = (out: ReturnType<typeof output>, env: NodeJS.ProcessEnv) =>
 		stylesFor(out, env).red("x") !== "x";
 	expect(colored(output(80), TTY)).toBe(true);
@@ -101,20 +101,20 @@ it("colours are for terminals that want them", () => {
 	expect(colored(output(), TTY)).toBe(false);
 });
 
-it("a status line never wraps, and does not exist where nobody looks", () => {
+it("a status line never wraps, and is shown on a terminal only", () => {
 	const out = output(20);
 	new StatusLine(out, TTY).show("x".repeat(50));
-	expect(out.told.join("").replace(`\r${ESC}[2K`, "")).toBe(
+	expect(out.written.join("").replace(`\r${ESC}[2K`, "")).toBe(
 		`${"x".repeat(18)}…`,
 	);
 	const file = output();
 	const line = new StatusLine(file, {});
 	line.show("x");
 	line.clear();
-	expect(file.told).toEqual([]);
+	expect(file.written).toEqual([]);
 });
 
-it("a table that is too wide becomes blocks, from which nothing is cut", () => {
+it("a table that is too wide becomes blocks with every value whole", () => {
 	const style = { dim: (text: string) => text };
 	const head = ["JOB", "STATUS"];
 	const rows = [
@@ -130,9 +130,11 @@ it("a table that is too wide becomes blocks, from which nothing is cut", () => {
 });
 
 it("texts and lists fit their width", () => {
-	expect(fold("one two three\nfour", 8)).toBe("one two\nthree\nfour");
+	expect(wrapText("one two three\nfour", 8)).toBe("one two\nthree\nfour");
 	const entries = [["--a", "a meaning of several words"]] as const;
 	for (const width of [30, 60, 200])
-		for (const line of glossary(entries, width, (text) => text).split("\n"))
+		for (const line of definitionList(entries, width, (text) => text).split(
+			"\n",
+		))
 			expect(line.length).toBeLessThanOrEqual(width);
 });

@@ -1,4 +1,4 @@
-/** A program with the client, and no types of any platform. */
+/** A program that uses the client without any platform's types. */
 import {
 	APIError,
 	type Job,

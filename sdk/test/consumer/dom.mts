@@ -1,4 +1,4 @@
-/** A page's program: what browsers have fits. */
+/** A page's program: the browser's types fit. */
 import { MiniGPT4, webhooks } from "minigpt4";
 
 const client = new MiniGPT4({ apiKey: "x", fetch });

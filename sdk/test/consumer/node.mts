@@ -1,4 +1,4 @@
-/** A server's program: what Node has fits. */
+/** A server's program: Node's types fit. */
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";

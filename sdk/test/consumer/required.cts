@@ -1,4 +1,4 @@
-/** CommonJS, by both of its ways. */
+/** A CommonJS program, with both ways to import. */
 import type { Job, MiniGPT4 } from "minigpt4";
 
 import minigpt4 = require("minigpt4");

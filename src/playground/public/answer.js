@@ -1,5 +1,5 @@
 // @ts-check
-/** The answer's place on the page. What the model says is text, never markup. */
+/** The section of the page that shows the answer, always as text and never as markup. */
 import { copy } from "./curl.js";
 import { element, say } from "./page.js";
 import { htmlIn, showWebsite } from "./website.js";
@@ -15,11 +15,11 @@ const preview = element("preview", HTMLElement);
 const facts = element("facts", HTMLElement);
 const copyButton = element("copy-answer", HTMLButtonElement);
 const againButton = element("again", HTMLButtonElement);
-const said = element("said", HTMLElement);
+const announcement = element("said", HTMLElement);
 
 /** @typedef {"empty" | "waiting" | "writing" | "done" | "stopped" | "failed"} State */
 
-/** Micro-USD in words. @param {number} price */
+/** Formats micro-USD as USD. @param {number} price */
 export const usd = (price) =>
 	`${(price / 1e6).toFixed(6).replace(/(\.\d\d\d*?)0+$/, "$1")} USD`;
 
@@ -28,16 +28,19 @@ export function show(state, words) {
 	section.dataset.state = state;
 	status.textContent = words;
 	placeholder.hidden = state !== "empty";
-	// Held back from screen readers while it is being written, then read as a whole.
+	// Screen readers wait while the text grows, then read it as a whole.
 	text.ariaBusy = String(state === "waiting" || state === "writing");
 	copyButton.hidden = text.textContent === "" || state === "writing";
 	againButton.hidden = state !== "stopped";
 }
 
-/** Empties the place for a new answer. @param {boolean} source whether it will be source code */
-export function begin(source) {
+/**
+ * Clears the section for a new answer.
+ * @param {boolean} isSource whether the answer will be source code
+ */
+export function begin(isSource) {
 	text.replaceChildren(document.createTextNode(""));
-	text.classList.toggle("source", source);
+	text.classList.toggle("source", isSource);
 	problem.hidden = facts.hidden = preview.hidden = true;
 	preview.replaceChildren();
 	// On a phone the answer begins below the fold.
@@ -71,14 +74,14 @@ export function showFacts(rows) {
 	facts.hidden = rows.length === 0;
 }
 
-/** @param {string} words @param {string[]} ids what to quote when asking for help */
+/** @param {string} words @param {string[]} ids for the reader to quote when asking for help */
 export function showProblem(words, ids) {
 	say(element("problem-words", HTMLElement), words);
 	say(element("problem-ids", HTMLElement), ids.join(" · "));
 	problem.hidden = false;
 }
 
-/** Previews the answer as a web page, if it holds one. */
+/** Shows the web page in the answer, or a note if the answer holds no HTML. */
 export function previewWebsite() {
 	const html = htmlIn(text.textContent ?? "");
 	if (html) return showWebsite(preview, html);
@@ -90,10 +93,10 @@ export function previewWebsite() {
 }
 
 copyButton.addEventListener("click", async () => {
-	said.textContent = (await copy(text.textContent ?? ""))
+	announcement.textContent = (await copy(text.textContent ?? ""))
 		? "Answer copied"
 		: "The browser refused to copy";
-	copyButton.textContent = said.textContent;
+	copyButton.textContent = announcement.textContent;
 	setTimeout(() => {
 		copyButton.textContent = "Copy the answer";
 	}, 2000);

@@ -1,15 +1,18 @@
 // @ts-check
-/** The playground: a key, a photo, a question; then the answer as it is written. */
+/**
+ * The playground's form: it takes a key, a photo and a question, and shows the answer while the
+ * model writes it.
+ */
 import * as answer from "./answer.js";
 import { copy, curl } from "./curl.js";
-import { follow, nothingKnown } from "./follow.js";
+import { follow, nothingReceived } from "./follow.js";
 import { call, Problem } from "./http.js";
 import {
 	forgetKey,
-	keepKey,
-	knownKey,
 	looksLikeKey,
 	masked,
+	storedKey,
+	storeKey,
 	takeKeyFromAddress,
 } from "./key.js";
 import { chosenModel, showModels } from "./models.js";
@@ -19,7 +22,7 @@ import { upload } from "./upload.js";
 
 const form = element("ask", HTMLFormElement);
 const prompt = element("prompt", HTMLTextAreaElement);
-const go = element("go", HTMLButtonElement);
+const submitButton = element("go", HTMLButtonElement);
 const formProblem = element("form-problem", HTMLElement);
 
 // The key
@@ -28,9 +31,12 @@ const keyForm = element("key-form", HTMLFormElement);
 const keyInput = element("key", HTMLInputElement);
 const keyProblem = element("key-problem", HTMLElement);
 
-/** Asks for a key, or says whose it is. @param {string} [problem] */
+/**
+ * Shows the field for a key, or the stored key and its account's credit.
+ * @param {string} [problem]
+ */
 function showKey(problem = "") {
-	const key = knownKey();
+	const key = storedKey();
 	keyForm.hidden = key !== null;
 	element("account", HTMLElement).hidden = key === null;
 	say(keyProblem, problem);
@@ -41,11 +47,11 @@ function showKey(problem = "") {
 }
 
 async function showCredit() {
-	const key = knownKey();
+	const key = storedKey();
 	if (key === null) return;
 	try {
 		const account = await (await call("/v1/account", key)).json();
-		if (key === knownKey())
+		if (key === storedKey())
 			say(
 				element("credit", HTMLElement),
 				`${answer.usd(account.balance.available)} left`,
@@ -63,7 +69,7 @@ function refuseKey(problem) {
 	keyInput.focus();
 }
 
-/** A new key may be another account's, which does not have the photo yet. */
+/** Sends the photo again, because the new key may belong to another account. */
 function keyChanged() {
 	showKey();
 	showCommand();
@@ -84,7 +90,7 @@ keyForm.addEventListener("submit", (event) => {
 		return;
 	}
 	keyInput.value = "";
-	keepKey(key);
+	storeKey(key);
 	keyChanged();
 	element("file", HTMLInputElement).focus();
 });
@@ -132,14 +138,19 @@ function choose(file) {
 	say(formProblem, "");
 	photoLine.hidden = false;
 	photoWords.textContent =
-		knownKey() === null ? `${file.name} · sent once there is a key` : file.name;
+		storedKey() === null
+			? `${file.name} · sent once there is a key`
+			: file.name;
 	showCommand();
 	sendPhoto(photo);
 }
 
-/** Uploads at once, so that asking later costs no wait. @param {Photo} chosen */
+/**
+ * Uploads the photo as soon as it is chosen, so that the question does not wait for it.
+ * @param {Photo} chosen
+ */
 function sendPhoto(chosen) {
-	const key = knownKey();
+	const key = storedKey();
 	if (key === null || chosen.sending !== null) return;
 	chosen.sending = (async () => {
 		progress.value = 0;
@@ -180,7 +191,8 @@ function photoFailed(problem) {
 		.filter(Boolean)
 		.join(" · ");
 	say(photoProblem, words);
-	// Where the photo itself is at fault, only another one helps; otherwise asking sends it again.
+	// If the photo itself is at fault, the user must choose another one; otherwise the next question
+	// sends it again.
 	const atFault =
 		(problem.status >= 400 && problem.status < 500) ||
 		problem.code.startsWith("image_");
@@ -195,7 +207,7 @@ watchForPhotos(choose);
 
 // The question
 
-/** The job that the form describes, with what was left to the defaults left out. */
+/** The job that the form describes. Empty fields are left out, so that the API's defaults apply. */
 function job() {
 	const fields = new FormData(form);
 	const task = fields.get("task");
@@ -213,18 +225,21 @@ function job() {
 	return request;
 }
 
-const ASKED = {
+const FIELD_PROBLEMS = {
 	max_tokens: "The longest answer is a whole number of tokens from 1 to 2,048.",
 	temperature: "The temperature is a number from 0 to 2.",
 	seed: "The seed is a whole number from 0 to 4,294,967,295.",
 };
 
-/** What keeps the form from being asked, and where to mend it. @returns {[string, HTMLElement] | null} */
-function obstacle() {
-	if (knownKey() === null) return ["Paste your API key first.", keyInput];
+/**
+ * The first problem of the form, and the element that the user must change.
+ * @returns {[string, HTMLElement] | null}
+ */
+function formObstacle() {
+	if (storedKey() === null) return ["Paste your API key first.", keyInput];
 	if (photo === null)
 		return ["Choose a photo first.", element("file", HTMLInputElement)];
-	for (const [name, words] of Object.entries(ASKED)) {
+	for (const [name, words] of Object.entries(FIELD_PROBLEMS)) {
 		const input = /** @type {HTMLInputElement} */ (
 			form.elements.namedItem(name)
 		);
@@ -241,7 +256,7 @@ const command = element("command", HTMLElement);
 const copyCommand = element("copy-command", HTMLButtonElement);
 
 function showCommand() {
-	const key = knownKey();
+	const key = storedKey();
 	const ready = key !== null && photo !== null && photo.id !== null;
 	command.hidden = copyCommand.hidden = !ready;
 	element("command-hint", HTMLElement).hidden = ready;
@@ -249,7 +264,7 @@ function showCommand() {
 }
 
 copyCommand.addEventListener("click", async () => {
-	const key = knownKey();
+	const key = storedKey();
 	if (key === null) return;
 	const copied = await copy(curl(location.origin, key, job()));
 	copyCommand.textContent = copied ? "Copied with your key" : "Not copied";
@@ -273,10 +288,10 @@ const TASKS = {
 
 form.addEventListener("input", () => {
 	const task = String(new FormData(form).get("task"));
-	const asks = task === "";
-	element("question", HTMLElement).hidden = !asks;
+	const isQuestion = task === "";
+	element("question", HTMLElement).hidden = !isQuestion;
 	say(element("task-words", HTMLElement), TASKS[task] ?? "");
-	if (!following) go.textContent = asks ? "Ask" : "Write";
+	if (!following) submitButton.textContent = isQuestion ? "Ask" : "Write";
 	say(formProblem, "");
 	showCommand();
 });
@@ -292,16 +307,16 @@ prompt.addEventListener("keydown", (event) => {
 /**
  * @typedef {object} Following
  * @property {AbortController} stop
- * @property {import("./follow.js").Known} known
+ * @property {import("./follow.js").Received} received
  * @property {string} body
  * @property {boolean} website
- * @property {string | null} model where there is a choice
+ * @property {string | null} model null if the deployment serves only one
  * @property {string} key
- * @property {number} asked performance.now() when it was asked
- * @property {number | null} first … and when its first token came
- * @property {number} last … and its last
+ * @property {number} asked `performance.now()` when the user asked
+ * @property {number | null} first `performance.now()` at the first token
+ * @property {number} last `performance.now()` at the last token so far
  * @property {any} usage
- * @property {any} end data of the terminal event
+ * @property {any} end the data of the terminal event
  */
 /** @type {Following | null} */
 let following = null;
@@ -316,20 +331,20 @@ form.addEventListener("submit", (event) => {
 
 element("again", HTMLButtonElement).addEventListener("click", () => {
 	if (!stopped) return;
-	go.focus();
+	submitButton.focus();
 	void run({ ...stopped, stop: new AbortController() });
 });
 
 async function ask() {
-	const found = obstacle();
-	say(formProblem, found ? found[0] : "");
-	if (found) return found[1].focus();
-	const key = /** @type {string} */ (knownKey());
+	const problem = formObstacle();
+	say(formProblem, problem ? problem[0] : "");
+	if (problem) return problem[1].focus();
+	const key = /** @type {string} */ (storedKey());
 	const chosen = /** @type {Photo} */ (photo);
 	/** @type {Following} */
 	const next = {
 		stop: new AbortController(),
-		known: nothingKnown(),
+		received: nothingReceived(),
 		body: "",
 		website: new FormData(form).get("task") === "website",
 		model: chosenModel(),
@@ -343,7 +358,7 @@ async function ask() {
 	answer.begin(next.website);
 	if (chosen.id === null) {
 		following = next;
-		go.textContent = "Stop";
+		submitButton.textContent = "Stop";
 		answer.show("waiting", "Sending the photo");
 		say(photoProblem, "");
 		sendPhoto(chosen);
@@ -363,13 +378,13 @@ async function ask() {
 async function run(job) {
 	following = job;
 	stopped = null;
-	go.textContent = "Stop following";
+	submitButton.textContent = "Stop following";
 	answer.show(
-		job.known.text === "" ? "waiting" : "writing",
-		job.known.id ? "Following again" : "Asking",
+		job.received.text === "" ? "waiting" : "writing",
+		job.received.id ? "Following again" : "Asking",
 	);
 	try {
-		const verified = await follow(job.known, {
+		const verified = await follow(job.received, {
 			key: job.key,
 			body: job.body,
 			signal: job.stop.signal,
@@ -377,16 +392,16 @@ async function run(job) {
 			onGap: () =>
 				answer.show(
 					"waiting",
-					"Connection lost. The job goes on; picking up where the text stopped",
+					"Connection lost. The job continues, and so will the text",
 				),
 		});
 		finish(job, verified);
 	} catch (error) {
 		if (job.stop.signal.aborted) {
-			stopped = job.known.id ? job : null;
+			stopped = job.received.id ? job : null;
 			answer.show(
 				"stopped",
-				stopped ? "Stopped following. The job goes on." : "Stopped.",
+				stopped ? "Stopped following. The job continues." : "Stopped.",
 			);
 			element("again", HTMLElement).hidden = stopped === null;
 		} else failed(job, problemOf(error));
@@ -402,7 +417,8 @@ const WAITING = {
 	"job.queued": "Queued, waiting for a free place",
 	"job.provisioning": "Starting the model. The first answer waits for it",
 	"job.running": "Looking at the photo",
-	"job.retrying": "The model was interrupted; it goes on from where it stopped",
+	"job.retrying":
+		"The model was interrupted; it continues from where it stopped",
 };
 
 /** @param {Following} job @param {string} type @param {any} data */
@@ -427,7 +443,10 @@ function finish(job, verified) {
 	if (end.status !== "succeeded") {
 		const problem = new Problem(
 			end.error?.message ?? `The job ended: ${end.status}.`,
-			{ code: end.error?.code ?? end.status, requestId: job.known.requestId },
+			{
+				code: end.error?.code ?? end.status,
+				requestId: job.received.requestId,
+			},
 		);
 		return failed(job, problem);
 	}
@@ -435,23 +454,26 @@ function finish(job, verified) {
 		return failed(
 			job,
 			new Problem(
-				"The text does not match the checksum of the job's log. Ask again, or read the job from the API.",
-				{ code: "checksum_mismatch", requestId: job.known.requestId },
+				"The text does not match the checksum of the job's log. " +
+					"Ask again, or read the job from the API.",
+				{ code: "checksum_mismatch", requestId: job.received.requestId },
 			),
 		);
 	const tokens = job.usage?.output_tokens ?? 0;
-	const writing = (job.last - (job.first ?? job.last)) / 1000;
+	const writingSeconds = (job.last - (job.first ?? job.last)) / 1000;
 	/** @type {[string, string][]} */
 	const facts = [
 		["Tokens", `${tokens}`],
 		["First token", seconds(job)],
 	];
-	if (tokens > 1 && writing > 0)
-		facts.push(["Speed", `${((tokens - 1) / writing).toFixed(1)} tokens/s`]);
+	if (tokens > 1 && writingSeconds > 0) {
+		const speed = (tokens - 1) / writingSeconds;
+		facts.push(["Speed", `${speed.toFixed(1)} tokens/s`]);
+	}
 	if (typeof end.price === "number")
 		facts.push(["Price", answer.usd(end.price)]);
 	if (job.model) facts.push(["Model", job.model]);
-	facts.push(["Job", job.known.id ?? ""]);
+	facts.push(["Job", job.received.id ?? ""]);
 	answer.showFacts(facts);
 	if (job.website) answer.previewWebsite();
 	const whole = verified ? "Complete and verified" : "Complete";
@@ -464,14 +486,16 @@ function finish(job, verified) {
 /** @param {Following} job @param {Problem} problem */
 function failed(job, problem) {
 	if (problem.status === 401) refuseKey(problem.message);
-	// The upload is gone: the next try sends the photo again.
+	// The upload no longer exists, so the next question sends the photo again.
 	if (problem.field?.startsWith("images") && photo) {
 		photo.id = null;
 		photo.sending = null;
 	}
 	answer.showProblem(
 		problem.message,
-		[problem.code, job.known.id ?? "", problem.requestId ?? ""].filter(Boolean),
+		[problem.code, job.received.id ?? "", problem.requestId ?? ""].filter(
+			Boolean,
+		),
 	);
 	answer.show("failed", "That did not work");
 }

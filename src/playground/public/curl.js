@@ -1,7 +1,7 @@
 // @ts-check
-/** The command line that does what the page does. */
+/** The curl command that makes the same call as the page. */
 
-/** @param {string} text one word of a POSIX shell */
+/** Quotes a word for a POSIX shell. @param {string} text */
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** @param {string} origin @param {string} key @param {object} job */
@@ -14,7 +14,11 @@ export const curl = (origin, key, job) =>
 		`-d ${quoted(JSON.stringify(job))}`,
 	].join(" \\\n  ");
 
-/** Copies, also where the page is not served over https. @param {string} text @returns {Promise<boolean>} whether it worked */
+/**
+ * Copies a text, also on a page without https.
+ * @param {string} text
+ * @returns {Promise<boolean>} whether it worked
+ */
 export async function copy(text) {
 	try {
 		await navigator.clipboard.writeText(text);

@@ -1,11 +1,15 @@
 // @ts-check
-/** Server-sent events from a fetch body. `EventSource` can neither send a key nor POST. */
+/**
+ * Reads server-sent events from a fetch body, because `EventSource` can send neither a key nor a
+ * POST.
+ */
 
 /** @typedef {{ type: string, id: string, data: string }} StreamEvent */
 
 /**
  * @param {ReadableStream<Uint8Array>} body
- * @param {{ onBytes: () => void, onRetry: (ms: number) => void }} options `onBytes` also sees comments, which keep a quiet stream alive
+ * @param {{ onBytes: () => void, onRetry: (ms: number) => void }} options `onBytes` is called for
+ * comments too, which the server sends to keep a quiet stream alive
  * @returns {AsyncGenerator<StreamEvent, void>}
  */
 export async function* readEvents(body, { onBytes, onRetry }) {
@@ -19,7 +23,7 @@ export async function* readEvents(body, { onBytes, onRetry }) {
 	try {
 		for (;;) {
 			const { done, value } = await reader.read();
-			// An event that no blank line ended is half an event: the next connection brings it whole.
+			// An event without its final blank line is incomplete. The next connection delivers it whole.
 			if (done) return;
 			onBytes();
 			const lines = (rest + decoder.decode(value, { stream: true })).split(

@@ -1,24 +1,27 @@
 // @ts-check
-/** A job's events to the last, over as many connections as it takes. */
+/** Follows a job's events to the last one, and reconnects as often as needed. */
 import { readEvents } from "./events.js";
 import { call, Problem } from "./http.js";
 import { sha256 } from "./sha256.js";
 
-/** Two missed pings and a little: the connection is dead although nobody said so. */
+/**
+ * The server pings every 10 s. After two missed pings the connection is dead, even without an
+ * error.
+ */
 const SILENCE_MS = 25_000;
-const LONGEST_PAUSE_MS = 8_000;
+const MAX_PAUSE_MS = 8_000;
 
 /**
- * What is known of a job so far; following goes on from it.
- * @typedef {object} Known
+ * The part of a job that this page has received, from which it resumes.
+ * @typedef {object} Received
  * @property {string | null} id
- * @property {number} seq sequence number of the last event seen
+ * @property {number} seq the sequence number of the last event
  * @property {string} text
- * @property {string | null} requestId of the latest answer
+ * @property {string | null} requestId of the latest response
  */
 
-/** @returns {Known} */
-export const nothingKnown = () => ({
+/** @returns {Received} */
+export const nothingReceived = () => ({
 	id: null,
 	seq: 0,
 	text: "",
@@ -26,18 +29,19 @@ export const nothingKnown = () => ({
 });
 
 /**
- * Creates the job if it has no id yet, then follows it until `done`.
- * @param {Known} known kept up to date
+ * Creates the job unless it has an id, then follows it until `done`.
+ * @param {Received} received updated with each event
  * @param {object} options
  * @param {string} options.key
  * @param {string} options.body the job request, JSON
  * @param {AbortSignal} options.signal
- * @param {(type: string, data: any) => void} options.onEvent each event once, in order
- * @param {() => void} options.onGap the connection is lost; another is coming
- * @returns {Promise<boolean | null>} whether the text is the one that the log's checksum was made from; null where that cannot be told
- * @throws {Problem} on a refusal, and when creating the job got no answer
+ * @param {(type: string, data: any) => void} options.onEvent called once for each event, in order
+ * @param {() => void} options.onGap called when the connection is lost, before the next one
+ * @returns {Promise<boolean | null>} whether the text matches the checksum in `done`; null if the
+ * browser cannot compute it
+ * @throws {Problem} if the API refuses the call, or the call that creates the job gets no response
  */
-export async function follow(known, { key, body, signal, onEvent, onGap }) {
+export async function follow(received, { key, body, signal, onEvent, onGap }) {
 	let pause = 500;
 	let failures = 0;
 	for (;;) {
@@ -50,9 +54,10 @@ export async function follow(known, { key, body, signal, onEvent, onGap }) {
 		};
 		try {
 			alive();
-			const response = await open(known, key, body, either);
-			known.requestId = response.headers.get("X-Request-Id");
-			known.id ??= response.headers.get("Location")?.split("/").pop() ?? null;
+			const response = await open(received, key, body, either);
+			received.requestId = response.headers.get("X-Request-Id");
+			received.id ??=
+				response.headers.get("Location")?.split("/").pop() ?? null;
 			if (!response.body) throw new Problem("The answer came without a body.");
 			for await (const event of readEvents(response.body, {
 				onBytes: alive,
@@ -61,42 +66,47 @@ export async function follow(known, { key, body, signal, onEvent, onGap }) {
 				},
 			})) {
 				const seq = Number(event.id);
-				if (seq <= known.seq) continue;
-				known.seq = seq;
+				if (seq <= received.seq) continue;
+				received.seq = seq;
 				failures = 0;
 				const data = JSON.parse(event.data);
-				known.id ??= data.id ?? null;
-				if (event.type === "token") known.text += data.text;
+				received.id ??= data.id ?? null;
+				if (event.type === "token") received.text += data.text;
 				onEvent(event.type, data);
 				if (event.type === "done") {
-					const hash = await sha256(new TextEncoder().encode(known.text));
+					const hash = await sha256(new TextEncoder().encode(received.text));
 					return hash === null ? null : hash === data.sha256;
 				}
 			}
 		} catch (error) {
 			signal.throwIfAborted();
-			if (error instanceof Problem && isFinal(error, known)) throw error;
+			if (error instanceof Problem && isFinal(error, received)) throw error;
 		} finally {
 			clearTimeout(watchdog);
 		}
 		signal.throwIfAborted();
-		if (!known.id)
+		if (!received.id)
 			throw new Problem(
 				"The connection broke before the first event came. Try again.",
-				{ requestId: known.requestId },
+				{ requestId: received.requestId },
 			);
 		onGap();
-		await rest(Math.min(pause * 2 ** failures++, LONGEST_PAUSE_MS), signal);
+		await wait(Math.min(pause * 2 ** failures++, MAX_PAUSE_MS), signal);
 	}
 }
 
-/** @param {Known} known @param {string} key @param {string} body @param {AbortSignal} signal */
-const open = (known, key, body, signal) =>
-	known.id
-		? call(`/v1/jobs/${known.id}/events`, key, {
+/**
+ * @param {Received} received
+ * @param {string} key
+ * @param {string} body
+ * @param {AbortSignal} signal
+ */
+const open = (received, key, body, signal) =>
+	received.id
+		? call(`/v1/jobs/${received.id}/events`, key, {
 				headers: {
 					Accept: "text/event-stream",
-					"Last-Event-ID": String(known.seq),
+					"Last-Event-ID": String(received.seq),
 				},
 				signal,
 			})
@@ -110,12 +120,16 @@ const open = (known, key, body, signal) =>
 				signal,
 			});
 
-/** A refusal is final; silence and a server in trouble are not, once the job is known. @param {Problem} problem @param {Known} known */
-const isFinal = ({ status }, known) =>
-	known.id === null || (status >= 400 && status < 500);
+/**
+ * Once the job is created, only a 4xx is final: network and server errors may pass.
+ * @param {Problem} problem
+ * @param {Received} received
+ */
+const isFinal = ({ status }, received) =>
+	received.id === null || (status >= 400 && status < 500);
 
-/** Waits, but not past the moment at which the network is back. @param {number} ms @param {AbortSignal} signal */
-const rest = (ms, signal) =>
+/** Waits for `ms`, or until the network is back. @param {number} ms @param {AbortSignal} signal */
+const wait = (ms, signal) =>
 	new Promise((resolve) => {
 		const end = () => {
 			clearTimeout(timer);

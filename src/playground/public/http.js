@@ -1,11 +1,12 @@
 // @ts-check
-/** Calls to the API, and every way they fail as one error class. */
+/** Calls the API, and turns every failure into a `Problem`. */
 
-/** A refusal in words: the API's problem details, or what the network did. */
+/** Why a call failed, in words for the reader: the API's problem details, or a network error. */
 export class Problem extends Error {
 	/**
 	 * @param {string} words for the reader
-	 * @param {{ status?: number, code?: string, field?: string, requestId?: string | null }} [details]
+	 * @param {{ status?: number, code?: string, field?: string, requestId?: string | null }}
+	 * [details]
 	 */
 	constructor(words, { status = 0, code = "network", field, requestId } = {}) {
 		super(words);
@@ -17,7 +18,7 @@ export class Problem extends Error {
 }
 
 /**
- * The problem that a response tells, whether or not it tells it in problem details.
+ * The problem in a response, also if its body is not problem details.
  * @param {number} status @param {string} body @param {string | null} requestId
  */
 export function problemIn(status, body, requestId) {
@@ -42,10 +43,12 @@ const UNREACHABLE =
 	"No answer came from the server. Check the connection, then try again.";
 
 /**
- * @param {string} path @param {string} key
- * @param {{ method?: string, headers?: Record<string, string>, body?: string, signal?: AbortSignal }} [options]
- * @returns {Promise<Response>} a good one
- * @throws {Problem} on anything else; an abort throws what the signal gave
+ * @param {string} path
+ * @param {string} key
+ * @param {{ method?: string, headers?: Record<string, string>, body?: string, signal?: AbortSignal
+ * }} [options]
+ * @returns {Promise<Response>} a response with a 2xx status
+ * @throws {Problem} on any other status and on network errors; on an abort, the signal's reason
  */
 export async function call(path, key, { headers = {}, ...options } = {}) {
 	/** @type {Response} */
@@ -68,10 +71,13 @@ export async function call(path, key, { headers = {}, ...options } = {}) {
 }
 
 /**
- * Sends a file and tells how far it is, which `fetch` cannot.
- * @param {string} method @param {string} url @param {Record<string, string>} headers @param {Blob} file
+ * Sends a file and reports its progress, which `fetch` cannot.
+ * @param {string} method
+ * @param {string} url
+ * @param {Record<string, string>} headers
+ * @param {Blob} file
  * @param {{ signal: AbortSignal, onProgress: (share: number) => void }} options
- * @returns {Promise<string>} the body of a good answer
+ * @returns {Promise<string>} the body of a response with a 2xx status
  */
 export const send = (method, url, headers, file, { signal, onProgress }) =>
 	new Promise((resolve, reject) => {
@@ -88,7 +94,7 @@ export const send = (method, url, headers, file, { signal, onProgress }) =>
 						problemIn(
 							request.status,
 							request.responseText,
-							// Only of our own origin: asking another's headers for it is an error in the console.
+							// S3 has no such header, and the browser logs an error when a page asks for it.
 							url.startsWith("/")
 								? request.getResponseHeader("X-Request-Id")
 								: null,

@@ -1,5 +1,7 @@
 // @ts-check
-/** The models of this deployment: a choice where there are several, and what to know of the chosen one. */
+/**
+ * The models of this deployment: the choice, if there are several, and facts about the chosen one.
+ */
 import { usd } from "./answer.js";
 import { element } from "./page.js";
 
@@ -10,8 +12,8 @@ const select = element("model", HTMLSelectElement);
 const aboutNano = element("about-nano", HTMLElement);
 const aboutOther = element("about-other", HTMLElement);
 
-/** A page that cannot learn of them asks the default one. @returns {Promise<Model[]>} */
-async function served() {
+/** Without a list the page uses the default model. @returns {Promise<Model[]>} */
+async function servedModels() {
 	try {
 		const answer = await fetch("/v1/models");
 		return answer.ok ? (await answer.json()).data : [];
@@ -20,35 +22,37 @@ async function served() {
 	}
 }
 
-/** @param {Model} model */
-function about({ id, parameters, context_length }) {
+/** Describes the chosen model. @param {Model} model */
+function describe({ id, parameters, context_length }) {
 	aboutNano.hidden = id !== "nano";
 	aboutOther.hidden = id === "nano";
 	const name = document.createElement("strong");
 	name.textContent = id;
 	const billions = (parameters / 1e9).toFixed(1);
+	const tokens = context_length.toLocaleString("en");
 	aboutOther.replaceChildren(
 		name,
-		` has ${billions} billion parameters and reads ${context_length.toLocaleString("en")} tokens, answer included. It too can be wrong about what it sees.`,
+		` has ${billions} billion parameters and reads ${tokens} tokens, answer included.`,
+		" It too can be wrong about what it sees.",
 	);
 }
 
-/** Fills the select, and shows it where there is something to choose. @param {() => void} onChoice */
+/** Fills the select, and shows it if there are several models. @param {() => void} onChoice */
 export async function showModels(onChoice) {
-	const models = await served();
+	const models = await servedModels();
 	const [first] = models;
 	if (!first) return;
-	about(first);
+	describe(first);
 	if (models.length === 1) return;
 	select.replaceChildren(
 		...models.map(({ id, price }) => new Option(`${id} · ${usd(price)}`, id)),
 	);
 	select.addEventListener("change", () =>
-		about(/** @type {Model} */ (models[select.selectedIndex])),
+		describe(/** @type {Model} */ (models[select.selectedIndex])),
 	);
 	choice.hidden = false;
 	onChoice();
 }
 
-/** The chosen model, or null where there is no choice. */
+/** The chosen model; null if there is no choice. */
 export const chosenModel = () => (choice.hidden ? null : select.value);

@@ -1,5 +1,5 @@
 // @ts-check
-/** The page's own elements, by id. */
+/** Access to the page's elements by id. */
 
 /** @template {HTMLElement} T @param {string} id @param {new () => T} type @returns {T} */
 export function element(id, type) {
@@ -8,7 +8,11 @@ export function element(id, type) {
 	return found;
 }
 
-/** Shows words, or takes the element away when there are none. @param {HTMLElement} target @param {string} words */
+/**
+ * Shows a text in an element, or hides the element if the text is empty.
+ * @param {HTMLElement} target
+ * @param {string} words
+ */
 export function say(target, words) {
 	target.textContent = words;
 	target.hidden = words === "";

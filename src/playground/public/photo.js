@@ -1,5 +1,5 @@
 // @ts-check
-/** Ways to choose a photo: file dialog, drop, paste, sample. */
+/** The ways to choose a photo: file dialog, drop, paste, sample. */
 import { element, say } from "./page.js";
 
 const drop = element("drop", HTMLElement);
@@ -14,7 +14,8 @@ export function watchForPhotos(onPhoto) {
 		if (file) onPhoto(file);
 	});
 
-	// The whole page takes drops: one that misses the frame would otherwise open the file instead of the page.
+	// The whole page takes drops. Otherwise a drop outside the frame would open the file in place of
+	// the page.
 	addEventListener("dragover", (event) => {
 		if (!event.dataTransfer?.types.includes("Files")) return;
 		event.preventDefault();
@@ -64,7 +65,7 @@ export function showPhoto(file) {
 	drop.dataset.state = file === null ? "empty" : "shown";
 }
 
-// A file that is no photo has nothing to show; the words beneath say so.
+// A file that is not a photo has no preview. The upload reports the problem.
 shown.addEventListener("error", () => {
 	shown.hidden = true;
 });

@@ -6,12 +6,12 @@
 addEventListener("message", (event) => {
 	if (event.source !== parent || typeof event.data !== "string") return;
 	const shown = new DOMParser().parseFromString(event.data, "text/html");
-	// A refresh would put an error page in the preview's place.
+	// A refresh would replace the preview by an error page.
 	for (const meta of shown.querySelectorAll("meta[http-equiv]")) meta.remove();
 	document.replaceChild(shown.documentElement, document.documentElement);
 });
 
-// So would a link; those within the page may work.
+// A link would do the same. Links within the page stay active.
 addEventListener("click", (event) => {
 	const link = event.target instanceof Element && event.target.closest("a");
 	if (link && !link.getAttribute("href")?.startsWith("#"))

@@ -1,6 +1,10 @@
 // @ts-check
 
-/** SHA-256, hex; null where the browser keeps its cryptography from the page (plain http, not on localhost). @param {ArrayBuffer | Uint8Array<ArrayBuffer>} bytes */
+/**
+ * SHA-256, hex; null if the page has no access to Web Crypto (plain http on another host than
+ * localhost).
+ * @param {ArrayBuffer | Uint8Array<ArrayBuffer>} bytes
+ */
 export async function sha256(bytes) {
 	if (!crypto.subtle) return null;
 	const digest = await crypto.subtle.digest("SHA-256", bytes);

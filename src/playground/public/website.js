@@ -1,7 +1,10 @@
 // @ts-check
-/** Shows the page that a `website` answer holds, in a frame that can do nothing to this one. */
+/** Previews the web page in a `website` answer, in a frame that cannot reach this page. */
 
-/** The HTML in an answer, without the words and the code fence around it; null if there is none. @param {string} answer */
+/**
+ * The HTML in an answer, without the text and the code fence around it; null if there is none.
+ * @param {string} answer
+ */
 export function htmlIn(answer) {
 	const found = /<(?:!doctype|[a-z][a-z0-9]*)\b[\s\S]*/i.exec(answer)?.[0];
 	return found ? found.replace(/\n?```[\s\S]*$/, "") : null;
@@ -11,7 +14,8 @@ export function htmlIn(answer) {
 export function showWebsite(figure, html) {
 	const frame = document.createElement("iframe");
 	frame.title = "Preview of the answered web page";
-	// Without allow-same-origin the frame's origin is opaque: it reaches neither this page nor its key.
+	// Without allow-same-origin the frame's origin is opaque, so it can reach neither this page nor
+	// its key.
 	frame.setAttribute("sandbox", "allow-scripts");
 	frame.src = "/playground/preview";
 	frame.addEventListener(

@@ -18,7 +18,7 @@ import { type Deployment, deploy } from "../deployment.ts";
 import { asText, byEventSource, inPage } from "./parsers.ts";
 import type { Heard, Stream } from "./stream.ts";
 
-const PHOTO = join(root, "src/playground/public/samples/cat.jpg");
+const PHOTO = join(root, "samples/cat.jpg");
 /** What makes the first token wait. */
 const PATIENT = "Take your time.";
 const WAIT_MS = 21_000;

@@ -1,1 +1,1 @@
-"""A page for one person on this machine: look at what was made, keep, edit or drop it."""
+"""A page on this machine where one person reviews the answers: keep, edit or drop."""

@@ -1,7 +1,7 @@
-"""What somebody decided, one JSON line each, on the disk before the page hears of it.
+"""The reviewer's decisions, one JSON line each, on disk before the page gets its answer.
 
-The last decision about a target holds. Undoing is a line too: it takes back the last decision that
-still stands, whatever target it was about.
+The last decision about a target counts. An undo is a line too: it takes back the last decision that
+still counts, whatever its target.
 """
 
 import json
@@ -19,33 +19,33 @@ LONGEST = 20_000  # characters of an edited answer
 
 @dataclass(frozen=True)
 class Decision:
-    """`answer` is what an edit leaves."""
+    """`answer` is the edited answer."""
 
     target: str
     decision: str
     answer: str | None = None
 
 
-class Wrong(ValueError):
-    """A decision that is none."""
+class InvalidDecision(ValueError):
+    """The request is not a valid decision."""
 
 
 def check(told: object) -> Decision:
-    """Raises Wrong."""
+    """Raises InvalidDecision."""
     if not isinstance(told, dict) or not isinstance(told.get("target"), str):
-        raise Wrong("target is missing")
+        raise InvalidDecision("target is missing")
     decision, answer = told.get("decision"), told.get("answer")
     if decision not in DECISIONS:
-        raise Wrong(f"decision: must be one of {', '.join(DECISIONS)}")
+        raise InvalidDecision(f"decision: must be one of {', '.join(DECISIONS)}")
     if decision != EDIT:
         return Decision(told["target"], decision)
     if not isinstance(answer, str) or not answer.strip() or len(answer) > LONGEST:
-        raise Wrong(f"answer: must be a text of 1 to {LONGEST} characters")
+        raise InvalidDecision(f"answer: must be a text of 1 to {LONGEST} characters")
     return Decision(told["target"], EDIT, answer.strip())
 
 
 class Decisions:
-    """The decisions of one output folder. Raises Refused where another process writes them."""
+    """The decisions of one output folder. Raises InputError if another process writes them."""
 
     def __init__(self, path: Path):
         self._lines = JsonLines(path)
@@ -63,7 +63,7 @@ class Decisions:
                 self.unreadable += 1
 
     def standing(self) -> dict[str, Decision]:
-        """target -> the decision that holds."""
+        """target -> the decision that counts."""
         return {decision.target: decision for decision in self._stack}
 
     def add(self, decision: Decision) -> None:
@@ -71,7 +71,7 @@ class Decisions:
         self._stack.append(decision)
 
     def undo(self) -> Decision | None:
-        """Takes the last one back, and says which it was."""
+        """Takes the last decision back, and returns it."""
         if not self._stack:
             return None
         last = self._stack.pop()
@@ -89,25 +89,24 @@ class Decisions:
 
 
 @dataclass(frozen=True)
-class Final:
-    """A target of the set as it leaves: `by_hand` says what somebody decided, if anybody did."""
+class FinalTarget:
+    """A target of the final set. `by_hand` is the reviewer's decision, if there is one."""
 
     target: Target
     answer: str
     by_hand: str | None
 
 
-def apply(targets: list[Target], standing: dict[str, Decision]) -> list[Final]:
-    """What passes the rules, but for what was dropped; what was kept or edited by hand goes in
-    whatever the rules say."""
+def apply(targets: list[Target], standing: dict[str, Decision]) -> list[FinalTarget]:
+    """The targets that pass the rules and were not dropped, and all that were kept or edited."""
     out = []
     for target in targets:
         decision = standing.get(target.id)
         if decision is None:
             if not target.faults:
-                out.append(Final(target, target.answer, None))
+                out.append(FinalTarget(target, target.answer, None))
         elif decision.decision == EDIT and decision.answer:
-            out.append(Final(target, decision.answer, EDIT))
+            out.append(FinalTarget(target, decision.answer, EDIT))
         elif decision.decision == KEEP:
-            out.append(Final(target, target.answer, KEEP))
+            out.append(FinalTarget(target, target.answer, KEEP))
     return out

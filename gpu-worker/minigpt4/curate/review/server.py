@@ -1,6 +1,8 @@
-"""Serves the review page on this machine only: three files, the targets, their photos, and one
-call that notes a decision. It answers under its own address alone, so that no other page in the
-same browser can read or decide anything."""
+"""Serves the review page on this machine only: its files, the targets, photos and decisions.
+
+It answers only requests to its own address, so that no other page in the browser can read or decide
+anything.
+"""
 
 import asyncio
 import json
@@ -18,12 +20,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ...checkpoints.refusal import Refused
+from ...input_error import InputError
 from ..captions import tidy_caption
 from ..photos import Photo
 from ..targets import Target
 from ..tasks import KINDS
-from .decisions import Decisions, Wrong, check
+from .decisions import Decisions, InvalidDecision, check
 
 if TYPE_CHECKING:
     from ..run import Curation
@@ -40,7 +42,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# A page that a model wrote: it may look as it likes, and do and load nothing.
+# For a page that a model wrote: styles are allowed, scripts and loading are not.
 PREVIEW_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'"
@@ -56,7 +58,7 @@ LARGEST_BODY = 200_000
 
 
 class OwnAddress:
-    """Refuses what is asked under another name (a rebound DNS name), or by another page."""
+    """Refuses requests to another host name (DNS rebinding), or from another page."""
 
     def __init__(self, app: ASGIApp, port: int):
         self._app = app
@@ -75,7 +77,7 @@ class OwnAddress:
 
 
 class Review:
-    """The targets of one run, in order, and what is decided about them."""
+    """The targets of one run, in order, and the decisions about them."""
 
     def __init__(self, targets: list[Target], photos: list[Photo], decisions: Decisions):
         self._targets = targets
@@ -106,7 +108,7 @@ class Review:
         return Response((FOLDER / name).read_bytes(), media_type=FILES[name], headers=headers)
 
     async def _list(self, request: Request) -> Response:
-        """What the page steers by; one target in full is a call of its own."""
+        """The list of targets in short; a separate call returns one in full."""
         standing = self._decisions.standing()
         listed = []
         for target in self._targets:
@@ -177,10 +179,10 @@ class Review:
             return told
         try:
             decision = check(told)
-        except Wrong as wrong:
+        except InvalidDecision as wrong:
             return _problem(400, str(wrong))
         if decision.target not in self._known:
-            return _problem(404, "target: is none of this set; load the page again")
+            return _problem(404, "target: not in this set; reload the page")
         self._decisions.add(decision)
         return _json({"target": decision.target, "decision": decision.decision})
 
@@ -202,8 +204,10 @@ class Review:
 
 
 async def _body(request: Request) -> Any:
-    """The JSON of a call, or what is wrong with it. A form of another page cannot send this type
-    without asking first, and that is refused."""
+    """The JSON of a call, or an error response.
+
+    Another page cannot send this content type without a preflight, which is refused.
+    """
     if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
         return _problem(415, "the body must be application/json")
     content = b""
@@ -226,23 +230,23 @@ def _problem(status: int, message: str) -> Response:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to whoever runs it."""
+    """Leaves signals to its caller."""
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
         return nullcontext()
 
 
 async def review(curation: "Curation") -> None:
-    """Until Ctrl-C. Raises Refused where the port is taken."""
+    """Serves until Ctrl-C. Raises InputError if the port is taken."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", curation.options.port))
-        listener.listen()  # whoever reads the address may come at once
+        listener.listen()  # a reader of the address may connect at once
     except OSError as error:
         listener.close()
-        raise Refused(
-            f"--port {curation.options.port}: cannot be listened on ({error.strerror})",
+        raise InputError(
+            f"--port {curation.options.port}: cannot listen on it ({error.strerror})",
             "choose another, or leave it out",
         ) from None
     port = listener.getsockname()[1]

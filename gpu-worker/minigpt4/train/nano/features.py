@@ -1,6 +1,6 @@
-"""What the frozen half of the model sees in the training photos, computed once.
+"""Computes the frozen features of the training photos once.
 
-The projection is the only trained part, so the encoder need not run again at every step.
+Only the projection is trained, so the encoder need not run at every step.
 """
 
 import random
@@ -19,13 +19,13 @@ from .measure import COLOURS, brightness, dominant_colour
 from .photos import Photo
 
 VIEWS = 4  # random crops per photo for the class distribution, beside the centre square
-VIEW_SEED = 1  # of crops and shades; apart from the run's seed, so that runs share their views
-SHADES = 10  # colour-jittered crops per photo for the raw features: they need the stem only
+VIEW_SEED = 1  # of crops and shades; separate from the run's seed, so that runs share their views
+SHADES = 10  # colour-jittered crops per photo for the raw features, which need only the stem
 
 
 @dataclass
 class Features:
-    """Class distributions and raw features of many views, each with what is true of the view."""
+    """Class distributions and raw features of many views, each with its true labels."""
 
     classes: torch.Tensor  # [V, 1000], rows sum to 1
     label: torch.Tensor  # [V], class index of the photo
@@ -44,7 +44,7 @@ def random_square(image: Image.Image, side: int, draw: random.Random) -> Image.I
 
 
 def random_shade(square: Image.Image, draw: random.Random) -> Image.Image:
-    """Hue turned, saturation and brightness changed, so that rare colours are seen too."""
+    """Changes hue, saturation and brightness, so that rare colours occur too."""
     if draw.random() < 0.5:
         hue, saturation, value = square.convert("HSV").split()
         turn = draw.randrange(256)
@@ -61,7 +61,7 @@ def compute_features(
     config: MiniGPT4Config,
     progress: Callable[[str], None],
 ) -> Features:
-    """Features of (class index, photo) pairs. Deterministic."""
+    """The features of (class index, photo) pairs. Deterministic."""
     side, vision = config.vision_config.image_size, config.vision_config
     rows: dict[str, list[torch.Tensor]] = {"classes": [], "raw": []}
     label: list[int] = []

@@ -1,4 +1,4 @@
-"""Where training starts: image tokens that are the token embeddings of what they stand for."""
+"""The initial projection: each image token is the embedding of the word it stands for."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from ...config import MiniGPT4Config
 from .measure import COLOURS
 from .texts import LIGHT
 
-GAIN = 0.35  # of a logit, so that a sure colour makes a token of an embedding's usual norm
+GAIN = 0.35  # of a logit, so that a certain colour gives a token with an embedding's usual norm
 
 
 def name_rows(
@@ -16,8 +16,8 @@ def name_rows(
 ) -> torch.Tensor:
     """Class names -> the class block's weight [tokens * hidden, classes].
 
-    Column c holds the embeddings of the first `tokens` tokens of name c; a shorter name is filled
-    up with newlines, so that every name is aligned at its start.
+    Column c has the embeddings of the first `tokens` tokens of name c. A shorter name is padded
+    with newlines, so that every name is aligned at its start.
     """
     newline = tokenizer.encode("\n", add_special_tokens=False).ids
     columns = []
@@ -31,10 +31,10 @@ def name_rows(
 def logit_rows(
     raw: torch.Tensor, label: torch.Tensor, words: list[torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight [hidden, 64] and bias [hidden] of a token that leans to the word of the label.
+    """Weight [hidden, 64] and bias [hidden] of a token that leans towards the label's word.
 
-    A multinomial logistic regression of `label` [S] on standardised `raw` [S, 64] gives each word
-    a logit; the token is the sum of the words' embeddings, each times its logit.
+    A multinomial logistic regression of `label` [S] on standardised `raw` [S, 64] gives a logit for
+    each word. The token is the sum of the words' embeddings, each times its logit.
     """
     weight = torch.zeros(len(words), raw.shape[1], requires_grad=True)
     bias = torch.zeros(len(words), requires_grad=True)
@@ -61,7 +61,7 @@ def initial_projection(
     embeddings: torch.Tensor,
     config: MiniGPT4Config,
 ) -> dict[str, torch.Tensor]:
-    """State dict of a Projection (over standardised raw features), before any gradient.
+    """The state dict of a projection over standardised raw features, before training.
 
     names [1000] in the head's class order; raw [S, 64], colour [S] and light [S] of training
     views; embeddings [vocab, hidden] of the language model.

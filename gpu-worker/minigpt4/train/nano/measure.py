@@ -1,4 +1,4 @@
-"""What can be measured in a picture and said in words: its dominant colour, and its light."""
+"""Measures a picture's dominant colour and its brightness, which texts can mention."""
 
 import numpy as np
 from PIL import Image
@@ -7,11 +7,11 @@ COLOURS = ("black", "white", "grey", "brown", "red", "yellow", "green", "blue")
 
 
 def colour_shares(square: Image.Image) -> np.ndarray:
-    """RGB picture -> the share of its pixels that each of the eight COLOURS names, [8], sum 1.
+    """RGB picture -> the share of its pixels with each of the eight COLOURS, [8], sum 1.
 
-    Every pixel gets one name by hue (degrees), saturation and value of HSV: dark is black; pale
-    is white or grey; the rest goes by hue, where a warm hue of low value is brown, and pink and
-    purple count as red and blue.
+    Every pixel gets one colour by its HSV hue (degrees), saturation and value. Dark is black, pale
+    is white or grey. The rest depends on the hue: a warm hue of low value is brown; pink counts as
+    red, and purple as blue.
     """
     hsv = np.asarray(square.convert("HSV"), dtype=np.float32).reshape(-1, 3)
     hue, sat, val = hsv[:, 0] * (360 / 255), hsv[:, 1] / 255, hsv[:, 2] / 255
@@ -26,7 +26,7 @@ def colour_shares(square: Image.Image) -> np.ndarray:
 
 
 def dominant_colour(square: Image.Image) -> str:
-    """The name of COLOURS that most pixels bear."""
+    """The colour of most pixels."""
     return COLOURS[int(colour_shares(square).argmax())]
 
 

@@ -1,8 +1,8 @@
-"""Targets for the creative tasks: the language model's own words, asked with the name in text.
+"""Targets for the creative tasks: the language model's own answers about the class name.
 
-No photo says what a story about it should be. So the frozen model is asked the same with the class
-name typed where the picture would be, and the projection learns to make the picture read like that
-name. Nothing about a photo is made up by this.
+No data says what a story about a photo should be. So the frozen model gets the same question with
+the class name in the picture's place, and the projection learns to make the picture read like that
+name. This invents nothing about a photo.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from ...prompt import Message, Prompt
 from .photos import Photo
 from .texts import noun
 
-# The task presets, and how each reads when the name is typed. A recipe is asked of any class: the
-# picture decides, not the preset.
+# The task presets, and their wording with a name. A recipe is asked for any class, because users
+# choose the preset whatever the picture shows.
 TASKS = {
     "story": "Write a short story about this picture.",
     "poem": "Write a short poem about this picture.",
@@ -33,9 +33,9 @@ TYPED = {
     "humour": "Explain what could be funny about {}.",
     "advertisement": "Write a short advertisement for {}.",
 }
-LENGTH = 48  # tokens kept of an answer; an answer cut here has no end, and none is trained
+LENGTH = 48  # tokens kept of an answer; the end of a longer answer is not trained
 AT_ONCE = 48
-CLASSES = 192  # every fifth or so: each with one task
+CLASSES = 192  # about every fifth class, each with one task
 
 
 @torch.inference_mode()
@@ -47,7 +47,7 @@ def own_words(
     cache: Path | None,
     progress: Callable[[str], None],
 ) -> dict[int, dict[str, list[int]]]:
-    """Class index -> task -> target ids (with the end of turn where the answer came to it)."""
+    """Class index -> task -> target ids (with the end of turn if the answer reached it)."""
     path = cache / f"own-words-{seed}.pt" if cache else None
     if path and path.exists():
         return torch.load(path, weights_only=True)

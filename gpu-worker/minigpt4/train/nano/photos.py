@@ -11,29 +11,29 @@ from ...processing import to_rgb
 
 @dataclass(frozen=True)
 class Photo:
-    """One line of photos.jsonl: the photo and what WordNet 3.0 says of its class."""
+    """One line of photos.jsonl: the photo and WordNet 3.0's entry for its class."""
 
     path: Path
     synset: str
     name: str
     lemmas: tuple[str, ...]
     gloss: str
-    hypernyms: tuple[str, ...]  # direct hypernym first
+    hypernyms: tuple[str, ...]  # the direct hypernym first
 
     def open(self) -> Image.Image:
-        """The photo in RGB, upright."""
+        """Opens the photo in RGB, upright."""
         return to_rgb(Image.open(self.path))
 
 
 def read_photos(data: Path | str) -> list[Photo]:
     """All photos of a data folder, sorted by synset id, so that list index = class index.
 
-    Raises FileNotFoundError when the folder holds no photos.jsonl.
+    Raises FileNotFoundError if the folder has no photos.jsonl.
     """
     data = Path(data)
     listing = data / "photos.jsonl"
     if not listing.exists():
-        raise FileNotFoundError(f"{listing} is missing: --data names the folder that holds it")
+        raise FileNotFoundError(f"{listing} is missing: --data names its folder")
     photos = []
     for line in listing.read_text().splitlines():
         row = json.loads(line)

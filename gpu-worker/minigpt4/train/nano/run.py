@@ -1,7 +1,7 @@
-"""The two stages. Only the projection learns; encoder and language model stay as they came.
+"""nano's two stages of training. Only the projection learns.
 
-Stage 1, as in the paper: image tokens and a short caption, no prompt. Stage 2: the chat template, a
-question, a longer answer. In both the loss is over target tokens only.
+Stage 1, as in the paper: image tokens and a short caption, without a prompt. Stage 2: the chat
+template, a question and a longer answer. In both, the loss covers target tokens only.
 """
 
 import math
@@ -38,23 +38,23 @@ from .texts import caption, question_and_answer
 IGNORED = -100
 SHORT_KINDS = ("name", "kind", "colour", "light")
 SHORT_WEIGHTS = (0.6, 0.05, 0.23, 0.12)
-LONG_SHARE = 0.2  # of stage 2's batches: descriptions and the language model's own words
-OWN_SHARE = 0.4  # of those
-BALANCED = 0.2  # share of views that are drawn so that rare colours come as often as common ones
+LONG_SHARE = 0.2  # share of stage 2's batches: descriptions and the language model's own words
+OWN_SHARE = 0.4  # share of own words among those
+BALANCED = 0.2  # share of views that are drawn equally by colour, however rare it is
 
 Example = tuple[list[int], list[int]]  # ids before the target, target ids
 
 
 class Learner:
-    """The projection, and the loss of a batch through the frozen language model in bfloat16."""
+    """The projection, and a batch's loss through the frozen language model in bfloat16."""
 
     def __init__(self, model: MiniGPT4ForConditionalGeneration, state: dict[str, torch.Tensor]):
         self.config = model.config
         self.projection = model.image_encoder.projection
         self.projection.load_state_dict(state)
         self.projection.requires_grad_(True)
-        # What all classes have in common is learned once; the rows of a distribution sum to 1, so
-        # it folds into the weight and the map stays one linear map.
+        # A shared bias learns what all classes have in common. A distribution sums to 1, so the
+        # bias folds into the weight, and the map stays linear.
         self.shared = torch.nn.Parameter(torch.zeros(self.projection.classes.out_features))
         self._llm = model.language_model.to(torch.bfloat16)
 
@@ -107,9 +107,9 @@ def run_stage(
     save: Callable[[], None],
     progress: Callable[[str], None],
 ) -> None:
-    """AdamW without decay, a short warmup, then cosine to zero."""
-    # A class reaches its tokens through one column, raw features through all of theirs at once,
-    # so one step of the same size would move a raw token many times as far.
+    """Trains with AdamW without weight decay: a short warmup, then a cosine to zero."""
+    # A class reaches its tokens through one column, raw features through all columns at once, so
+    # the same step size would move a raw token many times as far.
     dense = learner.projection.raw.weight
     groups = [
         {"params": [p for p in learner.parameters if p is not dense]},
@@ -134,7 +134,7 @@ def run_stage(
             progress(f"{name} step {step} of {steps}, loss {total / ((step - 1) % 25 + 1):.3f}")
             total = 0.0
         if step % 100 == 0 or step == steps:
-            save()  # a look at it while it learns; the end of the last stage is what counts
+            save()  # an intermediate result to look at; the final one replaces it
 
 
 def cached_features(
@@ -154,7 +154,7 @@ def cached_features(
 
 
 def save_projection(state: dict[str, torch.Tensor], out: Path) -> None:
-    """Half precision, written whole or not at all. Raises ValueError for what is not finite."""
+    """Writes the projection atomically in half precision. Raises ValueError if not finite."""
     halves = {name: value.half().contiguous() for name, value in state.items()}
     for name, value in halves.items():
         if not value.isfinite().all():
@@ -177,9 +177,9 @@ def train(
     cache: Path | None,
     progress: Callable[[str], None],
 ) -> None:
-    """Trains on the photos that are not held out; writes `out`/projection.safetensors.
+    """Trains on the photos that are not held out, and writes `out`/projection.safetensors.
 
-    `start` is a projection to go on from; without it, training starts from word embeddings.
+    `start` is a projection to continue from. Without it, training starts from word embeddings.
     """
     torch.manual_seed(seed)
     photos = read_photos(data)

@@ -1,7 +1,7 @@
-"""Draws training examples: class vectors, real or synthetic, beside raw features of any view.
+"""Draws training examples: real or synthetic class vectors, with raw features of any view.
 
-The two blocks of the projection read separate inputs, so the class of one view may stand beside the
-colours of another: the text is made from both, and stays true.
+The two blocks of the projection have separate inputs, so an example may combine the class of one
+view with the colours of another. Its text is made from both, and so is true.
 """
 
 import random
@@ -11,7 +11,7 @@ import torch
 
 from .features import Features
 
-SYNTHETIC = 0.65  # share of class vectors that are made, over all classes; the rest are photos'
+SYNTHETIC = 0.65  # share of synthetic class vectors, over all classes; the rest are from photos
 
 
 @dataclass
@@ -24,8 +24,11 @@ class View:
 
 
 class Views:
-    """An endless supply of views. Photos whose top class is not the true one are left out: the
-    projection cannot know better than the encoder."""
+    """An endless supply of views.
+
+    It leaves out photos whose top class is wrong, because the projection cannot know better than
+    the encoder.
+    """
 
     def __init__(
         self,
@@ -46,7 +49,7 @@ class Views:
         self.draw = random.Random(seed)
 
     def _synthetic(self) -> tuple[torch.Tensor, int]:
-        """A class with a part of its mass on classes that the head finds similar."""
+        """A class distribution with some of its mass on classes that the head finds similar."""
         index = self.draw.randrange(len(self._near))
         row = torch.zeros(len(self._near))
         spread = self.draw.choice((0.0, self.draw.uniform(0.0, 0.45)))
@@ -56,7 +59,7 @@ class Views:
         return row, index
 
     def next(self, balanced: bool) -> View:
-        """One view; `balanced` draws every colour equally often, else as often as it occurs."""
+        """Draws a view; `balanced` draws every colour equally often."""
         if self.draw.random() < SYNTHETIC:
             classes, index = self._synthetic()
         else:
@@ -73,20 +76,20 @@ class Views:
         )
 
 
-LEAST_STD = 0.01  # a stem channel that says nothing must not become large by being divided
+LEAST_STD = 0.01  # keeps a nearly constant stem channel from becoming large by the division
 
 
 def standardisation(features: Features) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and deviation [64] of the raw features; training folds them into the projection."""
+    """The mean and deviation [64] of the raw features, which fold into the projection."""
     return features.raw.mean(0), features.raw.std(0).clamp_min(LEAST_STD)
 
 
 def fold_standardisation(
     state: dict[str, torch.Tensor], mean: torch.Tensor, std: torch.Tensor
 ) -> dict[str, torch.Tensor]:
-    """Projection over standardised raw features -> the same map over the raw features.
+    """Projection over standardised raw features -> the same map over raw features.
 
-    The bias makes up for the weight as half precision will round it.
+    The bias compensates for the weight's rounding to half precision.
     """
     weight = (state["raw.weight"] / std).half().float()
     return state | {"raw.weight": weight, "raw.bias": state["raw.bias"] - weight @ mean}
@@ -95,6 +98,6 @@ def fold_standardisation(
 def unfold_standardisation(
     state: dict[str, torch.Tensor], mean: torch.Tensor, std: torch.Tensor
 ) -> dict[str, torch.Tensor]:
-    """The reverse of fold_standardisation, to go on training."""
+    """The reverse of fold_standardisation, to continue training."""
     bias = state["raw.bias"] + state["raw.weight"] @ mean
     return state | {"raw.weight": state["raw.weight"] * std, "raw.bias": bias}

@@ -1,4 +1,4 @@
-"""Which photos are held out: decided once, here, from the synset ids alone."""
+"""Decides which photos are held out, from the synset ids alone."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -9,9 +9,9 @@ HELD_OUT = 100
 
 
 def held_out(synsets: Iterable[str]) -> frozenset[str]:
-    """The 100 synsets whose SHA-256 is smallest; no feature of their photos is ever trained on.
+    """The 100 synsets with the smallest SHA-256. No feature of their photos is trained on.
 
-    Their names may be trained through synthetic class vectors.
+    Their names may be trained on with synthetic class vectors.
     """
     return frozenset(
         sorted(set(synsets), key=lambda synset: hashlib.sha256(synset.encode()).hexdigest())[
@@ -21,6 +21,6 @@ def held_out(synsets: Iterable[str]) -> frozenset[str]:
 
 
 def training_photos(photos: Sequence[Photo]) -> list[tuple[int, Photo]]:
-    """The photos that may be looked at in training, each with its class index."""
+    """The photos to train on, each with its class index."""
     kept_back = held_out(photo.synset for photo in photos)
     return [(n, photo) for n, photo in enumerate(photos) if photo.synset not in kept_back]

@@ -1,5 +1,6 @@
-"""Target texts, made only of what is known of a class (name, lemmas, gloss, hypernyms) and what was
-measured in the view (dominant colour, light). Nothing is invented.
+"""Makes target texts from a class (name, lemmas, gloss, hypernyms) and the view's measurements.
+
+The measurements are dominant colour and brightness. Nothing is invented.
 """
 
 import random
@@ -67,7 +68,7 @@ def article(phrase: str) -> str:
 
 
 def noun(name: str) -> str:
-    """A class name with its article, or bare when it reads as a plural."""
+    """A class name with its article, or without one if it reads as a plural."""
     return name if is_plural(name) else article(name)
 
 

@@ -1,5 +1,7 @@
 // @ts-check
-/** The API's reference, drawn by Scalar (reference.js) from /openapi.json, with the guides before it. */
+/**
+ * Shows the guides and the API reference, which Scalar (reference.js) renders from /openapi.json.
+ */
 
 const GUIDES = ["curl", "sdk", "openai", "command", "webhook"];
 
@@ -10,8 +12,12 @@ async function get(path) {
 	return response;
 }
 
-/** A guide as part of this page: it names this deployment, and links to its neighbours by their headings. @param {string} guide */
-const here = (guide) =>
+/**
+ * Adapts a guide to this page: it names this deployment, and links to other guides by their
+ * headings.
+ * @param {string} guide
+ */
+const adapted = (guide) =>
 	guide
 		.replaceAll(
 			"MINIGPT4_BASE_URL=http://127.0.0.1:8787",
@@ -34,7 +40,7 @@ async function show() {
 		...GUIDES.map((name) =>
 			get(`/docs/guides/${name}`)
 				.then((response) => response.text())
-				.then(here),
+				.then(adapted),
 		),
 	]);
 	content.info.description = [content.info.description, ...guides].join("\n\n");
@@ -62,7 +68,10 @@ try {
 	const problem = /** @type {HTMLElement} */ (
 		document.getElementById("problem")
 	);
-	problem.textContent = `The reference cannot be shown (${error instanceof Error ? error.message : error}). All it says is in /openapi.json.`;
+	const reason = error instanceof Error ? error.message : error;
+	problem.textContent =
+		`The reference cannot be shown (${reason}). ` +
+		"/openapi.json has the same content.";
 	problem.hidden = false;
 }
 

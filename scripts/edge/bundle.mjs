@@ -1,0 +1,46 @@
+// @ts-check
+/**
+ * Writes the Worker into a folder: `bundle.mjs <folder> [entry]`. The folder then holds what
+ * Miniflare needs to run it: the module that `wrangler deploy` would upload, and in `worker.json`
+ * what wrangler.toml says of it. Wrangler bundles and reads, so that its file stays the one source
+ * of bindings, classes, dates, flags, aliases and assets. A process of its own, because wrangler
+ * wants another Node than the one that npm may run on, and much memory.
+ */
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { promisify } from "node:util";
+import {
+	unstable_getMiniflareWorkerOptions,
+	unstable_readConfig,
+} from "wrangler";
+import { root } from "../paths.mjs";
+
+const [folder = "", entry] = process.argv.slice(2);
+const config = join(root, "wrangler.toml");
+const bundled = promisify(execFile)(
+	process.execPath,
+	[
+		join(root, "node_modules", "wrangler", "bin", "wrangler.js"),
+		...["deploy", ...(entry ? [entry] : []), "--config", config],
+		...["--dry-run", "--outdir", folder],
+	],
+	{ cwd: root },
+);
+const { name, main } = unstable_readConfig({ config });
+const { workerOptions } = unstable_getMiniflareWorkerOptions(config);
+try {
+	await bundled;
+} catch (error) {
+	const { stdout, stderr } = /** @type {any} */ (error);
+	process.stderr.write(`${stdout}\n${stderr}\n`);
+	process.exit(1);
+}
+const source = basename(entry ?? main ?? "index.ts");
+writeFileSync(
+	join(folder, "worker.json"),
+	JSON.stringify({
+		module: source.replace(/\.\w+$/, ".js"),
+		options: { ...workerOptions, name },
+	}),
+);

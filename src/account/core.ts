@@ -1,0 +1,152 @@
+/**
+ * What every call of an Account stands on: its storage, its alarm, who calls, and the readers of
+ * its feed.
+ */
+import type { Answer, Credential } from "../contract/account.ts";
+import { Alarm } from "../durable/alarm.ts";
+import { ObjectStorage } from "../durable/storage.ts";
+import type { Result } from "../errors.ts";
+import { log } from "../log.ts";
+import { Access, type Caller, type RateUse } from "./access.ts";
+import { earliestDue } from "./due.ts";
+import { runDueTasks, type TaskContext } from "./due-tasks.ts";
+import { FeedSockets } from "./feed-sockets.ts";
+import { createIdentity, type Identity, identityOf } from "./identity.ts";
+import { STEPS } from "./schema.ts";
+
+export class AccountCore {
+	readonly sql: SqlStorage;
+	readonly #env: () => Env;
+	readonly #clock: () => number;
+	readonly #storage: ObjectStorage;
+	readonly #alarm: Alarm;
+	readonly #access: Access;
+	readonly #feed: FeedSockets;
+	/** Null where no account has this id. */
+	#identity: Identity | null;
+
+	/** @param env as the object has it: tests replace it */
+	constructor(ctx: DurableObjectState, env: () => Env, clock: () => number) {
+		this.#env = env;
+		this.#clock = clock;
+		this.#storage = new ObjectStorage(ctx, {
+			object: "account",
+			steps: STEPS,
+			// Each call decides from SQL, whose constraints make the last check of the money.
+			resetOnFailure: false,
+			afterWrite: () => {
+				this.#arm();
+				if (this.exists) this.#feed.publish();
+			},
+		});
+		this.sql = this.#storage.sql;
+		this.#alarm = new Alarm(ctx.storage, clock);
+		this.#access = new Access(this.sql, env, clock);
+		this.#identity = this.#storage.exists ? identityOf(this.sql) : null;
+		this.#feed = new FeedSockets(ctx, this.exists);
+		if (this.exists)
+			ctx.blockConcurrencyWhile(async () => {
+				await this.#alarm.load();
+				this.#arm();
+			});
+	}
+
+	get exists(): boolean {
+		return this.#identity !== null;
+	}
+
+	/** @throws Error where there is no account */
+	get identity(): Identity {
+		if (!this.#identity) throw new Error("there is no such account");
+		return this.#identity;
+	}
+
+	/** Null where there is no account. */
+	get feed(): FeedSockets | null {
+		this.#alarm.renew();
+		return this.exists ? this.#feed : null;
+	}
+
+	create(account: { id: string; name: string }): void {
+		this.#alarm.renew();
+		this.#identity ??= this.#storage.create(() =>
+			createIdentity(this.sql, account, this.#clock()),
+		);
+	}
+
+	/** Writes in one transaction. @throws Error where there is no account */
+	write<T>(change: (sql: SqlStorage, now: number) => T): T {
+		this.#alarm.renew();
+		if (!this.exists) throw new Error("there is no such account");
+		return this.#storage.write(() => change(this.sql, this.#clock()));
+	}
+
+	/** A write that may end in a `Rollback`: see `ObjectStorage`. */
+	writeOrRollBack<T extends object>(
+		change: (sql: SqlStorage, now: number) => T,
+	): Result<T> {
+		return this.#storage.writeOrRollBack(() => change(this.sql, this.#clock()));
+	}
+
+	/** Jobs that may still be admitted. */
+	jobs() {
+		return this.#access.jobs();
+	}
+
+	asOperator<T extends object>(
+		act: (identity: Identity) => Result<T>,
+	): Result<T> {
+		this.#alarm.renew();
+		return this.#access.asOperator(this.#identity, act);
+	}
+
+	/** See `Access`. */
+	asCaller<T extends object>(
+		credential: Credential,
+		act: (caller: Caller) => Result<T>,
+		rate?: RateUse,
+	): Answer<T> {
+		this.#alarm.renew();
+		return this.#access.asCaller(this.#identity, credential, act, rate);
+	}
+
+	/** See `Access`. */
+	asOwner<T extends object>(
+		credential: Credential,
+		act: (caller: Caller) => Result<T>,
+	): Answer<T> {
+		this.#alarm.renew();
+		return this.#access.asOwner(this.#identity, credential, act);
+	}
+
+	/** Runs what is due, then sets the alarm for what is due next. */
+	async onAlarm(): Promise<void> {
+		this.#alarm.onFired();
+		try {
+			if (this.exists) await runDueTasks(this.taskContext());
+		} catch (error) {
+			log("alarm_failed", { object: "account", cause: String(error) });
+		} finally {
+			this.#arm();
+		}
+	}
+
+	taskContext(): TaskContext {
+		return {
+			env: this.#env(),
+			store: this.#storage,
+			account: this.identity.id,
+			clock: this.#clock,
+		};
+	}
+
+	/**
+	 * Sets the alarm to the earliest due time. One that fires too early finds nothing due, which
+	 * costs less than moving it at each settlement.
+	 */
+	#arm(): void {
+		if (!this.exists) return;
+		const next = earliestDue(this.sql);
+		if (next !== null) this.#alarm.bringForward(next);
+	}
+}
