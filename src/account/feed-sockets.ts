@@ -17,7 +17,7 @@ export class FeedSockets {
 	accept(request: Request): Response {
 		const feed = this.#feed();
 		// While nobody reads, nothing is published: the first reader begins where the feed is now.
-		if (!this.#readers.any) this.#readers = new Readers([], feed.lastSeq);
+		if (!this.#readers.hasAny) this.#readers = new Readers([], feed.lastSeq);
 		return this.#readers.accept(this.#ctx, feed, false, request);
 	}
 
@@ -35,7 +35,7 @@ export class FeedSockets {
 	 * object by itself.
 	 */
 	publish(): void {
-		if (!this.#readers.any) return;
+		if (!this.#readers.hasAny) return;
 		this.#readers.publish(this.#ctx.storage, this.#feed()).catch(() => {});
 	}
 

@@ -1,17 +1,17 @@
-/** What the Account answers over RPC, and to whom. The Worker and the Job are its only callers. */
+/** What the Account receives and returns over RPC. Only Workers, Jobs and Endpoints call it. */
 
 import type { Result } from "../errors.ts";
 import type { EventType } from "./event-type.ts";
 
 /**
- * What a call shows of its key: the SHA-256 of its secret, hex (the secret itself never leaves the Worker); and, where a page
- * calls, the page's origin, by which a key may be bound.
+ * Identifies the key of a call: the SHA-256 of its secret, hex, because the secret never leaves the
+ * Worker; with the page's origin where a page calls, since a key may be bound to origins.
  */
 export type Credential = string | { secretHash: string; origin: string };
 
 /**
- * Whose things a call sees and touches: those that the key with this id made, where it is bound to pages and so is public;
- * null is all of the account. What others made is for it as if it were not there.
+ * The resources that a call can access. A key that is bound to pages is public, so it accesses only
+ * what the key with this id created, and nothing else exists for it. Null is all of the account.
  */
 export type MadeBy = string | null;
 
@@ -30,23 +30,23 @@ export interface ImageRef {
 	cacheId: string;
 }
 
-/** How much of its limits an account has left, for the `RateLimit` fields. */
+/** An account's limits and what is left of them, for the `RateLimit` headers. */
 export interface Limits {
-	/** `reset`: seconds for which no more than `remaining` can be counted on. */
+	/** `reset`: seconds during which at least `remaining` requests, and no more, are guaranteed. */
 	requests: { quota: number; remaining: number; reset: number };
 	/** Jobs that have not settled. */
 	jobs: { quota: number; remaining: number };
 }
 
-/** What a caller's call answers; with limits as soon as the key is known. */
+/** The result of a caller's call; with the limits, once the key is authenticated. */
 export type Answer<T extends object> = Result<T> & { limits?: Limits };
 
-/** An image as the caller sent it: what the body hash is made of. */
+/** An image as the caller sent it; a repeated request is compared by it. */
 export interface SentImage {
 	upload: string;
 	/** Over the bytes as sent, hex. */
 	sha256: string;
-	/** SHA-256 of the URL that it was fetched from, hex; null where it was not fetched. */
+	/** SHA-256 of the URL that the edge fetched it from, hex; null where it was not fetched. */
 	url: string | null;
 }
 
@@ -58,8 +58,8 @@ export interface NamedUpload {
 }
 
 /**
- * What the Worker asks before it reads and stores images that came along, or reads the conversation
- * that the job continues.
+ * A request for a job, before the Worker reads and stores its inline images or reads the
+ * conversation that the job continues.
  */
 export interface Preparation {
 	credential: Credential;
@@ -71,21 +71,26 @@ export interface Preparation {
 	/** Micro-USD. */
 	maxPrice: number;
 	uploads: NamedUpload[];
-	/** The job that this one continues. `prices` has the price of each model, where that job's model is used. */
+	/**
+	 * The job that this one continues. `prices` has the price of each model where this job takes over
+	 * that job's model.
+	 */
 	previous: { job: string; prices: Record<string, number> | null } | null;
 	hasWebhook: boolean;
 }
 
 export type Prepared = Answer<{
-	/** The job that has this name already, or whose call is repeated: nothing is stored for it again. */
+	/**
+	 * The job that this request names or repeats, where it exists: no image is stored for it again.
+	 */
 	jobId: string | null;
-	/** The model of the job that this one continues; null without one, and for a known name. */
+	/** The model of the job that this one continues; null without one, and where this job exists. */
 	previousModel: string | null;
-	/** The named uploads, and all images of a job that has this name. */
+	/** The uploads that the request names, and all images of the job where it exists. */
 	images: SentImage[];
 }>;
 
-/** An image that came with a job and belongs to it, stored under a pending upload. */
+/** An image that came inline with a job and belongs to it, stored as a pending upload. */
 export interface InlineImage {
 	id: string;
 	/** Over the bytes as stored, hex. */
@@ -97,11 +102,11 @@ export interface InlineImage {
 	url: string | null;
 }
 
-/** An image of a request for a job, in the prompt's order. */
+/** An image of a request for a job. */
 export interface JobImage {
 	/** The request's field, for errors: `images[0].upload`. */
 	field: string;
-	/** Null where the job's name is known, so that nothing was stored again. */
+	/** Null where the job exists, so that the image was not stored again. */
 	upload: string | null;
 	/** Over the bytes as sent, hex; null for an upload, which the Account knows. */
 	sha256: string | null;
@@ -113,33 +118,34 @@ export interface Admission {
 	jobId: string;
 	/** SHA-256 of the caller's key, hex. */
 	idempotencyKey: string | null;
-	/** What names this call for a repeat, where the caller gives the job no name: a hash of key, route and body. */
+	/** Identifies a call without a name for its job: a hash of key, route and body. */
 	call: string | null;
-	/** The same, where the caller says that this call is a repeat. */
+	/** The same hash, where the caller marks this call as a repeat. */
 	repeats: string | null;
-	/** Whether `prepare` counted this call against the rate. */
+	/** Whether `prepare` has counted this call against the rate limit. */
 	isPrepared: boolean;
-	/** SHA-256 over canonical JSON of what the caller sent, without its images. */
+	/** SHA-256 of the request as canonical JSON, without its images. */
 	requestHash: string;
 	model: string;
 	/** Micro-USD held until the job settles. */
 	maxPrice: number;
-	/** Seconds from its end for which the job is kept. */
+	/** Seconds from its end after which the job is deleted. */
 	expiresIn: number;
+	/** In the prompt's order. */
 	images: JobImage[];
-	/** Those of `images` that came with this request. */
+	/** Those of `images` that came inline with this request. */
 	inline: InlineImage[];
-	/** The job that this one continues: its images come first. */
+	/** The job that this one continues; that job's images come first. */
 	previousJob: string | null;
 	/** The job's own webhook, beside the account's. */
 	webhook: JobHook | null;
 }
 
 export type Admitted = Answer<{
-	/** `same`: this is a repeat. */
+	/** `same` for a repeat. */
 	answer: "new" | "same";
 	jobId: string;
-	/** As first admitted, whatever is served and asked for it by now. */
+	// A repeat gets the values of the first admission.
 	model: string;
 	maxPrice: number;
 	images: ImageRef[];
@@ -149,27 +155,27 @@ export type Admitted = Answer<{
 	createdAt: string;
 }>;
 
-/** How a job ended, as the Job reports it to the ledger. */
+/** How a job ended, as the Job reports it to the Account. */
 export interface Outcome {
 	jobId: string;
 	status: "succeeded" | "failed" | "canceled" | "expired";
 	/** Tokens in the log. */
 	outputTokens: number;
-	/** Tokens that it might have had for the held price. */
+	/** The most tokens that the held price pays for. */
 	maxTokens: number;
 }
 
-/** The one settlement of a job, the same on every repeat. */
+/** A job's settlement; a repeat returns the first one. */
 export interface Settlement {
-	/** Micro-USD debited; 0 for a job that failed, expired or had shown nothing. */
+	/** Micro-USD debited; 0 for a job that failed, expired or had shown no token. */
 	price: number;
-	/** Micro-USD available to the account after it. */
+	/** Micro-USD that the account has available afterwards. */
 	balance: number;
 	/** RFC 3339. */
 	settledAt: string;
 }
 
-/** What a Job answers when the Account asks after a hold. */
+/** What a Job returns when the Account asks about an old hold. */
 export type Resolution =
 	| { answer: "void" }
 	| { answer: "running"; until: number }
@@ -179,7 +185,10 @@ export type Resolution =
 export interface JobIndexRow {
 	id: string;
 	model: string;
-	/** `accepted` until settled, then how the job ended; `expired` also where it was admitted and never started. */
+	/**
+	 * `accepted` until the job is settled, then how it ended. `expired` also where the job was
+	 * admitted and never started.
+	 */
 	status: "accepted" | Outcome["status"];
 	createdAt: string;
 	price: number | null;
@@ -204,9 +213,9 @@ export interface KeyView {
 	/** RFC 3339. */
 	createdAt: string;
 	revokedAt: string | null;
-	/** The origins whose pages may call with it; null is any. */
+	/** The origins whose pages may use the key; null is any. */
 	origins: string[] | null;
-	/** Whether it is the key of the call that asks. */
+	/** Whether this call uses the key. */
 	current: boolean;
 }
 
@@ -216,18 +225,20 @@ export interface WebhookView {
 	id: string;
 	scope: WebhookScope;
 	url: string;
-	/** Empty with scope `job`: each job says its own. */
+	/** Empty with scope `job`, because each job names its own. */
 	events: EventType[];
 	description: string;
 	status: "enabled" | "disabled";
 	reason: "gone" | "no_success" | null;
 	/** Milliseconds since 1970. */
 	createdAt: number;
-	/** Of this API, as the call that made it named it: what `urls` in its messages begin with. */
+	/**
+	 * The API's origin in the call that created the webhook; `urls` in its messages begin with it.
+	 */
 	origin: string;
 }
 
-/** Where a job wants to be told of itself. */
+/** A job's own webhook, as its request names it. */
 export interface JobHook {
 	id: string;
 	url: string;
@@ -235,25 +246,27 @@ export interface JobHook {
 	origin: string;
 }
 
-/** What an Endpoint reads. */
+/** A page of the feed, as an Endpoint reads it. */
 export interface FeedPage {
-	/** Null once it was deleted. */
+	/** Null where the webhook was deleted. */
 	webhook: WebhookView | null;
-	/** The account's, newest first, where it signs with those; else null. */
+	/** The account's secrets, newest first; null where the Endpoint signs with its own. */
 	secrets: string[] | null;
 	events: FeedEvent[];
-	/** How far was read. */
+	/** Sequence number of the last event that was read; it may not be in `events`. */
 	upTo: number;
 	lastSeq: number;
 }
 
-/** What an Endpoint has to say to the feed, numbered 1, 2, 3, … by it. */
+/**
+ * An event that an Endpoint adds to the feed. `n` counts 1, 2, 3, …, so that a repeat adds none.
+ */
 export interface Report {
 	n: number;
 	fact: Extract<Fact, { type: `webhook.${string}` }>;
 }
 
-/** A job as it was then. */
+/** A job at the time of the event. */
 export type JobFact = JobIndexRow & { finishedAt: string | null };
 
 export type Fact =
@@ -276,25 +289,28 @@ export type FeedEvent = Fact & {
 	seq: number;
 	/** Milliseconds since 1970. */
 	at: number;
-	/** The job's own webhook, where it is to be told of this. */
+	/** The job's own webhook, where it subscribes to this event. */
 	webhook: string | null;
 };
 
-/** What a caller declares before the bytes are known. */
+/** An upload as its caller declares it. */
 export interface UploadDraft {
 	id: string;
-	/** What it is called; what it is, once its bytes are known. */
+	/** The declared type, until inspection finds the type of the bytes. */
 	contentType: string;
 	bytes: number;
 	/** Over the bytes as sent, hex. */
 	sha256: string;
-	/** The bytes are `put` by a presigned URL, are the `body` of this very call, or come `inline` with a job. */
+	/**
+	 * How the bytes arrive: `put` to a presigned URL, as the `body` of this call, or `inline` with a
+	 * job.
+	 */
 	way: "put" | "body" | "inline";
 }
 
-/** What was stored for an upload, once its bytes were inspected. */
+/** The stored image of an upload. */
 export interface StoredImage {
-	/** By its bytes; left out where the draft knew them. */
+	/** The type of the bytes; left out where the draft has it already. */
 	contentType?: string;
 	/** Over the bytes as stored, hex. */
 	sha256: string;
@@ -311,9 +327,11 @@ export interface UploadView extends Omit<UploadDraft, "way"> {
 	createdAt: number;
 }
 
-/** Which part of a list is asked for. */
+/** A page of the list of uploads. */
 export interface UploadPage {
-	/** The upload that it begins behind, which need not be there any more; null is the list's beginning. */
+	/**
+	 * The page begins after this upload, which may have been deleted; null begins with the first one.
+	 */
 	after: string | null;
 	limit: number;
 	order: "newest" | "oldest";
@@ -322,6 +340,6 @@ export interface UploadPage {
 export interface NewKey {
 	name: string;
 	secretHash: string;
-	/** As browsers write them: `https://app.example.com`. Left out or null: any. */
+	/** As browsers write them: `https://app.example.com`. Left out or null is any. */
 	origins?: string[] | null;
 }

@@ -1,6 +1,6 @@
-/** What an Endpoint answers over RPC; the Worker and the Account are its only callers. */
+/** What an Endpoint receives and returns over RPC. Only the Worker and the Account call it. */
 
-/** Which webhook it is: both are in its name. */
+/** Identifies a webhook; the name of its Endpoint holds both. */
 export interface WebhookRef {
 	account: string;
 	/** The webhook's id. */

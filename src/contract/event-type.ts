@@ -1,4 +1,4 @@
-/** What an account's event feed tells of. */
+/** The types of events in an account's feed. */
 import { z } from "@hono/zod-openapi";
 
 export const TERMINAL_EVENTS = [
@@ -19,5 +19,5 @@ export const EVENT_TYPES = [
 export const EventType = z.enum(EVENT_TYPES).openapi("EventType");
 export type EventType = z.infer<typeof EventType>;
 
-/** Why a webhook was disabled: its receiver answered 410, or took nothing for five days. */
+/** Why a webhook was disabled: its receiver answered 410, or accepted nothing for five days. */
 export const DisabledReason = z.enum(["gone", "no_success"]);

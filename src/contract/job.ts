@@ -1,4 +1,4 @@
-/** What a Job is given, what it logs and what it shows. */
+/** What a Job receives, what it logs, and what it returns over RPC. */
 
 import type { Result } from "../errors.ts";
 import type { ImageRef } from "./account.ts";
@@ -14,12 +14,12 @@ export type JobStatus =
 	| "canceled"
 	| "expired";
 
-/** All a Job needs to run, written with its claim. */
+/** All that a Job needs to run, written with its claim. */
 export interface JobSpec {
 	account: string;
 	id: string;
 	model: string;
-	/** The whole conversation, up to what is asked; the n-th image part takes `images[n]`. */
+	/** The whole conversation, the question last; the n-th image part stands for `images[n]`. */
 	messages: Message[];
 	images: ImageRef[];
 	sampling: Sampling;
@@ -27,24 +27,24 @@ export interface JobSpec {
 	cacheSalt: string;
 	/** RFC 3339. */
 	createdAt: string;
-	/** Micro-USD held for it: the most it may cost. */
+	/** Micro-USD that the Account holds for the job: the most that it may cost. */
 	maxPrice: number;
-	/** Seconds from its end for which it is kept. */
+	/** Seconds from its end after which the job is deleted. */
 	expiresIn: number;
-	/** What happens when its last reader left: `cancel` waits a while for one to come back, see `abandonedAt`. */
+	/** Whether the job is canceled when no reader comes back in time, see `abandonedAt`. */
 	onDisconnect: "continue" | "cancel";
 	// Milliseconds since 1970, or null for never.
-	/** Where it has not started by then it is `expired`, free. */
+	/** If the job has not started by then, it becomes `expired`, at no charge. */
 	startBy: number | null;
-	/** Where it has not ended by then it is `expired`, free. */
+	/** If the job has not ended by then, it becomes `expired`, at no charge. */
 	endBy: number | null;
-	/** Where it has not ended by then it is canceled, as by a call. */
+	/** If the job has not ended by then, it is canceled, as by a call. */
 	cancelAt: number | null;
 	/** W3C `traceparent` of the request that created it. */
 	trace: string | null;
 }
 
-/** An event of a job's log as readers see it: SSE `id`, `event` and `data`. */
+/** An event of a log as readers see it: the `id`, `event` and `data` of a server-sent event. */
 export interface LogEvent {
 	seq: number;
 	type: string;
@@ -60,7 +60,7 @@ export interface JobView {
 	createdAt: string;
 	startedAt: string | null;
 	finishedAt: string | null;
-	/** Text so far; `finish_reason` once it ended well. */
+	/** The text so far. */
 	text: string;
 	finishReason: "stop" | "length" | null;
 	images: string[];
@@ -70,23 +70,23 @@ export interface JobView {
 	price: number | null;
 	error: { code: string; message: string; field?: string } | null;
 	metadata: Record<string, string>;
-	/** Where it stands while it waits for a slot; null otherwise, and where the Pool cannot say. */
+	/** The place in the queue while the job waits for a slot; null where the Pool does not answer. */
 	queue: QueuePlace | null;
 	lastSeq: number;
-	/** Over the UTF-8 bytes of `text`, hex. */
+	/** SHA-256 of the UTF-8 bytes of `text`, hex. */
 	sha256: string;
 }
 
-/** What was said, for a job that goes on from it. */
+/** A job's conversation, for a job that continues it. */
 export interface Transcript {
 	messages: Message[];
-	/** The text, also of a job that was canceled. */
+	/** The answer's text, also of a canceled job. */
 	answer: string;
 }
 
 export type Started = Result<{ view: JobView }>;
 
-/** What erasing a job answers: a job that has not ended cannot be erased. Repeatable. */
+/** The result of erasing a job: one that is still `running` is not erased. */
 export type Erased = "erased" | "running";
 
 export interface Message {

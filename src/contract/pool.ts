@@ -1,78 +1,81 @@
-/** What a Pool is asked and answers over RPC. Jobs are named `<account>/<job id>`; durations are milliseconds. */
+/**
+ * What a Pool receives and returns over RPC. Jobs are named `<account>/<job id>`; durations are
+ * milliseconds.
+ */
 
-/** What a job says of itself when it asks for a slot. */
+/** A job's request for a slot. */
 export interface SlotRequest {
 	model: string;
 	job: string;
 	account: string;
-	/** Its readers are in the middle of a sentence: it goes before all that have shown nothing. */
+	/** The job has shown tokens already: it goes ahead of all jobs that have shown none. */
 	resumed: boolean;
 	/** The most tokens it may still produce. */
 	tokens: number;
-	/** URL of the worker that failed it last: it gets another one, if another is ready. */
+	/** URL of the worker that last failed this job: another one is preferred, if one is ready. */
 	avoid: string | null;
 }
 
-/** A slot on a backend, given to one job until its heartbeats stop. */
+/** A slot that one job holds until its heartbeats stop. */
 export interface Lease {
-	/** Rises with every grant of the pool: an old holder cannot free a new holder's slot. */
+	/** Rises with every lease of the pool, so that a former holder cannot free the slot. */
 	epoch: number;
-	/** Where the worker answers. */
+	/** The worker's URL. */
 	url: string;
-	/** Names the worker's weights; half of the encoder cache's key. */
+	/** Identifies the worker's weights; half of the encoder cache's key. */
 	digest: string;
 	/** Jobs that hold a slot now, for pacing. */
 	running: number;
 }
 
-/** Milliseconds from now, by which a half, and nine in ten, of such jobs are there. */
+/** Milliseconds from now until half of such jobs, and nine in ten, get there. */
 export interface Quantiles {
 	p50: number;
 	p90: number;
 }
 
-/** When a waiting job will be how far. */
+/** The estimated times of a waiting job. */
 export interface Eta {
 	start: Quantiles;
 	first_token: Quantiles;
 	finish: Quantiles;
-	/** No worker is up: one must start first, and that is in the figures. */
+	/** Whether a worker must start first; the estimates include that. */
 	cold: boolean;
 }
 
 /** A job's place in the queue. */
 export interface QueuePlace {
-	/** Jobs that will be served before it, as the queue is now, and itself: 1 is next. */
+	/** 1 is next. */
 	position: number;
 	eta: Eta;
 }
 
-/** What a job waits for: a slot on workers that are up and busy, or a worker. */
+/** `queued` where all ready workers are busy; `provisioning` where no worker is ready. */
 export type WaitingStatus = "queued" | "provisioning";
 
 export type SlotAnswer =
 	| { answer: "granted"; lease: Lease }
-	/** The pool calls `Job.granted` when a slot is this job's. */
+	/** The Pool calls `Job.granted` when the job gets a slot. */
 	| ({ answer: WaitingStatus } & QueuePlace);
 
 /**
- * How an attempt ended, and so what it says of the worker: `finished` (also by the caller's cancel) that it is well,
- * `failed` nothing certain, `down` that it did not answer as a ready one would.
+ * What the end of an attempt tells of the worker: it is healthy (`finished`, also after a cancel),
+ * it may be failing (`failed`), or it does not respond like a ready worker (`down`).
  */
-export type Released = "finished" | "failed" | "down";
+export type ReleaseReason = "finished" | "failed" | "down";
 
-/** What the attempt measured; the pool's estimates are made of it. */
+/** What an attempt took, for the Pool's estimates. */
 export interface AttemptTimes {
 	/** From the grant to the attempt's first token; null where none came. */
 	firstTokenMs: number | null;
-	/** Tokens of this attempt. */
+	/** Tokens of this attempt alone. */
 	tokens: number;
 	/** From the grant to the attempt's end. */
 	ms: number;
 }
 
 export interface HeartbeatAnswer {
-	/** False: the lease ended, and the slot may be another job's. */
+	/** False where the lease has ended; the slot may belong to another job. */
 	held: boolean;
 	/** Jobs that hold a slot now, for pacing. */
 	running: number;
@@ -82,8 +85,9 @@ export interface WorkerLoad {
 	/** Without user, path or query. */
 	origin: string;
 	/**
-	 * `ready`; `draining` or `starting` by its own word; `away` when it does not answer as a worker does; `mistaken` when it
-	 * serves another model; `broken` while its circuit is open; `unknown` until it is first asked.
+	 * `ready`, `draining` and `starting` are what the worker reports. `away`: it does not answer as a
+	 * worker does. `mistaken`: it serves another model. `broken`: its circuit breaker is open.
+	 * `unknown`: the pool has not probed it yet.
 	 */
 	state:
 		| "ready"
@@ -95,19 +99,19 @@ export interface WorkerLoad {
 		| "unknown";
 	/** How many requests it runs at once; 0 while it is not ready. */
 	slots: number;
-	/** Slots taken. */
+	/** Slots in use. */
 	running: number;
 }
 
-/** What autoscaling reads. */
+/** A pool's load, for operators and autoscaling. */
 export interface Load {
-	/** Slots taken. */
+	/** Slots in use. */
 	running: number;
 	/** Jobs in the queue. */
 	waiting: number;
-	/** Slots of ready workers, taken or not. */
+	/** All slots of ready workers. */
 	ready_slots: number;
-	/** Estimated seconds of work in the queue for each ready slot; for one slot while none is ready. */
+	/** Estimated seconds of queued work per ready slot; for one slot where none is ready. */
 	queued_seconds_per_slot: number;
 	workers: WorkerLoad[];
 }

@@ -1,5 +1,5 @@
 /**
- * How a job's tokens are drawn. The request, the job and the worker protocol carry these members
+ * How a job samples its tokens. The request, the job and the worker protocol carry these members
  * under the same names, so that a new one is added here and in the worker.
  */
 import { z } from "@hono/zod-openapi";
@@ -8,7 +8,7 @@ export const SAMPLING = {
 	max_tokens: z.int().min(1).max(2048).default(300),
 	/** 0 is greedy. */
 	temperature: z.number().min(0).max(2).default(1),
-	/** 0 is the likeliest token alone. */
+	/** 0 allows the likeliest token only. */
 	top_p: z.number().min(0).max(1).default(0.9),
 	repetition_penalty: z.number().min(0.5).max(2).default(1.05),
 	/** Drawn at random when left out. The job keeps it, so that a later attempt continues with it. */
@@ -31,10 +31,10 @@ export const SAMPLING = {
 
 const Members = z.object(SAMPLING);
 
-/** As a request has it, with defaults. */
+/** A request's sampling members, with defaults. */
 export type SamplingRequest = z.infer<typeof Members>;
 
-/** As a job has it. */
+/** A job's sampling members: the seed is set. */
 export type Sampling = Omit<SamplingRequest, "seed"> & { seed: number };
 
 export const DEFAULT_SAMPLING: SamplingRequest = Members.parse({});

@@ -4,9 +4,9 @@ import { FAILURES, STATUSES } from "../failures.ts";
 import { log } from "../log.ts";
 import {
 	errorOfFailure,
-	isModel,
+	isModelPath,
+	isOpenAIPath,
 	retryHeaders,
-	speaksOpenAI,
 } from "../openai/error.ts";
 import type { Problem } from "../schema/problem.ts";
 import type { App } from "./router.ts";
@@ -44,12 +44,12 @@ export function problem(
 		}),
 	};
 	const error = errorOfFailure(failure);
-	if (speaksOpenAI(c.req.path))
+	if (isOpenAIPath(c.req.path))
 		return c.json({ error }, status, { ...headers, ...retryHeaders(code) });
 	const body: Problem = {
 		...problemOf(failure, request_id),
 		// The one native route that OpenAI's clients read.
-		...(isModel(c.req.path) && { error }),
+		...(isModelPath(c.req.path) && { error }),
 	};
 	return c.body(JSON.stringify(body), status, {
 		...headers,

@@ -8,7 +8,7 @@ import {
 	BackendError,
 	type Generation,
 } from "../backends/backend.ts";
-import type { Lease, Released } from "../contract/pool.ts";
+import type { Lease, ReleaseReason } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
 import { wire } from "../errors.ts";
 import { presignGet } from "../images/s3.ts";
@@ -19,11 +19,11 @@ import type { Batch } from "./log.ts";
 import type { JobRecord } from "./record.ts";
 import type { JobChange, JobError } from "./state.ts";
 
-/** Where the parts of an attempt's stream go. */
+/** Takes the parts of an attempt's stream. */
 export interface AttemptSink {
-	/** A later attempt can resume what the backend began, by this name. */
+	/** The backend began a run that a later attempt can resume by this id. */
 	begun(run: string): void;
-	/** The prompt as ids, to be written with the first tokens. */
+	/** The prompt as token ids, which are written with the first tokens. */
 	prompt(prompt: { ids: number[]; tokens: number }): void;
 	/** Writes at once and resolves when the batch is durable and shown. */
 	commit(batch: Batch): Promise<void>;
@@ -34,12 +34,12 @@ export interface AttemptSink {
 export type AttemptEnd =
 	/** `rest` is not in the log yet: the job's end and the last tokens are one write. */
 	| { type: "finished"; reason: "stop" | "length"; rest: Batch | null }
-	/** The caller's signal ended it. */
+	/** The caller's signal aborted it. */
 	| { type: "aborted" }
 	| { type: "failed"; error: BackendError };
 
 /**
- * Makes one attempt: the log continues with the backend's answer from where it ends.
+ * Makes one attempt, which continues the answer where the log ends.
  * @throws whatever the sink or the signing of URLs throws
  */
 export async function runAttempt(
@@ -99,7 +99,7 @@ async function stream(
 	let isFlushing = false;
 	let isOver = false;
 
-	/** Writes the first token at once, then one batch per pace, until none waits. */
+	/** Writes the first token at once, then a batch at each pace, until no token is left. */
 	const flush = async () => {
 		isFlushing = true;
 		try {
@@ -128,11 +128,11 @@ async function stream(
 			else if (event.type === "done") return finished(event.reason);
 			else {
 				left -= event.tokens;
-				// Nothing says which of them are the answer.
+				// The answer may be wrong: nothing says which tokens belong to it.
 				if (left < 0)
 					throw new BackendError(
 						"backend_failed",
-						"more tokens than were asked for",
+						"the backend sent more tokens than `max_tokens`",
 					);
 				if (pending.add(event)) return finished("stop");
 				if (!isFlushing) void flush();
@@ -186,9 +186,9 @@ function generationOf(
 }
 
 /**
- * The seed of an attempt that continues after `committed` tokens. The first tokens draw from the
- * job's own seed. A later attempt draws from a hash of both: it repeats no randomness that was used,
- * and is the same on every retry.
+ * The seed of an attempt that continues after `committed` tokens. The first attempt uses the job's
+ * seed. A later one uses a hash of seed and token count, so that it repeats no random numbers, and
+ * every retry from that token has the same seed.
  */
 export function attemptSeed(seed: number, committed: number): number {
 	if (committed === 0) return seed;
@@ -226,10 +226,10 @@ export function changeAfter(
 }
 
 /**
- * What the end of an attempt says of its worker to the Pool. A worker that refuses a request is
- * well.
+ * What the Pool learns of the worker from the end of an attempt. A worker that refuses a request is
+ * healthy.
  */
-export function releasedAfter(end: AttemptEnd): Released {
+export function releasedAfter(end: AttemptEnd): ReleaseReason {
 	if (end.type !== "failed") return "finished";
 	const { down, retry, code } = end.error;
 	if (down) return "down";
@@ -237,8 +237,8 @@ export function releasedAfter(end: AttemptEnd): Released {
 }
 
 /**
- * A backend's failure in the words of our errors. A code that we do not know is only ever a reason
- * to retry.
+ * A backend's failure as an error of this API. Codes that the worker protocol does not name are
+ * always retried.
  */
 function jobError(error: BackendError): JobError {
 	const { code, field, tokens } = error;

@@ -1,9 +1,11 @@
-/** Tokens of one attempt on their way into the log. */
+/** The tokens of one attempt that are not in the log yet. */
 import type { Batch } from "./log.ts";
 import { scan } from "./stop.ts";
 
-/** Ids may be missing, see `BackendEvent`; `tokens` counts them all the same. */
-type Tokens = Pick<Batch, "ids" | "tokens" | "text">;
+/**
+ * `ids` is empty where the backend reports none, see `BackendEvent`; `tokens` is always the count.
+ */
+type TextTokens = Pick<Batch, "ids" | "tokens" | "text">;
 
 export class PendingBatch {
 	readonly #stops: readonly string[];
@@ -12,14 +14,14 @@ export class PendingBatch {
 	#shown = "";
 	#held: string;
 
-	/** @param held tail of the log's text that waits, see `EventLog.held` */
+	/** @param held the end of the log's text that is held back, see `EventLog.held` */
 	constructor(stops: readonly string[], held: string) {
 		this.#stops = stops;
 		this.#held = held;
 	}
 
-	/** @returns whether a stop string is complete */
-	add({ ids, tokens, text }: Tokens): boolean {
+	/** Adds tokens. @returns whether a stop string is complete */
+	add({ ids, tokens, text }: TextTokens): boolean {
 		const { shown, held, hit } = scan(this.#stops, this.#held, text);
 		this.#ids.push(...ids);
 		this.#tokens += tokens;
@@ -29,8 +31,9 @@ export class PendingBatch {
 	}
 
 	/**
-	 * What can be shown now. Tokens whose text all waits stay here: nobody saw them, a later attempt may draw them again.
-	 * Text without a token stays too: it is the end of an unfinished character, which a later attempt would release again.
+	 * Takes what can be shown now. Tokens whose whole text is held back stay here: no reader saw
+	 * them, so a later attempt may sample them again. Text without a token stays too: it ends an
+	 * incomplete character, which a later attempt would emit again.
 	 */
 	take(): Batch | null {
 		return this.#shown === "" || this.#tokens === 0
@@ -38,7 +41,7 @@ export class PendingBatch {
 			: this.#drain(this.#held);
 	}
 
-	/** The end of the answer: what waited is no stop string after all. */
+	/** Takes the rest at the end of the answer, where the held text is no stop string. */
 	rest(): Batch | null {
 		this.#shown += this.#held;
 		this.#held = "";
@@ -46,8 +49,12 @@ export class PendingBatch {
 	}
 
 	#drain(held: string): Batch {
-		const { ids, tokens } = { ids: this.#ids, tokens: this.#tokens };
-		const batch = { text: this.#shown, ids, tokens, held };
+		const batch = {
+			text: this.#shown,
+			ids: this.#ids,
+			tokens: this.#tokens,
+			held,
+		};
 		this.#ids = [];
 		this.#tokens = 0;
 		this.#shown = "";

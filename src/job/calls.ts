@@ -1,4 +1,4 @@
-/** A Job's calls to the Account and the Pool, counted. A call that fails answers null. */
+/** A Job's RPCs to the Account and the Pool. It counts them, and returns null where one fails. */
 
 import type { Outcome, Settlement } from "../contract/account.ts";
 import type { JobSpec } from "../contract/job.ts";
@@ -7,7 +7,7 @@ import type {
 	HeartbeatAnswer,
 	Lease,
 	QueuePlace,
-	Released,
+	ReleaseReason,
 	SlotAnswer,
 	SlotRequest,
 } from "../contract/pool.ts";
@@ -15,7 +15,7 @@ import { log } from "../log.ts";
 import { accountOf, jobName, poolOf } from "../objects.ts";
 
 export class Calls {
-	/** Calls made by this instance. */
+	/** RPCs that this instance made. */
 	count = 0;
 	readonly #env: Env;
 
@@ -23,44 +23,49 @@ export class Calls {
 		this.#env = env;
 	}
 
-	/** Asks for a slot; asked again, it keeps what it has. */
+	/** Requests a slot. A repeat keeps the slot or the place in the queue. */
 	acquire(
 		spec: JobSpec,
-		ask: Pick<SlotRequest, "resumed" | "tokens" | "avoid">,
+		request: Pick<SlotRequest, "resumed" | "tokens" | "avoid">,
 	): Promise<SlotAnswer | null> {
 		const { model, account } = spec;
 		return this.#call(async () =>
-			this.#pool(spec).acquire({ model, account, job: name(spec), ...ask }),
+			this.#pool(spec).acquire({
+				model,
+				account,
+				job: jobNameOf(spec),
+				...request,
+			}),
 		);
 	}
 
-	/** Where it stands in the queue now; null also where it does not wait. */
+	/** The job's place in the queue; null where it does not wait, or the Pool does not answer. */
 	place(spec: JobSpec): Promise<QueuePlace | null> {
-		return this.#call(async () => this.#pool(spec).place(name(spec)));
+		return this.#call(async () => this.#pool(spec).place(jobNameOf(spec)));
 	}
 
 	heartbeat(spec: JobSpec, lease: Lease): Promise<HeartbeatAnswer | null> {
 		return this.#call(async () =>
-			this.#pool(spec).heartbeat(name(spec), lease.epoch),
+			this.#pool(spec).heartbeat(jobNameOf(spec), lease.epoch),
 		);
 	}
 
-	/** @param measured null where the attempt says nothing of how long one takes */
+	/** @param times null for an attempt that must not count in the Pool's estimates */
 	async release(
 		spec: JobSpec,
 		lease: Lease,
-		why: Released,
-		measured: AttemptTimes | null,
+		reason: ReleaseReason,
+		times: AttemptTimes | null,
 	): Promise<void> {
-		// A release that is lost costs no more than the lease's time.
+		// Where this call fails, the Pool frees the slot when the lease ends.
 		await this.#call(async () =>
-			this.#pool(spec).release(name(spec), lease.epoch, why, measured),
+			this.#pool(spec).release(jobNameOf(spec), lease.epoch, reason, times),
 		);
 	}
 
-	/** Out of the queue, or gives up a lease that was granted meanwhile. */
+	/** Leaves the queue, or gives back a slot that was granted meanwhile. */
 	async leave(spec: JobSpec): Promise<void> {
-		await this.#call(async () => this.#pool(spec).leave(name(spec)));
+		await this.#call(async () => this.#pool(spec).leave(jobNameOf(spec)));
 	}
 
 	settle(spec: JobSpec, outcome: Outcome): Promise<Settlement | null> {
@@ -84,4 +89,4 @@ export class Calls {
 	}
 }
 
-const name = ({ account, id }: JobSpec) => jobName(account, id);
+const jobNameOf = ({ account, id }: JobSpec) => jobName(account, id);

@@ -1,71 +1,83 @@
-/** What time alone does to a job, and when its alarm must fire. Times are milliseconds since 1970. */
+/**
+ * What becomes due in a job as time passes, and when its alarm must fire. Times are milliseconds
+ * since 1970.
+ */
 
 import type { JobSpec } from "../contract/job.ts";
 import type { Disconnect } from "../stream/readers.ts";
 import type { JobState } from "./state.ts";
 
-/** What was asked for when the job was created. */
+/** The time limits that the request set. */
 export type Deadlines = Pick<
 	JobSpec,
 	"startBy" | "endBy" | "cancelAt" | "onDisconnect"
 >;
 
-/** The alarm fires this often while a job runs: firing is what keeps the object in memory. */
+/** While a job runs, its alarm fires this often: an alarm keeps the object in memory. */
 export const HEARTBEAT_MS = 10_000;
-/** A reader that was lost may come back within this time. */
-export const ABANDONED_MS = 10_000;
-/** Whoever hung up on a call has this time to repeat it, counted from when it may have left. */
-export const HUNG_UP_MS = 2_000;
-/** And, however late it was noticed, this much of it. */
-const AT_LEAST_MS = 500;
-/** A waiting job asks the pool again, in case the pool lost it; the longer it waits, the more rarely. */
-const WAITING_MS = { first: 60_000, most: 600_000 };
-/** The same with an account that did not acknowledge the settlement, or a pool that did not answer at all. */
-const UNANSWERED_MS = { first: 5_000, most: 3_600_000 };
+/** A reader whose connection broke has this time to reconnect. */
+export const RECONNECT_MS = 10_000;
+/** A client that hung up on a call has this time to repeat it, from when it may have left. */
+export const REPEAT_CALL_MS = 2_000;
+/** The least of that time that remains once the edge notices that the client has left. */
+const SHORTEST_REPEAT_CALL_MS = 500;
+/** A waiting job asks the Pool again, in case the Pool lost it; less often the longer it waits. */
+const QUEUE_CHECK_MS = { first: 60_000, most: 600_000 };
+/** A job repeats its settlement, or its request for a slot, while the other object fails. */
+const RPC_RETRY_MS = { first: 5_000, most: 3_600_000 };
 
 export type Due = "retry" | "expire" | "cancel";
 
 /** What became due first, or null where nothing is due yet. */
 export const due = (state: JobState, now: number): Due | null => {
-	const first = next(state);
+	const first = firstDue(state);
 	return first && first.at <= now ? first.what : null;
 };
 
 /** When the object's alarm must fire next, or null when nothing is left to do. */
 export function alarmAt(state: JobState, now: number): number | null {
-	const first = next(state)?.at ?? Number.POSITIVE_INFINITY;
+	const first = firstDue(state)?.at ?? Number.POSITIVE_INFINITY;
 	switch (state.phase) {
 		case "waiting":
-			return Math.min(first, later(state.since, now, WAITING_MS));
+			return Math.min(
+				first,
+				afterDoublingWait(state.since, now, QUEUE_CHECK_MS),
+			);
 		case "running":
 			return Math.min(first, now + HEARTBEAT_MS);
 		case "backoff":
 			return first;
 		case "settling":
-			return unanswered(state, now);
+			return rpcRetryAt(state, now);
 		case "finished":
 			return null;
 	}
 }
 
-/** When to ask again what was not answered. */
-export const unanswered = ({ since }: JobState, now: number): number =>
-	later(since, now, UNANSWERED_MS);
+/** When to repeat a call that the Account or the Pool did not answer. */
+export const rpcRetryAt = ({ since }: JobState, now: number): number =>
+	afterDoublingWait(since, now, RPC_RETRY_MS);
 
-/** When a job whose last reader went is abandoned; null where that reader had what it waited for. */
-export function abandonedAt(leaving: Disconnect, now: number): number | null {
-	switch (leaving.how) {
-		case "content":
+/** When to cancel a job that its last reader left; null where that reader needed no more. */
+export function abandonedAt(
+	disconnect: Disconnect,
+	now: number,
+): number | null {
+	switch (disconnect.how) {
+		case "satisfied":
 			return null;
 		case "lost":
-			return now + ABANDONED_MS;
+			return now + RECONNECT_MS;
 		case "hungUp":
-			return now + Math.max(AT_LEAST_MS, HUNG_UP_MS - leaving.ago);
+			return (
+				now +
+				Math.max(SHORTEST_REPEAT_CALL_MS, REPEAT_CALL_MS - disconnect.agoMs)
+			);
 	}
 }
 
-/** Where two things are due together, the one that costs the caller nothing comes first. */
-function next(state: JobState): { what: Due; at: number } | null {
+/** Where two are due at the same time, the one that is free for the caller comes first. */
+function firstDue(state: JobState): { what: Due; at: number } | null {
 	const { phase, deadlines, startedAt, abandonedAt, retryAt } = state;
 	if (phase === "settling" || phase === "finished") return null;
 	const all: [Due, number | null][] = [
@@ -82,8 +94,8 @@ function next(state: JobState): { what: Due; at: number } | null {
 	return first;
 }
 
-/** As long again as has passed since then: the waits double without anybody counting them. */
-const later = (
+/** Waits as long as has passed since `since`: each wait doubles without a counter. */
+const afterDoublingWait = (
 	since: number,
 	now: number,
 	wait: { first: number; most: number },

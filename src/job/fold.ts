@@ -1,32 +1,32 @@
 /**
- * The log of a job that ended, in a few rows: the events of many rows as one JSON text each. What a reader gets from it
- * is what it got before, to the byte.
+ * Stores the log of a finished job in a few rows, each with many events as one JSON text. Readers
+ * get the same bytes as before.
  */
 import type { LogEvent } from "../contract/job.ts";
 
-/** A row is closed where another event would make it longer than this, in UTF-16 units. */
+/** The length in UTF-16 units that no row exceeds, except one that holds a single long event. */
 const LONGEST_ROW = 64 * 1024;
 
-/** Output tokens that came with events; ids are all there, or none. */
-export interface Tokens {
+/** The output tokens of one or more events. `ids` is empty where the backend reports none. */
+export interface OutputTokens {
 	ids: number[];
 	tokens: number;
 }
 
-export type WrittenEvent = LogEvent & Tokens;
+export type StoredEvent = LogEvent & OutputTokens;
 
-export interface FoldedRow extends Tokens {
-	/** Sequence number of its last event; the others count up to it. */
+export interface FoldedRow extends OutputTokens {
+	/** Sequence number of its last event; those before it follow one another without a gap. */
 	seq: number;
 	data: string;
 }
 
-/** The text of a `token` event, or any event's type and data. */
+/** The text of a `token` event; the type and data of any other event. */
 type Entry = string | [type: string, data: string];
 
-/** @param events without gaps */
+/** @param events numbered without a gap */
 export function fold(
-	events: readonly WrittenEvent[],
+	events: readonly StoredEvent[],
 	longest: number = LONGEST_ROW,
 ): FoldedRow[] {
 	const rows: FoldedRow[] = [];
@@ -43,7 +43,10 @@ export function fold(
 		const next = events[n + 1];
 		if (next && length + next.data.length <= longest) return;
 		rows.push({ seq: event.seq, data: `[${parts.join(",")}]`, ids, tokens });
-		[parts, length, ids, tokens] = [[], 0, [], 0];
+		parts = [];
+		length = 0;
+		ids = [];
+		tokens = 0;
 	});
 	return rows;
 }
@@ -61,7 +64,7 @@ export function unfold({
 	);
 }
 
-/** The data of a `token` event. */
+/** The `data` of a `token` event. */
 export const tokenData = (text: string): string => JSON.stringify({ text });
 
 function entryOf({ type, data }: LogEvent): Entry {

@@ -1,6 +1,6 @@
 /**
- * One Durable Object per job. It claims the job, reads the backend's stream into an append-only log,
- * feeds readers from the log, and settles the job exactly once. What is in SQLite is enough to
+ * One Durable Object per job. It claims the job, reads the backend's stream into an append-only
+ * log, feeds readers from the log, and settles the job exactly once. What is in SQLite is enough to
  * survive restarts of itself, of its backend and of the Account.
  */
 import { DurableObject } from "cloudflare:workers";
@@ -29,11 +29,11 @@ import { STEPS } from "./schema.ts";
 import { JobStore } from "./store.ts";
 import { outcomeOf, viewOf } from "./view.ts";
 
-/** When a job begins whose object died right after the claim. */
+/** How long after its claim a job begins whose object died right then. */
 const BEGIN_MS = 5_000;
 /** The platform ends longer work. The next attempt continues from the log. */
 const LONGEST_ATTEMPT_MS = 14 * 60_000;
-/** When the Account asks again about a job that still runs. */
+/** How long the Account waits before it asks again about a job that still runs. */
 const ASK_AGAIN_MS = 60_000;
 /** A caller waits no longer than this for a place in the queue. */
 const PLACE_WITHIN_MS = 250;
@@ -59,7 +59,7 @@ export class Job extends DurableObject<Env> {
 
 	readonly #context: JobContext;
 	#job: ClaimedJob | null = null;
-	/** Set where no job is or ever will be. */
+	/** Set where the job was erased, or can never start. */
 	#tombstone: Tombstone | null = null;
 
 	constructor(ctx: DurableObjectState, env: Env) {
@@ -92,7 +92,7 @@ export class Job extends DurableObject<Env> {
 	}
 
 	/**
-	 * Claims and starts the job. A repeat changes nothing. Where a tombstone is, the job is refused.
+	 * Claims and starts the job. A repeat changes nothing. A tombstone refuses the job.
 	 */
 	async start(spec: JobSpec): Promise<Started> {
 		if (this.#tombstone) return { ok: false, failure: { code: "job_gone" } };
@@ -107,7 +107,7 @@ export class Job extends DurableObject<Env> {
 		const { store, runner } = this.#job;
 		store.show();
 		runner.advance();
-		await nullAfter(PLACE_WITHIN_MS, runner.asking);
+		await nullAfter(PLACE_WITHIN_MS, runner.acquiring);
 		return { ok: true, view: await viewOf(record, record.state.place) };
 	}
 
@@ -131,13 +131,13 @@ export class Job extends DurableObject<Env> {
 	}
 
 	/**
-	 * As `view`, for a repeat of the call that made the job. Unless the job was canceled, it waits for
-	 * the reader of that call.
+	 * As `view`, for a repeat of the call that created the job. A job that was about to be canceled
+	 * for want of readers waits for the reader of that call.
 	 */
 	async repeated(): Promise<{ view: JobView; canceled: boolean } | null> {
 		if (!this.#job) return null;
 		const { store, record } = this.#job;
-		store.change({ type: "repeated" });
+		store.change({ type: "call_repeated" });
 		const view = await this.#view(this.#job);
 		return { view, canceled: record.state.outcome === "canceled" };
 	}
@@ -150,7 +150,7 @@ export class Job extends DurableObject<Env> {
 	}
 
 	/**
-	 * Ends the job where it is: free where no token was shown. A job that has ended stays as it is.
+	 * Cancels the job, at no charge where no token was shown. A job that has ended stays as it is.
 	 * @returns as `view`
 	 */
 	async cancel(): Promise<JobView | null> {
@@ -189,8 +189,8 @@ export class Job extends DurableObject<Env> {
 	}
 
 	/**
-	 * For the Pool: whether the job has the lease of that epoch. A job that should run and does not
-	 * starts.
+	 * For the Pool: whether the job has the lease of that epoch. A job that a restart interrupted
+	 * continues.
 	 */
 	async holds(epoch: number): Promise<boolean> {
 		if (!this.#job) return false;
@@ -200,14 +200,17 @@ export class Job extends DurableObject<Env> {
 		return phase === "running" && lease?.epoch === epoch;
 	}
 
-	/** A reader's socket, see `Readers.accept`. Events flow once the reader says where it stands. */
+	/**
+	 * Accepts a reader's socket, see `Readers.accept`. Events follow once the reader sends its
+	 * cursor.
+	 */
 	override async fetch(request: Request): Promise<Response> {
 		if (!this.#job) return new Response(null, { status: 404 });
 		const { record, store, runner } = this.#job;
 		const hasEnded = record.state.phase === "finished";
 		const { readers } = this.#context;
 		const answer = readers.accept(this.ctx, record.log, hasEnded, request);
-		if (answer.webSocket) store.change({ type: "watched" });
+		if (answer.webSocket) store.change({ type: "reader_joined" });
 		runner.advance();
 		return answer;
 	}
@@ -231,7 +234,7 @@ export class Job extends DurableObject<Env> {
 		this.#disconnected(socket, { how: "lost" });
 	}
 
-	/** While the job runs the alarm fires again and again, which keeps the object in memory. */
+	/** While the job runs, its alarm fires every ten seconds, which keeps the object in memory. */
 	override async alarm(): Promise<void> {
 		this.#context.alarm.onFired();
 		try {
@@ -257,7 +260,8 @@ export class Job extends DurableObject<Env> {
 	#disconnected(socket: WebSocket, disconnect: Disconnect): void {
 		const { readers } = this.#context;
 		readers.remove(socket);
-		if (!readers.any) this.#job?.store.change({ type: "left", ...disconnect });
+		if (!readers.hasAny)
+			this.#job?.store.change({ type: "readers_left", ...disconnect });
 	}
 
 	async #view({ record, runner }: ClaimedJob): Promise<JobView> {

@@ -1,18 +1,17 @@
 /**
  * The append-only event log of one job, in SQLite, with the text so far beside it in memory.
  *
- * A row holds one event, or several in folded form. The newest row that carries a state holds the
- * job's state, so that a change and the event that tells of it are one row: each row written is
- * paid.
+ * A row holds one event, or several in folded form. The newest row that has a state holds the job's
+ * state, so that a change and its event are one row: Cloudflare bills each row written.
  */
 import type { LogEvent } from "../contract/job.ts";
-import { fold, type Tokens, tokenData, unfold } from "./fold.ts";
+import { fold, type OutputTokens, tokenData, unfold } from "./fold.ts";
 
-/** Tokens that come into the log together: one row, one event. */
+/** Tokens that are written to the log together: one row, one event. */
 export interface Batch {
-	/** What readers see of them. */
+	/** The text that readers see. */
 	text: string;
-	/** Empty where the backend does not name ids. */
+	/** Empty where the backend reports no ids. */
 	ids: number[];
 	tokens: number;
 	/** Text of these tokens that is held back, because it may begin a stop string. */
@@ -37,7 +36,7 @@ interface Row extends Record<string, SqlStorageValue> {
 	/** The event's type, or `FOLDED`. */
 	type: string;
 	data: string;
-	/** JSON: ids of the row's output tokens, or their number where the backend names no ids. */
+	/** JSON: the ids of the row's output tokens, or their number where the backend reports no ids. */
 	token_ids: string | null;
 	/** See `Batch.held`. */
 	held: string | null;
@@ -47,11 +46,13 @@ interface Row extends Record<string, SqlStorageValue> {
 }
 
 const FOLDED = "folded";
-const NO_TOKENS: Tokens = { ids: [], tokens: 0 };
+const NO_TOKENS: OutputTokens = { ids: [], tokens: 0 };
 /** The most that one message to a reader holds; `length` in UTF-16 units of data. */
 const MESSAGE = { events: 256, length: 256 * 1024 };
-/** A log that ends with more rows than this is folded into a few: it is read and stored as long
- * as it is kept. To rewrite a shorter one costs more than it saves. */
+/**
+ * A log that ends with more rows than this is folded into a few, because each read and each month
+ * of storage is billed. Rewriting a shorter log costs more than it saves.
+ */
 const FEW_ROWS = 32;
 
 export class EventLog {
@@ -185,7 +186,7 @@ export class EventLog {
 			);
 	}
 
-	/** Inside a transaction: all rows go. Deleting them one by one would be paid one by one. */
+	/** Inside a transaction: deletes all rows. `DELETE` would be billed for each row. */
 	clear(): void {
 		this.#sql.exec("DROP TABLE event");
 		EventLog.create(this.#sql);
@@ -267,7 +268,7 @@ export class EventLog {
 const eventsOf = ({ seq, type, data }: Row): LogEvent[] =>
 	type === FOLDED ? unfold({ seq, data }) : [{ seq, type, data }];
 
-function tokensOf({ token_ids }: Row): Tokens {
+function tokensOf({ token_ids }: Row): OutputTokens {
 	if (token_ids === null) return NO_TOKENS;
 	const parsed = JSON.parse(token_ids) as number[] | number;
 	return typeof parsed === "number"
@@ -276,5 +277,5 @@ function tokensOf({ token_ids }: Row): Tokens {
 }
 
 /** For `token_ids`. */
-const tokenIds = ({ ids, tokens }: Tokens): string =>
+const tokenIds = ({ ids, tokens }: OutputTokens): string =>
 	JSON.stringify(ids.length > 0 ? ids : tokens);

@@ -1,17 +1,16 @@
-/** What a step of a job's life is worth counting: pure, from the job before it and after it. */
+/** The metrics of a change of a job, computed from the job before and after it. */
 
 import type { JobSpec } from "../contract/job.ts";
 import type { Measurement } from "../metrics/catalog.ts";
 import type { JobChange, JobState } from "./state.ts";
 
-/** What is looked at. */
 export interface JobSnapshot {
 	state: JobState;
-	/** In the log. */
+	/** Tokens in the log. */
 	tokens: number;
 }
 
-/** Failures by which attempts are told apart; a backend may know others. */
+/** The failures that have a label of their own; any other is `other`, which bounds the labels. */
 const FAILURES = new Set([
 	"unauthorized",
 	"invalid_request",
@@ -31,7 +30,7 @@ const FAILURES = new Set([
 ]);
 
 /**
- * @param change null for tokens that came in the middle of an attempt
+ * @param change null where an attempt in progress only added tokens
  * @param now milliseconds since 1970
  */
 export function measures(
@@ -44,7 +43,6 @@ export function measures(
 	const measured: Measurement[] = [];
 	const age = Math.max(0, now - Date.parse(createdAt)) / 1000;
 	const { state } = after;
-	const one = { value: 1 };
 	if (before.tokens === 0 && after.tokens > 0)
 		measured.push({
 			name: "first_token_seconds",
@@ -56,19 +54,19 @@ export function measures(
 	const ending = before.state.phase === "running" && change && endingOf(change);
 	if (ending) {
 		const labels = { model, ending };
-		measured.push({ name: "attempts_total", labels, ...one });
-		const goesOn = state.phase === "running" || state.phase === "backoff";
-		if (goesOn && after.tokens > 0) {
+		measured.push({ name: "attempts_total", labels, value: 1 });
+		const continues = state.phase === "running" || state.phase === "backoff";
+		if (continues && after.tokens > 0) {
 			const planned = String(ending === "seam");
 			const labels = { model, planned };
-			measured.push({ name: "seams_total", labels, ...one });
+			measured.push({ name: "seams_total", labels, value: 1 });
 		}
 	}
 	if (change?.type === "settled") {
 		const { status, finishedAt, promptTokens } = state;
 		const lag = Math.max(0, now - (finishedAt ?? now)) / 1000;
 		measured.push(
-			{ name: "jobs_total", labels: { model, status }, ...one },
+			{ name: "jobs_total", labels: { model, status }, value: 1 },
 			{ name: "settle_lag_seconds", labels: { model }, value: lag },
 			{
 				name: "tokens_total",
@@ -85,7 +83,7 @@ export function measures(
 	return measured;
 }
 
-/** How an attempt that was in progress ended by this; null where it went on. */
+/** How the change ended the attempt in progress; null where the attempt continues. */
 function endingOf(change: JobChange): string | null {
 	switch (change.type) {
 		case "finished":

@@ -1,5 +1,5 @@
 /**
- * What a Job keeps in SQLite: its spec, its state and its events; or the tombstone that stays of it.
+ * What a Job keeps in SQLite: its spec, its state and its events, or the tombstone that remains.
  */
 import type { Outcome } from "../contract/account.ts";
 import type { JobSpec } from "../contract/job.ts";
@@ -8,14 +8,14 @@ import { type Batch, type Carried, EventLog, type NewEvent } from "./log.ts";
 import {
 	initialState,
 	type JobState,
-	type Logged,
 	type Transition,
+	type TransitionEvent,
 } from "./state.ts";
 import { doneData, outcomeOf, stateData, usageData } from "./view.ts";
 
 export interface Prompt {
 	ids: number[];
-	/** What the model read, images by their tokens. */
+	/** The length of the prompt, with the tokens of its images. */
 	tokens: number;
 }
 
@@ -31,10 +31,10 @@ export class JobRecord {
 	readonly spec: JobSpec;
 	readonly log: EventLog;
 	#state: JobState;
-	/** As the worker rendered it, until it is written with the first tokens. */
+	/** The prompt as the worker rendered it, until the next write takes it along. */
 	#prompt: Prompt | null = null;
 
-	/** What this storage holds. */
+	/** Reads the storage. */
 	static open({ exists, sql }: ObjectStorage): StoredJob {
 		if (!exists) return null;
 		const log = new EventLog(sql);
@@ -44,7 +44,7 @@ export class JobRecord {
 			: { outcome: JSON.parse(log.tombstone()) };
 	}
 
-	/** Inside a transaction: the job is this object's, once and for all. */
+	/** Inside a transaction: binds the job to this object for good. */
 	static claim(sql: SqlStorage, spec: JobSpec, now: number): JobRecord {
 		const state = initialState(spec, now);
 		const record = new JobRecord(spec, state, new EventLog(sql));
@@ -61,7 +61,7 @@ export class JobRecord {
 		return { outcome: null };
 	}
 
-	/** Inside a transaction, after the job's end: request and answer are gone. */
+	/** Inside a transaction, after the job's end: deletes request and answer. */
 	erase(): Tombstone {
 		const outcome = outcomeOf(this);
 		this.log.clear();
@@ -84,7 +84,7 @@ export class JobRecord {
 		return this.log.promptIds;
 	}
 
-	/** Inside a transaction: the backend began something that `run` names. */
+	/** Inside a transaction: the backend began the run with this id. */
 	begun(run: string): void {
 		this.log.append([], this.#carry({ ...this.#state, run }));
 	}
@@ -105,7 +105,7 @@ export class JobRecord {
 	 * @param digest SHA-256 of the whole text; with it the log is closed
 	 */
 	apply(
-		{ state, log: logged }: Transition,
+		{ state, events: transitionEvents }: Transition,
 		rest: Batch | null = null,
 		digest: string | null = null,
 	): void {
@@ -114,7 +114,7 @@ export class JobRecord {
 		if (endsEarly) this.log.release();
 		const { promptTokens } = this.#state;
 		const carried = this.#carry({ ...state, promptTokens });
-		const events = logged.map((each) => this.#event(each));
+		const events = transitionEvents.map((each) => this.#event(each));
 		if (rest) {
 			this.log.appendTokens(rest, events.length === 0 ? carried : {});
 			if (events.length === 0) return;
@@ -133,13 +133,13 @@ export class JobRecord {
 		this.log.compact();
 	}
 
-	#event({ type, ...data }: Logged): NewEvent {
+	#event({ type, ...data }: TransitionEvent): NewEvent {
 		return type === "retrying"
 			? ["job.retrying", data]
 			: [`job.${this.#state.status}`, stateData(this)];
 	}
 
-	/** Takes over the state, and what the next row carries of it. */
+	/** Adopts the state. @returns what the next row carries of it */
 	#carry(state: JobState): Carried {
 		const prompt = this.#prompt;
 		this.#prompt = null;

@@ -1,8 +1,7 @@
 /**
- * Runs a job: asks the Pool for a slot, makes attempts, settles with the Account. An alarm, the
- * Pool or a caller takes up what was interrupted.
+ * Runs a job: requests a slot from the Pool, makes attempts, settles with the Account. After an
+ * interruption an alarm, the Pool or a caller makes it continue.
  */
-
 import type { Lease } from "../contract/pool.ts";
 import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
@@ -10,26 +9,26 @@ import { log } from "../log.ts";
 import { traceId } from "../trace.ts";
 import { changeAfter } from "./attempt.ts";
 import type { JobContext } from "./context.ts";
-import { alarmAt, unanswered } from "./due.ts";
+import { alarmAt, rpcRetryAt } from "./due.ts";
 import { pace, Slot } from "./slot.ts";
 import type { JobChange } from "./state.ts";
 import type { JobStore } from "./store.ts";
 import { outcomeOf } from "./view.ts";
 
-/** When the runner takes up again what broke. */
+/** How long after an unexpected error the runner continues. */
 const RETRY_MS = 5_000;
 
 export class JobRunner {
 	/** The work in progress; never rejects. */
 	done: Promise<void> = Promise.resolve();
-	/** The last question to the Pool; never rejects. */
-	asking: Promise<void> = Promise.resolve();
+	/** The last request for a slot; never rejects. */
+	acquiring: Promise<void> = Promise.resolve();
 	readonly #store: JobStore;
 	readonly #context: JobContext;
 	#isRunning = false;
-	/** The instance before this one died in an attempt, or this one broke in it. */
+	/** The last attempt ended unexpectedly: the object restarted, or this instance failed in it. */
 	#wasInterrupted: boolean;
-	/** The Pool knows that the job waits, and calls it when it has a slot. */
+	/** The job is in the Pool's queue, and the Pool calls it when it has a slot. */
 	#isQueued = false;
 	/** Set while an attempt is in progress. */
 	#slot: Slot | null = null;
@@ -40,13 +39,14 @@ export class JobRunner {
 		this.#wasInterrupted = store.record.state.phase === "running";
 	}
 
-	/** Does what is due, starts what should run and does not, and sets the alarm. */
+	/** Does what is due, starts the work that the state asks for, and sets the alarm. */
 	advance(): void {
 		const { record } = this.#store;
 		const { readers, alarm, clock, ctx } = this.#context;
 		if (record.state.phase === "finished") return;
-		// No socket of this instance told of readers that a restart cut off.
-		if (!readers.any) this.#store.change({ type: "left", how: "lost" });
+		// A restart closes no socket, so readers that it cut off are noticed here.
+		if (!readers.hasAny)
+			this.#store.change({ type: "readers_left", how: "lost" });
 		while (this.end({ type: "time" }));
 		if (this.#isRunning) return;
 		if (record.state.phase === "waiting" && this.#isQueued) return;
@@ -55,7 +55,7 @@ export class JobRunner {
 		this.done = this.#run()
 			.catch((error) => {
 				log("job_failed", { object: "job", cause: String(error?.stack) });
-				// Whatever broke, the state in SQLite says where to continue.
+				// The state in SQLite says where to continue.
 				this.#slot = null;
 				this.#wasInterrupted = record.state.phase === "running";
 				alarm.bringForward(clock() + RETRY_MS);
@@ -66,7 +66,10 @@ export class JobRunner {
 		ctx.waitUntil(this.done);
 	}
 
-	/** Applies a change that ends the job from outside of an attempt. @returns whether it did anything */
+	/**
+	 * Applies a change that ends the job from outside of an attempt.
+	 * @returns whether it did anything
+	 */
 	end(change: JobChange): boolean {
 		const { record } = this.#store;
 		const { calls, ctx } = this.#context;
@@ -78,7 +81,7 @@ export class JobRunner {
 		return true;
 	}
 
-	/** Asks the Pool again, in case it lost the job, and keeps the slot. */
+	/** Requests the slot again, in case the Pool lost the job, and sends the slot's heartbeat. */
 	async onAlarm(): Promise<void> {
 		this.#isQueued = false;
 		this.advance();
@@ -96,8 +99,8 @@ export class JobRunner {
 		for (;;) {
 			switch (record.state.phase) {
 				case "waiting":
-					this.asking = this.#acquire();
-					await this.asking;
+					this.acquiring = this.#acquire();
+					await this.acquiring;
 					if (record.state.phase === "waiting") return;
 					break;
 				case "running":
@@ -133,7 +136,7 @@ export class JobRunner {
 		}
 		const now = clock();
 		if (!this.#store.isOpen) await calls.leave(spec);
-		else if (!acquired) alarm.bringForward(unanswered(record.state, now));
+		else if (!acquired) alarm.bringForward(rpcRetryAt(record.state, now));
 		else if (record.state.phase === "waiting")
 			alarm.postpone(alarmAt(record.state, now) ?? now);
 	}

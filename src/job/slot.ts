@@ -1,8 +1,7 @@
-/** A job's slot on a worker: the attempts there, their heartbeats, and the slot's return to the Pool. */
+/** A job's slot on a worker: makes attempts in it, sends heartbeats, gives it back to the Pool. */
 import type { AbortReason, Backend } from "../backends/backend.ts";
 import type { AttemptTimes, Lease } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
-
 import {
 	type AttemptEnd,
 	type AttemptSink,
@@ -14,7 +13,7 @@ import type { JobRecord } from "./record.ts";
 
 export class Slot {
 	readonly lease: Lease;
-	/** Jobs of the pool that run, as the Pool last said. */
+	/** How many jobs of the pool run, as the Pool last reported. */
 	running: number;
 	readonly #calls: Calls;
 	readonly #record: JobRecord;
@@ -41,8 +40,8 @@ export class Slot {
 
 	/**
 	 * Makes the next attempt.
-	 * @param longest milliseconds after which the job moves on to another attempt, where the backend
-	 * can continue this one
+	 * @param longest milliseconds after which the job changes to another attempt, if that can
+	 * continue this one
 	 * @throws as `runAttempt`
 	 */
 	async attempt(
@@ -77,11 +76,11 @@ export class Slot {
 		this.#hangUp.abort(why);
 	}
 
-	/** Keeps the slot, and gives the attempt up where the slot was lost. */
+	/** Renews the lease, and ends the attempt where the lease was lost. */
 	async heartbeat(): Promise<void> {
-		const beat = await this.#calls.heartbeat(this.#record.spec, this.lease);
-		if (beat) this.running = beat.running;
-		if (beat?.held === false) this.hangUp("lease_lost");
+		const answer = await this.#calls.heartbeat(this.#record.spec, this.lease);
+		if (answer) this.running = answer.running;
+		if (answer?.held === false) this.hangUp("lease_lost");
 	}
 
 	release(end: AttemptEnd): Promise<void> {
@@ -102,13 +101,16 @@ export class Slot {
 	}
 }
 
-/** From this many jobs of one pool on, the commits of all of them set the pace, not the readers of one. */
+/**
+ * From this many running jobs on, the commits of all jobs limit the pace, not one job's readers.
+ */
 const MANY_JOBS = 40;
 
 /**
- * Milliseconds from one batch to the next: sends are bounded by the readers of this job, commits by all running jobs.
+ * Milliseconds between two batches. More readers of this job mean more messages for each batch, and
+ * more running jobs mean more commits.
  * @param readers connected to this job
- * @param running jobs of the same pool that run now
+ * @param running jobs of the same pool
  */
 export function pace(readers: number, running: number): number {
 	const wait = Math.max(30, Math.min(500, readers / 5));

@@ -1,14 +1,20 @@
-/** A job's life as pure decisions: (state, change, now) -> what to write. Times are milliseconds since 1970. */
+/**
+ * A job's state machine, without I/O: (state, change, now) -> the next state and its events. Times
+ * are milliseconds since 1970.
+ */
 import type { Outcome, Settlement } from "../contract/account.ts";
 import type { JobSpec, JobStatus } from "../contract/job.ts";
 import type { Lease, QueuePlace, WaitingStatus } from "../contract/pool.ts";
 import { wire } from "../errors.ts";
 import type { Disconnect } from "../stream/readers.ts";
-import { abandonedAt, type Deadlines, due, HUNG_UP_MS } from "./due.ts";
+import { abandonedAt, type Deadlines, due, REPEAT_CALL_MS } from "./due.ts";
 
 /** Failed attempts in a row without one new token, after which the job fails. */
 export const MAX_FAILURES = 8;
-/** The same with attempts that no worker failed: the edge's process died under them, in a deploy for one, or their slot was lost. */
+/**
+ * Interrupted attempts in a row without one new token, after which the job fails. No worker failed
+ * these: a deploy or a crash ended the object, or the slot's lease was lost.
+ */
 export const MAX_INTERRUPTIONS = 32;
 const BACKOFF_MS = { first: 500, most: 30_000 };
 
@@ -19,16 +25,19 @@ export interface JobError {
 }
 
 export interface JobState {
-	/** `waiting` for a slot, `running` an attempt, `backoff` before the next, `settling` an outcome, `finished`. */
+	/**
+	 * `waiting` for a slot, `running` an attempt, in `backoff` before the next attempt, `settling`
+	 * with the Account, or `finished`.
+	 */
 	phase: "waiting" | "running" | "backoff" | "settling" | "finished";
 	/** When this phase began. */
 	since: number;
-	/** What readers see. It stays `running` while a later attempt waits for a slot. */
+	/** The public status. It stays `running` while a later attempt waits for a slot. */
 	status: JobStatus;
 	deadlines: Deadlines;
-	/** As the readers were told when they were last told what the job waits for. */
+	/** The place in the queue that the last `job.queued` or `job.provisioning` event has. */
 	place: QueuePlace | null;
-	/** Attempts begun. */
+	/** Attempts begun, the one in progress included. */
 	attempts: number;
 	/** Failed attempts since the last new token. */
 	failures: number;
@@ -37,18 +46,22 @@ export interface JobState {
 	/** Tokens in the log when the last attempt ended. */
 	tokensBefore: number;
 	lease: Lease | null;
-	/** URL of the worker that failed last. */
+	/** URL of the worker that failed last: the next attempt prefers another. */
 	avoid: string | null;
-	/** What an attempt began on a backend and the next one may resume. */
+	/** The backend's id of a run that the next attempt may resume. */
 	run: string | null;
-	/** End of the backoff. */
+	/** When the backoff ends. */
 	retryAt: number | null;
-	/** Kept only where a lost reader means something: whether any is there or was lost, and when the job ends without one. */
+	/**
+	 * Whether a reader is connected or may come back. Kept up only for jobs that end when their
+	 * readers leave.
+	 */
 	watched: boolean;
+	/** When the job is canceled, unless a reader comes back before. */
 	abandonedAt: number | null;
 	startedAt: number | null;
 	finishedAt: number | null;
-	/** Decided before `settling`; terminal. */
+	/** How the job ends: set when `settling` begins, and final. */
 	outcome: Outcome["status"] | null;
 	finishReason: "stop" | "length" | null;
 	error: JobError | null;
@@ -85,10 +98,14 @@ export const initialState = (
 });
 
 export type JobChange =
-	/** The Pool's answer to a job that must wait. */
+	/** The Pool has no free slot and queued the job. */
 	| { type: "placed"; answer: WaitingStatus; place: QueuePlace }
+	/** The Pool gave the job a slot. */
 	| { type: "granted"; lease: Lease }
-	/** `tokens` are those in the log by now; `random` in [0, 1) spreads retries. */
+	/**
+	 * The attempt failed. Here and below, `tokens` counts the tokens in the log, and `random`, in
+	 * [0, 1), spreads retries.
+	 */
 	| {
 			type: "failed";
 			error: JobError;
@@ -96,34 +113,36 @@ export type JobChange =
 			tokens: number;
 			random: number;
 	  }
-	/** An attempt was not ended by whoever began it: the instance before died, or the slot was lost. */
+	/** The attempt ended early: the object restarted, or the job lost its lease. */
 	| { type: "interrupted"; tokens: number; random: number }
-	/** The attempt reached its longest time. */
+	/** The attempt reached its time limit. */
 	| { type: "seam"; tokens: number; random: number }
+	/** The answer is complete. */
 	| { type: "finished"; reason: "stop" | "length" }
-	/** The caller's wish. */
+	/** The caller cancels the job. */
 	| { type: "cancel" }
-	/** A reader is there. */
-	| { type: "watched" }
-	/** The last reader is gone. */
-	| ({ type: "left" } & Disconnect)
-	/** The call that made the job is repeated: its reader is on the way. */
-	| { type: "repeated" }
-	/** Time passed: does the first thing that is due. */
+	/** A reader connected. */
+	| { type: "reader_joined" }
+	/** The last reader disconnected. */
+	| ({ type: "readers_left" } & Disconnect)
+	/** The client repeats the call that created the job, and its reader is about to connect. */
+	| { type: "call_repeated" }
+	/** Time passed: applies the first thing that is due. */
 	| { type: "time" }
+	/** The Account acknowledged the settlement. */
 	| { type: "settled"; settlement: Settlement };
 
-/** An event for the log; `id` and `status` are added where it is written. */
-export type Logged =
+/** An event that a transition adds to the log. `JobRecord` adds the job's id and status. */
+export type TransitionEvent =
 	| { type: "state" }
 	| { type: "retrying"; attempt: number; reason: string };
 
 export interface Transition {
 	state: JobState;
-	log: Logged[];
+	events: TransitionEvent[];
 }
 
-/** What a change means for the job now, or null where it comes too late or too early and changes nothing. */
+/** Applies a change. Null where it comes too late or too early, and so changes nothing. */
 export function transition(
 	state: JobState,
 	change: JobChange,
@@ -137,10 +156,10 @@ export function transition(
 		case "failed":
 			if (state.phase !== "running") return null;
 			if (!change.retry) return settling(state, "failed", change.error, now);
-			return again(state, change, now);
+			return retryOrFail(state, change, now);
 		case "interrupted":
 			if (state.phase !== "running") return null;
-			return again(state, { ...change, error: null }, now);
+			return retryOrFail(state, { ...change, error: null }, now);
 		case "seam":
 			return seam(state, change, now);
 		case "finished":
@@ -153,29 +172,36 @@ export function transition(
 			);
 		case "cancel":
 			return isOpen(state) ? settling(state, "canceled", null, now) : null;
-		case "watched":
-			if (!mindsReaders(state) || (state.watched && state.abandonedAt === null))
+		case "reader_joined":
+			if (
+				!endsWithoutReaders(state) ||
+				(state.watched && state.abandonedAt === null)
+			)
 				return null;
-			return silent({ ...state, watched: true, abandonedAt: null });
-		case "left":
-			if (!mindsReaders(state) || !state.watched || state.abandonedAt !== null)
+			return withoutEvent({ ...state, watched: true, abandonedAt: null });
+		case "readers_left":
+			if (
+				!endsWithoutReaders(state) ||
+				!state.watched ||
+				state.abandonedAt !== null
+			)
 				return null;
-			return silent({
+			return withoutEvent({
 				...state,
-				watched: change.how !== "content",
+				watched: change.how !== "satisfied",
 				abandonedAt: abandonedAt(change, now),
 			});
-		case "repeated":
+		case "call_repeated":
 			if (!isOpen(state) || state.abandonedAt === null) return null;
-			return silent({
+			return withoutEvent({
 				...state,
-				abandonedAt: Math.max(state.abandonedAt, now + HUNG_UP_MS),
+				abandonedAt: Math.max(state.abandonedAt, now + REPEAT_CALL_MS),
 			});
 		case "time":
-			return passed(state, now);
+			return applyDue(state, now);
 		case "settled":
 			if (state.phase !== "settling" || !state.outcome) return null;
-			return told({
+			return withStateEvent({
 				...state,
 				phase: "finished",
 				since: now,
@@ -185,24 +211,27 @@ export function transition(
 	}
 }
 
-/** Whether how it ends is still open. */
+/** Whether the job can still end in more than one way. */
 export const isOpen = ({ phase }: JobState): boolean =>
 	phase === "waiting" || phase === "running" || phase === "backoff";
 
-const mindsReaders = (state: JobState): boolean =>
+const endsWithoutReaders = (state: JobState): boolean =>
 	isOpen(state) && state.deadlines.onDisconnect === "cancel";
 
-const silent = (state: JobState): Transition => ({ state, log: [] });
-const told = (state: JobState): Transition => ({
+const withoutEvent = (state: JobState): Transition => ({ state, events: [] });
+const withStateEvent = (state: JobState): Transition => ({
 	state,
-	log: [{ type: "state" }],
+	events: [{ type: "state" }],
 });
 
-/** Told once per kind of waiting: a place that moves up is for those who ask. */
+/**
+ * Writes an event only when the kind of waiting changes. A caller who wants to see the place move
+ * up polls the job.
+ */
 function placed(state: JobState, answer: WaitingStatus, place: QueuePlace) {
 	if (state.phase !== "waiting" || state.status === "running") return null;
 	if (state.status === answer && state.place) return null;
-	return told({ ...state, status: answer, place });
+	return withStateEvent({ ...state, status: answer, place });
 }
 
 function granted(
@@ -221,13 +250,20 @@ function granted(
 		lease,
 		startedAt: state.startedAt ?? now,
 	};
-	return state.status === "running" ? silent(running) : told(running);
+	return state.status === "running"
+		? withoutEvent(running)
+		: withStateEvent(running);
 }
 
-function passed(state: JobState, now: number): Transition | null {
+function applyDue(state: JobState, now: number): Transition | null {
 	switch (due(state, now)) {
 		case "retry":
-			return silent({ ...state, phase: "waiting", since: now, retryAt: null });
+			return withoutEvent({
+				...state,
+				phase: "waiting",
+				since: now,
+				retryAt: null,
+			});
 		case "expire":
 			return settling(state, "expired", null, now);
 		case "cancel":
@@ -237,7 +273,10 @@ function passed(state: JobState, now: number): Transition | null {
 	}
 }
 
-/** The next attempt follows at once, on the same slot; one that brought nothing has failed. */
+/**
+ * The next attempt follows at once, on the same slot. An attempt without one new token counts as
+ * failed.
+ */
 function seam(
 	state: JobState,
 	{ tokens, random }: { tokens: number; random: number },
@@ -245,8 +284,12 @@ function seam(
 ): Transition | null {
 	if (state.phase !== "running") return null;
 	if (tokens <= state.tokensBefore)
-		return again(state, { tokens, random, error: { code: "stalled" } }, now);
-	return silent({
+		return retryOrFail(
+			state,
+			{ tokens, random, error: { code: "stalled" } },
+			now,
+		);
+	return withoutEvent({
 		...state,
 		since: now,
 		attempts: state.attempts + 1,
@@ -262,7 +305,7 @@ function settling(
 	error: JobError | null,
 	now: number,
 ): Transition {
-	return silent({
+	return withoutEvent({
 		...state,
 		phase: "settling",
 		since: now,
@@ -277,10 +320,10 @@ function settling(
 }
 
 /**
- * Another attempt, later; or the end, when too many in a row brought nothing. Without `error` the worker was not at fault, and
- * the first time there is no delay.
+ * Schedules another attempt, or fails the job after too many in a row without a new token. Without
+ * `error` the worker was not at fault, and the first such attempt is repeated without delay.
  */
-function again(
+function retryOrFail(
 	state: JobState,
 	{
 		tokens,
@@ -325,7 +368,7 @@ function again(
 			retryAt:
 				now + backoff(error ? ended.failures : ended.interruptions - 1, random),
 		},
-		log: [
+		events: [
 			{
 				type: "retrying",
 				attempt: state.attempts + 1,
@@ -335,7 +378,7 @@ function again(
 	};
 }
 
-/** Milliseconds before the next attempt, after so many that brought nothing. */
+/** Milliseconds before the next attempt, after so many in a row without a new token. */
 function backoff(attempts: number, random: number): number {
 	if (attempts === 0) return 0;
 	const longest = Math.min(

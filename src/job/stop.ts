@@ -1,19 +1,20 @@
-/** Stop strings over a job's whole text, whatever the borders of tokens, batches and attempts. */
+/** Finds stop strings in a job's text, also across tokens, batches and attempts. */
 
 export interface Scan {
-	/** Text that no stop string can take back any more. */
+	/** Text that cannot be part of a stop string any more. */
 	shown: string;
-	/** The tail that may be the start of a stop string. */
+	/** The end of the text, which may begin a stop string. */
 	held: string;
-	/** Whether a stop string is complete; `held` is then empty and what followed is dropped. */
+	/** Whether a stop string is complete. `held` is then empty, and the text after it is dropped. */
 	hit: boolean;
 }
 
 /**
- * Takes the next piece of text after a tail held so far.
+ * Scans the next piece of text, after the text held so far.
  *
- * The stop string that completes first wins, and of two that complete together the longer one: this is what
- * reading character by character finds, so that the result does not depend on how the text was cut.
+ * The stop string that completes first wins, and the longer one of two that complete at the same
+ * character. Reading character by character finds the same, so the result does not depend on how
+ * the text is cut into pieces.
  */
 export function scan(
 	stops: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * A job's record and how it changes: each change is decided and written in one transaction, with its
- * alarm, and then measured and shown to readers.
+ * Changes a job: decides each change, writes it with the alarm in one transaction, then measures it
+ * and shows it to the readers.
  */
 import { measure } from "../metrics/measure.ts";
 import type { JobContext } from "./context.ts";

@@ -1,4 +1,4 @@
-/** A job as it is shown: the view, and the data of the events that close its log. */
+/** A job as others see it: its public view, its outcome, and the data of its events. */
 
 import type { Outcome } from "../contract/account.ts";
 import type { JobView } from "../contract/job.ts";
@@ -9,21 +9,21 @@ import type { JobRecord } from "./record.ts";
 const utf8 = new TextEncoder();
 
 /**
- * The public state now.
- * @param queue where it stands, if it waits
+ * The job's public view.
+ * @param queue the job's place in the queue, where it waits
  */
 export async function viewOf(
 	{ spec, state, log }: JobRecord,
 	queue: QueuePlace | null,
 ): Promise<JobView> {
-	// One synchronous reading; hashing may take a turn.
+	// All of the view is read before the first await, so that its members agree.
 	const view = {
 		id: spec.id,
 		status: state.status,
 		model: spec.model,
 		createdAt: spec.createdAt,
 		startedAt: iso(state.startedAt),
-		// Until it is settled a job is not over.
+		// A job ends only when it is settled.
 		finishedAt: state.phase === "finished" ? iso(state.finishedAt) : null,
 		text: log.text,
 		finishReason: state.phase === "finished" ? state.finishReason : null,
@@ -39,7 +39,7 @@ export async function viewOf(
 	return { ...view, sha256: await sha256(view.text) };
 }
 
-/** How the job ended, for the ledger; null before that is decided. */
+/** How the job ended, as the ledger needs it; null while the job is open. */
 export const outcomeOf = ({ spec, state, log }: JobRecord): Outcome | null =>
 	state.outcome && {
 		jobId: spec.id,
@@ -48,7 +48,7 @@ export const outcomeOf = ({ spec, state, log }: JobRecord): Outcome | null =>
 		maxTokens: spec.sampling.max_tokens,
 	};
 
-/** Data of a `job.<state>` event. */
+/** The data of a `job.<status>` event. */
 export const stateData = ({ spec, state }: JobRecord) => ({
 	id: spec.id,
 	status: state.status,
@@ -59,7 +59,7 @@ export const stateData = ({ spec, state }: JobRecord) => ({
 		state.finishReason && { finish_reason: state.finishReason }),
 });
 
-/** Data of the `usage` event. */
+/** The data of the `usage` event. */
 export const usageData = ({ spec, state, log }: JobRecord) => ({
 	images: spec.images.length,
 	prompt_tokens: state.promptTokens,
@@ -67,15 +67,15 @@ export const usageData = ({ spec, state, log }: JobRecord) => ({
 });
 
 /**
- * Data of the `done` event.
- * @param ahead how many events after the last one in the log it comes
+ * The data of the `done` event.
+ * @param distance from the last event in the log to this one
  */
 export const doneData = (
 	{ log }: JobRecord,
-	ahead: number,
+	distance: number,
 	textSha256: string,
 ) => ({
-	last_seq: log.lastSeq + ahead,
+	last_seq: log.lastSeq + distance,
 	tokens: log.tokens,
 	bytes: utf8.encode(log.text).length,
 	sha256: textSha256,

@@ -1,9 +1,11 @@
-/** Errors in OpenAI's shape, with our codes: their clients choose a class by the status. */
+/**
+ * Errors in OpenAI's shape, with this API's codes. OpenAI's clients choose a class by the status.
+ */
 import { type Failure, type FailureCode, wire } from "../errors.ts";
 import { FAILURES, STATUSES } from "../failures.ts";
 import type { OpenAIError } from "../schema/problem.ts";
 
-/** OpenAI's endpoints that this API does not have. `/v1/models` answers in both shapes. */
+/** OpenAI's endpoints that this API does not have. */
 export const UNSUPPORTED = [
 	"assistants",
 	"audio",
@@ -16,14 +18,17 @@ export const UNSUPPORTED = [
 	"responses",
 	"threads",
 ] as const;
-const THEIRS = new RegExp(
+const OPENAI_PATHS = new RegExp(
 	`^/v1/(${["chat", "files", ...UNSUPPORTED].join("|")})(/|$)`,
 );
 
-export const speaksOpenAI = (path: string): boolean => THEIRS.test(path);
-export const isModel = (path: string): boolean => path.startsWith("/v1/models");
+/** Whether a path belongs to OpenAI's API alone, so that its errors have OpenAI's shape. */
+export const isOpenAIPath = (path: string): boolean => OPENAI_PATHS.test(path);
+/** Whether a path is `/v1/models`, whose errors have the members of both shapes. */
+export const isModelPath = (path: string): boolean =>
+	path.startsWith("/v1/models");
 
-/** A job's error, or a failure by its parts. */
+/** The error object for a code, with the message and field of a job's error or of a failure. */
 export const errorOf = ({
 	code,
 	message,
@@ -46,7 +51,7 @@ export const errorOfFailure = (failure: Failure): OpenAIError["error"] =>
 		field: "field" in failure ? failure.field : undefined,
 	});
 
-/** Their clients repeat a 409 or a 5xx by themselves: not where that cannot help. */
+/** OpenAI's clients retry a 409 or a 5xx. This header stops them where a retry cannot help. */
 export function retryHeaders(code: FailureCode): Record<string, string> {
 	const { status, retry = STATUSES[status].retry } = FAILURES[code];
 	return retry === false ? { "x-should-retry": "false" } : {};

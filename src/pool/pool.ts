@@ -11,7 +11,7 @@ import type {
 	Lease,
 	Load,
 	QueuePlace,
-	Released,
+	ReleaseReason,
 	SlotAnswer,
 	SlotRequest,
 } from "../contract/pool.ts";
@@ -19,7 +19,7 @@ import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import { config } from "../env.ts";
 import { log } from "../log.ts";
-import { jobNamed } from "../objects.ts";
+import { jobByName } from "../objects.ts";
 import { afterEnd, afterLoss, afterStart } from "./breaker.ts";
 import { Estimator } from "./estimator.ts";
 import {
@@ -50,10 +50,10 @@ export class Pool extends DurableObject<Env> {
 	probe = probe;
 	/** @returns whether the job has use for the slot */
 	grantTo = async (job: string, lease: Lease): Promise<boolean> =>
-		jobNamed(this.env, job).granted(lease);
+		jobByName(this.env, job).granted(lease);
 	/** @returns whether the job still has the lease of that epoch */
 	holdsStill = async (job: string, epoch: number): Promise<boolean> =>
-		jobNamed(this.env, job).holds(epoch);
+		jobByName(this.env, job).holds(epoch);
 
 	readonly #alarm: Alarm;
 	readonly #store: PoolStore;
@@ -167,7 +167,7 @@ export class Pool extends DurableObject<Env> {
 	async release(
 		job: string,
 		epoch: number,
-		why: Released,
+		why: ReleaseReason,
 		times: AttemptTimes | null,
 	): Promise<void> {
 		const lease = this.#leases.find(job, epoch);

@@ -6,7 +6,12 @@ import { ApiError } from "../errors.ts";
 import { authenticate } from "../http/authenticate.ts";
 import { body } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
-import { Answer, Chunks, type Failed, type Head } from "../openai/answer.ts";
+import {
+	Completion,
+	CompletionChunks,
+	type CompletionFailure,
+	type CompletionHead,
+} from "../openai/completion.ts";
 import { retryHeaders } from "../openai/error.ts";
 import {
 	ChatCompletion,
@@ -24,10 +29,10 @@ import {
 	openJobLog,
 } from "../stream/follower.ts";
 import {
-	after,
-	closing,
-	JSON_TO_COME_HEADERS,
-	jsonToCome,
+	cancelableDelay,
+	closeArguments,
+	DELAYED_JSON_HEADERS,
+	delayedJson,
 	Presence,
 	WRITE_EVERY_MS,
 } from "../stream/presence.ts";
@@ -113,11 +118,11 @@ chat.openapi(
 		const presence = new Presence();
 		const { caller } = c.var;
 		const request = c.req.valid("json");
-		const asked = jobInputOfChat(request, await c.req.json());
+		const input = jobInputOfChat(request, await c.req.json());
 		const key = c.req.header("Idempotency-Key");
 		const idempotencyKey = await idempotencyKeyOf(key);
 		const name = { jobId: null, idempotencyKey };
-		const { view, repeat } = await createJob(c, caller, asked, name);
+		const { view, repeat } = await createJob(c, caller, input, name);
 		c.header("X-Job-Id", view.id);
 		if (repeat) c.header("Idempotent-Replayed", "true");
 
@@ -134,10 +139,12 @@ chat.openapi(
 				created: Math.floor(Date.parse(view.createdAt) / 1000),
 				model: view.model,
 			},
-			answer: new Answer(asked.turns.images.map(({ field }) => field)),
+			completion: new Completion(input.turns.images.map(({ field }) => field)),
 			follow: followLog(open, first, 0),
 			presence,
-			begin: after(presence.patience(repeat && view.finishedAt === null)),
+			begin: cancelableDelay(
+				presence.headerDelay(repeat && view.finishedAt === null),
+			),
 		};
 		return request.stream
 			? streamed(call, request.stream_options?.include_usage ?? false)
@@ -147,12 +154,12 @@ chat.openapi(
 
 interface Call {
 	c: Context<App>;
-	head: Head;
-	answer: Answer;
-	follow: (taker: EventConsumer) => Follower;
+	head: CompletionHead;
+	completion: Completion;
+	follow: (consumer: EventConsumer) => Follower;
 	presence: Presence;
 	/** When the answer begins, whatever is known by then. A later failure comes in the body. */
-	begin: ReturnType<typeof after>;
+	begin: ReturnType<typeof cancelableDelay>;
 }
 
 /**
@@ -160,22 +167,22 @@ interface Call {
  * @param taken gets each event first
  */
 function following(
-	{ c, answer, follow, presence }: Call,
+	{ c, completion, follow, presence }: Call,
 	taken: (event: LogEvent) => void,
 ): { follower: Follower; leave: () => void; ended: Promise<void> } {
 	const { promise: ended, resolve } = Promise.withResolvers<void>();
 	const follower = follow({
 		take(events) {
 			for (const event of events) taken(event);
-			if (answer.ended) resolve();
+			if (completion.ended) resolve();
 			return events.length;
 		},
 		onErased() {
-			answer.erased();
+			completion.erased();
 			resolve();
 		},
 	});
-	const leave = () => follower.close(...closing(presence));
+	const leave = () => follower.close(...closeArguments(presence));
 	const { signal } = c.req.raw;
 	signal.addEventListener("abort", leave);
 	if (signal.aborted) leave();
@@ -183,8 +190,8 @@ function following(
 }
 
 async function streamed(call: Call, includeUsage: boolean): Promise<Response> {
-	const { c, head, answer, presence, begin } = call;
-	const chunks = new Chunks(head, answer, includeUsage);
+	const { c, head, completion, presence, begin } = call;
+	const chunks = new CompletionChunks(head, completion, includeUsage);
 	let opening = chunks.opening;
 	const { promise: spoken, resolve: speaks } = Promise.withResolvers<void>();
 	const { follower, ended } = following(call, (event) => {
@@ -194,18 +201,19 @@ async function streamed(call: Call, includeUsage: boolean): Promise<Response> {
 	});
 	await Promise.race([spoken, ended, begin.over]);
 	begin.stop();
-	if (answer.failed && answer.text === "") return refused(c, answer.failed);
+	if (completion.failed && completion.text === "")
+		return refused(c, completion.failed);
 	const body = eventStream({
-		follow(taker) {
-			if (answer.ended) return null;
-			follower.handTo(taker);
+		follow(consumer) {
+			if (completion.ended) return null;
+			follower.replaceConsumer(consumer);
 			return follower;
 		},
 		signal: c.req.raw.signal,
 		frame: (event) => chunks.of(event),
 		opening,
-		ahead: "",
-		erased: chunks.erased,
+		prefix: "",
+		erasedFrame: chunks.erased,
 		pingMs: WRITE_EVERY_MS,
 		presence,
 	});
@@ -213,16 +221,18 @@ async function streamed(call: Call, includeUsage: boolean): Promise<Response> {
 }
 
 async function whole(call: Call): Promise<Response> {
-	const { c, head, answer, presence, begin } = call;
-	const { leave, ended } = following(call, (event) => answer.take(event));
+	const { c, head, completion, presence, begin } = call;
+	const { leave, ended } = following(call, (event) => completion.take(event));
 	await Promise.race([ended, begin.over]);
 	begin.stop();
-	if (answer.failed) return refused(c, answer.failed);
-	if (answer.ended) return c.json(answer.toJSON(head), 200);
-	const json = ended.then(() => JSON.stringify(answer.toJSON(head)));
-	const body = jsonToCome(json, presence, leave);
-	return c.body(body, 200, JSON_TO_COME_HEADERS);
+	if (completion.failed) return refused(c, completion.failed);
+	if (completion.ended) return c.json(completion.toJSON(head), 200);
+	const json = ended.then(() => JSON.stringify(completion.toJSON(head)));
+	const body = delayedJson(json, presence, leave);
+	return c.body(body, 200, DELAYED_JSON_HEADERS);
 }
 
-const refused = (c: Context<App>, { code, status, error }: Failed): Response =>
-	c.json({ error }, status, retryHeaders(code));
+const refused = (
+	c: Context<App>,
+	{ code, status, error }: CompletionFailure,
+): Response => c.json({ error }, status, retryHeaders(code));

@@ -11,7 +11,7 @@ import { finalKey } from "../images/key.ts";
 import * as s3 from "../images/s3.ts";
 import { DeletedFile, FileList, File as FileWire } from "../schema/file.ts";
 import { IMAGE_LIMITS, UploadId } from "../schema/image.ts";
-import { receive, storeBody } from "../submit/images.ts";
+import { inspectImage, storeBodyAsUpload } from "../submit/images.ts";
 import { IMAGE_FAILURES, openaiErrors } from "./failures.ts";
 import { json } from "./kit.ts";
 import { findUpload, uploadIdOf } from "./uploads.ts";
@@ -68,12 +68,15 @@ files.openapi(
 	}),
 	async (c) => {
 		const file = await sentFile(c);
-		const received = await receive(
+		const received = await inspectImage(
 			new Uint8Array(await file.arrayBuffer()),
 			"file",
 			IMAGE_LIMITS.inlineBytes,
 		);
-		return c.json(fileOf(await storeBody(c, c.var.caller, received)), 200);
+		return c.json(
+			fileOf(await storeBodyAsUpload(c, c.var.caller, received)),
+			200,
+		);
 	},
 );
 

@@ -18,15 +18,15 @@ import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
 import { jobWire, summaryWire } from "../schema/job-wire.ts";
 import { followLog, type OpenLog, openJobLog } from "../stream/follower.ts";
 import {
-	after,
-	JSON_TO_COME_HEADERS,
-	jsonToCome,
+	cancelableDelay,
+	DELAYED_JSON_HEADERS,
+	delayedJson,
 	Presence,
 } from "../stream/presence.ts";
 import {
 	EVENT_STREAM_HEADERS,
 	eventStream,
-	untilDone,
+	waitForDone,
 } from "../stream/sse-writer.ts";
 import { type CreatedJob, createJob } from "../submit/create-job.ts";
 import {
@@ -302,14 +302,16 @@ async function respond(
 	const now = async () =>
 		jobWire((await jobOf(c.env, owner, view.id).view()) ?? view, origin);
 	if (onDisconnect === "continue") {
-		const done = await untilDone(open, first, wait * 1000, signal);
+		const done = await waitForDone(open, first, wait * 1000, signal);
 		return c.json(await now(), done ? 200 : 202, headers);
 	}
 
 	const left = new AbortController();
 	const gone = AbortSignal.any([signal, left.signal]);
-	const waiting = untilDone(open, first, wait * 1000, gone, presence);
-	const begin = after(presence.patience(repeat && view.finishedAt === null));
+	const waiting = waitForDone(open, first, wait * 1000, gone, presence);
+	const begin = cancelableDelay(
+		presence.headerDelay(repeat && view.finishedAt === null),
+	);
 	const done = await Promise.race([waiting, begin.over]);
 	begin.stop();
 	if (done !== undefined) return c.json(await now(), done ? 200 : 202, headers);
@@ -320,8 +322,8 @@ async function respond(
 	});
 	const text = body.then((value) => JSON.stringify(value));
 	return new Response(
-		jsonToCome(text, presence, () => left.abort()),
-		{ status: 202, headers: { ...headers, ...JSON_TO_COME_HEADERS } },
+		delayedJson(text, presence, () => left.abort()),
+		{ status: 202, headers: { ...headers, ...DELAYED_JSON_HEADERS } },
 	);
 }
 

@@ -17,9 +17,9 @@ import * as s3 from "../images/s3.ts";
 import { IMAGE_LIMITS, ImageType } from "../schema/image.ts";
 import { Upload, UploadList, UploadRequest } from "../schema/upload.ts";
 import {
+	inspectImage,
 	type ReceivedImage,
-	receive,
-	storeBody,
+	storeBodyAsUpload,
 	storeImage,
 } from "../submit/images.ts";
 import { IMAGE_FAILURES, JSON_CALL, problems } from "./failures.ts";
@@ -48,8 +48,11 @@ const imageOrJson = createMiddleware<App>(async (c, next) => {
 	const bytes = await readBody(c.req.raw, limit);
 	// Whoever says that it is no image, and is right, meant another way to send it.
 	if (!sniff(bytes) && OTHER_KINDS.test(type)) throw notTaken();
-	const received = await receive(bytes, "body", limit);
-	return c.json(uploadOf(await storeBody(c, c.var.caller, received)), 201);
+	const received = await inspectImage(bytes, "body", limit);
+	return c.json(
+		uploadOf(await storeBodyAsUpload(c, c.var.caller, received)),
+		201,
+	);
 });
 
 uploads.openapi(
@@ -263,7 +266,7 @@ async function staged(
 	if (bytes === "too_large" || bytes.length !== upload.bytes)
 		throw differs("length");
 	if ((await sha256(bytes)) !== upload.sha256) throw differs("sha256");
-	return receive(bytes, "id", IMAGE_LIMITS.bytes);
+	return inspectImage(bytes, "id", IMAGE_LIMITS.bytes);
 }
 
 /**

@@ -1,13 +1,20 @@
-/** Follows a job's log through whatever drops in between: evictions, deploys, restarts. Runs in the Worker. */
+/**
+ * Follows a log from the Worker, and reconnects after evictions, deploys and restarts of the object
+ * that holds it.
+ */
 
 import type { LogEvent } from "../contract/job.ts";
 import { jobOf } from "../objects.ts";
 import { PAUSE, RESYNC } from "./readers.ts";
 
+/** Waits before it reconnects: doubled after each failure, up to the longest. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
 
-/** Asks the Job for a socket from which events after `after` will come; see `Job.fetch` for its other answers. */
+/**
+ * Requests a socket that will carry the events after `after`. `Readers.accept` lists the other
+ * answers.
+ */
 export type OpenLog = (after: number) => Promise<Response>;
 
 export const openJobLog =
@@ -19,17 +26,18 @@ export const openJobLog =
 
 export interface EventConsumer {
 	/**
-	 * Gets every event once and in order, `done` last.
-	 * @returns how many of them it took; the others come again after a pause
+	 * Receives every event once and in order, `done` last.
+	 * @returns how many events it took; the rest come again after `pause` and `resume`
 	 */
 	take(events: LogEvent[]): number;
-	/** The job was erased: nothing more will come. */
+	/** The log was erased: no more events come. */
 	onErased(): void;
 }
 
 export class Follower {
 	readonly #open: OpenLog;
-	#taker: EventConsumer;
+	#consumer: EventConsumer;
+	/** Sequence number of the last event that the consumer took. */
 	#last: number;
 	#socket: WebSocket | null = null;
 	#connecting = false;
@@ -37,40 +45,43 @@ export class Follower {
 	#failures = 0;
 	#retry: ReturnType<typeof setTimeout> | undefined;
 
-	/** @param first the opener's 101 answer for `after` */
+	/** @param first the 101 response of `open(after)` */
 	constructor(
 		open: OpenLog,
 		first: Response,
 		after: number,
-		taker: EventConsumer,
+		consumer: EventConsumer,
 	) {
 		this.#open = open;
-		this.#taker = taker;
+		this.#consumer = consumer;
 		this.#last = after;
 		this.#attach(first.webSocket as WebSocket);
 	}
 
-	/** From now on `taker` gets what comes. */
-	handTo(taker: EventConsumer): void {
-		this.#taker = taker;
+	/** The new consumer receives all further events. */
+	replaceConsumer(consumer: EventConsumer): void {
+		this.#consumer = consumer;
 	}
 
-	/** Stays connected, so that the job knows that somebody is there; the log keeps what comes meanwhile. */
+	/**
+	 * Receives no events until `resume`. The log keeps them, and the socket stays open, so that the
+	 * job knows that it has a reader.
+	 */
 	pause(): void {
 		if (this.#state !== "flowing") return;
 		this.#state = "paused";
-		this.#say(PAUSE);
+		this.#send(PAUSE);
 	}
 
 	resume(): void {
 		if (this.#state !== "paused") return;
 		this.#state = "flowing";
-		this.#say(String(this.#last));
+		this.#send(String(this.#last));
 	}
 
 	/**
-	 * For good. Harmless to repeat.
-	 * @param code tells the job why, see `CONTENT` and `HUNG_UP`
+	 * Stops for good. A repeat does nothing.
+	 * @param code tells the job why, see `CLOSE_SATISFIED` and `CLOSE_HUNG_UP`
 	 */
 	close(code = 1000, reason = ""): void {
 		this.#state = "closed";
@@ -79,7 +90,7 @@ export class Follower {
 		this.#socket = null;
 		try {
 			socket?.close(code, reason);
-		} catch {} // closed already
+		} catch {} // It is closed already.
 	}
 
 	async #connect(): Promise<void> {
@@ -89,11 +100,11 @@ export class Follower {
 			const { status, webSocket } = await this.#open(this.#last);
 			if (status === 404) {
 				this.close();
-				this.#taker.onErased();
+				this.#consumer.onErased();
 			} else if (!webSocket) throw new Error(`opened with ${status}`);
 			else this.#attach(webSocket);
 		} catch {
-			this.#later();
+			this.#reconnectLater();
 		}
 		this.#connecting = false;
 	}
@@ -108,24 +119,24 @@ export class Follower {
 		const lost = () => {
 			if (this.#socket !== socket) return;
 			this.#socket = null;
-			this.#later();
+			this.#reconnectLater();
 		};
 		socket.addEventListener("message", ({ data }) => {
-			if (this.#socket === socket) this.#hear(String(data));
+			if (this.#socket === socket) this.#onMessage(String(data));
 		});
 		socket.addEventListener("close", lost);
 		socket.addEventListener("error", lost);
-		if (this.#state === "flowing") this.#say(String(this.#last));
+		if (this.#state === "flowing") this.#send(String(this.#last));
 	}
 
-	/** What cannot be said is said again by the next connection. */
-	#say(message: string): void {
+	/** A message that cannot be sent is sent by the next connection. */
+	#send(message: string): void {
 		try {
 			this.#socket?.send(message);
 		} catch {}
 	}
 
-	#later(): void {
+	#reconnectLater(): void {
 		if (this.#state === "closed") return;
 		const wait = Math.min(
 			LONGEST_WAIT_MS,
@@ -135,29 +146,29 @@ export class Follower {
 		this.#retry = setTimeout(() => void this.#connect(), wait);
 	}
 
-	#hear(message: string): void {
+	#onMessage(message: string): void {
 		if (this.#state !== "flowing") return;
 		if (message === RESYNC) {
-			this.#say(String(this.#last));
+			this.#send(String(this.#last));
 			return;
 		}
 		const events = JSON.parse(message) as LogEvent[];
 		const fresh: LogEvent[] = [];
 		let next = this.#last + 1;
 		for (const event of events) {
-			// Replay and live overlap where the Job's instance changed.
+			// Replayed and live events overlap where the object restarted.
 			if (event.seq !== next) continue;
 			fresh.push(event);
 			next++;
 		}
-		if (fresh.length > 0) this.#take(fresh);
+		if (fresh.length > 0) this.#deliver(fresh);
 		else if (events.some(({ seq }) => seq > this.#last))
-			this.#say(String(this.#last)); // what lies between was lost
+			this.#send(String(this.#last)); // Events between were lost.
 	}
 
-	#take(events: LogEvent[]): void {
+	#deliver(events: LogEvent[]): void {
 		this.#failures = 0;
-		const taken = this.#taker.take(events);
+		const taken = this.#consumer.take(events);
 		const last = events[taken - 1];
 		this.#last = last?.seq ?? this.#last;
 		if (last?.type === "done") this.close();
@@ -165,10 +176,10 @@ export class Follower {
 }
 
 /**
- * Starts to follow a log.
- * @param first the opener's 101 answer for `after`
+ * Follows a log for whichever consumer comes.
+ * @param first the 101 response of `open(after)`
  */
 export const followLog =
 	(open: OpenLog, first: Response, after: number) =>
-	(taker: EventConsumer): Follower =>
-		new Follower(open, first, after, taker);
+	(consumer: EventConsumer): Follower =>
+		new Follower(open, first, after, consumer);

@@ -1,44 +1,52 @@
-/** Whether a call's client is still there: it is written to, and a write that fails tells. */
+/**
+ * Notices that the client of a waiting call has hung up. Only a failing write shows it, so the
+ * Worker writes to the response while it waits.
+ */
 import { CLOSE_HUNG_UP } from "./readers.ts";
 
-/** A call whose job ends when it is hung up on is written to this often. */
+/** How often the Worker writes to a client whose job is canceled when it hangs up. */
 export const WRITE_EVERY_MS = 250;
 
 export class Presence {
-	readonly #since = Date.now();
+	readonly #requestedAt = Date.now();
 	/**
-	 * The last write; before there was any, the request. The first one after the client left fails.
+	 * The time of the last write, or of the request before the first one. The first write after the
+	 * client has left fails.
 	 */
-	#last = this.#since;
+	#writtenAt = this.#requestedAt;
 
 	wrote(): void {
-		this.#last = Date.now();
+		this.#writtenAt = Date.now();
 	}
 
 	/**
-	 * For how long the answer waits for its true status, in milliseconds from now; then it begins,
-	 * and a failure is told in its body. It waits a second from the request, of which the job has
-	 * at least half. The caller of a job that runs has waited before.
+	 * How many milliseconds from now the response may wait for the job's end. After that it begins
+	 * with a success status, and a later failure goes into its body. The wait ends one second after
+	 * the request, but the job always has half a second.
+	 * @param isRepeat whether the caller repeats a call for a running job, and so has waited before
 	 */
-	patience(repeat: boolean): number {
-		if (repeat) return 250;
-		return Math.max(500, 1_000 - (Date.now() - this.#since));
+	headerDelay(isRepeat: boolean): number {
+		if (isRepeat) return 250;
+		return Math.max(500, 1_000 - (Date.now() - this.#requestedAt));
 	}
 
-	/** For how long the client may be gone, in milliseconds, where it turns out to be gone now. */
-	get ago(): number {
-		return Date.now() - this.#last;
+	/** How many milliseconds ago a client may have left that a write now shows to be gone. */
+	get goneMs(): number {
+		return Date.now() - this.#writtenAt;
 	}
 }
 
-/** How a reader's socket is closed when its client is gone. */
-export const closing = (
+/** The arguments of `Follower.close` for a client that is gone. */
+export const closeArguments = (
 	presence: Presence | null,
 ): [code?: number, reason?: string] =>
-	presence ? [CLOSE_HUNG_UP, String(presence.ago)] : [];
+	presence ? [CLOSE_HUNG_UP, String(presence.goneMs)] : [];
 
-/** A moment that can be called off. */
-export function after(ms: number): { over: Promise<void>; stop: () => void } {
+/** A delay that can be canceled. */
+export function cancelableDelay(ms: number): {
+	over: Promise<void>;
+	stop: () => void;
+} {
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	const over = new Promise<void>((resolve) => {
 		timer = setTimeout(resolve, ms);
@@ -49,14 +57,14 @@ export function after(ms: number): { over: Promise<void>; stop: () => void } {
 const utf8 = new TextEncoder();
 
 /**
- * JSON that begins before it is known, with spaces, which JSON allows there: they show whether the
- * client is there, and keep the connection from being taken for a dead one.
- * @param left is called where the client hangs up first
+ * A body that sends spaces, which JSON allows at its start, until the JSON is ready. They show
+ * whether the client is connected, and keep proxies from closing an idle connection.
+ * @param onHangUp is called when the client hangs up before the end
  */
-export function jsonToCome(
+export function delayedJson(
 	json: Promise<string>,
 	presence: Presence,
-	left: () => void,
+	onHangUp: () => void,
 ): ReadableStream<Uint8Array> {
 	let timer: ReturnType<typeof setInterval> | undefined;
 	return new ReadableStream<Uint8Array>({
@@ -79,13 +87,13 @@ export function jsonToCome(
 		},
 		cancel() {
 			clearInterval(timer);
-			left();
+			onHangUp();
 		},
 	});
 }
 
-/** No server in between may keep the spaces back: neither in a buffer nor in a compressor. */
-export const JSON_TO_COME_HEADERS = {
+/** These headers stop proxies from holding the spaces back in a buffer or a compressor. */
+export const DELAYED_JSON_HEADERS = {
 	"Content-Type": "application/json",
 	"Content-Encoding": "identity",
 	"Cache-Control": "no-store, no-transform",

@@ -1,51 +1,59 @@
-/** The readers of one log: hibernatable WebSockets of the Workers that hold the callers' streams. */
+/**
+ * The readers of one log: hibernatable WebSockets from the Workers that serve the callers' streams.
+ */
 import type { LogEvent } from "../contract/job.ts";
 
-/** One log feeds this many; more are told to come back (measured to 2,000). */
+/** The most readers of one log; further ones get 503. Measured up to 2,000. */
 const MAX_READERS = 4_000;
 
-/** What the Job sends instead of events when a reader must say where it stands. */
+/** The object sends this instead of events to have a reader send its cursor. */
 export const RESYNC = '"resync"';
-/** What a reader sends to be sent nothing until it says where it stands. */
+/** A reader sends this to receive no events until it sends its cursor. */
 export const PAUSE = "pause";
-/** Close code of a reader that is not lost: it waited as long as it wanted to. */
+/** Close code of a reader that needs no more events. */
 export const CLOSE_SATISFIED = 4000;
-/** Close code of a reader whose client hung up on a call; the reason says how long ago that may have been, in milliseconds. */
+/**
+ * Close code of a reader whose client hung up on a call. The close reason is how long ago that may
+ * have been, in milliseconds.
+ */
 export const CLOSE_HUNG_UP = 4001;
 
-/** What a socket's end says of its reader. */
+/** How a reader left, by the close of its socket. */
 export function disconnectOf(code: number, reason: string): Disconnect {
 	switch (code) {
 		case CLOSE_SATISFIED:
-			return { how: "content" };
+			return { how: "satisfied" };
 		case CLOSE_HUNG_UP:
-			return { how: "hungUp", ago: Number(reason) || 0 };
+			return { how: "hungUp", agoMs: Number(reason) || 0 };
 		default:
 			return { how: "lost" };
 	}
 }
 
-/** A job's events, or an account's. */
+/** The events of a job, or the feed of an account. */
 export interface ReadableLog {
 	/** 0 in an empty log. */
 	readonly lastSeq: number;
-	/** Events after `from` up to `upTo`, as many as fit into one message; at least one where there is any. */
+	/**
+	 * The events after `from` up to `upTo`, as many as fit into one message; at least one where there
+	 * is any.
+	 */
 	between(from: number, upTo: number): LogEvent[];
 }
 
 export class Readers {
-	/** All that are connected; those that are live get what comes. */
-	readonly #present: Set<WebSocket>;
+	readonly #connected: Set<WebSocket>;
+	/** The connected readers that receive events: not those that pause or have sent no cursor yet. */
 	readonly #live = new Set<WebSocket>();
-	/** Last event that is durable and was sent to the live readers. */
+	/** Sequence number of the last durable event, which the live readers have been sent. */
 	#shown: number;
 
 	/**
-	 * Takes over the sockets that outlived the instance before. What it had not sent is unknown, so each live reader is
-	 * asked to say where it stands.
+	 * Adopts the sockets that outlived a restart of the object. What they were sent is unknown, so
+	 * each live reader has to send its cursor.
 	 */
 	constructor(sockets: WebSocket[], shown: number) {
-		this.#present = new Set(sockets);
+		this.#connected = new Set(sockets);
 		this.#shown = shown;
 		for (const socket of sockets) {
 			if (socket.deserializeAttachment() === null) continue;
@@ -54,38 +62,43 @@ export class Readers {
 		}
 	}
 
-	/** Live readers. */
+	/** The number of live readers. */
 	get size(): number {
 		return this.#live.size;
 	}
 
-	/** Whether anybody is connected, live or not. */
-	get any(): boolean {
-		return this.#present.size > 0;
+	/** Whether any reader is connected, live or not. */
+	get hasAny(): boolean {
+		return this.#connected.size > 0;
 	}
 
 	/**
-	 * Takes a reader whose last event is `?after=<seq>`: 101 with its socket, 416 where the log does not reach so far,
-	 * 204 where it has all there will ever be, 503 where there are too many.
+	 * Accepts a reader whose cursor is `?after=<seq>`: 101 with its socket; 416 where the log has no
+	 * such event, 204 where the log has ended and the reader has all of it, 503 where there are too
+	 * many readers.
 	 */
 	accept(
 		ctx: DurableObjectState,
 		{ lastSeq }: Pick<ReadableLog, "lastSeq">,
-		ended: boolean,
+		hasEnded: boolean,
 		request: Request,
 	): Response {
 		const after = Number(new URL(request.url).searchParams.get("after"));
 		if (after > lastSeq) return Response.json({ lastSeq }, { status: 416 });
-		if (after === lastSeq && ended) return new Response(null, { status: 204 });
-		if (this.#present.size >= MAX_READERS)
+		if (after === lastSeq && hasEnded)
+			return new Response(null, { status: 204 });
+		if (this.#connected.size >= MAX_READERS)
 			return new Response(null, { status: 503 });
 		const { 0: client, 1: server } = new WebSocketPair();
 		ctx.acceptWebSocket(server);
-		this.#present.add(server);
+		this.#connected.add(server);
 		return new Response(null, { status: 101, webSocket: client });
 	}
 
-	/** What a reader says. Replay and joining are one synchronous turn: no event can slip in between. */
+	/**
+	 * Handles a reader's message, its cursor or `PAUSE`. The replay and the start of live events are
+	 * one synchronous step, so that no event falls in between.
+	 */
 	onMessage(socket: WebSocket, message: unknown, log: ReadableLog): void {
 		const after = Number(message);
 		if (message === PAUSE) this.#pause(socket);
@@ -100,10 +113,10 @@ export class Readers {
 
 	remove(socket: WebSocket): void {
 		this.#live.delete(socket);
-		this.#present.delete(socket);
+		this.#connected.delete(socket);
 	}
 
-	/** Shows what is in the log, once it is durable. */
+	/** Waits until the log is durable, then sends its new events to the live readers. */
 	async publish(
 		storage: DurableObjectStorage,
 		log: ReadableLog,
@@ -118,11 +131,11 @@ export class Readers {
 			for (const socket of this.#live) this.#send(socket, events);
 	}
 
-	/** Hangs up on all of them. */
+	/** Disconnects all readers. */
 	closeAll(): void {
-		for (const socket of this.#present) socket.close(1000);
+		for (const socket of this.#connected) socket.close(1000);
 		this.#live.clear();
-		this.#present.clear();
+		this.#connected.clear();
 	}
 
 	#pause(socket: WebSocket): void {
@@ -130,7 +143,7 @@ export class Readers {
 		this.#live.delete(socket);
 	}
 
-	/** A reader that cannot take it is dropped and comes back by itself. */
+	/** A reader whose socket fails is dropped; its follower reconnects. */
 	#send(socket: WebSocket, message: string): void {
 		try {
 			socket.send(message);
@@ -148,11 +161,11 @@ function* messages(log: ReadableLog, after: number, upTo: number) {
 	}
 }
 
-/** How a job's last reader went. */
+/** How a reader disconnected. */
 export type Disconnect =
-	/** It waited for as long as it wanted to. */
-	| { how: "content" }
-	/** Its connection broke. It knows its place, and may come back to it. */
+	/** It needs no more events. */
+	| { how: "satisfied" }
+	/** Its connection broke. It has its cursor, and may reconnect. */
 	| { how: "lost" }
-	/** Its client hung up on a call that can only be repeated, at most `ago` milliseconds ago. */
-	| { how: "hungUp"; ago: number };
+	/** Its client hung up, at most `agoMs` milliseconds ago, on a call that it can only repeat. */
+	| { how: "hungUp"; agoMs: number };

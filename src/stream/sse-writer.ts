@@ -1,22 +1,25 @@
-/** A job's events as a caller reads them: server-sent events, held by the Worker. */
+/** Writes a log's events as server-sent events. Runs in the Worker. */
 
 import type { LogEvent } from "../contract/job.ts";
 import { type EventConsumer, Follower, type OpenLog } from "./follower.ts";
-import { closing, type Presence } from "./presence.ts";
+import { closeArguments, type Presence } from "./presence.ts";
 import { CLOSE_SATISFIED } from "./readers.ts";
 
-/** A client that is gone is noticed only by writing to it. */
+/** Longest time without a byte. Only a write shows that a client is gone. */
 const PING_MS = 10_000;
-/** Bytes kept for a client that reads slowly; past it the rest waits in the log. */
+/** Bytes that the Worker buffers for a slow client. Further events stay in the log. */
 const BUFFER_BYTES = 256 * 1024;
-/** What an event counts at least, so that no more than 1,000 are kept. */
+/** The least that an event counts in the buffer, so that it holds at most 1,000 events. */
 const EVENT_BYTES = BUFFER_BYTES / 1_000;
-/** Frames that are ready go out together, until they are so long. */
+/** Frames that are ready are written as one chunk, up to about this length. */
 const CHUNK_LENGTH = 16 * 1024;
-/** A client that took nothing of a full buffer for so long is hung up on. It has its place: the last `id` it saw. */
+/**
+ * A client that reads nothing from a full buffer for this long is disconnected. It can resume after
+ * the last `id` that it saw.
+ */
 const STALL_MS = 60_000;
-// A block without `data:` ends or breaks some common parsers, so none is written: these lines open the block of the event
-// that comes next.
+// Some common parsers fail on a block without `data:`. So these lines never end a block: they begin
+// the block of the next event.
 const RETRY = "retry: 1000\n";
 export const PING = ": ping\n";
 
@@ -29,35 +32,38 @@ export const EVENT_STREAM_HEADERS = {
 const utf8 = new TextEncoder();
 
 export interface EventStreamOptions {
-	/** Starts or takes over the follower that feeds the stream; null where `opening` holds all there is. */
-	follow: (taker: EventConsumer) => Follower | null;
-	/** The request's. It and `cancel` both tell that the client left; either may come first. */
+	/** Connects the follower that feeds the stream; null where `opening` is the whole stream. */
+	follow: (consumer: EventConsumer) => Follower | null;
+	/**
+	 * The request's signal. When the client leaves, this signal and the stream's `cancel` fire, in
+	 * either order.
+	 */
 	signal: AbortSignal;
 	/** The text of an event; empty for one that the stream leaves out. */
 	frame?: (event: LogEvent) => string;
-	/** Goes out at once. Some proxies send no headers on before there is a byte. */
+	/** Written at once: some proxies forward the headers only with the first byte. */
 	opening?: string;
-	/** Lines ahead of the first event. */
-	ahead?: string;
-	/** Goes out where the log is erased while it is read. */
-	erased?: string;
+	/** Lines before the first event. */
+	prefix?: string;
+	/** Written where the log is erased while the client reads it. */
+	erasedFrame?: string;
 	/** The longest time without a byte, in milliseconds, except from a stalled client. */
 	pingMs?: number;
-	/** A client that takes nothing of a full buffer for this long is disconnected. */
+	/** A client that reads nothing from a full buffer for this long is disconnected. */
 	stallMs?: number;
-	/** Set where a client that hangs up can only repeat its call; null where it may resume. */
+	/** Set where a client that hangs up can only repeat its call; null where it can resume. */
 	presence?: Presence | null;
 }
 
 /**
- * A log's events until `done`, as a response body. It survives restarts of the object that holds
- * the log, and closes its socket when the client leaves. It ends without `done` where the client
- * stalls or the log is erased.
+ * A response body with a log's events until `done`. The stream survives restarts of the object that
+ * holds the log, and disconnects from it when the client leaves. It ends without `done` where the
+ * client stalls or the log is erased.
  */
 export function eventStream(
 	options: EventStreamOptions,
 ): ReadableStream<Uint8Array> {
-	const source = new Source(options);
+	const source = new EventStreamSource(options);
 	const stream = new ReadableStream<Uint8Array>(source);
 	const { signal } = options;
 	signal.addEventListener("abort", () => source.cancel());
@@ -66,34 +72,34 @@ export function eventStream(
 }
 
 /**
- * Passes events from the follower to the client, no faster than the client reads. Events that wait
- * are kept here, and not in the stream, so that they can be dropped.
+ * Passes events from the follower to the client, no faster than the client reads. It buffers events
+ * itself, because those in a stream's own queue could not be dropped.
  */
-class Source implements UnderlyingSource<Uint8Array>, EventConsumer {
+class EventStreamSource implements UnderlyingSource<Uint8Array>, EventConsumer {
 	readonly #options: Required<EventStreamOptions>;
 	#follower: Follower | null = null;
 	#ping: ReturnType<typeof setInterval> | undefined;
 	#stall: ReturnType<typeof setTimeout> | undefined;
 	#controller: ReadableStreamDefaultController<Uint8Array> | undefined;
 	#frames: string[] = [];
-	/** Room that is left for frames. */
-	#room = BUFFER_BYTES;
-	#ahead: string;
-	#wroteAt = 0;
+	/** Bytes of the buffer that are free. */
+	#free = BUFFER_BYTES;
+	#prefix: string;
+	#writtenAt = 0;
 	#state: "flowing" | "paused" | "ended" = "flowing";
 
 	constructor(options: EventStreamOptions) {
 		this.#options = {
 			frame,
 			opening: PING,
-			ahead: RETRY,
-			erased: "",
+			prefix: RETRY,
+			erasedFrame: "",
 			pingMs: PING_MS,
 			stallMs: STALL_MS,
 			presence: null,
 			...options,
 		};
-		this.#ahead = this.#options.ahead;
+		this.#prefix = this.#options.prefix;
 	}
 
 	start(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -107,21 +113,21 @@ class Source implements UnderlyingSource<Uint8Array>, EventConsumer {
 			return;
 		}
 		this.#ping = setInterval(() => {
-			const isQuiet = Date.now() - this.#wroteAt >= pingMs / 2;
-			if (isQuiet && this.#wanted) this.#write(PING);
+			const isQuiet = Date.now() - this.#writtenAt >= pingMs / 2;
+			if (isQuiet && this.#clientReads) this.#write(PING);
 		}, pingMs / 2);
 	}
 
 	/** The client has read something. */
 	pull(): void {
-		this.#rest();
+		this.#clearStall();
 		this.#flush();
-		if (this.#state !== "paused" || this.#room < BUFFER_BYTES / 2) return;
+		if (this.#state !== "paused" || this.#free < BUFFER_BYTES / 2) return;
 		this.#state = "flowing";
 		this.#follower?.resume();
 	}
 
-	/** The client left. Harmless to repeat. */
+	/** The client left. A repeat does nothing. */
 	cancel(): void {
 		this.#frames = [];
 		this.#end();
@@ -135,13 +141,13 @@ class Source implements UnderlyingSource<Uint8Array>, EventConsumer {
 				taken++;
 				continue;
 			}
-			const text = this.#ahead + framed;
-			const weight = weigh(text);
-			// One that is larger than the buffer goes through it all the same.
-			if (weight > this.#room && this.#room < BUFFER_BYTES) break;
-			this.#ahead = "";
+			const text = this.#prefix + framed;
+			const weight = weightOf(text);
+			// An event that is larger than the buffer passes through it when it is empty.
+			if (weight > this.#free && this.#free < BUFFER_BYTES) break;
+			this.#prefix = "";
 			this.#frames.push(text);
-			this.#room -= weight;
+			this.#free -= weight;
 			taken++;
 		}
 		if (taken < events.length) {
@@ -152,24 +158,24 @@ class Source implements UnderlyingSource<Uint8Array>, EventConsumer {
 		return taken;
 	}
 
-	/** The log was erased: nothing more will come. */
+	/** The log was erased: no more events come. */
 	onErased(): void {
-		const { erased } = this.#options;
-		if (erased) this.#frames.push(erased);
+		const { erasedFrame } = this.#options;
+		if (erasedFrame) this.#frames.push(erasedFrame);
 		this.#end();
 		this.#flush();
 	}
 
-	get #wanted(): boolean {
+	get #clientReads(): boolean {
 		return (this.#controller?.desiredSize ?? 0) > 0;
 	}
 
 	#flush(): void {
-		while (this.#wanted && this.#frames.length > 0) {
+		while (this.#clientReads && this.#frames.length > 0) {
 			let chunk = "";
 			do {
 				const text = this.#frames.shift() as string;
-				this.#room += weigh(text);
+				this.#free += weightOf(text);
 				chunk += text;
 			} while (this.#frames.length > 0 && chunk.length < CHUNK_LENGTH);
 			this.#write(chunk);
@@ -183,17 +189,17 @@ class Source implements UnderlyingSource<Uint8Array>, EventConsumer {
 		else if (this.#state === "ended")
 			try {
 				this.#controller?.close();
-			} catch {} // closed already, or the client left
+			} catch {} // It is closed already, or the client left.
 	}
 
 	#end(): void {
 		this.#state = "ended";
-		this.#rest();
+		this.#clearStall();
 		clearInterval(this.#ping);
-		this.#follower?.close(...closing(this.#options.presence));
+		this.#follower?.close(...closeArguments(this.#options.presence));
 	}
 
-	#rest(): void {
+	#clearStall(): void {
 		clearTimeout(this.#stall);
 		this.#stall = undefined;
 	}
@@ -201,20 +207,20 @@ class Source implements UnderlyingSource<Uint8Array>, EventConsumer {
 	#write(text: string): void {
 		try {
 			this.#controller?.enqueue(utf8.encode(text));
-			this.#wroteAt = Date.now();
+			this.#writtenAt = Date.now();
 			this.#options.presence?.wrote();
 		} catch {
-			this.cancel(); // the client left in this very turn
+			this.cancel(); // The client has just left.
 		}
 	}
 }
 
 /**
- * Waits for `done`, at most `ms`.
- * @param presence of a client whose job ends when it hangs up
+ * Waits for the end of a job, at most `ms`.
+ * @param presence set where the job is canceled when the client hangs up
  * @returns whether the job ended
  */
-export function untilDone(
+export function waitForDone(
 	open: OpenLog,
 	first: Response,
 	ms: number,
@@ -235,13 +241,13 @@ export function untilDone(
 			},
 			onErased: () => end(false),
 		});
-		const left = () => end(false, ...closing(presence));
+		const left = () => end(false, ...closeArguments(presence));
 		signal.addEventListener("abort", left);
 		if (signal.aborted) left();
 	});
 }
 
-const weigh = (frame: string): number => Math.max(frame.length, EVENT_BYTES);
+const weightOf = (frame: string): number => Math.max(frame.length, EVENT_BYTES);
 
 export const frame = ({ seq, type, data }: LogEvent): string =>
 	`id: ${seq}\nevent: ${type}\ndata: ${data}\n\n`;

@@ -1,4 +1,4 @@
-/** What a chat completion asks for, as a job. */
+/** Translates a chat completion request into the input of a job. */
 
 import type { Message } from "../contract/job.ts";
 import { DEFAULT_SAMPLING, samplingOf } from "../contract/sampling.ts";
@@ -10,14 +10,17 @@ import { JobRequest } from "../schema/job.ts";
 import type { ImageInput } from "./conversation.ts";
 import type { JobInput } from "./request.ts";
 
-/** What a job has that a completion cannot ask for, or leaves out. */
+/** The values of a job's members that a completion request does not have. */
 const DEFAULTS = JobRequest.parse({ prompt: "x" });
 
 /**
- * @param sent the body before defaults
- * @throws ApiError `upload_not_found` for a file id that is none
+ * @param rawBody the body as sent, before defaults
+ * @throws ApiError `upload_not_found` for a file id that has not the form of an upload id
  */
-export function jobInputOfChat(request: ChatRequest, sent: object): JobInput {
+export function jobInputOfChat(
+	request: ChatRequest,
+	rawBody: object,
+): JobInput {
 	const images: ImageInput[] = [];
 	const messages = request.messages.map(({ role, content }, n): Message => {
 		const parts: Message["content"] = [];
@@ -52,9 +55,9 @@ export function jobInputOfChat(request: ChatRequest, sent: object): JobInput {
 		},
 		metadata: request.metadata ?? {},
 		expiresIn: DEFAULTS.expires_in,
-		// Whoever hangs up on a completion wants none.
+		// A client that hangs up on a completion cannot read it later.
 		onDisconnect: "cancel",
-		sent: hashed(sent),
+		hashInput: hashInputOf(rawBody),
 	};
 }
 
@@ -81,11 +84,11 @@ const sourceOf = (url: string): ImageSource =>
 	UPLOAD_ID.test(url) ? { upload: url } : { url };
 
 /**
- * A body as it is told from another one: images go by their hashes, and how the answer is to come is no part of it, so that
- * a repeat may stream what the first try did not.
+ * The part of a body that a repeat must equal. Images are left out, because their hashes are
+ * compared instead, and so is `stream`, so that a repeat may stream what the first call did not.
  */
-function hashed(sent: object): object {
-	const { stream, stream_options, messages, ...rest } = sent as Record<
+function hashInputOf(rawBody: object): object {
+	const { stream, stream_options, messages, ...rest } = rawBody as Record<
 		string,
 		unknown
 	>;

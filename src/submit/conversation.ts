@@ -1,38 +1,47 @@
-/** What a job's model reads: the turns of a request, after those of the job that it goes on from. */
+/**
+ * The conversation that a job's model reads: that of the job it continues, then the request's
+ * turns.
+ */
 import type { Message } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
 import type { ImageSource } from "../schema/image.ts";
 import type { JobRequest } from "../schema/job.ts";
 import { TASKS } from "../tasks.ts";
 
-/** Turns, and their images in the order of the turns' image parts. */
+/** Messages, with their images in the order of the image parts. */
 export interface Conversation<Image> {
 	messages: Message[];
 	images: Image[];
 }
 
-/** An image as it was asked for. */
+/** An image of a request. */
 export interface ImageInput {
 	source: ImageSource;
 	/** The request's field, for errors: `images[0].url`. */
 	field: string;
 }
 
-/** UTF-16 units of a job's whole conversation: more than any model reads, and less than a row of SQLite holds. */
+/**
+ * The longest conversation of a job, in UTF-16 units: more than any model reads, and less than a
+ * row of SQLite holds.
+ */
 const LONGEST_CONVERSATION = 262_144;
 
-/** The turns of a request, whichever way it asks. Images that no part takes come first in the first user's message. */
+/**
+ * The turns of a request that has `messages`, `prompt` or `task`. Images without an image part of
+ * their own come first in the first user message.
+ */
 export function turnsOf(request: JobRequest): Conversation<ImageInput> {
-	const asked = imagesOf(request.images);
+	const images = imagesOf(request.images);
 	const messages = (
-		request.messages ?? [{ role: "user" as const, content: question(request) }]
+		request.messages ?? [{ role: "user" as const, content: promptOf(request) }]
 	).map(({ role, content }) => ({ role, content: partsOf(content) }));
-	const taken = imagesIn(messages);
-	const free = asked.slice(taken);
+	const placed = imagesIn(messages);
+	const unplaced = images.slice(placed);
 	messages
 		.find(({ role }) => role === "user")
-		?.content.unshift(...free.map(() => ({ type: "image" as const })));
-	return { messages, images: [...free, ...asked.slice(0, taken)] };
+		?.content.unshift(...unplaced.map(() => ({ type: "image" as const })));
+	return { messages, images: [...unplaced, ...images.slice(0, placed)] };
 }
 
 export const imagesOf = (sources: readonly ImageSource[]): ImageInput[] =>
@@ -41,22 +50,22 @@ export const imagesOf = (sources: readonly ImageSource[]): ImageInput[] =>
 		field: `images[${n}].${"url" in source ? "url" : "upload"}`,
 	}));
 
-/** How many image parts there are. */
+/** The number of image parts. */
 export const imagesIn = (messages: readonly Message[]): number =>
 	messages
 		.flatMap(({ content }) => content)
 		.filter(({ type }) => type === "image").length;
 
 /**
- * An earlier conversation with its answer, and what is asked now.
- * @throws ApiError `invalid_request` where all of it is longer than a job may keep
+ * Appends the turns to an earlier conversation and its answer.
+ * @throws ApiError `invalid_request` where the whole is longer than a job may keep
  */
 export function continueConversation(
 	before: { messages: Message[]; answer: string } | null,
 	turns: Message[],
 ): Message[] {
 	const messages = before ? [...before.messages] : [];
-	// An answer that has no text, as of a job that was canceled at once, is no turn.
+	// A job that was canceled before its first token adds no turn.
 	if (before?.answer)
 		messages.push({
 			role: "assistant",
@@ -71,16 +80,19 @@ export function continueConversation(
 		);
 	if (length > LONGEST_CONVERSATION) {
 		const field = before ? "previous_job" : "messages";
+		const size = `the conversation has ${length} characters`;
+		const limit = `a job keeps at most ${LONGEST_CONVERSATION}`;
+		const remedy = "Send the part that matters as `messages`.";
 		throw new ApiError({
 			code: "invalid_request",
 			field,
-			detail: `\`${field}\`: the conversation has ${length} characters, and a job keeps at most ${LONGEST_CONVERSATION}. Send the part that matters as \`messages\`.`,
+			detail: `\`${field}\`: ${size}, and ${limit}. ${remedy}`,
 		});
 	}
 	return messages;
 }
 
-const question = ({ task, prompt }: JobRequest): string =>
+const promptOf = ({ task, prompt }: JobRequest): string =>
 	task ? TASKS[task] : (prompt ?? "");
 
 const partsOf = (

@@ -1,6 +1,6 @@
 /**
- * Creates a job from a request, in three steps: resolve what it asks for, admit it in the Account,
- * start it in the Job. No answer tells of a job before it is admitted and started.
+ * Creates a job from a request, in three steps: resolve what the request names, admit the job in
+ * the Account, start it in the Job. The response begins only after all three.
  */
 import type { Context } from "hono";
 import type {
@@ -26,7 +26,12 @@ import {
 } from "../models.ts";
 import { jobOf } from "../objects.ts";
 import { continueConversation } from "./conversation.ts";
-import { discard, type ImageRead, readImages, storeInline } from "./images.ts";
+import {
+	discardUploads,
+	type ImageRead,
+	readImages,
+	storeInline,
+} from "./images.ts";
 import {
 	checkFits,
 	deadlinesOf,
@@ -40,19 +45,19 @@ import { jobHook } from "./webhook-address.ts";
 export interface CreatedJob {
 	/** The job as it is now. */
 	view: JobView;
-	/** Whether the job was there before: under this name, or from the call that this one repeats. */
+	/** Whether the job existed: under this name, or from the call that this one repeats. */
 	repeat: boolean;
 }
 
-/** A request with all that it names looked up, before anything is written. */
+/** A request with all that it names looked up. Nothing is written yet. */
 interface ResolvedRequest {
 	model: ServedModel;
-	/** Null for a known name, whose job has its conversation. */
+	/** Null where the job exists, and so has its conversation. */
 	messages: Message[] | null;
 	images: ImageRead[] | null;
 	webhook: JobHook | null;
 	requestHash: string;
-	/** What the Account said, where it was asked. */
+	/** The result of the Account's `prepare`; null where it was not called. */
 	prepared: Extract<Prepared, { ok: true }> | null;
 }
 
@@ -60,11 +65,11 @@ interface ResolvedRequest {
 interface CallNames extends JobName {
 	/** Null where the caller names the job. */
 	call: string | null;
-	/** Set where the caller says that the call is a repeat. */
+	/** Set where the caller marks the call as a repeat. */
 	repeats: string | null;
 }
 
-/** @param mayRepeat whether a call that says that it is a repeat may get the earlier call's job */
+/** @param mayRepeat whether a call that is marked as a repeat may get the earlier call's job */
 export async function createJob(
 	c: Context<App>,
 	caller: Caller,
@@ -78,10 +83,10 @@ export async function createJob(
 	const repeats = mayRepeat && isRepeat(c) ? call : null;
 	const names: CallNames = { ...name, call, repeats };
 	const { models } = config(c.env);
-	const named = input.model === null ? null : modelOf(models, input.model);
-	const counted = countAdmission(c, (named ?? defaultModel(models)).id);
+	const namedModel = input.model === null ? null : modelOf(models, input.model);
+	const counted = countAdmission(c, (namedModel ?? defaultModel(models)).id);
 	const { request, admitted } = await counted(async () => {
-		const request = await resolve(c, caller, input, names, named);
+		const request = await resolve(c, caller, input, names, namedModel);
 		const admitted = await admit(c, caller, input, names, request);
 		return { request, admitted, answer: admitted.answer };
 	});
@@ -89,7 +94,7 @@ export async function createJob(
 	const repeat = admitted.answer === "same";
 	if (repeat) {
 		const before = await timed(c, "start", job.repeated());
-		// The earlier caller hung up for good, and this one wants an answer.
+		// The earlier call's client hung up, which canceled the job. This call gets a new one.
 		if (before?.canceled && repeats)
 			return createJob(c, caller, input, name, false);
 		if (before) return { view: before.view, repeat };
@@ -115,29 +120,29 @@ export async function createJob(
 }
 
 /**
- * Looks up all that a request names. The Account is asked only where that decides what is read
- * next: an image that came along, or an earlier conversation. Else admission itself checks.
- * @param named the model that the request names
+ * Looks up all that a request names. Calls the Account's `prepare` only where its result decides
+ * what to read next: inline images, or an earlier conversation. Otherwise admission checks all at
+ * once.
  */
 async function resolve(
 	c: Context<App>,
 	caller: Caller,
 	input: JobInput,
 	names: CallNames,
-	named: ServedModel | null,
+	namedModel: ServedModel | null,
 ): Promise<ResolvedRequest> {
 	const { models, EGRESS_ALLOW } = config(c.env);
 	const { turns, fields, previousJob } = input;
-	// What cannot fit by itself is refused before anything is asked or fetched.
-	const expected = named ?? (previousJob ? null : defaultModel(models));
+	// Turns that cannot fit by themselves are refused before any RPC or fetch.
+	const expected = namedModel ?? (previousJob ? null : defaultModel(models));
 	if (expected) checkFits(turns.messages, expected, fields);
 	const { origin } = new URL(c.req.url);
 	const webhook = input.webhook
 		? await jobHook(caller.id, input.webhook, origin, EGRESS_ALLOW)
 		: null;
-	const hash = await requestHash(input.sent);
-	const comesAlong = turns.images.some(({ source }) => "url" in source);
-	if (expected && !comesAlong && !previousJob)
+	const hash = await requestHash(input.hashInput);
+	const hasInlineImages = turns.images.some(({ source }) => "url" in source);
+	if (expected && !hasInlineImages && !previousJob)
 		return {
 			model: expected,
 			messages: continueConversation(null, turns.messages),
@@ -151,16 +156,16 @@ async function resolve(
 		jobId: names.jobId,
 		idempotencyKey: names.idempotencyKey,
 		repeats: names.repeats,
-		maxPrice: (named ?? defaultModel(models)).price,
+		maxPrice: (namedModel ?? defaultModel(models)).price,
 		uploads: namedUploads(input),
 		previous: previousJob
-			? { job: previousJob, prices: named ? null : pricesOf(models) }
+			? { job: previousJob, prices: namedModel ? null : pricesOf(models) }
 			: null,
 		hasWebhook: webhook !== null,
 	});
 	const prepared = unwrapForCaller(c, await timed(c, "auth", preparation));
 	const model =
-		named ??
+		namedModel ??
 		(prepared.previousModel
 			? modelOf(models, prepared.previousModel)
 			: defaultModel(models));
@@ -172,8 +177,8 @@ async function resolve(
 }
 
 /**
- * Admits the job. Images that came along are stored first, only for a new name, and discarded where
- * the job is refused after all.
+ * Admits the job. For a new job its inline images are stored first, and deleted where the Account
+ * refuses the job.
  */
 async function admit(
 	c: Context<App>,
@@ -183,16 +188,16 @@ async function admit(
 	{ model, images, webhook, requestHash, prepared }: ResolvedRequest,
 ): Promise<Extract<Admitted, { ok: true }>> {
 	const { account, credential } = caller;
-	const known = prepared?.jobId ?? null;
+	const existingJob = prepared?.jobId ?? null;
 	const stored =
-		images && known === null
+		images && existingJob === null
 			? await timed(c, "images", storeInline(c, caller, images))
 			: { images: unstored(input, images), inline: [] };
 	let isNew = false;
 	try {
 		const admission = account.admit({
 			credential,
-			jobId: known ?? names.jobId ?? newJobId(Date.now()),
+			jobId: existingJob ?? names.jobId ?? newJobId(Date.now()),
 			idempotencyKey: names.idempotencyKey,
 			call: names.call,
 			repeats: names.repeats,
@@ -211,14 +216,14 @@ async function admit(
 		return admitted;
 	} finally {
 		if (!isNew)
-			await discard(
+			await discardUploads(
 				caller,
 				stored.inline.map(({ id }) => id),
 			);
 	}
 }
 
-/** The images of a request that stores none: uploads, or what a job with this name has already. */
+/** The images of a request that stores none: uploads, or the images of a job that exists. */
 function unstored(input: JobInput, images: ImageRead[] | null): JobImage[] {
 	if (!images)
 		return namedUploads(input).map((image) => ({ ...image, sha256: null }));
@@ -230,14 +235,14 @@ const namedUploads = ({ turns }: JobInput) =>
 		"upload" in source ? [{ upload: source.upload, field }] : [],
 	);
 
-/** The name by which a repeat finds this call: its key, its route, and its body to the byte. */
+/** Identifies a call for its repeats: a hash of the key, the route and the bytes of the body. */
 const callName = (c: Context<App>, { credential }: Caller): Promise<string> => {
 	const secretHash =
 		typeof credential === "string" ? credential : credential.secretHash;
 	return sha256(`${secretHash} ${c.req.path} ${c.get("bodySha256")}`);
 };
 
-/** OpenAI's clients send this header by themselves on each try after the first. */
+/** OpenAI's clients send this header on each retry. */
 const isRepeat = (c: Context<App>): boolean =>
 	/^[1-9]\d*$/.test(c.req.header("X-Stainless-Retry-Count") ?? "");
 
@@ -245,7 +250,7 @@ const pricesOf = (models: ServedModels): Record<string, number> =>
 	Object.fromEntries(Array.from(models, ([id, { price }]) => [id, price]));
 
 /**
- * All that the model reads.
+ * The whole conversation for the model.
  * @throws ApiError `job_gone` where the job that this one continues was erased; `invalid_request`
  */
 async function conversation(
@@ -261,7 +266,7 @@ async function conversation(
 	return continueConversation(transcript, turns.messages);
 }
 
-/** Counts an admission by its answer, or by the code of its refusal. */
+/** Counts an admission by its answer, or by the code of its failure. */
 const countAdmission =
 	(c: Context<App>, model: string) =>
 	async <R extends { answer: string }>(work: () => Promise<R>): Promise<R> => {

@@ -1,4 +1,4 @@
-/** Images on their way in: read, inspected, and stored under their final keys once it is clear that they are wanted. */
+/** Reads and inspects the images of requests, and stores them under the final keys of uploads. */
 import type { Context } from "hono";
 import type {
 	InlineImage,
@@ -12,7 +12,6 @@ import { sha256 } from "../crypto.ts";
 import { fetchGuarded } from "../egress/fetcher.ts";
 import { dnsOverHttps } from "../egress/resolver.ts";
 import { type Config, config } from "../env.ts";
-
 import { ApiError, unwrap } from "../errors.ts";
 import { type Caller, unwrapForCaller } from "../http/authenticate.ts";
 import type { App } from "../http/router.ts";
@@ -24,56 +23,57 @@ import * as s3 from "../images/s3.ts";
 import { IMAGE_LIMITS } from "../schema/image.ts";
 import type { ImageInput } from "./conversation.ts";
 
-/** An image of a request for a job: an upload, or bytes that came along and are not stored yet. */
+/** An image of a request for a job: an upload, or inline bytes that are not stored yet. */
 export type ImageRead = {
 	/** The request's field, for errors. */
 	field: string;
-	/** Over the bytes as they were sent, hex. */
+	/** SHA-256 of the bytes as sent, hex. */
 	sha256: string;
 } & ({ upload: string } | { received: ReceivedImage; url: string | null });
 
 /**
- * A job's images: uploads by what the account knows of them, `data:` URLs decoded, `https:` URLs fetched, unless the
- * account knows from the first time what came of them. Stores nothing.
- * @param known what the account answered for this request
+ * Reads a job's images, and stores nothing. An upload is found in `prepared`, a `data:` URL
+ * decoded, an `https:` URL fetched. Where the job exists, `prepared` has its images, and none is
+ * fetched again.
+ * @param prepared the images that the Account returned for this request
  * @throws ApiError naming the image's field
  */
 export async function readImages(
 	c: Context<App>,
-	asked: readonly ImageInput[],
-	known: readonly SentImage[],
+	inputs: readonly ImageInput[],
+	prepared: readonly SentImage[],
 ): Promise<ImageRead[]> {
-	const sources = asked.map(({ source }) => source);
-	const urls = await Promise.all(
+	const sources = inputs.map(({ source }) => source);
+	const urlHashes = await Promise.all(
 		sources.map((source) =>
 			"url" in source && !isDataUrl(source.url) ? sha256(source.url) : null,
 		),
 	);
-	// A URL that was named twice was fetched twice.
-	const fetched = known.filter(({ url }) => url !== null);
-	const recognized = sources.map((source, n) => {
+	// A URL that the request names twice was fetched twice: each fetch is taken once.
+	const fetched = prepared.filter(({ url }) => url !== null);
+	const existing = sources.map((source, n) => {
 		if ("upload" in source)
-			return known.find(({ upload }) => upload === source.upload);
-		const at = fetched.findIndex(({ url }) => url === urls[n]);
-		return at < 0 ? undefined : fetched.splice(at, 1)[0];
+			return prepared.find(({ upload }) => upload === source.upload);
+		const index = fetched.findIndex(({ url }) => url === urlHashes[n]);
+		return index < 0 ? undefined : fetched.splice(index, 1)[0];
 	});
 	return Promise.all(
 		sources.map(async (source, n): Promise<ImageRead> => {
-			const { field } = asked[n] as ImageInput;
-			const image = recognized[n];
+			const { field } = inputs[n] as ImageInput;
+			const image = existing[n];
 			if (image) return { field, sha256: image.sha256, upload: image.upload };
 			if ("upload" in source)
 				throw new ApiError({ code: "upload_not_found", field });
 			const received = await readUrl(c, source.url, field);
-			const url = urls[n] ?? null;
+			const url = urlHashes[n] ?? null;
 			return { field, sha256: received.sha256, received, url };
 		}),
 	);
 }
 
 /**
- * Stores the images that came along with a job. Unless the job is admitted they are swept.
- * @returns all images in order, and those that are new
+ * Stores the inline images of a job. The Account deletes them later unless it admits the job.
+ * @returns all images in order, and those that were stored
  * @throws ApiError `storage_unavailable`
  */
 export async function storeInline(
@@ -84,7 +84,7 @@ export async function storeInline(
 	const received = images.flatMap((image) =>
 		"received" in image ? [image] : [],
 	);
-	const stored = await put(
+	const stored = await storeUploads(
 		c,
 		caller,
 		"inline",
@@ -108,8 +108,10 @@ export async function storeInline(
 	};
 }
 
-/** Takes back what was stored and not admitted. Never throws: what is left is swept. */
-export async function discard(
+/**
+ * Deletes uploads of a job that was not admitted. Never throws: the Account deletes what is left.
+ */
+export async function discardUploads(
 	caller: Caller,
 	ids: readonly string[],
 ): Promise<void> {
@@ -119,17 +121,17 @@ export async function discard(
 		.catch(() => {});
 }
 
-/** An image as it was sent, and what inspection made of it. */
+/** An image as sent, with the result of its inspection. */
 export interface ReceivedImage {
-	/** Of the bytes as sent. */
+	/** The number of bytes as sent. */
 	bytes: number;
-	/** Over the bytes as sent, hex. */
+	/** SHA-256 of the bytes as sent, hex. */
 	sha256: string;
 	image: InspectedImage;
 }
 
-/** @throws ApiError naming the field, where the bytes are no image that we take */
-export async function receive(
+/** @throws ApiError naming the field, where the bytes are not an image of a supported type */
+export async function inspectImage(
 	bytes: Uint8Array<ArrayBuffer>,
 	field: string,
 	limit: number,
@@ -138,7 +140,7 @@ export async function receive(
 	return { bytes: bytes.length, sha256: await sha256(bytes), image };
 }
 
-/** Puts an image under the final key of an upload. @throws ApiError `storage_unavailable` */
+/** Stores an image under the final key of an upload. @throws ApiError `storage_unavailable` */
 export async function storeImage(
 	config: Config,
 	account: string,
@@ -151,15 +153,15 @@ export async function storeImage(
 }
 
 /**
- * An image that came as a call's body, as a ready upload.
+ * Stores an image that came as the body of a call, as a ready upload.
  * @throws ApiError `storage_unavailable`
  */
-export async function storeBody(
+export async function storeBodyAsUpload(
 	c: Context<App>,
 	caller: Caller,
 	received: ReceivedImage,
 ): Promise<UploadView> {
-	const stored = await put(c, caller, "body", [received]);
+	const stored = await storeUploads(c, caller, "body", [received]);
 	const { account, credential } = caller;
 	const done = unwrapForCaller(
 		c,
@@ -168,8 +170,11 @@ export async function storeBody(
 	return done.uploads[0] as UploadView;
 }
 
-/** Rows come first: whatever fails after that is swept, and here discarded at once. */
-async function put(
+/**
+ * Stores images as uploads. The Account's rows come first, so that no object in the bucket is left
+ * without a row. On failure all are deleted.
+ */
+async function storeUploads(
 	c: Context<App>,
 	caller: Caller,
 	way: UploadDraft["way"],
@@ -185,8 +190,8 @@ async function put(
 	}));
 	const { account, credential } = caller;
 	unwrapForCaller(c, await account.createUploads(credential, drafts));
-	// All of them are waited for: none may write after it was discarded.
-	const placed = await Promise.allSettled(
+	// Waits for all of them, so that none is written after it was deleted.
+	const results = await Promise.allSettled(
 		drafts.map(({ id }, n) =>
 			storeImage(
 				config(c.env),
@@ -196,12 +201,12 @@ async function put(
 			),
 		),
 	);
-	const failure = placed.find((each) => each.status === "rejected");
+	const failure = results.find((result) => result.status === "rejected");
 	if (!failure)
-		return placed.flatMap((each) =>
-			each.status === "fulfilled" ? [each.value] : [],
+		return results.flatMap((result) =>
+			result.status === "fulfilled" ? [result.value] : [],
 		);
-	await discard(
+	await discardUploads(
 		caller,
 		drafts.map(({ id }) => id),
 	);
@@ -215,12 +220,12 @@ async function readUrl(
 ): Promise<ReceivedImage> {
 	const limit = IMAGE_LIMITS.inlineBytes;
 	if (isDataUrl(url)) {
-		return receive(readDataUrl(url, field), field, limit);
+		return inspectImage(readDataUrl(url, field), field, limit);
 	}
 	const { DNS_URL, EGRESS_ALLOW } = config(c.env);
 	const bytes = await fetchGuarded(url, limit, field, {
 		resolve: dnsOverHttps(DNS_URL),
 		allow: EGRESS_ALLOW,
 	});
-	return receive(bytes, field, limit);
+	return inspectImage(bytes, field, limit);
 }

@@ -1,4 +1,7 @@
-/** A job request on its way to admission: what is refused before anything is stored, and what names it. */
+/**
+ * Reads a request for a job: body, deadlines and name. Refuses what cannot run before anything is
+ * stored.
+ */
 import canonicalize from "canonicalize";
 import type { JobSpec, Message } from "../contract/job.ts";
 import { type Sampling, samplingOf } from "../contract/sampling.ts";
@@ -15,29 +18,32 @@ import {
 	turnsOf,
 } from "./conversation.ts";
 
-/** A request for a job, whichever route took it. */
+/** A request for a job, the same for every route. */
 export interface JobInput {
-	/** Null: as the job that it goes on from, else the default. */
+	/** Null for the model of the job that this one continues, or else the default model. */
 	model: string | null;
-	/** What is asked now, without what was said before. */
+	/** The turns of this request, without those of the job that it continues. */
 	turns: Conversation<ImageInput>;
 	/** The request's fields that hold the texts and the images, for errors. */
 	fields: { texts: string; images: string };
 	previousJob: string | null;
-	/** Without a bound on the answer it is a quarter of the model's context, which every worker keeps free for it. */
+	/**
+	 * Where `max_tokens` is null it becomes a quarter of the model's context, which every worker
+	 * keeps free for the answer.
+	 */
 	sampling: Omit<Sampling, "max_tokens"> & { max_tokens: number | null };
 	metadata: Record<string, string>;
 	/** Seconds. */
 	expiresIn: number;
 	onDisconnect: JobSpec["onDisconnect"];
-	/** Its own, where it names one. */
+	/** The job's own webhook, where the request names one. */
 	webhook?: JobWebhook | undefined;
-	/** What the body hash is made of, beside the images. */
-	sent: object;
+	/** What a repeat of the request must equal, apart from the images. */
+	hashInput: object;
 }
 
-/** @param sent the body before defaults */
-export const jobInputOf = (request: JobRequest, sent: object): JobInput => ({
+/** @param rawBody the body as sent, before defaults */
+export const jobInputOf = (request: JobRequest, rawBody: object): JobInput => ({
 	model: request.model ?? null,
 	turns: turnsOf(request),
 	fields: {
@@ -50,7 +56,7 @@ export const jobInputOf = (request: JobRequest, sent: object): JobInput => ({
 	expiresIn: request.expires_in,
 	onDisconnect: request.on_disconnect,
 	webhook: request.webhook,
-	sent,
+	hashInput: rawBody,
 });
 
 export const samplingFor = (
@@ -58,7 +64,7 @@ export const samplingFor = (
 	{ contextLength }: Model,
 ): Sampling => ({
 	...sampling,
-	// A worker needs more than 0; this little leaves the likeliest token alone.
+	// A worker takes no 0. This value allows the likeliest token only, as 0 does.
 	top_p: Math.max(sampling.top_p, 1e-6),
 	max_tokens: Math.min(
 		sampling.max_tokens ?? Math.floor(contextLength / 4),
@@ -67,8 +73,9 @@ export const samplingFor = (
 });
 
 /**
- * Refuses what cannot fit, whatever the tokenizer does; what only tokenizing shows fails later, at price 0. Only what a
- * worker never drops counts: images, system messages and the last message (docs/worker-protocol.md).
+ * Refuses a conversation that cannot fit the model, however it is tokenized. One that only the
+ * tokenizer finds too long fails later, at price 0. Only what a worker never drops counts: images,
+ * system messages and the last message (docs/worker-protocol.md).
  * @throws ApiError `invalid_request`, `context_length_exceeded`
  */
 export function checkFits(
@@ -81,19 +88,21 @@ export function checkFits(
 		throw new ApiError({
 			code: "invalid_request",
 			field: fields.images,
-			detail: `\`${fields.images}\`: ${model.id} takes at most ${model.maxImages} images in a conversation.`,
+			detail:
+				`\`${fields.images}\`: ${model.id} takes at most ` +
+				`${model.maxImages} images in a conversation.`,
 		});
-	const stays = messages.filter(
+	const kept = messages.filter(
 		({ role }, n) => role === "system" || n === messages.length - 1,
 	);
-	const tokens = stays
+	const tokens = kept
 		.flatMap(({ content }) => content)
 		.reduce(
 			(sum, part) =>
 				sum + (part.type === "text" ? model.leastTokens(part.text) : 0),
 			images * model.imageTokens,
 		);
-	// One token of the context is left for the answer.
+	// The answer needs at least one token of the context.
 	if (tokens + 1 > model.contextLength)
 		throw new ApiError({
 			code: "context_length_exceeded",
@@ -104,14 +113,14 @@ export function checkFits(
 }
 
 /**
- * SHA-256 over canonical JSON (RFC 8785) of what the caller sent, before defaults and without its
- * images.
- * @throws ApiError `invalid_request` for text that is no Unicode
+ * SHA-256 of the request as canonical JSON (RFC 8785), without its images.
+ * @param hashInput see `JobInput`
+ * @throws ApiError `invalid_request` for a text that is not valid Unicode
  */
-export async function requestHash(sent: object): Promise<string> {
+export async function requestHash(hashInput: object): Promise<string> {
 	let canonical: string | undefined;
 	try {
-		canonical = canonicalize({ ...sent, images: undefined });
+		canonical = canonicalize({ ...hashInput, images: undefined });
 	} catch {
 		throw new ApiError({
 			code: "invalid_request",
@@ -123,7 +132,7 @@ export async function requestHash(sent: object): Promise<string> {
 	return sha256(canonical ?? "");
 }
 
-/** Seconds that a `Prefer: wait=n` header asks for (RFC 7240), at most 60; null without it. */
+/** The seconds of a `Prefer: wait=n` header (RFC 7240), at most 60; null without one. */
 export function preferredWait(prefer: string | undefined): number | null {
 	const seconds = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i.exec(
 		prefer ?? "",
@@ -131,20 +140,21 @@ export function preferredWait(prefer: string | undefined): number | null {
 	return seconds === undefined ? null : Math.min(60, Number(seconds));
 }
 
-/** By what a caller names a job: its id, or the SHA-256 of an idempotency key. */
+/** The caller's name for a job: its id, or the SHA-256 of an idempotency key. */
 export interface JobName {
 	jobId: string | null;
 	idempotencyKey: string | null;
 }
 
-/** A job id that a caller made. @throws ApiError `invalid_request` */
+/** Checks a job id that a caller chose. @throws ApiError `invalid_request` */
 export function jobIdOf(id: string): string {
 	if (JOB_ID.test(id)) return id;
 	throw new ApiError({
 		code: "invalid_request",
 		field: "id",
 		detail:
-			"`id` must be a ULID in upper case, 26 characters like 01JD8Z6Q3V9Y4K2M7N5P8R1S3T. Any ULID library makes one.",
+			"`id` must be a ULID in upper case, 26 characters like 01JD8Z6Q3V9Y4K2M7N5P8R1S3T. " +
+			"Any ULID library makes one.",
 	});
 }
 
@@ -163,19 +173,19 @@ export async function idempotencyKeyOf(
 }
 
 /** Milliseconds since 1970, or null for never. */
-type Deadlines = Pick<JobSpec, "startBy" | "endBy" | "cancelAt">;
+type DeadlineTimes = Pick<JobSpec, "startBy" | "endBy" | "cancelAt">;
 
 const HOUR_S = 3_600;
 
 /**
- * What `Start-Within` and `Cancel-After` ask for, in time from a job's creation. Without them a job has an hour to start
- * and six to end; a longer start or run that is asked for moves the end.
+ * Reads the deadlines that `Start-Within` and `Cancel-After` set from the job's creation. Without
+ * the headers a job has an hour to start and six to end; longer values in them move the end.
  * @throws ApiError `invalid_request`
  */
 export function deadlinesOf(request: {
 	header: (name: string) => string | undefined;
-}): (createdAt: number) => Deadlines {
-	const secondsOf = (name: string) => duration(name, request.header(name));
+}): (createdAt: number) => DeadlineTimes {
+	const secondsOf = (name: string) => secondsIn(name, request.header(name));
 	const start = secondsOf("Start-Within") ?? HOUR_S;
 	const cancel = secondsOf("Cancel-After");
 	const end = Math.max(6 * HOUR_S, start + 5 * HOUR_S, (cancel ?? 0) + 60);
@@ -188,8 +198,8 @@ export function deadlinesOf(request: {
 
 const UNITS: Record<string, number> = { "": 1, s: 1, m: 60, h: HOUR_S };
 
-/** Seconds, from `90`, `90s`, `15m` or `2h`. */
-function duration(name: string, text: string | undefined): number | null {
+/** The seconds of a header such as `90`, `90s`, `15m` or `2h`; null without it. */
+function secondsIn(name: string, text: string | undefined): number | null {
 	if (text === undefined) return null;
 	const [, digits, unit] = /^(\d{1,6})([smh]?)$/.exec(text) ?? [];
 	const seconds = Number(digits) * (UNITS[unit ?? ""] ?? 1);
@@ -197,6 +207,6 @@ function duration(name: string, text: string | undefined): number | null {
 	throw new ApiError({
 		code: "invalid_request",
 		field: name,
-		detail: `\`${name}\` must be a time from 5 s to 24 h, such as 90, 90s, 15m or 2h.`,
+		detail: `\`${name}\` must be a duration from 5 s to 24 h, such as 90, 90s, 15m or 2h.`,
 	});
 }

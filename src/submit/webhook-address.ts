@@ -1,4 +1,4 @@
-/** Webhook addresses as callers name them. */
+/** Checks the webhook URLs that callers name. */
 
 import type { JobHook } from "../contract/account.ts";
 import { sha256 } from "../crypto.ts";
@@ -11,17 +11,19 @@ import {
 import { ApiError } from "../errors.ts";
 import type { JobWebhook } from "../schema/webhook.ts";
 
-const WAYS_OUT: Record<ObjectionByName, string> = {
+const REMEDIES: Record<ObjectionByName, string> = {
 	credentials: "Send a URL without them, and check the signature instead.",
 	scheme: "Send a URL that does.",
 	port: "Send a URL that does.",
 	private:
-		"To get the events on your own machine, run `minigpt4 webhooks listen --forward URL`. If you run this API yourself, allow the host with EGRESS_ALLOW or `npm start -- --egress-allow HOST:PORT`.",
+		"To get the events on your own machine, run `minigpt4 webhooks listen --forward URL`. " +
+		"If you run this API yourself, allow the host with EGRESS_ALLOW " +
+		"or `npm start -- --egress-allow HOST:PORT`.",
 };
 
 /**
- * The address in its one spelling. Where its name leads is looked up at each delivery.
- * @param allow see `Egress`
+ * Checks and normalizes a webhook URL. Its host is resolved at each delivery, not here.
+ * @param allow see `EgressRules`
  * @throws ApiError `url_refused`
  */
 export function webhookUrl(
@@ -29,26 +31,32 @@ export function webhookUrl(
 	field: string,
 	allow: readonly string[],
 ): string {
-	const refused = (words: string) =>
+	const refused = (reason: string) =>
 		new ApiError({
 			code: "url_refused",
 			field,
-			detail: `\`${field}\` ${words}`,
+			detail: `\`${field}\` ${reason}`,
 		});
 	const url = URL.parse(text);
 	if (!url) throw refused("is not an absolute URL. Send `https://…`.");
-	let found = objectionByName(url, allow);
-	// Its way out is the one that helps, whatever else is wrong with the URL.
-	if (found && found !== "credentials" && url.hostname && leadsHome(url))
-		found = "private";
-	if (found) throw refused(`${OBJECTIONS[found]}. ${WAYS_OUT[found]}`);
+	let objection = objectionByName(url, allow);
+	// For a private host only the remedy of `private` helps, whatever else is wrong with the URL.
+	if (
+		objection &&
+		objection !== "credentials" &&
+		url.hostname &&
+		leadsHome(url)
+	)
+		objection = "private";
+	if (objection)
+		throw refused(`${OBJECTIONS[objection]}. ${REMEDIES[objection]}`);
 	url.hash = "";
 	return url.href;
 }
 
 /**
- * A job's own webhook. Jobs that name the same address have the same one.
- * @param origin of this API, as the caller named it
+ * A job's own webhook. Jobs of an account that name the same URL share one webhook.
+ * @param origin the API's origin in the caller's request
  * @throws ApiError `url_refused`
  */
 export async function jobHook(
@@ -57,13 +65,14 @@ export async function jobHook(
 	origin: string,
 	allow: readonly string[],
 ): Promise<JobHook> {
-	const known = webhookUrl(url, "webhook.url", allow);
-	return { id: await idOf(account, known), url: known, events, origin };
+	const address = webhookUrl(url, "webhook.url", allow);
+	const id = await idOf(account, address);
+	return { id, url: address, events, origin };
 }
 
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/** In a ULID's form: 128 bits of a hash of account and address. */
+/** An id in a ULID's form, from 128 bits of a hash of account and URL. */
 async function idOf(account: string, url: string): Promise<string> {
 	const hash = await sha256(`${account}\n${url}`);
 	let rest = BigInt(`0x${hash.slice(0, 32)}`);

@@ -2,7 +2,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { newAccount } from "../support/account.ts";
-import { asked, call, ended, type Wire } from "../support/calls.ts";
+import { call, ended, JOB_REQUEST, type Wire } from "../support/calls.ts";
 import { eventually } from "../support/eventually.ts";
 import { VERSION } from "../support/fake-replicate.ts";
 import { poolFrom } from "../support/gather.ts";
@@ -41,7 +41,7 @@ describe("a job on Replicate", () => {
 			const response = await call(account, "", { body });
 			return ended(account, (await response.json<Wire>()).id);
 		};
-		const first = await told({ ...asked, model: "llama2-7b" });
+		const first = await told({ ...JOB_REQUEST, model: "llama2-7b" });
 		const second = await told({ prompt: "And?", previous_job: first.id });
 		expect(second).toMatchObject({ status: "succeeded", model: "llama2-7b" });
 		const text = (text: string) => ({ type: "text", text });

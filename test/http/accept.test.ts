@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { preferredType, wantsEvents } from "../../src/http/accept.ts";
 import { newAccount } from "../support/account.ts";
-import { asked } from "../support/calls.ts";
+import { JOB_REQUEST } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 import { fakeWorker } from "../support/jobs.ts";
 
@@ -115,10 +115,10 @@ describe("what a caller prefers", () => {
 	it("is what a job's creation answers", async () => {
 		fakeWorker({ tokens: ["a"] });
 		const refused = "text/event-stream;q=0";
-		expect(await typeOf("/jobs", refused, asked)).toBe(JSON_TYPE);
+		expect(await typeOf("/jobs", refused, JOB_REQUEST)).toBe(JSON_TYPE);
 		const less = "application/json, text/event-stream;q=0.1";
-		expect(await typeOf("/jobs", less, asked)).toBe(JSON_TYPE);
-		expect(await typeOf("/jobs", `${EVENTS}, */*`, asked)).toBe(EVENTS);
+		expect(await typeOf("/jobs", less, JOB_REQUEST)).toBe(JSON_TYPE);
+		expect(await typeOf("/jobs", `${EVENTS}, */*`, JOB_REQUEST)).toBe(EVENTS);
 	});
 
 	it("is how the feed comes", async () => {

@@ -11,10 +11,10 @@ import {
 	type TestAccount,
 } from "../support/account.ts";
 import {
-	asked,
 	call,
 	create,
 	ended,
+	JOB_REQUEST,
 	refusal,
 	type Wire,
 } from "../support/calls.ts";
@@ -127,7 +127,10 @@ describe("requests per minute", () => {
 		const objects = bucket.size;
 		for (const response of [
 			await create(account),
-			await call(account, `/${newJobId(1)}`, { method: "PUT", body: asked }),
+			await call(account, `/${newJobId(1)}`, {
+				method: "PUT",
+				body: JOB_REQUEST,
+			}),
 		])
 			expect(await refusal(response)).toEqual([429, "rate_limited"]);
 		expect(await dump(account.stub)).toEqual(before);
@@ -209,7 +212,8 @@ describe("jobs at once", () => {
 		const hold = gate();
 		fakeWorker({ tokens: words(2), gate: () => hold.opened });
 		const id = newJobId(Date.now());
-		const put = () => call(account, `/${id}`, { method: "PUT", body: asked });
+		const put = () =>
+			call(account, `/${id}`, { method: "PUT", body: JOB_REQUEST });
 		expect((await put()).status).toBe(202);
 		expect((await put()).status).toBe(200);
 		expect((await create(account)).status).toBe(429);

@@ -1,4 +1,6 @@
-/** A job on backends of both kinds: one that can go on from committed ids and one that cannot. */
+/**
+ * A job on both kinds of backend: one that can continue from committed ids, and one that cannot.
+ */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import {
@@ -33,10 +35,10 @@ const token = (text: string): BackendEvent => ({
 });
 const DONE: BackendEvent = { type: "done", reason: "stop" };
 
-/** Says what the script has for the attempt; `BREAK` is where it fails. */
-class Tiny implements Backend {
+/** Plays a script for each attempt, which fails at `BREAK`. */
+class ScriptedBackend implements Backend {
 	readonly continues = false;
-	readonly asked: Generation[] = [];
+	readonly generations: Generation[] = [];
 	readonly #script: (BackendEvent | "BREAK")[][];
 
 	constructor(...script: (BackendEvent | "BREAK")[][]) {
@@ -44,16 +46,18 @@ class Tiny implements Backend {
 	}
 
 	async *generate(generation: Generation): AsyncGenerator<BackendEvent> {
-		this.asked.push(generation);
-		for (const event of this.#script[this.asked.length - 1] ?? [])
+		this.generations.push(generation);
+		for (const event of this.#script[this.generations.length - 1] ?? [])
 			if (event === "BREAK")
 				throw new BackendError("broken_stream", "scripted");
 			else yield event;
 	}
 }
 
-/** A job on that backend. The pool gives it a slot of the fake worker, which is never asked. */
-async function on(backend: Backend): Promise<{ job: TestJob; seen: Read[] }> {
+/** Runs a job on that backend. The Pool leases a slot of the fake worker, which gets no request. */
+async function runOn(
+	backend: Backend,
+): Promise<{ job: TestJob; seen: Read[] }> {
 	const worker = fakeWorker({ tokens: [] });
 	const job = await admittedJob();
 	await runInDurableObject(job.stub(), (object: Job) => {
@@ -66,8 +70,8 @@ async function on(backend: Backend): Promise<{ job: TestJob; seen: Read[] }> {
 }
 
 describe("a backend that cannot continue", () => {
-	it("starts anew where nothing was shown, and its tokens are counted", async () => {
-		const backend = new Tiny(
+	it("starts again if no token was shown, and its tokens are counted", async () => {
+		const backend = new ScriptedBackend(
 			["BREAK"],
 			[
 				token("one"),
@@ -76,37 +80,40 @@ describe("a backend that cannot continue", () => {
 				DONE,
 			],
 		);
-		const { job, seen } = await on(backend);
+		const { job, seen } = await runOn(backend);
 		expect(textOf(seen)).toBe("one two");
 		expect(seen.at(-3)?.data).toEqual({
 			images: 0,
 			prompt_tokens: 9,
 			output_tokens: 2,
 		});
-		expect(backend.asked).toHaveLength(2);
-		expect(backend.asked[1]?.prompt).toHaveProperty("messages");
+		expect(backend.generations).toHaveLength(2);
+		expect(backend.generations[1]?.prompt).toHaveProperty("messages");
 		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
 	});
 
-	it("fails the job at price 0 where something was shown: the rest cannot fit to it", async () => {
-		const backend = new Tiny([token("one"), "BREAK"], [token("other"), DONE]);
-		const { job, seen } = await on(backend);
+	it("fails the job at price 0 if a token was shown: no answer continues it", async () => {
+		const backend = new ScriptedBackend(
+			[token("one"), "BREAK"],
+			[token("other"), DONE],
+		);
+		const { job, seen } = await runOn(backend);
 		expect(textOf(seen)).toBe("one");
 		expect(seen.at(-2)?.data).toMatchObject({
 			status: "failed",
 			price: 0,
 			error: { code: "backend_failed" },
 		});
-		expect(backend.asked).toHaveLength(1);
+		expect(backend.generations).toHaveLength(1);
 		expect(await money(job.account)).toEqual({ available: 1_000_000, held: 0 });
 	});
 
-	it("takes up what it began, after all that it said", async () => {
-		const backend = new Tiny(
+	it("resumes its run after the last token that it sent", async () => {
+		const backend = new ScriptedBackend(
 			[{ type: "begun", run: "run-1" }, token("one"), token(" tw")],
 			[token("o"), DONE],
 		);
-		// The object dies, the run goes on.
+		// The attempt ends, and its run continues.
 		const worker = fakeWorker({ tokens: [] });
 		const job = await admittedJob();
 		await runInDurableObject(job.stub(), (object: Job) => {
@@ -114,7 +121,7 @@ describe("a backend that cannot continue", () => {
 				continues: false,
 				async *generate(generation, signal) {
 					yield* backend.generate(generation);
-					if (backend.asked.length > 1) return;
+					if (backend.generations.length > 1) return;
 					await new Promise((_, reject) =>
 						signal.addEventListener("abort", () => reject(signal.reason)),
 					);
@@ -124,7 +131,7 @@ describe("a backend that cannot continue", () => {
 		});
 		await job.stub().start(job.spec);
 		expect(textOf(await events(job))).toBe("one two");
-		expect(backend.asked.map(({ resume }) => resume)).toEqual([
+		expect(backend.generations.map(({ resume }) => resume)).toEqual([
 			null,
 			{ run: "run-1", text: "one tw", tokens: 2 },
 		]);
@@ -133,17 +140,17 @@ describe("a backend that cannot continue", () => {
 });
 
 describe("the pool", () => {
-	const told = () => {
+	const spyOnPool = () => {
 		const acquire = vi.spyOn(Pool.prototype, "acquire");
 		const release = vi.spyOn(Pool.prototype, "release");
 		return {
-			asks: () => acquire.mock.calls.map(([ask]) => ask),
+			requests: () => acquire.mock.calls.map(([request]) => request),
 			releases: () => release.mock.calls.map((args) => args.slice(2)),
 		};
 	};
 
-	it("is asked for another worker than the one that failed, and told what an answer took", async () => {
-		const { asks, releases } = told();
+	it("gets a request to avoid the worker that failed, and the times of an answer", async () => {
+		const { requests, releases } = spyOnPool();
 		fakeWorker({
 			tokens: words(8),
 			every: 20,
@@ -152,10 +159,10 @@ describe("the pool", () => {
 		const job = await startedJob();
 		await events(job);
 		const { id } = job.account;
-		const ask = { model: "nano", account: id, job: `${id}/${job.id}` };
-		expect(asks()).toEqual([
-			{ ...ask, resumed: false, tokens: 300, avoid: null },
-			{ ...ask, resumed: true, tokens: 297, avoid: "http://nano.test" },
+		const request = { model: "nano", account: id, job: `${id}/${job.id}` };
+		expect(requests()).toEqual([
+			{ ...request, resumed: false, tokens: 300, avoid: null },
+			{ ...request, resumed: true, tokens: 297, avoid: "http://nano.test" },
 		]);
 		await eventually(() =>
 			expect(releases()).toEqual([
@@ -180,21 +187,21 @@ describe("the pool", () => {
 		["image_undecodable", "finished"],
 		["engine_failed", "failed"],
 		["draining", "down"],
-	] as const)("hears after %s that the worker is: %s", async (error, why) => {
-		const { releases } = told();
+	] as const)("learns after %s that the worker is: %s", async (error, why) => {
+		const { releases } = spyOnPool();
 		fakeWorker({ tokens: words(2), faults: { 1: { error } } });
 		await events(await startedJob());
 		expect(releases()[0]).toEqual([why, null]);
 	});
 });
 
-describe("a worker that is not served any more", () => {
-	it("is given up for another, like one that went away", async () => {
+describe("a worker that the deployment removed", () => {
+	it("is replaced by another, like one that is unreachable", async () => {
 		fakeWorker({ tokens: words(3) });
 		const acquire = vi.spyOn(Pool.prototype, "acquire");
 		const real = Pool.prototype.acquire;
-		acquire.mockImplementationOnce(async function (this: Pool, ask) {
-			const acquired = await real.call(this, ask);
+		acquire.mockImplementationOnce(async function (this: Pool, request) {
+			const acquired = await real.call(this, request);
 			if (acquired.answer !== "granted") throw new Error("no slot");
 			const lease = { ...acquired.lease, url: "http://gone.test" };
 			return { answer: "granted", lease };
@@ -209,7 +216,7 @@ describe("a worker that is not served any more", () => {
 });
 
 describe("a poison job", () => {
-	it("fails alone, at price 0, after so many attempts; the others finish", async () => {
+	it("fails alone, at price 0, after its last attempt, while the others finish", async () => {
 		const faults = Object.fromEntries(
 			Array.from({ length: 20 }, (_, n) => [n + 1, { break: true, after: 0 }]),
 		) as Record<number, { break: true; after: number }>;

@@ -7,8 +7,8 @@ const tokens = (ids: number[], text: string) => ({
 	text,
 });
 
-describe("tokens on their way into the log", () => {
-	it("come with all their ids, once", () => {
+describe("pending tokens", () => {
+	it("are taken once, with all their ids", () => {
 		const pending = new PendingBatch([], "");
 		pending.add(tokens([1], "a"));
 		pending.add(tokens([2, 3], "b"));
@@ -22,7 +22,7 @@ describe("tokens on their way into the log", () => {
 		expect(pending.rest()).toBe(null);
 	});
 
-	it("wait while nothing of them can be shown", () => {
+	it("stay pending while none of their text can be shown", () => {
 		const pending = new PendingBatch(["END"], "");
 		pending.add(tokens([1], "")); // half a character
 		expect(pending.take()).toBe(null);
@@ -44,7 +44,7 @@ describe("tokens on their way into the log", () => {
 		});
 	});
 
-	it("leave text without a token for the end: another attempt would release it again", () => {
+	it("leave text without a token for the end, because another attempt would emit it again", () => {
 		const pending = new PendingBatch([], "");
 		pending.add(tokens([], "\ufffd"));
 		expect(pending.take()).toBe(null);
@@ -56,7 +56,7 @@ describe("tokens on their way into the log", () => {
 		});
 	});
 
-	it("without ids are counted all the same", () => {
+	it("without ids are counted too", () => {
 		const pending = new PendingBatch([], "");
 		pending.add({ ids: [], tokens: 2, text: "a b" });
 		expect(pending.take()).toEqual({
@@ -67,7 +67,7 @@ describe("tokens on their way into the log", () => {
 		});
 	});
 
-	it("that complete a stop string count, and what they say after it does not", () => {
+	it("that complete a stop string count, and their text after it is dropped", () => {
 		const pending = new PendingBatch(["END"], "");
 		expect(pending.add(tokens([1], "a EN"))).toBe(false);
 		expect(pending.add(tokens([2], "D b"))).toBe(true);

@@ -2,7 +2,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Job } from "../../src/job/job.ts";
 import { openJobLog } from "../../src/stream/follower.ts";
-import { untilDone } from "../../src/stream/sse-writer.ts";
+import { waitForDone } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -21,15 +21,15 @@ import {
 const pool = () => bindings.POOL.get(bindings.POOL.idFromName("nano"));
 const name = (job: TestJob) => `${job.account.id}/${job.id}`;
 
-/** The job's clock, so much ahead of the real one, and its alarm. */
-async function pass(job: TestJob, ms: number): Promise<void> {
+/** Sets the job's clock ahead by `ms`, and fires its alarm. */
+async function advance(job: TestJob, ms: number): Promise<void> {
 	await runInDurableObject(job.stub(), (object: Job) => {
 		object.clock = () => Date.now() + ms;
 	});
 	await runDurableObjectAlarm(job.stub());
 }
 
-const tokens = (job: TestJob, atLeast: number) =>
+const hasTokens = (job: TestJob, atLeast: number) =>
 	eventually(async () => {
 		const view = await job.stub().view();
 		expect(view?.outputTokens).toBeGreaterThanOrEqual(atLeast);
@@ -70,11 +70,11 @@ describe("a canceled job", () => {
 		expect(worker.requests).toHaveLength(0);
 	});
 
-	it("that runs keeps what was shown, pays its share, and the worker stops within 2 s", async () => {
+	it("that runs keeps its text and pays its share; the worker stops within 2 s", async () => {
 		const { worker } = stuck(30);
 		const job = await startedJob();
 		const reading = events(job);
-		await tokens(job, 30);
+		await hasTokens(job, 30);
 		const before = Date.now();
 		const view = await job.stub().cancel();
 		await eventually(() => expect(worker.running).toBe(0));
@@ -101,7 +101,7 @@ describe("a canceled job", () => {
 		expect((await pool().load("nano")).running).toBe(0);
 	});
 
-	it("shows the text that waited, for its tokens are paid", async () => {
+	it("shows the text that was held back, because its tokens are paid", async () => {
 		const { opened } = gate();
 		fakeWorker({
 			tokens: ["one", " EN", "x"],
@@ -109,7 +109,7 @@ describe("a canceled job", () => {
 			gate: (n) => (n === 2 ? opened : undefined),
 		});
 		const job = await startedJob({ sampling: { stop: ["END"] } });
-		await tokens(job, 2);
+		await hasTokens(job, 2);
 		expect((await job.stub().view())?.text).toBe("one ");
 		expect(await job.stub().cancel()).toMatchObject({
 			text: "one EN",
@@ -144,7 +144,7 @@ describe("a canceled job", () => {
 	it("several times is canceled once", async () => {
 		stuck(3);
 		const job = await startedJob();
-		await tokens(job, 3);
+		await hasTokens(job, 3);
 		const views = await Promise.all([1, 2, 3].map(() => job.stub().cancel()));
 		for (const view of views) expect(view?.status).toBe("canceled");
 		const seen = await events(job);
@@ -155,7 +155,7 @@ describe("a canceled job", () => {
 	it("whose object dies right after stays canceled", async () => {
 		const { worker } = stuck(3);
 		const job = await startedJob();
-		await tokens(job, 3);
+		await hasTokens(job, 3);
 		await runInDurableObject(job.stub(), async (object: Job, state) => {
 			void object.cancel();
 			await state.storage.sync();
@@ -180,7 +180,7 @@ describe("a deadline", () => {
 		await eventually(async () =>
 			expect(await pool().place(name(job))).not.toBe(null),
 		);
-		await pass(job, 61_000);
+		await advance(job, 61_000);
 		const seen = await events(job);
 		expect(seen.at(-2)?.data).toEqual({
 			id: job.id,
@@ -194,8 +194,8 @@ describe("a deadline", () => {
 	it("to end expires a running job, free, and the worker stops", async () => {
 		const { worker } = stuck(5);
 		const job = await startedJob({ endBy: Date.now() + 60_000 });
-		await tokens(job, 5);
-		await pass(job, 61_000);
+		await hasTokens(job, 5);
+		await advance(job, 61_000);
 		const seen = await events(job);
 		expect(seen.at(-2)?.data).toMatchObject({ status: "expired", price: 0 });
 		expect(textOf(seen)).toBe(words(5).join(""));
@@ -206,15 +206,15 @@ describe("a deadline", () => {
 	it("to be canceled cancels a running job, which pays its share", async () => {
 		stuck(30);
 		const job = await startedJob({ cancelAt: Date.now() + 60_000 });
-		await tokens(job, 30);
-		await pass(job, 61_000);
+		await hasTokens(job, 30);
+		await advance(job, 61_000);
 		expect((await events(job)).at(-2)?.data).toMatchObject({
 			status: "canceled",
 			price: 100,
 		});
 	});
 
-	it("rings by itself, with nobody there", async () => {
+	it("fires without any caller", async () => {
 		stuck(1);
 		const job = await startedJob({ cancelAt: Date.now() + 1_200 });
 		await eventually(
@@ -236,23 +236,23 @@ describe("a job with on_disconnect: cancel", () => {
 	it("ends ten seconds after its last reader was lost, not before", async () => {
 		stuck(30);
 		const job = await startedJob(minding);
-		await tokens(job, 30);
+		await hasTokens(job, 30);
 		await Promise.all([events(job, 0, first), events(job, 0, first)]);
 		await eventually(async () =>
 			expect(await stateOf(job)).toMatchObject({
 				abandonedAt: expect.any(Number),
 			}),
 		);
-		await pass(job, 8_000);
+		await advance(job, 8_000);
 		expect(await view(job)).toMatchObject({ status: "running" });
-		await pass(job, 11_000);
+		await advance(job, 11_000);
 		expect((await events(job)).at(-2)?.data).toMatchObject({
 			status: "canceled",
 			price: 100,
 		});
 	});
 
-	it("goes on when a reader comes back", async () => {
+	it("continues when a reader comes back", async () => {
 		const { open } = stuck(3);
 		const job = await startedJob(minding);
 		await events(job, 0, first);
@@ -263,7 +263,7 @@ describe("a job with on_disconnect: cancel", () => {
 		await eventually(async () =>
 			expect((await stateOf(job)).abandonedAt).toBe(null),
 		);
-		await pass(job, 60_000);
+		await advance(job, 60_000);
 		open();
 		expect(types(await back).at(-2)).toBe("job.succeeded");
 	});
@@ -271,25 +271,26 @@ describe("a job with on_disconnect: cancel", () => {
 	it("ends when a restart cut off its reader and it does not come back", async () => {
 		stuck(30);
 		const job = await startedJob(minding);
-		await tokens(job, 30);
-		// As the whole edge leaves it when it dies: somebody was reading, and no socket outlived it.
+		await hasTokens(job, 30);
+		// The state after a crash of the whole edge: there was a reader, and no socket survived.
 		await runInDurableObject(job.stub(), async (_, state) => {
 			state.storage.sql.exec(
-				"UPDATE event SET state = json_set(state, '$.watched', json('true')) WHERE state IS NOT NULL",
+				`UPDATE event SET state = json_set(state, '$.watched', json('true'))
+					WHERE state IS NOT NULL`,
 			);
 			await state.storage.sync();
 			state.abort("killed");
 		}).catch(() => {});
 		await view(job);
 		expect((await stateOf(job)).abandonedAt).not.toBe(null);
-		await pass(job, 11_000);
+		await advance(job, 11_000);
 		expect(await view(job)).toMatchObject({ status: "canceled", price: 100 });
 	});
 
-	it("survives the instance that counted: the next one ends it", async () => {
+	it("is canceled by the next instance where the object restarts meanwhile", async () => {
 		stuck(30);
 		const job = await startedJob(minding);
-		await tokens(job, 30);
+		await hasTokens(job, 30);
 		await events(job, 0, first);
 		await eventually(async () =>
 			expect((await stateOf(job)).abandonedAt).not.toBe(null),
@@ -297,31 +298,31 @@ describe("a job with on_disconnect: cancel", () => {
 		await runInDurableObject(job.stub(), (_, state) =>
 			state.abort("killed"),
 		).catch(() => {});
-		await pass(job, 11_000);
+		await advance(job, 11_000);
 		await eventually(async () =>
 			expect(await view(job)).toMatchObject({ status: "canceled" }),
 		);
 	});
 
-	it("goes on when its caller had only waited for so long", async () => {
+	it("continues when its caller's `Prefer: wait` is over", async () => {
 		const { open } = stuck(3);
 		const job = await startedJob(minding);
 		const opens = openJobLog(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
-		expect(await untilDone(opens, await opens(0), 100, never)).toBe(false);
+		expect(await waitForDone(opens, await opens(0), 100, never)).toBe(false);
 		await eventually(async () =>
 			expect((await stateOf(job)).watched).toBe(false),
 		);
-		await pass(job, 60_000);
+		await advance(job, 60_000);
 		open();
 		expect(types(await events(job)).at(-2)).toBe("job.succeeded");
 	});
 
-	it("goes on while nobody ever read it", async () => {
+	it("continues while it never had a reader", async () => {
 		const { open } = stuck(3);
 		const job = await startedJob(minding);
-		await tokens(job, 3);
-		await pass(job, 60_000);
+		await hasTokens(job, 3);
+		await advance(job, 60_000);
 		open();
 		await eventually(async () =>
 			expect((await view(job))?.status).toBe("succeeded"),
@@ -332,7 +333,7 @@ describe("a job with on_disconnect: cancel", () => {
 		const { open } = stuck(3);
 		const job = await startedJob();
 		await events(job, 0, first);
-		await pass(job, 60_000);
+		await advance(job, 60_000);
 		open();
 		expect(types(await events(job)).at(-2)).toBe("job.succeeded");
 	});

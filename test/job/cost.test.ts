@@ -1,11 +1,11 @@
-/** What a job costs us: rows that its object writes, and alarms that it sets. */
+/** What a job costs on Cloudflare: the rows that its object writes, and the alarms that it sets. */
 import { runInDurableObject } from "cloudflare:test";
 import { expect, it } from "vitest";
 import { admittedJob, events, fakeWorker, words } from "../support/jobs.ts";
 
 it.each([
 	["a short answer", 8, 0, 5],
-	["a long one, whose rows become few", 40, 40, 8],
+	["a long one, which is folded", 40, 40, 8],
 ])(
 	"%s costs a fixed number of rows, one for each batch, and two for the alarm",
 	async (_, tokens, every, fixed) => {
@@ -16,20 +16,21 @@ it.each([
 		await runInDurableObject(job.stub(), (_, { storage }) => {
 			const sql = storage.sql;
 			const exec = sql.exec.bind(sql);
-			// What the object executes from now on, through its own handle.
+			// Records what the object executes from now on, through its own handle.
 			sql.exec = ((...args: Parameters<typeof exec>) => {
 				const cursor = exec(...args);
 				cursors.push(cursor);
 				return cursor;
 			}) as typeof sql.exec;
-			const [set, unset] = [storage.setAlarm, storage.deleteAlarm];
+			const setAlarm = storage.setAlarm;
+			const deleteAlarm = storage.deleteAlarm;
 			storage.setAlarm = (...args) => {
 				alarms++;
-				return set.apply(storage, args);
+				return setAlarm.apply(storage, args);
 			};
 			storage.deleteAlarm = (...args) => {
 				alarms++;
-				return unset.apply(storage, args);
+				return deleteAlarm.apply(storage, args);
 			};
 		});
 		await job.stub().start(job.spec);

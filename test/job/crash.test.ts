@@ -23,7 +23,7 @@ import {
 	words,
 } from "../support/jobs.ts";
 
-/** The object dies where it stands, as in a crash; what was not committed is gone. */
+/** Aborts the object, as a crash does: what is not committed is lost. */
 async function kill(job: TestJob): Promise<void> {
 	await runInDurableObject(job.stub(), (_, state) =>
 		state.abort("killed"),
@@ -36,7 +36,7 @@ const debits = async (job: TestJob): Promise<number> =>
 	1_000_000 - (await money(job.account)).available;
 
 describe("a job whose object dies", () => {
-	it("mid-stream goes on from the committed ids: the text is whole, the reader's stream unbroken, one debit", async () => {
+	it("mid-stream continues from the committed ids: one whole text, one debit", async () => {
 		const { opened, open } = gate();
 		const worker = fakeWorker({
 			tokens: words(12),
@@ -81,7 +81,7 @@ describe("a job whose object dies", () => {
 		expect(await debits(job)).toBe(1000);
 	});
 
-	it("again and again before the first token is no failed job: it waits out the storm", async () => {
+	it("many times before the first token does not fail the job", async () => {
 		const deaths = MAX_FAILURES + 1;
 		const worker = fakeWorker({
 			tokens: words(3),
@@ -93,7 +93,7 @@ describe("a job whose object dies", () => {
 		let ahead = 0;
 		for (let n = 1; n <= deaths; n++) {
 			await kill(job);
-			// Its alarm rings, instead of waiting out each backoff.
+			// Fires the alarm ahead of time, so that the test need not wait for each backoff.
 			await eventually(async () => {
 				ahead += 30_000;
 				await runInDurableObject(job.stub(), (object: Job) => {
@@ -108,7 +108,7 @@ describe("a job whose object dies", () => {
 		expect(await debits(job)).toBe(1000);
 	});
 
-	it("and is not called by anybody is taken up again by its alarm", async () => {
+	it("and gets no call continues by its alarm", async () => {
 		const { opened, open } = gate();
 		fakeWorker({
 			tokens: words(4),
@@ -135,7 +135,7 @@ describe("a job whose object dies", () => {
 		expect(worker.requests).toHaveLength(0);
 	});
 
-	it("right after its claim runs all the same, by its alarm", async () => {
+	it("right after its claim runs by its alarm", async () => {
 		fakeWorker({ tokens: ["x"] });
 		const job = await admittedJob();
 		await runInDurableObject(job.stub(), async (object: Job, state) => {
@@ -154,7 +154,7 @@ describe("a job whose object dies", () => {
 		let job: TestJob;
 		settle.mockImplementationOnce(async () => {
 			await kill(job);
-			throw new Error("nobody is left to hear this");
+			throw new Error("the caller is gone");
 		});
 		job = await startedJob();
 		await eventually(() => expect(settle).toHaveBeenCalled());
@@ -166,7 +166,7 @@ describe("a job whose object dies", () => {
 		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
 	});
 
-	it("after the debit and before the acknowledgement repeats the settlement: one debit", async () => {
+	it("after the debit, before it is acknowledged, settles again: one debit", async () => {
 		fakeWorker({ tokens: words(3) });
 		const real = Account.prototype.settle;
 		const settle = vi.spyOn(Account.prototype, "settle");
@@ -184,7 +184,7 @@ describe("a job whose object dies", () => {
 		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
 	});
 
-	it("while the account cannot be reached asks again until it is settled", async () => {
+	it("while the account is unreachable settles again until it answers", async () => {
 		fakeWorker({ tokens: words(3) });
 		const settle = vi.spyOn(Account.prototype, "settle");
 		settle.mockRejectedValueOnce(new Error("unreachable"));
@@ -216,7 +216,7 @@ describe("a job whose object dies", () => {
 });
 
 describe("an attempt", () => {
-	it("whose lease ended is given up and goes on under a new one", async () => {
+	it("whose lease ended is stopped, and the job continues under a new lease", async () => {
 		const { opened, open } = gate();
 		const worker = fakeWorker({
 			tokens: words(6),

@@ -19,22 +19,22 @@ import {
 
 const GONE = { ok: false, failure: { code: "job_gone" } };
 
-/** All that the object stores, as text. */
+/** The object's rows, as text. */
 const stored = (job: TestJob): Promise<string> =>
 	runInDurableObject(job.stub(), (_, { storage: { sql } }) =>
 		JSON.stringify(sql.exec("SELECT * FROM event").toArray()),
 	);
 
 describe("an erased job", () => {
-	it("has no log, spec or prompt any more, and is never run again", async () => {
+	it("keeps no log, spec or prompt, and never runs again", async () => {
 		const worker = fakeWorker({ tokens: [" secret"] });
 		const job = await startedJob({
 			prompt: "private",
-			metadata: { my: "own" },
+			metadata: { tag: "label" },
 		});
 		await events(job);
 		const before = await stored(job);
-		for (const each of ["secret", "private", "own"])
+		for (const each of ["secret", "private", "label"])
 			expect(before).toContain(each);
 		expect(await job.stub().erase()).toBe("erased");
 		expect(await stored(job)).toBe(
@@ -65,7 +65,7 @@ describe("an erased job", () => {
 		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
 	});
 
-	it("stays so when it is opened again, and tells its account how it had ended", async () => {
+	it("stays erased after a restart, and still reports its outcome to the Account", async () => {
 		fakeWorker({ tokens: words(2) });
 		const job = await startedJob();
 		await events(job);
@@ -87,12 +87,12 @@ describe("an erased job", () => {
 		).toBe(null);
 	});
 
-	it("ends the streams of its readers, which get what they had and no `done`", async () => {
+	it("ends the streams of its readers without `done`", async () => {
 		const tokens = Array.from({ length: 40 }, () => "x".repeat(20_000));
 		fakeWorker({ tokens, every: 40 });
 		const job = await startedJob({ sampling: { max_tokens: 2_000 } });
 		await events(job);
-		// One that is in the middle of it: it cannot take all at once.
+		// This reader is in the middle of the log, because its buffer is full.
 		const open = openJobLog(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
 		const bytes = eventStream({
@@ -110,7 +110,7 @@ describe("an erased job", () => {
 		expect(seen.at(-1)?.type).toBe("token");
 	});
 
-	it("was not running: a job is canceled first", async () => {
+	it("had ended: a running job must be canceled first", async () => {
 		const { opened, open } = gate();
 		fakeWorker({
 			tokens: words(3),
@@ -124,7 +124,7 @@ describe("an erased job", () => {
 		expect(await job.stub().erase()).toBe("erased");
 	});
 
-	it("may never have been started: then it never is", async () => {
+	it("may never have started, and then it never does", async () => {
 		const job = await admittedJob();
 		expect(await job.stub().erase()).toBe("erased");
 		expect(await job.stub().start(job.spec)).toEqual(GONE);

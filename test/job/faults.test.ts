@@ -1,9 +1,8 @@
-/** Every fault of the fake worker against the promise it attacks, on the real objects, by all the invariants. */
+/** Every fault of the fake worker, on the real objects, checked by all invariants. */
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { GpuWorker } from "../../src/backends/worker.ts";
 import { config } from "../../src/env.ts";
-
 import type { Job } from "../../src/job/job.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
@@ -29,9 +28,9 @@ const SILENCE_MS = 150;
 
 interface Case {
 	promise: string;
-	/** Of the attempts after the first; without them there is none. */
+	/** The reasons of the attempts after the first; none by default. */
 	retries?: string[];
-	/** Else the answer is whole and paid for. */
+	/** Without it the answer is whole and paid for. */
 	failed?: { code: string; shows: string };
 	maxTokens?: number;
 }
@@ -42,12 +41,12 @@ const whole = (reason: string): Case => ({
 });
 const seam = (reason: string): Case => ({
 	promise:
-		"another attempt goes on from the ids in the log: nothing is lost, repeated or changed",
+		"another attempt continues from the ids in the log: nothing is lost, repeated or changed",
 	retries: [reason],
 });
-const unsold = (code: string, shows: string, retries?: string[]): Case => ({
+const unbilled = (code: string, shows: string, retries?: string[]): Case => ({
 	promise:
-		"an answer that may be wrong is not sold: it ends as failed, at price 0",
+		"an answer that may be wrong is not billed: the job fails, at price 0",
 	failed: { code, shows },
 	...(retries && { retries }),
 });
@@ -61,7 +60,7 @@ const cases: Record<FaultName, Case> = {
 	"refuses the key": whole("unauthorized"),
 	"serves another model": whole("model_not_found"),
 	"calls the request wrong": {
-		promise: "a request at fault is told so at once and costs nothing",
+		promise: "an invalid request fails at once and costs nothing",
 		failed: { code: "invalid_request", shows: "" },
 	},
 	"loses its engine mid-answer": seam("engine_failed"),
@@ -77,26 +76,26 @@ const cases: Record<FaultName, Case> = {
 	"dies inside a character": seam("broken_stream"),
 	"ends its stream after some bytes": seam("broken_stream"),
 	"ends its stream inside a character": seam("broken_stream"),
-	"is slow": { promise: "a slow worker is left to its work" },
+	"is slow": { promise: "a slow worker may finish" },
 	"repeats an event": seam("broken_stream"),
 	"drops an event": seam("broken_stream"),
-	"counts too many tokens": unsold("backend_failed", WHOLE),
-	"counts too few tokens": unsold("backend_failed", WHOLE),
+	"counts too many tokens": unbilled("backend_failed", WHOLE),
+	"counts too few tokens": unbilled("backend_failed", WHOLE),
 	"sends more tokens than asked": {
-		...unsold("backend_failed", TOKENS.slice(0, 5).join("")),
+		...unbilled("backend_failed", TOKENS.slice(0, 5).join("")),
 		maxTokens: 5,
 	},
 	"sends ids that are none": seam("broken_stream"),
-	"sends ids of another text": unsold("invalid_request", "The cat is über", [
+	"sends ids of another text": unbilled("invalid_request", "The cat is über", [
 		"broken_stream",
 	]),
 	"ends without `done`": {
-		promise: "an end that nobody confirmed is asked for again, not believed",
+		promise: "an end without `done` is retried",
 		retries: ["broken_stream"],
 	},
 	"sends data that is not JSON": seam("broken_stream"),
 	"sends events of its own": {
-		promise: "events of a newer protocol are passed over",
+		promise: "events of a newer protocol are ignored",
 	},
 	"sends bytes that swallow an event": seam("broken_stream"),
 	"is hidden by an error page": whole("unreachable"),
@@ -150,7 +149,7 @@ describe("a worker that", () => {
 				available: failed ? 1_000_000 : 999_000,
 				held: 0,
 			});
-			const asked = {
+			const expected = {
 				account: job.account.id,
 				name,
 				ids: [job.id],
@@ -166,7 +165,7 @@ describe("a worker that", () => {
 							{ job, seen: watched },
 							{ job, after: 2, seen: rest },
 						],
-						[asked],
+						[expected],
 					),
 				);
 				expect(found.map(told)).toEqual([]);
@@ -175,13 +174,24 @@ describe("a worker that", () => {
 		},
 	);
 
-	it("fails in any way the fake worker knows has its test above", () => {
+	it("fails in any way that the fake worker can play has its test above", () => {
 		expect(Object.keys(cases).sort()).toEqual([...FAULT_NAMES].sort());
-		// Each kind of fault is played at least once; the compiler minds that none is forgotten here.
+		// Each kind of fault is played at least once. The compiler checks that this list is complete.
 		const kinds: Record<FaultKind, true> = {
-			...{ error: true, break: true, mute: true, silent: true, cut: true },
-			...{ slow: true, twice: true, lost: true, miscount: true, excess: true },
-			...{ ids: true, unfinished: true, garbage: true, page: true },
+			error: true,
+			break: true,
+			mute: true,
+			silent: true,
+			cut: true,
+			slow: true,
+			twice: true,
+			lost: true,
+			miscount: true,
+			excess: true,
+			ids: true,
+			unfinished: true,
+			garbage: true,
+			page: true,
 		};
 		const played = new Set(Object.values(FAULTS).flatMap(Object.keys));
 		expect(Object.keys(kinds).filter((kind) => !played.has(kind))).toEqual([]);

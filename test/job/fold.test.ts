@@ -2,19 +2,19 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
 	fold,
+	type StoredEvent,
 	tokenData,
 	unfold,
-	type WrittenEvent,
 } from "../../src/job/fold.ts";
 
 const data = fc.oneof(
 	{ weight: 4, arbitrary: fc.string({ unit: "binary" }).map(tokenData) },
-	// What no token event of ours says, and may not be changed either.
+	// Data that no token event has, which must come back unchanged too.
 	fc.json(),
 	fc.string(),
 	fc.constantFrom('{"text": "x"}', '{"text":"x","more":1}', '{"text":1}'),
 );
-const log: fc.Arbitrary<WrittenEvent[]> = fc
+const log: fc.Arbitrary<StoredEvent[]> = fc
 	.tuple(
 		fc.nat(1_000_000),
 		fc.boolean(),
@@ -27,11 +27,11 @@ const log: fc.Arbitrary<WrittenEvent[]> = fc
 			{ maxLength: 60 },
 		),
 	)
-	.map(([before, named, events]) =>
+	.map(([before, hasIds, events]) =>
 		events.map((event, n) => ({
 			...event,
 			seq: before + n + 1,
-			ids: named ? Array.from({ length: event.tokens }, (_, id) => id) : [],
+			ids: hasIds ? Array.from({ length: event.tokens }, (_, id) => id) : [],
 		})),
 	);
 const longest = fc.integer({ min: 1, max: 500 });
@@ -60,7 +60,7 @@ describe("a folded log", () => {
 		);
 	});
 
-	it("has few rows, none longer than asked but for one event that is", () => {
+	it("has few rows, none longer than the limit unless one event alone is", () => {
 		const events = Array.from({ length: 2_000 }, (_, n) => ({
 			seq: n + 1,
 			type: "token",

@@ -31,7 +31,7 @@ const SCHEMAS: Record<string, ZodObject> = {
 	done: DoneEvent,
 };
 
-/** Lets the job's alarms ring until it ends, instead of waiting out each backoff. */
+/** Fires the job's alarms ahead of time until it ends, so that no test waits for a backoff. */
 async function hurry(job: Awaited<ReturnType<typeof startedJob>>) {
 	let ahead = 0;
 	await eventually(
@@ -48,7 +48,7 @@ async function hurry(job: Awaited<ReturnType<typeof startedJob>>) {
 }
 
 describe("a job", () => {
-	it("tells its life in events: states, tokens, usage, the end, `done` with what to check it by", async () => {
+	it("logs its states, tokens, usage and end, and `done` to check them by", async () => {
 		const worker = fakeWorker({ tokens: ["A", " cat", "…"], every: 40 });
 		const job = await startedJob();
 		const seen = await events(job);
@@ -155,7 +155,7 @@ describe("a job", () => {
 		expect(worker.peak).toBeLessThanOrEqual(2);
 	});
 
-	it("sends each image under a key of its tenant and of the weights, with a URL made for the attempt", async () => {
+	it("sends each image under a key of tenant and weights, with a URL per attempt", async () => {
 		const worker = fakeWorker({
 			tokens: words(4),
 			every: 30,
@@ -183,7 +183,7 @@ describe("a job", () => {
 		}
 	});
 
-	it("is not started after its tombstone", async () => {
+	it("does not start after its tombstone", async () => {
 		fakeWorker({ tokens: ["x"] });
 		const job = await admittedJob();
 		expect(await job.stub().resolve()).toEqual({ answer: "void" });
@@ -194,7 +194,7 @@ describe("a job", () => {
 		expect(await job.stub().view()).toBe(null);
 	});
 
-	it("never asked for leaves nothing behind", async () => {
+	it("that is only viewed stores nothing", async () => {
 		const job = await admittedJob();
 		expect(await job.stub().view()).toBe(null);
 		const tables = await runInDurableObject(job.stub(), (_, { storage }) =>
@@ -262,7 +262,7 @@ describe("the end of an answer", () => {
 		}
 	});
 
-	it("gives back text that only looked like a stop string", async () => {
+	it("shows held text that turns out to be no stop string", async () => {
 		fakeWorker({ tokens: ["a#", "#", " b#", "#"], every: 40 });
 		const seen = await events(
 			await startedJob({ sampling: { stop: ["###"] } }),
@@ -319,7 +319,7 @@ describe("a failing backend", () => {
 		}
 	});
 
-	it("with sampling continues from another seed, with none shown from the same", async () => {
+	it("with sampling continues from another seed, unless no token was shown", async () => {
 		const worker = fakeWorker({
 			tokens: words(6),
 			every: 5,
@@ -361,7 +361,7 @@ describe("a failing backend", () => {
 		["context_length_exceeded", undefined],
 		["invalid_request", "temperature"],
 	] as const)(
-		"%s is the request's own fault: no retry, price 0",
+		"%s is the fault of the request: no retry, price 0",
 		async (error, field) => {
 			const worker = fakeWorker({
 				tokens: [],
@@ -383,7 +383,7 @@ describe("a failing backend", () => {
 		},
 	);
 
-	it("that finds the context full after some tokens has given the whole answer", async () => {
+	it("that finds the context full after some tokens has completed the answer", async () => {
 		fakeWorker({
 			tokens: words(9),
 			every: 5,

@@ -1,4 +1,4 @@
-/** Random lives of jobs on the real objects: whatever befalls one, all the invariants hold. */
+/** Random histories of jobs on the real objects: all invariants hold, whatever happens to a job. */
 import {
 	evictDurableObject,
 	runDurableObjectAlarm,
@@ -19,8 +19,8 @@ import {
 	type TestJob,
 } from "../support/jobs.ts";
 
-/** Those that pass, without half a minute of silence. */
-const PASSING: FaultName[] = [
+/** The faults that a retry mends, except those that take half a minute of silence. */
+const MENDABLE: FaultName[] = [
 	"is overloaded",
 	"is draining",
 	"has an engine that failed",
@@ -36,19 +36,19 @@ const PASSING: FaultName[] = [
 ];
 
 const upTo = (max: number) => fc.integer({ min: 0, max });
-const life = fc.record({
+const history = fc.record({
 	tokens: fc.array(fc.constantFrom("a", " ü", "", "😀", "\n", " b"), {
 		minLength: 1,
 		maxLength: 14,
 	}),
 	group: fc.integer({ min: 1, max: 3 }),
 	maxTokens: fc.integer({ min: 1, max: 16 }),
-	/** By attempt. */
-	faults: fc.array(fc.option(fc.constantFrom(...PASSING)), { maxLength: 3 }),
-	/** After how many tokens its object dies, or its caller cancels it. */
+	/** The fault of each attempt. */
+	faults: fc.array(fc.option(fc.constantFrom(...MENDABLE)), { maxLength: 3 }),
+	/** After how many tokens the object dies, and after how many the caller cancels. */
 	deaths: fc.array(upTo(14), { maxLength: 2 }),
 	cancel: fc.option(upTo(14), { freq: 3 }),
-	/** After which event another reader begins. */
+	/** The event after which another reader begins. */
 	after: upTo(6),
 });
 
@@ -59,7 +59,7 @@ const kill = (job: TestJob): Promise<void> =>
 		() => {},
 	);
 
-/** Once so many tokens are in the log, or the job has ended without. */
+/** Waits until so many tokens are in the log, or the job has ended. */
 const until = (job: TestJob, tokens: number) =>
 	eventually(
 		async () => {
@@ -70,8 +70,8 @@ const until = (job: TestJob, tokens: number) =>
 		{ interval: 5 },
 	);
 
-/** Its alarms ring without anybody waiting for them; no deadline passes. */
-async function hurried(job: TestJob): Promise<void> {
+/** Fires the job's alarms ahead of time until it ends; no deadline passes. */
+async function fireAlarms(job: TestJob): Promise<void> {
 	for (let ahead = 0; ; ahead = Math.min(ahead + 60_000, 1_800_000)) {
 		if ((await job.stub().view())?.finishedAt) return;
 		await runInDurableObject(job.stub(), (object: Job) => {
@@ -82,48 +82,52 @@ async function hurried(job: TestJob): Promise<void> {
 	}
 }
 
-it("a job that fails, dies and is canceled at any point has one end, one text, one price and leaves nothing behind", async () => {
+it("a job that fails, dies and is canceled at any point has one end, text and price", async () => {
 	await fc.assert(
-		fc.asyncProperty(life, async (life) => {
-			const { tokens, group, maxTokens, deaths, cancel } = life;
-			// A worker that failed the lives before has a new one.
+		fc.asyncProperty(history, async (history) => {
+			const { tokens, group, maxTokens, deaths, cancel } = history;
+			// The Pool must not remember the failures of the runs before.
 			await evictDurableObject(pool()).catch(() => {});
 			fakeWorker({
-				...{ tokens, group, every: 4 },
+				tokens,
+				group,
+				every: 4,
 				faults: Object.fromEntries(
-					life.faults.flatMap((name, n) =>
+					history.faults.flatMap((name, n) =>
 						name ? [[n + 1, FAULTS[name]]] : [],
 					),
 				),
 			});
 			const job = await startedJob({ sampling: { max_tokens: maxTokens } });
 			const reading = events(job);
-			const blows = [
-				...deaths.map((at) => ({ at, fall: () => kill(job) })),
+			const interventions = [
+				...deaths.map((at) => ({ at, act: () => kill(job) })),
 				...(cancel === null
 					? []
-					: [{ at: cancel, fall: () => job.stub().cancel() }]),
+					: [{ at: cancel, act: () => job.stub().cancel() }]),
 			].sort((a, b) => a.at - b.at);
-			const hurrying = hurried(job).catch(() => {});
-			for (const { at, fall } of blows) {
+			const firing = fireAlarms(job).catch(() => {});
+			for (const { at, act } of interventions) {
 				await until(job, at);
-				await fall();
+				await act();
 			}
-			await hurrying;
-			await hurried(job);
+			await firing;
+			await fireAlarms(job);
 			const seen = await reading;
-			const late = await events(job, Math.min(life.after, seen.length - 1));
-			const asked = {
-				...{ account: job.account.id, name: "one", ids: [job.id] },
+			const late = await events(job, Math.min(history.after, seen.length - 1));
+			const expected = {
+				account: job.account.id,
+				name: "one",
+				ids: [job.id],
 				text: tokens.slice(0, maxTokens).join(""),
 				ends: ["succeeded", ...(cancel === null ? [] : ["canceled"])],
 			};
 			const readings = [
 				{ job, seen },
-				{ job, seen: late, after: Math.min(life.after, seen.length - 1) },
+				{ job, seen: late, after: Math.min(history.after, seen.length - 1) },
 			];
 			await eventually(async () => {
-				const found = violations(await gather([job], readings, [asked]));
+				const found = violations(await gather([job], readings, [expected]));
 				expect(found.map(told)).toEqual([]);
 			});
 		}),

@@ -4,7 +4,7 @@ import type { LogEvent } from "../../src/contract/job.ts";
 import { EventLog } from "../../src/job/log.ts";
 import { bindings } from "../support/account.ts";
 
-/** A log in an object of its own. */
+/** Runs `act` with the log of a new object. */
 const withLog = (
 	name: string,
 	act: (log: EventLog, sql: SqlStorage) => void,
@@ -24,7 +24,7 @@ const batch = (text: string, ids: number[]) => ({
 	held: "",
 });
 
-/** All events after `seq`, as a reader gets them: message by message. */
+/** All events after `seq`, read message by message as a reader gets them. */
 function replay(log: EventLog, seq: number): LogEvent[] {
 	const events: LogEvent[] = [];
 	for (;;) {
@@ -35,7 +35,7 @@ function replay(log: EventLog, seq: number): LogEvent[] {
 }
 
 describe("a log", () => {
-	it("reads the same before and after it is closed, from any event on, also when opened anew", () =>
+	it("reads the same before and after it is closed, from any event on, also when reopened", () =>
 		withLog("closed", (log, sql) => {
 			log.append([["job.queued", { status: "queued" }]], {
 				spec: "{}",
@@ -75,7 +75,7 @@ describe("a log", () => {
 			expect(rows).toEqual([{ seq: 605 }]);
 		}));
 
-	it("in long rows is sent in messages that are not too long", () =>
+	it("in long rows is sent in messages of bounded length", () =>
 		withLog("long", (log, sql) => {
 			const text = "x".repeat(20_000);
 			for (let n = 0; n < 60; n++) log.appendTokens(batch(text, [n]));
@@ -91,7 +91,7 @@ describe("a log", () => {
 			}
 		}));
 
-	it("counts tokens of a backend that names no ids", () =>
+	it("counts tokens of a backend that reports no ids", () =>
 		withLog("nameless", (log, sql) => {
 			for (let n = 0; n < 40; n++)
 				log.appendTokens({ text: "two words", ids: [], tokens: 2, held: "" });

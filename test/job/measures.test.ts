@@ -10,8 +10,8 @@ const RUNNING = state({ phase: "running", startedAt: CREATED });
 const BACKOFF = state({ phase: "backoff", startedAt: CREATED });
 const SETTLING = state({ phase: "settling", startedAt: CREATED });
 
-/** Names with what tells them apart, and values. */
-const told = (
+/** Each measurement as its name, its labels but `model`, and its value. */
+const measured = (
 	before: { state: JobState; tokens: number },
 	after: { state: JobState; tokens: number },
 	change: JobChange | null,
@@ -32,23 +32,25 @@ const failed = (code: string, retry = true): JobChange => ({
 const cancel: JobChange = { type: "cancel" };
 const lease = { epoch: 1, url: "", digest: "", running: 1 };
 
-describe("what is counted of a job", () => {
-	it("is its wait, once, when it first gets a slot", () => {
+describe("the metrics of a job", () => {
+	it("count its wait once, when it first gets a slot", () => {
 		const granted: JobChange = { type: "granted", lease };
 		const running = { state: RUNNING, tokens: 0 };
-		expect(told({ state: WAITING, tokens: 0 }, running, granted)).toEqual([
+		expect(measured({ state: WAITING, tokens: 0 }, running, granted)).toEqual([
 			["queue_seconds", 2.5],
 		]);
 		const again = state({ phase: "waiting", startedAt: CREATED });
-		expect(told({ state: again, tokens: 0 }, running, granted)).toEqual([]);
+		expect(measured({ state: again, tokens: 0 }, running, granted)).toEqual([]);
 	});
 
-	it("is the time of its first token, in the middle of an attempt or with its end, and of no other", () => {
+	it("have the time of its first token alone, in the middle of an attempt or at its end", () => {
 		const at = (tokens: number) => ({ state: RUNNING, tokens });
-		expect(told(at(0), at(3), null)).toEqual([["first_token_seconds", 2.5]]);
-		expect(told(at(3), at(5), null)).toEqual([]);
+		expect(measured(at(0), at(3), null)).toEqual([
+			["first_token_seconds", 2.5],
+		]);
+		expect(measured(at(3), at(5), null)).toEqual([]);
 		expect(
-			told(
+			measured(
 				at(0),
 				{ state: SETTLING, tokens: 2 },
 				{ type: "finished", reason: "stop" },
@@ -60,12 +62,7 @@ describe("what is counted of a job", () => {
 	});
 
 	it.each<[string, JobState, JobChange, string]>([
-		[
-			"a failure that is tried again",
-			BACKOFF,
-			failed("overloaded"),
-			"overloaded",
-		],
+		["a failure that is retried", BACKOFF, failed("overloaded"), "overloaded"],
 		[
 			"a failure that is not",
 			SETTLING,
@@ -73,7 +70,7 @@ describe("what is counted of a job", () => {
 			"image_undecodable",
 		],
 		[
-			"a failure that nobody has heard of",
+			"a failure without a label of its own",
 			BACKOFF,
 			failed("my prompt"),
 			"other",
@@ -86,35 +83,39 @@ describe("what is counted of a job", () => {
 		],
 		["a cancel", SETTLING, cancel, "canceled"],
 		["a deadline", SETTLING, { type: "time" }, "canceled"],
-	])("is each attempt by its end: %s", (_, after, change, ending) => {
+	])("count each attempt by its end: %s", (_, after, change, ending) => {
 		const running = { state: RUNNING, tokens: 0 };
-		expect(told(running, { state: after, tokens: 0 }, change)).toEqual([
+		expect(measured(running, { state: after, tokens: 0 }, change)).toEqual([
 			["attempts_total", ending, 1],
 		]);
-		// None was in progress.
+		// No attempt was in progress.
 		for (const before of [WAITING, BACKOFF])
 			expect(
-				told({ state: before, tokens: 0 }, { state: after, tokens: 0 }, change),
+				measured(
+					{ state: before, tokens: 0 },
+					{ state: after, tokens: 0 },
+					change,
+				),
 			).toEqual([]);
 	});
 
-	it("is a seam where an answer goes on that was begun to be shown", () => {
+	it("count a seam where an attempt continues an answer that readers have begun to see", () => {
 		const shown = (state: JobState) => ({ state, tokens: 4 });
 		const seam: JobChange = { type: "seam", tokens: 4, random: 0 };
-		expect(told(shown(RUNNING), shown(RUNNING), seam)).toEqual([
+		expect(measured(shown(RUNNING), shown(RUNNING), seam)).toEqual([
 			["attempts_total", "seam", 1],
 			["seams_total", "true", 1],
 		]);
-		expect(told(shown(RUNNING), shown(BACKOFF), failed("silent"))).toEqual([
+		expect(measured(shown(RUNNING), shown(BACKOFF), failed("silent"))).toEqual([
 			["attempts_total", "silent", 1],
 			["seams_total", "false", 1],
 		]);
-		expect(told(shown(RUNNING), shown(SETTLING), failed("silent"))).toEqual([
-			["attempts_total", "silent", 1],
-		]);
+		expect(measured(shown(RUNNING), shown(SETTLING), failed("silent"))).toEqual(
+			[["attempts_total", "silent", 1]],
+		);
 	});
 
-	it("is its end once it is settled: status, tokens, and how long the account took", () => {
+	it("count its end once it is settled: status, tokens, and the time to settle", () => {
 		const ended = state({
 			phase: "finished",
 			status: "failed",
@@ -123,7 +124,7 @@ describe("what is counted of a job", () => {
 		});
 		const settlement = { price: 0, status: "failed" } as never;
 		expect(
-			told(
+			measured(
 				{ state: SETTLING, tokens: 7 },
 				{ state: ended, tokens: 7 },
 				{ type: "settled", settlement },
@@ -136,9 +137,11 @@ describe("what is counted of a job", () => {
 		]);
 	});
 
-	it("is nothing where nothing of this happened", () => {
+	it("are none where none of this happened", () => {
 		const waiting = { state: WAITING, tokens: 0 };
-		expect(told(waiting, waiting, { type: "watched" })).toEqual([]);
-		expect(told(waiting, { state: SETTLING, tokens: 0 }, cancel)).toEqual([]);
+		expect(measured(waiting, waiting, { type: "reader_joined" })).toEqual([]);
+		expect(measured(waiting, { state: SETTLING, tokens: 0 }, cancel)).toEqual(
+			[],
+		);
 	});
 });

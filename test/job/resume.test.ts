@@ -18,7 +18,7 @@ import {
 
 const raw = (read: Read[]): string => read.map((event) => event.raw).join("");
 
-/** Reads a job to its end, hanging up after every `every` events and coming back for the rest. */
+/** Reads a job to its end, but hangs up after every `every` events and resumes. */
 async function readInPieces(
 	job: Awaited<ReturnType<typeof startedJob>>,
 	every: number,
@@ -39,7 +39,10 @@ describe("a reader", () => {
 		const job = await startedJob();
 		const [whole, ...pieces] = await Promise.all([
 			events(job),
-			...[1, 2, 3, 5].map((every) => readInPieces(job, every)),
+			readInPieces(job, 1),
+			readInPieces(job, 2),
+			readInPieces(job, 3),
+			readInPieces(job, 5),
 		]);
 		for (const piece of pieces) expect(raw(piece)).toBe(raw(whole));
 		expect(textOf(whole)).toBe(words(30).join(""));
@@ -47,7 +50,7 @@ describe("a reader", () => {
 			expect(raw(await events(job, after))).toBe(raw(whole.slice(after)));
 	});
 
-	it("is one of 200, and all of them get the whole in order", async () => {
+	it("is one of 200, which all get the whole log in order", async () => {
 		fakeWorker({ tokens: words(40), every: 20 });
 		const job = await startedJob();
 		const readers = Array.from({ length: 200 }, async (_, n) => {
@@ -67,7 +70,7 @@ describe("a reader", () => {
 		});
 		const job = await startedJob();
 		await events(job, 0, ({ type }) => type === "token");
-		// Holds back the next sync: the row is written, and not yet safe.
+		// Delays the next sync: the row is written, but not durable yet.
 		const held = gate();
 		await runInDurableObject(job.stub(), (_, { storage }) => {
 			const sync = storage.sync.bind(storage);
@@ -92,7 +95,7 @@ describe("a reader", () => {
 		expect((await reading).length).toBe(await logged(job.stub()));
 	});
 
-	it("keeps its place while the job hibernates and wakes", async () => {
+	it("keeps its cursor while the job hibernates and wakes", async () => {
 		const worker = fakeWorker({ tokens: words(4) });
 		worker.state = "starting";
 		const job = await startedJob();
@@ -105,7 +108,7 @@ describe("a reader", () => {
 		expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, n) => n + 1));
 	});
 
-	it("that is slow holds up neither the job nor the others", async () => {
+	it("that is slow delays neither the job nor other readers", async () => {
 		const tokens = Array.from({ length: 60 }, (_, n) =>
 			`${n}`.padEnd(20_000, "."),
 		);
@@ -121,7 +124,7 @@ describe("a reader", () => {
 		expect(raw(await read(stream))).toBe(raw(fast));
 	});
 
-	it("that leaves is forgotten", async () => {
+	it("that leaves is removed", async () => {
 		const { opened, open } = gate();
 		fakeWorker({
 			tokens: words(3),
@@ -139,7 +142,7 @@ describe("a reader", () => {
 	});
 });
 
-/** Events in the log. */
+/** The number of events in the log. */
 const logged = (stub: DurableObjectStub<Job>): Promise<number> =>
 	runInDurableObject(
 		stub,

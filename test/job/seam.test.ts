@@ -1,4 +1,6 @@
-/** A planned seam: an attempt that reached its longest time is gone on with by the next, and nobody can tell. */
+/**
+ * A planned seam: the next attempt continues one that reached its time limit, unseen by readers.
+ */
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { attemptSeed } from "../../src/job/attempt.ts";
@@ -14,7 +16,7 @@ import {
 	words,
 } from "../support/jobs.ts";
 
-/** The job of a prompt, with attempts of 200 ms. */
+/** The events of a job whose attempts last 200 ms. */
 async function seamed(
 	part: Parameters<typeof admittedJob>[0] = {},
 ): Promise<Read[]> {
@@ -26,8 +28,8 @@ async function seamed(
 	return events(job);
 }
 
-/** The first attempt stops before its n-th token (from 0) until its time is over. */
-const until = (n: number, script: Script): Script => ({
+/** The first attempt hangs before its n-th token (from 0) until its time limit. */
+const hangsBefore = (n: number, script: Script): Script => ({
 	...script,
 	gate: (at, attempt) =>
 		at >= n && attempt === 1 ? new Promise(() => {}) : undefined,
@@ -37,7 +39,7 @@ const TEXT = ["na", "ïv", "", "e 日", "本", " one", " #", "#", "#", " two"];
 
 describe("a planned seam", () => {
 	it("is seen by no reader, and keeps its slot", async () => {
-		const worker = fakeWorker(until(7, { tokens: words(20) }));
+		const worker = fakeWorker(hangsBefore(7, { tokens: words(20) }));
 		const seen = await seamed();
 		expect(textOf(seen)).toBe(words(20).join(""));
 		expect(seen.filter(({ type }) => type !== "token")).toHaveLength(5);
@@ -51,10 +53,10 @@ describe("a planned seam", () => {
 		expect((await pool.load("nano")).running).toBe(0);
 	});
 
-	it("wherever it comes changes neither the text nor where a stop string ends it", async () => {
+	it("changes neither the text nor where a stop string ends it, wherever it comes", async () => {
 		const worker = fakeWorker((prompt) => {
 			const [n, group] = prompt.split(" ").map(Number) as [number, number];
-			return until(n, { tokens: TEXT, group });
+			return hangsBefore(n, { tokens: TEXT, group });
 		});
 		worker.slots = 100;
 		const seams = TEXT.flatMap((_, n) => [1, 2].map((by) => `${n} ${by}`));
@@ -72,8 +74,8 @@ describe("a planned seam", () => {
 		expect(worker.requests.length).toBeGreaterThan(seams.length * 2);
 	});
 
-	it("leaves the next attempt what is left of the token budget", async () => {
-		const worker = fakeWorker(until(3, { tokens: words(20) }));
+	it("leaves the rest of the token budget to the next attempt", async () => {
+		const worker = fakeWorker(hangsBefore(3, { tokens: words(20) }));
 		const seen = await seamed({ sampling: { max_tokens: 5 } });
 		expect(textOf(seen)).toBe(words(5).join(""));
 		expect(seen.at(-1)?.data.tokens).toBe(5);
@@ -81,8 +83,8 @@ describe("a planned seam", () => {
 		expect(worker.requests.map(({ max_tokens }) => max_tokens)).toEqual([5, 2]);
 	});
 
-	it("lets the next attempt draw from the seed and the tokens before it", async () => {
-		const worker = fakeWorker(until(4, { tokens: words(9) }));
+	it("gives the next attempt a seed derived from the job's seed and token count", async () => {
+		const worker = fakeWorker(hangsBefore(4, { tokens: words(9) }));
 		await seamed({ sampling: { temperature: 1, seed: 42 } });
 		expect(worker.requests.map(({ seed }) => seed)).toEqual([
 			42,

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { attemptSeed } from "../../src/job/attempt.ts";
 import { pace } from "../../src/job/slot.ts";
 
-it("batches follow the number of readers, and slow down when many jobs write", () => {
+it("batches become slower with more readers, and with many running jobs", () => {
 	expect(pace(1, 1)).toBe(30);
 	expect(pace(1000, 1)).toBe(200);
 	expect(pace(100_000, 1)).toBe(500);
@@ -10,7 +10,7 @@ it("batches follow the number of readers, and slow down when many jobs write", (
 	expect(pace(1000, 200)).toBe(200);
 });
 
-it("attempts draw from the job's own seed first, then from one per number of committed tokens", () => {
+it("later attempts use a seed per number of committed tokens", () => {
 	expect(attemptSeed(42, 0)).toBe(42);
 	const seeds = Array.from({ length: 2000 }, (_, n) => attemptSeed(42, n));
 	expect(new Set(seeds).size).toBe(2000);

@@ -1,4 +1,4 @@
-/** Readers that take nothing, beside readers that do. */
+/** Readers that stall, beside readers that do not. */
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { Job } from "../../src/job/job.ts";
@@ -19,7 +19,7 @@ import {
 } from "../support/jobs.ts";
 
 const BUFFER = 256 * 1024;
-/** 600 KB in 30 tokens; an event each, where they come 40 ms apart. */
+/** 600 KB in 30 tokens, which are one event each when they come 40 ms apart. */
 const LONG = Array.from({ length: 30 }, (_, n) => `${n}`.padEnd(20_000, "."));
 const long = () => startedJob({ sampling: { max_tokens: 2_000 } });
 const raw = (seen: Read[]): string => seen.map((event) => event.raw).join("");
@@ -35,13 +35,13 @@ async function stream(job: TestJob, stallMs = 60_000) {
 	});
 }
 
-/** Where the one follower of a test goes on after a pause: what it has taken by then, read or not. */
-function resumedAt(): () => number | null {
+/** The cursor with which the test's only follower resumes after a pause. */
+function resumeCursor(): () => number | null {
 	const send = vi.spyOn(WebSocket.prototype, "send");
 	return () => {
-		const said = send.mock.calls.map(([message]) => message);
-		const paused = said.indexOf("pause");
-		const next = said
+		const sent = send.mock.calls.map(([message]) => message);
+		const paused = sent.indexOf("pause");
+		const next = sent
 			.slice(paused + 1)
 			.find((each) => /^\d+$/.test(String(each)));
 		return paused < 0 || next === undefined ? null : Number(next);
@@ -54,19 +54,19 @@ const fullBuffer = () =>
 	);
 
 describe("a reader that stalls", () => {
-	it("for too long is hung up on without `done`; nobody waits for it; it resumes where it was", async () => {
+	it("for too long is disconnected, delays no other reader, and can resume", async () => {
 		fakeWorker({ tokens: LONG, every: 40 });
 		const job = await long();
 		const stalled = await Promise.all(
 			Array.from({ length: 5 }, () => stream(job, 300)),
 		);
-		// Each takes one chunk, and then nothing more.
+		// Each reads one chunk, and then no more.
 		const readers = stalled.map((each) => each.getReader());
 		await Promise.all(readers.map((reader) => reader.read()));
 		const fast = await Promise.all([1, 2, 3].map(() => events(job)));
 		for (const seen of fast) expect(textOf(seen)).toBe(LONG.join(""));
 		await sleep(500);
-		// What waited was let go, but for what was on its way.
+		// The buffer was dropped, except the chunk that was on its way.
 		for (const [n, reader] of readers.entries()) {
 			reader.releaseLock();
 			const rest = await read(stalled[n] as ReadableStream<Uint8Array>);
@@ -84,7 +84,7 @@ describe("a reader that stalls", () => {
 		);
 	});
 
-	it("with less than a buffer to read is hung up on as well", async () => {
+	it("with less than a full buffer is disconnected as well", async () => {
 		fakeWorker({ tokens: LONG.slice(0, 5), every: 40 });
 		const job = await long();
 		const bytes = await stream(job, 300);
@@ -94,25 +94,25 @@ describe("a reader that stalls", () => {
 		expect(seen.map(({ type }) => type)).not.toContain("done");
 	});
 
-	it("is kept no more than 256 KiB for, and goes on where it was", async () => {
+	it("has at most 256 KiB buffered, and continues after them", async () => {
 		fakeWorker({ tokens: LONG, every: 40 });
 		const job = await long();
 		const whole = await events(job);
-		const last = resumedAt();
+		const last = resumeCursor();
 		const bytes = await stream(job);
 		await fullBuffer();
 		expect(raw(await read(bytes))).toBe(raw(whole));
 		const kept = raw(whole.slice(0, last() as number)).length;
 		expect(kept).toBeGreaterThan(BUFFER / 2);
-		// And what is on its way.
+		// The buffer, and the chunk that is on its way.
 		expect(kept).toBeLessThanOrEqual(BUFFER + 2 * 20_100);
 	});
 
-	it("is kept no more than 1,000 events for, and goes on where it was", async () => {
+	it("has at most 1,000 events buffered, and continues after them", async () => {
 		fakeWorker({ tokens: words(3), gate: () => new Promise(() => {}) });
 		const job = await startedJob();
 		await events(job, 0, ({ type }) => type === "job.running");
-		// A log of more events than a test can wait for.
+		// Writes more events than a test can wait for.
 		await runInDurableObject(job.stub(), async (_, state) => {
 			for (let seq = 3; seq <= 5_000; seq++)
 				state.storage.sql.exec(
@@ -123,17 +123,17 @@ describe("a reader that stalls", () => {
 			await state.storage.sync();
 			state.abort("killed");
 		}).catch(() => {});
-		const last = resumedAt();
+		const last = resumeCursor();
 		const bytes = await stream(job);
 		await fullBuffer();
 		const seen = await read(bytes, ({ seq }) => seq === 5_000);
 		expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, n) => n + 1));
 		expect(last()).toBeGreaterThan(500);
-		// And what is on its way: no more than 16 KiB.
+		// The buffer, and a chunk of at most 16 KiB that is on its way.
 		expect(last()).toBeLessThan(1_000 + 400);
 	});
 
-	it("is still there, as far as the job knows", async () => {
+	it("still counts as a reader of the job", async () => {
 		const { opened, open } = gate();
 		fakeWorker({
 			tokens: LONG,

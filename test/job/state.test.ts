@@ -3,20 +3,20 @@ import { describe, expect, it } from "vitest";
 import { priceOf } from "../../src/account/ledger.ts";
 import type { JobSpec } from "../../src/contract/job.ts";
 import {
-	ABANDONED_MS,
 	alarmAt,
 	type Deadlines,
 	HEARTBEAT_MS,
-	HUNG_UP_MS,
+	RECONNECT_MS,
+	REPEAT_CALL_MS,
 } from "../../src/job/due.ts";
 import {
 	initialState,
 	isOpen,
 	type JobChange,
 	type JobState,
-	type Logged,
 	MAX_FAILURES,
 	MAX_INTERRUPTIONS,
+	type TransitionEvent,
 	transition,
 } from "../../src/job/state.ts";
 import type { Disconnect } from "../../src/stream/readers.ts";
@@ -42,8 +42,8 @@ const endless: Deadlines = {
 	cancelAt: null,
 	onDisconnect: "continue",
 };
-const born = (terms: Partial<Deadlines> = {}): JobState =>
-	initialState({ ...endless, ...terms } as JobSpec, 0);
+const newState = (deadlines: Partial<Deadlines> = {}): JobState =>
+	initialState({ ...endless, ...deadlines } as JobSpec, 0);
 const granted: JobChange = { type: "granted", lease };
 const time: JobChange = { type: "time" };
 const cancel: JobChange = { type: "cancel" };
@@ -64,8 +64,8 @@ const settled = (price: number): JobChange => ({
 	settlement: { price, balance: 1, settledAt: "" },
 });
 
-/** The state after all of these at that time; those that change nothing are passed over. */
-const lived = (
+/** The state after these changes at that time; a change that does nothing is skipped. */
+const applied = (
 	state: JobState,
 	now: number,
 	...changes: JobChange[]
@@ -75,17 +75,17 @@ const lived = (
 		state,
 	);
 
-/** An attempt that fails with so many tokens in the log, and the wait after it. */
+/** An attempt that fails with so many tokens in the log, and the backoff after it. */
 const failOnce = (from: JobState, tokens: number): JobState =>
-	lived(lived(from, 0, granted, broken(tokens)), HOUR, time);
+	applied(applied(from, 0, granted, broken(tokens)), HOUR, time);
 
-// Any order of anything, at any time: what the Pool, the backend, the callers, the clock and the alarm may do to a job.
+// Random histories: whatever the Pool, the backend, callers, clock and alarm may do, in any order.
 
 type Step = { wait: number; add: number; make: (tokens: number) => JobChange };
 
-const leaving: fc.Arbitrary<Disconnect> = fc.oneof(
-	fc.constantFrom({ how: "content" as const }, { how: "lost" as const }),
-	fc.nat(90_000).map((ago) => ({ how: "hungUp" as const, ago })),
+const disconnect: fc.Arbitrary<Disconnect> = fc.oneof(
+	fc.constantFrom({ how: "satisfied" as const }, { how: "lost" as const }),
+	fc.nat(90_000).map((agoMs) => ({ how: "hungUp" as const, agoMs })),
 );
 const change: fc.Arbitrary<Step["make"]> = fc.oneof(
 	fc
@@ -114,9 +114,11 @@ const change: fc.Arbitrary<Step["make"]> = fc.oneof(
 		.constantFrom("stop" as const, "length" as const)
 		.map((reason) => () => ({ type: "finished", reason }) as JobChange),
 	fc.constant(() => cancel),
-	fc.constant(() => ({ type: "watched" }) as JobChange),
-	leaving.map((how) => (): JobChange => ({ type: "left", ...how })),
-	fc.constant(() => ({ type: "repeated" }) as JobChange),
+	fc.constant(() => ({ type: "reader_joined" }) as JobChange),
+	disconnect.map(
+		(left) => (): JobChange => ({ type: "readers_left", ...left }),
+	),
+	fc.constant(() => ({ type: "call_repeated" }) as JobChange),
 	{ weight: 3, arbitrary: fc.constant(() => time) },
 	{ weight: 3, arbitrary: fc.constant(() => settled(0)) },
 );
@@ -129,7 +131,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 	{ maxLength: 80 },
 );
 const deadline = fc.option(fc.nat(4 * HOUR));
-const terms: fc.Arbitrary<Deadlines> = fc.record({
+const deadlines: fc.Arbitrary<Deadlines> = fc.record({
 	startBy: deadline,
 	endBy: deadline,
 	cancelAt: deadline,
@@ -140,15 +142,17 @@ interface Moment {
 	now: number;
 	tokens: number;
 	state: JobState;
-	/** What the step before logged. */
-	log: Logged[];
+	/** The events of the step before. */
+	log: TransitionEvent[];
 }
 
-/** Every state on the way. Only a running attempt brings tokens; the account prices what it is told. */
-function live(terms: Deadlines, steps: Step[]): Moment[] {
-	const life: Moment[] = [{ now: 0, tokens: 0, state: born(terms), log: [] }];
+/** Every state on the way. Only a running attempt adds tokens, and the ledger sets the price. */
+function historyOf(deadlines: Deadlines, steps: Step[]): Moment[] {
+	const history: Moment[] = [
+		{ now: 0, tokens: 0, state: newState(deadlines), log: [] },
+	];
 	for (const { wait, add, make } of steps) {
-		const before = life.at(-1) as Moment;
+		const before = history.at(-1) as Moment;
 		const { state } = before;
 		const now = before.now + wait;
 		const room = MAX_TOKENS - before.tokens;
@@ -170,32 +174,32 @@ function live(terms: Deadlines, steps: Step[]): Moment[] {
 					)
 				: made;
 		const decision = transition(state, change, now);
-		life.push({
+		history.push({
 			now,
 			tokens,
 			state: decision?.state ?? state,
-			log: decision?.log ?? [],
+			log: decision?.events ?? [],
 		});
 	}
-	return life;
+	return history;
 }
 
-const always = (check: (life: Moment[], terms: Deadlines) => void) =>
+const always = (check: (history: Moment[], deadlines: Deadlines) => void) =>
 	fc.assert(
-		fc.property(terms, steps, (terms, steps) =>
-			check(live(terms, steps), terms),
+		fc.property(deadlines, steps, (deadlines, steps) =>
+			check(historyOf(deadlines, steps), deadlines),
 		),
 		{ numRuns: 500 },
 	);
 
-describe("a job's life, in whatever order things happen,", () => {
+describe("a job, in whatever order things happen,", () => {
 	it("has one outcome, decided before it is settled and never changed", () => {
-		always((life) => {
+		always((history) => {
 			const outcomes = new Set(
-				life.map(({ state }) => state.outcome).filter((o) => o !== null),
+				history.map(({ state }) => state.outcome).filter((o) => o !== null),
 			);
 			expect(outcomes.size).toBeLessThanOrEqual(1);
-			for (const { state } of life) {
+			for (const { state } of history) {
 				expect(state.outcome !== null).toBe(!isOpen(state));
 				expect(state.settlement !== null).toBe(state.phase === "finished");
 				expect(state.lease !== null).toBe(state.phase === "running");
@@ -203,26 +207,26 @@ describe("a job's life, in whatever order things happen,", () => {
 		});
 	});
 
-	it("tells its end once, settles once, and nothing after it", () => {
-		always((life) => {
-			const terminal = life.filter(
+	it("logs its end once, settles once, and changes nothing afterwards", () => {
+		always((history) => {
+			const terminal = history.filter(
 				({ state, log }) =>
 					state.phase === "finished" && log.some((l) => l.type === "state"),
 			);
-			const end = life.findIndex(({ state }) => state.phase === "finished");
+			const end = history.findIndex(({ state }) => state.phase === "finished");
 			expect(terminal).toHaveLength(end < 0 ? 0 : 1);
 			if (end < 0) return;
-			expect(terminal[0]).toBe(life[end]);
-			for (const late of life.slice(end + 1)) {
+			expect(terminal[0]).toBe(history[end]);
+			for (const late of history.slice(end + 1)) {
 				expect(late.log).toEqual([]);
-				expect(late.state).toBe(life[end]?.state);
+				expect(late.state).toBe(history[end]?.state);
 			}
 		});
 	});
 
-	it("costs nothing unless it succeeded, or was canceled with tokens; never more than was held", () => {
-		always((life) => {
-			const { state, tokens } = life.at(-1) as Moment;
+	it("costs nothing unless it succeeded or was canceled with tokens", () => {
+		always((history) => {
+			const { state, tokens } = history.at(-1) as Moment;
 			const price = state.settlement?.price;
 			if (price === undefined) return;
 			const free =
@@ -234,44 +238,44 @@ describe("a job's life, in whatever order things happen,", () => {
 		});
 	});
 
-	it("begins no more attempts than its tokens and its failures allow", () => {
-		always((life) => {
-			for (const { state, tokens } of life)
+	it("begins no more attempts than its tokens and failures allow", () => {
+		always((history) => {
+			for (const { state, tokens } of history)
 				expect(state.attempts).toBeLessThanOrEqual(
 					(MAX_FAILURES + MAX_INTERRUPTIONS) * (tokens + 1),
 				);
 		});
 	});
 
-	it("always has an alarm ahead until it is finished, and then none", () => {
-		always((life) => {
-			for (const { state, now } of life)
+	it("has an alarm until it is finished, and then none", () => {
+		always((history) => {
+			for (const { state, now } of history)
 				expect(alarmAt(state, now) === null).toBe(state.phase === "finished");
 		});
 	});
 
 	it("does all that is due at once, and then sleeps until later", () => {
-		always((life) => {
-			for (const { state, now } of life) {
+		always((history) => {
+			for (const { state, now } of history) {
 				let times = 0;
-				let rested = state;
+				let current = state;
 				for (
-					let decision = transition(rested, time, now);
+					let decision = transition(current, time, now);
 					decision;
-					decision = transition(rested, time, now)
+					decision = transition(current, time, now)
 				) {
-					rested = decision.state;
+					current = decision.state;
 					expect(++times).toBeLessThanOrEqual(2);
 				}
-				if (rested.phase !== "finished")
-					expect(alarmAt(rested, now)).toBeGreaterThan(now);
+				if (current.phase !== "finished")
+					expect(alarmAt(current, now)).toBeGreaterThan(now);
 			}
 		});
 	});
 
 	it("goes forward in time, and its alarm is never later than its deadlines", () => {
-		always((life, { startBy, endBy, cancelAt }) => {
-			for (const { state, now } of life) {
+		always((history, { startBy, endBy, cancelAt }) => {
+			for (const { state, now } of history) {
 				const { startedAt, finishedAt, since } = state;
 				expect(since).toBeLessThanOrEqual(now);
 				expect(startedAt ?? 0).toBeLessThanOrEqual(finishedAt ?? now);
@@ -284,9 +288,9 @@ describe("a job's life, in whatever order things happen,", () => {
 	});
 
 	it("counts tokens and attempts that only grow", () => {
-		always((life) => {
-			life.slice(1).forEach(({ state }, n) => {
-				const before = (life[n] as Moment).state;
+		always((history) => {
+			history.slice(1).forEach(({ state }, n) => {
+				const before = (history[n] as Moment).state;
 				expect(state.tokensBefore).toBeGreaterThanOrEqual(before.tokensBefore);
 				expect(state.attempts - before.attempts).toBeGreaterThanOrEqual(0);
 				expect(state.attempts - before.attempts).toBeLessThanOrEqual(1);
@@ -294,9 +298,9 @@ describe("a job's life, in whatever order things happen,", () => {
 		});
 	});
 
-	it("does not start after its time to start, nor ends by its deadline before it", () => {
-		always((life, { startBy, endBy }) => {
-			for (const { state } of life) {
+	it("neither starts after its deadline to start, nor expires before a deadline", () => {
+		always((history, { startBy, endBy }) => {
+			for (const { state } of history) {
 				expect(state.startedAt ?? -1).toBeLessThan(
 					Math.min(startBy ?? 1e15, endBy ?? 1e15),
 				);
@@ -310,11 +314,11 @@ describe("a job's life, in whatever order things happen,", () => {
 });
 
 describe("attempts", () => {
-	it("end after too many in a row without a new token, at the price of none", () => {
-		let state = born();
+	it("fail the job after too many in a row without a new token", () => {
+		let state = newState();
 		for (let n = 1; n <= MAX_FAILURES; n++) {
 			expect(state.phase).toBe("waiting");
-			// The first failure came with tokens, the others brought no more.
+			// The first failed attempt added tokens, the others none.
 			state = failOnce(state, 3);
 		}
 		expect(state).toMatchObject({
@@ -324,21 +328,21 @@ describe("attempts", () => {
 		});
 	});
 
-	it("may fail any number of times while each brings tokens", () => {
-		let state = born();
+	it("may fail any number of times while each adds tokens", () => {
+		let state = newState();
 		for (let n = 1; n <= 50; n++) state = failOnce(state, n);
 		expect(state).toMatchObject({ phase: "waiting", failures: 1 });
 	});
 
 	it("wait longer after each failure, spread at random, half a minute at most", () => {
-		let state = born();
+		let state = newState();
 		const waits: number[] = [];
 		for (let n = 1; n < MAX_FAILURES; n++) {
-			state = lived(state, 0, granted, broken(0));
+			state = applied(state, 0, granted, broken(0));
 			const { retryAt } = state;
 			waits.push(retryAt as number);
 			expect(transition(state, time, (retryAt as number) - 1)).toBe(null);
-			state = lived(state, retryAt as number, time);
+			state = applied(state, retryAt as number, time);
 			expect(state.phase).toBe("waiting");
 		}
 		expect(waits).toEqual([...waits].sort((a, b) => a - b));
@@ -346,27 +350,27 @@ describe("attempts", () => {
 		expect(waits[0]).toBe(375);
 	});
 
-	it("that restarts of the edge cut off are no failures: the first goes on at once, more in a row wait longer", () => {
-		let state = lived(born(), 0, granted, broken(0));
+	it("that restarts interrupt are no failures: they repeat at once, then wait", () => {
+		let state = applied(newState(), 0, granted, broken(0));
 		const waits: number[] = [];
 		for (let n = 0; n <= MAX_FAILURES; n++) {
 			const now = state.retryAt as number;
-			state = lived(state, now, time, granted, interrupted(0));
+			state = applied(state, now, time, granted, interrupted(0));
 			waits.push((state.retryAt as number) - now);
 		}
 		expect(state).toMatchObject({ phase: "backoff", failures: 1 });
 		expect(waits.slice(0, 4)).toEqual([0, 375, 750, 1_500]);
 		expect(waits.at(-1)).toBeLessThanOrEqual(30_000);
-		state = lived(state, HOUR, time, granted, interrupted(1));
+		state = applied(state, HOUR, time, granted, interrupted(1));
 		expect(state).toMatchObject({ failures: 0, retryAt: HOUR });
 	});
 
-	it("end after very many restarts in a row without a new token: what ends the edge must not do so for ever", () => {
-		let state = born();
+	it("fail the job after very many restarts in a row without a new token", () => {
+		let state = newState();
 		for (let n = 1; n <= MAX_INTERRUPTIONS; n++) {
 			expect(state.phase).toBe("waiting");
-			state = lived(state, HOUR * n, granted, interrupted(0));
-			state = lived(state, HOUR * (n + 1), time);
+			state = applied(state, HOUR * n, granted, interrupted(0));
+			state = applied(state, HOUR * (n + 1), time);
 		}
 		expect(state).toMatchObject({
 			phase: "settling",
@@ -375,12 +379,12 @@ describe("attempts", () => {
 		});
 	});
 
-	it("avoid the worker that failed last; the object's own death blames none", () => {
-		const failed = lived(born(), 0, granted, broken(0));
+	it("avoid the worker that failed last, but none after a restart of the object", () => {
+		const failed = applied(newState(), 0, granted, broken(0));
 		expect(failed.avoid).toBe(lease.url);
-		const died = lived(born(), 0, granted, interrupted(0));
+		const died = applied(newState(), 0, granted, interrupted(0));
 		expect(died).toMatchObject({ phase: "backoff", retryAt: 0, avoid: null });
-		const stalled = lived(born(), 0, granted, {
+		const stalled = applied(newState(), 0, granted, {
 			type: "seam",
 			tokens: 0,
 			random: 0,
@@ -389,31 +393,31 @@ describe("attempts", () => {
 	});
 
 	it("stay `running` to readers while a later one waits for a slot", () => {
-		const state = failOnce(born(), 1);
+		const state = failOnce(newState(), 1);
 		expect(state).toMatchObject({ phase: "waiting", status: "running" });
 		expect(
 			transition(state, { type: "placed", answer: "queued", place }, HOUR),
 		).toBe(null);
-		expect(transition(state, granted, HOUR)?.log).toEqual([]);
+		expect(transition(state, granted, HOUR)?.events).toEqual([]);
 	});
 });
 
 describe("waiting", () => {
-	it("is told once with its place, and again when it waits for something else", () => {
+	it("logs its place once, and again when it waits for something else", () => {
 		const queued: JobChange = { type: "placed", answer: "queued", place };
 		const cold: JobChange = { type: "placed", answer: "provisioning", place };
-		let state = born();
-		const told = [queued, queued, cold, cold, queued].map((change) => {
+		let state = newState();
+		const statuses = [queued, queued, cold, cold, queued].map((change) => {
 			const decision = transition(state, change, 0);
 			state = decision?.state ?? state;
 			return decision && state.status;
 		});
-		expect(told).toEqual(["queued", null, "provisioning", null, "queued"]);
-		expect(lived(state, 0, granted).place).toBe(null);
+		expect(statuses).toEqual(["queued", null, "provisioning", null, "queued"]);
+		expect(applied(state, 0, granted).place).toBe(null);
 	});
 
-	it("asks the pool again more and more rarely, and an account that does not answer too", () => {
-		const asks = (state: JobState, until: number): number[] => {
+	it("repeats its calls to the pool and to the account less and less often", () => {
+		const waitsOf = (state: JobState, until: number): number[] => {
 			const waits: number[] = [];
 			for (let now = 0; now < until; ) {
 				const next = alarmAt(state, now) as number;
@@ -422,14 +426,14 @@ describe("waiting", () => {
 			}
 			return waits;
 		};
-		expect(asks(born(), HOUR)).toEqual([
+		expect(waitsOf(newState(), HOUR)).toEqual([
 			60, 60, 120, 240, 480, 600, 600, 600, 600, 600,
 		]);
-		const settling = lived(born(), 0, granted, {
+		const settling = applied(newState(), 0, granted, {
 			type: "finished",
 			reason: "stop",
 		});
-		expect(asks(settling, 4 * HOUR)).toEqual([
+		expect(waitsOf(settling, 4 * HOUR)).toEqual([
 			5, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600, 3600,
 		]);
 	});
@@ -437,134 +441,141 @@ describe("waiting", () => {
 
 describe("a cancel", () => {
 	it.each<[string, JobState, string]>([
-		["waits for a slot", born(), "canceled"],
-		["runs", lived(born(), 0, granted), "canceled"],
+		["waits for a slot", newState(), "canceled"],
+		["runs", applied(newState(), 0, granted), "canceled"],
 		[
 			"waits for its next attempt",
-			lived(born(), 0, granted, broken(1)),
+			applied(newState(), 0, granted, broken(1)),
 			"canceled",
 		],
 		[
 			"is being settled",
-			lived(born(), 0, granted, { type: "finished", reason: "stop" }),
+			applied(newState(), 0, granted, { type: "finished", reason: "stop" }),
 			"succeeded",
 		],
 	])("of a job that %s", (_, state, outcome) => {
-		const canceled = lived(state, 5, cancel);
+		const canceled = applied(state, 5, cancel);
 		expect(canceled).toMatchObject({ phase: "settling", outcome });
 		expect(transition(canceled, cancel, 6)).toBe(null);
-		// What was under way comes too late.
+		// Changes that were under way come too late.
 		expect(transition(canceled, granted, 6)).toBe(null);
 		expect(transition(canceled, { type: "finished", reason: "stop" }, 6)).toBe(
 			null,
 		);
 	});
 
-	it("by `Cancel-After` comes at its time, also while it runs", () => {
-		const running = lived(born({ cancelAt: 5_000 }), 0, granted);
+	it("by `Cancel-After` comes at its time, also while the job runs", () => {
+		const running = applied(newState({ cancelAt: 5_000 }), 0, granted);
 		expect(alarmAt(running, 0)).toBe(5_000);
 		expect(transition(running, time, 4_999)).toBe(null);
-		expect(lived(running, 5_000, time).outcome).toBe("canceled");
+		expect(applied(running, 5_000, time).outcome).toBe("canceled");
 	});
 });
 
 describe("a deadline", () => {
 	it("to start expires a job that did not start, and no other", () => {
-		const waiting = born({ startBy: 5_000 });
+		const waiting = newState({ startBy: 5_000 });
 		expect(alarmAt(waiting, 0)).toBe(5_000);
-		expect(lived(waiting, 5_000, time).outcome).toBe("expired");
+		expect(applied(waiting, 5_000, time).outcome).toBe("expired");
 		expect(transition(waiting, granted, 5_000)).toBe(null);
-		const running = lived(waiting, 4_999, granted);
+		const running = applied(waiting, 4_999, granted);
 		expect(transition(running, time, 6_000)).toBe(null);
 	});
 
-	it("to end expires a job wherever it is, and of two things due the first counts", () => {
-		const running = lived(born({ endBy: 5_000 }), 0, granted);
-		expect(lived(running, 5_000, time).outcome).toBe("expired");
+	it("to end expires a job in any phase, and the earlier of two deadlines counts", () => {
+		const running = applied(newState({ endBy: 5_000 }), 0, granted);
+		expect(applied(running, 5_000, time).outcome).toBe("expired");
 		const both = (endBy: number, cancelAt: number) =>
-			lived(born({ endBy, cancelAt }), HOUR, time).outcome;
+			applied(newState({ endBy, cancelAt }), HOUR, time).outcome;
 		expect(both(2, 1)).toBe("canceled");
 		expect(both(1, 2)).toBe("expired");
 		expect(both(1, 1)).toBe("expired");
 	});
 });
 
-describe("a job that minds its readers", () => {
-	const watched: JobChange = { type: "watched" };
-	const lost: JobChange = { type: "left", how: "lost" };
-	const hungUp = (ago: number): JobChange => ({
-		type: "left",
+describe("a job with on_disconnect: cancel", () => {
+	const watched: JobChange = { type: "reader_joined" };
+	const lost: JobChange = { type: "readers_left", how: "lost" };
+	const hungUp = (agoMs: number): JobChange => ({
+		type: "readers_left",
 		how: "hungUp",
-		ago,
+		agoMs,
 	});
-	const minding = () => lived(born({ onDisconnect: "cancel" }), 0, granted);
+	const running = () =>
+		applied(newState({ onDisconnect: "cancel" }), 0, granted);
 
-	it("is canceled ten seconds after the last was lost", () => {
-		const left = lived(minding(), 1_000, watched, lost);
-		expect(alarmAt(left, 2_000)).toBe(1_000 + ABANDONED_MS);
-		expect(transition(left, time, 1_000 + ABANDONED_MS - 1)).toBe(null);
-		expect(lived(left, 1_000 + ABANDONED_MS, time).outcome).toBe("canceled");
+	it("is canceled ten seconds after its last reader was lost", () => {
+		const left = applied(running(), 1_000, watched, lost);
+		expect(alarmAt(left, 2_000)).toBe(1_000 + RECONNECT_MS);
+		expect(transition(left, time, 1_000 + RECONNECT_MS - 1)).toBe(null);
+		expect(applied(left, 1_000 + RECONNECT_MS, time).outcome).toBe("canceled");
 	});
 
-	it("is canceled two seconds after a call was hung up on, however late that was noticed", () => {
+	it("is canceled two seconds after its client hung up, however late the edge noticed", () => {
 		fc.assert(
 			fc.property(fc.nat(1_500), fc.nat(90_000), (ago, late) => {
 				const now = 100_000;
-				const left = lived(minding(), now, watched, hungUp(ago));
-				expect(alarmAt(left, now)).toBe(now - ago + HUNG_UP_MS);
-				expect(transition(left, time, now - ago + HUNG_UP_MS - 1)).toBe(null);
-				expect(lived(left, now - ago + HUNG_UP_MS, time).outcome).toBe(
+				const left = applied(running(), now, watched, hungUp(ago));
+				expect(alarmAt(left, now)).toBe(now - ago + REPEAT_CALL_MS);
+				expect(transition(left, time, now - ago + REPEAT_CALL_MS - 1)).toBe(
+					null,
+				);
+				expect(applied(left, now - ago + REPEAT_CALL_MS, time).outcome).toBe(
 					"canceled",
 				);
-				// Who repeats the call has a moment for it even then.
-				const noticed = lived(minding(), now, watched, hungUp(1_500 + late));
+				// Even then the client has half a second to repeat the call.
+				const noticed = applied(running(), now, watched, hungUp(1_500 + late));
 				expect(alarmAt(noticed, now)).toBe(now + 500);
 			}),
 		);
 	});
 
-	it("goes on when the call is repeated in time, for as long as the repeat's reader needs to come", () => {
-		const left = lived(minding(), 1_000, watched, hungUp(0));
-		const repeated = lived(left, 2_900, { type: "repeated" });
-		expect(transition(repeated, time, 2_900 + HUNG_UP_MS - 1)).toBe(null);
-		expect(lived(repeated, 2_900 + HUNG_UP_MS, time).outcome).toBe("canceled");
-		const read = lived(repeated, 3_000, watched);
+	it("continues when the call is repeated in time, while the repeat's reader connects", () => {
+		const left = applied(running(), 1_000, watched, hungUp(0));
+		const repeated = applied(left, 2_900, { type: "call_repeated" });
+		expect(transition(repeated, time, 2_900 + REPEAT_CALL_MS - 1)).toBe(null);
+		expect(applied(repeated, 2_900 + REPEAT_CALL_MS, time).outcome).toBe(
+			"canceled",
+		);
+		const read = applied(repeated, 3_000, watched);
 		expect(transition(read, time, HOUR)).toBe(null);
-		// A place that is kept for longer is not given away sooner.
-		const kept = lived(minding(), 1_000, watched, lost, { type: "repeated" });
-		expect(alarmAt(kept, 1_000)).toBe(1_000 + ABANDONED_MS);
+		// A repeat does not shorten the time to reconnect.
+		const kept = applied(running(), 1_000, watched, lost, {
+			type: "call_repeated",
+		});
+		expect(alarmAt(kept, 1_000)).toBe(1_000 + RECONNECT_MS);
 	});
 
-	it("that is over, or is read, stays so when its call is repeated", () => {
-		const canceled = lived(minding(), 0, watched, hungUp(0), cancel);
-		expect(transition(canceled, { type: "repeated" }, 1)).toBe(null);
-		const read = lived(minding(), 0, watched);
-		expect(transition(read, { type: "repeated" }, 1)).toBe(null);
+	it("does not change by a repeat where it has ended or has a reader", () => {
+		const canceled = applied(running(), 0, watched, hungUp(0), cancel);
+		expect(transition(canceled, { type: "call_repeated" }, 1)).toBe(null);
+		const read = applied(running(), 0, watched);
+		expect(transition(read, { type: "call_repeated" }, 1)).toBe(null);
 	});
 
-	it("goes on when one comes back in time", () => {
-		const back = lived(minding(), 1_000, watched, lost, watched);
+	it("continues when a reader comes back in time", () => {
+		const back = applied(running(), 1_000, watched, lost, watched);
 		expect(transition(back, time, HOUR)).toBe(null);
 		expect(alarmAt(back, 2_000)).toBe(2_000 + HEARTBEAT_MS);
 	});
 
-	it("counts from the loss, however often it is told of it", () => {
-		const left = lived(minding(), 1_000, watched, lost);
+	it("counts the ten seconds from the first loss", () => {
+		const left = applied(running(), 1_000, watched, lost);
 		expect(transition(left, lost, 5_000)).toBe(null);
 	});
 
-	it("goes on while nobody ever read, and when the last had what it waited for", () => {
-		expect(transition(minding(), lost, 0)).toBe(null);
-		const content = lived(minding(), 0, watched, {
-			type: "left",
-			how: "content",
+	it("continues while it never had a reader, and when its last reader needed no more", () => {
+		expect(transition(running(), lost, 0)).toBe(null);
+		const satisfied = applied(running(), 0, watched, {
+			type: "readers_left",
+			how: "satisfied",
 		});
-		expect(transition(content, time, HOUR)).toBe(null);
-		expect(transition(content, lost, HOUR)).toBe(null);
+		expect(transition(satisfied, time, HOUR)).toBe(null);
+		expect(transition(satisfied, lost, HOUR)).toBe(null);
 	});
 
-	it("is the only kind that does", () => {
-		const other = lived(born(), 0, granted);
+	it("is the only kind that readers can end", () => {
+		const other = applied(newState(), 0, granted);
 		expect(transition(other, watched, 0)).toBe(null);
 		for (const change of [lost, hungUp(0)])
 			expect(transition({ ...other, watched: true }, change, 0)).toBe(null);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { scan } from "../../src/job/stop.ts";
 
-/** Reads pieces as a job does, over any number of attempts: only what is shown and held is kept between them. */
+/** Scans pieces as a job does over several attempts: only `shown` and `held` survive an attempt. */
 function readAll(stops: string[], pieces: string[]) {
 	let shown = "";
 	let held = "";
@@ -15,7 +15,7 @@ function readAll(stops: string[], pieces: string[]) {
 	return { shown: shown + held, hit: false };
 }
 
-/** Words over two letters, so that stop strings do occur. */
+/** Words over four letters, so that stop strings do occur. */
 const word = (maxLength: number) =>
 	fc
 		.array(fc.constantFrom("a", "b", "é", "😀"), { minLength: 1, maxLength })

@@ -1,4 +1,4 @@
-/** A job that waits: told where it stands, passive, and never forgotten. */
+/** A job that waits for a slot: it has a place, costs nothing, and is never lost. */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import { Account } from "../../src/account/account.ts";
@@ -37,11 +37,11 @@ const ETA = {
 	finish: QUANTILES,
 	cold: false,
 };
-const queued = (job: TestJob) =>
+const isQueued = (job: TestJob) =>
 	eventually(async () => expect(await pool().place(name(job))).not.toBe(null));
 
 describe("a waiting job", () => {
-	it("tells its place and its ETA when it is made, on request and in its events", async () => {
+	it("has place and ETA in the answer to its creation, in its view and in its events", async () => {
 		fakeWorker({ tokens: words(2) }).state = "away";
 		await startedJob();
 		const job = await admittedJob();
@@ -81,7 +81,7 @@ describe("a waiting job", () => {
 	it("is shown without a place where the pool does not answer", async () => {
 		fakeWorker({ tokens: [] }).state = "away";
 		const job = await startedJob();
-		await queued(job);
+		await isQueued(job);
 		const mute = vi.spyOn(Pool.prototype, "place");
 		mute.mockRejectedValue(new Error("unreachable"));
 		expect(await job.stub().view()).toMatchObject({
@@ -90,7 +90,7 @@ describe("a waiting job", () => {
 		});
 	});
 
-	it("is passive: with no timer, stream or call pending it leaves memory, reader and all, and goes on when a worker comes", async () => {
+	it("leaves memory while it waits, and continues when a worker comes", async () => {
 		const worker = fakeWorker({ tokens: words(3) });
 		worker.state = "away";
 		const job = await startedJob();
@@ -99,7 +99,7 @@ describe("a waiting job", () => {
 		await runInDurableObject(job.stub(), (object: Job) => {
 			Object.assign(object, { awake: true });
 		});
-		// The platform evicts what has been idle for ten seconds. Nobody calls it meanwhile.
+		// The platform evicts an object that has been idle for ten seconds.
 		await new Promise((wait) => setTimeout(wait, 13_000));
 		await runInDurableObject(job.stub(), (object: Job) => {
 			expect(object).not.toHaveProperty("awake");
@@ -110,17 +110,17 @@ describe("a waiting job", () => {
 		expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, n) => n + 1));
 	}, 40_000);
 
-	it("asks again when the pool forgot it", async () => {
+	it("requests a slot again when the pool lost it", async () => {
 		fakeWorker({ tokens: [] }).state = "away";
 		const job = await startedJob();
-		await queued(job);
+		await isQueued(job);
 		await pool().leave(name(job));
 		expect(await pool().place(name(job))).toBe(null);
 		await runDurableObjectAlarm(job.stub());
-		await queued(job);
+		await isQueued(job);
 	});
 
-	it("asks again when the pool could not be reached", async () => {
+	it("requests a slot again when the pool was unreachable", async () => {
 		fakeWorker({ tokens: words(2) });
 		const acquire = vi.spyOn(Pool.prototype, "acquire");
 		acquire.mockRejectedValueOnce(new Error("unreachable"));
@@ -130,15 +130,15 @@ describe("a waiting job", () => {
 		expect(textOf(await events(job))).toBe(words(2).join(""));
 	});
 
-	it("keeps a slot that came before the answer that it must wait", async () => {
+	it("keeps a slot that it got before the answer that it must wait", async () => {
 		const worker = fakeWorker({ tokens: words(3), every: 20 });
 		const leave = vi.spyOn(Pool.prototype, "leave");
 		const acquire = vi.spyOn(Pool.prototype, "acquire");
 		const real = Pool.prototype.acquire;
-		acquire.mockImplementationOnce(async function (this: Pool, ask) {
-			const acquired = await real.call(this, ask);
+		acquire.mockImplementationOnce(async function (this: Pool, request) {
+			const acquired = await real.call(this, request);
 			if (acquired.answer !== "granted") throw new Error("no slot");
-			const [account, id] = ask.job.split("/");
+			const [account, id] = request.job.split("/");
 			const stub = bindings.JOB.get(
 				bindings.JOB.idFromName(`${account}/${id}`),
 			);
@@ -151,14 +151,14 @@ describe("a waiting job", () => {
 		expect(worker.requests).toHaveLength(1);
 	});
 
-	it("gives a slot back that came too late", async () => {
+	it("gives back a slot that came too late", async () => {
 		fakeWorker({ tokens: words(2) });
 		const { opened, open } = gate();
 		const real = Pool.prototype.acquire;
 		const acquire = vi.spyOn(Pool.prototype, "acquire");
-		acquire.mockImplementationOnce(async function (this: Pool, ask) {
+		acquire.mockImplementationOnce(async function (this: Pool, request) {
 			await opened;
-			return real.call(this, ask);
+			return real.call(this, request);
 		});
 		const job = await startedJob();
 		const canceled = job.stub().cancel();
@@ -174,7 +174,7 @@ describe("a waiting job", () => {
 });
 
 describe("a job whose account does not acknowledge", () => {
-	it("asks again later and later, and at once when somebody calls", async () => {
+	it("repeats the settlement less and less often, and at once on a call", async () => {
 		fakeWorker({ tokens: words(2) });
 		const settle = vi.spyOn(Account.prototype, "settle");
 		settle.mockResolvedValue(null);

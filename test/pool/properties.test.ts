@@ -3,7 +3,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { ProbeResult } from "../../src/backends/worker.ts";
-import type { Lease, Released } from "../../src/contract/pool.ts";
+import type { Lease, ReleaseReason } from "../../src/contract/pool.ts";
 import type { WorkerAddress } from "../../src/models.ts";
 import { LEASE_MS, type Pool } from "../../src/pool/pool.ts";
 import { bindings } from "../support/account.ts";
@@ -33,7 +33,12 @@ const event = fc.oneof(
 		arbitrary: fc.record({
 			type: fc.constant("release" as const),
 			job,
-			why: fc.constantFrom<Released>("finished", "finished", "failed", "down"),
+			why: fc.constantFrom<ReleaseReason>(
+				"finished",
+				"finished",
+				"failed",
+				"down",
+			),
 		}),
 	},
 	fc.record({ type: fc.constant("beat" as const), job }),

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { newJobId, newUploadId } from "../../src/ids.ts";
 import { dump, newAccount, type TestAccount } from "../support/account.ts";
-import { asked, ended, PNG, type Wire } from "../support/calls.ts";
+import { ended, JOB_REQUEST, PNG, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 import { fakeWorker, words } from "../support/jobs.ts";
 
@@ -41,8 +41,8 @@ const form = () => {
 };
 
 const REACH: Record<string, Reach> = {
-	createJob: { reach: "own", ok: 202, ...json(asked) },
-	putJob: { reach: "own", of: "job", ok: 200, ...json(asked) },
+	createJob: { reach: "own", ok: 202, ...json(JOB_REQUEST) },
+	putJob: { reach: "own", of: "job", ok: 200, ...json(JOB_REQUEST) },
 	getJob: { reach: "own", of: "job", ok: 200 },
 	listJobs: { reach: "own", ok: 200 },
 	followJob: { reach: "own", of: "job", ok: 200 },
@@ -189,7 +189,7 @@ const call = (
 /** A job that has ended and an upload, made with this key. */
 async function made(by: Page): Promise<Things> {
 	const job = await (
-		await call(by, "/jobs", { ...asked, prompt: "What is my secret?" })
+		await call(by, "/jobs", { ...JOB_REQUEST, prompt: "What is my secret?" })
 	).json<Wire>();
 	const upload = await edge.fetch("http://edge.test/v1/uploads", {
 		method: "POST",
@@ -298,7 +298,7 @@ describe("a key that is bound to pages, at every operation of the API", () => {
 					? await call(
 							page,
 							`/jobs/${own?.job}`,
-							{ ...asked, prompt: "What is my secret?" },
+							{ ...JOB_REQUEST, prompt: "What is my secret?" },
 							{ method: "PUT" },
 						)
 					: await send(page, operation, own);
@@ -334,8 +334,8 @@ describe("a job of a key that is bound to pages", () => {
 			const nothing = { job: newJobId(1), upload: newUploadId(1) };
 			for (const [theirs, none] of [
 				[
-					{ ...asked, images: [{ upload }] },
-					{ ...asked, images: [{ upload: nothing.upload }] },
+					{ ...JOB_REQUEST, images: [{ upload }] },
+					{ ...JOB_REQUEST, images: [{ upload: nothing.upload }] },
 				],
 				[
 					{ prompt: "Go on", previous_job: job },
@@ -365,7 +365,12 @@ describe("a job of a key that is bound to pages", () => {
 	it("under an id that another key has used is refused by the id alone, whatever is asked and whether it is gone", async () => {
 		const theirs = await made(owner);
 		const put = (by: Page, prompt: string) =>
-			call(by, `/jobs/${theirs.job}`, { ...asked, prompt }, { method: "PUT" });
+			call(
+				by,
+				`/jobs/${theirs.job}`,
+				{ ...JOB_REQUEST, prompt },
+				{ method: "PUT" },
+			);
 		const before = await dump(account.stub);
 		for (const prompt of ["What is my secret?", "Another?"])
 			expect(await codeOf(await put(page, prompt))).toEqual([
@@ -388,9 +393,9 @@ describe("a job of a key that is bound to pages", () => {
 		const name = { "Idempotency-Key": "order-7" };
 		const ids = new Set<string>();
 		for (const by of [owner, page, other]) {
-			const first = await call(by, "/jobs", asked, name);
+			const first = await call(by, "/jobs", JOB_REQUEST, name);
 			const { id } = await first.json<Wire>();
-			const again = await call(by, "/jobs", asked, name);
+			const again = await call(by, "/jobs", JOB_REQUEST, name);
 			expect(again.headers.get("Idempotent-Replayed")).toBe("true");
 			expect((await again.json<Wire>()).id).toBe(id);
 			// Nor does it tell by a conflict that the name is taken.
@@ -408,7 +413,12 @@ describe("a job of a key that is bound to pages", () => {
 			["/jobs", "POST"],
 			[`/jobs/${newJobId(Date.now())}`, "PUT"],
 		] as const) {
-			const refused = await call(page, path, { ...asked, webhook }, { method });
+			const refused = await call(
+				page,
+				path,
+				{ ...JOB_REQUEST, webhook },
+				{ method },
+			);
 			const { status, code, field } = await refused.json<Wire>();
 			expect([status, code, field]).toEqual([403, "bound_key", "webhook"]);
 		}
@@ -418,13 +428,13 @@ describe("a job of a key that is bound to pages", () => {
 	it("that the account cannot pay is refused without telling what it has", async () => {
 		account = await newAccount(700);
 		const poor = await keyFor("page");
-		const text = await (await call(poor, "/jobs", asked)).text();
+		const text = await (await call(poor, "/jobs", JOB_REQUEST)).text();
 		expect(JSON.parse(text)).toMatchObject({
 			...{ status: 402, code: "insufficient_credit", price: 1000 },
 		});
 		expect(text).not.toContain("700");
 		const told = await (
-			await call({ key: account.key }, "/jobs", asked)
+			await call({ key: account.key }, "/jobs", JOB_REQUEST)
 		).json<Wire>();
 		expect(told.available).toBe(700);
 	});

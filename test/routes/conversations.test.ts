@@ -2,10 +2,10 @@ import { describe, expect, it, vi } from "vitest";
 import { Job } from "../../src/job/job.ts";
 import { newAccount, ringAfter, type TestAccount } from "../support/account.ts";
 import {
-	asked,
 	call,
 	create,
 	ended,
+	JOB_REQUEST,
 	PNG,
 	refusal,
 	uploaded,
@@ -322,7 +322,7 @@ describe("`previous_job`", () => {
 	it("goes on from the whole conversation with its images, and nothing is sent again", async () => {
 		const worker = fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
-		const first = await told(account, asked);
+		const first = await told(account, JOB_REQUEST);
 		const second = await told(account, {
 			prompt: "Which colour?",
 			previous_job: first.id,
@@ -361,7 +361,7 @@ describe("`previous_job`", () => {
 		fakeWorker({ tokens: words(3) });
 		const worker = fakeWorker({ tokens: words(3) }, "vicuna-7b");
 		const account = await newAccount(CREDIT);
-		const first = await told(account, { ...asked, model: "vicuna-7b" });
+		const first = await told(account, { ...JOB_REQUEST, model: "vicuna-7b" });
 		const before = await money(account);
 		const second = await told(account, {
 			prompt: "Which colour?",
@@ -381,7 +381,7 @@ describe("`previous_job`", () => {
 	it("keeps the images that came along for as long as any job of the conversation lives", async () => {
 		const worker = fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
-		const first = await told(account, asked);
+		const first = await told(account, JOB_REQUEST);
 		const go = (previous_job: string) =>
 			told(account, { prompt: "And?", previous_job });
 		const second = await go(first.id);
@@ -411,7 +411,7 @@ describe("`previous_job`", () => {
 			...(prompt.includes("And?") && { gate: () => hold.opened }),
 		}));
 		const account = await newAccount(CREDIT);
-		const first = await told(account, asked);
+		const first = await told(account, JOB_REQUEST);
 		const second: Wire = await (
 			await call(account, "", {
 				body: { prompt: "And?", previous_job: first.id },
@@ -433,7 +433,10 @@ describe("`previous_job`", () => {
 		fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		const upload = await uploaded(account);
-		const { id } = await told(account, { ...asked, images: [{ upload }] });
+		const { id } = await told(account, {
+			...JOB_REQUEST,
+			images: [{ upload }],
+		});
 		const body = { prompt: "And?", previous_job: id };
 		expect((await told(account, body)).status).toBe("succeeded");
 		await account.stub.deleteUpload(account.secretHash, upload);
@@ -457,10 +460,10 @@ describe("`previous_job`", () => {
 			await newAccount(CREDIT),
 			await newAccount(CREDIT),
 		];
-		const stranger = await told(other, asked);
-		const failedJob = await told(account, { ...asked, prompt: "fail" });
+		const stranger = await told(other, JOB_REQUEST);
+		const failedJob = await told(account, { ...JOB_REQUEST, prompt: "fail" });
 		expect(failedJob.status).toBe("failed");
-		const gone = await told(account, asked);
+		const gone = await told(account, JOB_REQUEST);
 		await deleted(account, gone.id);
 		const waits: Wire = await (
 			await create(account, { prompt: "wait" })
@@ -506,7 +509,7 @@ describe("`previous_job`", () => {
 		fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		const images = Array.from({ length: 3 }, () => ({ url: PNG }));
-		const { id } = await told(account, { ...asked, images });
+		const { id } = await told(account, { ...JOB_REQUEST, images });
 		const more = { prompt: "And?", previous_job: id };
 		expect(
 			await refusal(
@@ -521,10 +524,13 @@ describe("`previous_job`", () => {
 	it("is part of the name's request, and a repeat answers also when that job is gone", async () => {
 		fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
-		const [one, two] = [await told(account, asked), await told(account, asked)];
+		const [one, two] = [
+			await told(account, JOB_REQUEST),
+			await told(account, JOB_REQUEST),
+		];
 		const send = (previous_job: string) =>
 			call(account, "", {
-				body: { ...asked, prompt: "And?", previous_job },
+				body: { ...JOB_REQUEST, prompt: "And?", previous_job },
 				headers: { "Idempotency-Key": "and" },
 			});
 		const { id }: Wire = await (await send(one.id)).json();
@@ -542,7 +548,7 @@ describe("`previous_job`", () => {
 	it("starts on a repeat where the first try died between admission and start", async () => {
 		const worker = fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
-		const first = await told(account, asked);
+		const first = await told(account, JOB_REQUEST);
 		const send = () =>
 			call(account, "", {
 				body: { prompt: "And?", previous_job: first.id },

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { unwrap } from "../../src/errors.ts";
 import { newAccount, type TestAccount } from "../support/account.ts";
-import { asked, type Wire } from "../support/calls.ts";
+import { JOB_REQUEST, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 import { fakeWorker } from "../support/jobs.ts";
 
@@ -102,7 +102,7 @@ describe("a page of another origin can read", () => {
 				"Content-Type": "application/json",
 				...headers,
 			},
-			body: JSON.stringify(asked),
+			body: JSON.stringify(JOB_REQUEST),
 		});
 
 	it("a job, and every header of its answers", async () => {

@@ -12,10 +12,10 @@ import {
 	type TestAccount,
 } from "../support/account.ts";
 import {
-	asked,
 	call,
 	create,
 	ended,
+	JOB_REQUEST,
 	refusal,
 	uploaded,
 	type Wire,
@@ -42,7 +42,7 @@ const cancel = (account: TestAccount, id: string) =>
 	call(account, `/${id}/cancel`, { method: "POST" });
 const remove = (account: TestAccount, id: string) =>
 	call(account, `/${id}`, { method: "DELETE" });
-const put = (account: TestAccount, id: string, body: object = asked) =>
+const put = (account: TestAccount, id: string, body: object = JOB_REQUEST) =>
 	call(account, `/${id}`, { method: "PUT", body });
 const idOf = async (response: Promise<Response>): Promise<string> =>
 	(await (await response).json<Wire>()).id;
@@ -195,7 +195,7 @@ describe("DELETE /v1/jobs/{id}", () => {
 			await call(account, `/${id}/events`),
 			await cancel(account, id),
 			await put(account, id),
-			await put(account, id, { ...asked, prompt: "Another" }),
+			await put(account, id, { ...JOB_REQUEST, prompt: "Another" }),
 		])
 			expect(await refusal(response)).toEqual([410, "job_gone"]);
 		expect(await listed(account)).toEqual([kept]);
@@ -224,7 +224,7 @@ describe("DELETE /v1/jobs/{id}", () => {
 					.map(({ name }) => sql.exec(`SELECT * FROM "${name}"`).toArray()),
 			),
 		);
-		for (const text of [asked.prompt, "word1", account.id])
+		for (const text of [JOB_REQUEST.prompt, "word1", account.id])
 			expect(left).not.toContain(text);
 	});
 
@@ -314,7 +314,7 @@ describe("a job that nobody deletes", () => {
 		fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		const id = newJobId(Date.now());
-		const hour = { ...asked, expires_in: 3_600 };
+		const hour = { ...JOB_REQUEST, expires_in: 3_600 };
 		await put(account, id, hour);
 		await ended(account, id);
 		const week = await finished(account);

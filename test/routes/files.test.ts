@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { newAccount, type TestAccount } from "../support/account.ts";
-import { asked, create, ended, type Wire } from "../support/calls.ts";
+import { create, ended, JOB_REQUEST, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 import { fixture } from "../support/images.ts";
 import { bucket, fakeWorker, words } from "../support/jobs.ts";
@@ -70,7 +70,7 @@ describe("a file", () => {
 
 			const images = [{ upload: file.id }];
 			const job: Wire = await (
-				await create(account, { ...asked, images })
+				await create(account, { ...JOB_REQUEST, images })
 			).json();
 			expect(await ended(account, job.id)).toMatchObject({ images });
 

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { dump, newAccount } from "../support/account.ts";
-import { asked, refusal, type Wire } from "../support/calls.ts";
+import { JOB_REQUEST, refusal, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 
 const HOME = "https://app.example.com";
@@ -178,8 +178,8 @@ describe("a key with origins", () => {
 			sha256: "c".repeat(64),
 		};
 		for (const [method, path, body] of [
-			["POST", "/jobs", asked],
-			["PUT", `/jobs/${ulid}`, asked],
+			["POST", "/jobs", JOB_REQUEST],
+			["PUT", `/jobs/${ulid}`, JOB_REQUEST],
 			["GET", "/jobs", undefined],
 			["GET", `/jobs/${ulid}`, undefined],
 			["GET", `/jobs/${ulid}/events`, undefined],

@@ -15,10 +15,10 @@ import {
 	type TestAccount,
 } from "../support/account.ts";
 import {
-	asked,
 	call,
 	create,
 	ended,
+	JOB_REQUEST,
 	refusal,
 	uploaded,
 	type Wire,
@@ -44,7 +44,7 @@ const put = (
 ) =>
 	call(account, `/${id}`, {
 		method: "PUT",
-		body: { ...asked, ...more },
+		body: { ...JOB_REQUEST, ...more },
 		headers,
 	});
 
@@ -137,7 +137,7 @@ describe.each(ways)("$way", ({ conflict, name: newName, send }) => {
 			{ prompt: "What is that?" },
 			{ max_tokens: 299 },
 			{ max_tokens: 300 },
-			{ images: [...asked.images, ...asked.images] },
+			{ images: [...JOB_REQUEST.images, ...JOB_REQUEST.images] },
 			{ expires_in: 3600 },
 		];
 		const before = await dump(account.stub);
@@ -311,7 +311,7 @@ describe("the same request", () => {
 			202,
 		);
 		await ended(account, id);
-		const { images, prompt, temperature } = asked;
+		const { images, prompt, temperature } = JOB_REQUEST;
 		const again = await call(account, `/${id}`, {
 			method: "PUT",
 			body: { temperature, prompt, images },

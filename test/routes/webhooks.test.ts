@@ -5,7 +5,13 @@ import { MAX_WEBHOOKS } from "../../src/account/webhooks.ts";
 import { Delivery, Webhook } from "../../src/schema/webhook.ts";
 import vectors from "../fixtures/webhooks/signatures.json";
 import { dump, newAccount, type TestAccount } from "../support/account.ts";
-import { asked, call, create, ended, type Wire } from "../support/calls.ts";
+import {
+	call,
+	create,
+	ended,
+	JOB_REQUEST,
+	type Wire,
+} from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 import { eventually } from "../support/eventually.ts";
 import { fakeWorker, words } from "../support/jobs.ts";
@@ -285,7 +291,7 @@ describe("a job's own webhook", () => {
 		const account = await newAccount(CREDIT);
 		const post = (webhook: object) =>
 			call(account, "", {
-				body: { ...asked, webhook },
+				body: { ...JOB_REQUEST, webhook },
 				headers: { "Idempotency-Key": "one" },
 			});
 		const url = "https://quiet.example.org/";

@@ -1,9 +1,9 @@
-/** The bytes of event streams, as parsers of other people read them. */
+/** The bytes of event streams, as common parsers read them. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SseParser } from "../../src/backends/sse-parser.ts";
 import type { LogEvent } from "../../src/contract/job.ts";
-import { Answer, Chunks } from "../../src/openai/answer.ts";
+import { Completion, CompletionChunks } from "../../src/openai/completion.ts";
 import { followLog } from "../../src/stream/follower.ts";
 import {
 	type EventStreamOptions,
@@ -14,21 +14,22 @@ import {
 const sleep = (ms: number) => new Promise((wait) => setTimeout(wait, ms));
 const PAUSE = "pause";
 
-/** What a job says in order; at each pause nothing for several pings. */
-type Said = string | typeof PAUSE;
+/** A token's text; or a pause of several pings. */
+type Step = string | typeof PAUSE;
 
-/** A socket on which a job says these tokens, and how it ended. */
-async function job(said: readonly Said[]): Promise<Response> {
+/** A socket on which a job sends these tokens, and its end. */
+async function job(steps: readonly Step[]): Promise<Response> {
 	const { 0: client, 1: server } = new WebSocketPair();
 	server.accept();
 	let seq = 0;
 	const event = (type: string, data: object): LogEvent => ({
-		...{ seq: ++seq, type },
+		seq: ++seq,
+		type,
 		data: JSON.stringify(data),
 	});
 	const send = (...events: LogEvent[]) => server.send(JSON.stringify(events));
-	const say = async () => {
-		for (const each of said)
+	const play = async () => {
+		for (const each of steps)
 			if (each === PAUSE) await sleep(8);
 			else send(event("token", { text: each }));
 		send(
@@ -37,22 +38,22 @@ async function job(said: readonly Said[]): Promise<Response> {
 			event("done", {}),
 		);
 	};
-	server.addEventListener("message", () => void say(), { once: true });
+	server.addEventListener("message", () => void play(), { once: true });
 	return new Response(null, { status: 101, webSocket: client });
 }
 
 const never = new AbortController().signal;
 const stream = async (
-	said: readonly Said[],
+	steps: readonly Step[],
 	options: Partial<EventStreamOptions> = {},
 ) => {
-	const socket = await job(said);
+	const socket = await job(steps);
 	const open = () => Promise.reject(new Error("the socket does not break"));
 	const follow = followLog(open, socket, 0);
 	return eventStream({ follow, signal: never, pingMs: 2, ...options });
 };
 
-/** Each block of a stream holds data, and a client's parser finds what was said. */
+/** Checks that each block has data. @returns the events that a client's parser finds */
 function check(bytes: string): { event: string; data: string }[] {
 	const blocks = bytes.split("\n\n");
 	expect(blocks.pop()).toMatch(/^(: ping\n)*$/);
@@ -66,19 +67,19 @@ function check(bytes: string): { event: string; data: string }[] {
 	return new SseParser().push(new TextEncoder().encode(bytes));
 }
 
-const said = fc.array(fc.oneof(fc.string(), fc.constant(PAUSE)), {
+const steps = fc.array(fc.oneof(fc.string(), fc.constant(PAUSE)), {
 	maxLength: 8,
 });
 const runs = { numRuns: 60 };
 
-describe("no block of an event stream is without data, whatever is said and however long nothing is", () => {
+describe("every block of an event stream has data, whatever its events and pauses", () => {
 	it("of a job: `retry` comes with the first event", () =>
 		fc.assert(
-			fc.asyncProperty(said, async (said) => {
-				const bytes = await new Response(await stream(said)).text();
+			fc.asyncProperty(steps, async (steps) => {
+				const bytes = await new Response(await stream(steps)).text();
 				const tokens = check(bytes).filter(({ event }) => event === "token");
 				expect(tokens.map(({ data }) => JSON.parse(data).text)).toEqual(
-					said.filter((each) => each !== PAUSE),
+					steps.filter((each) => each !== PAUSE),
 				);
 				expect(bytes.match(/retry: /g)).toHaveLength(1);
 				expect(bytes).toMatch(/^(: ping\n)+retry: 1000\nid: 1\n/);
@@ -86,13 +87,13 @@ describe("no block of an event stream is without data, whatever is said and howe
 			runs,
 		));
 
-	it("of a feed that is asked for some types only", () =>
+	it("of a feed with a filter by type", () =>
 		fc.assert(
-			fc.asyncProperty(said, async (said) => {
+			fc.asyncProperty(steps, async (steps) => {
 				const some = (event: LogEvent) =>
 					event.type === "token" ? "" : frame(event);
 				const bytes = await new Response(
-					await stream(said, { frame: some }),
+					await stream(steps, { frame: some }),
 				).text();
 				expect(check(bytes).map(({ event }) => event)).toEqual([
 					"usage",
@@ -106,20 +107,20 @@ describe("no block of an event stream is without data, whatever is said and howe
 
 	it("of a completion", () =>
 		fc.assert(
-			fc.asyncProperty(said, fc.boolean(), async (said, usage) => {
+			fc.asyncProperty(steps, fc.boolean(), async (steps, usage) => {
 				const head = { id: "chatcmpl-1", created: 1, model: "nano" };
-				const chunks = new Chunks(head, new Answer([]), usage);
-				const body = await stream(said, {
+				const chunks = new CompletionChunks(head, new Completion([]), usage);
+				const body = await stream(steps, {
 					frame: (event) => chunks.of(event),
 					opening: chunks.opening,
-					ahead: "",
+					prefix: "",
 				});
 				const events = check(await new Response(body).text());
 				expect(events.pop()?.data).toBe("[DONE]");
 				const text = events
 					.map(({ data }) => JSON.parse(data).choices[0]?.delta.content ?? "")
 					.join("");
-				expect(text).toBe(said.filter((each) => each !== PAUSE).join(""));
+				expect(text).toBe(steps.filter((each) => each !== PAUSE).join(""));
 			}),
 			runs,
 		));

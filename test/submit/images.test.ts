@@ -8,7 +8,7 @@ import { finalKey } from "../../src/images/key.ts";
 import type { ImageSource } from "../../src/schema/image.ts";
 import { imagesOf } from "../../src/submit/conversation.ts";
 import {
-	discard,
+	discardUploads,
 	type ImageRead,
 	readImages,
 	storeInline,
@@ -27,10 +27,12 @@ const JPEG = fixture("place.jpg").bytes;
 const PNG = fixture("place.png").bytes;
 const PHOTO = "https://photos.example.org/cat.png";
 
-/** All that intake reads of a request's context. */
+/** The parts of a request's context that reading images uses. */
 const c = { env: bindings, set: () => {} } as unknown as Context<App>;
 const callerOf = ({ id, secretHash, stub }: TestAccount): Caller => ({
-	...{ id, credential: secretHash, account: stub },
+	id,
+	credential: secretHash,
+	account: stub,
 });
 const dataUrl = (bytes: Uint8Array, type = "image/jpeg") =>
 	`data:${type};base64,${bytes.toBase64()}`;
@@ -49,7 +51,7 @@ const uploaded = async (account: TestAccount): Promise<string> => {
 	});
 	return (await response.json<{ id: string }>()).id;
 };
-/** A photo on the web, whose host has this address. */
+/** Publishes a photo on a host with this address. */
 function publish(store: Bucket, address: string) {
 	const dns = "https://cloudflare-dns.com/dns-query?name=photos.example.org";
 	const answer = { Status: 0, Answer: [{ type: 1, data: address }] };
@@ -57,12 +59,12 @@ function publish(store: Bucket, address: string) {
 	store.pages.set(`${dns}&type=AAAA`, () => Response.json({ Status: 0 }));
 	store.pages.set(PHOTO, () => new Response(PNG));
 }
-/** As a route does it: the account is asked, then the images are read. */
+/** Prepares the request in the Account, then reads its images, as `createJob` does. */
 const readFor = async (
 	account: TestAccount,
 	sources: ImageSource[],
 ): Promise<ImageRead[]> => {
-	const known = unwrap(
+	const prepared = unwrap(
 		await account.stub.prepare({
 			credential: account.secretHash,
 			jobId: null,
@@ -78,7 +80,7 @@ const readFor = async (
 			hasWebhook: false,
 		}),
 	);
-	return readImages(c, imagesOf(sources), known.images);
+	return readImages(c, imagesOf(sources), prepared.images);
 };
 const failure = async (attempt: Promise<unknown>) => {
 	const error = await attempt.catch((thrown) => thrown);
@@ -87,16 +89,21 @@ const failure = async (attempt: Promise<unknown>) => {
 };
 
 describe("a job's images", () => {
-	it("come in by upload, data URL and https alike, in order", async () => {
+	it("come from uploads, data URLs and https URLs, in order", async () => {
 		const [store, account] = [bucket(), await newAccount()];
 		publish(store, "93.184.216.34");
 		const upload = await uploaded(account);
 		const read = await readFor(account, [
-			...[{ url: dataUrl(JPEG) }, { upload }, { url: PHOTO }, { upload }],
+			{ url: dataUrl(JPEG) },
+			{ upload },
+			{ url: PHOTO },
+			{ upload },
 		]);
 		expect(read.map(({ field }) => field)).toEqual([
-			...["images[0].url", "images[1].upload"],
-			...["images[2].url", "images[3].upload"],
+			"images[0].url",
+			"images[1].upload",
+			"images[2].url",
+			"images[3].upload",
 		]);
 		const [jpeg, png] = [await sha256(JPEG), await sha256(PNG)];
 		expect(read.map((each) => each.sha256)).toEqual([jpeg, jpeg, png, jpeg]);
@@ -119,7 +126,7 @@ describe("a job's images", () => {
 			expect(new TextDecoder("latin1").decode(bytes)).not.toContain("PLACE");
 		expect(store.asked.filter((asked) => asked === PHOTO)).toHaveLength(1);
 
-		await discard(
+		await discardUploads(
 			callerOf(account),
 			inline.map(({ id }) => id),
 		);
@@ -127,7 +134,7 @@ describe("a job's images", () => {
 		expect(left.map(({ id }) => id)).toEqual([upload]);
 	});
 
-	it("are what their bytes are, whatever their URLs call them", async () => {
+	it("have the type of their bytes, whatever their URLs say", async () => {
 		const [store, account] = [bucket(), await newAccount()];
 		publish(store, "93.184.216.34");
 		const coded = [...PNG].map((n) => `%${n.toString(16).padStart(2, "0")}`);
@@ -145,9 +152,9 @@ describe("a job's images", () => {
 		expect(types).toEqual(["image/jpeg", png, png, png]);
 	});
 
-	it("of a request that was made before are those of the first time, whatever its URLs answer now", async () => {
+	it("of a repeated request are those of the first one, and no URL is fetched again", async () => {
 		const [store, account] = [bucket(), await newAccount()];
-		const known = [
+		const existing = [
 			{
 				upload: newUploadId(1),
 				sha256: "a".repeat(64),
@@ -156,17 +163,17 @@ describe("a job's images", () => {
 			{ upload: newUploadId(2), sha256: "b".repeat(64), url: null },
 		];
 		const sources = [
-			{ upload: (known[1] as { upload: string }).upload },
+			{ upload: (existing[1] as { upload: string }).upload },
 			{ url: PHOTO },
 		];
-		const read = await readImages(c, imagesOf(sources), known);
+		const read = await readImages(c, imagesOf(sources), existing);
 		expect(read.map((each) => each.sha256)).toEqual([
 			"b".repeat(64),
 			"a".repeat(64),
 		]);
 		expect(store.asked).toEqual([]);
 		expect(await storeInline(c, callerOf(account), read)).toEqual({
-			images: [known[1], known[0]].map((image, n) => ({
+			images: [existing[1], existing[0]].map((image, n) => ({
 				field: read[n]?.field,
 				upload: image?.upload,
 				sha256: image?.sha256,
@@ -175,7 +182,7 @@ describe("a job's images", () => {
 		});
 	});
 
-	it("are all refused, nothing stored, when one is wrong; it is named", async () => {
+	it("are all refused, and none stored, when one is wrong, whose field is named", async () => {
 		const [store, account] = [bucket(), await newAccount()];
 		publish(store, "10.0.0.7");
 		const other = await uploaded(await newAccount());
@@ -200,7 +207,7 @@ describe("a job's images", () => {
 		expect(store.asked).not.toContain(PHOTO);
 	});
 
-	it("of a revoked key are not even fetched", async () => {
+	it("of a revoked key are not fetched", async () => {
 		const [store, account] = [bucket(), await newAccount()];
 		publish(store, "93.184.216.34");
 		const { keyId } = unwrap(

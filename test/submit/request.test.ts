@@ -16,12 +16,12 @@ const failure = async (attempt: () => unknown) => {
 	}
 	throw new Error("it was accepted");
 };
-const terms = (headers: Record<string, string> = {}) =>
+const deadlines = (headers: Record<string, string> = {}) =>
 	deadlinesOf({ header: (name) => headers[name] })(0);
 
-describe("a job's terms", () => {
-	it("are an hour to start and six to end, where nothing is asked", () => {
-		expect(terms()).toEqual({
+describe("a job's deadlines", () => {
+	it("are an hour to start and six to end by default", () => {
+		expect(deadlines()).toEqual({
 			startBy: HOUR,
 			endBy: 6 * HOUR,
 			cancelAt: null,
@@ -36,14 +36,16 @@ describe("a job's terms", () => {
 		["2h", 7_200],
 		["24h", 86_400],
 	])("read %s as %i seconds", (text, seconds) => {
-		expect(terms({ "Start-Within": text }).startBy).toBe(seconds * 1000);
-		expect(terms({ "Cancel-After": text }).cancelAt).toBe(seconds * 1000);
+		expect(deadlines({ "Start-Within": text }).startBy).toBe(seconds * 1000);
+		expect(deadlines({ "Cancel-After": text }).cancelAt).toBe(seconds * 1000);
 	});
 
-	it("never end a job before the time that was asked for", () => {
-		expect(terms({ "Start-Within": "24h" }).endBy).toBe(29 * HOUR);
-		expect(terms({ "Cancel-After": "24h" }).endBy).toBeGreaterThan(24 * HOUR);
-		expect(terms({ "Cancel-After": "5s" }).endBy).toBe(6 * HOUR);
+	it("never end a job before a time in the headers", () => {
+		expect(deadlines({ "Start-Within": "24h" }).endBy).toBe(29 * HOUR);
+		expect(deadlines({ "Cancel-After": "24h" }).endBy).toBeGreaterThan(
+			24 * HOUR,
+		);
+		expect(deadlines({ "Cancel-After": "5s" }).endBy).toBe(6 * HOUR);
 	});
 
 	it.each([
@@ -60,7 +62,7 @@ describe("a job's terms", () => {
 		"soon",
 	])("refuse %j and name the header", async (text) => {
 		for (const field of ["Start-Within", "Cancel-After"])
-			expect(await failure(() => terms({ [field]: text }))).toMatchObject({
+			expect(await failure(() => deadlines({ [field]: text }))).toMatchObject({
 				code: "invalid_request",
 				field,
 			});
@@ -85,7 +87,7 @@ describe("a job's name", () => {
 			});
 	});
 
-	it("or a key of up to 255 visible characters, of which the hash is kept", async () => {
+	it("or a key of up to 255 visible characters, which is hashed", async () => {
 		expect(await idempotencyKeyOf(undefined)).toBe(null);
 		expect(await idempotencyKeyOf("a")).toBe(
 			"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb",

@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest";
 import type { ApiError } from "../../src/errors.ts";
 import { webhookUrl } from "../../src/submit/webhook-address.ts";
 import { newAccount } from "../support/account.ts";
-import { asked, call, type Wire } from "../support/calls.ts";
+import { call, JOB_REQUEST, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 
 function refusal(url: string, allow: string[] = []): string {
 	try {
-		return `taken: ${webhookUrl(url, "url", allow)}`;
+		return `accepted: ${webhookUrl(url, "url", allow)}`;
 	} catch (error) {
 		const { failure } = error as ApiError;
 		return failure.code === "url_refused" ? failure.detail : failure.code;
@@ -28,15 +28,15 @@ const AT_HOME = [
 ];
 
 describe("a webhook at a host that is not public", () => {
-	it.each(AT_HOME)("is refused with the ways to try it there: %s", (url) => {
-		const words = refusal(url);
-		expect(words).toContain("`url` leads to a host that is not public");
-		expect(words).toContain("`minigpt4 webhooks listen --forward URL`");
-		expect(words).toContain("EGRESS_ALLOW");
-		expect(words).toContain("npm start -- --egress-allow HOST:PORT");
+	it.each(AT_HOME)("is refused with the ways to test there: %s", (url) => {
+		const detail = refusal(url);
+		expect(detail).toContain("`url` leads to a host that is not public");
+		expect(detail).toContain("`minigpt4 webhooks listen --forward URL`");
+		expect(detail).toContain("EGRESS_ALLOW");
+		expect(detail).toContain("npm start -- --egress-allow HOST:PORT");
 	});
 
-	it("reaches the caller so, for a webhook of the account, a change of one, and one of a job", async () => {
+	it("is refused alike for the account's webhook, a change, and a job's webhook", async () => {
 		const account = await newAccount(10_000);
 		const url = "http://localhost:3000/hooks";
 		const headers = {
@@ -54,7 +54,7 @@ describe("a webhook at a host that is not public", () => {
 		for (const answer of [
 			await send("POST", "", { url }),
 			await send("PATCH", `/${id}`, { url }),
-			await call(account, "", { body: { ...asked, webhook: { url } } }),
+			await call(account, "", { body: { ...JOB_REQUEST, webhook: { url } } }),
 		]) {
 			const { code, detail } = await answer.json<Wire>();
 			expect([answer.status, code]).toEqual([422, "url_refused"]);
@@ -63,15 +63,15 @@ describe("a webhook at a host that is not public", () => {
 		}
 	});
 
-	it("is taken where it is allowed, by host and port or by host alone", () => {
+	it("is accepted where it is allowed, by host and port or by host alone", () => {
 		const url = "http://localhost:3000/hooks";
-		expect(refusal(url, ["localhost:3000"])).toBe(`taken: ${url}`);
-		expect(refusal(url, ["example", "LOCALHOST"])).toBe(`taken: ${url}`);
+		expect(refusal(url, ["localhost:3000"])).toBe(`accepted: ${url}`);
+		expect(refusal(url, ["example", "LOCALHOST"])).toBe(`accepted: ${url}`);
 		expect(refusal("https://10.0.0.7/", ["10.0.0.7"])).toBe(
-			"taken: https://10.0.0.7/",
+			"accepted: https://10.0.0.7/",
 		);
 		expect(refusal(url, ["localhost:3001", "host", "ocalhost"])).not.toMatch(
-			/^taken/,
+			/^accepted/,
 		);
 	});
 });
@@ -99,7 +99,7 @@ describe("a webhook elsewhere", () => {
 			"http://user:secret@localhost:3000",
 			"`url` holds credentials. Send a URL without them, and check the signature instead.",
 		],
-	])("is refused for what is wrong with it alone: %s", (url, words) => {
+	])("is refused only for what is wrong with it: %s", (url, words) => {
 		expect(refusal(url)).toBe(words);
 	});
 });

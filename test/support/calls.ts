@@ -1,15 +1,17 @@
-/** Calls of the jobs API, as a caller makes them. */
+/** Calls to the jobs API over HTTP. */
 import { expect } from "vitest";
 import type { TestAccount } from "./account.ts";
 import { edge } from "./edge.ts";
 import { eventually } from "./eventually.ts";
 
-/** Red, 8 x 8. */
+/** A red image, 8 x 8. */
 export const PNG =
-	"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4ISeHFTEMLQkAkL9BAc9woTwAAAAASUVORK5CYII=";
+	"data:image/png;base64," +
+	"iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4" +
+	"ISeHFTEMLQkAkL9BAc9woTwAAAAASUVORK5CYII=";
 
-/** A job's body. */
-export const asked = {
+/** The body of a request for a job. */
+export const JOB_REQUEST = {
 	images: [{ url: PNG }],
 	prompt: "What is this?",
 	temperature: 0,
@@ -35,9 +37,9 @@ export const call = (
 };
 
 export const create = (account: TestAccount, more: object = {}, headers = {}) =>
-	call(account, "", { body: { ...asked, ...more }, headers });
+	call(account, "", { body: { ...JOB_REQUEST, ...more }, headers });
 
-/** The id of the same photo, uploaded. */
+/** Uploads the same image. @returns its id */
 export async function uploaded(account: TestAccount): Promise<string> {
 	const [, photo] = PNG.split(",") as [string, string];
 	const response = await edge.fetch("http://edge.test/v1/uploads", {
@@ -51,7 +53,7 @@ export async function uploaded(account: TestAccount): Promise<string> {
 	return (await response.json<Wire>()).id;
 }
 
-/** The whole answer, once the job ended. */
+/** The job, once it has ended. */
 export const ended = (account: TestAccount, id: string): Promise<Wire> =>
 	eventually(async () => {
 		const job: Wire = await (await call(account, `/${id}`)).json();
@@ -59,7 +61,7 @@ export const ended = (account: TestAccount, id: string): Promise<Wire> =>
 		return job;
 	});
 
-/** Status and code of a refusal, and the field that it names. */
+/** The status, code and field of an error response. */
 export async function refusal(
 	response: Response,
 ): Promise<[number, string, string?]> {

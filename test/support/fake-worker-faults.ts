@@ -1,44 +1,46 @@
-/** What can go wrong with a worker, as the fake one plays it. n tokens are counted from the start of the attempt. */
+/** The faults that the fake worker can play. n counts the tokens of the attempt. */
 import type { Code } from "./fake-worker-protocol.ts";
 
 export type Fault =
-	/** Instead of the stream; or, with `after`, as an `error` event after n tokens. */
+	/** An error instead of the stream; with `after`, an `error` event after n tokens. */
 	| { error: Code; after?: number; field?: string }
-	/** The connection breaks after n tokens; without `after` nobody answers at all. */
+	/** The connection breaks after n tokens; without `after` it is refused. */
 	| { break: true; after?: number }
-	/** The request is taken, and nothing ever comes. */
+	/** The request is accepted, and no response comes. */
 	| { mute: true }
-	/** Neither byte nor end after n tokens; or nothing but pings. */
+	/** No byte and no end comes after n tokens; with `pings`, only pings. */
 	| { silent: true; after: number; pings?: true }
-	/** The stream is over after n bytes, or inside its first character of several bytes: broken off, or ended as if all was well. */
+	/** The stream breaks or ends after n bytes, or inside its first character of several bytes. */
 	| { cut: number | "character"; how: "break" | "end" }
-	/** So many more milliseconds before each token. */
+	/** Each token is delayed by so many milliseconds. */
 	| { slow: number }
 	/** The event after n tokens comes twice. */
 	| { twice: true; after: number }
 	/** The event after n tokens never comes. */
 	| { lost: true; after: number }
-	/** `done` counts so many output tokens more than were sent. */
+	/** `done` reports so many more output tokens than were sent. */
 	| { miscount: number }
-	/** So many tokens more than were asked for, if the script has them. */
+	/** The worker sends so many tokens more than `max_tokens`, if the script has them. */
 	| { excess: number }
-	/** The event after n tokens has ids that are none, or none of this text; with these the connection breaks behind it. */
+	/**
+	 * The event after n tokens has invalid ids, or ids of another text; then the connection breaks.
+	 */
 	| { ids: "invalid" | "foreign"; after: number }
-	/** All but `done`. */
+	/** The stream ends without `done`. */
 	| { unfinished: true }
 	/** These bytes come between the events, after n tokens. */
 	| { garbage: Uint8Array | string; after: number }
-	/** Something else answers in the worker's place, with this status. */
+	/** An HTML page with this status comes in the worker's place. */
 	| { page: number };
 
 type KeysOf<F> = F extends unknown ? keyof F : never;
-/** The field that names a fault. */
+/** The member that names a fault. */
 export type FaultKind = Exclude<
 	KeysOf<Fault>,
 	"after" | "field" | "how" | "pings"
 >;
 
-/** One of each kind, and of some kinds several: each is a way for a worker to break a promise of ours. */
+/** At least one fault of each kind, by what the worker does. */
 export const FAULTS = {
 	"is overloaded": { error: "overloaded" },
 	"is starting": { error: "starting" },
@@ -78,7 +80,7 @@ export const FAULTS = {
 		garbage: "event: weather\ndata: {}\n\nid: 7\nretry: 1\n\n",
 		after: 3,
 	},
-	// Without a line's end: the event behind it is not recognised.
+	// No end of line follows, so that the next event is not recognized.
 	"sends bytes that swallow an event": {
 		garbage: Uint8Array.of(0xff, 0xfe, 0x00),
 		after: 3,

@@ -1,6 +1,9 @@
-/** docs/worker-protocol.md as the fake worker keeps it: its errors, what it refuses, and a tokenizer of one id per byte. */
+/**
+ * docs/worker-protocol.md for the fake worker: its errors, its checks of a request, and a tokenizer
+ * with one id per byte.
+ */
 
-/** Ids of the output: this and up. */
+/** The id of the first output token; the next ones count up. */
 export const FIRST_ID = 2000;
 const BYTE = 1000;
 const IMAGE = 3;
@@ -35,7 +38,7 @@ export class Refusal extends Error {
 	}
 }
 
-/** A request's body, once it is read. */
+/** The parsed body of a request. */
 export interface Recorded {
 	request_id: string;
 	messages?: { role: string; content: unknown }[];
@@ -92,12 +95,12 @@ export function parse(text: string, model: string): Recorded {
 	within("top_p", Number.MIN_VALUE, 1);
 	within("repetition_penalty", 0.5, 2);
 	within("seed", 0, Number.MAX_SAFE_INTEGER);
-	const known = continues ? [...FIELDS, "committed_token_ids"] : FIELDS;
-	const unknown = Object.keys(body).find((field) => !known.includes(field));
+	const fields = continues ? [...FIELDS, "committed_token_ids"] : FIELDS;
+	const unknown = Object.keys(body).find((field) => !fields.includes(field));
 	if (unknown) throw wrong(unknown);
 	if (body.model !== model) throw new Refusal("model_not_found");
-	const places = promptIdsOf(body).filter((id) => id === IMAGE).length;
-	if (places !== body.images.length || places > MAX_IMAGES)
+	const imageParts = promptIdsOf(body).filter((id) => id === IMAGE).length;
+	if (imageParts !== body.images.length || imageParts > MAX_IMAGES)
 		throw wrong("images");
 	return body;
 }

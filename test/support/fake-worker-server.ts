@@ -1,4 +1,4 @@
-/** The fake worker behind a port, for tests that run the edge as its own process. Node only. */
+/** Serves the fake worker on a port, for tests that run the edge as a process. Runs in Node. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
@@ -27,7 +27,7 @@ export async function serve(
 			for await (const chunk of response.body ?? []) outgoing.write(chunk);
 			outgoing.end();
 		} catch {
-			// What the script breaks, breaks here too, once what was written has arrived.
+			// Breaks the connection as the script does, after the written bytes have left.
 			if (outgoing.headersSent) outgoing.write("", () => outgoing.destroy());
 			else outgoing.destroy();
 		}

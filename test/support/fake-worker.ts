@@ -1,7 +1,8 @@
 /**
- * A worker that speaks docs/worker-protocol.md and answers from a script: the same request gets the same bytes, and each
- * fault comes where the script says. One function over Request and Response, so that it stands in for `fetch` inside
- * workerd and behind a server in Node. Held to test/fixtures/worker-protocol by test/backends/fake-worker.test.ts.
+ * A worker that implements docs/worker-protocol.md and plays a script: the same request gets the
+ * same bytes, and each fault comes where the script has it. It maps a Request to a Response, so
+ * that it runs in place of `fetch` in workerd, and behind a server in Node.
+ * test/backends/fake-worker.test.ts checks it against test/fixtures/worker-protocol.
  */
 import type { Fault } from "./fake-worker-faults.ts";
 import {
@@ -23,20 +24,23 @@ export type { Fault } from "./fake-worker-faults.ts";
 export { FIRST_ID, type Recorded } from "./fake-worker-protocol.ts";
 
 export interface Script {
-	/** The answer; each entry is one token, its id `FIRST_ID` + its index. An empty one waits for the next, as bytes of a character do. */
+	/**
+	 * The answer. Each entry is a token with the id `FIRST_ID` + its index. An empty token is a part
+	 * of a character that the next one completes.
+	 */
 	tokens: string[];
 	/** Milliseconds between tokens. */
 	every?: number;
 	/** Tokens per event. */
 	group?: number;
-	/** Awaited before the n-th token (from 0) of an attempt (from 1). */
+	/** The worker awaits this before the n-th token (from 0) of an attempt (from 1). */
 	gate?: (n: number, attempt: number) => Promise<void> | undefined;
-	/** What goes wrong in which attempt. */
+	/** The fault of each attempt. */
 	faults?: Record<number, Fault>;
 }
 
-/** What the edge asked, in the worker's words. */
-interface Asked {
+/** A request with the script and the fault that the worker plays for it. */
+interface Run {
 	body: Recorded;
 	promptIds: number[];
 	script: Script;
@@ -52,26 +56,26 @@ export class FakeWorker {
 	key = "worker-key";
 	/** Hosts that image URLs may name. */
 	allowed = ["s3.test"];
-	/** Whether an image can be had from its URL. */
+	/** Whether an image can be fetched from its URL. */
 	look: (url: string) => Promise<boolean> = async () => true;
-	/** Bytes per chunk of the stream: cuts lines and characters. */
+	/** Bytes per chunk of the stream; a small number cuts lines and characters. */
 	chunk = Number.POSITIVE_INFINITY;
 	pingEvery = 5_000;
 	/** The script for a prompt's text. */
 	script: (prompt: string) => Script;
-	/** Bodies of generate, in order of arrival. */
+	/** The bodies of `/v1/generate`, in order of arrival. */
 	readonly requests: Recorded[] = [];
 	probes = 0;
-	/** Generations under way. */
+	/** Generations in progress. */
 	running = 0;
-	/** The most there ever were at once. */
+	/** The most generations that ran at once. */
 	peak = 0;
 
 	constructor(script: Script | ((prompt: string) => Script)) {
 		this.script = typeof script === "function" ? script : () => script;
 	}
 
-	/** @throws TypeError as `fetch` does where nobody answers */
+	/** @throws TypeError as `fetch` does where the connection is refused */
 	async fetch(request: Request): Promise<Response> {
 		if (this.state === "away") throw new TypeError("connection refused");
 		const { pathname } = new URL(request.url);
@@ -142,15 +146,15 @@ export class FakeWorker {
 		return this.#stream({ body, promptIds, script, attempt, fault }, signal);
 	}
 
-	#stream(asked: Asked, signal: AbortSignal): Response {
-		const wire = new Wire(this.chunk, asked.fault);
+	#stream(run: Run, signal: AbortSignal): Response {
+		const wire = new Wire(this.chunk, run.fault);
 		const lost = () => wire.lost(signal.reason);
 		if (signal.aborted) lost();
 		signal.addEventListener("abort", lost);
 		this.running++;
 		this.peak = Math.max(this.peak, this.running);
 		const ping = setInterval(() => wire.send(": ping\n"), this.pingEvery);
-		void answer(wire, asked)
+		void answer(wire, run)
 			.catch(lost)
 			.finally(() => {
 				clearInterval(ping);
@@ -164,7 +168,7 @@ export class FakeWorker {
 
 async function answer(
 	wire: Wire,
-	{ body, promptIds, script, attempt, fault = {} as Fault }: Asked,
+	{ body, promptIds, script, attempt, fault = {} as Fault }: Run,
 ): Promise<void> {
 	const { tokens, group = 1 } = script;
 	const from = body.committed_token_ids?.length ?? 0;
@@ -199,7 +203,7 @@ async function answer(
 			});
 			return wire.break();
 		}
-		// In the turn of the event behind it: no ping comes in between.
+		// Sent together with the next event, so that no ping comes in between.
 		if (here && "garbage" in fault) wire.send(fault.garbage);
 		const event = {
 			index: n,
@@ -219,7 +223,9 @@ async function answer(
 	wire.close();
 }
 
-/** One stream's bytes, in chunks of any size and up to where it is cut; silent once the reader is gone. */
+/**
+ * Writes one stream in chunks, up to where a fault cuts it. Writes are ignored once it has ended.
+ */
 class Wire {
 	readonly #chunk: number;
 	readonly #fault: Fault | undefined;
@@ -247,7 +253,7 @@ class Wire {
 		});
 	}
 
-	/** Nothing goes through any more, and the connection stays. */
+	/** Sends no more bytes and keeps the connection open. */
 	hush(): void {
 		this.#hushed = true;
 	}
@@ -271,7 +277,7 @@ class Wire {
 		else this.break();
 	}
 
-	/** How many of these bytes still go through. */
+	/** How many of these bytes come before the cut. */
 	#room(bytes: Uint8Array): number {
 		const fault = this.#fault;
 		if (!fault || !("cut" in fault)) return bytes.length;
@@ -285,7 +291,9 @@ class Wire {
 		this.#gone();
 	}
 
-	/** What was sent arrives first; an error drops what still waits in a stream. */
+	/**
+	 * Breaks the connection after the bytes sent so far: an error drops those that are still queued.
+	 */
 	break(): void {
 		const controller = this.#controller;
 		const now = () => controller?.error(new Error("reset"));

@@ -1,4 +1,4 @@
-/** Jobs on the real objects, with the fake worker where `fetch` would reach the GPU. */
+/** Jobs on the real objects. `fetch` reaches fake workers in place of GPUs. */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, vi } from "vitest";
 import type { JobSpec } from "../../src/contract/job.ts";
@@ -16,16 +16,19 @@ import {
 import { FakeWorker, type Script } from "./fake-worker.ts";
 
 const workers = new Map<string, FakeWorker>();
-/** What lies in the bucket, by path. */
+/** The objects in the bucket, by path. */
 export const bucket = new Map<string, ArrayBuffer>();
 
-/** What test/vitest.config.ts says of the workers. */
+/** The workers as test/vitest.config.ts configures them. */
 const SERVED = {
 	nano: { host: "nano.test", key: "worker-key" },
 	"vicuna-7b": { host: "vicuna.test", key: "vicuna-key" },
 };
 
-/** Nothing leaves the test: fake workers answer where the models are served, a bucket in memory at `http://s3.test`. */
+/**
+ * No request leaves the test: fake workers answer for the models, and a bucket in memory at
+ * `http://s3.test`.
+ */
 globalThis.fetch = async (input, init) => {
 	const request = new Request(input as RequestInfo, init as RequestInit);
 	const { hostname, pathname } = new URL(request.url);
@@ -41,7 +44,7 @@ globalThis.fetch = async (input, init) => {
 	);
 };
 
-/** The worker of this test, or one per model. */
+/** Starts the test's worker for a model. */
 export function fakeWorker(
 	script: Script | ((prompt: string) => Script),
 	model: keyof typeof SERVED = "nano",
@@ -56,7 +59,7 @@ export function fakeWorker(
 afterEach(async () => {
 	vi.restoreAllMocks();
 	workers.clear();
-	// The next test's worker is another one: what the pool knows of this one must not outlive it.
+	// The next test has another worker: the Pool must forget this one.
 	for (const model of Object.keys(SERVED)) {
 		const pool = bindings.POOL.get(bindings.POOL.idFromName(model));
 		await evictDurableObject(pool).catch(() => {});
@@ -67,11 +70,11 @@ export interface TestJob {
 	id: string;
 	account: TestAccount;
 	spec: JobSpec;
-	/** A new stub each time: one whose object was aborted stays broken. */
+	/** Makes a new stub, because a stub stays broken after its object was aborted. */
 	stub: () => DurableObjectStub<Job>;
 }
 
-/** Admitted, not started. */
+/** A job that is admitted and not started. */
 export async function admittedJob(
 	{
 		prompt = "What is this?",
@@ -139,11 +142,11 @@ export interface Read {
 	type: string;
 	// biome-ignore lint/suspicious/noExplicitAny: the wire is what these tests look at
 	data: any;
-	/** The event as it came, for byte-identity. */
+	/** The event's bytes as text. */
 	raw: string;
 }
 
-/** Reads server-sent events until the stream ends or `until` says so; then it hangs up. */
+/** Reads server-sent events until the stream ends; or until `until` is true, and hangs up. */
 export async function read(
 	stream: ReadableStream<Uint8Array>,
 	until: (event: Read) => boolean = () => false,
@@ -159,7 +162,7 @@ export async function read(
 		for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
 			const block = text.slice(0, end + 2);
 			text = text.slice(end + 2);
-			// Comments and `retry` lines may come ahead of an event.
+			// Comments and `retry` lines may precede an event.
 			const [raw = "", seq, type, data] =
 				/^id: (\d+)\nevent: (\S+)\ndata: ([^\n]*)\n\n/m.exec(block) ?? [];
 			if (!seq || !type || !data) continue;
@@ -173,7 +176,7 @@ export async function read(
 	}
 }
 
-/** A job's events after `after`, through the Worker's own stream. */
+/** A job's events after `after`, read from the stream that the Worker writes. */
 export async function events(
 	job: TestJob,
 	after = 0,
@@ -202,11 +205,11 @@ export const money = async (account: TestAccount) => {
 	return { available, held };
 };
 
-/** Words as tokens. */
+/** Tokens of one word each. */
 export const words = (count: number, from = 0): string[] =>
 	Array.from({ length: count }, (_, n) => ` word${from + n}`);
 
-/** Opens and closes by hand. */
+/** A promise that the test resolves. */
 export function gate(): { opened: Promise<void>; open: () => void } {
 	let open = () => {};
 	const opened = new Promise<void>((resolve) => {

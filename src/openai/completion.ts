@@ -1,4 +1,4 @@
-/** A job's events as a chat completion, whole or in chunks. */
+/** Turns a job's events into a chat completion, whole or in chunks. */
 import type { LogEvent } from "../contract/job.ts";
 import { type Failure, type FailureCode, wire } from "../errors.ts";
 import { FAILURES, type Status } from "../failures.ts";
@@ -6,16 +6,16 @@ import type { ChatCompletion, ChatCompletionChunk } from "../schema/chat.ts";
 import type { OpenAIError } from "../schema/problem.ts";
 import { errorOf } from "./error.ts";
 
-/** What every object of one answer repeats. */
-export interface Head {
+/** The members that a completion and each of its chunks have. */
+export interface CompletionHead {
 	id: string;
 	/** Seconds since 1970. */
 	created: number;
 	model: string;
 }
 
-/** Why a job has no whole answer. */
-export interface Failed {
+/** The error of a job that did not succeed. */
+export interface CompletionFailure {
 	code: FailureCode;
 	status: Status;
 	error: OpenAIError["error"];
@@ -25,12 +25,12 @@ type Usage = NonNullable<ChatCompletion["usage"]>;
 type FinishReason = "stop" | "length";
 type Choices = ChatCompletionChunk["choices"];
 
-/** Reads a job's events and keeps what a completion is made of. */
-export class Answer {
+/** Collects from a job's events what a completion consists of. */
+export class Completion {
 	/** The text so far. */
 	text = "";
 	finishReason: FinishReason | null = null;
-	failed: Failed | null = null;
+	failed: CompletionFailure | null = null;
 	usage: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
 	readonly #imageFields: readonly string[];
 
@@ -85,7 +85,7 @@ export class Answer {
 	}
 
 	/** The whole completion, or the error object of a job that failed. */
-	toJSON(head: Head): ChatCompletion | OpenAIError {
+	toJSON(head: CompletionHead): ChatCompletion | OpenAIError {
 		if (this.failed) return { error: this.failed.error };
 		return {
 			id: head.id,
@@ -113,23 +113,27 @@ export class Answer {
 		this.failed = { code, status, error: errorOf({ code, message, field }) };
 	}
 
-	/** A worker names an image by its place among the job's images. */
+	/** The request's field of an image, which a worker names by its index among the job's images. */
 	#fieldOf(field: string | undefined): string | undefined {
-		const place = /^images\[(\d+)\]/.exec(field ?? "")?.[1];
-		if (place === undefined) return field;
-		return this.#imageFields[Number(place)] ?? field;
+		const index = /^images\[(\d+)\]/.exec(field ?? "")?.[1];
+		if (index === undefined) return field;
+		return this.#imageFields[Number(index)] ?? field;
 	}
 }
 
-/** The answer as server-sent events: what each of the job's events adds to the stream. */
-export class Chunks {
-	readonly #head: Head;
-	readonly #answer: Answer;
+/** Writes a completion as chunks: the text that each of the job's events adds to the stream. */
+export class CompletionChunks {
+	readonly #head: CompletionHead;
+	readonly #completion: Completion;
 	readonly #includeUsage: boolean;
 
-	constructor(head: Head, answer: Answer, includeUsage: boolean) {
+	constructor(
+		head: CompletionHead,
+		completion: Completion,
+		includeUsage: boolean,
+	) {
 		this.#head = head;
-		this.#answer = answer;
+		this.#completion = completion;
 		this.#includeUsage = includeUsage;
 	}
 
@@ -138,24 +142,24 @@ export class Chunks {
 		return this.#choice({ role: "assistant", content: "", refusal: null });
 	}
 
-	/** The chunks of an event; empty for one that says nothing to a client of OpenAI's. */
+	/** The chunks of an event; empty for an event that OpenAI's API does not have. */
 	of(event: LogEvent): string {
-		// `done` and what else follows the end adds nothing.
-		if (this.#answer.ended) return "";
-		const text = this.#answer.take(event);
+		// Events after the end, such as `done`, add nothing.
+		if (this.#completion.ended) return "";
+		const text = this.#completion.take(event);
 		if (text) return this.#choice({ content: text });
-		return this.#answer.ended ? this.#closing() : "";
+		return this.#completion.ended ? this.#closing() : "";
 	}
 
-	/** What ends a stream whose job was erased. */
+	/** The end of a stream whose job was erased. */
 	get erased(): string {
-		const answer = new Answer([]);
-		answer.erased();
-		return frame({ error: answer.failed?.error });
+		const completion = new Completion([]);
+		completion.erased();
+		return frame({ error: completion.failed?.error });
 	}
 
 	#closing(): string {
-		const { failed, finishReason, usage } = this.#answer;
+		const { failed, finishReason, usage } = this.#completion;
 		if (failed) return frame({ error: failed.error });
 		return [
 			this.#choice({}, finishReason),
