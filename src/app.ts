@@ -34,9 +34,11 @@ app.use(requestLog);
 app.use(
 	"/v1/*",
 	cors({
-		// Authority is in the key alone, never in a cookie, so any page may try; a key may be bound to origins.
+		// Authority is in the key alone, never in a cookie, so any page may try; a key may be bound to
+		// origins.
 		origin: "*",
-		// No list of what a page may send: the preflight allows what it asks for, so that any client's own headers pass.
+		// No list of what a page may send: the preflight allows what it asks for, so that any client's
+		// own headers pass.
 		allowMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
 		exposeHeaders: [
 			"X-Request-Id",

@@ -10,7 +10,9 @@ interface AboutStatus {
 	/** Type of the error in OpenAI's shape. */
 	openai: string;
 	headers?: Record<string, string>;
-	/** `false` tells OpenAI's clients not to repeat the call by themselves, because it cannot help. */
+	/**
+	 * `false` tells OpenAI's clients not to repeat the call by themselves, because it cannot help.
+	 */
 	retry?: false;
 }
 
@@ -92,31 +94,38 @@ export const FAILURES = failures({
 		/** As the page's browser sent it. */
 		example: { origin: "https://elsewhere.example" },
 		detail: ({ origin }) =>
-			`This key does not work on pages of ${origin}: its \`origins\` do not list that origin. Create a key that does, with POST /v1/keys from your server.`,
+			`This key does not work on pages of ${origin}: its \`origins\` do not list that ` +
+			"origin. Create a key that does, with POST /v1/keys from your server.",
 	},
 	origin_required: {
 		status: 403,
 		detail:
-			"This key has `origins`: it works only on pages of these origins, where the browser sends `Origin`. On a server, use a key without `origins`.",
+			"This key has `origins`: it works only on pages of these origins, where the browser sends " +
+			"`Origin`. On a server, use a key without `origins`.",
 	},
 	bound_key: {
 		status: 403,
 		example: NO_FIELD,
 		detail: ({ field }) =>
 			field
-				? `This key has \`origins\`, so visitors of a page can read it, and it cannot set \`${field}\`. Leave \`${field}\` out, or use a key without \`origins\`.`
-				: "This key has `origins`, so visitors of a page can read it. It can use its own jobs and uploads, but not the account's keys, webhooks, events and balance. Use a key without `origins`.",
+				? "This key has `origins`, so visitors of a page can read it, and it cannot set " +
+					`\`${field}\`. Leave \`${field}\` out, or use a key without \`origins\`.`
+				: "This key has `origins`, so visitors of a page can read it. It can use its own jobs " +
+					"and uploads, but not the account's keys, webhooks, events and balance. Use a key " +
+					"without `origins`.",
 	},
 	last_key: {
 		status: 409,
 		detail:
-			"This is the last key that can create keys: revoking it would lock the account. Create another key without `origins` first: POST /v1/keys.",
+			"This is the last key that can create keys: revoking it would lock the account. Create " +
+			"another key without `origins` first: POST /v1/keys.",
 	},
 	too_many_keys: {
 		status: 409,
 		example: { limit: 100 },
 		detail: ({ limit }) =>
-			`The account has ${limit} keys and may have no more. Revoke one that you no longer use: DELETE /v1/keys/{id}.`,
+			`The account has ${limit} keys and may have no more. Revoke one that you no longer ` +
+			"use: DELETE /v1/keys/{id}.",
 	},
 
 	// The path.
@@ -127,12 +136,14 @@ export const FAILURES = failures({
 	method_not_allowed: {
 		status: 405,
 		detail:
-			"This path exists, but not for this method. The Allow header lists the methods that it takes.",
+			"This path exists, but not for this method. The Allow header lists the methods that it " +
+			"takes.",
 	},
 	unsupported_endpoint: {
 		status: 404,
 		detail:
-			"This API does not have this endpoint of OpenAI's. Use POST /v1/chat/completions; in OpenAI's packages that is `client.chat.completions.create`.",
+			"This API does not have this endpoint of OpenAI's. Use POST /v1/chat/completions; in " +
+			"OpenAI's packages that is `client.chat.completions.create`.",
 	},
 	account_not_found: { status: 404, detail: "There is no such account." },
 	key_not_found: { status: 404, detail: "The account has no such key." },
@@ -155,7 +166,8 @@ export const FAILURES = failures({
 		status: 404,
 		example: { field: "event" },
 		detail:
-			"Your account's feed has no such event. GET /v1/events and the webhook's deliveries show the ids.",
+			"Your account's feed has no such event. GET /v1/events and the webhook's deliveries show " +
+			"the ids.",
 	},
 
 	// The body.
@@ -179,7 +191,8 @@ export const FAILURES = failures({
 		headers: { "Accept-Encoding": "identity" },
 		example: { encoding: "gzip" },
 		detail: ({ encoding }) =>
-			`The body is compressed (\`Content-Encoding: ${encoding}\`). Send it uncompressed, without that header.`,
+			`The body is compressed (\`Content-Encoding: ${encoding}\`). Send it uncompressed, ` +
+			"without that header.",
 	},
 	body_too_large: {
 		status: 413,
@@ -209,7 +222,8 @@ export const FAILURES = failures({
 			context_length: number;
 		},
 		detail: ({ tokens, context_length }) =>
-			`The prompt needs at least ${tokens} tokens and the model reads ${context_length}, answer included. Shorten it or send fewer images.`,
+			`The prompt needs at least ${tokens} tokens and the model reads ${context_length}, ` +
+			"answer included. Shorten it or send fewer images.",
 	},
 
 	// Money and limits.
@@ -221,7 +235,8 @@ export const FAILURES = failures({
 			price: number;
 		},
 		detail: ({ available, price }) =>
-			`This job may cost ${price} micro-USD and ${available ?? "fewer"} are available. Add credit, or wait for running jobs to settle.`,
+			`This job may cost ${price} micro-USD and ${available ?? "fewer"} are available. Add ` +
+			"credit, or wait for running jobs to settle.",
 	},
 	credit_conflict: {
 		status: 409,
@@ -238,7 +253,8 @@ export const FAILURES = failures({
 		status: 429,
 		example: { limit: 200, retry_after: 2 },
 		detail: ({ limit }) =>
-			`Your account has ${limit} jobs that have not ended, and may have no more. Try again when one of them ends.`,
+			`Your account has ${limit} jobs that have not ended, and may have no more. Try again ` +
+			"when one of them ends.",
 	},
 
 	// Jobs.
@@ -249,7 +265,8 @@ export const FAILURES = failures({
 	idempotency_conflict: {
 		status: 409,
 		detail:
-			"This Idempotency-Key was used for another request. Send that request again, or choose a new key.",
+			"This Idempotency-Key was used for another request. Send that request again, or choose a " +
+			"new key.",
 	},
 	job_not_finished: {
 		status: 409,
@@ -260,32 +277,37 @@ export const FAILURES = failures({
 		status: 409,
 		example: { field: "previous_job" },
 		detail:
-			"The previous job has not ended. Wait for its end: read its events, GET /v1/jobs/{id}/events.",
+			"The previous job has not ended. Wait for its end: read its events, GET " +
+			"/v1/jobs/{id}/events.",
 	},
 	previous_job_failed: {
 		status: 409,
 		example: { field: "previous_job" },
 		detail:
-			"The previous job has no answer: it failed, or expired before it ran. Ask it again, or send the conversation as `messages`.",
+			"The previous job has no answer: it failed, or expired before it ran. Ask it again, or " +
+			"send the conversation as `messages`.",
 	},
 	image_gone: {
 		status: 410,
 		example: { field: "previous_job" },
 		detail:
-			"An image of the previous job was deleted. Send the conversation as `messages`, with the image.",
+			"An image of the previous job was deleted. Send the conversation as `messages`, with the " +
+			"image.",
 	},
 	job_gone: {
 		status: 410,
 		example: NO_FIELD,
 		detail: ({ field }) =>
 			field
-				? "The previous job was deleted or expired. Send the conversation as `messages`, with its images."
+				? "The previous job was deleted or expired. Send the conversation as `messages`, with " +
+					"its images."
 				: "This job was deleted or expired. Its id never runs again: choose a new one.",
 	},
 	job_canceled: {
 		status: 409,
 		detail:
-			"The job was canceled before its answer was complete. GET /v1/jobs/{id} shows what it wrote; the id is in X-Job-Id. To ask again, use a new Idempotency-Key.",
+			"The job was canceled before its answer was complete. GET /v1/jobs/{id} shows what it " +
+			"wrote; the id is in X-Job-Id. To ask again, use a new Idempotency-Key.",
 	},
 	job_expired: {
 		status: 503,
@@ -301,7 +323,8 @@ export const FAILURES = failures({
 	too_many_readers: {
 		status: 503,
 		detail:
-			"This stream has as many readers as it can serve. Try again, or GET the job or the list of events instead.",
+			"This stream has as many readers as it can serve. Try again, or GET the job or the list of " +
+			"events instead.",
 	},
 
 	// Images and uploads.
@@ -331,7 +354,8 @@ export const FAILURES = failures({
 		status: 413,
 		example: { field: "images[0].url", limit: 4_194_304 },
 		detail: ({ limit }) =>
-			`The image is over ${limit} bytes. Scale it down; the model sees a few hundred pixels a side.`,
+			`The image is over ${limit} bytes. Scale it down; the model sees a few hundred pixels ` +
+			"a side.",
 	},
 	image_undecodable: {
 		status: 422,
@@ -398,14 +422,16 @@ export const FAILURES = failures({
 		status: 409,
 		example: { limit: 100 },
 		detail: ({ limit }) =>
-			`Your account has ${limit} webhooks and may have no more. Delete one, or have one receiver pass the events on.`,
+			`Your account has ${limit} webhooks and may have no more. Delete one, or have one ` +
+			"receiver pass the events on.",
 	},
 	events_gone: {
 		status: 410,
 		/** `oldest`: sequence number of the oldest event that is kept. */
 		example: { field: "after", oldest: 1_204 },
 		detail: ({ oldest }) =>
-			`Events are kept for 30 days, and the oldest is now ${oldest}. Continue after ${oldest - 1}, and list the jobs to see what happened before.`,
+			`Events are kept for 30 days, and the oldest is now ${oldest}. Continue after ` +
+			`${oldest - 1}, and list the jobs to see what happened before.`,
 	},
 
 	internal_error: {

@@ -9,42 +9,9 @@ const MAX_COLUMNS = 100;
 const MAX_LINES = 450;
 const TAB = "  ";
 
-/** Path prefixes of the folders and files that the limits apply to. */
-const CHECKED = [
-	"api-key.ts",
-	"backends/",
-	"contract/",
-	"crypto.ts",
-	"egress/",
-	"env.ts",
-	"http/accept.ts",
-	"http/allowed-methods.ts",
-	"http/drain.ts",
-	"http/rate-limit-headers.ts",
-	"http/request-log.ts",
-	"http/router.ts",
-	"ids.ts",
-	"images/",
-	"index.ts",
-	"job/",
-	"least-tokens.ts",
-	"log.ts",
-	"models.ts",
-	"objects.ts",
-	"openai/",
-	"playground/",
-	"read-at-most.ts",
-	"schema/",
-	"stream/",
-	"submit/",
-	"tasks.ts",
-	"time.ts",
-	"trace.ts",
-	"webhook-secret.ts",
-];
-
-/** Files in those folders that are not within the limits yet. */
-const NOT_YET = ["images/s3.ts"];
+/** Names that said nothing, or several things; docs/architecture.md has the words instead. */
+const RETIRED =
+	/\b(Life|Drive|Means|Surroundings|Whose|Heard|Asked|Said|goOn|kick|rung|patiently|nowhere)\b/;
 
 /** The playground's form is one page script of many small parts, so its length is not checked. */
 const LONG = ["playground/public/app.js"];
@@ -58,28 +25,16 @@ const sources = import.meta.glob<string>(
 	{ query: "?raw", import: "default", eager: true },
 );
 
-const checked = Object.entries(sources)
-	.map(([path, text]) => ({
-		file: path.replace("../src/", ""),
-		lines: text.trimEnd().split("\n"),
-	}))
-	.filter(
-		({ file }) =>
-			CHECKED.some((prefix) => file.startsWith(prefix)) &&
-			!NOT_YET.includes(file),
-	);
+const checked = Object.entries(sources).map(([path, text]) => ({
+	file: path.replace("../src/", ""),
+	lines: text.trimEnd().split("\n"),
+}));
 
 const columns = (line: string): number => line.replaceAll("\t", TAB).length;
 
 describe("the sources of src/", () => {
-	test("every entry of the list names a file that exists", () => {
-		const files = Object.keys(sources).map((path) =>
-			path.replace("../src/", ""),
-		);
-		const named = [...CHECKED, ...NOT_YET, ...LONG];
-		expect(
-			named.filter((entry) => !files.some((file) => file.startsWith(entry))),
-		).toEqual([]);
+	test("there are sources to check", () => {
+		expect(checked.length).toBeGreaterThan(150);
 	});
 
 	test(`no line exceeds ${MAX_COLUMNS} columns`, () => {
@@ -96,6 +51,17 @@ describe("the sources of src/", () => {
 			({ file, lines }) => lines.length > MAX_LINES && !LONG.includes(file),
 		);
 		expect(long.map(({ file }) => file)).toEqual([]);
+	});
+
+	test("no retired name comes back", () => {
+		const back = checked.flatMap(({ file, lines }) =>
+			lines.flatMap((line, n) =>
+				RETIRED.test(line.replace(/\/\*\*?|\*|\/\/.*/, ""))
+					? `${file}:${n + 1}: ${line.trim()}`
+					: [],
+			),
+		);
+		expect(back).toEqual([]);
 	});
 
 	test("a tab counts as two columns", () => {

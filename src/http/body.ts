@@ -7,7 +7,8 @@ import { fieldPath } from "../schema/field.ts";
 import type { App } from "./router.ts";
 
 /**
- * The whole body in memory. Stops reading as soon as it is over the limit, whatever Content-Length claims.
+ * The whole body in memory. Stops reading as soon as it is over the limit, whatever Content-Length
+ * claims.
  * @param limit bytes
  * @throws ApiError `unsupported_encoding`, `body_incomplete`, `body_required`, `body_too_large`
  */
@@ -28,9 +29,11 @@ export async function readBody(
 }
 
 /**
- * Middleware before a route's JSON validator, which alone would skip a body without Content-Type and know no limit.
+ * Middleware before a route's JSON validator, which alone would skip a body without Content-Type
+ * and know no limit.
  * @param limit bytes
- * @throws ApiError `unsupported_media_type`, `invalid_json`, `invalid_request`, and what `readBody` throws
+ * @throws ApiError `unsupported_media_type`, `invalid_json`, `invalid_request`, and what `readBody`
+ * throws
  */
 export const body = ({ limit }: { limit: number }) =>
 	createMiddleware<App>(async (c, next) => {
@@ -77,8 +80,8 @@ interface PathStep {
 }
 
 /**
- * No schema can refuse a member `__proto__`: what copies it into an object of its own sets that one's prototype instead, so it
- * is passed over everywhere.
+ * No schema can refuse a member `__proto__`: what copies it into an object of its own sets that
+ * one's prototype instead, so it is passed over everywhere.
  * @throws ApiError `invalid_request`
  */
 function refusePrototype(body: unknown): void {

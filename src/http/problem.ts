@@ -21,7 +21,9 @@ export function problemOf(failure: Failure, request_id: string): Problem {
 	};
 }
 
-/** The response for a failure. The log has the cause, under the request's id; the caller has not. */
+/**
+ * The response for a failure. The log has the cause, under the request's id; the caller has not.
+ */
 export function problem(
 	c: Context<App>,
 	failure: Failure,

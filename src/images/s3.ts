@@ -13,11 +13,19 @@ import { ApiError } from "../errors.ts";
 import { log } from "../log.ts";
 import { readAtMost } from "../read-at-most.ts";
 
-/** What a caller may wait for the store in all: every try, the pauses between them, and the object's bytes. */
+/**
+ * What a caller may wait for the store in all: every try, the pauses between them, and the object's
+ * bytes.
+ */
 const TOTAL_MS = 20_000;
-/** How long a try may take until the store answers: half of the whole, so that one that hangs leaves time for another. */
+/**
+ * How long a try may take until the store answers: half of the whole, so that one that hangs leaves
+ * time for another.
+ */
 const TRY_MS = 10_000;
-/** Refusals and overloads come back quickly: three tries with the SDK's pauses take less than 4 s. */
+/**
+ * Refusals and overloads come back quickly: three tries with the SDK's pauses take less than 4 s.
+ */
 const TRIES = 3;
 /** One attempt of a job fetches its images at its start; this covers a slow start. */
 const GET_VALID_S = 15 * 60;
@@ -111,8 +119,8 @@ export async function remove(config: Store, key: string): Promise<void> {
 }
 
 /**
- * A URL at which exactly these bytes may be PUT: type, length and hash are headers under the signature, so that the
- * store refuses anything else.
+ * A URL at which exactly these bytes may be PUT: type, length and hash are headers under the
+ * signature, so that the store refuses anything else.
  * @param expiresIn seconds
  * @returns the URL, and the headers to send with it
  */
@@ -138,8 +146,8 @@ export const presignGet = (config: Store, key: string): Promise<string> =>
 	presign(config, "GET", key, GET_VALID_S, {});
 
 /**
- * Every attempt of a job presigns each of its images, so this goes to the SDK's signer itself: `getSignedUrl` runs the
- * command's whole middleware first, at five times its processor time.
+ * Every attempt of a job presigns each of its images, so this goes to the SDK's signer itself:
+ * `getSignedUrl` runs the command's whole middleware first, at five times its processor time.
  * @param headers all of them go under the signature
  */
 async function presign(
@@ -178,7 +186,10 @@ interface Client {
 
 const clients = new WeakMap<Store, Client>();
 
-/** One client for each configuration: it keeps the signing key of the day, and counts how often the store may be tried again. */
+/**
+ * One client for each configuration: it keeps the signing key of the day, and counts how often the
+ * store may be tried again.
+ */
 function clientOf(config: Store): Client {
 	const known = clients.get(config);
 	if (known) return known;
@@ -201,7 +212,8 @@ function clientOf(config: Store): Client {
 			requestHandler: new Fetcher({
 				requestInit: () => ({ redirect: "manual" }),
 			}),
-			// Bytes are checked by their SHA-256, on the way there by the store and on the way back by us.
+			// Bytes are checked by their SHA-256, on the way there by the store and on the way back by
+			// us.
 			requestChecksumCalculation: "WHEN_REQUIRED",
 			responseChecksumValidation: "WHEN_REQUIRED",
 			logger: SILENT,
@@ -215,7 +227,10 @@ function clientOf(config: Store): Client {
 }
 
 const nothing = () => {};
-/** The SDK's own lines are not ours: free text beside our JSON, and with it what was asked and answered. */
+/**
+ * The SDK's own lines are not ours: free text beside our JSON, and with it what was asked and
+ * answered.
+ */
 const SILENT = {
 	trace: nothing,
 	debug: nothing,
@@ -226,7 +241,9 @@ const SILENT = {
 
 const bounded = () => ({ abortSignal: AbortSignal.timeout(TOTAL_MS) });
 
-/** `fetch` for the SDK, by which a try ends in time, and one whose connection failed is repeated. */
+/**
+ * `fetch` for the SDK, by which a try ends in time, and one whose connection failed is repeated.
+ */
 class Fetcher extends FetchHttpHandler {
 	override async handle(
 		request: Parameters<FetchHttpHandler["handle"]>[0],
@@ -243,7 +260,8 @@ class Fetcher extends FetchHttpHandler {
 			const cause = late.signal.aborted
 				? new Error(`no answer in ${TRY_MS} ms`)
 				: (error as Error);
-			// By itself the SDK repeats what browsers call a failed connection, and workerd has other words.
+			// By itself the SDK repeats what browsers call a failed connection, and workerd has other
+			// words.
 			throw Object.assign(cause, { $retryable: {} });
 		} finally {
 			clearTimeout(timer);
@@ -251,7 +269,10 @@ class Fetcher extends FetchHttpHandler {
 	}
 }
 
-/** For the signer, in one turn: the SDK's own for the web waits for each hash, and hashes 8 MB and more in JavaScript. */
+/**
+ * For the signer, in one turn: the SDK's own for the web waits for each hash, and hashes 8 MB and
+ * more in JavaScript.
+ */
 class Sha256 {
 	readonly #begin: () => Hash;
 	#hash: Hash;
@@ -286,7 +307,10 @@ const statusOf = (error: unknown): number | undefined =>
 	(error as { $metadata?: { httpStatusCode?: number } }).$metadata
 		?.httpStatusCode;
 
-/** Operators see what the store said, by its name alone; the caller only that it did not do its part. */
+/**
+ * Operators see what the store said, by its name alone; the caller only that it did not do its
+ * part.
+ */
 function unavailable(method: string, error: unknown): ApiError {
 	const status = statusOf(error);
 	const cause = status ? `${status} ${(error as Error).name}` : String(error);

@@ -63,15 +63,29 @@ chat.openapi(
 		operationId: "createChatCompletion",
 		summary: "Ask as OpenAI's clients do",
 		description:
-			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an upload. Parameters that this API does not have are refused by name (400), unless they ask for nothing, as null, empty, `false` and 0 do; what clients attach to an answer that they send back is passed over. Hanging up cancels the job within two seconds, at its share of the price, unless the call is repeated by then. So that it is noticed, an answer begins a second after the call at the latest, as 200: a stream with its first chunk, a whole answer with spaces, which JSON allows ahead of it. What is refused, and what fails by then, has the status of the failure. Where the job fails later, the error object comes all the same: as the last event of a stream, or as the body, which then has `error` and no `choices`.",
+			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` " +
+			"parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an " +
+			"upload. Parameters that this API does not have are refused by name (400), unless they ask " +
+			"for nothing, as null, empty, `false` and 0 do; what clients attach to an answer that they " +
+			"send back is passed over. Hanging up cancels the job within two seconds, at its share of " +
+			"the price, unless the call is repeated by then. So that it is noticed, an answer begins a " +
+			"second after the call at the latest, as 200: a stream with its first chunk, a whole " +
+			"answer with spaces, which JSON allows ahead of it. What is refused, and what fails by " +
+			"then, has the status of the failure. Where the job fails later, the error object comes " +
+			"all the same: as the last event of a stream, or as the body, which then has `error` and " +
+			"no `choices`.",
 		middleware: [authenticate, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
-				"idempotency-key": z.string().optional().openapi({
-					description:
-						"The same request again under the same key answers the same, streamed or not, and costs nothing; 1 to 255 visible ASCII characters",
-					example: "7f0c1f0e-5b0a-4e0c-9a54-2f6f5b1e2c11",
-				}),
+				"idempotency-key": z
+					.string()
+					.optional()
+					.openapi({
+						description:
+							"The same request again under the same key answers the same, streamed or not, and " +
+							"costs nothing; 1 to 255 visible ASCII characters",
+						example: "7f0c1f0e-5b0a-4e0c-9a54-2f6f5b1e2c11",
+					}),
 				"x-stainless-retry-count": retryCount,
 			}),
 			body: {
@@ -82,7 +96,8 @@ chat.openapi(
 		responses: {
 			200: {
 				description:
-					"The completion, or its chunks and `[DONE]`; or the error of a job that failed after its answer began",
+					"The completion, or its chunks and `[DONE]`; or the error of a job that failed after " +
+					"its answer began",
 				headers,
 				content: {
 					"application/json": {

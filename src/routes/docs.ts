@@ -5,7 +5,9 @@ import { file, NOTHING } from "./page.ts";
 export const docs = newRouter();
 
 /** Scalar writes styles inline, some without a nonce. It reaches this API and nothing else. */
-const POLICY = `${NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'`;
+const POLICY =
+	`${NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; ` +
+	"connect-src 'self'; frame-ancestors 'none'";
 
 docs.get("/", (c) => file(c, "/docs/", POLICY));
 docs.get("/guides/:name{[a-z]+}", (c) =>

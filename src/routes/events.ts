@@ -27,7 +27,9 @@ events.openapi(
 		operationId: "followJob",
 		summary: "A job's events as server-sent events, until done",
 		description:
-			"Replays the log after `after` (or `Last-Event-ID`; the query wins), then goes on live. A stream that ends without `done` broke: reconnect with the last `id`. A comment, one line ahead of the next event, comes every 10 s.",
+			"Replays the log after `after` (or `Last-Event-ID`; the query wins), then goes on live. A " +
+			"stream that ends without `done` broke: reconnect with the last `id`. A comment, one line " +
+			"ahead of the next event, comes every 10 s.",
 		middleware: authenticate,
 		request: {
 			params: z.object({
@@ -78,7 +80,9 @@ events.openapi(
 				throw new ApiError({
 					code: "invalid_request",
 					field,
-					detail: `\`${field}\` is beyond the job's last event, which is ${lastSeq}. Start again from 0.`,
+					detail:
+						`\`${field}\` is beyond the job's last event, which is ${lastSeq}. Start again ` +
+						"from 0.",
 				});
 			}
 			case 503:

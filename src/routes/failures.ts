@@ -79,11 +79,16 @@ const headers = z.object({
 		description: "With 429 and 503: seconds until it is worth another try",
 		example: 2,
 	}),
-	RateLimit: z.string().optional().openapi({
-		description:
-			"What is left of each quota that RateLimit-Policy names (IETF draft 11): `r` of them, for `t` seconds. On every answer to a known key, good or bad.",
-		example: '"requests";r=587;t=2, "jobs";r=199',
-	}),
+	RateLimit: z
+		.string()
+		.optional()
+		.openapi({
+			description:
+				"What is left of each quota that RateLimit-Policy names (IETF draft 11): `r` of " +
+				"them, for " +
+				"`t` seconds. On every answer to a known key, good or bad.",
+			example: '"requests";r=587;t=2, "jobs";r=199',
+		}),
 	"RateLimit-Policy": z.string().optional().openapi({
 		description: "The account's quotas: `q` in `w` seconds, or at once",
 		example: '"requests";q=600;w=60, "jobs";q=200;qu="concurrent-requests"',
@@ -142,8 +147,9 @@ function responses<O extends Of, Type extends string, Schema extends z.ZodType>(
 			code,
 			{ value: example(exampleOf(code)) },
 		]);
+		const title = status === 429 ? "Too many, see Retry-After" : about;
 		const response = {
-			description: `${status === 429 ? "Too many, see Retry-After" : about}: ${codes.map((code) => `\`${code}\``).join(", ")}`,
+			description: `${title}: ${codes.map((code) => `\`${code}\``).join(", ")}`,
 			...((status === 429 || status === 503) && headers && { headers }),
 			content: { [type]: { schema, examples: Object.fromEntries(examples) } },
 		};

@@ -41,7 +41,11 @@ feed.openapi(
 		operationId: "listEvents",
 		summary: "The account's events, oldest first",
 		description:
-			"Each has a number, 1, 2, 3, …: one that is missing was missed. Kept for 30 days. With `Accept: text/event-stream` the same events as server-sent events, for ever: `id:` is the number, and `Last-Event-ID` goes on from there (the query wins). A comment, one line ahead of the next event, comes every 10 s. Not for keys with `origins`: what such a key made is in its jobs and uploads.",
+			"Each has a number, 1, 2, 3, …: one that is missing was missed. Kept for 30 days. With " +
+			"`Accept: text/event-stream` the same events as server-sent events, for ever: `id:` is the " +
+			"number, and `Last-Event-ID` goes on from there (the query wins). A comment, one line " +
+			"ahead of the next event, comes every 10 s. Not for keys with `origins`: what such a key " +
+			"made is in its jobs and uploads.",
 		middleware: authenticate,
 		request: {
 			query: z.strictObject({

@@ -36,7 +36,8 @@ files.openapi(
 		operationId: "createFile",
 		summary: "Upload an image as OpenAI's clients do",
 		description:
-			"An upload of up to 4 MB; its id goes into `image_url.url` or `file.file_id` of a chat message, or into `images` of a job. Larger ones go through /v1/uploads.",
+			"An upload of up to 4 MB; its id goes into `image_url.url` or `file.file_id` of a chat " +
+			"message, or into `images` of a job. Larger ones go through /v1/uploads.",
 		middleware: authenticate,
 		request: {
 			body: {
@@ -86,7 +87,10 @@ files.openapi(
 		path: "/",
 		operationId: "listFiles",
 		summary: "The account's files",
-		description: `Images that came along with a chat message are not among them. A page has at most ${MOST_FILES} files, whatever \`limit\` says; with \`has_more\`, go on after \`last_id\`.`,
+		description:
+			"Images that came along with a chat message are not among them. A page has at most " +
+			`${MOST_FILES} files, whatever \`limit\` says; with \`has_more\`, go on after ` +
+			"`last_id`.",
 		middleware: authenticate,
 		request: {
 			query: z.strictObject({
@@ -97,11 +101,17 @@ files.openapi(
 				order: z.enum(["asc", "desc"]).default("desc").openapi({
 					description: "By their creation: the oldest or the newest first",
 				}),
-				purpose: z.string().min(1).max(64).optional().openapi({
-					description:
-						"Every file here is `vision`, or came as `user_data`; there are none of another purpose",
-					example: "vision",
-				}),
+				purpose: z
+					.string()
+					.min(1)
+					.max(64)
+					.optional()
+					.openapi({
+						description:
+							"Every file here is `vision`, or came as `user_data`; there are none of another " +
+							"purpose",
+						example: "vision",
+					}),
 			}),
 		},
 		responses: {

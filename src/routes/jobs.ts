@@ -59,11 +59,16 @@ const requestHeaders = {
 		description: "`wait=n`: wait up to n seconds, at most 60, for the end",
 		example: "wait=30",
 	}),
-	"start-within": z.string().optional().openapi({
-		description:
-			"Where the job has not started by then it is `expired`, free: 5 s to 24 h, an hour without it",
-		example: "90s",
-	}),
+	"start-within": z
+		.string()
+		.optional()
+		.openapi({
+			description:
+				"Where the job has not started by then it is `expired`, free: 5 s to 24 h, an hour " +
+				"without " +
+				"it",
+			example: "90s",
+		}),
 	"cancel-after": z.string().optional().openapi({
 		description:
 			"Where the job has not ended by then it is canceled, as by a call: 5 s to 24 h",
@@ -118,7 +123,14 @@ jobs.openapi(
 		operationId: "createJob",
 		summary: "Ask about images",
 		description:
-			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most 60) and answers 200 if the job ended by then. Where the job is to be canceled when it is hung up on (`on_disconnect`), a waiting answer begins after a second, so that this is noticed: as 202 with spaces, which JSON allows ahead of it, whatever the job's `status` in it says. With an `Idempotency-Key` it may be repeated safely: the same request again answers the same job, as it is then, and its events from the first on; another request under the same key is refused (409). A member that is null or empty counts as left out.",
+			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, " +
+			"as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most " +
+			"60) and answers 200 if the job ended by then. Where the job is to be canceled when it is " +
+			"hung up on (`on_disconnect`), a waiting answer begins after a second, so that this is " +
+			"noticed: as 202 with spaces, which JSON allows ahead of it, whatever the job's `status` " +
+			"in it says. With an `Idempotency-Key` it may be repeated safely: the same request again " +
+			"answers the same job, as it is then, and its events from the first on; another request " +
+			"under the same key is refused (409). A member that is null or empty counts as left out.",
 		middleware: [authenticate, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			headers: z.object({
@@ -149,7 +161,10 @@ jobs.openapi(
 		operationId: "putJob",
 		summary: "Ask about images, under an id of your own",
 		description:
-			"As POST, for a job whose id you choose: a ULID, unique in your account. However often it is sent, one job runs and one is paid for. The same request again answers the job as it is then; another request under the same id is refused (409), and so is one whose job was deleted or expired (410).",
+			"As POST, for a job whose id you choose: a ULID, unique in your account. However often it " +
+			"is sent, one job runs and one is paid for. The same request again answers the job as it " +
+			"is then; another request under the same id is refused (409), and so is one whose job was " +
+			"deleted or expired (410).",
 		middleware: [authenticate, named, body({ limit: JOB_BODY_LIMIT })] as const,
 		request: {
 			params,
@@ -230,7 +245,8 @@ jobs.openapi(
 		operationId: "cancelJob",
 		summary: "Cancel a job",
 		description:
-			"Free before the first token; after it the job costs its share of the price, by the tokens that were shown. A job that has ended is answered as it is.",
+			"Free before the first token; after it the job costs its share of the price, by the tokens " +
+			"that were shown. A job that has ended is answered as it is.",
 		middleware: authenticate,
 		request: { params },
 		responses: {
@@ -253,7 +269,8 @@ jobs.openapi(
 		operationId: "deleteJob",
 		summary: "Delete a job that has ended",
 		description:
-			"Its text, its request and the images that came along are erased. Its id stays taken (410 from now on), and so do its price and time in the ledger.",
+			"Its text, its request and the images that came along are erased. Its id stays taken (410 " +
+			"from now on), and so do its price and time in the ledger.",
 		middleware: authenticate,
 		request: { params },
 		responses: {

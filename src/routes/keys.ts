@@ -38,7 +38,10 @@ keys.openapi(
 		operationId: "createKey",
 		summary: "Create an API key; it is shown this once",
 		description:
-			"With `origins` for a web page: it works on those pages alone, and sees and touches only the jobs and uploads that it made itself. Account, keys, events and webhooks are not for it, and its jobs name no `webhook` (403). It is still public, so give its account no more credit than you would lose.",
+			"With `origins` for a web page: it works on those pages alone, and sees and touches only " +
+			"the jobs and uploads that it made itself. Account, keys, events and webhooks are not for " +
+			"it, and its jobs name no `webhook` (403). It is still public, so give its account no more " +
+			"credit than you would lose.",
 		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
 		request: { body: { required: true, content: json(KeyRequest) } },
 		responses: {
@@ -70,7 +73,8 @@ keys.openapi(
 		operationId: "revokeKey",
 		summary: "Revoke a key; it is refused from the next call on",
 		description:
-			"Repeating it changes nothing. The last key without `origins` stays (409): create another one first.",
+			"Repeating it changes nothing. The last key without `origins` stays (409): create another " +
+			"one first.",
 		middleware: authenticate,
 		request: {
 			params: z.object({

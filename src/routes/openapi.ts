@@ -7,7 +7,8 @@ const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [
 	{
 		name: "Jobs",
 		description:
-			"A question about images and its answer. One job runs and is paid for once, however often it is sent under its name; its events can be read from any point on.",
+			"A question about images and its answer. One job runs and is paid for once, however often " +
+			"it is sent under its name; its events can be read from any point on.",
 		paths: /^\/v1\/jobs(\/|$)/,
 	},
 	{
@@ -28,19 +29,22 @@ const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [
 	{
 		name: "Events",
 		description:
-			"What happened in the account, in one order without a gap. Whoever missed a webhook reads on here.",
+			"What happened in the account, in one order without a gap. Whoever missed a webhook reads " +
+			"on here.",
 		paths: /^\/v1\/events(\/|$)/,
 	},
 	{
 		name: "Webhooks",
 		description:
-			"The same events, sent to an address of yours, signed after Standard Webhooks, and repeated for three days until they are taken.",
+			"The same events, sent to an address of yours, signed after Standard Webhooks, and " +
+			"repeated for three days until they are taken.",
 		paths: /^\/v1\/webhooks(\/|$)/,
 	},
 	{
 		name: "For OpenAI's clients",
 		description:
-			"OpenAI's SDKs work with this as their base URL: every completion is a job, every file an upload. Errors have OpenAI's shape here.",
+			"OpenAI's SDKs work with this as their base URL: every completion is a job, every file an " +
+			"upload. Errors have OpenAI's shape here.",
 		paths: /^\/v1\/(chat|files)(\/|$)/,
 	},
 	{
@@ -56,7 +60,8 @@ export function openapi(app: OpenAPIHono<App>): void {
 		type: "http",
 		scheme: "bearer",
 		description:
-			"An API key, whole: `mg_live_<account>_<secret>_<tag>`. `npm start` prints one; `POST /v1/keys` makes more.",
+			"An API key, whole: `mg_live_<account>_<secret>_<tag>`. `npm start` prints one; `POST " +
+			"/v1/keys` makes more.",
 	});
 	app.get("/openapi.json", (c) => {
 		const document = app.getOpenAPI31Document({
@@ -65,7 +70,8 @@ export function openapi(app: OpenAPIHono<App>): void {
 				title: "MiniGPT-4 API",
 				version: "0.1.0",
 				description:
-					"Send a photo, ask about it, read the answer token by token. Money is in integer micro-USD, times are RFC 3339, errors are problem details with a stable code.",
+					"Send a photo, ask about it, read the answer token by token. Money is in integer " +
+					"micro-USD, times are RFC 3339, errors are problem details with a stable code.",
 			},
 			servers: [{ url: originOf(c) }],
 			security: [{ key: [] }],

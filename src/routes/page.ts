@@ -11,14 +11,17 @@ export const NOTHING =
 
 /** The page runs its own scripts, talks to this API and PUTs large photos to the image store. */
 const pagePolicy = (store: string): string =>
-	`${NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self' ${store}; frame-src 'self'; frame-ancestors 'none'`;
+	`${NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src ` +
+	`'self' ${store}; frame-src 'self'; frame-ancestors 'none'`;
 
 /**
  * The frame that shows a `website` answer has its own policy, because a `srcdoc` frame would
  * inherit the page's and lose every inline style. Its origin is opaque, the one script it runs is
  * ours, and it reaches no network.
  */
-const PREVIEW_POLICY = `${NOTHING}; script-src 'self'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox allow-scripts`;
+const PREVIEW_POLICY =
+	`${NOTHING}; script-src 'self'; style-src 'unsafe-inline'; img-src data:; frame-ancestors ` +
+	"'self'; sandbox allow-scripts";
 
 const HEADERS = {
 	"X-Content-Type-Options": "nosniff",

@@ -62,7 +62,13 @@ uploads.openapi(
 		operationId: "createUpload",
 		summary: "Upload an image",
 		description:
-			"Send an image of up to 4 MB as the body, and it is ready at once: its bytes say what it is, whatever its Content-Type, unless that is application/json or a form (which goes to /v1/files). Or send its length and SHA-256 as JSON, and a type for the PUT: the answer holds a URL, good for 15 minutes, and the headers to PUT exactly those bytes with (up to 20 MB); then finalize. Places, times and texts in the file's metadata are removed, orientation is kept. An upload that is not finalized within an hour is deleted, and any other 30 days after its creation, or when the last job that holds it then ends.",
+			"Send an image of up to 4 MB as the body, and it is ready at once: its bytes say what it " +
+			"is, whatever its Content-Type, unless that is application/json or a form (which goes to " +
+			"/v1/files). Or send its length and SHA-256 as JSON, and a type for the PUT: the answer " +
+			"holds a URL, good for 15 minutes, and the headers to PUT exactly those bytes with (up to " +
+			"20 MB); then finalize. Places, times and texts in the file's metadata are removed, " +
+			"orientation is kept. An upload that is not finalized within an hour is deleted, and any " +
+			"other 30 days after its creation, or when the last job that holds it then ends.",
 		middleware: [authenticate, imageOrJson] as const,
 		request: {
 			body: { required: true, content: { ...json(UploadRequest), ...images } },
@@ -151,7 +157,8 @@ uploads.openapi(
 		operationId: "finalizeUpload",
 		summary: "Check what was PUT, and keep it",
 		description:
-			"Reads the stored bytes, checks them against what was declared, and makes the upload ready. Repeating it changes nothing.",
+			"Reads the stored bytes, checks them against what was declared, and makes the upload " +
+			"ready. Repeating it changes nothing.",
 		middleware: authenticate,
 		request: { params },
 		responses: {
@@ -244,7 +251,9 @@ const OTHER_KINDS =
 const notTaken = (more = "") =>
 	new ApiError({
 		code: "unsupported_media_type",
-		expected: `the image itself, as ${ImageType.options.join(", ")}, or its length and SHA-256 as application/json${more}`,
+		expected:
+			`the image itself, as ${ImageType.options.join(", ")}, or its length and SHA-256 as ` +
+			`application/json${more}`,
 	});
 
 /**

@@ -39,7 +39,13 @@ webhooks.openapi(
 		operationId: "createWebhook",
 		summary: "Have events sent to an address",
 		description:
-			"From now on each event of these types is POSTed there as `{type, timestamp, data}`, signed after Standard Webhooks with the secret that this answer shows; `data` of a job's end is the whole job. Any 2xx within 15 s accepts it. What is not accepted is tried again after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h, up to a tenth longer each; the events of one job come in order, each when the one before was accepted or given up. Deliveries may repeat: `webhook-id` is the event's id. 410 disables the webhook at once, and so do five days without one success; both are events.",
+			"From now on each event of these types is POSTed there as `{type, timestamp, data}`, " +
+			"signed after Standard Webhooks with the secret that this answer shows; `data` of a job's " +
+			"end is the whole job. Any 2xx within 15 s accepts it. What is not accepted is tried again " +
+			"after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h, up to a tenth longer each; " +
+			"the events of one job come in order, each when the one before was accepted or given up. " +
+			"Deliveries may repeat: `webhook-id` is the event's id. 410 disables the webhook at once, " +
+			"and so do five days without one success; both are events.",
 		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
 		request: { body: { required: true, content: json(WebhookRequest) } },
 		responses: {
@@ -248,7 +254,8 @@ webhooks.openapi(
 				code: "invalid_request",
 				field: "id",
 				detail:
-					"`id` is a job's webhook, which the account's secret signs. POST /v1/webhooks/secret/rotate.",
+					"`id` is a job's webhook, which the account's secret signs. POST " +
+					"/v1/webhooks/secret/rotate.",
 			});
 		const whose = { account: caller.id, id: webhook.id };
 		const secret = await endpoint(c, webhook.id).rotate(whose);
@@ -264,7 +271,8 @@ webhooks.openapi(
 		operationId: "testWebhook",
 		summary: "Send a test event now",
 		description:
-			"One try of a `webhook.test` event, also where the webhook is disabled. Answers what came of it.",
+			"One try of a `webhook.test` event, also where the webhook is disabled. Answers what came " +
+			"of it.",
 		middleware: authenticate,
 		request: { params },
 		responses: {
@@ -328,7 +336,8 @@ webhooks.openapi(
 		operationId: "redeliver",
 		summary: "Deliver one event again, or all after one",
 		description:
-			"`event`: that one, now, whatever its type. `after`: the webhook goes on in the feed after that number, whether it was there before or not; what was owed from before it stays owed.",
+			"`event`: that one, now, whatever its type. `after`: the webhook goes on in the feed after " +
+			"that number, whether it was there before or not; what was owed from before it stays owed.",
 		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
 		request: {
 			params,
