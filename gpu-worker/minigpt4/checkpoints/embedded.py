@@ -93,8 +93,8 @@ RECIPES = {
         sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         image_token="<|image_pad|>",
         dtype="bfloat16",
-        image_tokens=12,
-        bridge={"num_class_tokens": 4, "raw_size": 320, "stages": [2, 3, 4, 5, 6]},
+        image_tokens=10,
+        bridge={"num_class_tokens": 4, "raw_size": 320, "stages": [5, 6]},
     ),
 }
 

@@ -81,6 +81,14 @@ def weights(reader: gguf.GGUFReader) -> Iterator[tuple[str, torch.Tensor]]:
         yield name, torch.from_numpy(np.array(values, dtype=np.float32))
 
 
+def embeddings(reader: gguf.GGUFReader) -> torch.Tensor:
+    """The matrix that `weights` gives as `embed_tokens`, float32 [vocabulary, hidden]."""
+    tensors = {tensor.name: tensor for tensor in reader.tensors}
+    found = tensors.get("output.weight") or tensors["token_embd.weight"]
+    values = gguf.quants.dequantize(found.data, found.tensor_type)
+    return torch.from_numpy(np.array(values, dtype=np.float32))
+
+
 def text_config(reader: gguf.GGUFReader, dtype: str) -> dict:
     """The language model's config.json, for weights kept in `dtype`."""
     architecture = field(reader, "general.architecture")

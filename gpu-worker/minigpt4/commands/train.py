@@ -23,6 +23,64 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     stages = train.add_subparsers(dest="stage", required=True)
     for stage, about in ((1, "captions, without a prompt"), (2, "answers in conversation")):
         _add_stage(stages, stage, about)
+    _add_start(stages)
+
+
+def _add_start(stages: "argparse._SubParsersAction") -> None:
+    made = stages.add_parser(
+        "start",
+        help="what a training begins with, where a model has frozen components",
+        description="Fit the frozen components and a projection to begin stage 1 with, in closed "
+        "form, to the photos that are trained on: components.safetensors and start.safetensors.",
+    )
+    made.add_argument("model", choices=("mini",))
+    made.add_argument("--data", required=True, metavar="SHARDS", help="photos with captions")
+    made.add_argument(
+        "--names", required=True, type=Path, metavar="FILE", help="photos.jsonl: classes' names"
+    )
+    made.add_argument("--out", required=True, type=Path, metavar="DIR")
+    made.add_argument("--threads", type=int, help="CPU threads; without it PyTorch chooses")
+    made.set_defaults(run=run_start)
+
+
+def run_start(given: argparse.Namespace) -> None:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
+    from ..checkpoints.embedded import RECIPES, WrongPart
+    from ..images import Limits, decode
+    from ..processing import to_rgb
+    from ..train import start
+    from ..train.config import SourceKind
+    from ..train.file_sums import FileSums
+    from ..train.outcome import BAD_DATA, BadData
+    from ..train.photos import read_source
+    from ..train.progress import Progress
+    from ..train.split import split
+
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    given.out.mkdir(parents=True, exist_ok=True)
+    try:
+        source = SourceKind(1).check("data", {"path": given.data})
+        listing = read_source(source, FileSums(given.out / "files.json"))
+        held_out = split((photo.key for photo in listing.photos), source.test, source.choose)
+        photos = [photo for photo in listing.photos if photo.key not in held_out.held_out]
+        names = start.class_names(given.names)
+        progress = Progress("looking at photos", len(photos))
+        start.make(
+            RECIPES[given.model],
+            photos,
+            names,
+            given.out,
+            lambda photo: to_rgb(decode(photo.read(), Limits())),
+            lambda count: progress.advance(count, photos=count),
+        )
+    except Refused as refused:
+        sys.exit(_say(refused, BAD_DATA if isinstance(refused, BadData) else 2))
+    except (FileNotFoundError, WrongPart) as error:
+        sys.exit(_say(Refused(str(error)), 2))
+    print(given.out)
 
 
 def _add_stage(stages: "argparse._SubParsersAction", stage: int, about: str) -> None:
