@@ -29,9 +29,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def _add_start(stages: "argparse._SubParsersAction") -> None:
     made = stages.add_parser(
         "start",
-        help="what a training begins with, where a model has frozen components",
-        description="Fit the frozen components and a projection to begin stage 1 with, in closed "
-        "form, to the photos that are trained on: components.safetensors and start.safetensors.",
+        help="fit a projection to start with, where a model has frozen components",
+        description="Fits the frozen components and a projection for stage 1 to start with, in "
+        "closed form, to the training photos: components.safetensors and start.safetensors.",
     )
     made.add_argument("model", choices=("mini",))
     made.add_argument("--data", required=True, metavar="SHARDS", help="photos with captions")
@@ -52,7 +52,7 @@ def run_start(given: argparse.Namespace) -> None:
     from ..processing import to_rgb
     from ..train import start
     from ..train.config import SourceKind
-    from ..train.file_sums import FileSums
+    from ..train.files import FileSums
     from ..train.outcome import BAD_DATA, BadData
     from ..train.photos import read_source
     from ..train.progress import Progress
@@ -76,10 +76,10 @@ def run_start(given: argparse.Namespace) -> None:
             lambda photo: to_rgb(decode(photo.read(), Limits())),
             lambda count: progress.advance(count, photos=count),
         )
-    except Refused as refused:
-        sys.exit(_say(refused, BAD_DATA if isinstance(refused, BadData) else 2))
+    except InputError as error:
+        sys.exit(_say(error, BAD_DATA if isinstance(error, BadData) else 2))
     except (FileNotFoundError, WrongPart) as error:
-        sys.exit(_say(Refused(str(error)), 2))
+        sys.exit(_say(InputError(str(error)), 2))
     print(given.out)
 
 

@@ -23,14 +23,14 @@ from tokenizers import Tokenizer
 from ..bridge import pool
 from ..checkpoints import gguf_model
 from ..checkpoints.embedded import Recipe, image_encoder, language_model_file
-from ..checkpoints.refusal import Refused
 from ..config import EfficientNetConfig
 from ..efficientnet import EfficientNetLite2
+from ..input_error import InputError
 from ..processing import fit, normalise
+from .files import replace_atomically
 from .nano.initial import name_rows
 from .photos import Photo
 from .run_folder import smallest
-from .whole_files import replace_whole
 
 COMPONENTS, START = "components.safetensors", "start.safetensors"
 AT_ONCE = 4
@@ -145,12 +145,12 @@ def alike(table: torch.Tensor, groups: int, rounds: int = 30) -> torch.Tensor:
 
 
 def class_names(listing: Path) -> list[str]:
-    """The names of photos.jsonl in the order of the encoder's classes. Raises Refused."""
+    """The names of photos.jsonl in the order of the encoder's classes. Raises InputError."""
     try:
         rows = [json.loads(line) for line in listing.read_text().splitlines()]
         return [row["name"] for row in sorted(rows, key=lambda row: row["synset"])]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refused(f"names: {listing}: {error}", "--names names a photos.jsonl") from None
+        raise InputError(f"names: {listing}: {error}", "--names names a photos.jsonl") from None
 
 
 def make(
@@ -161,10 +161,10 @@ def make(
     look: Callable[[Photo], object],
     advance: Callable[[int], None],
 ) -> None:
-    """Writes both files to the folder `out`. Raises Refused, FileNotFoundError or WrongPart."""
+    """Writes both files to the folder `out`. Raises InputError, FileNotFoundError or WrongPart."""
     vision, bridge = EfficientNetConfig(), recipe.bridge
     if len(names) != vision.num_classes:
-        raise Refused(
+        raise InputError(
             f"names: {len(names)} classes, the encoder has {vision.num_classes}",
             "bring the whole photos.jsonl",
         )
@@ -197,4 +197,6 @@ def make(
     about = {"format": "pt", "photos": str(len(photos)), "photos_sha256": keys}
     for name, tensors in ((COMPONENTS, found), (START, projection)):
         kept = {key: smallest(value) for key, value in tensors.items()}
-        replace_whole(out / name, lambda part, kept=kept: save_file(kept, part, metadata=about))
+        replace_atomically(
+            out / name, lambda part, kept=kept: save_file(kept, part, metadata=about)
+        )

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from minigpt4.checkpoints.refusal import Refused
+from minigpt4.input_error import InputError
 from minigpt4.train import start
 
 
@@ -71,5 +71,5 @@ def test_class_names_stand_in_the_order_of_the_classes(tmp_path):
     listing.write_text('{"synset": "n2", "name": "cat"}\n{"synset": "n1", "name": "dog"}\n')
     assert start.class_names(listing) == ["dog", "cat"]
     listing.write_text('{"synset": "n2"}\n')
-    with pytest.raises(Refused, match=r"photos\.jsonl"):
+    with pytest.raises(InputError, match=r"photos\.jsonl"):
         start.class_names(listing)
