@@ -1,9 +1,9 @@
-"""Where the training of a model with frozen components begins: fitted in closed form, no gradient.
+"""Fits what the training of a model with frozen components starts with, in closed form.
 
-Two files. `components.safetensors` is the frozen affine map from what the encoder's maps are pooled
-to, to their principal components on the training photos; it belongs to the frozen half of the
-model. `start.safetensors` is a projection to begin stage 1 with: class tokens are the embeddings of
-the class's name, the other tokens those of the caption words that the components predict.
+Two files. `components.safetensors` is the frozen affine map from the pooled maps of the encoder to
+their principal components on the training photos; it belongs to the frozen part of the model.
+`start.safetensors` is a projection for stage 1 to start with: class tokens are the embeddings of
+the class's name, the other tokens are the embeddings of caption words that the components predict.
 """
 
 import hashlib
