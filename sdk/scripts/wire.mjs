@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Generates src/wire.ts: the types of the OpenAPI document that the edge serves, and its error codes.
- * The edge's app runs in this process. Replacements stand in for what only workerd has; no call here
- * reaches them.
+ * Generates src/wire.ts: the types of the OpenAPI document that the edge serves, and its error
+ * codes. The edge's app runs in this process. Replacements stand in for what only workerd has; no
+ * call here reaches them.
  */
 import { rename, writeFile } from "node:fs/promises";
 import { registerHooks } from "node:module";
