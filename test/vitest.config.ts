@@ -36,7 +36,7 @@ export default defineConfig({
 		}),
 	],
 	test: {
-		include: ["test/**/*.test.ts"],
+		include: ["test/**/*.test.ts", "test/bench/*.test.mjs"],
 		exclude: ["test/e2e/**", "test/chaos/**"],
 		testTimeout: 60_000,
 		setupFiles: ["test/support/properties.ts"],

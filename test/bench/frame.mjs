@@ -65,7 +65,7 @@ export async function framed(args, help, defaults, measure) {
 			thisTree,
 			...(against === undefined ? [] : [await checkedOut(against, board)]),
 		];
-		const before = loadNow();
+		const [before, tree] = [loadNow(), treeNow()];
 		const measured = await measure(
 			/** @type {D} */ (options),
 			...[board, editions],
@@ -75,7 +75,7 @@ export async function framed(args, help, defaults, measure) {
 			date: new Date().toISOString(),
 			machine: machine(),
 			load: { before, after: loadNow() },
-			tree: treeNow(),
+			tree,
 			...(editions[1] && { against: editions[1].name }),
 			options,
 		};

@@ -10,10 +10,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { thisTree } from "./edition.mjs";
 import { edgeStack } from "./fake-stack.mjs";
-import { columns, rounded } from "./figures.mjs";
+import { rounded } from "./figures.mjs";
 import { framed } from "./frame.mjs";
+import {
+	EDGE,
+	LITELLM,
+	STRAIGHT,
+	sideFigures,
+	table,
+} from "./gateway-table.mjs";
 import { installLiteLLM, startLiteLLM } from "./litellm.mjs";
-import { percentile } from "./load.mjs";
 import { cpuSeconds, edgeProcesses, proportionalMemory } from "./machine.mjs";
 
 /** @typedef {import("../../scripts/terminal.mjs").Board} Board */
@@ -37,7 +43,7 @@ const SETTLE_MS = 500;
 
 /** @typedef {{ rounds: number, tokens: number, every: number, seed: number }} Options */
 /** @typedef {{ name: string, url: string, key: string, group?: number }} Side `group`: of its processes; the engine has none to count */
-/** @typedef {{ ttft: number[], seconds: number, cpu: number, tokens: number, MiB: number }} Burst */
+/** @typedef {import("./gateway-table.mjs").Burst} Burst */
 
 /** @param {string[]} args @returns {Promise<number>} exit code */
 export const gateway = (args) =>
@@ -138,73 +144,6 @@ async function measure(options, board, editions) {
 		figures: { litellm: version, levels: rounded(levels) },
 		table: table(levels),
 	};
-}
-
-const STRAIGHT = "straight";
-const LITELLM = "LiteLLM";
-const EDGE = "edge";
-
-/** @param {Burst[]} bursts @param {Burst[]} straight of as many streams */
-export function sideFigures(bursts, straight) {
-	const quantile = (/** @type {Burst[]} */ of, /** @type {number} */ q) =>
-		percentile(
-			of.flatMap(({ ttft }) => ttft),
-			q,
-		);
-	const perSecond = (/** @type {Burst[]} */ of) =>
-		sum(of, "tokens") / sum(of, "seconds");
-	return {
-		ttftMs: { p50: quantile(bursts, 0.5), p95: quantile(bursts, 0.95) },
-		addedMs: {
-			p50: quantile(bursts, 0.5) - quantile(straight, 0.5),
-			p95: quantile(bursts, 0.95) - quantile(straight, 0.95),
-		},
-		tokensPerSecond: perSecond(bursts),
-		ofStraight: perSecond(bursts) / perSecond(straight),
-		cpuSecondsPer1000Tokens:
-			(1000 * sum(bursts, "cpu")) / sum(bursts, "tokens"),
-		MiB: Math.max(...bursts.map(({ MiB }) => MiB)),
-	};
-}
-
-/** @param {Burst[]} bursts @param {"tokens" | "seconds" | "cpu"} what */
-const sum = (bursts, what) =>
-	bursts.reduce((all, burst) => all + burst[what], 0);
-
-/** @param {{ streams: number, sides: Record<string, ReturnType<typeof sideFigures>> }[]} levels */
-export function table(levels) {
-	const rows = levels.flatMap(({ streams, sides }) => {
-		const edge = /** @type {ReturnType<typeof sideFigures>} */ (sides[EDGE]);
-		const lines = Object.entries(sides).map(([name, side]) => [
-			...[name, String(streams), side.ttftMs.p50.toFixed(0)],
-			...[side.ttftMs.p95.toFixed(0), side.addedMs.p50.toFixed(0)],
-			...[side.addedMs.p95.toFixed(0), side.tokensPerSecond.toFixed(0)],
-			side.ofStraight.toFixed(2),
-			...(name === STRAIGHT
-				? ["–", "–"]
-				: [side.cpuSecondsPer1000Tokens.toFixed(2), side.MiB.toFixed(0)]),
-		]);
-		const ratios = Object.entries(sides)
-			.filter(([name]) => name !== STRAIGHT && name !== EDGE)
-			.map(([name, other]) => [
-				...[`${EDGE} ÷ ${name}`, String(streams), "", ""],
-				(edge.addedMs.p50 / other.addedMs.p50).toFixed(2),
-				(edge.addedMs.p95 / other.addedMs.p95).toFixed(2),
-				...["", (edge.ofStraight / other.ofStraight).toFixed(2)],
-				(edge.cpuSecondsPer1000Tokens / other.cpuSecondsPer1000Tokens).toFixed(
-					2,
-				),
-				(edge.MiB / other.MiB).toFixed(2),
-			]);
-		return [...lines, ...ratios];
-	});
-	return columns([
-		[
-			...["", "streams", "TTFT p50", "p95 ms", "added p50", "p95 ms"],
-			...["tok/s", "of straight", "CPU s/1,000", "MiB"],
-		],
-		...rows,
-	]);
 }
 
 /**
