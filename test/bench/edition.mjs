@@ -25,17 +25,22 @@ const git = (...args) =>
 		...{ cwd: root, stdio: "pipe", encoding: "utf8" },
 	}).trim();
 
-/** The commit that this tree is at. @returns {string} with `+` where files differ from it */
-export const treeNow = () =>
-	git("rev-parse", "--short=7", "HEAD") +
-	(git("status", "--porcelain") ? "+" : "");
+/** The commit that this tree is at. @returns {string | null} with `+` where files differ from it; null: git does not know */
+export function treeNow() {
+	try {
+		const changed = git("status", "--porcelain") !== "";
+		return git("rev-parse", "--short=7", "HEAD") + (changed ? "+" : "");
+	} catch {
+		return null;
+	}
+}
 
 /**
  * Checks a commit out beside this tree, or finds it there from an earlier run.
  * @param {string} commit @param {Board} board @returns {Promise<Edition>}
  */
 export async function checkedOut(commit, board) {
-	const hash = git("rev-parse", "--verify", `${commit}^{commit}`);
+	const hash = hashOf(commit);
 	const name = hash.slice(0, 7);
 	const row = board.row("checkout", name);
 	const folder = join(state, "against", name);
@@ -45,6 +50,20 @@ export async function checkedOut(commit, board) {
 	await packages(folder, row);
 	row.done(name);
 	return { name, root: folder };
+}
+
+/** @param {string} commit @returns {string} */
+function hashOf(commit) {
+	try {
+		return git(
+			"rev-parse",
+			"--verify",
+			"--end-of-options",
+			`${commit}^{commit}`,
+		);
+	} catch {
+		throw new Error(`--against ${commit}: git knows no such commit here`);
+	}
 }
 
 /** @param {string} folder @param {ReturnType<Board["row"]>} row */

@@ -179,10 +179,12 @@ async function measure(
 	streaming.done(`${((Date.now() - from) / 1000).toFixed(1)} s`);
 	await until(() => reports.length >= count + extra);
 	for (const child of children) child.disconnect();
-	const memories = servers.map(({ role, pid }, n) => ({
-		role,
-		MiB: { empty: empty[n], ...memory(pid) },
-	}));
+	const memories = Object.fromEntries(
+		servers.map(({ role, pid }, n) => [
+			role,
+			{ empty: empty[n], ...memory(pid) },
+		]),
+	);
 
 	const text = tokens.join("");
 	const sha256 = createHash("sha256").update(text).digest("hex");
@@ -209,7 +211,7 @@ async function measure(
 	await stack.edge.stop();
 	await stack.stopWorker();
 	return {
-		...{ seed, readers: count, late },
+		readers: count,
 		whole: all.length - wrongs.length,
 		batches: {
 			sent: batches,
@@ -239,14 +241,18 @@ async function measure(
 			wrong: stalled.wrong,
 		},
 		/** While it streamed; `waited`: ready to run while others had the cores. */
-		cpuSeconds: after.map(({ role, used, waited }, n) => ({
-			role,
-			used: Number((used - (before[n]?.used ?? 0)).toFixed(2)),
-			waited: Number((waited - (before[n]?.waited ?? 0)).toFixed(2)),
-		})),
+		cpuSeconds: Object.fromEntries(
+			after.map(({ role, used, waited }, n) => [
+				role,
+				{
+					used: Number((used - (before[n]?.used ?? 0)).toFixed(2)),
+					waited: Number((waited - (before[n]?.waited ?? 0)).toFixed(2)),
+				},
+			]),
+		),
 		streamSeconds: Number(
 			((last - from + percentile(finishes, 1)) / 1000).toFixed(1),
 		),
-		memory: memories,
+		MiB: memories,
 	};
 }
