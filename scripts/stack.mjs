@@ -32,7 +32,7 @@ import { writePrivate } from "./secrets.mjs";
  * Waits until the URL answers with a status below 500.
  * @param {string} what @param {string} url @param {Daemon} daemon @param {number} timeout ms
  */
-async function untilUp(what, url, daemon, timeout) {
+export async function untilUp(what, url, daemon, timeout) {
 	for (const deadline = Date.now() + timeout; ; await sleep(50)) {
 		if (daemon.exit) {
 			const how = daemon.exit.signal ?? `exit ${daemon.exit.code}`;
@@ -68,17 +68,23 @@ const S3_PATH = "/cdn-cgi/local/r2/s3";
 /**
  * Writes the Worker into a folder, as `wrangler deploy` would upload it.
  * @param {string} folder
- * @param {{ entry?: string, log?: string, signal?: AbortSignal }} [options] `entry`: instead of src/index.ts
+ * @param {{ root?: string, entry?: string, log?: string, signal?: AbortSignal }} [options]
+ *   `root`: of another checkout; `entry`: instead of src/index.ts
  * @returns {Promise<string>} the folder, for `startEdge`
  */
 export async function bundleEdge(
 	folder,
-	{ entry, log = join(folder, "bundle.log"), signal } = {},
+	{
+		root = paths.root,
+		entry = "",
+		log = join(folder, "bundle.log"),
+		signal,
+	} = {},
 ) {
 	rotate(log);
 	await run(
 		paths.node,
-		[join(edgeScripts, "bundle.mjs"), folder, ...(entry ? [entry] : [])],
+		[join(edgeScripts, "bundle.mjs"), folder, root, entry],
 		{
 			...{ what: "Bundling the edge", log, signal },
 			env: {

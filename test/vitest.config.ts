@@ -45,7 +45,7 @@ export default defineConfig({
 		deps: {
 			optimizer: { ssr: { enabled: true, include: ["@aws-sdk/client-s3"] } },
 		},
-		include: ["test/**/*.test.ts"],
+		include: ["test/**/*.test.ts", "test/bench/*.test.mjs"],
 		exclude: ["test/e2e/**", "test/chaos/**"],
 		testTimeout: 60_000,
 		setupFiles: ["test/support/properties.ts"],

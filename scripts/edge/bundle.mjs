@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * Writes the Worker into a folder: `bundle.mjs <folder> [entry]`. The folder then holds what
- * Miniflare needs to run it: the module that `wrangler deploy` would upload, and in `worker.json`
- * what wrangler.toml says of it. Wrangler bundles and reads, so that its file stays the one source
- * of bindings, classes, dates, flags, aliases and assets. A process of its own, because wrangler
- * wants another Node than the one that npm may run on, and much memory.
+ * Writes the Worker into a folder: `bundle.mjs <folder> <checkout> [entry]`. The folder then
+ * holds what Miniflare needs to run it: the module that `wrangler deploy` would upload, and in
+ * `worker.json` what the checkout's wrangler.toml says of it. Wrangler, always this tree's, bundles
+ * and reads, so that its file stays the one source of bindings, classes, dates, flags, aliases and
+ * assets. A process of its own, because wrangler wants another Node than the one that npm may run
+ * on, and much memory.
  */
 import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -16,8 +17,8 @@ import {
 } from "wrangler";
 import { root } from "../paths.mjs";
 
-const [folder = "", entry] = process.argv.slice(2);
-const config = join(root, "wrangler.toml");
+const [folder = "", checkout = root, entry] = process.argv.slice(2);
+const config = join(checkout, "wrangler.toml");
 const bundled = promisify(execFile)(
 	process.execPath,
 	[
@@ -25,7 +26,7 @@ const bundled = promisify(execFile)(
 		...["deploy", ...(entry ? [entry] : []), "--config", config],
 		...["--dry-run", "--outdir", folder],
 	],
-	{ cwd: root },
+	{ cwd: checkout },
 );
 const { name, main } = unstable_readConfig({ config });
 const { workerOptions } = unstable_getMiniflareWorkerOptions(config);
@@ -36,7 +37,7 @@ try {
 	process.stderr.write(`${stdout}\n${stderr}\n`);
 	process.exit(1);
 }
-const source = basename(entry ?? main ?? "index.ts");
+const source = basename(entry || main || "index.ts");
 writeFileSync(
 	join(folder, "worker.json"),
 	JSON.stringify({

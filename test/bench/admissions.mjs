@@ -1,17 +1,17 @@
 // @ts-check
 /** `npm run bench -- admissions`: jobs created through the edge, in a small account and in a large one, and what a job costs. */
 
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ulid } from "ulid";
-import { root } from "../../scripts/paths.mjs";
 import { FakeWorker } from "../support/fake-worker.ts";
 import { call, fakeStack, upload } from "./fake-stack.mjs";
-import { framed } from "./frame.mjs";
+import { median, rounded } from "./figures.mjs";
+import { framed, inTurns } from "./frame.mjs";
 import { percentile } from "./load.mjs";
 import { cpuSeconds, edgeProcesses } from "./machine.mjs";
 
 /** @typedef {import("../../scripts/terminal.mjs").Board} Board */
+/** @typedef {import("./edition.mjs").Edition} Edition */
 
 const HELP = `npm run bench -- admissions [options]
 
@@ -20,7 +20,6 @@ const HELP = `npm run bench -- admissions [options]
   --concurrency <n>  calls under way at once (16)
   --large <n>        jobs that the large account has before (100000)
   --seed <n>         is in the prompts (1)
-  --json             the figures as JSON, and nothing else
 `;
 
 /**
@@ -36,14 +35,17 @@ const PRICES = {
 };
 const OBJECT_GB = 0.128;
 
-const ENTRY = join(root, "test", "support", "counted-edge.ts");
+const ENTRY = "test/support/counted-edge.ts";
 /** A short answer: what is measured is the edge. */
 const TOKENS = 16;
 
 /** @typedef {import("./fake-stack.mjs").FakeStack} Stack */
 /** @typedef {{ edge: Stack["edge"], key: string, image: string }} Caller an account's key, and an image of its own */
 /** @typedef {{ requests: number, rowsRead: number, rowsWritten: number, objectSeconds: number }} Used */
-/** `admit`: POST while the worker says nothing, so that what the edge does for a job's answer is left out. @typedef {"admit" | "POST" | "PUT" | "list"} Way */
+/** `admit`: POST while the worker says nothing, so that what the edge does for a job's answer is left out. @typedef {typeof WAYS[number]} Way */
+
+const WAYS = /** @type {const} */ (["admit", "POST", "PUT", "list"]);
+/** @typedef {{ perSecond: number, perEdgeCpuSecond: number, perCpuSecond: number, ms: number[] }} Round */
 
 /** @param {string[]} args @returns {Promise<number>} exit code */
 export const admissions = (args) =>
@@ -51,11 +53,10 @@ export const admissions = (args) =>
 		args,
 		HELP,
 		{ jobs: 150, rounds: 3, concurrency: 16, large: 100_000, seed: 1 },
-		async (options, board) => {
-			const speed = await measureSpeed(options, board);
-			const costs = await measureCosts(options, board);
-			return { figures: { speed, costs } };
-		},
+		(options, board, editions) =>
+			inTurns(options.rounds, editions, (edition) =>
+				begin(edition, options, board),
+			),
 	);
 
 /** @param {() => Promise<void> | undefined} [gate] awaited before an answer's first token */
@@ -69,14 +70,18 @@ const newWorker = (gate = () => undefined) => {
 	return worker;
 };
 
-/** @param {{ jobs: number, rounds: number, concurrency: number, large: number, seed: number }} options @param {Board} board */
-async function measureSpeed(options, board) {
-	const row = board.row("stack", "booting");
+/**
+ * @param {Edition} edition
+ * @param {{ jobs: number, rounds: number, concurrency: number, large: number, seed: number }} options
+ * @param {Board} board @returns {Promise<import("./frame.mjs").Measuring>}
+ */
+async function begin(edition, options, board) {
+	const row = board.row(edition.name, "booting");
 	/** @type {Promise<void> | undefined} */
 	let held;
 	const worker = newWorker(() => held);
 	const stack = await fakeStack({
-		...{ name: "bench-admissions", worker, entry: ENTRY },
+		...{ name: "bench-admissions", edition, worker, entry: ENTRY },
 	});
 	const { edge } = stack;
 	const servers = edgeProcesses(edge.daemon.pid);
@@ -91,15 +96,16 @@ async function measureSpeed(options, board) {
 	};
 	row.done(`${options.large} jobs in the large account`);
 
-	/** @typedef {{ perSecond: number, perEdgeCpuSecond: number, perCpuSecond: number, ms: number[] }} Round */
 	/** @type {Record<string, Round[]>} */
 	const rounds = {};
-	const ways = /** @type {Way[]} */ (["admit", "POST", "PUT", "list"]);
 	const sizes = /** @type {(keyof typeof callers)[]} */ (["one", "many"]);
-	for (let round = -1; round < options.rounds; round++) {
-		const progress = board.row(round < 0 ? "warm-up" : `round ${round + 1}`);
+	const measure = async (/** @type {number} */ round) => {
+		const progress = board.row(
+			round < 0 ? "warm-up" : `round ${round + 1}`,
+			edition.name,
+		);
 		// Each second round the other account begins, so that a drift of the machine favours neither.
-		for (const way of ways)
+		for (const way of WAYS)
 			for (const size of round % 2 ? sizes.toReversed() : sizes) {
 				// A small account stays small: its jobs are one round's. A few go first, as in the large one.
 				const fresh = size === "one" && way !== "list";
@@ -132,8 +138,23 @@ async function measureSpeed(options, board) {
 					ms,
 				});
 			}
-		progress.done("");
-	}
+		progress.done();
+	};
+	await measure(-1);
+	return {
+		round: measure,
+		async end() {
+			await edge.stop();
+			await stack.stopWorker();
+			const speed = speedOf(rounds);
+			const costs = await measureCosts(edition, options, board);
+			return { figures: { speed, costs } };
+		},
+	};
+}
+
+/** @param {Record<string, Round[]>} rounds of each way and account */
+function speedOf(rounds) {
 	const cells = Object.fromEntries(
 		Object.entries(rounds).map(([name, all]) => [
 			name,
@@ -153,7 +174,7 @@ async function measureSpeed(options, board) {
 		]),
 	);
 	const ratios = Object.fromEntries(
-		ways.map((way) => {
+		WAYS.map((way) => {
 			const [one, many] = [cells[`${way} one`], cells[`${way} many`]];
 			if (!one || !many) throw new Error(`${way} was not measured`);
 			return [
@@ -167,16 +188,17 @@ async function measureSpeed(options, board) {
 			];
 		}),
 	);
-	await edge.stop();
-	await stack.stopWorker();
 	return { cells: rounded(cells), manyByOne: rounded(ratios) };
 }
 
-/** @param {{ concurrency: number, seed: number, jobs: number }} options @param {Board} board */
-async function measureCosts({ seed, concurrency, jobs }, board) {
+/**
+ * @param {Edition} edition @param {{ concurrency: number, seed: number, jobs: number }} options
+ * @param {Board} board
+ */
+async function measureCosts(edition, { seed, concurrency, jobs }, board) {
 	const row = board.row("costs", "booting");
 	const stack = await fakeStack({
-		...{ name: "bench-admissions", worker: newWorker(), entry: ENTRY },
+		...{ name: "bench-admissions", edition, worker: newWorker(), entry: ENTRY },
 		vars: { BENCH_COSTS: "1" },
 	});
 	const caller = await newCaller(stack);
@@ -325,13 +347,3 @@ async function ended(caller) {
 	}
 	throw new Error("jobs did not end within a minute");
 }
-
-const median = (/** @type {number[]} */ values) => percentile(values, 0.5);
-
-/** @template T @param {T} value @returns {T} */
-const rounded = (value) =>
-	JSON.parse(
-		JSON.stringify(value, (_, each) =>
-			typeof each === "number" ? Number(each.toPrecision(3)) : each,
-		),
-	);

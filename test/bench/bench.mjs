@@ -1,15 +1,17 @@
 // @ts-check
 /** `npm run bench`: what is measured is named by the first word; each has options of its own. */
 
-const HELP = `npm run bench -- [edge | throughput | readers | admissions | webhooks] [options]
+const HELP = `npm run bench -- [edge | gateway | throughput | readers | admissions | webhooks] [options]
 
   edge        the edge beside the bare worker: time to first token, tokens per second (the default)
+  gateway     the edge beside the LiteLLM proxy, both before one scripted engine
   throughput  the worker under load beside the original demo's way, one request at a time
   readers     two thousand readers of one job: what each got, and how late
   admissions  jobs created per second and core, in a small and in a large account, and what a job costs
   webhooks    how late events reach receivers that answer, with and without others that do not
 
-  npm run bench -- edge --help (or another): its options
+  npm run bench -- edge --help (or another): its options; gateway, readers, admissions and webhooks
+  measure a commit's edge beside this tree's with --against <commit>
 `;
 
 const [what = "edge", ...rest] = process.argv.slice(2);
@@ -17,6 +19,9 @@ if (what === "--help") process.stdout.write(HELP);
 else if (what === "throughput") {
 	const { throughput } = await import("./throughput.mjs");
 	process.exitCode = await throughput(rest);
+} else if (what === "gateway") {
+	const { gateway } = await import("./gateway.mjs");
+	process.exit(await gateway(rest));
 } else if (what === "readers") {
 	const { readers } = await import("./readers.mjs");
 	process.exit(await readers(rest));

@@ -4,7 +4,7 @@
  * edge.
  */
 import { createHash } from "node:crypto";
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { developmentAccount } from "../../scripts/development.mjs";
 import * as paths from "../../scripts/paths.mjs";
@@ -12,26 +12,43 @@ import { freePort } from "../../scripts/ports.mjs";
 import { secretsOf } from "../../scripts/secrets.mjs";
 import { bundleEdge, startEdge } from "../../scripts/stack.mjs";
 import { serve } from "../support/fake-worker-server.ts";
+import { thisTree } from "./edition.mjs";
 import { picture } from "./pictures.mjs";
 
 /** @typedef {import("../support/fake-worker.ts").FakeWorker} FakeWorker */
 /** @typedef {Awaited<ReturnType<typeof fakeStack>>} FakeStack */
 
 /**
- * @param {{ name: string, worker: FakeWorker, vars?: Record<string, string>, entry?: string }} options
- *   `name`: of its state folder; `entry`: see `bundleEdge`
+ * @param {object} options
+ * @param {string} options.name of its state folder
+ * @param {import("./edition.mjs").Edition} options.edition whose Worker runs
+ * @param {(key: string) => Promise<{ url: string, stop: () => Promise<unknown> }>} options.startWorker
+ *   `key`: what the edge opens it with
+ * @param {Record<string, string>} [options.vars]
+ * @param {string} [options.entry] of the Worker, in its checkout, instead of src/index.ts
  */
-export async function fakeStack({ name, worker, vars = {}, entry }) {
-	const state = join(paths.state, name);
+export async function edgeStack({
+	name,
+	edition,
+	startWorker,
+	vars = {},
+	entry,
+}) {
+	const { root } = edition;
+	if (entry && !existsSync(join(root, entry)))
+		throw new Error(`${edition.name} has no ${entry}, which this bench runs`);
+	const folder = edition === thisTree ? name : `${name}-${edition.name}`;
+	const state = join(paths.state, folder);
 	rmSync(state, { recursive: true, force: true });
 	const secrets = secretsOf(state);
-	worker.key = secrets.workerKey;
-	worker.allowed = ["127.0.0.1"];
-	const gpu = await serve(worker);
+	const gpu = await startWorker(secrets.workerKey);
 	const edge = await startEdge({
 		...{ port: await freePort(), state, secrets },
 		...{ s3: { port: await freePort() }, worker: gpu.url },
-		bundle: await bundleEdge(join(state, "bundle"), entry ? { entry } : {}),
+		bundle: await bundleEdge(join(state, "bundle"), {
+			root,
+			...(entry && { entry: join(root, entry) }),
+		}),
 		vars: {
 			JOB_PRICE: "1",
 			LIMIT_CONCURRENT_JOBS: "1000000",
@@ -45,6 +62,17 @@ export async function fakeStack({ name, worker, vars = {}, entry }) {
 	});
 	return { edge, state, adminSecret, ...account, stopWorker: gpu.stop };
 }
+
+/** @param {Omit<Parameters<typeof edgeStack>[0], "startWorker"> & { worker: FakeWorker }} options */
+export const fakeStack = ({ worker, ...options }) =>
+	edgeStack({
+		...options,
+		startWorker: (key) => {
+			worker.key = key;
+			worker.allowed = ["127.0.0.1"];
+			return serve(worker);
+		},
+	});
 
 /**
  * Calls the API and reads the answer.

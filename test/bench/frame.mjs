@@ -3,15 +3,26 @@
 import { parseArgs } from "node:util";
 import { stopAll } from "../../scripts/process.mjs";
 import { setUp } from "../../scripts/setup.mjs";
-import { Board, red } from "../../scripts/terminal.mjs";
+import { Board, dim, red } from "../../scripts/terminal.mjs";
+import { checkedOut, thisTree, treeNow } from "./edition.mjs";
+import { compared, comparison, rounded } from "./figures.mjs";
 import { loadNow, machine } from "./machine.mjs";
 
+/** @typedef {import("./edition.mjs").Edition} Edition */
+
+/**
+ * @typedef {object} Measured
+ * @property {object} figures
+ * @property {boolean} [whole] false where what was measured went wrong
+ * @property {string} [table] the figures, for people
+ */
 /**
  * @template {Record<string, number>} D
  * @param {string[]} args
  * @param {string} help
  * @param {D} defaults the options, all of them numbers
- * @param {(options: D, board: Board) => Promise<{ figures: object, whole?: boolean }>} measure `whole`: false where what was measured went wrong
+ * @param {(options: D, board: Board, editions: Edition[]) => Promise<Measured>} measure
+ *   `editions`: this tree, and with `--against` another one
  * @returns {Promise<number>} exit code
  */
 export async function framed(args, help, defaults, measure) {
@@ -24,12 +35,13 @@ export async function framed(args, help, defaults, measure) {
 					/** @type {const} */ ({ type: "string" }),
 				]),
 			),
+			against: { type: "string" },
 			json: { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
 		},
 	});
 	if (values.help) {
-		process.stdout.write(help);
+		process.stdout.write(help + COMMON);
 		return 0;
 	}
 	/** @type {Record<string, number>} */
@@ -43,23 +55,36 @@ export async function framed(args, help, defaults, measure) {
 			return 2;
 		}
 	}
+	const { against } = /** @type {{ against?: string }} */ (values);
 	const board = new Board(values.json ? process.stderr : process.stdout);
 	for (const name of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]))
 		process.on(name, () => void stopAll().then(() => process.exit(130)));
 	try {
 		await setUp({ board }).all;
-		const before = loadNow();
-		const { figures, whole = true } = await measure(
+		const editions = [
+			thisTree,
+			...(against === undefined ? [] : [await checkedOut(against, board)]),
+		];
+		const [before, tree] = [loadNow(), treeNow()];
+		const measured = await measure(
 			/** @type {D} */ (options),
-			board,
+			...[board, editions],
 		);
-		const all = {
+		const { figures, whole = true, table } = measured;
+		const about = {
 			date: new Date().toISOString(),
 			machine: machine(),
 			load: { before, after: loadNow() },
-			...{ options, ...figures },
+			tree,
+			...(editions[1] && { against: editions[1].name }),
+			options,
 		};
+		const all = { ...about, ...figures };
 		if (values.json) process.stdout.write(`${JSON.stringify(all)}\n`);
+		else if (table)
+			board.print(
+				`\n${table}\n\n${dim(told(about))}\n\n${JSON.stringify(all)}\n`,
+			);
 		else board.print(`\n${JSON.stringify(all, null, 2)}\n`);
 		return whole ? 0 : 1;
 	} catch (error) {
@@ -68,4 +93,55 @@ export async function framed(args, help, defaults, measure) {
 	} finally {
 		await stopAll();
 	}
+}
+
+const COMMON = `  --against <commit>
+                     measures that commit's edge too, taking turns with this tree's
+  --json             the figures as JSON, and nothing else
+`;
+
+/** @param {{ date: string, machine: string, load: { before: number, after: number }, options: object }} about */
+const told = ({ date, machine, load, options }) =>
+	`  ${date} · ${machine} · load ${load.before} before, ${load.after} after\n  ` +
+	Object.entries(options)
+		.map(([name, value]) => `${name} ${value}`)
+		.join(", ");
+
+/**
+ * @typedef {object} Measuring one edition, with all that it needs started and warm
+ * @property {(n: number) => Promise<unknown>} round the n-th, from 0
+ * @property {() => Promise<Measured>} end stops what was started
+ */
+
+/**
+ * Measures each edition for as many rounds, taking turns.
+ * @param {number} rounds @param {Edition[]} editions @param {(edition: Edition) => Promise<Measuring>} begin
+ * @returns {Promise<Measured>} the only edition's, or both and their ratios
+ */
+export async function inTurns(rounds, editions, begin) {
+	/** @type {Measuring[]} */
+	const measuring = [];
+	for (const edition of editions) measuring.push(await begin(edition));
+	for (let n = 0; n < rounds; n++)
+		// Each second round the other one begins, so that a drift of the machine favours neither.
+		for (const each of n % 2 ? measuring.toReversed() : measuring)
+			await each.round(n);
+	/** @type {Measured[]} */
+	const all = [];
+	for (const each of measuring) all.push(await each.end());
+	const [here, there] = /** @type {[Measured, Measured?]} */ (all);
+	if (!there) return here;
+	const pairs = compared(here.figures, there.figures);
+	const [, other = thisTree] = editions;
+	return {
+		figures: {
+			thisTree: here.figures,
+			against: there.figures,
+			ratios: Object.fromEntries(
+				pairs.map(({ name, ratio }) => [name, rounded(ratio)]),
+			),
+		},
+		whole: all.every(({ whole = true }) => whole),
+		table: comparison(thisTree.name, other.name, pairs),
+	};
 }

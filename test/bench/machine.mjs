@@ -70,6 +70,16 @@ export function memory(pid) {
 	return { now: mib("VmRSS"), peak: mib("VmHWM") };
 }
 
+/**
+ * Memory in MiB, with what processes share divided among them, so that a sum over processes counts
+ * it once.
+ * @param {number} pid
+ */
+export function proportionalMemory(pid) {
+	const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+	return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1]) / 1024;
+}
+
 /** What follows a process's name, from its state on. @param {string} pid */
 function statOf(pid) {
 	const stat = readFileSync(`/proc/${pid}/stat`, "utf8");

@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { dim } from "../../scripts/terminal.mjs";
 import { FakeWorker } from "../support/fake-worker.ts";
 import { call, fakeStack, upload } from "./fake-stack.mjs";
-import { framed } from "./frame.mjs";
+import { medianOf } from "./figures.mjs";
+import { framed, inTurns } from "./frame.mjs";
 import { percentile } from "./load.mjs";
 import {
 	cpuSeconds,
@@ -17,6 +18,7 @@ import {
 } from "./machine.mjs";
 
 /** @typedef {import("../../scripts/terminal.mjs").Board} Board */
+/** @typedef {import("./edition.mjs").Edition} Edition */
 
 const HELP = `npm run bench -- readers [options]
 
@@ -25,8 +27,8 @@ const HELP = `npm run bench -- readers [options]
   --batches <n>    that the worker sends, ten a second (120)
   --stall <s>      one more reader takes nothing for so long (60); 0: none
   --processes <n>  for the readers (2)
+  --rounds <n>     of all that; the figures are their medians (1)
   --seed <n>       draws the words, and when the late ones join (1)
-  --json           the figures as JSON, and nothing else
 `;
 const EVERY_MS = 100;
 /** Tokens of a batch; the first one's text ends with the time at which it is sent. */
@@ -52,23 +54,33 @@ export const readers = (args) =>
 		HELP,
 		{
 			...{ readers: 2_000, late: 100, batches: 120, stall: 60 },
-			...{ processes: 2, seed: 1 },
+			...{ processes: 2, rounds: 1, seed: 1 },
 		},
-		async ({ readers: count, ...options }, board) => {
-			const figures = await measure({ count, ...options }, board);
-			const { whole, readers, stalled } = figures;
-			return {
-				figures,
-				whole: whole === readers && (stalled?.whole ?? true),
-			};
-		},
+		({ readers: count, rounds, ...options }, board, editions) =>
+			inTurns(rounds, editions, async (edition) => {
+				/** @type {Awaited<ReturnType<typeof measure>>[]} */
+				const all = [];
+				return {
+					round: async () =>
+						all.push(await measure(edition, { count, ...options }, board)),
+					end: async () => ({
+						figures: medianOf(all),
+						whole: all.every(
+							({ whole, readers, stalled }) =>
+								whole === readers && (stalled?.whole ?? true),
+						),
+					}),
+				};
+			}),
 	);
 
 /**
+ * @param {Edition} edition
  * @param {{ count: number, late: number, batches: number, stall: number, processes: number, seed: number }} options
  * @param {Board} board
  */
 async function measure(
+	edition,
 	{ count, late, batches, stall, processes, seed },
 	board,
 ) {
@@ -97,8 +109,8 @@ async function measure(
 			tokens[n] += `@${Date.now()}`;
 		},
 	});
-	const row = board.row("stack", "booting");
-	const stack = await fakeStack({ name: "bench-readers", worker });
+	const row = board.row(edition.name, "booting");
+	const stack = await fakeStack({ name: "bench-readers", edition, worker });
 	const image = await upload(stack);
 	const { id } = await call(stack, "POST", "/jobs", {
 		images: [{ upload: image }],
@@ -167,10 +179,12 @@ async function measure(
 	streaming.done(`${((Date.now() - from) / 1000).toFixed(1)} s`);
 	await until(() => reports.length >= count + extra);
 	for (const child of children) child.disconnect();
-	const memories = servers.map(({ role, pid }, n) => ({
-		role,
-		MiB: { empty: empty[n], ...memory(pid) },
-	}));
+	const memories = Object.fromEntries(
+		servers.map(({ role, pid }, n) => [
+			role,
+			{ empty: empty[n], ...memory(pid) },
+		]),
+	);
 
 	const text = tokens.join("");
 	const sha256 = createHash("sha256").update(text).digest("hex");
@@ -194,8 +208,10 @@ async function measure(
 		board.print(
 			dim(JSON.stringify({ ...report, seen: report.seen.length, sha256 })),
 		);
+	await stack.edge.stop();
+	await stack.stopWorker();
 	return {
-		...{ seed, readers: count, late },
+		readers: count,
 		whole: all.length - wrongs.length,
 		batches: {
 			sent: batches,
@@ -225,14 +241,18 @@ async function measure(
 			wrong: stalled.wrong,
 		},
 		/** While it streamed; `waited`: ready to run while others had the cores. */
-		cpuSeconds: after.map(({ role, used, waited }, n) => ({
-			role,
-			used: Number((used - (before[n]?.used ?? 0)).toFixed(2)),
-			waited: Number((waited - (before[n]?.waited ?? 0)).toFixed(2)),
-		})),
+		cpuSeconds: Object.fromEntries(
+			after.map(({ role, used, waited }, n) => [
+				role,
+				{
+					used: Number((used - (before[n]?.used ?? 0)).toFixed(2)),
+					waited: Number((waited - (before[n]?.waited ?? 0)).toFixed(2)),
+				},
+			]),
+		),
 		streamSeconds: Number(
 			((last - from + percentile(finishes, 1)) / 1000).toFixed(1),
 		),
-		memory: memories,
+		MiB: memories,
 	};
 }

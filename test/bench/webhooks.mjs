@@ -4,11 +4,12 @@ import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FakeWorker } from "../support/fake-worker.ts";
 import { call, fakeStack } from "./fake-stack.mjs";
-import { framed } from "./frame.mjs";
+import { framed, inTurns } from "./frame.mjs";
 import { percentile } from "./load.mjs";
 import { cpuSeconds, edgeProcesses } from "./machine.mjs";
 
 /** @typedef {import("../../scripts/terminal.mjs").Board} Board */
+/** @typedef {import("./edition.mjs").Edition} Edition */
 
 const HELP = `npm run bench -- webhooks [options]
 
@@ -18,7 +19,6 @@ const HELP = `npm run bench -- webhooks [options]
   --rate <n>       jobs a second (2)
   --timeout <s>    that the edge waits for a receiver (15)
   --seed <n>       draws which are sick, and is in the prompts (1)
-  --json           the figures as JSON, and nothing else
 `;
 /** After a round's last job everything that is not sick must have arrived within this. */
 const ARRIVES_WITHIN_MS = 120_000;
@@ -32,7 +32,10 @@ export const webhooks = (args) =>
 		args,
 		HELP,
 		{ jobs: 100, rounds: 2, endpoints: 50, rate: 2, timeout: 15, seed: 1 },
-		async (options, board) => ({ figures: await measure(options, board) }),
+		(options, board, editions) =>
+			inTurns(options.rounds, editions, (edition) =>
+				begin(edition, options, board),
+			),
 	);
 
 /** Receivers at `/<n>`: a sick one takes the request and never answers. */
@@ -82,14 +85,17 @@ async function receivers() {
 	};
 }
 
-/** @param {Options} options @param {Board} board */
-async function measure(options, board) {
-	const row = board.row("stack", "booting");
+/**
+ * @param {Edition} edition @param {Options} options @param {Board} board
+ * @returns {Promise<import("./frame.mjs").Measuring>}
+ */
+async function begin(edition, options, board) {
+	const row = board.row(edition.name, "booting");
 	const there = await receivers();
 	const worker = new FakeWorker({ tokens: ["A", " cat"], group: 2 });
 	worker.slots = 64;
 	const stack = await fakeStack({
-		...{ name: "bench-webhooks", worker },
+		...{ name: "bench-webhooks", edition, worker },
 		vars: {
 			EGRESS_ALLOW: there.host,
 			WEBHOOK_TIMEOUT_MS: String(options.timeout * 1000),
@@ -118,7 +124,7 @@ async function measure(options, board) {
 	await round(stack, there, { ...options, jobs: 10 }, well.length, -1);
 	there.take();
 	warm.done("");
-	for (let n = 0; n < options.rounds; n++) {
+	const measure = async (/** @type {number} */ n) => {
 		// Each second round the other one begins, so that a drift of the machine favours neither.
 		const ways = /** @type {const} */ (["without", "with"]);
 		for (const way of n % 2 ? ways.toReversed() : ways) {
@@ -135,10 +141,7 @@ async function measure(options, board) {
 				await call(stack, "DELETE", `/webhooks/${id}`).catch(ignoreEmpty);
 			progress.done(`p99 ${Math.round(percentile(delays, 0.99))} ms`);
 		}
-	}
-	there.stop();
-	await stack.edge.stop();
-	await stack.stopWorker();
+	};
 	const told = (/** @type {"without" | "with"} */ way) => {
 		const { delays, hung, cpu } = found[way];
 		return {
@@ -153,13 +156,19 @@ async function measure(options, board) {
 			edgeCpuSeconds: cpu.map((seconds) => Number(seconds.toFixed(1))),
 		};
 	};
-	const result = { without: told("without"), with: told("with") };
 	return {
-		deliveries: options.jobs * options.rounds * options.endpoints,
-		...result,
-		p99WithByWithout: Number(
-			(result.with.ms.p99 / result.without.ms.p99).toFixed(2),
-		),
+		round: measure,
+		async end() {
+			there.stop();
+			await stack.edge.stop();
+			await stack.stopWorker();
+			const result = { without: told("without"), with: told("with") };
+			const deliveries = options.jobs * options.rounds * options.endpoints;
+			const p99WithByWithout = Number(
+				(result.with.ms.p99 / result.without.ms.p99).toFixed(2),
+			);
+			return { figures: { deliveries, ...result, p99WithByWithout } };
+		},
 	};
 }
 

@@ -1,0 +1,82 @@
+// @ts-check
+/** Figures as trees of numbers: the median of several rounds, and two editions beside each other. */
+import { percentile } from "./load.mjs";
+
+/** @param {number[]} values */
+export const median = (values) => percentile(values, 0.5);
+
+/**
+ * The trees' medians, number by number; what is no number is as in the first.
+ * @template T @param {T[]} trees of one shape @returns {T}
+ */
+export function medianOf(trees) {
+	const [first] = trees;
+	if (typeof first === "number")
+		return /** @type {any} */ (median(/** @type {any} */ (trees)));
+	if (typeof first !== "object" || first === null)
+		return /** @type {T} */ (first);
+	const at = (/** @type {string} */ name) =>
+		medianOf(trees.map((tree) => /** @type {any} */ (tree)[name]));
+	if (Array.isArray(first))
+		return /** @type {any} */ (first.map((_, n) => at(String(n))));
+	return /** @type {any} */ (
+		Object.fromEntries(Object.keys(first).map((name) => [name, at(name)]))
+	);
+}
+
+/** @typedef {{ name: string, values: [number, number], ratio: number }} Compared `ratio`: first to second */
+
+/** The numbers that both trees have, each by its path. @param {unknown} here @param {unknown} there @returns {Compared[]} */
+export function compared(here, there, path = "") {
+	if (typeof here === "number" && typeof there === "number")
+		return [{ name: path, values: [here, there], ratio: here / there }];
+	if (!isTree(here) || !isTree(there)) return [];
+	return Object.keys(here)
+		.filter((name) => name in there)
+		.flatMap((name) =>
+			compared(here[name], there[name], path ? `${path} ${name}` : name),
+		);
+}
+
+/** @param {unknown} value @returns {value is Record<string, unknown>} */
+const isTree = (value) => typeof value === "object" && value !== null;
+
+/** Columns as wide as what is in them; the first to the left, numbers to the right. @param {string[][]} rows @returns {string} */
+export function columns(rows) {
+	const width = (/** @type {number} */ n) =>
+		Math.max(...rows.map((row) => row[n]?.length ?? 0));
+	return rows
+		.map((row) =>
+			row
+				.map((cell, n) =>
+					n === 0 ? cell.padEnd(width(n)) : cell.padStart(width(n)),
+				)
+				.join("  ")
+				.trimEnd(),
+		)
+		.map((line) => `  ${line}`)
+		.join("\n");
+}
+
+/** @param {number} value to three digits */
+export const short = (value) =>
+	String(Math.abs(value) >= 1000 ? Math.round(value) : rounded(value));
+
+/** Three digits of each number. @template T @param {T} value @returns {T} */
+export const rounded = (value) =>
+	JSON.parse(
+		JSON.stringify(value, (_, each) =>
+			typeof each === "number" ? Number(each.toPrecision(3)) : each,
+		),
+	);
+
+/** @param {string} here @param {string} there @param {Compared[]} pairs */
+export const comparison = (here, there, pairs) =>
+	columns([
+		["", here, there, `${here} ÷ ${there}`],
+		...pairs.map(({ name, values, ratio }) => [
+			name,
+			...values.map(short),
+			Number.isFinite(ratio) ? ratio.toFixed(2) : "–",
+		]),
+	]);
