@@ -440,7 +440,7 @@ describe("what goes wrong", () => {
 		await page.locator("#file").setInputFiles(fake);
 		await page.waitForSelector("#photo-problem:not([hidden])");
 		expect(await text(page, "#photo-problem")).toMatch(
-			/no JPEG, PNG, WebP or GIF.*req_/s,
+			/not a JPEG, PNG, WebP or GIF.*req_/s,
 		);
 		await page.getByRole("button", { name: "Ask" }).click();
 		expect(await text(page, "#form-problem")).toBe("Choose a photo first.");
