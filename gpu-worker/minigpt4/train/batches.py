@@ -28,9 +28,13 @@ class Batch:
         return sum(example.target_tokens for example in self.examples)
 
     def parts(self, size: int) -> Iterator["Batch"]:
+        """Parts of `size` examples. Those of like length share a part, which saves padding."""
+        order = range(len(self.examples))
+        if size < len(self.examples):
+            order = sorted(order, key=lambda n: self.examples[n].target_tokens)
         for start in range(0, len(self.examples), size):
-            end = start + size
-            yield Batch(self.examples[start:end], self.inputs[start:end])
+            part = order[start : start + size]
+            yield Batch([self.examples[n] for n in part], [self.inputs[n] for n in part])
 
     def stacked(self) -> Features:
         return tuple(torch.stack(each) for each in zip(*self.inputs, strict=True))

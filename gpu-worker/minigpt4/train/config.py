@@ -194,8 +194,8 @@ class TrainConfig:
         Text(among=("float32", "float16", "bfloat16")), "precision of cached features", "float32"
     )
     precision: str = setting(
-        Text(among=("auto", "float32", "bf16", "fp16")),
-        "precision of the frozen language model",
+        Text(among=("auto", "float32", "bf16", "fp16", "int8")),
+        "precision of the frozen language model; int8: of its linear layers, on a CPU",
         "auto",
     )
     device: str = setting(
@@ -356,3 +356,5 @@ def _together(config: TrainConfig) -> None:
             )
     if c.precision == "fp16" and c.device == "cpu":
         raise InputError("precision: fp16 needs a GPU", "use bf16 or float32 on the CPU")
+    if c.precision == "int8" and c.device == "cuda":
+        raise InputError("precision: int8 is for the CPU", "use bf16 or fp16 on a GPU")

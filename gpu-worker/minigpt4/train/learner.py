@@ -7,10 +7,17 @@ import torch
 import torch.nn.functional as F
 
 from ..modeling import MiniGPT4ForConditionalGeneration
+from .int8_layers import with_int8_layers
 from .packing import Example, pack
 from .survey import Features
 
-DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# What the checkpoint is read in. An int8 model computes in float32 between its int8 products.
+DTYPES = {
+    "float32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "int8": torch.bfloat16,
+}
 
 
 @dataclass(frozen=True)
@@ -25,15 +32,18 @@ class Learner:
     """Freezes a model except for its projection, which stays in float32.
 
     On a GPU the forward pass runs under autocast. On a CPU the language model has the configured
-    precision, and the projection computes in float32.
+    precision, and the projection computes in float32. In int8 the output head stays float32.
     """
 
     def __init__(self, model: MiniGPT4ForConditionalGeneration, device: str, precision: str):
         self._image_token_id = model.config.image_token_id
-        self.device, self.dtype = device, DTYPES[precision]
+        self.device = device
+        self.dtype = torch.float32 if precision == "int8" else DTYPES[precision]
         self._autocast = device != "cpu" and precision != "float32"
         model.eval().requires_grad_(False)
         self.projection = model.image_encoder.projection.float().to(device).requires_grad_(True)
+        if precision == "int8":
+            with_int8_layers(model.language_model.get_decoder())
         self._language_model = model.language_model.to(device, self.dtype)
         self._decoder = self._language_model.get_decoder()
 

@@ -95,6 +95,8 @@ def with_precision(config: TrainConfig, device: str) -> TrainConfig:
     """Resolves `auto`: fp16 as in the paper for the family on a GPU, bf16 for embedded models."""
     if config.precision == "fp16" and device == "cpu":
         raise InputError("precision: fp16 needs a GPU", "use bf16 or float32 on the CPU")
+    if config.precision == "int8" and device != "cpu":
+        raise InputError("precision: int8 is for the CPU", "use bf16 or fp16 on a GPU")
     if config.precision != "auto":
         return config
     family = config.model in FAMILY

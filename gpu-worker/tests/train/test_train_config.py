@@ -120,9 +120,11 @@ def test_every_setting_has_wrong_values_to_test():
     assert WRONG.keys() == FIELDS.keys()
 
 
-def test_fp16_on_the_cpu_is_refused():
+def test_a_precision_that_the_device_lacks_is_refused():
     with pytest.raises(InputError, match="precision: fp16 needs a GPU"):
         make("vicuna-7b", 1, PLACES, {"precision": "fp16", "device": "cpu"})
+    with pytest.raises(InputError, match="precision: int8 is for the CPU"):
+        make("vicuna-7b", 1, PLACES, {"precision": "int8", "device": "cuda"})
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_known_one():
