@@ -10,12 +10,11 @@ import type {
 } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
 import { clearDue } from "./due.ts";
-import type { HeldImage } from "./jobs.ts";
+import { type HeldImage, isHeldByJob } from "./jobs.ts";
 import { isVisible } from "./keys.ts";
 import {
 	deleteUpload,
 	findUpload,
-	isHeld,
 	makeReady,
 	type UploadRow,
 } from "./uploads.ts";
@@ -52,8 +51,9 @@ export function sentUploads(
 }
 
 /**
- * Holds a job's images: none is deleted before the job ends, and one that came with a job not
- * before the last job that has it is erased. Runs in the admission's transaction.
+ * A job's images, from when on its row holds them: none is deleted before the job settles, and one
+ * that came with a job not before the last job that has it is erased. Runs in the admission's
+ * transaction.
  * @param before images of the job that this one continues, all of them ready
  * @returns where the images are
  */
@@ -83,19 +83,13 @@ export function holdImages(
 		})),
 		...named,
 	];
-	for (const { upload, sent } of images) {
-		sql.exec(
-			"INSERT OR IGNORE INTO image_hold (job, upload) VALUES (?, ?)",
-			jobId,
-			upload,
-		);
+	for (const { upload, sent } of images)
 		if (sent.inline)
 			sql.exec(
 				"INSERT OR IGNORE INTO image_use (upload, job) VALUES (?, ?)",
 				upload,
 				jobId,
 			);
-	}
 	return { ok: true, images };
 }
 
@@ -118,20 +112,18 @@ export const isReady = (sql: SqlStorage, upload: string): boolean =>
 	findUpload(sql, upload)?.status === "ready";
 
 /**
- * Ends a job's holds.
- * @returns keys of the objects that no job holds any more and whose upload was deleted
+ * Forgets the images of a job that has just settled, where they were deleted meanwhile and no other
+ * open job has them.
+ * @returns keys of their objects
  */
-export function releaseImages(sql: SqlStorage, jobId: string): string[] {
-	const held = sql
-		.exec<{ upload: string }>(
-			"DELETE FROM image_hold WHERE job = ? RETURNING upload",
-			jobId,
-		)
-		.toArray();
+export function releaseImages(
+	sql: SqlStorage,
+	images: readonly HeldImage[],
+): string[] {
 	const keys: string[] = [];
-	for (const { upload } of held) {
+	for (const { upload } of images) {
 		const row = findUpload(sql, upload);
-		if (row?.status !== "deleted" || isHeld(sql, upload)) continue;
+		if (row?.status !== "deleted" || isHeldByJob(sql, upload)) continue;
 		sql.exec("DELETE FROM upload WHERE id = ?", upload);
 		keys.push(row.key);
 	}

@@ -191,6 +191,19 @@ export function findJob(sql: SqlStorage, id: string): IndexedJob | null {
 	return gone ? { ...indexed({ ...gone, ...ERASED }), gone: true } : null;
 }
 
+/**
+ * Whether a job that has not settled has this image, which keeps its object. Reads every open job:
+ * deletions are rare, and a row that said so would be paid by each job.
+ */
+export const isHeldByJob = (sql: SqlStorage, upload: string): boolean =>
+	sql
+		.exec(
+			`SELECT 1 FROM job INDEXED BY job_open, json_each(images)
+				WHERE settled_at IS NULL AND value ->> 'upload' = ? LIMIT 1`,
+			upload,
+		)
+		.toArray().length > 0;
+
 /** Jobs that have not settled, counted up to `most`. */
 export const countOpenJobs = (sql: SqlStorage, most: number): number =>
 	sql

@@ -213,7 +213,7 @@ export function settle(
 	if (!job.hold.closed) {
 		recordEntries(sql, decision.entries, now);
 		closeJob(sql, jobId, status, closing, expiry(job, now));
-		for (const key of releaseImages(sql, jobId))
+		for (const key of releaseImages(sql, job.images))
 			setDue(sql, `object:${key}`, now);
 		appendJobEvent(sql, `job.${status}`, requireJob(sql, jobId), now);
 		if (neverStarted) dropJob(sql, jobId, now);

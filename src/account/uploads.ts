@@ -1,7 +1,7 @@
 /**
- * The account's uploads, and which job holds which: functions over its tables, run inside its
- * transactions. They do not touch the bucket. An object that nothing needs any more becomes due for
- * deletion in the same transaction; the account's alarm deletes it.
+ * The account's uploads: functions over its tables, run inside its transactions. They do not touch
+ * the bucket. An object that nothing needs any more becomes due for deletion in the same
+ * transaction; the account's alarm deletes it.
  */
 
 import type {
@@ -15,6 +15,7 @@ import { unwrapOrRollBack } from "../durable/storage.ts";
 import { failed, type Result } from "../errors.ts";
 import { finalKey, stagingKey } from "../images/key.ts";
 import { clearDue, setDue } from "./due.ts";
+import { isHeldByJob } from "./jobs.ts";
 import { isVisible } from "./keys.ts";
 
 /** For how long a caller may PUT and finalize. */
@@ -67,13 +68,6 @@ export function createUploadTables(sql: SqlStorage): void {
 		`CREATE INDEX upload_of_key ON upload (made_by, id)
 			WHERE made_by IS NOT NULL AND inline = 0`,
 	);
-	// A job that has not ended keeps its images from being deleted.
-	sql.exec(`CREATE TABLE image_hold (
-		job TEXT NOT NULL,
-		upload TEXT NOT NULL,
-		PRIMARY KEY (job, upload)
-	) WITHOUT ROWID`);
-	sql.exec("CREATE INDEX image_hold_upload ON image_hold (upload)");
 	// The jobs that still have an image that came with a job: their own request's or an earlier
 	// one's.
 	sql.exec(`CREATE TABLE image_use (
@@ -208,7 +202,7 @@ export function deleteUpload(
 	const row = findLive(sql, onlyMadeBy, id);
 	if (!row) return failed({ code: "upload_not_found" });
 	if (row.status === "pending") discardPending(sql, row, now);
-	else if (isHeld(sql, id))
+	else if (isHeldByJob(sql, id))
 		sql.exec("UPDATE upload SET status = 'deleted' WHERE id = ?", id);
 	else {
 		sql.exec("DELETE FROM upload WHERE id = ?", id);
@@ -282,10 +276,6 @@ function findLive(
 		? row
 		: null;
 }
-
-export const isHeld = (sql: SqlStorage, id: string): boolean =>
-	sql.exec("SELECT 1 FROM image_hold WHERE upload = ? LIMIT 1", id).toArray()
-		.length > 0;
 
 const viewOf = (row: UploadRow): UploadView => ({
 	id: row.id,

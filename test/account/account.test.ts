@@ -216,9 +216,11 @@ describe("a job's images", () => {
 		const { images } = unwrap(await account.stub.admit(admission));
 		expect(images.map((each) => each.upload)).toEqual([image, image]);
 		expect(await account.stub.admit(admission)).toMatchObject({ images });
-		expect((await dump(account.stub)).image_hold).toHaveLength(1);
+		unwrap(await account.stub.deleteUpload(account.secretHash, image));
+		const statuses = async () => (await dump(account.stub)).upload;
+		expect(await statuses()).toMatchObject([{ status: "deleted" }]);
 		await account.stub.settle(outcome(admission.jobId, "failed"));
-		expect((await dump(account.stub)).image_hold).toEqual([]);
+		expect(await statuses()).toEqual([]);
 	});
 
 	it("leave no hold when one of them, or the money, is missing", async () => {

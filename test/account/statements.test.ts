@@ -130,28 +130,54 @@ it("a key that sees only its own reads no row of the many of others, and a job o
 	expect(written(all)).toBeLessThanOrEqual(36);
 });
 
-it("a job without images of its own writes nine rows of its account", async () => {
-	const account = await newAccount(1_000_000);
-	// The first job sets the alarm, and the tables begin.
-	unwrap(await account.stub.admit(admissionOf(account)));
-	const rows = await runInDurableObject(
-		account.stub,
-		async (object: Account, { storage: { sql } }) => {
-			const exec = vi.spyOn(sql, "exec");
-			const admission = admissionOf(account);
-			unwrap(await object.admit(admission));
-			await object.settle({
-				jobId: admission.jobId,
-				status: "succeeded",
-				outputTokens: 1,
-				maxTokens: 1,
-			});
-			const cursors = exec.mock.results.map(({ value }) => value);
-			exec.mockRestore();
-			return cursors.map((cursor) => ({
-				rowsWritten: (cursor as SqlStorageCursor<never>).rowsWritten,
-			}));
-		},
+async function readyUpload(account: TestAccount): Promise<string> {
+	const id = newUploadId(Date.now());
+	const draft = { id, bytes: 9, sha256: "c".repeat(64) };
+	const stored = { id, bytes: 9, sha256: "c".repeat(64), width: 8, height: 8 };
+	unwrap(
+		await account.stub.createUploads(account.secretHash, [
+			{ ...draft, contentType: "image/png", way: "body" },
+		]),
 	);
-	expect(written(rows)).toBe(9);
-});
+	unwrap(await account.stub.finalizeUploads(account.secretHash, [stored]));
+	return id;
+}
+
+it.each(["without images", "with uploads"])(
+	"a job %s writes nine rows of its account",
+	async (kind) => {
+		const account = await newAccount(1_000_000);
+		const images =
+			kind === "with uploads"
+				? [
+						{
+							upload: await readyUpload(account),
+							field: "images[0].upload",
+							sha256: null,
+						},
+					]
+				: [];
+		// The first job sets the alarm, and the tables begin.
+		unwrap(await account.stub.admit(admissionOf(account, { images })));
+		const rows = await runInDurableObject(
+			account.stub,
+			async (object: Account, { storage: { sql } }) => {
+				const exec = vi.spyOn(sql, "exec");
+				const admission = admissionOf(account, { images });
+				unwrap(await object.admit(admission));
+				await object.settle({
+					jobId: admission.jobId,
+					status: "succeeded",
+					outputTokens: 1,
+					maxTokens: 1,
+				});
+				const cursors = exec.mock.results.map(({ value }) => value);
+				exec.mockRestore();
+				return cursors.map((cursor) => ({
+					rowsWritten: (cursor as SqlStorageCursor<never>).rowsWritten,
+				}));
+			},
+		);
+		expect(written(rows)).toBe(9);
+	},
+);

@@ -335,9 +335,9 @@ describe("a job that nobody deletes", () => {
 		await ringAfter(account, 7 * DAY + 61_000);
 		expect(await listed(account)).toEqual([]);
 		expect(objectsOf(account)).toEqual([]);
-		const { due, upload, image_hold } = await dump(account.stub);
-		expect({ due, upload, image_hold }).toEqual({
-			...{ due: [], upload: [], image_hold: [] },
+		const { due, upload, image_use } = await dump(account.stub);
+		expect({ due, upload, image_use }).toEqual({
+			...{ due: [], upload: [], image_use: [] },
 		});
 		expect(await money(account)).toEqual({
 			available: CREDIT - 2 * PRICE,

@@ -28,7 +28,9 @@ export function accountFrom(query: Query): GatheredAccount | null {
 				UNION ALL SELECT id, status, 1 AS gone, hold, price FROM gone_job ORDER BY id`,
 		).map((row) => ({ ...row, gone: row.gone === 1 }) as IndexedJob),
 		uploads: query("SELECT id, status, key FROM upload"),
-		imageHolds: query("SELECT job FROM image_hold").map(({ job }) => job),
+		deletedImages: query("SELECT id FROM upload WHERE status = 'deleted'").map(
+			({ id }) => id,
+		),
 		due: query(
 			`SELECT key FROM due UNION ALL
 				SELECT iif(settled_at IS NULL, 'orphan:', 'expire:') || id AS key FROM job`,

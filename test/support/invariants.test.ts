@@ -108,7 +108,7 @@ function sound(): Gathered {
 					{ id: "img_1", status: "ready", key: "images/a/img_1" },
 					{ id: "img_2", status: "pending", key: "images/a/img_2" },
 				],
-				imageHolds: [],
+				deletedImages: [],
 				due: ["expire:whole", "expire:part", "object:images/a/img_3"],
 			},
 		],
@@ -286,7 +286,7 @@ const breaks: Record<Rule, Record<string, Break>> = {
 		},
 	},
 	"nothing is held": {
-		"an image is": (g) => g.accounts[0].imageHolds.push("part"),
+		"an image is": (g) => g.accounts[0].deletedImages.push("part"),
 		"a job is asked after": (g) => g.accounts[0].due.push("orphan:part"),
 	},
 	"log and index agree": {

@@ -26,7 +26,7 @@ export interface GatheredAccount {
 	jobs: IndexedJob[];
 	uploads: { id: string; status: string; key: string }[];
 	/** Jobs that keep an image from being deleted. */
-	imageHolds: string[];
+	deletedImages: string[];
 	/** Keys of the due table. */
 	due: string[];
 }
@@ -275,7 +275,7 @@ function checkIndex(
 }
 
 function checkBooks(account: GatheredAccount, it: Judge): void {
-	const { balances, entries, jobs, imageHolds, due } = account;
+	const { balances, entries, jobs, deletedImages, due } = account;
 	const books: Record<Book, number> = {
 		funding: 0,
 		available: 0,
@@ -305,9 +305,9 @@ function checkBooks(account: GatheredAccount, it: Judge): void {
 	const orphans = due.filter((key) => key.startsWith("orphan:"));
 	it(
 		"nothing is held",
-		books.held === 0 && imageHolds.length === 0 && orphans.length === 0,
+		books.held === 0 && deletedImages.length === 0 && orphans.length === 0,
 		() =>
-			`${books.held} held; images of ${list(imageHolds)}; due ${list(orphans)}`,
+			`${books.held} held; deleted images ${list(deletedImages)}; due ${list(orphans)}`,
 	);
 	const known = new Set(jobs.map(({ id }) => id));
 	const strays = entries.filter(
