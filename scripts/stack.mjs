@@ -68,8 +68,8 @@ const S3_PATH = "/cdn-cgi/local/r2/s3";
 /**
  * Writes the Worker into a folder, as `wrangler deploy` would upload it.
  * @param {string} folder
- * @param {{ root?: string, entry?: string, log?: string, signal?: AbortSignal }} [options]
- *   `root`: of another checkout; `entry`: instead of src/index.ts
+ * @param {{ root?: string, entry?: string, readable?: boolean, log?: string, signal?: AbortSignal }} [options]
+ *   `root`: of another checkout; `entry`: instead of src/index.ts; `readable`: not minified
  * @returns {Promise<string>} the folder, for `startEdge`
  */
 export async function bundleEdge(
@@ -77,6 +77,7 @@ export async function bundleEdge(
 	{
 		root = paths.root,
 		entry = "",
+		readable = false,
 		log = join(folder, "bundle.log"),
 		signal,
 	} = {},
@@ -84,7 +85,10 @@ export async function bundleEdge(
 	rotate(log);
 	await run(
 		paths.node,
-		[join(edgeScripts, "bundle.mjs"), folder, root, entry],
+		[
+			...[join(edgeScripts, "bundle.mjs"), folder, root, entry],
+			...(readable ? ["--minify=false"] : []),
+		],
 		{
 			...{ what: "Bundling the edge", log, signal },
 			env: {
@@ -150,6 +154,7 @@ export async function startS3({ port, state, secrets, origins = [] }) {
  * @property {string} bundle what `bundleEdge` made
  * @property {Record<string, string>} [vars] configuration (src/env.ts) on top of, or instead of, the
  *   usual
+ * @property {number | undefined} [inspector] port of V8's inspector
  */
 
 /**
@@ -165,6 +170,7 @@ export async function startEdge({
 	worker,
 	vars = {},
 	bundle,
+	inspector,
 }) {
 	const bucket = typeof s3 === "string" ? undefined : s3;
 	const s3Url = typeof s3 === "string" ? s3 : s3At(s3.port);
@@ -186,6 +192,7 @@ export async function startEdge({
 	const daemon = await startMiniflare(state, "edge", {
 		edge: { port, bundle, vars: values },
 		...(bucket && { s3: s3Part(bucket, secrets) }),
+		...(inspector !== undefined && { inspector }),
 	});
 	const url = `http://127.0.0.1:${port}`;
 	await untilUp("edge", `${url}/healthz`, daemon, 60_000);

@@ -17,14 +17,14 @@ import {
 } from "wrangler";
 import { root } from "../paths.mjs";
 
-const [folder = "", checkout = root, entry] = process.argv.slice(2);
+const [folder = "", checkout = root, entry, ...flags] = process.argv.slice(2);
 const config = join(checkout, "wrangler.toml");
 const bundled = promisify(execFile)(
 	process.execPath,
 	[
 		join(root, "node_modules", "wrangler", "bin", "wrangler.js"),
 		...["deploy", ...(entry ? [entry] : []), "--config", config],
-		...["--dry-run", "--outdir", folder],
+		...["--dry-run", "--outdir", folder, ...flags],
 	],
 	{ cwd: checkout },
 );

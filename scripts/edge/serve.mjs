@@ -18,12 +18,15 @@ import { BUCKET } from "../bucket.mjs";
  * @property {{ port: number, bundle: string, vars: Record<string, string> }} [edge]
  *   `bundle`: what bundle.mjs wrote
  * @property {Credentials & { port: number, cors: Rule }} [s3]
+ * @property {number} [inspector] port of V8's inspector, for a profile
  */
 
 const HOST = "127.0.0.1";
 const [path = ""] = process.argv.slice(2);
 /** @type {Settings} */
-const { persist, port, edge, s3 } = JSON.parse(readFileSync(path, "utf8"));
+const { persist, port, edge, s3, inspector } = JSON.parse(
+	readFileSync(path, "utf8"),
+);
 
 /** @param {NonNullable<Settings["edge"]>} edge @returns {any[]} */
 function edgeWorkers({ port, bundle, vars }) {
@@ -68,6 +71,7 @@ function s3Worker({ port: listen, cors, ...s3Credentials }) {
 const miniflare = new Miniflare(
 	convertV4MiniflareOptions({
 		...{ host: HOST, port, cf: false, resourcePersistencePath: persist },
+		...(inspector !== undefined && { inspectorPort: inspector }),
 		log: new Log(LogLevel.WARN),
 		handleStructuredLogs: ({ level, message }) => {
 			const to = level === "error" ? process.stderr : process.stdout;

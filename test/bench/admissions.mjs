@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ulid } from "ulid";
 import { FakeWorker } from "../support/fake-worker.ts";
-import { call, fakeStack, upload } from "./fake-stack.mjs";
+import { call, ended, fakeStack, upload } from "./fake-stack.mjs";
 import { median, rounded } from "./figures.mjs";
 import { framed, inTurns } from "./frame.mjs";
 import { percentile } from "./load.mjs";
@@ -36,6 +36,8 @@ const PRICES = {
 const OBJECT_GB = 0.128;
 
 const ENTRY = "test/support/counted-edge.ts";
+/** Jobs on a page of the list. */
+const PAGE = 20;
 /** A short answer: what is measured is the edge. */
 const TOKENS = 16;
 
@@ -91,7 +93,8 @@ async function begin(edition, options, board) {
 			.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
 	/** @type {Record<"one" | "many", Caller>} */
 	const callers = {
-		one: await newCaller(stack),
+		// As many as a page has, so that both lists show as much.
+		one: await newCaller(stack, PAGE),
 		many: await newCaller(stack, options.large),
 	};
 	row.done(`${options.large} jobs in the large account`);
@@ -327,7 +330,7 @@ async function calls(caller, way, { jobs, concurrency, seed }, round) {
 					max_tokens: TOKENS,
 				};
 				const started = performance.now();
-				if (way === "list") await call(caller, "GET", "/jobs?limit=20");
+				if (way === "list") await call(caller, "GET", `/jobs?limit=${PAGE}`);
 				else if (way === "PUT")
 					await call(caller, way, `/jobs/${ulid()}`, body);
 				else await call(caller, "POST", "/jobs", body);
@@ -336,14 +339,4 @@ async function calls(caller, way, { jobs, concurrency, seed }, round) {
 		}),
 	);
 	return { ms, seconds: (performance.now() - from) / 1000 };
-}
-
-/** Waits until nothing is held. @param {Caller} caller */
-async function ended(caller) {
-	for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
-		const { balance } = await call(caller, "GET", "/account");
-		if (balance.held === 0) return;
-		await sleep(50);
-	}
-	throw new Error("jobs did not end within a minute");
 }

@@ -1,13 +1,14 @@
 // @ts-check
 /** `npm run bench`: what is measured is named by the first word; each has options of its own. */
 
-const HELP = `npm run bench -- [edge | gateway | throughput | readers | admissions | webhooks] [options]
+const HELP = `npm run bench -- [edge | gateway | throughput | readers | admissions | profile | webhooks] [options]
 
   edge        the edge beside the bare worker: time to first token, tokens per second (the default)
   gateway     the edge beside the LiteLLM proxy, both before one scripted engine
   throughput  the worker under load beside the original demo's way, one request at a time
   readers     two thousand readers of one job: what each got, and how late
   admissions  jobs created per second and core, in a small and in a large account, and what a job costs
+  profile     where the edge's processor time of a POST goes
   webhooks    how late events reach receivers that answer, with and without others that do not
 
   npm run bench -- edge --help (or another): its options; gateway, readers, admissions and webhooks
@@ -28,6 +29,9 @@ else if (what === "throughput") {
 } else if (what === "admissions") {
 	const { admissions } = await import("./admissions.mjs");
 	process.exit(await admissions(rest));
+} else if (what === "profile") {
+	const { profile } = await import("./profile.mjs");
+	process.exit(await profile(rest));
 } else if (what === "webhooks") {
 	const { webhooks } = await import("./webhooks.mjs");
 	process.exit(await webhooks(rest));

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { developmentAccount } from "../../scripts/development.mjs";
 import * as paths from "../../scripts/paths.mjs";
 import { freePort } from "../../scripts/ports.mjs";
@@ -18,6 +19,12 @@ import { picture } from "./pictures.mjs";
 /** @typedef {import("../support/fake-worker.ts").FakeWorker} FakeWorker */
 /** @typedef {Awaited<ReturnType<typeof fakeStack>>} FakeStack */
 
+let stateFolder = paths.state;
+/** @param {string} folder where the stacks keep their data from now on */
+export const keepStateIn = (folder) => {
+	stateFolder = folder;
+};
+
 /**
  * @param {object} options
  * @param {string} options.name of its state folder
@@ -26,6 +33,7 @@ import { picture } from "./pictures.mjs";
  *   `key`: what the edge opens it with
  * @param {Record<string, string>} [options.vars]
  * @param {string} [options.entry] of the Worker, in its checkout, instead of src/index.ts
+ * @param {number} [options.inspector] port of V8's inspector; the bundle keeps its names
  */
 export async function edgeStack({
 	name,
@@ -33,20 +41,21 @@ export async function edgeStack({
 	startWorker,
 	vars = {},
 	entry,
+	inspector,
 }) {
 	const { root } = edition;
 	if (entry && !existsSync(join(root, entry)))
 		throw new Error(`${edition.name} has no ${entry}, which this bench runs`);
 	const folder = edition === thisTree ? name : `${name}-${edition.name}`;
-	const state = join(paths.state, folder);
+	const state = join(stateFolder, folder);
 	rmSync(state, { recursive: true, force: true });
 	const secrets = secretsOf(state);
 	const gpu = await startWorker(secrets.workerKey);
 	const edge = await startEdge({
 		...{ port: await freePort(), state, secrets },
-		...{ s3: { port: await freePort() }, worker: gpu.url },
+		...{ s3: { port: await freePort() }, worker: gpu.url, inspector },
 		bundle: await bundleEdge(join(state, "bundle"), {
-			root,
+			...{ root, readable: inspector !== undefined },
 			...(entry && { entry: join(root, entry) }),
 		}),
 		vars: {
@@ -111,4 +120,14 @@ export async function upload(stack) {
 	if (!sent.ok) throw new Error(`PUT of an image answered ${sent.status}`);
 	await call(stack, "POST", `/uploads/${id}/finalize`);
 	return id;
+}
+
+/** Waits until nothing is held. @param {{ edge: { url: string }, key: string }} caller */
+export async function ended(caller) {
+	for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
+		const { balance } = await call(caller, "GET", "/account");
+		if (balance.held === 0) return;
+		await sleep(50);
+	}
+	throw new Error("jobs did not end within a minute");
 }

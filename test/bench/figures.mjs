@@ -80,3 +80,50 @@ export const comparison = (here, there, pairs) =>
 			Number.isFinite(ratio) ? ratio.toFixed(2) : "–",
 		]),
 	]);
+
+/** What V8's profiler gives. @typedef {{ id: number, callFrame: { functionName: string }, children?: number[] }} ProfileNode */
+/** @typedef {{ nodes: ProfileNode[], samples: number[], timeDeltas: number[] }} Profile */
+
+/**
+ * Shares of the time that is not idle, the largest first.
+ * @param {Profile} profile @param {number} rows
+ */
+export function shares({ nodes, samples, timeDeltas }, rows) {
+	/** @type {Map<number, number>} */
+	const own = new Map();
+	for (const [n, node] of samples.entries())
+		own.set(node, (own.get(node) ?? 0) + (timeDeltas[n] ?? 0));
+	const byId = new Map(nodes.map((node) => [node.id, node]));
+	const nameOf = (/** @type {ProfileNode} */ node) =>
+		node.callFrame.functionName || "(anonymous)";
+	/** @type {Map<string, number>} */
+	const self = new Map();
+	/** @type {Map<string, number>} */
+	const whole = new Map();
+	let total = 0;
+	/** @param {ProfileNode} node @param {Set<string>} above */
+	const walk = (node, above) => {
+		const name = nameOf(node);
+		if (name === "(idle)") return;
+		const time = own.get(node.id) ?? 0;
+		total += time;
+		self.set(name, (self.get(name) ?? 0) + time);
+		const names = above.has(name) ? above : new Set([...above, name]);
+		for (const each of names) whole.set(each, (whole.get(each) ?? 0) + time);
+		for (const id of node.children ?? []) {
+			const child = byId.get(id);
+			if (child) walk(child, names);
+		}
+	};
+	const [root] = nodes;
+	if (root) walk(root, new Set());
+	const largest = (/** @type {Map<string, number>} */ times) =>
+		Object.fromEntries(
+			[...times]
+				.filter(([name]) => name !== "(root)" && name !== "(anonymous)")
+				.sort(([, a], [, b]) => b - a)
+				.slice(0, rows)
+				.map(([name, time]) => [name, time / total]),
+		);
+	return { self: largest(self), withCallees: largest(whole) };
+}

@@ -1,6 +1,6 @@
 // @ts-check
 import { describe, expect, it } from "vitest";
-import { columns, compared, comparison, medianOf } from "./figures.mjs";
+import { columns, compared, comparison, medianOf, shares } from "./figures.mjs";
 import { sideFigures, table } from "./gateway-table.mjs";
 import { percentile } from "./load.mjs";
 
@@ -81,4 +81,28 @@ describe("the gateway bench", () => {
 			...["edge ÷ LiteLLM", "16", "0.33", "0.23", "1.00", "0.25", "1.00"],
 		]);
 	});
+});
+
+it("a profile's shares leave idle time out, and count a function that calls itself once", () => {
+	/** @param {number} id @param {string} functionName @param {number[]} [children] */
+	const frame = (id, functionName, children = []) => ({
+		...{ id, children },
+		callFrame: { functionName },
+	});
+	const profile = {
+		nodes: [
+			frame(1, "(root)", [2, 3]),
+			frame(2, "(idle)"),
+			frame(3, "post", [4, 5]),
+			frame(4, "post", [6]),
+			frame(5, "", [7]),
+			frame(6, "write"),
+			frame(7, "write"),
+		],
+		samples: [2, 3, 4, 6, 7],
+		timeDeltas: [1000, 10, 20, 30, 40],
+	};
+	const { self, withCallees } = shares(profile, 5);
+	expect(self).toEqual({ write: 0.7, post: 0.3 });
+	expect(withCallees).toEqual({ post: 1, write: 0.7 });
 });

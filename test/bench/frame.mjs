@@ -1,12 +1,15 @@
 // @ts-check
 /** What the benches on a fake worker have in common: options, set-up, figures with machine, load and date, and an end of all that was started. */
+import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
+import * as paths from "../../scripts/paths.mjs";
 import { stopAll } from "../../scripts/process.mjs";
 import { setUp } from "../../scripts/setup.mjs";
 import { Board, dim, red } from "../../scripts/terminal.mjs";
 import { checkedOut, thisTree, treeNow } from "./edition.mjs";
+import { keepStateIn } from "./fake-stack.mjs";
 import { compared, comparison, rounded } from "./figures.mjs";
-import { loadNow, machine } from "./machine.mjs";
+import { fileSystemOf, loadNow, machine } from "./machine.mjs";
 
 /** @typedef {import("./edition.mjs").Edition} Edition */
 
@@ -36,6 +39,7 @@ export async function framed(args, help, defaults, measure) {
 				]),
 			),
 			against: { type: "string" },
+			state: { type: "string", default: paths.state },
 			json: { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
 		},
@@ -55,7 +59,10 @@ export async function framed(args, help, defaults, measure) {
 			return 2;
 		}
 	}
-	const { against } = /** @type {{ against?: string }} */ (values);
+	const { against, state } =
+		/** @type {{ against?: string, state: string }} */ (values);
+	mkdirSync(state, { recursive: true });
+	keepStateIn(state);
 	const board = new Board(values.json ? process.stderr : process.stdout);
 	for (const name of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]))
 		process.on(name, () => void stopAll().then(() => process.exit(130)));
@@ -75,6 +82,7 @@ export async function framed(args, help, defaults, measure) {
 			date: new Date().toISOString(),
 			machine: machine(),
 			load: { before, after: loadNow() },
+			fileSystem: fileSystemOf(state),
 			tree,
 			...(editions[1] && { against: editions[1].name }),
 			options,
@@ -97,12 +105,13 @@ export async function framed(args, help, defaults, measure) {
 
 const COMMON = `  --against <commit>
                      measures that commit's edge too, taking turns with this tree's
+  --state <folder>   where the edges keep their data; /dev/shm leaves the disk's file system out
   --json             the figures as JSON, and nothing else
 `;
 
-/** @param {{ date: string, machine: string, load: { before: number, after: number }, options: object }} about */
-const told = ({ date, machine, load, options }) =>
-	`  ${date} · ${machine} · load ${load.before} before, ${load.after} after\n  ` +
+/** @param {{ date: string, machine: string, load: { before: number, after: number }, fileSystem: string, options: object }} about */
+const told = ({ date, machine, load, fileSystem, options }) =>
+	`  ${date} · ${machine} · load ${load.before} before, ${load.after} after · ${fileSystem}\n  ` +
 	Object.entries(options)
 		.map(([name, value]) => `${name} ${value}`)
 		.join(", ");

@@ -1,6 +1,6 @@
 // @ts-check
 /** Where a figure was taken, and what a process took for it. Linux only, as far as processes go. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statfsSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 
 const TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux that Node runs on
@@ -9,6 +9,21 @@ export const machine = () =>
 	`${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB`;
 
 export const loadNow = () => Number((loadavg()[0] ?? 0).toFixed(1));
+
+/** What linux/magic.h calls some file systems. */
+const FILE_SYSTEMS = new Map([
+	[0xef53, "ext4"],
+	[0x01021994, "tmpfs"],
+	[0x58465342, "xfs"],
+	[0x9123683e, "btrfs"],
+	[0x794c7630, "overlayfs"],
+]);
+
+/** The file system that holds a folder. @param {string} folder */
+export function fileSystemOf(folder) {
+	const { type } = statfsSync(folder);
+	return FILE_SYSTEMS.get(type) ?? `file system 0x${type.toString(16)}`;
+}
 
 /** @typedef {{ pid: number, role: "workerd" | "node" }} Process `workerd` runs the product, `node` started it and passes its log on */
 
@@ -33,9 +48,18 @@ export function edgeProcesses(group) {
 }
 
 /** Seconds of processor time so far, user and system. @param {number} pid */
-export function cpuSeconds(pid) {
+export const cpuSeconds = (pid) => {
+	const { user, system } = cpuTimes(pid);
+	return user + system;
+};
+
+/** @param {number} pid @returns {{ user: number, system: number }} seconds so far */
+export function cpuTimes(pid) {
 	const stat = statOf(String(pid));
-	return (Number(stat[11]) + Number(stat[12])) / TICKS_PER_SECOND;
+	return {
+		user: Number(stat[11]) / TICKS_PER_SECOND,
+		system: Number(stat[12]) / TICKS_PER_SECOND,
+	};
 }
 
 /**
