@@ -134,6 +134,19 @@ describe("the layout of src/", () => {
 		expect(naming).toEqual(["objects.ts"]);
 	});
 
+	test("the first file of each folder says where the folder runs", () => {
+		const names = Object.keys(sources).map(nameOf).sort();
+		const rooms = new Set(
+			names.filter((name) => name.includes("/")).map(roomOf),
+		);
+		expect(rooms.size).toBeGreaterThan(10);
+		const silent = [...rooms].filter((room) => {
+			const first = names.find((name) => name.startsWith(`${room}/`));
+			return !/\* Runs (in|nowhere)/.test(sources[`../src/${first}`] ?? "");
+		});
+		expect(silent).toEqual([]);
+	});
+
 	test("below the Worker's floors nothing knows Hono's Context", () => {
 		const worker = ["routes", "submit", "http"];
 		const knowing = Object.entries(sources)

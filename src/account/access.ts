@@ -1,6 +1,8 @@
 /**
  * Who calls an account, and how often they may: every method of the Account that the Worker calls
  * begins here.
+ *
+ * Runs in the Account object, as all of account/ does.
  */
 import type { Answer, Credential, Limits } from "../contract/account.ts";
 import { config } from "../env.ts";

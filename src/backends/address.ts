@@ -1,4 +1,8 @@
-/** From the address at which a model is served to the backend that speaks the protocol there. */
+/**
+ * From the address at which a model is served to the backend that speaks the protocol there.
+ *
+ * Runs in the Pool and Job objects, as all of backends/ does; replicate.ts in the Worker too.
+ */
 import type { Address } from "../models.ts";
 import { type Backend, BackendError } from "./backend.ts";
 import { probeReplicate, ReplicateBackend } from "./replicate.ts";

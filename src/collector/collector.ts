@@ -1,6 +1,8 @@
 /**
  * One object per deployment: adds up what the isolates measured, for `GET /metrics`. No call of the
  * API waits for it.
+ *
+ * Runs in the Metrics object.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Step } from "../durable/migrate.ts";

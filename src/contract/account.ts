@@ -1,4 +1,8 @@
-/** What the Account receives and returns over RPC. Only Workers, Jobs and Endpoints call it. */
+/**
+ * What the Account receives and returns over RPC. Only Workers, Jobs and Endpoints call it.
+ *
+ * Runs nowhere: contract/ is what the Worker and the objects ask each other.
+ */
 
 import type { Result } from "../errors.ts";
 import type { EventType } from "./event-type.ts";

@@ -1,6 +1,8 @@
 /**
  * The one alarm of an object. Setting it is a durable write, and each write is paid: it is set as
  * rarely as possible.
+ *
+ * Runs in every object, as all of durable/ does.
  */
 
 /** An alarm that fires this much early is left as it is. */

@@ -1,4 +1,8 @@
-/** Tells hosts on the public internet from those on private networks. */
+/**
+ * Tells hosts on the public internet from those on private networks.
+ *
+ * Runs in the Worker and in the Endpoint object, as all of egress/ does.
+ */
 import ipaddr from "ipaddr.js";
 
 /** The only block of IPv6 for global unicast; the library knows the reserved ranges within it. */

@@ -1,4 +1,8 @@
-/** The body of a delivery: Standard Webhooks' `{type, timestamp, data}`. */
+/**
+ * The body of a delivery: Standard Webhooks' `{type, timestamp, data}`.
+ *
+ * Runs in the Endpoint object, as all of endpoint/ does.
+ */
 
 import { TERMINAL_EVENTS } from "../contract/event-type.ts";
 import { jobOf } from "../objects.ts";

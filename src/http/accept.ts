@@ -1,4 +1,8 @@
-/** Content negotiation: the media type that an `Accept` header prefers (RFC 9110, 12.5.1). */
+/**
+ * Content negotiation: the media type that an `Accept` header prefers (RFC 9110, 12.5.1).
+ *
+ * Runs in the Worker, as all of http/ does.
+ */
 
 interface Range {
 	type: string;

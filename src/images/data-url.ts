@@ -1,4 +1,8 @@
-/** Reads images that a caller sends inline, as `data:` URLs (RFC 2397, as browsers read them). */
+/**
+ * Reads images that a caller sends inline, as `data:` URLs (RFC 2397, as browsers read them).
+ *
+ * Runs in the Worker and in the Account and Job objects, as all of images/ does.
+ */
 import { ApiError } from "../errors.ts";
 import { IMAGE_LIMITS } from "../schema/image.ts";
 import { sniff } from "./format.ts";

@@ -1,6 +1,8 @@
 /**
  * One attempt of a job: what it asks of the backend, how the backend's stream gets into the log in
  * paced batches, and what its end means for the job and for the Pool.
+ *
+ * Runs in the Job object, as all of job/ does.
  */
 import {
 	type AbortReason,

@@ -1,6 +1,8 @@
 /**
  * What this deployment counts and measures, for `GET /metrics`. Names are stable: dashboards and
  * alerts use them.
+ *
+ * Runs in the Worker and in the objects, as all of metrics/ does.
  */
 
 /** Each label has a fixed set of few values: never an id, never what a caller sent. */

@@ -1,4 +1,8 @@
-/** Turns a job's events into a chat completion, whole or in chunks. */
+/**
+ * Turns a job's events into a chat completion, whole or in chunks.
+ *
+ * Runs in the Worker, as all of openai/ does.
+ */
 import type { LogEvent } from "../contract/job.ts";
 import { type Failure, type FailureCode, wire } from "../errors.ts";
 import { FAILURES, type Status } from "../failures.ts";

@@ -3,6 +3,8 @@
  * ready the worker says it is. It stays open for 5 s, then lets one job try: a failure doubles the
  * time, up to a minute, a success closes the breaker. It counts jobs, not attempts, so that one job
  * that fails wherever it runs does not close a worker to the others.
+ *
+ * Runs in the Pool object, as all of pool/ does.
  */
 
 const FAILURES = 3;

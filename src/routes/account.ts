@@ -1,3 +1,8 @@
+/**
+ * The caller's account: its balance.
+ *
+ * Runs in the Worker, as all of routes/ does.
+ */
 import { createRoute } from "@hono/zod-openapi";
 import type { z } from "zod";
 import type { AccountView } from "../contract/account.ts";

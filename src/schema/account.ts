@@ -1,3 +1,8 @@
+/**
+ * Accounts, as callers and operators see them.
+ *
+ * Runs in the Worker and in the Endpoint object, as all of schema/ does.
+ */
 import { z } from "@hono/zod-openapi";
 
 export const AccountRequest = z

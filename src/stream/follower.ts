@@ -1,6 +1,8 @@
 /**
  * Follows a log from the Worker, and reconnects after evictions, deploys and restarts of the object
  * that holds it.
+ *
+ * Runs in the Worker, as all of stream/ does.
  */
 
 import type { LogEvent } from "../contract/job.ts";

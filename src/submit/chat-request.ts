@@ -1,4 +1,8 @@
-/** Translates a chat completion request into the input of a job. */
+/**
+ * Translates a chat completion request into the input of a job.
+ *
+ * Runs in the Worker, as all of submit/ does.
+ */
 
 import type { Message } from "../contract/job.ts";
 import { DEFAULT_SAMPLING, samplingOf } from "../contract/sampling.ts";
