@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * `npm test`: set-up, then every check, one after the other; `npm test -- unit e2e` runs only those stages.
- * One engine serves the whole run and boots while the first stages work. The last line is the sum over all runners.
+ * `npm test`: set-up, then every check; `npm test -- unit e2e` runs only those stages. The Python stages run beside the
+ * others, because neither keeps two cores busy. One engine serves the whole run and boots while the first stages work.
+ * The last line is the sum over all runners.
  */
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -32,6 +33,7 @@ import {
  * @property {string} cwd
  * @property {[string, ...string[]]} command
  * @property {boolean} [engine] whether it asks the engine
+ * @property {boolean} [beside] whether it runs beside the stages that are not
  * @property {() => Count | undefined} [report] without one, the command as a whole is one check
  */
 /** @typedef {Count & { title: string, ms: number }} Result */
@@ -91,12 +93,14 @@ const stages = [
 	{
 		name: "lint",
 		title: "lint (Python)",
+		beside: true,
 		cwd: paths.gpuWorker,
 		command: [python("ruff"), "check"],
 	},
 	{
 		name: "lint",
 		title: "format (Python)",
+		beside: true,
 		cwd: paths.gpuWorker,
 		command: [python("ruff"), "format", "--check"],
 	},
@@ -105,6 +109,7 @@ const stages = [
 	{
 		name: "pytest",
 		title: "GPU worker (pytest)",
+		beside: true,
 		cwd: paths.gpuWorker,
 		command: [
 			python("python"),
@@ -150,7 +155,8 @@ async function runStage(stage, env) {
 			cwd: stage.cwd,
 			env,
 			log,
-			onLine: (line) => board.print(line),
+			onLine: (line) =>
+				board.print(stage.beside ? `${dim("python │")} ${line}` : line),
 		});
 		const limit = setTimeout(() => void daemon.kill(), STAGE_LIMIT_MS);
 		exit = await daemon.exited;
@@ -267,37 +273,45 @@ async function main() {
 			: { NO_COLOR: "1", FORCE_COLOR: undefined }),
 		...shared?.env,
 	};
-	let engineAwaited = false;
-	for (const stage of wanted) {
-		interrupt.signal.throwIfAborted();
-		if (stage.engine && !engineAwaited) {
-			engineAwaited = true;
+	/** @param {Stage[]} lane */
+	const runLane = async (lane) => {
+		let awaited = false;
+		for (const stage of lane) {
+			interrupt.signal.throwIfAborted();
+			if (stage.engine && shared && !awaited) {
+				awaited = true;
+				results.push(await waitFor(shared.ready, stage.title));
+			}
+			board.print(heading(stage.title));
 			const from = Date.now();
-			/** @param {number} failed */
-			const waited = (failed) =>
-				results.push({
-					title: "waiting for the engine",
-					ms: Date.now() - from,
-					passed: 0,
-					failed,
-					skipped: 0,
-				});
-			await shared?.ready.then(
-				() => waited(0),
-				(error) => {
-					board.print(
-						red(error instanceof CommandFailed ? error.message : String(error)),
-					);
-					waited(1);
-				},
-			);
+			const count = await runStage(stage, env);
+			results.push({ title: stage.title, ms: Date.now() - from, ...count });
 		}
-		board.print(heading(stage.title));
-		const from = Date.now();
-		const count = await runStage(stage, env);
-		results.push({ title: stage.title, ms: Date.now() - from, ...count });
+	};
+	await Promise.all([
+		runLane(wanted.filter(({ beside }) => !beside)),
+		runLane(wanted.filter(({ beside }) => beside)),
+	]);
+	const titles = ["set-up", ...stages.map(({ title }) => title)];
+	const place = (/** @type {Result} */ result) =>
+		titles.findIndex((title) => result.title.endsWith(title));
+	return results.sort((a, b) => place(a) - place(b));
+}
+
+/** @param {Promise<unknown>} engine @param {string} title of what asks it @returns {Promise<Result>} */
+async function waitFor(engine, title) {
+	const from = Date.now();
+	let failed = 0;
+	try {
+		await engine;
+	} catch (error) {
+		failed = 1;
+		board.print(
+			red(error instanceof CommandFailed ? error.message : String(error)),
+		);
 	}
-	return results;
+	const ms = Date.now() - from;
+	return { title: `engine, for ${title}`, ms, passed: 0, failed, skipped: 0 };
 }
 
 const began = Date.now();
