@@ -1,7 +1,7 @@
 /**
  * What the Account receives and returns over RPC. Only Workers, Jobs and Endpoints call it.
  *
- * Runs nowhere: contract/ is what the Worker and the objects ask each other.
+ * Runs in the Worker and in the objects: contract/ has the calls between them.
  */
 
 import type { Result } from "../errors.ts";
