@@ -113,6 +113,6 @@ const MANY_JOBS = 40;
  * @param running jobs of the same pool
  */
 export function pace(readers: number, running: number): number {
-	const wait = Math.max(30, Math.min(500, readers / 5));
+	const wait = Math.max(30, Math.min(500, readers / 10));
 	return running >= MANY_JOBS ? Math.max(100, wait) : wait;
 }

@@ -7,6 +7,7 @@
 
 import type { LogEvent } from "../contract/job.ts";
 import { jobOf } from "../objects.ts";
+import { lastResult } from "./last-result.ts";
 import { PAUSE, RESYNC } from "./readers.ts";
 
 /** Waits before it reconnects: doubled after each failure, up to the longest. */
@@ -154,7 +155,7 @@ export class Follower {
 			this.#send(String(this.#last));
 			return;
 		}
-		const events = JSON.parse(message) as LogEvent[];
+		const events = eventsIn(message);
 		const fresh: LogEvent[] = [];
 		let next = this.#last + 1;
 		for (const event of events) {
@@ -176,6 +177,10 @@ export class Follower {
 		if (last?.type === "done") this.close();
 	}
 }
+
+const eventsIn = lastResult((message: string): readonly LogEvent[] =>
+	JSON.parse(message),
+);
 
 /**
  * Follows a log for whichever consumer comes.

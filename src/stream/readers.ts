@@ -2,9 +2,16 @@
  * The readers of one log: hibernatable WebSockets from the Workers that serve the callers' streams.
  */
 import type { LogEvent } from "../contract/job.ts";
+import { sleep } from "../time.ts";
 
 /** The most readers of one log; further ones get 503. Measured up to 2,000. */
 const MAX_READERS = 4_000;
+/**
+ * So many readers are sent an event before the object lets other work run. All Workers of one
+ * process share its thread with the object, so the bytes of these readers leave before the next
+ * ones are sent theirs.
+ */
+const READERS_AT_ONCE = 100;
 
 /** The object sends this instead of events to have a reader send its cursor. */
 export const RESYNC = '"resync"';
@@ -45,8 +52,12 @@ export class Readers {
 	readonly #connected: Set<WebSocket>;
 	/** The connected readers that receive events: not those that pause or have sent no cursor yet. */
 	readonly #live = new Set<WebSocket>();
-	/** Sequence number of the last durable event, which the live readers have been sent. */
+	/** Sequence number of the last event that the live readers are sent, at the latest now. */
 	#shown: number;
+	/** Sequence number of the last event that is known to be durable. */
+	#durable: number;
+	/** The sending in progress; never rejects. */
+	#sending: Promise<void> = Promise.resolve();
 
 	/**
 	 * Adopts the sockets that outlived a restart of the object. What they were sent is unknown, so
@@ -54,7 +65,7 @@ export class Readers {
 	 */
 	constructor(sockets: WebSocket[], shown: number) {
 		this.#connected = new Set(sockets);
-		this.#shown = shown;
+		this.#shown = this.#durable = shown;
 		for (const socket of sockets) {
 			if (socket.deserializeAttachment() === null) continue;
 			this.#live.add(socket);
@@ -116,19 +127,37 @@ export class Readers {
 		this.#connected.delete(socket);
 	}
 
-	/** Waits until the log is durable, then sends its new events to the live readers. */
+	/**
+	 * Waits until the log is durable, then sends its new events to the live readers. Calls that come
+	 * while events are sent become one.
+	 */
 	async publish(
 		storage: DurableObjectStorage,
 		log: ReadableLog,
 	): Promise<void> {
 		const upTo = log.lastSeq;
 		await storage.sync();
+		this.#durable = Math.max(this.#durable, upTo);
+		const sending = this.#sending.then(() => this.#sendNew(log));
+		this.#sending = sending.catch(() => {});
+		await sending;
+	}
+
+	async #sendNew(log: ReadableLog): Promise<void> {
 		const from = this.#shown;
+		const upTo = this.#durable;
 		if (upTo <= from) return;
+		// A reader that joins from here on is sent these events as its replay. One that pauses and
+		// resumes meanwhile may get them twice, and takes them once.
 		this.#shown = upTo;
 		if (this.size === 0) return;
-		for (const events of messages(log, from, upTo))
-			for (const socket of this.#live) this.#send(socket, events);
+		const unsent = [...messages(log, from, upTo)];
+		let sent = 0;
+		for (const socket of [...this.#live]) {
+			if (sent++ > 0 && sent % READERS_AT_ONCE === 1) await sleep(0);
+			if (!this.#live.has(socket)) continue;
+			for (const events of unsent) this.#send(socket, events);
+		}
 	}
 
 	/** Disconnects all readers. */

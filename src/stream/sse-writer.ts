@@ -2,6 +2,7 @@
 
 import type { LogEvent } from "../contract/job.ts";
 import { type EventConsumer, Follower, type OpenLog } from "./follower.ts";
+import { lastResult } from "./last-result.ts";
 import { closeArguments, type Presence } from "./presence.ts";
 import { CLOSE_SATISFIED } from "./readers.ts";
 
@@ -206,7 +207,7 @@ class EventStreamSource implements UnderlyingSource<Uint8Array>, EventConsumer {
 
 	#write(text: string): void {
 		try {
-			this.#controller?.enqueue(utf8.encode(text));
+			this.#controller?.enqueue(encode(text));
 			this.#writtenAt = Date.now();
 			this.#options.presence?.wrote();
 		} catch {
@@ -249,5 +250,10 @@ export function waitForDone(
 
 const weightOf = (frame: string): number => Math.max(frame.length, EVENT_BYTES);
 
-export const frame = ({ seq, type, data }: LogEvent): string =>
-	`id: ${seq}\nevent: ${type}\ndata: ${data}\n\n`;
+export const frame = lastResult(
+	({ seq, type, data }: LogEvent): string =>
+		`id: ${seq}\nevent: ${type}\ndata: ${data}\n\n`,
+);
+
+/** Several streams may hold the same bytes; none changes them. */
+const encode = lastResult((text: string) => utf8.encode(text));

@@ -4,10 +4,10 @@ import { pace } from "../../src/job/slot.ts";
 
 it("batches become slower with more readers, and with many running jobs", () => {
 	expect(pace(1, 1)).toBe(30);
-	expect(pace(1000, 1)).toBe(200);
+	expect(pace(2000, 1)).toBe(200);
 	expect(pace(100_000, 1)).toBe(500);
 	expect(pace(1, 200)).toBe(100);
-	expect(pace(1000, 200)).toBe(200);
+	expect(pace(2000, 200)).toBe(200);
 });
 
 it("later attempts use a seed per number of committed tokens", () => {
