@@ -32,6 +32,31 @@ export const leastTokensOfSmolLM2: LeastTokens = (text) => {
 	return tokens;
 };
 
+const LONGEST_QWEN2_TOKEN_BYTES = 128;
+/** Unicode's white space, which JavaScript's `\s` is not. */
+const SPACE =
+	"\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+/** Qwen2 never merges across these pieces, in which each digit is one. */
+const QWEN2_PIECE = new RegExp(
+	[
+		"'(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])",
+		"[^\\r\\n\\p{L}\\p{N}]?\\p{L}+",
+		"\\p{N}",
+		` ?[^${SPACE}\\p{L}\\p{N}]+[\\r\\n]*`,
+		`[${SPACE}]*[\\r\\n]+`,
+		`[${SPACE}]+(?![^${SPACE}])`,
+		`[${SPACE}]+`,
+	].join("|"),
+	"gu",
+);
+
+export const leastTokensOfQwen2: LeastTokens = (text) => {
+	let tokens = 0;
+	for (const [piece] of text.normalize("NFC").matchAll(QWEN2_PIECE))
+		tokens += Math.ceil(utf8.encode(piece).length / LONGEST_QWEN2_TOKEN_BYTES);
+	return tokens;
+};
+
 const LONGEST_LLAMA_TOKEN = { characters: 16, bytes: 27 };
 /**
  * Tokens of LLaMA's vocabulary hold a digit or a line break only alone, letters and signs only

@@ -3,6 +3,7 @@ import { ApiError } from "./errors.ts";
 import {
 	type LeastTokens,
 	leastTokensOfLlama,
+	leastTokensOfQwen2,
 	leastTokensOfSmolLM2,
 } from "./least-tokens.ts";
 
@@ -27,6 +28,11 @@ export interface Model {
 	imageTokens: number;
 	maxImages: number;
 	priceClass: PriceClass;
+	/**
+	 * Whether a job with a task first has the model describe the images. Models that are trained on
+	 * captions alone write better stories over a description than over an image.
+	 */
+	describesFirst: boolean;
 	leastTokens: LeastTokens;
 }
 
@@ -58,10 +64,25 @@ const FAMILY = {
 	created: new Date("2026-11-23"),
 	ownedBy: "Vision-CAIR",
 	maxImages: 4,
+	describesFirst: false,
 	leastTokens: leastTokensOfLlama,
 } as const;
 
 export const MODELS = {
+	mini: {
+		id: "mini",
+		created: new Date("2026-12-01"),
+		ownedBy: "minigpt4-api",
+		// EfficientNet-Lite2 with folded batch norms, its classifier, the principal components of its
+		// features, the projection, Qwen2.5-Coder-1.5B.
+		parameters: 4_782_024 + 1_281_000 + 1_377_600 + 9_102_336 + 1_543_714_304,
+		contextLength: 4096,
+		imageTokens: 10,
+		maxImages: 4,
+		priceClass: "small",
+		describesFirst: true,
+		leastTokens: leastTokensOfQwen2,
+	},
 	nano: {
 		id: "nano",
 		created: new Date("2026-11-23"),
@@ -72,6 +93,7 @@ export const MODELS = {
 		imageTokens: 8,
 		maxImages: 4,
 		priceClass: "small",
+		describesFirst: false,
 		leastTokens: leastTokensOfSmolLM2,
 	},
 	"vicuna-7b": {

@@ -200,7 +200,7 @@ describe("the workers' configuration", () => {
 		[
 			"a model that there is not",
 			{ WORKERS: { "k-e-y": WORKER } },
-			"WORKERS: may have nano, vicuna-7b, llama2-7b, vicuna-13b",
+			"WORKERS: may have mini, nano, vicuna-7b, llama2-7b, vicuna-13b",
 		],
 		[
 			"a member that there is not",

@@ -3,27 +3,29 @@ import llama from "llama-tokenizer-js";
 import { describe, expect, it } from "vitest";
 import {
 	leastTokensOfLlama,
+	leastTokensOfQwen2,
 	leastTokensOfSmolLM2,
 } from "../src/least-tokens.ts";
 import vectors from "./fixtures/tokens/llama.json";
+import mini from "./fixtures/tokens/mini.json";
 import nano from "./fixtures/tokens/nano.json";
 
-describe("the least number of SmolLM2's tokens", () => {
-	it.each(nano.texts)(
+describe.each([
+	{ tokenizer: "SmolLM2", least: leastTokensOfSmolLM2, texts: nano.texts },
+	{ tokenizer: "Qwen2", least: leastTokensOfQwen2, texts: mini.texts },
+])("the least number of $tokenizer's tokens", ({ least, texts }) => {
+	it.each(texts)(
 		"is never above what the tokenizer makes: $text, $times times",
 		({ text, times, tokens }) => {
-			const least = leastTokensOfSmolLM2(text.repeat(times));
-			expect(least).toBeGreaterThan(0);
-			expect(least).toBeLessThanOrEqual(tokens);
+			const bound = least(text.repeat(times));
+			expect(bound).toBeGreaterThan(0);
+			expect(bound).toBeLessThanOrEqual(tokens);
 		},
 	);
 
 	it("is close to the tokenizer's count for plain words", () => {
-		const [{ text, times, tokens }] = nano.texts as [
-			(typeof nano.texts)[number],
-		];
-		const least = leastTokensOfSmolLM2(text.repeat(times));
-		expect(least).toBeGreaterThan(tokens * 0.8);
+		const [{ text, times, tokens }] = texts as [(typeof texts)[number]];
+		expect(least(text.repeat(times))).toBeGreaterThan(tokens * 0.8);
 	});
 });
 

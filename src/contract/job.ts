@@ -21,6 +21,11 @@ export interface JobSpec {
 	model: string;
 	/** The whole conversation, the question last; the n-th image part stands for `images[n]`. */
 	messages: Message[];
+	/**
+	 * The question that the job asks over the answer to `messages`, which is a description of the
+	 * images. Null where the answer to `messages` is the job's.
+	 */
+	followUp: string | null;
 	images: ImageRef[];
 	sampling: Sampling;
 	metadata: Record<string, string>;
@@ -60,11 +65,14 @@ export interface JobView {
 	createdAt: string;
 	startedAt: string | null;
 	finishedAt: string | null;
-	/** The text so far. */
+	/** What the model saw, so far, where it describes the images before it answers; else null. */
+	description: string | null;
+	/** The answer's text so far. */
 	text: string;
 	finishReason: "stop" | "length" | null;
 	images: string[];
 	promptTokens: number | null;
+	/** Those of the description included. */
 	outputTokens: number;
 	/** Micro-USD; null until settled. */
 	price: number | null;

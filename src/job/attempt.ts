@@ -17,15 +17,16 @@ import { presignGet } from "../images/s3.ts";
 import { sleep } from "../time.ts";
 import { childOf } from "../trace.ts";
 import { PendingBatch } from "./batch.ts";
-import type { Batch } from "./log.ts";
+import type { Batch, Turn } from "./log.ts";
 import type { JobRecord } from "./record.ts";
 import type { JobChange, JobError } from "./state.ts";
+import { messagesOf, samplingOf, tokensLeft } from "./turns.ts";
 
 /** Takes the parts of an attempt's stream. */
 export interface AttemptSink {
 	/** The backend began a run that a later attempt can resume by this id. */
 	begun(run: string): void;
-	/** The prompt as token ids, which are written with the first tokens. */
+	/** The turn's prompt as token ids, which are written with its first tokens. */
 	prompt(prompt: { ids: number[]; tokens: number }): void;
 	/** Writes at once and resolves when the batch is durable and shown. */
 	commit(batch: Batch): Promise<void>;
@@ -34,14 +35,14 @@ export interface AttemptSink {
 }
 
 export type AttemptEnd =
-	/** `rest` is not in the log yet: the job's end and the last tokens are one write. */
+	/** The turn is whole. `rest` is not in the log yet: its end and its last tokens are one write. */
 	| { type: "finished"; reason: "stop" | "length"; rest: Batch | null }
 	/** The caller's signal aborted it. */
 	| { type: "aborted" }
 	| { type: "failed"; error: BackendError };
 
 /**
- * Makes one attempt, which continues the answer where the log ends.
+ * Makes one attempt, which continues the turn where the log ends.
  * @throws whatever the sink or the signing of URLs throws
  */
 export async function runAttempt(
@@ -52,17 +53,18 @@ export async function runAttempt(
 	sink: AttemptSink,
 	signal: AbortSignal,
 ): Promise<AttemptEnd> {
-	const { spec, log, state } = record;
+	const { spec, log, state, turn, written } = record;
+	const { held, tokens } = written;
 	const isFull = (): AttemptEnd => ({
 		type: "finished",
 		reason: "length",
-		rest: log.held ? { text: log.held, ids: [], tokens: 0, held: "" } : null,
+		rest: held ? { text: held, ids: [], tokens: 0, held: "" } : null,
 	});
-	if (log.tokens >= spec.sampling.max_tokens) return isFull();
+	if (tokensLeft(spec, log, turn) <= 0) return isFull();
 	const canContinue = backend.continues
-		? log.ids.length === log.tokens
+		? written.ids.length === tokens
 		: state.run !== null;
-	if (log.tokens > 0 && !canContinue)
+	if (tokens > 0 && !canContinue)
 		return {
 			type: "failed",
 			error: new BackendError("backend_failed", "cannot continue"),
@@ -73,15 +75,15 @@ export async function runAttempt(
 	const end = await stream(
 		backend,
 		generationOf(record, lease, urls),
-		new PendingBatch(spec.sampling.stop, log.held),
+		new PendingBatch(samplingOf(spec, turn).stop, held),
 		sink,
 		signal,
 	);
-	// An answer that fills the context is complete, however often it was continued.
+	// A turn that fills the context is complete, however often it was continued.
 	const fillsContext =
 		end.type === "failed" &&
 		end.error.code === "context_length_exceeded" &&
-		log.tokens > 0;
+		written.tokens > 0;
 	return fillsContext ? isFull() : end;
 }
 
@@ -156,10 +158,12 @@ async function stream(
 
 /** @param urls presigned GETs of the images, made for this attempt */
 function generationOf(
-	{ spec, state, log, promptIds }: JobRecord,
+	{ spec, state, log, turn, written }: JobRecord,
 	lease: Lease,
 	urls: string[],
 ): Generation {
+	const { promptIds, ids, text, held, tokens } = written;
+	const sampling = samplingOf(spec, turn);
 	return {
 		requestId: `${spec.id}-${state.attempts}`,
 		job: `${spec.account}/${spec.id}`,
@@ -167,23 +171,21 @@ function generationOf(
 		model: spec.model,
 		cacheSalt: spec.cacheSalt,
 		prompt:
-			promptIds && log.ids.length > 0
-				? { promptIds, committedIds: log.ids }
-				: { messages: spec.messages },
+			promptIds && ids.length > 0
+				? { promptIds, committedIds: ids }
+				: { messages: messagesOf(spec, log, turn) },
 		images: spec.images.map((image, n) => ({
 			// Another tenant, or other weights, never meet the same cache entry.
 			id: `${image.cacheId}.${lease.digest}`,
 			url: urls[n] as string,
 		})),
 		sampling: {
-			...spec.sampling,
-			max_tokens: spec.sampling.max_tokens - log.tokens,
-			seed: attemptSeed(spec.sampling.seed, log.tokens),
+			...sampling,
+			max_tokens: tokensLeft(spec, log, turn),
+			seed: attemptSeed(sampling.seed, log.tokens),
 		},
 		resume:
-			state.run === null
-				? null
-				: { run: state.run, text: log.text + log.held, tokens: log.tokens },
+			state.run === null ? null : { run: state.run, text: text + held, tokens },
 	};
 }
 
@@ -203,18 +205,22 @@ export function attemptSeed(seed: number, committed: number): number {
 
 /**
  * What the end of an attempt means for its job.
+ * @param turn of the attempt
  * @param hangUp why the attempt was aborted, where it was
  * @param random in [0, 1); spreads retries
  */
 export function changeAfter(
 	end: AttemptEnd,
+	turn: Turn,
 	hangUp: AbortReason,
 	tokens: number,
 	random: number,
 ): JobChange {
 	switch (end.type) {
 		case "finished":
-			return { type: "finished", reason: end.reason };
+			return turn === "description"
+				? { type: "described", tokens: tokens + (end.rest?.tokens ?? 0) }
+				: { type: "finished", reason: end.reason };
 		case "aborted":
 			return hangUp === "seam"
 				? { type: "seam", tokens, random }

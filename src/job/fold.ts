@@ -24,7 +24,10 @@ export interface FoldedRow extends OutputTokens {
 /** The text of a `token` event; the type and data of any other event. */
 type Entry = string | [type: string, data: string];
 
-/** @param events numbered without a gap */
+/**
+ * No row holds tokens of the description and of the answer, so that a row's ids are of one of them.
+ * @param events numbered without a gap
+ */
 export function fold(
 	events: readonly StoredEvent[],
 	longest: number = LONGEST_ROW,
@@ -34,6 +37,7 @@ export function fold(
 	let length = 0;
 	let ids: number[] = [];
 	let tokens = 0;
+	let isDescribed = false;
 	events.forEach((event, n) => {
 		const part = JSON.stringify(entryOf(event));
 		parts.push(part);
@@ -41,12 +45,16 @@ export function fold(
 		ids.push(...event.ids);
 		tokens += event.tokens;
 		const next = events[n + 1];
-		if (next && length + next.data.length <= longest) return;
+		isDescribed ||= event.type === "description";
+		const isAnswerNext = isDescribed && next?.type === "token";
+		const fits = next && length + next.data.length <= longest;
+		if (fits && !isAnswerNext) return;
 		rows.push({ seq: event.seq, data: `[${parts.join(",")}]`, ids, tokens });
 		parts = [];
 		length = 0;
 		ids = [];
 		tokens = 0;
+		isDescribed = false;
 	});
 	return rows;
 }
@@ -64,7 +72,7 @@ export function unfold({
 	);
 }
 
-/** The `data` of a `token` event. */
+/** The `data` of a `token` event, and of a `description` event. */
 export const tokenData = (text: string): string => JSON.stringify({ text });
 
 function entryOf({ type, data }: LogEvent): Entry {

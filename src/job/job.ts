@@ -27,6 +27,7 @@ import { JobRecord, type Tombstone } from "./record.ts";
 import { JobRunner } from "./runner.ts";
 import { STEPS } from "./schema.ts";
 import { JobStore } from "./store.ts";
+import { messagesOf } from "./turns.ts";
 import { outcomeOf, viewOf } from "./view.ts";
 
 /** How long after its claim a job begins whose object died right then. */
@@ -145,8 +146,9 @@ export class Job extends DurableObject<Env> {
 	/** The conversation so far, or null where no job was started or it was erased. */
 	async transcript(): Promise<Transcript | null> {
 		if (!this.#job) return null;
-		const { spec, log } = this.#job.record;
-		return { messages: spec.messages, answer: log.text };
+		const { spec, log, turn, written } = this.#job.record;
+		// A job that ended in its description has that for an answer.
+		return { messages: messagesOf(spec, log, turn), answer: written.text };
 	}
 
 	/**

@@ -7,6 +7,26 @@
 import type { LogEvent } from "../contract/job.ts";
 import { fold, type OutputTokens, tokenData, unfold } from "./fold.ts";
 
+/**
+ * The job's turns: some jobs write a description of the images before the answer. The tokens of
+ * each are events of its own type.
+ */
+export type Turn = "description" | "answer";
+const TOKEN_EVENT = { description: "description", answer: "token" } as const;
+
+/** What the model wrote in one turn. */
+export interface Written {
+	/** All texts joined. */
+	text: string;
+	/** See `Batch.held`; of the last batch. */
+	held: string;
+	tokens: number;
+	/** The tokens' ids in order, from which a later attempt continues. */
+	readonly ids: number[];
+	/** The ids of the turn's prompt, once the turn has tokens. */
+	promptIds: number[] | null;
+}
+
 /** Tokens that are written to the log together: one row, one event. */
 export interface Batch {
 	/** The text that readers see. */
@@ -26,7 +46,7 @@ export interface Carried {
 	/** All that the job needs to run; on the first row. */
 	spec?: string;
 	state?: string;
-	/** The ids of the prompt; on the row of the first tokens. */
+	/** The ids of the turn's prompt; on the row of its first tokens. */
 	promptIds?: string | undefined;
 }
 
@@ -58,18 +78,11 @@ const FEW_ROWS = 32;
 export class EventLog {
 	readonly #sql: SqlStorage;
 	lastSeq = 0;
-	/** All token texts joined. */
-	text = "";
-	/** See `Batch.held`; of the last batch. */
-	held = "";
-	/** Output tokens. */
-	tokens = 0;
-	/** Their ids in order, from which a later attempt continues. */
-	readonly ids: number[] = [];
+	readonly description = nothingWritten();
+	readonly answer = nothingWritten();
 	spec: string | null = null;
 	/** Of the newest row that carries one. */
 	state: string | null = null;
-	promptIds: number[] | null = null;
 	#rowCount = 0;
 
 	static create(sql: SqlStorage): void {
@@ -91,13 +104,15 @@ export class EventLog {
 		for (const row of this.#rows(0, -1)) {
 			this.#rowCount++;
 			this.lastSeq = row.seq;
-			const text = eventsOf(row)
-				.filter(({ type }) => type === "token")
+			const events = eventsOf(row);
+			const turn = turnOf(events);
+			const text = events
+				.filter(({ type }) => type === TOKEN_EVENT[turn])
 				.map(({ data }) => JSON.parse(data).text)
 				.join("");
-			const held = row.held ?? this.held;
-			this.#remember({ text, ...tokensOf(row), held });
-			this.#note({
+			const held = row.held ?? this[turn].held;
+			this.#remember(turn, { text, ...tokensOf(row), held });
+			this.#note(turn, {
 				...(row.spec !== null && { spec: row.spec }),
 				...(row.state !== null && { state: row.state }),
 				...(row.prompt_ids !== null && { promptIds: row.prompt_ids }),
@@ -105,10 +120,18 @@ export class EventLog {
 		}
 	}
 
-	/** Inside a transaction: the events as one row. Without events the last row carries more. */
-	append(events: readonly NewEvent[], carried: Carried): void {
+	/** Output tokens of all turns. */
+	get tokens(): number {
+		return this.description.tokens + this.answer.tokens;
+	}
+
+	/** Inside a transaction: the events as one row. Without events the last row carries the state. */
+	append(
+		events: readonly NewEvent[],
+		carried: Pick<Carried, "spec"> & { state: string },
+	): void {
 		if (events.length === 0) {
-			this.#carry(carried);
+			this.#carry(carried.state);
 			return;
 		}
 		const written = events.map(([type, data]) => ({
@@ -126,24 +149,25 @@ export class EventLog {
 	}
 
 	/** Inside a transaction. */
-	appendTokens(batch: Batch, carried: Carried = {}): void {
+	appendTokens(turn: Turn, batch: Batch, carried: Carried = {}): void {
 		this.#insert(
 			{
 				seq: ++this.lastSeq,
-				type: "token",
+				type: TOKEN_EVENT[turn],
 				data: tokenData(batch.text),
 				token_ids: tokenIds(batch),
 				held: batch.held,
 			},
 			carried,
 		);
-		this.#remember(batch);
+		this.#remember(turn, batch);
 	}
 
 	/** Inside a transaction: shows text that was held back, since no stop string can follow. */
 	release(): void {
-		if (this.held)
-			this.appendTokens({ text: this.held, ...NO_TOKENS, held: "" });
+		const { held } = this.answer;
+		if (held)
+			this.appendTokens("answer", { text: held, ...NO_TOKENS, held: "" });
 	}
 
 	/**
@@ -175,7 +199,6 @@ export class EventLog {
 		const carried: Carried = {
 			...(this.spec !== null && { spec: this.spec }),
 			...(this.state !== null && { state: this.state }),
-			...(this.promptIds && { promptIds: JSON.stringify(this.promptIds) }),
 		};
 		this.clear();
 		const rows = fold(events);
@@ -219,27 +242,26 @@ export class EventLog {
 			.toArray();
 	}
 
-	#remember(batch: Batch): void {
-		this.text += batch.text;
-		this.held = batch.held;
-		this.tokens += batch.tokens;
-		this.ids.push(...batch.ids);
+	#remember(turn: Turn, batch: Batch): void {
+		const written = this[turn];
+		written.text += batch.text;
+		written.held = batch.held;
+		written.tokens += batch.tokens;
+		written.ids.push(...batch.ids);
 	}
 
-	#carry(carried: Carried): void {
+	#carry(state: string): void {
 		this.#sql.exec(
-			`UPDATE event SET state = coalesce(?, state), prompt_ids = coalesce(?, prompt_ids)
-				WHERE seq = (SELECT max(seq) FROM event)`,
-			carried.state ?? null,
-			carried.promptIds ?? null,
+			"UPDATE event SET state = ? WHERE seq = (SELECT max(seq) FROM event)",
+			state,
 		);
-		this.#note(carried);
+		this.state = state;
 	}
 
-	#note({ spec, state, promptIds }: Carried): void {
+	#note(turn: Turn, { spec, state, promptIds }: Carried): void {
 		this.spec = spec ?? this.spec;
 		this.state = state ?? this.state;
-		if (promptIds !== undefined) this.promptIds = JSON.parse(promptIds);
+		if (promptIds !== undefined) this[turn].promptIds = JSON.parse(promptIds);
 	}
 
 	#insert(
@@ -261,9 +283,26 @@ export class EventLog {
 			carried.promptIds ?? null,
 		);
 		this.#rowCount++;
-		this.#note(carried);
+		this.#note(
+			row.type === TOKEN_EVENT.description ? "description" : "answer",
+			carried,
+		);
 	}
 }
+
+const nothingWritten = (): Written => ({
+	text: "",
+	held: "",
+	tokens: 0,
+	ids: [],
+	promptIds: null,
+});
+
+/** The turn whose tokens a row of these events holds, if it holds any. */
+const turnOf = (events: readonly LogEvent[]): Turn =>
+	events.some(({ type }) => type === TOKEN_EVENT.description)
+		? "description"
+		: "answer";
 
 const eventsOf = ({ seq, type, data }: Row): LogEvent[] =>
 	type === FOLDED ? unfold({ seq, data }) : [{ seq, type, data }];

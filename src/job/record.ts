@@ -4,13 +4,21 @@
 import type { Outcome } from "../contract/account.ts";
 import type { JobSpec } from "../contract/job.ts";
 import type { ObjectStorage } from "../durable/storage.ts";
-import { type Batch, type Carried, EventLog, type NewEvent } from "./log.ts";
+import {
+	type Batch,
+	type Carried,
+	EventLog,
+	type NewEvent,
+	type Turn,
+	type Written,
+} from "./log.ts";
 import {
 	initialState,
 	type JobState,
 	type Transition,
 	type TransitionEvent,
 } from "./state.ts";
+import { turnOf } from "./turns.ts";
 import { doneData, outcomeOf, stateData, usageData } from "./view.ts";
 
 export interface Prompt {
@@ -31,8 +39,8 @@ export class JobRecord {
 	readonly spec: JobSpec;
 	readonly log: EventLog;
 	#state: JobState;
-	/** The prompt as the worker rendered it, until the next write takes it along. */
-	#prompt: Prompt | null = null;
+	/** The turn's prompt as the worker rendered it, until the turn's first tokens are written. */
+	#promptIds: number[] | null = null;
 
 	/** Reads the storage. */
 	static open({ exists, sql }: ObjectStorage): StoredJob {
@@ -79,9 +87,14 @@ export class JobRecord {
 		return this.#state;
 	}
 
-	/** The prompt as the first attempt's worker rendered it. */
-	get promptIds(): number[] | null {
-		return this.log.promptIds;
+	/** The turn that is written now, or was last. */
+	get turn(): Turn {
+		return turnOf(this.spec, this.#state.isDescribed);
+	}
+
+	/** What that turn has in the log. */
+	get written(): Written {
+		return this.log[this.turn];
 	}
 
 	/** Inside a transaction: the backend began the run with this id. */
@@ -89,14 +102,20 @@ export class JobRecord {
 		this.log.append([], this.#carry({ ...this.#state, run }));
 	}
 
-	/** Keeps the prompt until the next write. */
-	rendered(prompt: Prompt): void {
-		if (!this.promptIds) this.#prompt = prompt;
+	/** Keeps the turn's prompt until the next write. */
+	rendered({ ids, tokens }: Prompt): void {
+		if (this.written.promptIds) return;
+		this.#promptIds = ids;
+		// The description is output, although the answer's prompt repeats it.
+		const promptTokens =
+			tokens - (this.turn === "answer" ? this.log.description.tokens : 0);
+		this.#state = { ...this.#state, promptTokens };
 	}
 
 	/** Inside a transaction. */
 	append(batch: Batch): void {
-		this.log.appendTokens(batch, this.#prompt ? this.#carry(this.#state) : {});
+		const carried = this.#promptIds ? this.#carryTokens(this.#state) : {};
+		this.log.appendTokens(this.turn, batch, carried);
 	}
 
 	/**
@@ -112,13 +131,14 @@ export class JobRecord {
 		const endsEarly =
 			state.phase === "settling" && state.outcome !== "succeeded";
 		if (endsEarly) this.log.release();
-		const { promptTokens } = this.#state;
-		const carried = this.#carry({ ...state, promptTokens });
-		const events = transitionEvents.map((each) => this.#event(each));
+		// The rest of a description is written before the answer's turn begins.
+		const { turn } = this;
 		if (rest) {
-			this.log.appendTokens(rest, events.length === 0 ? carried : {});
-			if (events.length === 0) return;
+			this.log.appendTokens(turn, rest, this.#carryTokens(state));
+			if (transitionEvents.length === 0) return;
 		}
+		const carried = this.#carry(state);
+		const events = transitionEvents.map((each) => this.#event(each));
 		if (digest === null) {
 			this.log.append(events, carried);
 			return;
@@ -140,13 +160,18 @@ export class JobRecord {
 	}
 
 	/** Adopts the state. @returns what the next row carries of it */
-	#carry(state: JobState): Carried {
-		const prompt = this.#prompt;
-		this.#prompt = null;
-		this.#state = prompt ? { ...state, promptTokens: prompt.tokens } : state;
+	#carry(state: JobState): { state: string } {
+		this.#state = state;
+		return { state: JSON.stringify(state) };
+	}
+
+	/** As `#carry`, for a row of tokens. */
+	#carryTokens(state: JobState): Carried {
+		const promptIds = this.#promptIds;
+		this.#promptIds = null;
 		return {
-			state: JSON.stringify(this.#state),
-			promptIds: prompt ? JSON.stringify(prompt.ids) : undefined,
+			...this.#carry(state),
+			promptIds: promptIds ? JSON.stringify(promptIds) : undefined,
 		};
 	}
 }

@@ -168,8 +168,9 @@ export class JobRunner {
 				attempt: record.state.attempts,
 				code: end.error.code,
 			});
+		const { tokens } = record.log;
 		store.change(
-			changeAfter(end, hangUp, record.log.tokens, random()),
+			changeAfter(end, record.turn, hangUp, tokens, random()),
 			end.type === "finished" ? end.rest : null,
 		);
 		if (record.state.phase === "running") return;
@@ -177,7 +178,7 @@ export class JobRunner {
 		ctx.waitUntil(slot.release(end));
 	}
 
-	/** A planned seam keeps its slot. */
+	/** A planned seam keeps its slot, and so does the answer that follows a description. */
 	#slotOf(lease: Lease): Slot {
 		const { calls, clock } = this.#context;
 		return this.#slot?.lease.epoch === lease.epoch
@@ -193,7 +194,7 @@ export class JobRunner {
 		const outcome = outcomeOf(record);
 		const settlement = outcome && (await calls.settle(spec, outcome));
 		if (!settlement) return false;
-		const digest = await sha256(record.log.text);
+		const digest = await sha256(record.log.answer.text);
 		this.#store.change({ type: "settled", settlement }, null, digest);
 		log("job", {
 			job: spec.id,

@@ -48,6 +48,8 @@ export interface JobState {
 	lease: Lease | null;
 	/** URL of the worker that failed last: the next attempt prefers another. */
 	avoid: string | null;
+	/** Whether the description is complete, in a job that has one: see `turnOf`. */
+	isDescribed: boolean;
 	/** The backend's id of a run that the next attempt may resume. */
 	run: string | null;
 	/** When the backoff ends. */
@@ -84,6 +86,7 @@ export const initialState = (
 	tokensBefore: 0,
 	lease: null,
 	avoid: null,
+	isDescribed: false,
 	run: null,
 	retryAt: null,
 	watched: false,
@@ -117,6 +120,8 @@ export type JobChange =
 	| { type: "interrupted"; tokens: number; random: number }
 	/** The attempt reached its time limit. */
 	| { type: "seam"; tokens: number; random: number }
+	/** The description is complete. `tokens` counts those in the log. */
+	| { type: "described"; tokens: number }
 	/** The answer is complete. */
 	| { type: "finished"; reason: "stop" | "length" }
 	/** The caller cancels the job. */
@@ -162,6 +167,8 @@ export function transition(
 			return retryOrFail(state, { ...change, error: null }, now);
 		case "seam":
 			return seam(state, change, now);
+		case "described":
+			return described(state, change.tokens, now);
 		case "finished":
 			if (state.phase !== "running") return null;
 			return settling(
@@ -289,15 +296,32 @@ function seam(
 			{ tokens, random, error: { code: "stalled" } },
 			now,
 		);
-	return withoutEvent({
-		...state,
-		since: now,
-		attempts: state.attempts + 1,
-		failures: 0,
-		interruptions: 0,
-		tokensBefore: tokens,
-	});
+	return withoutEvent(nextAttempt(state, tokens, now));
 }
+
+/** The answer's attempt follows at once, on the same slot. */
+function described(
+	state: JobState,
+	tokens: number,
+	now: number,
+): Transition | null {
+	if (state.phase !== "running" || state.isDescribed) return null;
+	const answering = nextAttempt(state, tokens, now);
+	return withoutEvent({ ...answering, isDescribed: true, run: null });
+}
+
+const nextAttempt = (
+	state: JobState,
+	tokens: number,
+	now: number,
+): JobState => ({
+	...state,
+	since: now,
+	attempts: state.attempts + 1,
+	failures: 0,
+	interruptions: 0,
+	tokensBefore: tokens,
+});
 
 function settling(
 	state: JobState,

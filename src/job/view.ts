@@ -25,7 +25,8 @@ export async function viewOf(
 		startedAt: iso(state.startedAt),
 		// A job ends only when it is settled.
 		finishedAt: state.phase === "finished" ? iso(state.finishedAt) : null,
-		text: log.text,
+		description: spec.followUp === null ? null : log.description.text,
+		text: log.answer.text,
 		finishReason: state.phase === "finished" ? state.finishReason : null,
 		images: spec.images.map((image) => image.upload),
 		promptTokens: state.promptTokens,
@@ -77,7 +78,7 @@ export const doneData = (
 ) => ({
 	last_seq: log.lastSeq + distance,
 	tokens: log.tokens,
-	bytes: utf8.encode(log.text).length,
+	bytes: utf8.encode(log.answer.text).length,
 	sha256: textSha256,
 });
 

@@ -4,7 +4,12 @@ import { etag, RETAINED_304_HEADERS } from "hono/etag";
 import { config } from "../env.ts";
 import { newRouter } from "../http/router.ts";
 import { modelOf, type ServedModel } from "../models.ts";
-import { CAPABILITIES, Model, ModelList } from "../schema/model.ts";
+import {
+	CAPABILITIES,
+	DESCRIPTION,
+	Model,
+	ModelList,
+} from "../schema/model.ts";
 import { problems } from "./failures.ts";
 import { json } from "./kit.ts";
 
@@ -83,5 +88,8 @@ const modelWire = (model: ServedModel): Model => ({
 	max_images: model.maxImages,
 	price_class: model.priceClass,
 	price: model.price,
-	capabilities: [...CAPABILITIES],
+	capabilities: [
+		...CAPABILITIES,
+		...(model.describesFirst ? ([DESCRIPTION] as const) : []),
+	],
 });

@@ -34,6 +34,14 @@ export const RetryingEvent = z
 	.object({ attempt: z.int(), reason: z.string() })
 	.openapi("RetryingEvent");
 
+/**
+ * `description`: the next piece of what the model sees, before it does a `task`. Only models with
+ * the capability `description` send it, and always before the first `token`.
+ */
+export const DescriptionEvent = z
+	.object({ text: z.string() })
+	.openapi("DescriptionEvent");
+
 /** `token`: the next piece of the answer. */
 export const TokenEvent = z.object({ text: z.string() }).openapi("TokenEvent");
 
@@ -50,7 +58,7 @@ export const UsageEvent = z
 export const DoneEvent = z
 	.object({
 		last_seq: z.int(),
-		/** Output tokens in the log. */
+		/** Output tokens in the log, those of the description included. */
 		tokens: z.int(),
 		/** UTF-8 bytes of all token texts joined. */
 		bytes: z.int(),
@@ -82,6 +90,7 @@ export const JobEvent = z
 			data: StateEvent,
 		}),
 		event("job.retrying", RetryingEvent),
+		event("description", DescriptionEvent),
 		event("token", TokenEvent),
 		event("usage", UsageEvent),
 		event("done", DoneEvent),
@@ -95,6 +104,7 @@ export const EventStream = z
 	.union([
 		sse(StateType, "StateEvent"),
 		sse(z.literal("job.retrying"), "RetryingEvent"),
+		sse(z.literal("description"), "DescriptionEvent"),
 		sse(z.literal("token"), "TokenEvent"),
 		sse(z.literal("usage"), "UsageEvent"),
 		sse(z.literal("done"), "DoneEvent"),

@@ -18,7 +18,11 @@ export const jobWire = (view: JobView, origin: string): Job => ({
 	started_at: view.startedAt,
 	finished_at: view.finishedAt,
 	images: view.images.map((upload) => ({ upload })),
-	output: { text: view.text, finish_reason: view.finishReason },
+	output: {
+		description: view.description,
+		text: view.text,
+		finish_reason: view.finishReason,
+	},
 	usage: {
 		images: view.images.length,
 		prompt_tokens: view.promptTokens,

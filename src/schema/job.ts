@@ -69,7 +69,15 @@ const Parameters = z
 			.max(MAX_TEXT_LENGTH)
 			.optional()
 			.openapi({ example: "What is in this picture?" }),
-		task: z.enum(taskNames).optional(),
+		task: z
+			.enum(taskNames)
+			.optional()
+			.openapi({
+				description:
+					"A prompt of this API. A model with the capability `description` first describes the " +
+					"images, and then does the task over its description. `max_tokens` limits both " +
+					"together.",
+			}),
 		messages: z
 			.array(z.preprocess(normalizeMessage, Message))
 			.min(1)
@@ -213,15 +221,25 @@ export const Job = z
 		started_at: z.iso.datetime().nullable(),
 		finished_at: z.iso.datetime().nullable(),
 		images: z.array(z.object({ upload: UploadId })),
-		/** The text so far. */
+		/** The texts so far. */
 		output: z.object({
+			description: z
+				.string()
+				.nullable()
+				.openapi({
+					description:
+						"What the model sees, where it describes the images before it does a `task`; " +
+						"else null",
+				}),
 			text: z.string(),
 			finish_reason: z.enum(["stop", "length"]).nullable(),
 		}),
 		usage: z.object({
 			images: z.int(),
 			prompt_tokens: z.int().nullable(),
-			output_tokens: z.int(),
+			output_tokens: z
+				.int()
+				.openapi({ description: "Those of the description included" }),
 		}),
 		/**
 		 * Micro-USD; null until the job is settled. A failed or expired job costs 0, a canceled one the
@@ -261,6 +279,7 @@ export const Job = z
 			finished_at: "2026-11-23T09:30:01.480Z",
 			images: [{ upload: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }],
 			output: {
+				description: null,
 				text: "The photo shows a tabby cat with green eyes.",
 				finish_reason: "stop",
 			},

@@ -3,6 +3,8 @@ import { PRICE_CLASSES } from "../models.ts";
 
 /** What every model of this API can do. */
 export const CAPABILITIES = ["images", "tasks", "streaming", "resume"] as const;
+/** What some of them do. */
+export const DESCRIPTION = "description" as const;
 
 const MODEL = {
 	id: "nano",
@@ -45,7 +47,10 @@ export const Model = z
 		price: z.int().openapi({
 			description: "The price of one job that succeeds, in micro-USD",
 		}),
-		capabilities: z.array(z.enum(CAPABILITIES)),
+		capabilities: z.array(z.enum([...CAPABILITIES, DESCRIPTION])).openapi({
+			description:
+				"`description`: the model describes the images before it does a `task`",
+		}),
 	})
 	.openapi("Model", { example: MODEL });
 export type Model = z.infer<typeof Model>;

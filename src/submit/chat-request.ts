@@ -46,6 +46,7 @@ export function jobInputOfChat(
 		model: request.model,
 		turns: { messages, images },
 		fields: { texts: "messages", images: "messages" },
+		task: null,
 		previousJob: null,
 		sampling: {
 			...samplingOf({

@@ -4,9 +4,10 @@
  */
 import type { Message } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
+import type { Model } from "../models.ts";
 import type { ImageSource } from "../schema/image.ts";
 import type { JobRequest } from "../schema/job.ts";
-import { TASKS } from "../tasks.ts";
+import { TASKS, type Task } from "../tasks.ts";
 
 /** Messages, with their images in the order of the image parts. */
 export interface Conversation<Image> {
@@ -90,6 +91,27 @@ export function continueConversation(
 		});
 	}
 	return messages;
+}
+
+/**
+ * What the model is asked first, and what it is asked over its answer. A task of a model that
+ * describes first becomes two questions: the description, then the task.
+ * @param messages the task's images and prompt as one message, where there is a task
+ */
+export function questionsOf(
+	messages: Message[],
+	task: Task | null,
+	{ describesFirst }: Model,
+): { messages: Message[]; followUp: string | null } {
+	if (!describesFirst || task === null || task === "describe")
+		return { messages, followUp: null };
+	const describe: Message[] = messages.map(({ role, content }) => ({
+		role,
+		content: content.map((part) =>
+			part.type === "text" ? { type: "text", text: TASKS.describe } : part,
+		),
+	}));
+	return { messages: describe, followUp: TASKS[task] };
 }
 
 const promptOf = ({ task, prompt }: JobRequest): string =>

@@ -25,7 +25,7 @@ import {
 	type ServedModels,
 } from "../models.ts";
 import { jobOf } from "../objects.ts";
-import { continueConversation } from "./conversation.ts";
+import { continueConversation, questionsOf } from "./conversation.ts";
 import {
 	discardUploads,
 	type ImageRead,
@@ -100,13 +100,18 @@ export async function createJob(
 		if (before) return { view: before.view, repeat };
 	}
 	const createdAt = Date.parse(admitted.createdAt);
+	const model = models.get(admitted.model) ?? request.model;
 	const started = job.start({
 		account: caller.id,
 		id: admitted.jobId,
 		model: admitted.model,
-		messages: request.messages ?? (await conversation(c, caller, input)),
+		...questionsOf(
+			request.messages ?? (await conversation(c, caller, input)),
+			input.task,
+			model,
+		),
 		images: admitted.images,
-		sampling: samplingFor(input, models.get(admitted.model) ?? request.model),
+		sampling: samplingFor(input, model),
 		metadata: input.metadata,
 		cacheSalt: admitted.cacheSalt,
 		createdAt: admitted.createdAt,

@@ -11,6 +11,7 @@ import { JOB_ID } from "../ids.ts";
 import type { Model } from "../models.ts";
 import type { JobRequest } from "../schema/job.ts";
 import type { JobWebhook } from "../schema/webhook.ts";
+import type { Task } from "../tasks.ts";
 import {
 	type Conversation,
 	type ImageInput,
@@ -26,6 +27,8 @@ export interface JobInput {
 	turns: Conversation<ImageInput>;
 	/** The request's fields that hold the texts and the images, for errors. */
 	fields: { texts: string; images: string };
+	/** The task whose prompt is the text of `turns`; null for any other request. */
+	task: Task | null;
 	previousJob: string | null;
 	/**
 	 * Where `max_tokens` is null it becomes a quarter of the model's context, which every worker
@@ -50,6 +53,7 @@ export const jobInputOf = (request: JobRequest, rawBody: object): JobInput => ({
 		texts: request.messages ? "messages" : "prompt",
 		images: "images",
 	},
+	task: request.task ?? null,
 	previousJob: request.previous_job ?? null,
 	sampling: samplingOf(request),
 	metadata: request.metadata,

@@ -61,6 +61,7 @@ describe("a hold whose job never settled", () => {
 				id: jobId,
 				model: "nano",
 				messages: [],
+				followUp: null,
 				images: [],
 				sampling: {
 					max_tokens: 1,

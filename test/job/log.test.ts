@@ -41,29 +41,51 @@ describe("a log", () => {
 				spec: "{}",
 				state: "1",
 			});
-			for (let n = 0; n < 600; n++)
-				log.appendTokens(batch(` "wört" ${n}`, [n, n + 1]));
-			log.append([["job.retrying", { attempt: 2 }]], { promptIds: "[7]" });
-			log.appendTokens({ text: "!", ids: [], tokens: 0, held: "" });
+			const first = { state: "2", promptIds: "[7]" };
+			for (let n = 0; n < 200; n++)
+				log.appendTokens(
+					"description",
+					batch(` "wört" ${n}`, [n, n + 1]),
+					n === 0 ? first : {},
+				);
+			log.append([["job.retrying", { attempt: 2 }]], { state: "3" });
+			for (let n = 200; n < 600; n++)
+				log.appendTokens(
+					"answer",
+					batch(` "wört" ${n}`, [n, n + 1]),
+					n === 200 ? { ...first, promptIds: "[8]" } : {},
+				);
+			log.appendTokens("answer", {
+				text: "!",
+				ids: [],
+				tokens: 0,
+				held: "",
+			});
+			expect(new EventLog(sql)).toMatchObject({
+				description: log.description,
+				answer: log.answer,
+			});
+			expect(log.description).toMatchObject({ tokens: 400, promptIds: [7] });
+			expect(log.answer).toMatchObject({ tokens: 800, promptIds: [8] });
 			const before = replay(log, 0);
 			log.append(
 				[
 					["usage", { images: 0 }],
 					["done", { tokens: 1200 }],
 				],
-				{ state: "2" },
+				{ state: "4" },
 			);
 			log.compact();
 			const opened = new EventLog(sql);
 			expect(opened).toMatchObject({
 				lastSeq: 605,
 				tokens: 1200,
-				text: log.text,
 				spec: "{}",
-				state: "2",
-				promptIds: [7],
+				state: "4",
+				// A closed log is never continued, so no prompt is kept.
+				description: { ...log.description, promptIds: null },
+				answer: { ...log.answer, promptIds: null },
 			});
-			expect(opened.ids).toEqual(log.ids);
 			for (const each of [log, opened]) {
 				const whole = replay(each, 0);
 				expect(whole.slice(0, -2)).toEqual(before);
@@ -72,14 +94,14 @@ describe("a log", () => {
 					expect(replay(each, seq)).toEqual(whole.slice(seq));
 			}
 			const rows = sql.exec("SELECT seq FROM event").toArray();
-			expect(rows).toEqual([{ seq: 605 }]);
+			expect(rows).toEqual([{ seq: 202 }, { seq: 605 }]);
 		}));
 
 	it("in long rows is sent in messages of bounded length", () =>
 		withLog("long", (log, sql) => {
 			const text = "x".repeat(20_000);
-			for (let n = 0; n < 60; n++) log.appendTokens(batch(text, [n]));
-			log.append([["done", {}]], {});
+			for (let n = 0; n < 60; n++) log.appendTokens("answer", batch(text, [n]));
+			log.append([["done", {}]], { state: "1" });
 			log.compact();
 			expect(sql.exec("SELECT seq FROM event").toArray()).toHaveLength(20);
 			let seq = 0;
@@ -94,9 +116,15 @@ describe("a log", () => {
 	it("counts tokens of a backend that reports no ids", () =>
 		withLog("nameless", (log, sql) => {
 			for (let n = 0; n < 40; n++)
-				log.appendTokens({ text: "two words", ids: [], tokens: 2, held: "" });
-			expect(new EventLog(sql)).toMatchObject({ tokens: 80, ids: [] });
+				log.appendTokens("answer", {
+					text: "two words",
+					ids: [],
+					tokens: 2,
+					held: "",
+				});
+			const answer = { tokens: 80, ids: [] };
+			expect(new EventLog(sql)).toMatchObject({ answer });
 			log.compact();
-			expect(new EventLog(sql)).toMatchObject({ tokens: 80, ids: [] });
+			expect(new EventLog(sql)).toMatchObject({ answer });
 		}));
 });

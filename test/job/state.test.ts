@@ -110,6 +110,7 @@ const change: fc.Arbitrary<Step["make"]> = fc.oneof(
 			random: fc.double({ min: 0, max: 0.99, noNaN: true }),
 		})
 		.map((change) => (tokens: number) => ({ ...change, tokens })),
+	fc.constant((tokens: number) => ({ type: "described", tokens }) as JobChange),
 	fc
 		.constantFrom("stop" as const, "length" as const)
 		.map((reason) => () => ({ type: "finished", reason }) as JobChange),

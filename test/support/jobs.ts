@@ -102,6 +102,7 @@ export async function admittedJob(
 				],
 			},
 		],
+		followUp: null,
 		images: [],
 		metadata: {},
 		cacheSalt,

@@ -25,11 +25,17 @@ export async function showAnswer(
 	const { json, out, env, printJSON } = context;
 	const text = new WordWrapper(out, env);
 	const spinner = new Spinner(context);
+	let seen = "";
 	try {
 		for await (const event of stream) {
 			if (event.type === "token") {
 				spinner.stop();
+				if (seen) showDescription(context, seen);
+				seen = "";
 				if (!json) text.write(event.data.text);
+			} else if (event.type === "description") {
+				seen += event.data.text;
+				spinner.show(sees(seen));
 			} else spinner.update(event);
 		}
 		const job = await stream.job();
@@ -114,6 +120,10 @@ class Spinner {
 		else if (type === "job.retrying") this.#text = "retrying";
 	}
 
+	show(text: string): void {
+		this.#text = text;
+	}
+
 	stop(): void {
 		if (this.#stopped) return;
 		this.#stopped = true;
@@ -126,6 +136,17 @@ class Spinner {
 			`${FRAMES[this.#frame++ % FRAMES.length]} ${this.#text}`,
 		);
 	}
+}
+
+const sees = (description: string): string =>
+	`It sees: ${sanitize(description).trim()}`;
+
+/** Shows above the answer what the model sees, on a terminal only. */
+function showDescription(
+	{ err, out, note, style }: Context,
+	description: string,
+): void {
+	if (err.isTTY && out.isTTY) note(style.dim(`${sees(description)}\n`));
 }
 
 /** Shows the model, tokens, time and price below the answer, on a terminal only. */
