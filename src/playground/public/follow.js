@@ -11,37 +11,37 @@ import { sha256 } from "./sha256.js";
 const SILENCE_MS = 25_000;
 const MAX_PAUSE_MS = 8_000;
 
+/** Attempts in a row to send a job when no answer comes. */
+const MAX_ATTEMPTS = 5;
+
 /**
  * The part of a job that this page has received, from which it resumes.
  * @typedef {object} Received
- * @property {string | null} id
+ * @property {string} id of the job, chosen by the page
+ * @property {boolean} accepted whether the API has the job
  * @property {number} seq the sequence number of the last event
  * @property {string} text
  * @property {string | null} requestId of the latest response
  */
 
-/** @returns {Received} */
-export const nothingReceived = () => ({
-	id: null,
-	seq: 0,
-	text: "",
-	requestId: null,
-});
-
 /**
- * Creates the job unless it has an id, then follows it until `done`.
+ * Sends the job unless the API has it, then follows it until `done`.
  * @param {Received} received updated with each event
  * @param {object} options
  * @param {string} options.key
- * @param {string} options.body the job request, JSON
+ * @param {object} options.request the job
  * @param {AbortSignal} options.signal
+ * @param {() => void} options.onAccepted called once the API has the job
  * @param {(type: string, data: any) => void} options.onEvent called once for each event, in order
  * @param {() => void} options.onGap called when the connection is lost, before the next one
  * @returns {Promise<boolean | null>} whether the text matches the checksum in `done`; null if the
  * browser cannot compute it
- * @throws {Problem} if the API refuses the call, or the call that creates the job gets no response
+ * @throws {Problem} if the API refuses the call, or cannot be reached to send the job
  */
-export async function follow(received, { key, body, signal, onEvent, onGap }) {
+export async function follow(
+	received,
+	{ key, request, signal, onAccepted, onEvent, onGap },
+) {
 	let pause = 500;
 	let failures = 0;
 	for (;;) {
@@ -54,10 +54,10 @@ export async function follow(received, { key, body, signal, onEvent, onGap }) {
 		};
 		try {
 			alive();
-			const response = await open(received, key, body, either);
+			const response = await open(received, key, request, either);
 			received.requestId = response.headers.get("X-Request-Id");
-			received.id ??=
-				response.headers.get("Location")?.split("/").pop() ?? null;
+			received.accepted = true;
+			onAccepted();
 			if (!response.body) throw new Problem("The answer came without a body.");
 			for await (const event of readEvents(response.body, {
 				onBytes: alive,
@@ -70,7 +70,6 @@ export async function follow(received, { key, body, signal, onEvent, onGap }) {
 				received.seq = seq;
 				failures = 0;
 				const data = JSON.parse(event.data);
-				received.id ??= data.id ?? null;
 				if (event.type === "token") received.text += data.text;
 				onEvent(event.type, data);
 				if (event.type === "done") {
@@ -80,53 +79,55 @@ export async function follow(received, { key, body, signal, onEvent, onGap }) {
 			}
 		} catch (error) {
 			signal.throwIfAborted();
-			if (error instanceof Problem && isFinal(error, received)) throw error;
+			if (error instanceof Problem && isFinal(error, received, failures))
+				throw error;
 		} finally {
 			clearTimeout(watchdog);
 		}
 		signal.throwIfAborted();
-		if (!received.id)
-			throw new Problem(
-				"The connection broke before the first event came. Try again.",
-				{ requestId: received.requestId },
-			);
 		onGap();
 		await wait(Math.min(pause * 2 ** failures++, MAX_PAUSE_MS), signal);
+		signal.throwIfAborted();
 	}
 }
 
 /**
+ * The page chose the job's id, so a job that is sent twice runs and costs once.
  * @param {Received} received
  * @param {string} key
- * @param {string} body
+ * @param {object} request
  * @param {AbortSignal} signal
  */
-const open = (received, key, body, signal) =>
-	received.id
-		? call(`/v1/jobs/${received.id}/events`, key, {
+const open = ({ id, accepted, seq }, key, request, signal) =>
+	accepted
+		? call(`/v1/jobs/${id}/events`, key, {
 				headers: {
 					Accept: "text/event-stream",
-					"Last-Event-ID": String(received.seq),
+					"Last-Event-ID": String(seq),
 				},
 				signal,
 			})
-		: call("/v1/jobs", key, {
-				method: "POST",
+		: call(`/v1/jobs/${id}`, key, {
+				method: "PUT",
 				headers: {
 					Accept: "text/event-stream",
 					"Content-Type": "application/json",
 				},
-				body,
+				body: JSON.stringify(request),
 				signal,
 			});
 
 /**
- * Once the job is created, only a 4xx is final: network and server errors may pass.
+ * Once the API has the job, network and server errors may pass, and so does 429. Before that, only
+ * a lack of an answer may.
  * @param {Problem} problem
  * @param {Received} received
+ * @param {number} failures in a row
  */
-const isFinal = ({ status }, received) =>
-	received.id === null || (status >= 400 && status < 500);
+const isFinal = ({ status }, { accepted }, failures) =>
+	accepted
+		? status >= 400 && status < 500 && status !== 429
+		: status > 0 || failures >= MAX_ATTEMPTS;
 
 /** Waits for `ms`, or until the network is back. @param {number} ms @param {AbortSignal} signal */
 const wait = (ms, signal) =>

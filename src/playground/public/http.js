@@ -5,7 +5,7 @@
 export class Problem extends Error {
 	/**
 	 * @param {string} words for the reader
-	 * @param {{ status?: number, code?: string, field?: string, requestId?: string | null }}
+	 * @param {{ status?: number, code?: string, field?: string | undefined, requestId?: string | null | undefined }}
 	 * [details]
 	 */
 	constructor(words, { status = 0, code = "network", field, requestId } = {}) {
@@ -105,3 +105,12 @@ export const send = (method, url, headers, file, { signal, onProgress }) =>
 		signal.addEventListener("abort", () => request.abort(), { once: true });
 		request.send(file);
 	});
+
+/** What was thrown, as a problem for the reader. @param {unknown} error @returns {Problem} */
+export function problemOf(error) {
+	if (error instanceof Problem) return error;
+	console.error(error);
+	return new Problem("This page made a mistake. Reload it and try again.", {
+		code: "page_error",
+	});
+}

@@ -2,8 +2,8 @@
 /**
  * The models of this deployment: the choice, if there are several, and facts about the chosen one.
  */
-import { usd } from "./answer.js";
 import { element } from "./page.js";
+import { usd } from "./usd.js";
 
 /** @typedef {{ id: string, parameters: number, context_length: number, price: number }} Model */
 
@@ -37,12 +37,14 @@ function describe({ id, parameters, context_length }) {
 	);
 }
 
-/** Fills the select, and shows it if there are several models. @param {() => void} onChoice */
-export async function showModels(onChoice) {
+let first = "nano";
+
+/** Fills the select, and shows it if there are several models. */
+export async function showModels() {
 	const models = await servedModels();
-	const [first] = models;
-	if (!first) return;
-	describe(first);
+	if (!models[0]) return;
+	first = models[0].id;
+	describe(models[0]);
 	if (models.length === 1) return;
 	select.replaceChildren(
 		...models.map(({ id, price }) => new Option(`${id} · ${usd(price)}`, id)),
@@ -51,8 +53,10 @@ export async function showModels(onChoice) {
 		describe(/** @type {Model} */ (models[select.selectedIndex])),
 	);
 	choice.hidden = false;
-	onChoice();
 }
+
+/** The model of a job that names none. */
+export const defaultModel = () => first;
 
 /** The chosen model; null if there is no choice. */
 export const chosenModel = () => (choice.hidden ? null : select.value);
