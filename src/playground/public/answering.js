@@ -59,7 +59,10 @@ export async function showAnswer(
 		view.show(state, isStopping() ? "Stopping" : words);
 
 	const isWhole = await follow(turn, {
-		...{ key, signal, onAccepted, request: turn.request ?? {} },
+		key,
+		signal,
+		request: turn.request ?? {},
+		onAccepted,
 		onEvent(type, data) {
 			if (WAITING[type]) show("waiting", WAITING[type]);
 			else if (type === "token") {

@@ -35,9 +35,17 @@ import { ulid } from "./ulid.js";
 
 /** @param {Question} question @returns {Turn} */
 export const newTurn = (question) => ({
-	...{ id: ulid(), accepted: false, seq: 0, text: "", requestId: null },
-	...{ question, upload: null, request: null },
-	...{ end: null, refusal: null, gone: false },
+	id: ulid(),
+	question,
+	upload: null,
+	request: null,
+	accepted: false,
+	requestId: null,
+	seq: 0,
+	text: "",
+	end: null,
+	refusal: null,
+	gone: false,
 });
 
 /** @param {Question} question */

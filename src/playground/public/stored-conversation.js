@@ -20,7 +20,8 @@ export const storeConversation = ({ key, photo, turns }) =>
 	sessionStorage.setItem(
 		STORAGE_NAME,
 		JSON.stringify({
-			...{ key, photo },
+			key,
+			photo,
 			turns: turns.map((turn) => ({ ...turn, seq: 0, text: "" })),
 		}),
 	);

@@ -67,7 +67,10 @@ export class TurnView {
 				make(
 					"p",
 					"actions",
-					...[this.#copy, this.#tryAgain, this.#askAgain, this.#edit],
+					this.#copy,
+					this.#tryAgain,
+					this.#askAgain,
+					this.#edit,
 				),
 			),
 			this.#details,
