@@ -65,7 +65,10 @@ export async function showAnswer(
 		onAccepted,
 		onEvent(type, data) {
 			if (WAITING[type]) show("waiting", WAITING[type]);
-			else if (type === "token") {
+			else if (type === "description") {
+				stayAtEnd(() => view.writeDescription(data.text));
+				show("writing", "Saying what it sees");
+			} else if (type === "token") {
 				clock.last = performance.now();
 				clock.first ??= clock.last;
 				stayAtEnd(() => view.write(data.text));

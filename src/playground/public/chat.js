@@ -106,7 +106,7 @@ function askAgain(shown) {
 function tryAgain(shown) {
 	if (running) return;
 	shown.turn.seq = 0;
-	shown.turn.text = "";
+	shown.turn.description = shown.turn.text = "";
 	shown.view.begin();
 	composer.focusButton();
 	void run(shown, start(shown));

@@ -42,6 +42,7 @@ export const newTurn = (question) => ({
 	accepted: false,
 	requestId: null,
 	seq: 0,
+	description: "",
 	text: "",
 	end: null,
 	refusal: null,
@@ -90,11 +91,12 @@ const MAX_TOKENS = 300;
  * @param {Turn} turn whose job was sent
  * @param {string} model the deployment's default
  */
-export function chatRequest(turns, { question, request, upload }, model) {
+export function chatRequest(turns, turn, model) {
+	const { request, upload } = turn;
 	const { max_tokens = MAX_TOKENS, temperature, seed } = request ?? {};
 	const [first, ...rest] = [
 		...turns.filter(isAnswered).flatMap(messagesOf),
-		{ role: "user", content: wordsOf(question) },
+		...questionsOf(turn),
 	];
 	const content = [
 		{ type: "image_url", image_url: { url: upload } },
@@ -110,7 +112,21 @@ export function chatRequest(turns, { question, request, upload }, model) {
 }
 
 /** @param {Turn} turn */
-const messagesOf = ({ question, text }) => [
+const messagesOf = (turn) => [
+	...questionsOf(turn),
+	{ role: "assistant", content: turn.text },
+];
+
+/**
+ * The question, after the description where the model described the photo first.
+ * @param {Turn} turn
+ */
+const questionsOf = ({ question, description }) => [
+	...(description === ""
+		? []
+		: [
+				{ role: "user", content: TASKS.describe },
+				{ role: "assistant", content: description },
+			]),
 	{ role: "user", content: wordsOf(question) },
-	{ role: "assistant", content: text },
 ];

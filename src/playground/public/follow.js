@@ -20,6 +20,7 @@ const MAX_ATTEMPTS = 5;
  * @property {string} id of the job, chosen by the page
  * @property {boolean} accepted whether the API has the job
  * @property {number} seq the sequence number of the last event
+ * @property {string} description what the model sees, where it says so before it does a task
  * @property {string} text
  * @property {string | null} requestId of the latest response
  */
@@ -71,6 +72,7 @@ export async function follow(
 				failures = 0;
 				const data = JSON.parse(event.data);
 				if (event.type === "token") received.text += data.text;
+				if (event.type === "description") received.description += data.text;
 				onEvent(event.type, data);
 				if (event.type === "done") {
 					const hash = await sha256(new TextEncoder().encode(received.text));

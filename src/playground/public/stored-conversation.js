@@ -22,7 +22,12 @@ export const storeConversation = ({ key, photo, turns }) =>
 		JSON.stringify({
 			key,
 			photo,
-			turns: turns.map((turn) => ({ ...turn, seq: 0, text: "" })),
+			turns: turns.map((turn) => ({
+				...turn,
+				seq: 0,
+				description: "",
+				text: "",
+			})),
 		}),
 	);
 

@@ -19,6 +19,7 @@ import { htmlIn, showWebsite } from "./website.js";
 export class TurnView {
 	root = make("li", "turn");
 	#status = make("span", "");
+	#sees = make("p", "sees", "It sees: ", document.createTextNode(""));
 	#text = make("div", "text");
 	#trouble = make("div", "trouble");
 	#preview = make("figure", "preview");
@@ -54,8 +55,7 @@ export class TurnView {
 		const bubble = make(
 			"div",
 			"answer",
-			// A task of two turns says first what the model sees. The API has no such event yet; its
-			// place is here, above the answer.
+			this.#sees,
 			this.#text,
 			this.#trouble,
 			this.#preview,
@@ -84,7 +84,8 @@ export class TurnView {
 	/** Forgets the answer, because another one comes. */
 	begin() {
 		this.#text.replaceChildren(document.createTextNode(""));
-		this.#trouble.hidden = this.#preview.hidden = true;
+		/** @type {Text} */ (this.#sees.lastChild).data = "";
+		this.#sees.hidden = this.#trouble.hidden = this.#preview.hidden = true;
 		this.#details.hidden = true;
 		say(this.#price, "");
 		this.show("waiting", "Asking");
@@ -103,6 +104,12 @@ export class TurnView {
 	/** @param {string} piece */
 	write(piece) {
 		/** @type {Text} */ (this.#text.firstChild).appendData(piece);
+	}
+
+	/** Shows more of what the model sees. @param {string} piece */
+	writeDescription(piece) {
+		/** @type {Text} */ (this.#sees.lastChild).appendData(piece);
+		this.#sees.hidden = false;
 	}
 
 	/** Shows that the call can be seen as code. */
