@@ -512,6 +512,35 @@ describe("a conversation", () => {
 		expect(troubles).toEqual([]);
 	});
 
+	it("shows what the model sees before it does a task, and tells that in the call as code", async () => {
+		const { page, troubles } = await withCat();
+		const told = "Once a cat sat on a sofa.";
+		const events: [string, object][] = [
+			["job.running", { status: "running" }],
+			["description", { text: "A cat" }],
+			["description", { text: " on a sofa." }],
+			["token", { text: told }],
+			["usage", { images: 1, prompt_tokens: 40, output_tokens: 14 }],
+			["job.succeeded", { status: "succeeded", price: 1000 }],
+			["done", { sha256: createHash("sha256").update(told).digest("hex") }],
+		];
+		await page.route("**/v1/jobs/*", (route) =>
+			route.fulfill({ contentType: "text/event-stream", body: stream(events) }),
+		);
+		await task(page, "Story");
+		await state(page, "done");
+		expect(await text(page, inTurn(".sees"))).toBe("It sees: A cat on a sofa.");
+		expect(await text(page, inTurn(".text"))).toBe(told);
+		expect(await text(page, inTurn(".status"))).toBe("Complete and verified");
+		const chat = await code(page, "OpenAI");
+		expect(chat).toContain('content: "A cat on a sofa."');
+		expect(chat).toContain(
+			'content: "Write a short story about this picture."',
+		);
+		expect(await code(page, "curl")).toContain('"task":"story"');
+		expect(troubles).toEqual([]);
+	});
+
 	it("ends with another photo, or with a new one about the same", async () => {
 		const { page, troubles } = await withCat();
 		await settings(page, 4);
@@ -980,7 +1009,9 @@ describe("axe", () => {
 			expect(await violations(page)).toEqual([]);
 			await page.getByRole("button", { name: "a cat" }).click();
 			await sent(page);
-			page, "Story";
+			await settings(page, 64, 2);
+			proxy.stall = 3;
+			await task(page, "Story");
 			await state(page, "writing");
 			expect(await violations(page)).toEqual([]);
 			await page.keyboard.press("Escape");
@@ -992,9 +1023,6 @@ describe("axe", () => {
 			await task(page, "Website");
 			await state(page, "done", 4);
 			await code(page, "OpenAI");
-			await page
-				.locator(".settings")
-				.evaluate((e) => e.setAttribute("open", ""));
 			expect(await violations(page)).toEqual([]);
 		},
 	);
