@@ -29,15 +29,11 @@ export const SAMPLING = {
 		),
 };
 
-const Members = z.object(SAMPLING);
-
 /** A request's sampling members, with defaults. */
-export type SamplingRequest = z.infer<typeof Members>;
+export type SamplingRequest = z.infer<z.ZodObject<typeof SAMPLING>>;
 
 /** A job's sampling members: the seed is set. */
 export type Sampling = Omit<SamplingRequest, "seed"> & { seed: number };
-
-export const DEFAULT_SAMPLING: SamplingRequest = Members.parse({});
 
 /** The sampling members of a request, with a seed. */
 export function samplingOf(request: SamplingRequest): Sampling {

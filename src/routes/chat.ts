@@ -133,7 +133,7 @@ chat.openapi(
 		const presence = new Presence();
 		const { caller } = c.var;
 		const request = c.req.valid("json");
-		const input = jobInputOfChat(request, await c.req.json());
+		const input = jobInputOfChat(request, await c.req.json(), c.req);
 		const key = c.req.header("Idempotency-Key");
 		const idempotencyKey = await idempotencyKeyOf(key);
 		const name = { jobId: null, idempotencyKey };

@@ -148,7 +148,7 @@ jobs.openapi(
 			c.req.header("Idempotency-Key"),
 		);
 		const name = { jobId: null, idempotencyKey };
-		const input = jobInputOf(c.req.valid("json"), await c.req.json());
+		const input = jobInputOf(c.req.valid("json"), await c.req.json(), c.req);
 		const job = await createJob(c, c.var.caller, input, name);
 		return respond(c, job, input, presence);
 	},
@@ -176,7 +176,7 @@ jobs.openapi(
 	async (c) => {
 		const presence = new Presence();
 		const name = { jobId: c.req.valid("param").id, idempotencyKey: null };
-		const input = jobInputOf(c.req.valid("json"), await c.req.json());
+		const input = jobInputOf(c.req.valid("json"), await c.req.json(), c.req);
 		const job = await createJob(c, c.var.caller, input, name);
 		return respond(c, job, input, presence);
 	},

@@ -5,25 +5,26 @@
  */
 
 import type { Message } from "../contract/job.ts";
-import { DEFAULT_SAMPLING, samplingOf } from "../contract/sampling.ts";
 import { ApiError } from "../errors.ts";
 import { UPLOAD_ID } from "../ids.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import type { ImageSource } from "../schema/image.ts";
 import { JobRequest } from "../schema/job.ts";
 import type { ImageInput } from "./conversation.ts";
-import type { JobInput } from "./request.ts";
+import { type Headers, type JobInput, jobInputOf } from "./request.ts";
 
 /** The values of a job's members that a completion request does not have. */
 const DEFAULTS = JobRequest.parse({ prompt: "x" });
 
 /**
  * @param rawBody the body as sent, before defaults
- * @throws ApiError `upload_not_found` for a file id that has not the form of an upload id
+ * @throws ApiError `upload_not_found` for a file id that has not the form of an upload id;
+ * `invalid_request` naming a header
  */
 export function jobInputOfChat(
 	request: ChatRequest,
 	rawBody: object,
+	headers: Headers,
 ): JobInput {
 	const images: ImageInput[] = [];
 	const messages = request.messages.map(({ role, content }, n): Message => {
@@ -42,27 +43,25 @@ export function jobInputOfChat(
 			}
 		return { role: role === "developer" ? "system" : role, content: parts };
 	});
-	return {
+	const job: JobRequest = {
+		...DEFAULTS,
 		model: request.model,
+		temperature: request.temperature ?? DEFAULTS.temperature,
+		top_p: request.top_p ?? DEFAULTS.top_p,
+		seed: request.seed,
+		stop: request.stop,
+		metadata: request.metadata ?? DEFAULTS.metadata,
+		// A client that hangs up on a completion cannot read it later.
+		on_disconnect: "cancel",
+	};
+	const input = jobInputOf(job, hashInputOf(rawBody), headers);
+	const max_tokens =
+		request.max_completion_tokens ?? request.max_tokens ?? null;
+	return {
+		...input,
 		turns: { messages, images },
 		fields: { texts: "messages", images: "messages" },
-		task: null,
-		previousJob: null,
-		sampling: {
-			...samplingOf({
-				...DEFAULT_SAMPLING,
-				temperature: request.temperature ?? DEFAULT_SAMPLING.temperature,
-				top_p: request.top_p ?? DEFAULT_SAMPLING.top_p,
-				seed: request.seed ?? undefined,
-				stop: request.stop,
-			}),
-			max_tokens: request.max_completion_tokens ?? request.max_tokens ?? null,
-		},
-		metadata: request.metadata ?? {},
-		expiresIn: DEFAULTS.expires_in,
-		// A client that hangs up on a completion cannot read it later.
-		onDisconnect: "cancel",
-		hashInput: hashInputOf(rawBody),
+		sampling: { ...input.sampling, max_tokens },
 	};
 }
 

@@ -34,7 +34,7 @@ import {
 } from "./images.ts";
 import {
 	checkFits,
-	deadlinesOf,
+	deadlineTimes,
 	type JobInput,
 	type JobName,
 	requestHash,
@@ -52,7 +52,7 @@ export interface CreatedJob {
 /** A request with all that it names looked up. Nothing is written yet. */
 interface ResolvedRequest {
 	model: ServedModel;
-	/** Null where the job exists, and so has its conversation. */
+	/** Null where the job exists: it has its conversation, unless it never started. */
 	messages: Message[] | null;
 	images: ImageRead[] | null;
 	webhook: JobHook | null;
@@ -69,116 +69,91 @@ interface CallNames extends JobName {
 	repeats: string | null;
 }
 
-/** @param mayRepeat whether a call that is marked as a repeat may get the earlier call's job */
 export async function createJob(
 	c: Context<App>,
 	caller: Caller,
 	input: JobInput,
 	name: JobName,
-	mayRepeat = true,
 ): Promise<CreatedJob> {
-	const deadlines = deadlinesOf(c.req);
-	const isNamed = name.jobId !== null || name.idempotencyKey !== null;
-	const call = isNamed ? null : await callName(c, caller);
-	const repeats = mayRepeat && isRepeat(c) ? call : null;
-	const names: CallNames = { ...name, call, repeats };
 	const { models } = config(c.env);
-	const namedModel = input.model === null ? null : modelOf(models, input.model);
-	const counted = countAdmission(c, (namedModel ?? defaultModel(models)).id);
+	const model =
+		input.model === null ? defaultModel(models) : modelOf(models, input.model);
+	const names = await callNames(c, caller, input, name);
+	const counted = countAdmission(c, model.id);
 	const { request, admitted } = await counted(async () => {
-		const request = await resolve(c, caller, input, names, namedModel);
+		const request = await resolve(c, caller, input, names, model);
 		const admitted = await admit(c, caller, input, names, request);
 		return { request, admitted, answer: admitted.answer };
 	});
-	const job = jobOf(c.env, caller.id, admitted.jobId);
 	const repeat = admitted.answer === "same";
-	if (repeat) {
-		const before = await timed(c, "start", job.repeated());
-		// The earlier call's client hung up, which canceled the job. This call gets a new one.
-		if (before?.canceled && repeats)
-			return createJob(c, caller, input, name, false);
-		if (before) return { view: before.view, repeat };
-	}
-	const createdAt = Date.parse(admitted.createdAt);
-	const model = models.get(admitted.model) ?? request.model;
-	const started = job.start({
-		account: caller.id,
-		id: admitted.jobId,
-		model: admitted.model,
-		...questionsOf(
-			request.messages ?? (await conversation(c, caller, input)),
-			input.task,
-			model,
-		),
-		images: admitted.images,
-		sampling: samplingFor(input, model),
-		metadata: input.metadata,
-		cacheSalt: admitted.cacheSalt,
-		createdAt: admitted.createdAt,
-		maxPrice: admitted.maxPrice,
-		expiresIn: input.expiresIn,
-		onDisconnect: input.onDisconnect,
-		...deadlines(createdAt),
-		trace: c.get("trace"),
-	});
-	return { view: unwrap(await timed(c, "start", started)).view, repeat };
+	const job = jobOf(c.env, caller.id, admitted.jobId);
+	const before = repeat ? await timed(c, "start", job.repeated()) : null;
+	// The earlier call's client hung up, which canceled the job. This call gets a new one.
+	if (before?.canceled && names.repeats)
+		return createJob(c, caller, { ...input, isRepeat: false }, name);
+	// A repeat also starts a job that the earlier call admitted and did not start.
+	const view =
+		before?.view ?? (await start(c, caller, input, request, admitted));
+	return { view, repeat };
 }
 
 /**
  * Looks up all that a request names. Calls the Account's `prepare` only where its result decides
  * what to read next: inline images, or an earlier conversation. Otherwise admission checks all at
  * once.
+ * @param expected the model that the request names, or else the default model
  */
 async function resolve(
 	c: Context<App>,
 	caller: Caller,
 	input: JobInput,
 	names: CallNames,
-	namedModel: ServedModel | null,
+	expected: ServedModel,
 ): Promise<ResolvedRequest> {
 	const { models, EGRESS_ALLOW } = config(c.env);
 	const { turns, fields, previousJob } = input;
+	const takesOverModel = input.model === null && previousJob !== null;
 	// Turns that cannot fit by themselves are refused before any RPC or fetch.
-	const expected = namedModel ?? (previousJob ? null : defaultModel(models));
-	if (expected) checkFits(turns.messages, expected, fields);
+	if (!takesOverModel) checkFits(turns.messages, expected, fields);
 	const { origin } = new URL(c.req.url);
 	const webhook = input.webhook
 		? await jobHook(caller.id, input.webhook, origin, EGRESS_ALLOW)
 		: null;
-	const hash = await requestHash(input.hashInput);
+	const resolved = { webhook, requestHash: await requestHash(input.hashInput) };
 	const hasInlineImages = turns.images.some(({ source }) => "url" in source);
-	if (expected && !hasInlineImages && !previousJob)
+	if (!hasInlineImages && previousJob === null) {
+		const messages = continueConversation(null, turns.messages);
 		return {
+			...resolved,
 			model: expected,
-			messages: continueConversation(null, turns.messages),
+			messages,
 			images: null,
-			webhook,
-			requestHash: hash,
 			prepared: null,
 		};
+	}
 	const preparation = caller.account.prepare({
 		credential: caller.credential,
 		jobId: names.jobId,
 		idempotencyKey: names.idempotencyKey,
 		repeats: names.repeats,
-		maxPrice: (namedModel ?? defaultModel(models)).price,
+		maxPrice: expected.price,
 		uploads: namedUploads(input),
 		previous: previousJob
-			? { job: previousJob, prices: namedModel ? null : pricesOf(models) }
+			? { job: previousJob, prices: takesOverModel ? pricesOf(models) : null }
 			: null,
 		hasWebhook: webhook !== null,
 	});
 	const prepared = unwrapForCaller(c, await timed(c, "auth", preparation));
 	const model =
-		namedModel ??
-		(prepared.previousModel
+		takesOverModel && prepared.previousModel
 			? modelOf(models, prepared.previousModel)
-			: defaultModel(models));
+			: expected;
 	const messages = prepared.jobId ? null : await conversation(c, caller, input);
+	// The conversation that the turns continue counts too.
 	if (messages && previousJob) checkFits(messages, model, fields);
 	const reading = readImages(c, turns.images, prepared.images);
 	const images = await timed(c, "images", reading);
-	return { model, messages, images, webhook, requestHash: hash, prepared };
+	return { ...resolved, model, messages, images, prepared };
 }
 
 /**
@@ -228,6 +203,35 @@ async function admit(
 	}
 }
 
+/** Starts an admitted job. Repeating it changes nothing. */
+async function start(
+	c: Context<App>,
+	caller: Caller,
+	input: JobInput,
+	request: ResolvedRequest,
+	admitted: Extract<Admitted, { ok: true }>,
+): Promise<JobView> {
+	const model = config(c.env).models.get(admitted.model) ?? request.model;
+	const messages = request.messages ?? (await conversation(c, caller, input));
+	const started = jobOf(c.env, caller.id, admitted.jobId).start({
+		account: caller.id,
+		id: admitted.jobId,
+		model: admitted.model,
+		...questionsOf(messages, input.task, model),
+		images: admitted.images,
+		sampling: samplingFor(input, model),
+		metadata: input.metadata,
+		cacheSalt: admitted.cacheSalt,
+		createdAt: admitted.createdAt,
+		maxPrice: admitted.maxPrice,
+		expiresIn: input.expiresIn,
+		onDisconnect: input.onDisconnect,
+		...deadlineTimes(input.deadlines, Date.parse(admitted.createdAt)),
+		trace: c.get("trace"),
+	});
+	return unwrap(await timed(c, "start", started)).view;
+}
+
 /** The images of a request that stores none: uploads, or the images of a job that exists. */
 function unstored(input: JobInput, images: ImageRead[] | null): JobImage[] {
 	if (!images)
@@ -240,16 +244,22 @@ const namedUploads = ({ turns }: JobInput) =>
 		"upload" in source ? [{ upload: source.upload, field }] : [],
 	);
 
-/** Identifies a call for its repeats: a hash of the key, the route and the bytes of the body. */
-const callName = (c: Context<App>, { credential }: Caller): Promise<string> => {
+/** A call without a name of its own is named by a hash of the key, the route and the body's bytes. */
+async function callNames(
+	c: Context<App>,
+	{ credential }: Caller,
+	{ isRepeat }: JobInput,
+	name: JobName,
+): Promise<CallNames> {
+	if (name.jobId !== null || name.idempotencyKey !== null)
+		return { ...name, call: null, repeats: null };
 	const secretHash =
 		typeof credential === "string" ? credential : credential.secretHash;
-	return sha256(`${secretHash} ${c.req.path} ${c.get("bodySha256")}`);
-};
-
-/** OpenAI's clients send this header on each retry. */
-const isRepeat = (c: Context<App>): boolean =>
-	/^[1-9]\d*$/.test(c.req.header("X-Stainless-Retry-Count") ?? "");
+	const call = await sha256(
+		`${secretHash} ${c.req.path} ${c.get("bodySha256")}`,
+	);
+	return { ...name, call, repeats: isRepeat ? call : null };
+}
 
 const pricesOf = (models: ServedModels): Record<string, number> =>
 	Object.fromEntries(Array.from(models, ([id, { price }]) => [id, price]));

@@ -39,14 +39,29 @@ export interface JobInput {
 	/** Seconds. */
 	expiresIn: number;
 	onDisconnect: JobSpec["onDisconnect"];
+	deadlines: Deadlines;
 	/** The job's own webhook, where the request names one. */
 	webhook?: JobWebhook | undefined;
 	/** What a repeat of the request must equal, apart from the images. */
 	hashInput: object;
+	/** Whether the caller marks this call as a repeat of an earlier one. */
+	isRepeat: boolean;
 }
 
-/** @param rawBody the body as sent, before defaults */
-export const jobInputOf = (request: JobRequest, rawBody: object): JobInput => ({
+/** A request's headers, by Hono's `c.req`. */
+export interface Headers {
+	header: (name: string) => string | undefined;
+}
+
+/**
+ * @param rawBody the body as sent, before defaults
+ * @throws ApiError `invalid_request` naming a header
+ */
+export const jobInputOf = (
+	request: JobRequest,
+	rawBody: object,
+	headers: Headers,
+): JobInput => ({
 	model: request.model ?? null,
 	turns: turnsOf(request),
 	fields: {
@@ -59,8 +74,11 @@ export const jobInputOf = (request: JobRequest, rawBody: object): JobInput => ({
 	metadata: request.metadata,
 	expiresIn: request.expires_in,
 	onDisconnect: request.on_disconnect,
+	deadlines: deadlinesOf(headers),
 	webhook: request.webhook,
 	hashInput: rawBody,
+	// OpenAI's clients send this header on each retry.
+	isRepeat: /^[1-9]\d*$/.test(headers.header("X-Stainless-Retry-Count") ?? ""),
 });
 
 export const samplingFor = (
@@ -176,29 +194,38 @@ export async function idempotencyKeyOf(
 	});
 }
 
-/** Milliseconds since 1970, or null for never. */
-type DeadlineTimes = Pick<JobSpec, "startBy" | "endBy" | "cancelAt">;
+/** Seconds from a job's creation. */
+export interface Deadlines {
+	start: number;
+	end: number;
+	/** Null for never. */
+	cancel: number | null;
+}
 
 const HOUR_S = 3_600;
 
 /**
- * Reads the deadlines that `Start-Within` and `Cancel-After` set from the job's creation. Without
- * the headers a job has an hour to start and six to end; longer values in them move the end.
+ * Reads the deadlines that `Start-Within` and `Cancel-After` set. Without the headers a job has an
+ * hour to start and six to end; longer values in them move the end.
  * @throws ApiError `invalid_request`
  */
-export function deadlinesOf(request: {
-	header: (name: string) => string | undefined;
-}): (createdAt: number) => DeadlineTimes {
-	const secondsOf = (name: string) => secondsIn(name, request.header(name));
+export function deadlinesOf(headers: Headers): Deadlines {
+	const secondsOf = (name: string) => secondsIn(name, headers.header(name));
 	const start = secondsOf("Start-Within") ?? HOUR_S;
 	const cancel = secondsOf("Cancel-After");
 	const end = Math.max(6 * HOUR_S, start + 5 * HOUR_S, (cancel ?? 0) + 60);
-	return (createdAt) => ({
-		startBy: createdAt + start * 1000,
-		endBy: createdAt + end * 1000,
-		cancelAt: cancel === null ? null : createdAt + cancel * 1000,
-	});
+	return { start, end, cancel };
 }
+
+/** The same in milliseconds since 1970. */
+export const deadlineTimes = (
+	{ start, end, cancel }: Deadlines,
+	createdAt: number,
+): Pick<JobSpec, "startBy" | "endBy" | "cancelAt"> => ({
+	startBy: createdAt + start * 1000,
+	endBy: createdAt + end * 1000,
+	cancelAt: cancel === null ? null : createdAt + cancel * 1000,
+});
 
 const UNITS: Record<string, number> = { "": 1, s: 1, m: 60, h: HOUR_S };
 

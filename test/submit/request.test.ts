@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ApiError } from "../../src/errors.ts";
 import {
 	deadlinesOf,
+	deadlineTimes,
 	idempotencyKeyOf,
 	jobIdOf,
 } from "../../src/submit/request.ts";
@@ -17,7 +18,7 @@ const failure = async (attempt: () => unknown) => {
 	throw new Error("it was accepted");
 };
 const deadlines = (headers: Record<string, string> = {}) =>
-	deadlinesOf({ header: (name) => headers[name] })(0);
+	deadlineTimes(deadlinesOf({ header: (name) => headers[name] }), 0);
 
 describe("a job's deadlines", () => {
 	it("are an hour to start and six to end by default", () => {
