@@ -54,6 +54,12 @@ export interface SentImage {
 	url: string | null;
 }
 
+/** The caller's name for a job: its id, or the SHA-256 of an idempotency key, hex; or neither. */
+export interface JobName {
+	jobId: string | null;
+	idempotencyKey: string | null;
+}
+
 /** An upload that a request for a job names. */
 export interface NamedUpload {
 	upload: string;
@@ -65,11 +71,8 @@ export interface NamedUpload {
  * A request for a job, before the Worker reads and stores its inline images or reads the
  * conversation that the job continues.
  */
-export interface Preparation {
+export interface Preparation extends JobName {
 	credential: Credential;
-	/** The job's id or its idempotency key (SHA-256, hex), where the caller names the job. */
-	jobId: string | null;
-	idempotencyKey: string | null;
 	/** As in `Admission`. */
 	repeats: string | null;
 	/** Micro-USD. */

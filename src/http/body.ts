@@ -1,4 +1,5 @@
 /** Request bodies: bounded while they stream, and each way of being wrong with its own code. */
+import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import { sha256 } from "../crypto.ts";
 import { ApiError } from "../errors.ts";
@@ -29,25 +30,41 @@ export async function readBody(
 }
 
 /**
- * Middleware before a route's JSON validator, which alone would skip a body without Content-Type
- * and know no limit.
+ * The value of a JSON body.
  * @param limit bytes
  * @throws ApiError `unsupported_media_type`, `invalid_json`, `invalid_request`, and what `readBody`
  * throws
  */
+export async function readJson(
+	c: Context<App>,
+	limit: number,
+): Promise<unknown> {
+	const empty =
+		c.req.raw.body === null || c.req.header("Content-Length") === "0";
+	if (!empty && mediaTypeOf(c) !== "application/json")
+		throw new ApiError({
+			code: "unsupported_media_type",
+			expected: "application/json",
+		});
+	const bytes = await readBody(c.req.raw, limit);
+	const value = parse(bytes);
+	c.set("bodySha256", await sha256(bytes));
+	return value;
+}
+
+/** The media type of `Content-Type`, in lower case; empty without one. */
+export const mediaTypeOf = (c: Context<App>): string =>
+	c.req.header("Content-Type")?.split(";")[0]?.trim().toLowerCase() ?? "";
+
+/**
+ * Middleware before a route's JSON validator, which alone would skip a body without Content-Type
+ * and know no limit.
+ * @param limit bytes
+ * @throws ApiError as `readJson`
+ */
 export const body = ({ limit }: { limit: number }) =>
 	createMiddleware<App>(async (c, next) => {
-		const empty =
-			c.req.raw.body === null || c.req.header("Content-Length") === "0";
-		const type = c.req.header("Content-Type")?.split(";")[0]?.trim();
-		if (!empty && type?.toLowerCase() !== "application/json")
-			throw new ApiError({
-				code: "unsupported_media_type",
-				expected: "application/json",
-			});
-		const bytes = await readBody(c.req.raw, limit);
-		const value = parse(bytes);
-		c.set("bodySha256", await sha256(bytes));
+		const value = await readJson(c, limit);
 		// The validator reads this instead of parsing a second time.
 		c.req.json = async <T>() => value as T;
 		await next();

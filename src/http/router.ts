@@ -1,6 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { getPath } from "hono/utils/url";
-import type { Limits } from "../contract/account.ts";
+import type { ZodError } from "zod";
+import type { JobName, Limits } from "../contract/account.ts";
 import { ApiError } from "../errors.ts";
 import { fieldOf } from "../schema/field.ts";
 import type { Caller } from "./authenticate.ts";
@@ -14,6 +15,8 @@ export interface App {
 		trace: string;
 		/** Behind `authenticate` only. */
 		caller: Caller;
+		/** On the routes that create a job. */
+		jobName: JobName;
 		timings: Timings;
 		/** The SHA-256 of a JSON body's bytes, hex. */
 		bodySha256: string;
@@ -35,10 +38,10 @@ export const newRouter = () =>
 	new OpenAPIHono<App>({
 		getPath: (request) => normalizePath(getPath(request)),
 		defaultHook: (result) => {
-			if (!result.success)
-				throw new ApiError({
-					code: "invalid_request",
-					...fieldOf(result.error),
-				});
+			if (!result.success) throw invalidRequest(result.error);
 		},
 	});
+
+/** Names the first invalid field. */
+export const invalidRequest = (error: ZodError): ApiError =>
+	new ApiError({ code: "invalid_request", ...fieldOf(error) });

@@ -31,8 +31,6 @@ admin.openAPIRegistry.registerComponent("securitySchemes", "admin", {
 	description: "The deployment's admin secret.",
 });
 
-admin.use(authenticateOperator);
-
 const security = [{ admin: [] }];
 const AccountParams = z.object({
 	id: z.string().openapi({ example: "0123456789abcdef" }),
@@ -48,7 +46,7 @@ admin.openapi(
 		operationId: "createAccount",
 		summary: "Create an account",
 		security,
-		middleware: body({ limit: SMALL_BODY }),
+		middleware: [authenticateOperator, body({ limit: SMALL_BODY })] as const,
 		request: { body: { required: true, content: json(AccountRequest) } },
 		responses: {
 			201: { description: "The new account", content: json(Account) },
@@ -72,6 +70,7 @@ admin.openapi(
 		operationId: "getAnyAccount",
 		summary: "An account, with its balance",
 		security,
+		middleware: authenticateOperator,
 		request: { params: AccountParams },
 		responses: {
 			200: { description: "The account", content: json(Account) },
@@ -92,7 +91,7 @@ admin.openapi(
 		operationId: "addCredit",
 		summary: "Add credit, once per credit id",
 		security,
-		middleware: body({ limit: SMALL_BODY }),
+		middleware: [authenticateOperator, body({ limit: SMALL_BODY })] as const,
 		request: {
 			params: AccountParams,
 			body: { required: true, content: json(CreditRequest) },
@@ -121,7 +120,7 @@ admin.openapi(
 		operationId: "createKeyOf",
 		summary: "Create an API key; it is shown this once",
 		security,
-		middleware: body({ limit: SMALL_BODY }),
+		middleware: [authenticateOperator, body({ limit: SMALL_BODY })] as const,
 		request: {
 			params: AccountParams,
 			body: { required: true, content: json(KeyRequest) },
@@ -150,6 +149,7 @@ admin.openapi(
 		operationId: "listKeysOf",
 		summary: "The account's keys, without their secrets",
 		security,
+		middleware: authenticateOperator,
 		request: { params: AccountParams },
 		responses: {
 			200: { description: "The keys, oldest first", content: json(KeyList) },
@@ -170,6 +170,7 @@ admin.openapi(
 		operationId: "revokeKeyOf",
 		summary: "Revoke a key; it is refused from the next call on",
 		security,
+		middleware: authenticateOperator,
 		request: { params: KeyParams },
 		responses: {
 			200: { description: "The revoked key", content: json(Key) },

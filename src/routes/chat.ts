@@ -39,8 +39,8 @@ import {
 import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
 import { jobInputOfChat } from "../submit/chat-request.ts";
 import { createJob } from "../submit/create-job.ts";
-import { idempotencyKeyOf } from "../submit/request.ts";
 import { JOB_REQUEST_FAILURES, openaiErrors } from "./failures.ts";
+import { jobName } from "./job-name.ts";
 import { replayed, retryCount } from "./kit.ts";
 
 export const chat = newRouter();
@@ -74,7 +74,11 @@ chat.openapi(
 			"then, has the status of the failure. Where the job fails later, the error object comes " +
 			"all the same: as the last event of a stream, or as the body, which then has `error` and " +
 			"no `choices`.",
-		middleware: [authenticate, body({ limit: JOB_BODY_LIMIT })] as const,
+		middleware: [
+			authenticate,
+			jobName,
+			body({ limit: JOB_BODY_LIMIT }),
+		] as const,
 		request: {
 			headers: z.object({
 				"idempotency-key": z
@@ -131,13 +135,10 @@ chat.openapi(
 	}),
 	async (c) => {
 		const presence = new Presence();
-		const { caller } = c.var;
+		const { caller, jobName } = c.var;
 		const request = c.req.valid("json");
 		const input = jobInputOfChat(request, await c.req.json(), c.req);
-		const key = c.req.header("Idempotency-Key");
-		const idempotencyKey = await idempotencyKeyOf(key);
-		const name = { jobId: null, idempotencyKey };
-		const { view, repeat } = await createJob(c, caller, input, name);
+		const { view, repeat } = await createJob(c, caller, input, jobName);
 		c.header("X-Job-Id", view.id);
 		if (repeat) c.header("Idempotent-Replayed", "true");
 

@@ -2,7 +2,6 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { createMiddleware } from "hono/factory";
 import type { JobView } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
 import { wantsEvents } from "../http/accept.ts";
@@ -29,27 +28,16 @@ import {
 	waitForDone,
 } from "../stream/sse-writer.ts";
 import { type CreatedJob, createJob } from "../submit/create-job.ts";
-import {
-	idempotencyKeyOf,
-	type JobInput,
-	jobIdOf,
-	jobInputOf,
-	preferredWait,
-} from "../submit/request.ts";
+import { type JobInput, jobInputOf, preferredWait } from "../submit/request.ts";
 import {
 	JOB_REQUEST_FAILURES,
 	PREVIOUS_JOB_FAILURES,
 	problems,
 } from "./failures.ts";
+import { jobName } from "./job-name.ts";
 import { json, originOf, pageLimit, replayed, retryCount } from "./kit.ts";
 
 export const jobs = newRouter();
-
-/** Before the body is read: a call whose name is none costs nothing. */
-const named = createMiddleware<App>(async (c, next) => {
-	jobIdOf(c.req.param("id") as string);
-	await next();
-});
 
 const JobId = z.string().openapi({ example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" });
 const params = z.object({ id: JobId });
@@ -131,7 +119,11 @@ jobs.openapi(
 			"in it says. With an `Idempotency-Key` it may be repeated safely: the same request again " +
 			"answers the same job, as it is then, and its events from the first on; another request " +
 			"under the same key is refused (409). A member that is null or empty counts as left out.",
-		middleware: [authenticate, body({ limit: JOB_BODY_LIMIT })] as const,
+		middleware: [
+			authenticate,
+			jobName,
+			body({ limit: JOB_BODY_LIMIT }),
+		] as const,
 		request: {
 			headers: z.object({
 				...requestHeaders,
@@ -144,12 +136,9 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const presence = new Presence();
-		const idempotencyKey = await idempotencyKeyOf(
-			c.req.header("Idempotency-Key"),
-		);
-		const name = { jobId: null, idempotencyKey };
+		const { caller, jobName } = c.var;
 		const input = jobInputOf(c.req.valid("json"), await c.req.json(), c.req);
-		const job = await createJob(c, c.var.caller, input, name);
+		const job = await createJob(c, caller, input, jobName);
 		return respond(c, job, input, presence);
 	},
 );
@@ -165,7 +154,11 @@ jobs.openapi(
 			"is sent, one job runs and one is paid for. The same request again answers the job as it " +
 			"is then; another request under the same id is refused (409), and so is one whose job was " +
 			"deleted or expired (410).",
-		middleware: [authenticate, named, body({ limit: JOB_BODY_LIMIT })] as const,
+		middleware: [
+			authenticate,
+			jobName,
+			body({ limit: JOB_BODY_LIMIT }),
+		] as const,
 		request: {
 			params,
 			headers: z.object(requestHeaders),
@@ -175,9 +168,9 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const presence = new Presence();
-		const name = { jobId: c.req.valid("param").id, idempotencyKey: null };
+		const { caller, jobName } = c.var;
 		const input = jobInputOf(c.req.valid("json"), await c.req.json(), c.req);
-		const job = await createJob(c, c.var.caller, input, name);
+		const job = await createJob(c, caller, input, jobName);
 		return respond(c, job, input, presence);
 	},
 );

@@ -14,8 +14,7 @@ import { metricsOf, poolOf } from "../objects.ts";
 
 export const metrics = newRouter();
 
-metrics.use("/metrics", authenticateOperator);
-metrics.get("/metrics", async (c) => {
+metrics.get("/metrics", authenticateOperator, async (c) => {
 	const models = [...config(c.env).models.keys()];
 	const [sums, ...loads] = await Promise.all([
 		metricsOf(c.env).read(),

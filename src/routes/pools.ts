@@ -11,7 +11,6 @@ import { problems } from "./failures.ts";
 import { json } from "./kit.ts";
 
 export const pools = newRouter();
-pools.use(authenticateOperator);
 
 const security = [{ admin: [] }];
 
@@ -22,6 +21,7 @@ pools.openapi(
 		operationId: "listPools",
 		summary: "The pools of all models",
 		security,
+		middleware: authenticateOperator,
 		responses: {
 			200: { description: "The pools", content: json(PoolList) },
 			...problems("invalid_admin_secret"),
@@ -41,6 +41,7 @@ pools.openapi(
 		operationId: "getPool",
 		summary: "The pool of a model",
 		security,
+		middleware: authenticateOperator,
 		request: {
 			params: z.object({ model: z.string().openapi({ example: "nano" }) }),
 		},

@@ -2,14 +2,13 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { createMiddleware } from "hono/factory";
 import type { UploadView } from "../contract/account.ts";
 import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
-import { body, readBody, SMALL_BODY } from "../http/body.ts";
-import { type App, newRouter } from "../http/router.ts";
+import { mediaTypeOf, readBody, readJson, SMALL_BODY } from "../http/body.ts";
+import { type App, invalidRequest, newRouter } from "../http/router.ts";
 import { newUploadId, UPLOAD_ID } from "../ids.ts";
 import { sniff } from "../images/format.ts";
 import { finalKey, PUT_VALID_MS, stagingKey } from "../images/key.ts";
@@ -37,23 +36,7 @@ const params = z.object({
 	id: z.string().openapi({ example: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
 });
 
-/** Answers an image by itself, so that its body never meets the JSON parser. */
-const imageOrJson = createMiddleware<App>(async (c, next) => {
-	const declared = c.req.header("Content-Type") ?? "";
-	const type = declared.split(";")[0]?.trim().toLowerCase() ?? "";
-	if (type === "application/json") return body({ limit: SMALL_BODY })(c, next);
-	if (type === "multipart/form-data")
-		throw notTaken(". A form goes to POST /v1/files");
-	const limit = IMAGE_LIMITS.inlineBytes;
-	const bytes = await readBody(c.req.raw, limit);
-	// Whoever says that it is no image, and is right, meant another way to send it.
-	if (!sniff(bytes) && OTHER_KINDS.test(type)) throw notTaken();
-	const received = await inspectImage(bytes, "body", limit);
-	return c.json(
-		uploadOf(await storeBodyAsUpload(c, c.var.caller, received)),
-		201,
-	);
-});
+uploads.openAPIRegistry.register("UploadRequest", UploadRequest);
 
 uploads.openapi(
 	createRoute({
@@ -69,9 +52,18 @@ uploads.openapi(
 			"20 MB); then finalize. Places, times and texts in the file's metadata are removed, " +
 			"orientation is kept. An upload that is not finalized within an hour is deleted, and any " +
 			"other 30 days after its creation, or when the last job that holds it then ends.",
-		middleware: [authenticate, imageOrJson] as const,
+		middleware: authenticate,
 		request: {
-			body: { required: true, content: { ...json(UploadRequest), ...images } },
+			body: {
+				required: true,
+				content: {
+					// No zod schema: the router would refuse an image for not being JSON.
+					"application/json": {
+						schema: { $ref: "#/components/schemas/UploadRequest" },
+					},
+					...images,
+				},
+			},
 		},
 		responses: {
 			201: {
@@ -82,13 +74,17 @@ uploads.openapi(
 		},
 	}),
 	async (c) => {
+		const sent = await readSent(c);
+		if ("image" in sent) {
+			const view = await storeBodyAsUpload(c, c.var.caller, sent);
+			return c.json(uploadOf(view), 201);
+		}
 		const { account, credential, id: owner } = c.var.caller;
-		const request = c.req.valid("json") as z.infer<typeof UploadRequest>;
 		const draft = {
 			id: newUploadId(Date.now()),
-			contentType: request.content_type,
-			bytes: request.bytes,
-			sha256: request.sha256,
+			contentType: sent.content_type,
+			bytes: sent.bytes,
+			sha256: sent.sha256,
 			way: "put" as const,
 		};
 		const made = unwrapForCaller(
@@ -182,7 +178,7 @@ uploads.openapi(
 		const { id: owner, account, credential } = c.var.caller;
 		const upload = await findUpload(c, c.req.valid("param").id);
 		if (upload.status === "ready") return c.json(uploadOf(upload), 200);
-		const sent = await staged(c, upload);
+		const sent = await readStaged(c, upload);
 		if (!sent) {
 			// Nothing was PUT yet, unless another call finalized it a moment ago.
 			const now = await findUpload(c, upload.id);
@@ -245,10 +241,32 @@ uploads.openapi(
 	},
 );
 
-const OTHER_KINDS =
+/**
+ * What a caller sends to make an upload: the image itself, or what it is going to PUT.
+ * @throws ApiError naming the field, or the types that are supported
+ */
+async function readSent(
+	c: Context<App>,
+): Promise<ReceivedImage | UploadRequest> {
+	const type = mediaTypeOf(c);
+	if (type === "application/json") {
+		const request = UploadRequest.safeParse(await readJson(c, SMALL_BODY));
+		if (!request.success) throw invalidRequest(request.error);
+		return request.data;
+	}
+	if (type === "multipart/form-data")
+		throw unsupportedType(". A form goes to POST /v1/files");
+	const limit = IMAGE_LIMITS.inlineBytes;
+	const bytes = await readBody(c.req.raw, limit);
+	if (!sniff(bytes) && OTHER_TYPES.test(type)) throw unsupportedType();
+	return inspectImage(bytes, "body", limit);
+}
+
+/** A body that is declared as another type and is not an image. */
+const OTHER_TYPES =
 	/^(text|audio|video|font|model|message|multipart|application(?!\/octet-stream$))\//;
 
-const notTaken = (more = "") =>
+const unsupportedType = (more = "") =>
 	new ApiError({
 		code: "unsupported_media_type",
 		expected:
@@ -260,7 +278,7 @@ const notTaken = (more = "") =>
  * What a caller PUT for a pending upload; null where nothing lies there.
  * @throws ApiError where it is not what was declared, or no image that we take
  */
-async function staged(
+async function readStaged(
 	c: Context<App>,
 	upload: UploadView,
 ): Promise<ReceivedImage | null> {

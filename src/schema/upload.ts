@@ -23,6 +23,7 @@ export const UploadRequest = z
 				"3bdbdffcc407537699aadcde33e5c20dce408ffaedc28c998ca15c1a49d4a00a",
 		},
 	});
+export type UploadRequest = z.infer<typeof UploadRequest>;
 
 const UPLOAD = {
 	id: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",

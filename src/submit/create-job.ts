@@ -7,6 +7,7 @@ import type {
 	Admitted,
 	JobHook,
 	JobImage,
+	JobName,
 	Prepared,
 } from "../contract/account.ts";
 import type { JobView, Message } from "../contract/job.ts";
@@ -36,7 +37,6 @@ import {
 	checkFits,
 	deadlineTimes,
 	type JobInput,
-	type JobName,
 	requestHash,
 	samplingFor,
 } from "./request.ts";
@@ -244,7 +244,7 @@ const namedUploads = ({ turns }: JobInput) =>
 		"upload" in source ? [{ upload: source.upload, field }] : [],
 	);
 
-/** A call without a name of its own is named by a hash of the key, the route and the body's bytes. */
+/** Names a call that has no name by a hash of the key, the route and the body's bytes. */
 async function callNames(
 	c: Context<App>,
 	{ credential }: Caller,

@@ -162,12 +162,6 @@ export function preferredWait(prefer: string | undefined): number | null {
 	return seconds === undefined ? null : Math.min(60, Number(seconds));
 }
 
-/** The caller's name for a job: its id, or the SHA-256 of an idempotency key. */
-export interface JobName {
-	jobId: string | null;
-	idempotencyKey: string | null;
-}
-
 /** Checks a job id that a caller chose. @throws ApiError `invalid_request` */
 export function jobIdOf(id: string): string {
 	if (JOB_ID.test(id)) return id;

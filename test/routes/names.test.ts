@@ -339,7 +339,13 @@ describe("a name", () => {
 			).toEqual([400, "invalid_request", "id"]);
 		for (const key of ["two words", "x".repeat(256)])
 			expect(
-				await refusal(await create(account, {}, { "Idempotency-Key": key })),
+				await refusal(
+					await call(account, "", {
+						method: "POST",
+						body: {},
+						headers: { "Idempotency-Key": key },
+					}),
+				),
 			).toEqual([400, "invalid_request", "Idempotency-Key"]);
 		for (const header of ["Start-Within", "Cancel-After"])
 			expect(
