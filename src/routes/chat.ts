@@ -2,7 +2,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { LogEvent } from "../contract/job.ts";
-import { ApiError } from "../errors.ts";
 import { authenticate } from "../http/authenticate.ts";
 import { body } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
@@ -23,9 +22,9 @@ import {
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
 import { OpenAIError } from "../schema/problem.ts";
 import {
-	type EventConsumer,
+	type Follow,
 	type Follower,
-	followLog,
+	openFromStart,
 	openJobLog,
 } from "../stream/follower.ts";
 import {
@@ -143,11 +142,6 @@ chat.openapi(
 		if (repeat) c.header("Idempotent-Replayed", "true");
 
 		const open = openJobLog(c.env, caller.id, view.id);
-		const first = await open(0);
-		if (first.status !== 101)
-			throw new ApiError({
-				code: first.status === 503 ? "too_many_readers" : "job_gone",
-			});
 		const call: Call = {
 			c,
 			head: {
@@ -156,7 +150,7 @@ chat.openapi(
 				model: view.model,
 			},
 			completion: new Completion(input.turns.images.map(({ field }) => field)),
-			follow: followLog(open, first, 0),
+			follow: await openFromStart(open),
 			presence,
 			begin: cancelableDelay(
 				presence.headerDelay(repeat && view.finishedAt === null),
@@ -172,7 +166,7 @@ interface Call {
 	c: Context<App>;
 	head: CompletionHead;
 	completion: Completion;
-	follow: (consumer: EventConsumer) => Follower;
+	follow: Follow;
 	presence: Presence;
 	/** When the answer begins, whatever is known by then. A later failure comes in the body. */
 	begin: ReturnType<typeof cancelableDelay>;

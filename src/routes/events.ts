@@ -5,7 +5,7 @@ import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
 import { timed } from "../http/request-log.ts";
 import { newRouter } from "../http/router.ts";
 import { EventStream, JobEvent } from "../schema/event.ts";
-import { followLog, openJobLog } from "../stream/follower.ts";
+import { openAfter, openJobLog } from "../stream/follower.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
 import { problems } from "./failures.ts";
 import { startOf } from "./kit.ts";
@@ -69,31 +69,25 @@ events.openapi(
 		const lookup = account.lookup(credential, id);
 		unwrapForCaller(c, await timed(c, "auth", lookup));
 		const open = openJobLog(c.env, owner, id);
-		const first = await timed(c, "read", open(seq));
-		switch (first.status) {
-			case 101:
-				break;
-			case 204:
+		const opening = await timed(c, "read", openAfter(open, seq));
+		switch (opening.state) {
+			case "open": {
+				const { signal } = c.req.raw;
+				const stream = eventStream({ follow: opening.follow, signal });
+				return new Response(stream, { headers: EVENT_STREAM_HEADERS });
+			}
+			case "complete":
 				return c.body(null, 204);
-			case 416: {
-				const { lastSeq } = await first.json<{ lastSeq: number }>();
+			case "beyond":
 				throw new ApiError({
 					code: "invalid_request",
 					field,
 					detail:
-						`\`${field}\` is beyond the job's last event, which is ${lastSeq}. Start again ` +
-						"from 0.",
+						`\`${field}\` is beyond the job's last event, which is ${opening.lastSeq}. Start ` +
+						"again from 0.",
 				});
-			}
-			case 503:
-				throw new ApiError({ code: "too_many_readers" });
-			default:
+			case "missing":
 				throw new ApiError({ code: "job_not_found" });
 		}
-		const body = eventStream({
-			follow: followLog(open, first, seq),
-			signal: c.req.raw.signal,
-		});
-		return new Response(body, { headers: EVENT_STREAM_HEADERS });
 	},
 );

@@ -1,17 +1,16 @@
 /** The account's event feed: in pages, or as a stream that never ends. */
 
 import { createRoute, z } from "@hono/zod-openapi";
-import type { FeedEvent } from "../contract/account.ts";
 import { EVENT_TYPES, EventType } from "../contract/event-type.ts";
 import type { LogEvent } from "../contract/job.ts";
-import { ApiError } from "../errors.ts";
 import { wantsEvents } from "../http/accept.ts";
 import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
 import { accountOf } from "../objects.ts";
 import { EventList, FeedStream } from "../schema/feed.ts";
 import { eventWire } from "../schema/feed-wire.ts";
-import { followLog, type OpenLog } from "../stream/follower.ts";
+import { type OpenLog, openAfter } from "../stream/follower.ts";
+import { lastResult } from "../stream/last-result.ts";
 import {
 	EVENT_STREAM_HEADERS,
 	eventStream,
@@ -103,25 +102,30 @@ feed.openapi(
 				},
 				200,
 			);
-		const framed = (event: LogEvent) => {
-			const told = JSON.parse(event.data) as FeedEvent;
-			if (types && !types.includes(told.type)) return "";
-			return frame({
-				...event,
-				data: JSON.stringify(eventWire(id, told, origin)),
-			});
-		};
 		const open: OpenLog = (seq) =>
 			accountOf(c.env, id).fetch(`http://account/feed?after=${seq}`, {
 				headers: { Upgrade: "websocket" },
 			});
-		const first = await open(page.after);
-		if (first.status !== 101) throw new ApiError({ code: "too_many_readers" });
+		const opening = await openAfter(open, page.after);
+		if (opening.state !== "open")
+			throw new Error(`the feed is ${opening.state} after ${page.after}`);
 		const stream = eventStream({
-			follow: followLog(open, first, page.after),
+			follow: opening.follow,
 			signal: c.req.raw.signal,
-			frame: framed,
+			frame: (event) =>
+				types && !types.includes(event.type as EventType)
+					? ""
+					: frameOf(event, id, origin),
 		});
 		return new Response(stream, { headers: EVENT_STREAM_HEADERS });
 	},
+);
+
+/** The same for all readers of an account who call the API by one origin. */
+const frameOf = lastResult(
+	(event: LogEvent, account: string, origin: string): string =>
+		frame({
+			...event,
+			data: JSON.stringify(eventWire(account, JSON.parse(event.data), origin)),
+		}),
 );

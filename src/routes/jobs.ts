@@ -15,7 +15,7 @@ import { jobOf } from "../objects.ts";
 import { EventStream } from "../schema/event.ts";
 import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
 import { jobWire, summaryWire } from "../schema/job-wire.ts";
-import { followLog, type OpenLog, openJobLog } from "../stream/follower.ts";
+import { openFromStart, openJobLog } from "../stream/follower.ts";
 import {
 	cancelableDelay,
 	DELAYED_JSON_HEADERS,
@@ -298,7 +298,7 @@ async function respond(
 	const { signal } = c.req.raw;
 
 	if (wantsEvents(c.req.header("Accept"))) {
-		const follow = followLog(open, await fromStart(open), 0);
+		const follow = await openFromStart(open);
 		return new Response(eventStream({ follow, signal }), {
 			headers: { ...headers, ...EVENT_STREAM_HEADERS },
 		});
@@ -308,17 +308,17 @@ async function respond(
 	if (wait === null)
 		return c.json(jobWire(view, origin), repeat ? 200 : 202, headers);
 	headers["Preference-Applied"] = `wait=${wait}`;
-	const first = await fromStart(open);
+	const follow = await openFromStart(open);
 	const now = async () =>
 		jobWire((await jobOf(c.env, owner, view.id).view()) ?? view, origin);
 	if (onDisconnect === "continue") {
-		const done = await waitForDone(open, first, wait * 1000, signal);
+		const done = await waitForDone(follow, wait * 1000, signal);
 		return c.json(await now(), done ? 200 : 202, headers);
 	}
 
 	const left = new AbortController();
 	const gone = AbortSignal.any([signal, left.signal]);
-	const waiting = waitForDone(open, first, wait * 1000, gone, presence);
+	const waiting = waitForDone(follow, wait * 1000, gone, presence);
 	const begin = cancelableDelay(
 		presence.headerDelay(repeat && view.finishedAt === null),
 	);
@@ -335,15 +335,6 @@ async function respond(
 		delayedJson(text, presence, () => left.abort()),
 		{ status: 202, headers: { ...headers, ...DELAYED_JSON_HEADERS } },
 	);
-}
-
-/** The opener's answer for a reader that has seen nothing. */
-async function fromStart(open: OpenLog): Promise<Response> {
-	const first = await open(0);
-	if (first.status === 101) return first;
-	throw new ApiError({
-		code: first.status === 503 ? "too_many_readers" : "job_gone",
-	});
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 
 import type { LogEvent } from "../contract/job.ts";
+import { ApiError } from "../errors.ts";
 import { jobOf } from "../objects.ts";
 import { lastResult } from "./last-result.ts";
 import { PAUSE, RESYNC } from "./readers.ts";
@@ -182,11 +183,58 @@ const eventsIn = lastResult((message: string): readonly LogEvent[] =>
 	JSON.parse(message),
 );
 
-/**
- * Follows a log for whichever consumer comes.
- * @param first the 101 response of `open(after)`
- */
+/** Connects a consumer to an open log. */
+export type Follow = (consumer: EventConsumer) => Follower;
+
+/** @param first the 101 response of `open(after)` */
 export const followLog =
-	(open: OpenLog, first: Response, after: number) =>
-	(consumer: EventConsumer): Follower =>
+	(open: OpenLog, first: Response, after: number): Follow =>
+	(consumer) =>
 		new Follower(open, first, after, consumer);
+
+/** What a reader finds that has seen the events up to `after`. */
+export type Opening =
+	| { state: "open"; follow: Follow }
+	/** The log has ended, and the reader has all of it. */
+	| { state: "complete" }
+	/** There is no event `after`: the newest is `lastSeq`. */
+	| { state: "beyond"; lastSeq: number }
+	/** There is no log, or it was erased. */
+	| { state: "missing" };
+
+/**
+ * Opens a log for a reader that has seen the events up to `after`.
+ * @throws ApiError `too_many_readers`
+ */
+export async function openAfter(
+	open: OpenLog,
+	after: number,
+): Promise<Opening> {
+	const first = await open(after);
+	switch (first.status) {
+		case 101:
+			return { state: "open", follow: followLog(open, first, after) };
+		case 204:
+			return { state: "complete" };
+		case 416: {
+			const { lastSeq } = await first.json<{ lastSeq: number }>();
+			return { state: "beyond", lastSeq };
+		}
+		case 503:
+			throw new ApiError({ code: "too_many_readers" });
+		case 404:
+			return { state: "missing" };
+		default:
+			throw new Error(`a log opened with ${first.status}`);
+	}
+}
+
+/**
+ * Opens a job's log at its start.
+ * @throws ApiError `too_many_readers`; `job_gone` where the job was erased
+ */
+export async function openFromStart(open: OpenLog): Promise<Follow> {
+	const opening = await openAfter(open, 0);
+	if (opening.state !== "open") throw new ApiError({ code: "job_gone" });
+	return opening.follow;
+}

@@ -1,7 +1,7 @@
 /** Writes a log's events as server-sent events. Runs in the Worker. */
 
 import type { LogEvent } from "../contract/job.ts";
-import { type EventConsumer, Follower, type OpenLog } from "./follower.ts";
+import type { EventConsumer, Follow, Follower } from "./follower.ts";
 import { lastResult } from "./last-result.ts";
 import { closeArguments, type Presence } from "./presence.ts";
 import { CLOSE_SATISFIED } from "./readers.ts";
@@ -222,8 +222,7 @@ class EventStreamSource implements UnderlyingSource<Uint8Array>, EventConsumer {
  * @returns whether the job ended
  */
 export function waitForDone(
-	open: OpenLog,
-	first: Response,
+	follow: Follow,
 	ms: number,
 	signal: AbortSignal,
 	presence: Presence | null = null,
@@ -235,7 +234,7 @@ export function waitForDone(
 			resolve(done);
 		};
 		const timer = setTimeout(() => end(false, CLOSE_SATISFIED), ms);
-		const follower = new Follower(open, first, 0, {
+		const follower = follow({
 			take(events) {
 				if (events.at(-1)?.type === "done") end(true);
 				return events.length;

@@ -1,7 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Job } from "../../src/job/job.ts";
-import { openJobLog } from "../../src/stream/follower.ts";
+import { openFromStart, openJobLog } from "../../src/stream/follower.ts";
 import { waitForDone } from "../../src/stream/sse-writer.ts";
 import { bindings } from "../support/account.ts";
 import { eventually } from "../support/eventually.ts";
@@ -309,7 +309,8 @@ describe("a job with on_disconnect: cancel", () => {
 		const job = await startedJob(minding);
 		const opens = openJobLog(bindings, job.account.id, job.id);
 		const never = new AbortController().signal;
-		expect(await waitForDone(opens, await opens(0), 100, never)).toBe(false);
+		const follow = await openFromStart(opens);
+		expect(await waitForDone(follow, 100, never)).toBe(false);
 		await eventually(async () =>
 			expect((await stateOf(job)).watched).toBe(false),
 		);

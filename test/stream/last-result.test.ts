@@ -7,7 +7,9 @@ test("an argument that comes again is computed once, and another one anew", () =
 		computed.push(text);
 		return { length: text.length };
 	});
-	const [one, same, other, again] = ["a", "a", "bb", "a"].map(length);
+	const [one, same, other, again] = ["a", "a", "bb", "a"].map((text) =>
+		length(text),
+	);
 	expect([one, other, again]).toEqual([
 		{ length: 1 },
 		{ length: 2 },
@@ -15,4 +17,14 @@ test("an argument that comes again is computed once, and another one anew", () =
 	]);
 	expect(same).toBe(one);
 	expect(computed).toEqual(["a", "bb", "a"]);
+});
+
+test("all arguments count", () => {
+	let computed = 0;
+	const pair = lastResult((a: object, b: string) => ({ a, b, n: ++computed }));
+	const event = {};
+	const one = pair(event, "x");
+	expect(pair(event, "x")).toBe(one);
+	expect(pair(event, "y")).toEqual({ a: event, b: "y", n: 2 });
+	expect(pair({}, "y")).toEqual({ a: {}, b: "y", n: 3 });
 });
