@@ -2,12 +2,8 @@ import type { Context } from "hono";
 import { type Failure, wire } from "../errors.ts";
 import { FAILURES, STATUSES } from "../failures.ts";
 import { log } from "../log.ts";
-import {
-	errorOfFailure,
-	isModelPath,
-	isOpenAIPath,
-	retryHeaders,
-} from "../openai/error.ts";
+import { isModelPath, isOpenAIPath } from "../openai/endpoints.ts";
+import { errorOfFailure, retryHeaders } from "../openai/error.ts";
 import type { Problem } from "../schema/problem.ts";
 import type { App } from "./router.ts";
 

@@ -5,29 +5,6 @@ import { type Failure, type FailureCode, wire } from "../errors.ts";
 import { FAILURES, STATUSES } from "../failures.ts";
 import type { OpenAIError } from "../schema/problem.ts";
 
-/** OpenAI's endpoints that this API does not have. */
-export const UNSUPPORTED = [
-	"assistants",
-	"audio",
-	"batches",
-	"completions",
-	"conversations",
-	"embeddings",
-	"images",
-	"moderations",
-	"responses",
-	"threads",
-] as const;
-const OPENAI_PATHS = new RegExp(
-	`^/v1/(${["chat", "files", ...UNSUPPORTED].join("|")})(/|$)`,
-);
-
-/** Whether a path belongs to OpenAI's API alone, so that its errors have OpenAI's shape. */
-export const isOpenAIPath = (path: string): boolean => OPENAI_PATHS.test(path);
-/** Whether a path is `/v1/models`, whose errors have the members of both shapes. */
-export const isModelPath = (path: string): boolean =>
-	path.startsWith("/v1/models");
-
 /** The error object for a code, with the message and field of a job's error or of a failure. */
 export const errorOf = ({
 	code,

@@ -1,5 +1,6 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { App } from "../http/router.ts";
+import { SUPPORTED_PATHS } from "../openai/endpoints.ts";
 import { originOf } from "./kit.ts";
 
 /** Chapters of the reference, in order, and the paths that each holds. */
@@ -45,7 +46,7 @@ const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [
 		description:
 			"OpenAI's SDKs work with this as their base URL: every completion is a job, every file an " +
 			"upload. Errors have OpenAI's shape here.",
-		paths: /^\/v1\/(chat|files)(\/|$)/,
+		paths: SUPPORTED_PATHS,
 	},
 	{
 		name: "Operators",

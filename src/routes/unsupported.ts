@@ -1,7 +1,7 @@
 /** OpenAI's endpoints that are not here say so, and name the one that is. */
 import { ApiError } from "../errors.ts";
 import { newRouter } from "../http/router.ts";
-import { UNSUPPORTED } from "../openai/error.ts";
+import { UNSUPPORTED } from "../openai/endpoints.ts";
 
 export const unsupported = newRouter();
 
