@@ -1,4 +1,5 @@
 /** Retries requests with exponential backoff and jitter, and obeys `Retry-After`. */
+import { sleep } from "../time.ts";
 
 export interface RetryPolicy {
 	/** The most requests, the first one included. */
@@ -59,20 +60,4 @@ function retryAfterMs(response: Response, now: number): number | null {
 	if (text === null) return null;
 	const at = /^\d+$/.test(text) ? now + Number(text) * 1000 : Date.parse(text);
 	return Number.isNaN(at) ? null : Math.max(0, at - now);
-}
-
-/** Clears its timer on abort, because a pending timer keeps a Durable Object in memory. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
-	return new Promise((resolve, reject) => {
-		if (signal.aborted) return reject(signal.reason);
-		const aborted = () => {
-			clearTimeout(timer);
-			reject(signal.reason);
-		};
-		const timer = setTimeout(() => {
-			signal.removeEventListener("abort", aborted);
-			resolve();
-		}, ms);
-		signal.addEventListener("abort", aborted, { once: true });
-	});
 }

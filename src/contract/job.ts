@@ -5,14 +5,16 @@ import type { ImageRef } from "./account.ts";
 import type { QueuePlace } from "./pool.ts";
 import type { Sampling } from "./sampling.ts";
 
-export type JobStatus =
-	| "queued"
-	| "provisioning"
-	| "running"
-	| "succeeded"
-	| "failed"
-	| "canceled"
-	| "expired";
+export const JOB_STATUSES = [
+	"queued",
+	"provisioning",
+	"running",
+	"succeeded",
+	"failed",
+	"canceled",
+	"expired",
+] as const;
+export type JobStatus = (typeof JOB_STATUSES)[number];
 
 /** All that a Job needs to run, written with its claim. */
 export interface JobSpec {

@@ -2,6 +2,7 @@
  * What a Pool receives and returns over RPC. Jobs are named `<account>/<job id>`; durations are
  * milliseconds.
  */
+import { z } from "@hono/zod-openapi";
 
 /** A job's request for a slot. */
 export interface SlotRequest {
@@ -28,20 +29,21 @@ export interface Lease {
 	running: number;
 }
 
-/** Milliseconds from now until half of such jobs, and nine in ten, get there. */
-export interface Quantiles {
-	p50: number;
-	p90: number;
-}
+/** Half of such jobs are no later than `p50`, nine tenths than `p90`. */
+const Quantiles = z.object({ p50: z.int(), p90: z.int() });
+export type Quantiles = z.infer<typeof Quantiles>;
 
-/** The estimated times of a waiting job. */
-export interface Eta {
-	start: Quantiles;
-	first_token: Quantiles;
-	finish: Quantiles;
-	/** Whether a worker must start first; the estimates include that. */
-	cold: boolean;
-}
+/** The estimated times of a waiting job, in milliseconds from now. */
+export const Eta = z
+	.object({
+		start: Quantiles,
+		first_token: Quantiles,
+		finish: Quantiles,
+		/** Whether a worker must start first. The estimates include that time. */
+		cold: z.boolean(),
+	})
+	.openapi("Eta");
+export type Eta = z.infer<typeof Eta>;
 
 /** A job's place in the queue. */
 export interface QueuePlace {

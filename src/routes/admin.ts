@@ -21,7 +21,7 @@ import {
 import { accountWire } from "./account.ts";
 import { JSON_BODY, problems } from "./failures.ts";
 import { keyWire } from "./keys.ts";
-import { json, NOT_STORED } from "./kit.ts";
+import { idParams, json, NOT_STORED } from "./kit.ts";
 
 export const admin = newRouter();
 
@@ -32,9 +32,7 @@ admin.openAPIRegistry.registerComponent("securitySchemes", "admin", {
 });
 
 const security = [{ admin: [] }];
-const AccountParams = z.object({
-	id: z.string().openapi({ example: "0123456789abcdef" }),
-});
+const AccountParams = idParams("0123456789abcdef");
 const KeyParams = AccountParams.extend({
 	key_id: z.string().openapi({ example: "key_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
 });

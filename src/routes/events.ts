@@ -8,17 +8,18 @@ import { EventStream, JobEvent } from "../schema/event.ts";
 import { openAfter, openJobLog } from "../stream/follower.ts";
 import { EVENT_STREAM_HEADERS, eventStream } from "../stream/sse-writer.ts";
 import { problems } from "./failures.ts";
-import { startOf } from "./kit.ts";
+import { JOB_PARAMS, Seq, startOf } from "./kit.ts";
 
 export const events = newRouter();
 
 // No schema of a route can say what a stream is made of.
 events.openAPIRegistry.register("JobEvent", JobEvent);
 
-const Seq = z.string().openapi({
+/** Of `after` and `Last-Event-ID`. */
+const about = {
 	description: "Sequence number of the last event already seen",
 	example: "17",
-});
+};
 
 events.openapi(
 	createRoute({
@@ -32,11 +33,11 @@ events.openapi(
 			"ahead of the next event, comes every 10 s.",
 		middleware: authenticate,
 		request: {
-			params: z.object({
-				id: z.string().openapi({ example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
+			params: JOB_PARAMS,
+			query: z.object({ after: Seq.optional().openapi(about) }),
+			headers: z.object({
+				"last-event-id": z.string().optional().openapi(about),
 			}),
-			query: z.object({ after: Seq.optional() }),
-			headers: z.object({ "last-event-id": Seq.optional() }),
 		},
 		responses: {
 			200: {
@@ -62,7 +63,7 @@ events.openapi(
 		const { id: owner, account, credential } = c.var.caller;
 		const { id } = c.req.valid("param");
 		const { after, field } = startOf(
-			c.req.query("after"),
+			c.req.valid("query").after,
 			c.req.header("Last-Event-ID"),
 		);
 		const seq = after ?? 0;

@@ -17,11 +17,9 @@ import {
 	frame,
 } from "../stream/sse-writer.ts";
 import { problems } from "./failures.ts";
-import { originOf, SEQ, startOf } from "./kit.ts";
+import { originOf, Seq, startOf } from "./kit.ts";
 
 export const feed = newRouter();
-
-const Seq = z.string().regex(SEQ, "is no event's number");
 
 const Types = z
 	.string()

@@ -13,7 +13,7 @@ import { DeletedFile, FileList, File as FileWire } from "../schema/file.ts";
 import { IMAGE_LIMITS, UploadId } from "../schema/image.ts";
 import { inspectImage, storeBodyAsUpload } from "../submit/images.ts";
 import { IMAGE_FAILURES, openaiErrors } from "./failures.ts";
-import { json } from "./kit.ts";
+import { json, UPLOAD_PARAMS } from "./kit.ts";
 import { findUpload, uploadIdOf } from "./uploads.ts";
 
 export const files = newRouter();
@@ -24,10 +24,6 @@ const FORM_BYTES = 64 * 1024;
 const PURPOSES = ["vision", "user_data"];
 /** Of one page, however many are asked for. */
 const MOST_FILES = 1_000;
-
-const params = z.object({
-	id: z.string().openapi({ example: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
-});
 
 files.openapi(
 	createRoute({
@@ -153,7 +149,7 @@ files.openapi(
 		operationId: "getFile",
 		summary: "A file",
 		middleware: authenticate,
-		request: { params },
+		request: { params: UPLOAD_PARAMS },
 		responses: {
 			200: { description: "The file", content: json(FileWire) },
 			...openaiErrors(401, 404, 429, "upload_not_found"),
@@ -173,7 +169,7 @@ files.openapi(
 		summary: "A file's bytes",
 		description: "As they are kept: without places, times and texts.",
 		middleware: authenticate,
-		request: { params },
+		request: { params: UPLOAD_PARAMS },
 		responses: {
 			200: {
 				description: "The image",
@@ -212,7 +208,7 @@ files.openapi(
 		description:
 			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
 		middleware: authenticate,
-		request: { params },
+		request: { params: UPLOAD_PARAMS },
 		responses: {
 			200: { description: "Deleted", content: json(DeletedFile) },
 			...openaiErrors(401, 404, 429, "upload_not_found"),

@@ -35,12 +35,16 @@ import {
 	problems,
 } from "./failures.ts";
 import { jobName } from "./job-name.ts";
-import { json, originOf, pageLimit, replayed, retryCount } from "./kit.ts";
+import {
+	JOB_PARAMS,
+	json,
+	originOf,
+	pageLimit,
+	replayed,
+	retryCount,
+} from "./kit.ts";
 
 export const jobs = newRouter();
-
-const JobId = z.string().openapi({ example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" });
-const params = z.object({ id: JobId });
 
 const requestHeaders = {
 	prefer: z.string().optional().openapi({
@@ -160,7 +164,7 @@ jobs.openapi(
 			body({ limit: JOB_BODY_LIMIT }),
 		] as const,
 		request: {
-			params,
+			params: JOB_PARAMS,
 			headers: z.object(requestHeaders),
 			body: { required: true, content: json(JobRequest) },
 		},
@@ -182,7 +186,7 @@ jobs.openapi(
 		operationId: "getJob",
 		summary: "A job, with its text so far",
 		middleware: authenticate,
-		request: { params },
+		request: { params: JOB_PARAMS },
 		responses: {
 			200: { description: "The job", content: json(Job) },
 			...problems(401, 404, 410, 429, "job_not_found", "job_gone"),
@@ -241,7 +245,7 @@ jobs.openapi(
 			"Free before the first token; after it the job costs its share of the price, by the tokens " +
 			"that were shown. A job that has ended is answered as it is.",
 		middleware: authenticate,
-		request: { params },
+		request: { params: JOB_PARAMS },
 		responses: {
 			200: { description: "The job, ended", content: json(Job) },
 			202: { description: "The job, ending", content: json(Job) },
@@ -265,7 +269,7 @@ jobs.openapi(
 			"Its text, its request and the images that came along are erased. Its id stays taken (410 " +
 			"from now on), and so do its price and time in the ledger.",
 		middleware: authenticate,
-		request: { params },
+		request: { params: JOB_PARAMS },
 		responses: {
 			204: { description: "Deleted" },
 			...problems(401, 404, 409, 429, "job_not_found", "job_not_finished"),

@@ -1,5 +1,5 @@
 /** The caller's own API keys. */
-import { createRoute, z } from "@hono/zod-openapi";
+import { createRoute, type z } from "@hono/zod-openapi";
 import { issueKey } from "../api-key.ts";
 import type { KeyView } from "../contract/account.ts";
 import { config } from "../env.ts";
@@ -8,7 +8,7 @@ import { body, SMALL_BODY } from "../http/body.ts";
 import { newRouter } from "../http/router.ts";
 import { CreatedKey, Key, KeyList, KeyRequest } from "../schema/account.ts";
 import { JSON_CALL, problems } from "./failures.ts";
-import { json, NOT_STORED } from "./kit.ts";
+import { idParams, json, NOT_STORED } from "./kit.ts";
 
 export const keys = newRouter();
 
@@ -77,9 +77,7 @@ keys.openapi(
 			"one first.",
 		middleware: authenticate,
 		request: {
-			params: z.object({
-				id: z.string().openapi({ example: "key_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
-			}),
+			params: idParams("key_01JD8Z6Q3V9Y4K2M7N5P8R1S3T"),
 		},
 		responses: {
 			200: { description: "The revoked key", content: json(Key) },

@@ -15,11 +15,23 @@ export const NOT_STORED = { "Cache-Control": "no-store" };
 /** How many entries of a list a page has. */
 export const pageLimit = z.coerce.number().int().min(1).max(100).default(20);
 
+/**
+ * The `{id}` of a path, of any form: what is not an id names nothing.
+ * @param example an id of the resource
+ */
+export const idParams = (example: string) =>
+	z.object({ id: z.string().openapi({ example }) });
+
+export const JOB_PARAMS = idParams("01JD8Z6Q3V9Y4K2M7N5P8R1S3T");
+export const UPLOAD_PARAMS = idParams("img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T");
+
 /** This API, as the caller named it. */
 export const originOf = (c: Context<App>): string => new URL(c.req.url).origin;
 
+const SEQ = /^\d{1,15}$/;
+
 /** A sequence number, as callers write it. */
-export const SEQ = /^\d{1,15}$/;
+export const Seq = z.string().regex(SEQ, "must be an event's number");
 
 /**
  * After which event a stream or a page begins, and the field that says so; the query wins.

@@ -1,5 +1,5 @@
 /** The models of this deployment. They are public, as a price list is, and need no key. */
-import { createRoute, z } from "@hono/zod-openapi";
+import { createRoute } from "@hono/zod-openapi";
 import { etag, RETAINED_304_HEADERS } from "hono/etag";
 import { config } from "../env.ts";
 import { newRouter } from "../http/router.ts";
@@ -11,7 +11,7 @@ import {
 	ModelList,
 } from "../schema/model.ts";
 import { problems } from "./failures.ts";
-import { json } from "./kit.ts";
+import { idParams, json } from "./kit.ts";
 
 export const models = newRouter();
 
@@ -62,7 +62,7 @@ models.openapi(
 		description: "Needs no key.",
 		security: [],
 		request: {
-			params: z.object({ id: z.string().openapi({ example: "nano" }) }),
+			params: idParams("nano"),
 		},
 		responses: {
 			200: { description: "The model", content: json(Model) },

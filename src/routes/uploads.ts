@@ -22,7 +22,7 @@ import {
 	storeImage,
 } from "../submit/images.ts";
 import { IMAGE_FAILURES, JSON_CALL, problems } from "./failures.ts";
-import { json, NOT_STORED, pageLimit } from "./kit.ts";
+import { json, NOT_STORED, pageLimit, UPLOAD_PARAMS } from "./kit.ts";
 
 export const uploads = newRouter();
 
@@ -32,9 +32,6 @@ const images = Object.fromEntries(
 		{ schema: { type: "string", format: "binary" } as const },
 	]),
 );
-const params = z.object({
-	id: z.string().openapi({ example: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
-});
 
 uploads.openAPIRegistry.register("UploadRequest", UploadRequest);
 
@@ -156,7 +153,7 @@ uploads.openapi(
 			"Reads the stored bytes, checks them against what was declared, and makes the upload " +
 			"ready. Repeating it changes nothing.",
 		middleware: authenticate,
-		request: { params },
+		request: { params: UPLOAD_PARAMS },
 		responses: {
 			200: { description: "The upload, ready", content: json(Upload) },
 			...problems(
@@ -206,7 +203,7 @@ uploads.openapi(
 		operationId: "getUpload",
 		summary: "An upload",
 		middleware: authenticate,
-		request: { params },
+		request: { params: UPLOAD_PARAMS },
 		responses: {
 			200: { description: "The upload", content: json(Upload) },
 			...problems(401, 404, 429, "upload_not_found"),
@@ -227,7 +224,7 @@ uploads.openapi(
 		description:
 			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
 		middleware: authenticate,
-		request: { params },
+		request: { params: UPLOAD_PARAMS },
 		responses: {
 			204: { description: "Deleted" },
 			...problems(401, 404, 429, "upload_not_found"),

@@ -24,13 +24,11 @@ import {
 } from "../schema/webhook.ts";
 import { webhookUrl } from "../submit/webhook-address.ts";
 import { JSON_CALL, problems } from "./failures.ts";
-import { json, NOT_STORED, originOf, pageLimit } from "./kit.ts";
+import { idParams, json, NOT_STORED, originOf, pageLimit } from "./kit.ts";
 
 export const webhooks = newRouter();
 
-const params = z.object({
-	id: z.string().openapi({ example: "wh_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
-});
+const params = idParams("wh_01JD8Z6Q3V9Y4K2M7N5P8R1S3T");
 
 webhooks.openapi(
 	createRoute({

@@ -1,7 +1,8 @@
 /** The data of each server-sent event of a job. */
 import { z } from "@hono/zod-openapi";
+import { Eta } from "../contract/pool.ts";
 import { sse } from "./event-stream.ts";
-import { Eta, JobStatus } from "./job.ts";
+import { JobStatus } from "./job.ts";
 
 /** `job.<state>`, sent at each change of state. */
 export const StateEvent = z

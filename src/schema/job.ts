@@ -1,4 +1,6 @@
 import { z } from "@hono/zod-openapi";
+import { JOB_STATUSES } from "../contract/job.ts";
+import { Eta } from "../contract/pool.ts";
 import { SAMPLING } from "../contract/sampling.ts";
 import { JOB_ID } from "../ids.ts";
 import { TASKS, type Task } from "../tasks.ts";
@@ -30,7 +32,7 @@ const ContentPart = z.discriminatedUnion("type", [
 ]);
 
 /** One message of a conversation. The n-th `image` part of a request stands for `images[n]`. */
-export const Message = z
+const JobMessage = z
 	.strictObject({
 		role: z.enum(["system", "user", "assistant"]),
 		content: z.union([
@@ -47,7 +49,7 @@ export const Message = z
 			],
 		},
 	});
-export type Message = z.infer<typeof Message>;
+type JobMessage = z.infer<typeof JobMessage>;
 
 const Parameters = z
 	.strictObject({
@@ -79,7 +81,7 @@ const Parameters = z
 					"together.",
 			}),
 		messages: z
-			.array(z.preprocess(normalizeMessage, Message))
+			.array(z.preprocess(normalizeMessage, JobMessage))
 			.min(1)
 			.max(MAX_MESSAGES)
 			.optional()
@@ -126,8 +128,13 @@ const Parameters = z
 	})
 	.superRefine(checkTogether);
 
+/** In `stop` and `metadata` `false` and 0 mean none. 0 answers are not an option. */
+const OWN_PARAMETERS = Object.keys(Parameters.shape)
+	.filter((name) => name !== "stop" && name !== "metadata")
+	.concat("n");
+
 export const JobRequest = z
-	.preprocess(normalizeJob, Parameters)
+	.preprocess((value) => normalizeJob(value, OWN_PARAMETERS), Parameters)
 	.openapi("JobRequest", {
 		description:
 			"A member that is null or empty counts as left out. So does a member that this API does " +
@@ -148,7 +155,7 @@ function checkTogether(
 	job: {
 		prompt?: string | undefined;
 		task?: string | undefined;
-		messages?: Message[] | undefined;
+		messages?: JobMessage[] | undefined;
 		previous_job?: string | undefined;
 		images: unknown[];
 	},
@@ -185,31 +192,7 @@ function checkTogether(
 		refuse(["messages", last, "role"], "the last message must be the user's");
 }
 
-export const JobStatus = z.enum([
-	"queued",
-	"provisioning",
-	"running",
-	"succeeded",
-	"failed",
-	"canceled",
-	"expired",
-]);
-
-const Quantiles = z.object({ p50: z.int(), p90: z.int() });
-
-/**
- * Estimates in milliseconds from now: half of such jobs are no later than `p50`, nine tenths than
- * `p90`.
- */
-export const Eta = z
-	.object({
-		start: Quantiles,
-		first_token: Quantiles,
-		finish: Quantiles,
-		/** Whether a worker must start first. The estimates include that time. */
-		cold: z.boolean(),
-	})
-	.openapi("Eta");
+export const JobStatus = z.enum(JOB_STATUSES);
 
 export const Job = z
 	.object({

@@ -162,32 +162,17 @@ export const NEUTRAL_PARAMETERS = {
  * otherwise.
  */
 const PROMPTS = ["prompt", "task", "messages"];
-const OWN_PARAMETERS = [
-	...PROMPTS,
-	"model",
-	"images",
-	"previous_job",
-	"max_tokens",
-	"temperature",
-	"top_p",
-	"repetition_penalty",
-	"seed",
-	"expires_in",
-	"on_disconnect",
-	"webhook",
-	// 0 answers are not an option, so 0 is refused.
-	"n",
-];
 
 /**
  * Removes from a native request the members without effect, and OpenAI's parameters with a value
  * without effect.
+ * @param own as for `normalizeRequest`
  */
-export function normalizeJob(value: unknown): unknown {
+export function normalizeJob(value: unknown, own: readonly string[]): unknown {
 	if (!isObject(value)) return value;
 	const hasPrompt = PROMPTS.some((name) => !isEmpty(value[name]));
 	const required = hasPrompt ? [] : PROMPTS;
-	const job = normalizeRequest(value, required, OWN_PARAMETERS) as Members;
+	const job = normalizeRequest(value, required, own) as Members;
 	for (const [name, schema] of Object.entries(NEUTRAL_PARAMETERS))
 		if (schema.safeParse(job[name]).success) delete job[name];
 	return job;

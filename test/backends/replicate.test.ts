@@ -8,8 +8,9 @@ import {
 	probeReplicate,
 	ReplicateBackend,
 } from "../../src/backends/replicate.ts";
-import { RETRY_POLICY, sleep } from "../../src/backends/retry.ts";
+import { RETRY_POLICY } from "../../src/backends/retry.ts";
 import type { ReplicateAddress } from "../../src/models.ts";
+import { sleep } from "../../src/time.ts";
 import { eventually } from "../support/eventually.ts";
 import {
 	FakeReplicate,
