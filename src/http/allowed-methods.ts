@@ -1,3 +1,4 @@
+/** Finds the methods of a path, for a 405. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { App } from "./router.ts";
 

@@ -19,8 +19,8 @@ export interface Caller {
 
 /**
  * Comes first on every route that takes a key, before anything looks at query or body: a call
- * without a key of this API costs one HMAC for each server key, and wakes no object. The route
- * finds its caller in `c.var.caller`.
+ * without a key of this API costs one HMAC for each server key, and calls no Durable Object. The
+ * route finds its caller in `c.var.caller`.
  * @throws ApiError `missing_key`, `invalid_key`
  */
 export const authenticate = createMiddleware<App>(async (c, next) => {

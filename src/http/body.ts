@@ -1,4 +1,7 @@
-/** Request bodies: bounded while they stream, and each way of being wrong with its own code. */
+/**
+ * Reads request bodies within a limit; each kind of error has its own code. Hono's `bodyLimit` had
+ * two bypasses (CVE-2025-59139, GHSA-9vqf-7f2p-gf9v), so the API counts the bytes itself.
+ */
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import { sha256 } from "../crypto.ts";
@@ -70,7 +73,7 @@ export const body = ({ limit }: { limit: number }) =>
 		await next();
 	});
 
-/** Bound for bodies that hold no images. */
+/** Limit for bodies that hold no images. */
 export const SMALL_BODY = 64 * 1024;
 
 function parse(bytes: Uint8Array): unknown {
@@ -84,7 +87,7 @@ function parse(bytes: Uint8Array): unknown {
 	} catch {
 		throw new ApiError({ code: "invalid_json" });
 	}
-	// As it stands, or with some of its letters escaped.
+	// The name as it is, or with letters escaped.
 	if (/__proto__|\\u00/.test(text)) refusePrototype(value);
 	return value;
 }
@@ -97,8 +100,8 @@ interface PathStep {
 }
 
 /**
- * No schema can refuse a member `__proto__`: what copies it into an object of its own sets that
- * one's prototype instead, so it is passed over everywhere.
+ * zod copies members into new objects, where `__proto__` would set the prototype, so the API
+ * refuses this name.
  * @throws ApiError `invalid_request`
  */
 function refusePrototype(body: unknown): void {
@@ -124,7 +127,7 @@ function refusePrototype(body: unknown): void {
 	}
 }
 
-/** Deeper than any schema goes there is no need to be exact. */
+/** No schema is as deep, so a longer path is cut. */
 const LONGEST_PATH = 16;
 
 function pathOf(place: PathStep): PropertyKey[] {

@@ -1,3 +1,4 @@
+/** Turns a failure into a response: problem details, or an error in OpenAI's shape. */
 import type { Context } from "hono";
 import { type Failure, wire } from "../errors.ts";
 import { FAILURES, STATUSES } from "../failures.ts";

@@ -1,3 +1,4 @@
+/** The router of each resource: what a request carries from its middleware to its handler. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { getPath } from "hono/utils/url";
 import type { ZodError } from "zod";

@@ -1,4 +1,4 @@
-/** Accounts, keys and credit, for operators. Without ADMIN_SECRET none of this exists. */
+/** Accounts, keys and credit, for operators. Without ADMIN_SECRET these routes answer 404. */
 
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Account as AccountObject } from "../account/account.ts";
@@ -182,7 +182,7 @@ admin.openapi(
 	},
 );
 
-/** @throws ApiError `account_not_found` for what cannot be an account's id; wakes no object */
+/** @throws ApiError `account_not_found` for an invalid account id, which calls no Durable Object */
 function stub(env: Env, id: string): DurableObjectStub<AccountObject> {
 	if (!isAccountId(id)) throw new ApiError({ code: "account_not_found" });
 	return accountOf(env, id);

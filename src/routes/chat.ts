@@ -44,7 +44,7 @@ import { replayed, retryCount } from "./kit.ts";
 
 export const chat = newRouter();
 
-// No schema of a route can say what `data:` is made of.
+// No route's schema names what `data:` holds.
 chat.openAPIRegistry.register("ChatCompletionChunk", ChatCompletionChunk);
 
 const headers = z.object({
@@ -67,12 +67,11 @@ chat.openapi(
 			"upload. Parameters that this API does not have are refused by name (400), unless they ask " +
 			"for nothing, as null, empty, `false` and 0 do; what clients attach to an answer that they " +
 			"send back is passed over. Hanging up cancels the job within two seconds, at its share of " +
-			"the price, unless the call is repeated by then. So that it is noticed, an answer begins a " +
-			"second after the call at the latest, as 200: a stream with its first chunk, a whole " +
-			"answer with spaces, which JSON allows ahead of it. What is refused, and what fails by " +
-			"then, has the status of the failure. Where the job fails later, the error object comes " +
-			"all the same: as the last event of a stream, or as the body, which then has `error` and " +
-			"no `choices`.",
+			"the price, unless the call is repeated by then. So that the API notices it, the response " +
+			"starts as 200 at most one second after the call: a stream with its first chunk, any other " +
+			"with spaces until the JSON is ready. A call that is refused, or whose job fails by then, " +
+			"has the status of the failure. If the job fails later, the error object is the last event " +
+			"of the stream, or the body, which then has `error` and no `choices`.",
 		middleware: [
 			authenticate,
 			jobName,
@@ -157,8 +156,8 @@ chat.openapi(
 			),
 		};
 		return request.stream
-			? streamed(call, request.stream_options?.include_usage ?? false)
-			: whole(call);
+			? streamCompletion(call, request.stream_options?.include_usage ?? false)
+			: sendCompletion(call);
 	},
 );
 
@@ -176,7 +175,7 @@ interface Call {
  * Follows the job until it ends. While it is followed, a client that hangs up ends the job.
  * @param taken gets each event first
  */
-function following(
+function followJob(
 	{ c, completion, follow, presence }: Call,
 	taken: (event: LogEvent) => void,
 ): { follower: Follower; leave: () => void; ended: Promise<void> } {
@@ -199,12 +198,15 @@ function following(
 	return { follower, leave, ended };
 }
 
-async function streamed(call: Call, includeUsage: boolean): Promise<Response> {
+async function streamCompletion(
+	call: Call,
+	includeUsage: boolean,
+): Promise<Response> {
 	const { c, head, completion, presence, begin } = call;
 	const chunks = new CompletionChunks(head, completion, includeUsage);
 	let opening = chunks.opening;
 	const { promise: spoken, resolve: speaks } = Promise.withResolvers<void>();
-	const { follower, ended } = following(call, (event) => {
+	const { follower, ended } = followJob(call, (event) => {
 		const text = chunks.of(event);
 		opening += text;
 		if (text) speaks();
@@ -212,7 +214,7 @@ async function streamed(call: Call, includeUsage: boolean): Promise<Response> {
 	await Promise.race([spoken, ended, begin.over]);
 	begin.stop();
 	if (completion.failed && completion.text === "")
-		return refused(c, completion.failed);
+		return respondWithError(c, completion.failed);
 	const body = eventStream({
 		follow(consumer) {
 			if (completion.ended) return null;
@@ -230,19 +232,19 @@ async function streamed(call: Call, includeUsage: boolean): Promise<Response> {
 	return c.body(body, 200, EVENT_STREAM_HEADERS);
 }
 
-async function whole(call: Call): Promise<Response> {
+async function sendCompletion(call: Call): Promise<Response> {
 	const { c, head, completion, presence, begin } = call;
-	const { leave, ended } = following(call, (event) => completion.take(event));
+	const { leave, ended } = followJob(call, (event) => completion.take(event));
 	await Promise.race([ended, begin.over]);
 	begin.stop();
-	if (completion.failed) return refused(c, completion.failed);
+	if (completion.failed) return respondWithError(c, completion.failed);
 	if (completion.ended) return c.json(completion.toJSON(head), 200);
 	const json = ended.then(() => JSON.stringify(completion.toJSON(head)));
 	const body = delayedJson(json, presence, leave);
 	return c.body(body, 200, DELAYED_JSON_HEADERS);
 }
 
-const refused = (
+const respondWithError = (
 	c: Context<App>,
 	{ code, status, error }: CompletionFailure,
 ): Response => c.json({ error }, status, retryHeaders(code));

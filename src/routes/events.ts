@@ -12,7 +12,7 @@ import { JOB_PARAMS, Seq, startOf } from "./kit.ts";
 
 export const events = newRouter();
 
-// No schema of a route can say what a stream is made of.
+// No route's schema names what a stream holds.
 events.openAPIRegistry.register("JobEvent", JobEvent);
 
 /** Of `after` and `Last-Event-ID`. */

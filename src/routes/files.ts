@@ -1,4 +1,4 @@
-/** OpenAI's files, over uploads: the same ids, under their names. */
+/** OpenAI's files: uploads in OpenAI's shape, under the same ids. */
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { UploadView } from "../contract/account.ts";
@@ -18,11 +18,11 @@ import { findUpload, uploadIdOf } from "./uploads.ts";
 
 export const files = newRouter();
 
-/** What of a form is not the file. */
+/** Bytes of a form beside its file. */
 const FORM_BYTES = 64 * 1024;
-/** Purposes with which an image may come. */
+/** The purposes that an image may be sent with. */
 const PURPOSES = ["vision", "user_data"];
-/** Of one page, however many are asked for. */
+/** The most files of one page, whatever `limit` says. */
 const MOST_FILES = 1_000;
 
 files.openapi(
@@ -64,7 +64,7 @@ files.openapi(
 		},
 	}),
 	async (c) => {
-		const file = await sentFile(c);
+		const file = await readFile(c);
 		const received = await inspectImage(
 			new Uint8Array(await file.arrayBuffer()),
 			"file",
@@ -104,8 +104,8 @@ files.openapi(
 					.optional()
 					.openapi({
 						description:
-							"Every file here is `vision`, or came as `user_data`; there are none of another " +
-							"purpose",
+							"Every file has the purpose `vision` or was sent with `user_data`. Other purposes " +
+							"return an empty list",
 						example: "vision",
 					}),
 			}),
@@ -167,7 +167,8 @@ files.openapi(
 		path: "/{id}/content",
 		operationId: "getFileContent",
 		summary: "A file's bytes",
-		description: "As they are kept: without places, times and texts.",
+		description:
+			"As they are stored: without the places, times and texts of their metadata.",
 		middleware: authenticate,
 		request: { params: UPLOAD_PARAMS },
 		responses: {
@@ -223,7 +224,7 @@ files.openapi(
 );
 
 /** @throws ApiError naming the form's field that is wrong */
-async function sentFile(c: Context<App>): Promise<File> {
+async function readFile(c: Context<App>): Promise<File> {
 	const type = c.req.header("Content-Type") ?? "";
 	if (!/^multipart\/form-data\s*;/i.test(type))
 		throw new ApiError({
@@ -241,7 +242,7 @@ async function sentFile(c: Context<App>): Promise<File> {
 	const form = await new Response(bytes, { headers: { "Content-Type": type } })
 		.formData()
 		.catch(() => {
-			throw wrong("body", "is no form. Send multipart/form-data.");
+			throw wrong("body", "is not a form. Send multipart/form-data.");
 		});
 	for (const name of form.keys())
 		if (name !== "file" && name !== "purpose")

@@ -56,14 +56,13 @@ const requestHeaders = {
 		.optional()
 		.openapi({
 			description:
-				"Where the job has not started by then it is `expired`, free: 5 s to 24 h, an hour " +
-				"without " +
-				"it",
+				"If the job has not started by then, it becomes `expired` and costs nothing: 5 s to 24 h, " +
+				"one hour without this header",
 			example: "90s",
 		}),
 	"cancel-after": z.string().optional().openapi({
 		description:
-			"Where the job has not ended by then it is canceled, as by a call: 5 s to 24 h",
+			"If the job has not ended by then, it is canceled, as by a call: 5 s to 24 h",
 		example: "15m",
 	}),
 };
@@ -117,12 +116,12 @@ jobs.openapi(
 		description:
 			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, " +
 			"as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most " +
-			"60) and answers 200 if the job ended by then. Where the job is to be canceled when it is " +
-			"hung up on (`on_disconnect`), a waiting answer begins after a second, so that this is " +
-			"noticed: as 202 with spaces, which JSON allows ahead of it, whatever the job's `status` " +
-			"in it says. With an `Idempotency-Key` it may be repeated safely: the same request again " +
-			"answers the same job, as it is then, and its events from the first on; another request " +
-			"under the same key is refused (409). A member that is null or empty counts as left out.",
+			"60) and answers 200 if the job ended by then. If `on_disconnect` is `cancel`, the response " +
+			"starts after one second as 202 and sends spaces until the JSON is ready, so that the API " +
+			"notices a client that disconnects. With an `Idempotency-Key` it may be repeated safely: " +
+			"the same request again answers the same job, as it is then, and its events from the first " +
+			"on; another request under the same key is refused (409). A member that is null or empty " +
+			"counts as left out.",
 		middleware: [
 			authenticate,
 			jobName,
@@ -194,7 +193,7 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const { id } = c.req.valid("param");
-		const view = await shown(c, id, (job) => job.view());
+		const view = await readView(c, id, (job) => job.view());
 		return c.json(jobWire(view, originOf(c)), 200);
 	},
 );
@@ -254,7 +253,7 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const { id } = c.req.valid("param");
-		const view = await shown(c, id, (job) => job.cancel());
+		const view = await readView(c, id, (job) => job.cancel());
 		return c.json(jobWire(view, originOf(c)), view.finishedAt ? 200 : 202);
 	},
 );
@@ -342,18 +341,18 @@ async function respond(
 }
 
 /**
- * What the Job answers, once the account knows it.
- * @throws ApiError `job_not_found`, also for a job of which no answer has told yet; `job_gone`
+ * A job's view, from a call to the Job that the account allows.
+ * @throws ApiError `job_not_found`, also for a job that was admitted but has not started; `job_gone`
  */
-async function shown(
+async function readView(
 	c: Context<App>,
 	id: string,
-	ask: (job: ReturnType<typeof jobOf>) => Promise<JobView | null>,
+	call: (job: ReturnType<typeof jobOf>) => Promise<JobView | null>,
 ): Promise<JobView> {
 	const { id: owner, account, credential } = c.var.caller;
-	const looked = timed(c, "auth", account.lookup(credential, id));
-	const { job } = unwrapForCaller(c, await looked);
-	const view = await timed(c, "read", ask(jobOf(c.env, owner, id)));
+	const lookup = timed(c, "auth", account.lookup(credential, id));
+	const { job } = unwrapForCaller(c, await lookup);
+	const view = await timed(c, "read", call(jobOf(c.env, owner, id)));
 	if (view) return view;
 	throw new ApiError({
 		code: job.status === "accepted" ? "job_not_found" : "job_gone",

@@ -60,9 +60,9 @@ export const retryCount = z
 	.openapi({
 		description:
 			"Above 0, as OpenAI's clients send it by themselves: this call repeats one of the last ten " +
-			"minutes, with the same key and the same body to the byte, and has that one's job. A job " +
-			"that was canceled meanwhile is asked anew. Without this header, or an `Idempotency-Key`, " +
-			"equal calls are jobs of their own",
+			"minutes, with the same key and the same body to the byte, and gets that call's job, or a " +
+			"new job if that one was canceled. Without this header or an `Idempotency-Key` each call " +
+			"creates a job",
 		example: "1",
 	});
 

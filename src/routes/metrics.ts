@@ -20,24 +20,28 @@ metrics.get("/metrics", authenticateOperator, async (c) => {
 		metricsOf(c.env).read(),
 		...models.map((model) => loadOf(c.env, model)),
 	]);
-	const known = models.map((model, n) => ({ model, load: loads[n] ?? null }));
-	return c.body(exposition(sums, gaugesOf(known)), 200, {
+	return c.body(exposition(sums, gaugesOf(loads)), 200, {
 		"Content-Type": EXPOSITION_TYPE,
 		"Cache-Control": "no-store",
 	});
 });
 
-/** Null where the pool does not answer: the rest is told all the same. */
-async function loadOf(env: Env, model: string): Promise<Load | null> {
+interface ModelLoad {
+	model: string;
+	/** Null if the Pool does not answer; the other metrics are still written. */
+	load: Load | null;
+}
+
+async function loadOf(env: Env, model: string): Promise<ModelLoad> {
 	try {
-		return await poolOf(env, model).load(model);
+		return { model, load: await poolOf(env, model).load(model) };
 	} catch (error) {
 		log("rpc_failed", { object: "worker", cause: String(error) });
-		return null;
+		return { model, load: null };
 	}
 }
 
-function gaugesOf(known: { model: string; load: Load | null }[]): Gauge[] {
+function gaugesOf(loads: ModelLoad[]): Gauge[] {
 	const gauge = (
 		name: string,
 		help: string,
@@ -45,7 +49,7 @@ function gaugesOf(known: { model: string; load: Load | null }[]): Gauge[] {
 	): Gauge => ({
 		name,
 		help,
-		series: known.flatMap(({ model, load }) =>
+		series: loads.flatMap(({ model, load }) =>
 			load ? [{ labels: { model }, value: value(load) }] : [],
 		),
 	});
@@ -53,7 +57,7 @@ function gaugesOf(known: { model: string; load: Load | null }[]): Gauge[] {
 		{
 			name: "pool_up",
 			help: "Whether the pool of the model answered.",
-			series: known.map(({ model, load }) => ({
+			series: loads.map(({ model, load }) => ({
 				labels: { model },
 				value: Number(load !== null),
 			})),
@@ -73,7 +77,7 @@ function gaugesOf(known: { model: string; load: Load | null }[]): Gauge[] {
 		{
 			name: "workers",
 			help: "Workers by what they last said, or by their circuit breaker.",
-			series: known.flatMap(({ model, load }) =>
+			series: loads.flatMap(({ model, load }) =>
 				[...new Set(load?.workers.map(({ state }) => state))].map((state) => ({
 					labels: { model, state },
 					value: load?.workers.filter((w) => w.state === state).length ?? 0,

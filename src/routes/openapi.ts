@@ -1,3 +1,4 @@
+/** The OpenAPI document. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { App } from "../http/router.ts";
 import { SUPPORTED_PATHS } from "../openai/endpoints.ts";

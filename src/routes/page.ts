@@ -1,9 +1,9 @@
+/** The playground: static files, each with a policy that allows what it does and nothing else. */
 import type { Context } from "hono";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { type App, newRouter } from "../http/router.ts";
 
-/** The playground: static files, each with a policy that allows what it does and nothing else. */
 export const page = newRouter();
 
 export const NOTHING =

@@ -1,7 +1,7 @@
 /**
- * Where Replicate reports on predictions, for what nothing else finds out: a job whose process
- * died, and that no alarm woke, continues; a prediction that outlived its job is ended. Nothing
- * here reads what the prediction says: the job looks that up itself.
+ * Replicate reports on predictions here. A report wakes a job whose process died and that no alarm
+ * woke, and ends a prediction that outlived its job. The route does not read the prediction's
+ * output: the job reads that itself.
  */
 
 import { isAccountId } from "../api-key.ts";
@@ -27,7 +27,7 @@ replicate.post("/:model/:account/:job", async (c) => {
 	const webhook = address?.replicate.webhook;
 	const body =
 		webhook && (await readAtMost(c.req.raw, LONGEST).catch(() => null));
-	const told =
+	const report =
 		body &&
 		(await readWebhook(
 			c.req.raw.headers,
@@ -35,12 +35,12 @@ replicate.post("/:model/:account/:job", async (c) => {
 			webhook.secret,
 			Date.now(),
 		));
-	if (!told || !isAccountId(account) || !JOB_ID.test(job))
+	if (!report || !isAccountId(account) || !JOB_ID.test(job))
 		throw new ApiError({ code: "not_found" });
-	// Any call wakes it.
+	// Any call wakes the job.
 	const view = await jobOf(c.env, account, job).view();
 	const over = view === null || view.finishedAt !== null;
-	if (over && (told.status === "starting" || told.status === "processing"))
-		await new ReplicateBackend(address).cancel(told.id);
+	if (over && (report.status === "starting" || report.status === "processing"))
+		await new ReplicateBackend(address).cancel(report.id);
 	return c.body(null, 204);
 });

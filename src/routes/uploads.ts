@@ -272,8 +272,8 @@ const unsupportedType = (more = "") =>
 	});
 
 /**
- * What a caller PUT for a pending upload; null where nothing lies there.
- * @throws ApiError where it is not what was declared, or no image that we take
+ * The image that a caller PUT for a pending upload; null where nothing was PUT.
+ * @throws ApiError `upload_mismatch`, and what `inspectImage` throws
  */
 async function readStaged(
 	c: Context<App>,
@@ -294,8 +294,8 @@ async function readStaged(
 }
 
 /**
- * An upload of the caller's.
- * @param field of the request, for errors
+ * The caller's upload.
+ * @param field the request's field, for errors
  * @throws ApiError `upload_not_found`
  */
 export async function findUpload(
@@ -308,7 +308,7 @@ export async function findUpload(
 	return unwrapForCaller(c, found).upload;
 }
 
-/** @throws ApiError `upload_not_found` for what cannot be an upload's id, before an object wakes */
+/** @throws ApiError `upload_not_found` for an invalid upload id, which calls no Durable Object */
 export function uploadIdOf(id: string, field?: string): string {
 	if (UPLOAD_ID.test(id)) return id;
 	throw new ApiError({ code: "upload_not_found", ...(field && { field }) });

@@ -1,4 +1,4 @@
-/** Webhooks: where an account's events are sent, and what became of them. */
+/** Webhooks: where an account's events are sent, and the deliveries to them. */
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { WebhookView } from "../contract/account.ts";
@@ -63,13 +63,13 @@ webhooks.openapi(
 			c,
 			await caller.account.createWebhook(caller.credential, {
 				...wanted,
-				url: checked(c, url),
+				url: checkUrl(c, url),
 				origin: originOf(c),
 			}),
 		);
-		const whose = { account: caller.id, id: webhook.id };
-		const secret = await endpoint(c, webhook.id).secret(whose);
-		return c.json({ ...wire(webhook, null), secret }, 201, NOT_STORED);
+		const ref = { account: caller.id, id: webhook.id };
+		const secret = await endpoint(c, webhook.id).secret(ref);
+		return c.json({ ...webhookWire(webhook, null), secret }, 201, NOT_STORED);
 	},
 );
 
@@ -79,7 +79,7 @@ webhooks.openapi(
 		path: "/",
 		operationId: "listWebhooks",
 		summary: "The account's webhooks, oldest first",
-		description: "Without the addresses that jobs named for themselves.",
+		description: "Without the webhooks of jobs.",
 		middleware: authenticate,
 		responses: {
 			200: { description: "The webhooks", content: json(WebhookList) },
@@ -93,13 +93,13 @@ webhooks.openapi(
 			await caller.account.webhooks(caller.credential),
 		);
 		const data = await Promise.all(
-			webhooks.map((webhook) => shown(c, webhook)),
+			webhooks.map((webhook) => readWebhook(c, webhook)),
 		);
 		return c.json({ data, next_cursor: null }, 200);
 	},
 );
 
-// Before `/{id}`: "secret" is no webhook.
+// Before `/{id}`: "secret" is not a webhook's id.
 webhooks.openapi(
 	createRoute({
 		method: "get",
@@ -160,8 +160,8 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const webhook = await found(c);
-		return c.json(await shown(c, webhook), 200);
+		const webhook = await findWebhook(c);
+		return c.json(await readWebhook(c, webhook), 200);
 	},
 );
 
@@ -172,7 +172,7 @@ webhooks.openapi(
 		operationId: "changeWebhook",
 		summary: "Change a webhook, or enable it again",
 		description:
-			"What is owed goes to a new `url` at once. Of a job's webhook only `status` can be changed.",
+			"Pending deliveries go to the new `url` at once. Of a job's webhook only `status` can be changed.",
 		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
 		request: {
 			params,
@@ -195,14 +195,14 @@ webhooks.openapi(
 			caller.credential,
 			c.req.valid("param").id,
 			{
-				...(url !== undefined && { url: checked(c, url) }),
+				...(url !== undefined && { url: checkUrl(c, url) }),
 				...(events && { events }),
 				...(description !== undefined && { description }),
 				enable: status === "enabled",
 			},
 		);
 		const { webhook } = unwrapForCaller(c, changed);
-		return c.json(await shown(c, webhook), 200);
+		return c.json(await readWebhook(c, webhook), 200);
 	},
 );
 
@@ -211,7 +211,7 @@ webhooks.openapi(
 		method: "delete",
 		path: "/{id}",
 		operationId: "deleteWebhook",
-		summary: "Delete a webhook, with what is owed to it",
+		summary: "Delete a webhook and its pending deliveries",
 		middleware: authenticate,
 		request: { params },
 		responses: {
@@ -246,7 +246,7 @@ webhooks.openapi(
 	}),
 	async (c) => {
 		const { caller } = c.var;
-		const webhook = await found(c);
+		const webhook = await findWebhook(c);
 		if (webhook.scope === "job")
 			throw new ApiError({
 				code: "invalid_request",
@@ -255,9 +255,9 @@ webhooks.openapi(
 					"`id` is a job's webhook, which the account's secret signs. POST " +
 					"/v1/webhooks/secret/rotate.",
 			});
-		const whose = { account: caller.id, id: webhook.id };
-		const secret = await endpoint(c, webhook.id).rotate(whose);
-		const now = await shown(c, webhook);
+		const ref = { account: caller.id, id: webhook.id };
+		const secret = await endpoint(c, webhook.id).rotate(ref);
+		const now = await readWebhook(c, webhook);
 		return c.json({ ...now, secret }, 200, NOT_STORED);
 	},
 );
@@ -280,9 +280,9 @@ webhooks.openapi(
 	}),
 	async (c) => {
 		const { caller } = c.var;
-		const { id } = await found(c);
-		const whose = { account: caller.id, id };
-		const tested = await endpoint(c, id).sendTest(whose);
+		const { id } = await findWebhook(c);
+		const ref = { account: caller.id, id };
+		const tested = await endpoint(c, id).sendTest(ref);
 		if (!tested) throw new ApiError({ code: "webhook_not_found" });
 		return c.json(deliveryOf(tested), 200);
 	},
@@ -313,7 +313,7 @@ webhooks.openapi(
 		},
 	}),
 	async (c) => {
-		const { id } = await found(c);
+		const { id } = await findWebhook(c);
 		const { cursor, limit } = c.req.valid("query");
 		const before = cursor === undefined ? null : Number(cursor);
 		const page = await endpoint(c, id).deliveries(before, limit);
@@ -335,7 +335,7 @@ webhooks.openapi(
 		summary: "Deliver one event again, or all after one",
 		description:
 			"`event`: that one, now, whatever its type. `after`: the webhook goes on in the feed after " +
-			"that number, whether it was there before or not; what was owed from before it stays owed.",
+			"that number, whether it was there before or not; deliveries that are pending stay pending.",
 		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
 		request: {
 			params,
@@ -356,17 +356,17 @@ webhooks.openapi(
 	async (c) => {
 		const { caller } = c.var;
 		const { id } = c.req.valid("param");
-		const asked = c.req.valid("json");
-		const what =
-			"after" in asked ? asked : { event: seqOf(caller.id, asked.event) };
+		const request = c.req.valid("json");
+		const target =
+			"after" in request ? request : { event: seqOf(caller.id, request.event) };
 		const { event, after, lastSeq } = unwrapForCaller(
 			c,
-			await caller.account.redelivery(caller.credential, id, what),
+			await caller.account.redelivery(caller.credential, id, target),
 		);
-		const whose = { account: caller.id, id };
+		const ref = { account: caller.id, id };
 		const object = endpoint(c, id);
-		const delivery = event && (await object.redeliver(whose, event));
-		if (after !== null) await object.rewind(whose, after);
+		const delivery = event && (await object.redeliver(ref, event));
+		if (after !== null) await object.rewind(ref, after);
 		return c.json(
 			{
 				webhook: id,
@@ -383,22 +383,29 @@ const endpoint = (c: Context<App>, id: string) =>
 	endpointOf(c.env, c.var.caller.id, id);
 
 /** @throws ApiError `webhook_not_found` */
-async function found(c: Context<App>): Promise<WebhookView> {
+async function findWebhook(c: Context<App>): Promise<WebhookView> {
 	const id = c.req.param("id") as string;
 	const { account, credential } = c.var.caller;
 	return unwrapForCaller(c, await account.webhook(credential, id)).webhook;
 }
 
 /** @throws ApiError `url_refused` */
-const checked = (c: Context<App>, url: string): string =>
+const checkUrl = (c: Context<App>, url: string): string =>
 	webhookUrl(url, "url", config(c.env).EGRESS_ALLOW);
 
-async function shown(c: Context<App>, webhook: WebhookView): Promise<Webhook> {
+/** The wire form of a webhook, with its last success, which its Endpoint knows. */
+async function readWebhook(
+	c: Context<App>,
+	webhook: WebhookView,
+): Promise<Webhook> {
 	const success = await endpoint(c, webhook.id).lastSuccess();
-	return wire(webhook, success);
+	return webhookWire(webhook, success);
 }
 
-const wire = (webhook: WebhookView, lastSuccess: number | null): Webhook => ({
+const webhookWire = (
+	webhook: WebhookView,
+	lastSuccess: number | null,
+): Webhook => ({
 	id: webhook.id,
 	object: "webhook",
 	scope: webhook.scope,

@@ -1,3 +1,4 @@
+/** The images of requests: how a request names one, and its limits. */
 import { z } from "@hono/zod-openapi";
 import { UPLOAD_ID } from "../ids.ts";
 import { oneOf } from "./one-of.ts";

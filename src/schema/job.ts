@@ -1,3 +1,4 @@
+/** Jobs: the request for one, the job, and lists of jobs. */
 import { z } from "@hono/zod-openapi";
 import { JOB_STATUSES } from "../contract/job.ts";
 import { Eta } from "../contract/pool.ts";

@@ -1,3 +1,4 @@
+/** The models that a caller can choose. */
 import { z } from "@hono/zod-openapi";
 import { PRICE_CLASSES } from "../models.ts";
 

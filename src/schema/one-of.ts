@@ -1,3 +1,4 @@
+/** Unions whose errors name the members to choose from. */
 import { z } from "@hono/zod-openapi";
 
 /**

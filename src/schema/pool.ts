@@ -1,3 +1,4 @@
+/** The load of pools, for operators. */
 import { z } from "@hono/zod-openapi";
 
 const POOL = {

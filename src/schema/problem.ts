@@ -1,3 +1,4 @@
+/** Errors: problem details, and OpenAI's shape. */
 import { z } from "@hono/zod-openapi";
 
 /** RFC 9457 problem details, with a stable code and the request's id. */

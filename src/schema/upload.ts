@@ -1,3 +1,4 @@
+/** Uploads: the request for one, the upload, and lists of uploads. */
 import { z } from "@hono/zod-openapi";
 import { DeclaredType, IMAGE_LIMITS, UploadId } from "./image.ts";
 
