@@ -56,8 +56,8 @@ const requestHeaders = {
 		.optional()
 		.openapi({
 			description:
-				"If the job has not started by then, it becomes `expired` and costs nothing: 5 s to 24 h, " +
-				"one hour without this header",
+				"If the job has not started by then, it becomes `expired` and costs nothing: 5 s to " +
+				"24 h, one hour without this header",
 			example: "90s",
 		}),
 	"cancel-after": z.string().optional().openapi({
@@ -116,12 +116,12 @@ jobs.openapi(
 		description:
 			"Answers 202 at once. With `Accept: text/event-stream` the events stream from this call, " +
 			"as from `/v1/jobs/{id}/events`; with `Prefer: wait=n` it waits up to n seconds (at most " +
-			"60) and answers 200 if the job ended by then. If `on_disconnect` is `cancel`, the response " +
-			"starts after one second as 202 and sends spaces until the JSON is ready, so that the API " +
-			"notices a client that disconnects. With an `Idempotency-Key` it may be repeated safely: " +
-			"the same request again answers the same job, as it is then, and its events from the first " +
-			"on; another request under the same key is refused (409). A member that is null or empty " +
-			"counts as left out.",
+			"60) and answers 200 if the job ended by then. If `on_disconnect` is `cancel`, the " +
+			"response starts after one second as 202 and sends spaces until the JSON is ready, so that " +
+			"the API notices a client that disconnects. With an `Idempotency-Key` it may be repeated " +
+			"safely: the same request again answers the same job, as it is then, and its events from " +
+			"the first on; another request under the same key is refused (409). A member that is null " +
+			"or empty counts as left out.",
 		middleware: [
 			authenticate,
 			jobName,
@@ -342,7 +342,8 @@ async function respond(
 
 /**
  * A job's view, from a call to the Job that the account allows.
- * @throws ApiError `job_not_found`, also for a job that was admitted but has not started; `job_gone`
+ * @throws ApiError `job_not_found`, also for a job that was admitted but has not started;
+ * `job_gone`
  */
 async function readView(
 	c: Context<App>,

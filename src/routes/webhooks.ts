@@ -172,7 +172,8 @@ webhooks.openapi(
 		operationId: "changeWebhook",
 		summary: "Change a webhook, or enable it again",
 		description:
-			"Pending deliveries go to the new `url` at once. Of a job's webhook only `status` can be changed.",
+			"Pending deliveries go to the new `url` at once. Of a job's webhook only `status` can be " +
+			"changed.",
 		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
 		request: {
 			params,
