@@ -128,7 +128,8 @@ test.each([
 	"a page's origin that is none, %j, is refused with what to write, before anything starts",
 	async (origin, says) => {
 		const { child, output } = await start([
-			...["--allowed-origins", `http://localhost:5173,${origin}`],
+			"--allowed-origins",
+			`http://localhost:5173,${origin}`,
 		]);
 		const [code] = await once(child, "exit");
 		expect(code).toBe(1);
@@ -168,7 +169,8 @@ test("the printed curl works as pasted before the worker is up, secrets stay pri
 
 test("a host that may not be allowed as it is written is named before anything starts", async () => {
 	const { child, output } = await start([
-		...["--egress-allow", "http://localhost:3000"],
+		"--egress-allow",
+		"http://localhost:3000",
 	]);
 	const [code] = await once(child, "exit");
 	expect(code).toBe(1);
@@ -182,8 +184,12 @@ test("a second start finds its account and key again, lets webhooks lead where i
 	);
 	const page = "https://app.example.com";
 	const { child, output, url, bucket } = await startOnFreePorts(
-		...["--allowed-origins", `${page}, http://localhost:5173`],
-		...["--egress-allow", "localhost:3000", "--egress-allow", "receiver"],
+		"--allowed-origins",
+		`${page}, http://localhost:5173`,
+		"--egress-allow",
+		"localhost:3000",
+		"--egress-allow",
+		"receiver",
 	);
 	expect(output()).toContain(`${url}/#key=${key}`);
 	for (const [origin, allowed] of [
