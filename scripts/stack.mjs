@@ -227,7 +227,7 @@ export async function startWorker({
 	secrets,
 	imagesFrom,
 	model = "nano",
-	checkpoint = paths.nano,
+	checkpoint = paths.checkpointOf(model),
 	args = [],
 }) {
 	const name = model === "nano" ? "worker" : `worker-${model}`;
