@@ -86,11 +86,16 @@ export async function bundleEdge(
 	await run(
 		paths.node,
 		[
-			...[join(edgeScripts, "bundle.mjs"), folder, root, entry],
+			join(edgeScripts, "bundle.mjs"),
+			folder,
+			root,
+			entry,
 			...(readable ? ["--minify=false"] : []),
 		],
 		{
-			...{ what: "Bundling the edge", log, signal },
+			what: "Bundling the edge",
+			log,
+			signal,
 			env: {
 				XDG_CONFIG_HOME: join(folder, "wrangler"),
 				WRANGLER_SEND_METRICS: "false",
@@ -125,7 +130,8 @@ async function startMiniflare(state, name, parts) {
 
 /** @param {Bucket} bucket @param {Secrets} secrets */
 const s3Part = ({ port, origins = [] }, secrets) => ({
-	...{ port, cors: corsRule(origins) },
+	port,
+	cors: corsRule(origins),
 	accessKeyId: secrets.s3AccessKey,
 	secretAccessKey: secrets.s3SecretKey,
 });
@@ -221,7 +227,7 @@ export async function startWorker({
 	secrets,
 	imagesFrom,
 	model = "nano",
-	checkpoint = paths.nano,
+	checkpoint = paths.checkpointOf(model),
 	args = [],
 }) {
 	const name = model === "nano" ? "worker" : `worker-${model}`;
@@ -230,11 +236,19 @@ export async function startWorker({
 	const daemon = await launch(
 		paths.worker,
 		[
-			...["serve", model, "--checkpoint", checkpoint, "--port", String(port)],
+			"serve",
+			model,
+			"--checkpoint",
+			checkpoint,
+			"--port",
+			String(port),
 			...imagesFrom.flatMap((url) => [
-				...["--allow-images-from", new URL(url).origin],
+				"--allow-images-from",
+				new URL(url).origin,
 			]),
-			...["--drain-seconds", "5", ...args],
+			"--drain-seconds",
+			"5",
+			...args,
 		],
 		{ log, env: { MINIGPT4_WORKER_KEY: secrets.workerKey } },
 	);

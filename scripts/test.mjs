@@ -194,7 +194,9 @@ async function runStage(stage, env) {
 async function startShared() {
 	const secrets = secretsOf(state);
 	const s3 = await startS3({
-		...{ port: await freePort(), state, secrets },
+		port: await freePort(),
+		state,
+		secrets,
 		origins: ["http://127.0.0.1:*"], // each edge's page
 	});
 	const row = board.row("engine", "nano on the CPU, booting");

@@ -23,8 +23,14 @@ const bundled = promisify(execFile)(
 	process.execPath,
 	[
 		join(root, "node_modules", "wrangler", "bin", "wrangler.js"),
-		...["deploy", ...(entry ? [entry] : []), "--config", config],
-		...["--dry-run", "--outdir", folder, ...flags],
+		"deploy",
+		...(entry ? [entry] : []),
+		"--config",
+		config,
+		"--dry-run",
+		"--outdir",
+		folder,
+		...flags,
 	],
 	{ cwd: checkout },
 );

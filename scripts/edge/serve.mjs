@@ -46,7 +46,9 @@ function edgeWorkers({ port, bundle, vars }) {
 	if (options.assets?.run_worker_first !== true)
 		return [{ ...worker, unsafeDirectSockets: [socket] }];
 	const door = {
-		...{ name: "door", modules: true, script: "export default {}" },
+		name: "door",
+		modules: true,
+		script: "export default {}",
 		unsafeDirectSockets: [{ ...socket, serviceName: options.name }],
 	};
 	return [door, worker];
@@ -70,7 +72,10 @@ function s3Worker({ port: listen, cors, ...s3Credentials }) {
 
 const miniflare = new Miniflare(
 	convertV4MiniflareOptions({
-		...{ host: HOST, port, cf: false, resourcePersistencePath: persist },
+		host: HOST,
+		port,
+		cf: false,
+		resourcePersistencePath: persist,
 		...(inspector !== undefined && { inspectorPort: inspector }),
 		log: new Log(LogLevel.WARN),
 		handleStructuredLogs: ({ level, message }) => {

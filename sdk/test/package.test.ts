@@ -119,11 +119,16 @@ it("has types for every way of resolving modules", async () => {
 	);
 	const said = await printed(
 		program("@arethetypeswrong/cli/dist/index.js"),
-		...[tarball, "--format", "json"],
+		tarball,
+		"--format",
+		"json",
 	);
 	const { analysis } = JSON.parse(said);
 	expect(analysis.problems).toEqual([]);
 	expect(Object.keys(analysis.entrypoints["."].resolutions).sort()).toEqual([
-		...["bundler", "node10", "node16-cjs", "node16-esm"],
+		"bundler",
+		"node10",
+		"node16-cjs",
+		"node16-esm",
 	]);
 });

@@ -166,7 +166,10 @@ async function presign(
 	const names = new Set(signed.map(([name]) => name));
 	const request = await presigner.presign(
 		{
-			...{ method, protocol, hostname, path: `${path}/${key}` },
+			method,
+			protocol,
+			hostname,
+			path: `${path}/${key}`,
 			headers: { host, ...Object.fromEntries(signed) },
 		},
 		{ expiresIn, signableHeaders: names, unhoistableHeaders: names },

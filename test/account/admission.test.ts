@@ -62,8 +62,14 @@ function run(steps: readonly Step[]) {
 			balances = { ...post(balances, verdict.entries) };
 			open.add(each.name);
 			jobs.set(each.name, {
-				...{ id: each.name, bodyHash: each.body, model: "nano", images: [] },
-				...{ createdAt: 0, status: "accepted", gone: false, expiresIn: 1 },
+				id: each.name,
+				bodyHash: each.body,
+				model: "nano",
+				images: [],
+				createdAt: 0,
+				status: "accepted",
+				gone: false,
+				expiresIn: 1,
 				hold: { amount: PRICE, closed: null },
 				webhook: null,
 				madeBy: null,
@@ -117,12 +123,26 @@ describe("the admission of jobs", () => {
 			admit("a", "y", true),
 			{ kind: "go", name: "a" },
 			admit("a", "y"),
-			...[admit("b"), admit("c"), admit("d"), admit("e")],
-			...[end("b"), end("c"), end("d"), admit("e")],
+			admit("b"),
+			admit("c"),
+			admit("d"),
+			admit("e"),
+			end("b"),
+			end("c"),
+			end("d"),
+			admit("e"),
 		]);
 		expect(answers.map(({ answer }) => answer)).toEqual([
-			...["new", "same", "id_conflict", "idempotency_conflict", "job_gone"],
-			...["new", "new", "new", "insufficient_credit", "insufficient_credit"],
+			"new",
+			"same",
+			"id_conflict",
+			"idempotency_conflict",
+			"job_gone",
+			"new",
+			"new",
+			"new",
+			"insufficient_credit",
+			"insufficient_credit",
 		]);
 		const crowded = run(["a", "b", "c", "d"].map((name) => admit(name)));
 		expect(crowded.answers.at(-1)?.answer).toBe("too_many_jobs");

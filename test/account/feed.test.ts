@@ -62,7 +62,9 @@ describe("the feed", () => {
 		expect(told.slice(0, 2).map(({ data }) => data)).toMatchObject([
 			{ id: jobs[0], status: "accepted", price: null, finishedAt: null },
 			{
-				...{ id: jobs[0], status: "succeeded", price: 1_000 },
+				id: jobs[0],
+				status: "succeeded",
+				price: 1_000,
 				finishedAt: expect.any(String),
 			},
 		]);
@@ -73,7 +75,8 @@ describe("the feed", () => {
 		await admitted(account);
 		await ringAfter(account, 70_000);
 		expect((await events(account)).map(({ type }) => type)).toEqual([
-			...["job.created", "job.expired"],
+			"job.created",
+			"job.expired",
 		]);
 	});
 
@@ -122,8 +125,10 @@ describe("the feed", () => {
 			const admission = admissionOf(account);
 			unwrap(await object.admit(admission));
 			await object.settle({
-				...{ jobId: admission.jobId, status: "succeeded" },
-				...{ outputTokens: 1, maxTokens: 1 },
+				jobId: admission.jobId,
+				status: "succeeded",
+				outputTokens: 1,
+				maxTokens: 1,
 			});
 			const inserted = written.filter(([text]) =>
 				/INSERT INTO event/.test(text),

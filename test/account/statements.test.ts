@@ -50,7 +50,8 @@ async function life(
 	const image = { id: upload, sha256: "c".repeat(64), bytes: 9 };
 	const call = "d".repeat(64);
 	const admission = admissionOf(account, {
-		...{ call, repeats: call },
+		call,
+		repeats: call,
 		credential,
 		idempotencyKey: "some key",
 		images: [{ upload, field: "images[0].url", sha256: "c".repeat(64) }],
@@ -74,7 +75,8 @@ async function life(
 	for (const order of ["newest", "oldest"] as const)
 		unwrap(
 			await object.uploads(credential, {
-				...{ after: null, limit: 20 },
+				after: null,
+				limit: 20,
 				order,
 			}),
 		);

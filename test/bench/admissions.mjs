@@ -83,7 +83,10 @@ async function begin(edition, options, board) {
 	let held;
 	const worker = newWorker(() => held);
 	const stack = await fakeStack({
-		...{ name: "bench-admissions", edition, worker, entry: ENTRY },
+		name: "bench-admissions",
+		edition,
+		worker,
+		entry: ENTRY,
 	});
 	const { edge } = stack;
 	const servers = edgeProcesses(edge.daemon.pid);
@@ -201,7 +204,10 @@ function speedOf(rounds) {
 async function measureCosts(edition, { seed, concurrency, jobs }, board) {
 	const row = board.row("costs", "booting");
 	const stack = await fakeStack({
-		...{ name: "bench-admissions", edition, worker: newWorker(), entry: ENTRY },
+		name: "bench-admissions",
+		edition,
+		worker: newWorker(),
+		entry: ENTRY,
 		vars: { BENCH_COSTS: "1" },
 	});
 	const caller = await newCaller(stack);

@@ -77,7 +77,8 @@ async function clients() {
 		port: await freePort(),
 		state,
 		secrets,
-		...{ s3: bucket, bundle: paths.bundle },
+		s3: bucket,
+		bundle: paths.bundle,
 		worker: worker.url,
 		// One account asks for all.
 		vars: {

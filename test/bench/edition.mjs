@@ -22,7 +22,9 @@ export const thisTree = { name: "this tree", root };
 /** @param {...string} args @returns {string} @throws Error with what git says */
 const git = (...args) =>
 	execFileSync("git", args, {
-		...{ cwd: root, stdio: "pipe", encoding: "utf8" },
+		cwd: root,
+		stdio: "pipe",
+		encoding: "utf8",
 	}).trim();
 
 /** The commit that this tree is at. @returns {string | null} with `+` where files differ from it; null: git does not know */
@@ -74,7 +76,8 @@ async function packages(folder, row) {
 		return symlinkSync(join(root, "node_modules"), there);
 	row.detail = "npm ci";
 	await run("npm", ["ci", "--omit=dev", "--no-audit", "--no-fund"], {
-		...{ what: "npm ci", cwd: folder },
+		what: "npm ci",
+		cwd: folder,
 		log: join(state, "log", "against-npm-ci.log"),
 		env: { npm_config_engine_strict: "false" },
 	});

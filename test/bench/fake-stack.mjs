@@ -52,10 +52,15 @@ export async function edgeStack({
 	const secrets = secretsOf(state);
 	const gpu = await startWorker(secrets.workerKey);
 	const edge = await startEdge({
-		...{ port: await freePort(), state, secrets },
-		...{ s3: { port: await freePort() }, worker: gpu.url, inspector },
+		port: await freePort(),
+		state,
+		secrets,
+		s3: { port: await freePort() },
+		worker: gpu.url,
+		inspector,
 		bundle: await bundleEdge(join(state, "bundle"), {
-			...{ root, readable: inspector !== undefined },
+			root,
+			readable: inspector !== undefined,
 			...(entry && { entry: join(root, entry) }),
 		}),
 		vars: {
@@ -67,7 +72,9 @@ export async function edgeStack({
 	});
 	const { adminSecret } = secrets;
 	const account = await developmentAccount({
-		...{ edge: edge.url, state, adminSecret },
+		edge: edge.url,
+		state,
+		adminSecret,
 	});
 	return { edge, state, adminSecret, ...account, stopWorker: gpu.stop };
 }

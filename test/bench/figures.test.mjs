@@ -14,7 +14,9 @@ describe("figures of a bench", () => {
 
 	it("has the median of each number of several rounds", () => {
 		const round = (/** @type {number} */ ms) => ({
-			...{ ms, of: "edge", list: [{ ms: ms * 2 }] },
+			ms,
+			of: "edge",
+			list: [{ ms: ms * 2 }],
 		});
 		expect(medianOf([3, 1, 2].map(round))).toEqual(round(2));
 		expect(medianOf([round(7)])).toEqual(round(7));
@@ -28,11 +30,15 @@ describe("figures of a bench", () => {
 			{ name: "admit rows", values: [20, 40], ratio: 0.5 },
 		]);
 		const [, line] = comparison(
-			...["this tree", "abc1234"],
+			"this tree",
+			"abc1234",
 			compared(here, there),
 		).split("\n");
 		expect(line?.trim().split(/ {2,}/)).toEqual([
-			...["admit ms", "50", "100", "0.50"],
+			"admit ms",
+			"50",
+			"100",
+			"0.50",
 		]);
 	});
 
@@ -48,7 +54,11 @@ describe("figures of a bench", () => {
 
 describe("the gateway bench", () => {
 	const burst = (/** @type {number[]} */ ttft, seconds = 2, cpu = 0) => ({
-		...{ ttft, seconds, cpu, tokens: 200, MiB: 100 + cpu },
+		ttft,
+		seconds,
+		cpu,
+		tokens: 200,
+		MiB: 100 + cpu,
 	});
 	const straight = [burst([20, 22]), burst([20, 24])];
 
@@ -68,17 +78,30 @@ describe("the gateway bench", () => {
 		const of = (/** @type {number} */ ms, /** @type {number} */ cpu) =>
 			sideFigures([burst([20 + ms], 2, cpu)], straight);
 		const sides = {
-			...{ straight: sideFigures(straight, straight), LiteLLM: of(30, 0.4) },
-			...{ edge: of(10, 0.1), "edge abc1234": of(20, 0.2) },
+			straight: sideFigures(straight, straight),
+			LiteLLM: of(30, 0.4),
+			edge: of(10, 0.1),
+			"edge abc1234": of(20, 0.2),
 		};
 		const lines = table([{ streams: 16, sides }]).split("\n");
 		const cells = lines.map((line) => line.trim().split(/ {2,}/));
 		expect(cells.map(([name]) => name)).toEqual([
-			...["streams", "straight", "LiteLLM", "edge", "edge abc1234"],
-			...["edge ÷ LiteLLM", "edge ÷ edge abc1234"],
+			"streams",
+			"straight",
+			"LiteLLM",
+			"edge",
+			"edge abc1234",
+			"edge ÷ LiteLLM",
+			"edge ÷ edge abc1234",
 		]);
 		expect(cells[5]).toEqual([
-			...["edge ÷ LiteLLM", "16", "0.33", "0.23", "1.00", "0.25", "1.00"],
+			"edge ÷ LiteLLM",
+			"16",
+			"0.33",
+			"0.23",
+			"1.00",
+			"0.25",
+			"1.00",
 		]);
 	});
 });
@@ -86,7 +109,8 @@ describe("the gateway bench", () => {
 it("a profile's shares leave idle time out, and count a function that calls itself once", () => {
 	/** @param {number} id @param {string} functionName @param {number[]} [children] */
 	const frame = (id, functionName, children = []) => ({
-		...{ id, children },
+		id,
+		children,
 		callFrame: { functionName },
 	});
 	const profile = {

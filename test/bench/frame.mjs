@@ -73,10 +73,7 @@ export async function framed(args, help, defaults, measure) {
 			...(against === undefined ? [] : [await checkedOut(against, board)]),
 		];
 		const [before, tree] = [loadNow(), treeNow()];
-		const measured = await measure(
-			/** @type {D} */ (options),
-			...[board, editions],
-		);
+		const measured = await measure(/** @type {D} */ (options), board, editions);
 		const { figures, whole = true, table } = measured;
 		const about = {
 			date: new Date().toISOString(),

@@ -49,9 +49,13 @@ export function table(levels) {
 	const rows = levels.flatMap(({ streams, sides }) => {
 		const edge = /** @type {ReturnType<typeof sideFigures>} */ (sides[EDGE]);
 		const lines = Object.entries(sides).map(([name, side]) => [
-			...[name, String(streams), side.ttftMs.p50.toFixed(0)],
-			...[side.ttftMs.p95.toFixed(0), side.addedMs.p50.toFixed(0)],
-			...[side.addedMs.p95.toFixed(0), side.tokensPerSecond.toFixed(0)],
+			name,
+			String(streams),
+			side.ttftMs.p50.toFixed(0),
+			side.ttftMs.p95.toFixed(0),
+			side.addedMs.p50.toFixed(0),
+			side.addedMs.p95.toFixed(0),
+			side.tokensPerSecond.toFixed(0),
 			side.ofStraight.toFixed(2),
 			...(name === STRAIGHT
 				? ["–", "–"]
@@ -60,10 +64,14 @@ export function table(levels) {
 		const ratios = Object.entries(sides)
 			.filter(([name]) => name !== STRAIGHT && name !== EDGE)
 			.map(([name, other]) => [
-				...[`${EDGE} ÷ ${name}`, String(streams), "", ""],
+				`${EDGE} ÷ ${name}`,
+				String(streams),
+				"",
+				"",
 				(edge.addedMs.p50 / other.addedMs.p50).toFixed(2),
 				(edge.addedMs.p95 / other.addedMs.p95).toFixed(2),
-				...["", (edge.ofStraight / other.ofStraight).toFixed(2)],
+				"",
+				(edge.ofStraight / other.ofStraight).toFixed(2),
 				(edge.cpuSecondsPer1000Tokens / other.cpuSecondsPer1000Tokens).toFixed(
 					2,
 				),
@@ -73,8 +81,16 @@ export function table(levels) {
 	});
 	return columns([
 		[
-			...["", "streams", "TTFT p50", "p95 ms", "added p50", "p95 ms"],
-			...["tok/s", "of straight", "CPU s/1,000", "MiB"],
+			"",
+			"streams",
+			"TTFT p50",
+			"p95 ms",
+			"added p50",
+			"p95 ms",
+			"tok/s",
+			"of straight",
+			"CPU s/1,000",
+			"MiB",
 		],
 		...rows,
 	]);

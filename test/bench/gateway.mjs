@@ -58,7 +58,8 @@ async function measure(options, board, editions) {
 	const booting = board.row("sides", "booting");
 	const script = new URL("scripted-engine.mjs", import.meta.url);
 	const engine = fork(fileURLToPath(script), [
-		...[String(options.tokens), String(options.every)],
+		String(options.tokens),
+		String(options.every),
 	]);
 	const [{ port }] = await once(engine, "message");
 	const url = `http://127.0.0.1:${port}`;
@@ -66,15 +67,16 @@ async function measure(options, board, editions) {
 	/** @type {Side[]} */
 	const sides = [
 		{ name: STRAIGHT, url, key: "-" },
-		{ ...{ name: LITELLM, ...litellm }, group: litellm.daemon.pid },
+		{ name: LITELLM, ...litellm, group: litellm.daemon.pid },
 	];
 	for (const edition of editions) {
 		const { edge, key } = await edgeStack({
-			...{ name: "bench-gateway", edition },
+			name: "bench-gateway",
+			edition,
 			startWorker: async () => ({ url, stop: async () => {} }),
 		});
 		const name = edition === thisTree ? EDGE : `${EDGE} ${edition.name}`;
-		sides.push({ ...{ name, key, url: edge.url }, group: edge.daemon.pid });
+		sides.push({ name, key, url: edge.url, group: edge.daemon.pid });
 	}
 	booting.done(sides.map(({ name }) => name).join(", "));
 
@@ -101,8 +103,10 @@ async function measure(options, board, editions) {
 			throw new Error(`${name}: an answer is not what the engine said`);
 		await sleep(SETTLE_MS);
 		return {
-			...{ ttft: answers.map(({ ttft }) => ttft), seconds },
-			...{ cpu: cpu() - before, tokens: streams * options.tokens },
+			ttft: answers.map(({ ttft }) => ttft),
+			seconds,
+			cpu: cpu() - before,
+			tokens: streams * options.tokens,
 			MiB: processes.reduce((sum, { pid }) => sum + proportionalMemory(pid), 0),
 		};
 	};
@@ -160,7 +164,10 @@ async function ask(url, key, content, tokens) {
 			"Content-Type": "application/json",
 		},
 		body: JSON.stringify({
-			...{ model: "nano", stream: true, max_tokens: tokens, temperature: 0 },
+			model: "nano",
+			stream: true,
+			max_tokens: tokens,
+			temperature: 0,
 			messages: [{ role: "user", content }],
 		}),
 	});

@@ -23,7 +23,11 @@ const installed = {
 	outputs: [command],
 	run: ({ log, signal, onLine }) =>
 		run(uv, ["sync", "--frozen"], {
-			...{ what: "uv sync", cwd: project, log, signal, onLine },
+			what: "uv sync",
+			cwd: project,
+			log,
+			signal,
+			onLine,
 			env: {
 				UV_PROJECT_ENVIRONMENT: environment,
 				VIRTUAL_ENV: undefined,
@@ -40,7 +44,8 @@ export async function installLiteLLM(board) {
 		if (isFresh(step)) continue;
 		const row = board.row(step.name);
 		await perform(step, {
-			...{ log, signal },
+			log,
+			signal,
 			onLine: (line) => {
 				row.detail = line.trim() || row.detail;
 			},
@@ -82,11 +87,18 @@ export async function startLiteLLM(engine) {
 	const daemon = await launch(
 		command,
 		[
-			...["--config", config, "--host", "127.0.0.1"],
-			...["--port", String(port), "--num_workers", "1"],
+			"--config",
+			config,
+			"--host",
+			"127.0.0.1",
+			"--port",
+			String(port),
+			"--num_workers",
+			"1",
 		],
 		{
-			...{ log, cwd: state },
+			log,
+			cwd: state,
 			env: {
 				LITELLM_LOG: "ERROR",
 				LITELLM_MODE: "PRODUCTION",

@@ -37,7 +37,10 @@ export const profile = (args) =>
 			worker.slots = 64;
 			const inspector = await freePort();
 			const stack = await fakeStack({
-				...{ name: "bench-profile", edition, worker, inspector },
+				name: "bench-profile",
+				edition,
+				worker,
+				inspector,
 			});
 			const image = await upload(stack);
 			const post = async () => {
@@ -45,7 +48,8 @@ export const profile = (args) =>
 				const posting = async () => {
 					while (next < jobs)
 						await call(stack, "POST", "/jobs", {
-							...{ images: [{ upload: image }], max_tokens: TOKENS },
+							images: [{ upload: image }],
+							max_tokens: TOKENS,
 							prompt: `Job ${next++}.`,
 						});
 				};

@@ -53,8 +53,13 @@ export const readers = (args) =>
 		args,
 		HELP,
 		{
-			...{ readers: 2_000, late: 100, batches: 120, stall: 60 },
-			...{ processes: 2, rounds: 1, seed: 1 },
+			readers: 2_000,
+			late: 100,
+			batches: 120,
+			stall: 60,
+			processes: 2,
+			rounds: 1,
+			seed: 1,
 		},
 		({ readers: count, rounds, ...options }, board, editions) =>
 			inTurns(rounds, editions, async (edition) => {

@@ -13,9 +13,14 @@ const [count, every] = process.argv.slice(2).map(Number);
 const tokens = Array.from({ length: count ?? 0 }, (_, n) => ` word${n}`);
 
 const READY = {
-	...{ status: "ready", model: "nano", digest: "d".repeat(64), slots: 1_024 },
-	...{ context_length: 2_048, image_tokens: 7 },
-	...{ max_images: 4, max_bytes_per_token: 16 },
+	status: "ready",
+	model: "nano",
+	digest: "d".repeat(64),
+	slots: 1_024,
+	context_length: 2_048,
+	image_tokens: 7,
+	max_images: 4,
+	max_bytes_per_token: 16,
 };
 
 /**
@@ -37,7 +42,9 @@ function ofWorker(body) {
 		token: (n) =>
 			event("token", { index: n, token_ids: [FIRST_ID + n], text: tokens[n] }),
 		end: event("done", {
-			...{ finish_reason: "stop", prompt_tokens, output_tokens: tokens.length },
+			finish_reason: "stop",
+			prompt_tokens,
+			output_tokens: tokens.length,
 		}),
 	};
 }
@@ -48,8 +55,11 @@ function ofOpenAI({ model }) {
 	/** @param {object} delta @param {string | null} finish_reason */
 	const chunk = (delta, finish_reason = null) =>
 		`data: ${JSON.stringify({
-			...{ id: "chatcmpl-scripted", object: "chat.completion.chunk" },
-			...{ created, model, choices: [{ index: 0, delta, finish_reason }] },
+			id: "chatcmpl-scripted",
+			object: "chat.completion.chunk",
+			created,
+			model,
+			choices: [{ index: 0, delta, finish_reason }],
 		})}\n\n`;
 	return {
 		begin: chunk({ role: "assistant", content: "" }),

@@ -95,7 +95,9 @@ async function begin(edition, options, board) {
 	const worker = new FakeWorker({ tokens: ["A", " cat"], group: 2 });
 	worker.slots = 64;
 	const stack = await fakeStack({
-		...{ name: "bench-webhooks", edition, worker },
+		name: "bench-webhooks",
+		edition,
+		worker,
 		vars: {
 			EGRESS_ALLOW: there.host,
 			WEBHOOK_TIMEOUT_MS: String(options.timeout * 1000),

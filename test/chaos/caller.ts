@@ -253,7 +253,8 @@ export class Caller {
 			const seq = events.at(-1)?.seq ?? 0;
 			if (answer) this.#request.tally.resumes++;
 			answer = await this.#try({
-				...{ method: "GET", path: `/jobs/${id}/events` },
+				method: "GET",
+				path: `/jobs/${id}/events`,
 				after: seq,
 			});
 			// Between a canceled job's last event and `done` there may be none to see.

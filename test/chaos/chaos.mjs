@@ -60,7 +60,9 @@ const [{ run }, { runEngine }] = await Promise.all(
 const row = board.row("chaos", `${jobs} jobs, seed ${seed}`);
 const results = [
 	await run({
-		...{ seed, jobs, limitMs: minutes * 60_000 },
+		seed,
+		jobs,
+		limitMs: minutes * 60_000,
 		onProgress: (/** @type {any} */ { ended, blows, doing }) => {
 			const filled = Math.round((12 * ended) / jobs);
 			row.detail = `${"█".repeat(filled)}${"░".repeat(12 - filled)} ${ended}/${jobs}, ${blows} blows, ${doing}`;
@@ -72,7 +74,8 @@ if (values.engine) {
 	const row = board.row("real engine");
 	results.push(
 		await runEngine({
-			...{ seed, limitMs: minutes * 60_000 },
+			seed,
+			limitMs: minutes * 60_000,
 			onProgress: (/** @type {string} */ doing) => {
 				row.detail = doing;
 			},

@@ -64,11 +64,15 @@ export const runEngine = ({
 			const index = asked++;
 			const question = index % PHOTOS.length;
 			const caller = new Caller(jobOf(from, index), {
-				...{ url: stage.callers.url, account: stage.account, signal },
+				url: stage.callers.url,
+				account: stage.account,
+				signal,
 				body: await bodyOf(question),
 				ends: ["succeeded"],
 				text: () => texts[question] ?? null,
-				...{ tally: result.tally, struck: () => true, onToken },
+				tally: result.tally,
+				struck: () => true,
+				onToken,
 			});
 			const story = await caller.live();
 			stories.push(story);
@@ -123,9 +127,19 @@ const wentOn = ({ readings: [events = []] }: Story): boolean => {
 const KILL: Blow = "kill worker";
 
 const jobOf = (from: Random, index: number): JobPlan => ({
-	...{ index, account: 0, by: from.one(["id", "key"]), name: from.ulid() },
-	...{ create: "stream", end: "none", endAfter: 0, faults: {}, strikes: [] },
-	...{ tokens: [], maxTokens: MAX_TOKENS, every: 0, group: 1 },
+	index,
+	account: 0,
+	by: from.one(["id", "key"]),
+	name: from.ulid(),
+	create: "stream",
+	end: "none",
+	endAfter: 0,
+	faults: {},
+	strikes: [],
+	tokens: [],
+	maxTokens: MAX_TOKENS,
+	every: 0,
+	group: 1,
 	// Who strikes must see the tokens as they come.
 	hangUps: [],
 	readers: [
@@ -140,7 +154,9 @@ async function bodyOf(question: number): Promise<object> {
 	const bytes = await readFile(join(samples, PHOTOS[question] as string));
 	return {
 		images: [{ url: `data:image/jpeg;base64,${bytes.toString("base64")}` }],
-		...{ messages: TURNS, temperature: 0, max_tokens: MAX_TOKENS },
+		messages: TURNS,
+		temperature: 0,
+		max_tokens: MAX_TOKENS,
 	};
 }
 
@@ -185,7 +201,10 @@ async function setTheStage({ state, stops, giveUp }: Run) {
 	const all = worker ? [edge, worker] : [edge];
 	for (const part of all) part.onLost = giveUp;
 	return {
-		...{ edge, worker, callers, all },
+		edge,
+		worker,
+		callers,
+		all,
 		account: await openAccount(edge.url, secrets.adminSecret, "engine"),
 		fall(blow: Blow): void {
 			if (blow === "kill edge") edge.kill(0);

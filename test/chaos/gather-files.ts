@@ -54,7 +54,9 @@ export async function objectsIn(
 	secrets: Secrets,
 ): Promise<string[]> {
 	const client = new S3Client({
-		...{ endpoint: s3, region: REGION, forcePathStyle: true },
+		endpoint: s3,
+		region: REGION,
+		forcePathStyle: true,
 		credentials: {
 			accessKeyId: secrets.s3AccessKey,
 			secretAccessKey: secrets.s3SecretKey,

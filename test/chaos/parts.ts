@@ -94,8 +94,13 @@ export async function edge(
 	return new Part(await freePort(), (port) => {
 		keepLog(join(state, "log", "edge.log"));
 		return startEdge({
-			...{ port, state, secrets, s3, bundle },
-			...{ worker: { nano: workers() }, vars: vars() },
+			port,
+			state,
+			secrets,
+			s3,
+			bundle,
+			worker: { nano: workers() },
+			vars: vars(),
 		});
 	});
 }
@@ -134,7 +139,9 @@ export async function engine(
 ): Promise<Part> {
 	return new Part(await freePort(), async (port) => {
 		const server = await startWorker({
-			...{ port, state, secrets },
+			port,
+			state,
+			secrets,
 			imagesFrom: [s3],
 		});
 		await server.ready;

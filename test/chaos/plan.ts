@@ -240,21 +240,28 @@ export const indexOf = (prompt: string): number =>
 
 /** Words, characters of two to four bytes, pieces of none, and what JSON and SSE must escape. */
 const PIECES = [
-	...[" the", " cat", " sat", " on", " a", " mat", ".", ",", "\n", " über"],
-	...[
-		" é",
-		" 日本",
-		"語",
-		" 😀",
-		"👩‍🚀",
-		"",
-		"",
-		' "',
-		"\\",
-		"\n\n",
-		"data:",
-		"\u2028",
-	],
+	" the",
+	" cat",
+	" sat",
+	" on",
+	" a",
+	" mat",
+	".",
+	",",
+	"\n",
+	" über",
+	" é",
+	" 日本",
+	"語",
+	" 😀",
+	"👩‍🚀",
+	"",
+	"",
+	' "',
+	"\\",
+	"\n\n",
+	"data:",
+	"\u2028",
 ];
 
 /** Numbers that look random and are the same each time: a SplitMix of 32 bits. */

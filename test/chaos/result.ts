@@ -49,7 +49,13 @@ export async function recorded(
 	const began = Date.now();
 	const state = await mkdtemp(join(tmpdir(), "minigpt4-chaos-"));
 	const result: Result = {
-		...{ seed, jobs, wrong: [], kills: {}, blows: {}, starts: [], state },
+		seed,
+		jobs,
+		wrong: [],
+		kills: {},
+		blows: {},
+		starts: [],
+		state,
 		tally: { retries: 0, resumes: 0, events: 0, ended: {} },
 		interrupted: 0,
 		seconds: 0,
@@ -93,7 +99,9 @@ export const toldBy = (
 	asked: stories.map(({ asked }) => asked),
 	readers: stories.flatMap(({ asked, readings }) =>
 		readings.map((events) => ({
-			...{ account: asked.account, job: asked.ids[0] ?? "", after: 0 },
+			account: asked.account,
+			job: asked.ids[0] ?? "",
+			after: 0,
 			events,
 		})),
 	),

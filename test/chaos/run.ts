@@ -107,7 +107,10 @@ async function ask(
 ): Promise<Story> {
 	const account = accounts[job.account] as KnownAccount;
 	return new Caller(job, {
-		...{ url: callers.url, account, signal, tally: result.tally },
+		url: callers.url,
+		account,
+		signal,
+		tally: result.tally,
 		body: bodyOf(job, image),
 		ends: endsOf(job),
 		text: (end) => textOf(job, end),
@@ -179,7 +182,12 @@ async function setTheStage(plan: Plan, run: Run) {
 		join(paths.root, "test/fixtures/images/place.png"),
 	);
 	return {
-		...{ edge, all, callers, control, accounts, image },
+		edge,
+		all,
+		callers,
+		control,
+		accounts,
+		image,
 		objects: () => objectsIn(s3.url, secrets),
 		/** From its next start on, the edge's clock is so much ahead. */
 		later: (ms: number) => {

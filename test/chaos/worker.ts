@@ -19,7 +19,9 @@ const at = (job: JobPlan, tokens: number): Promise<void> | undefined =>
 		? fetch(`${control}/at`, {
 				method: "POST",
 				body: JSON.stringify({
-					...{ point: "token", index: job.index, tokens },
+					point: "token",
+					index: job.index,
+					tokens,
 					port: Number(port),
 				}),
 			}).then(
@@ -32,7 +34,9 @@ const worker = new FakeWorker((prompt) => {
 	const job = plan.jobs[indexOf(prompt)] as JobPlan;
 	const { tokens, every, group } = job;
 	return {
-		...{ tokens, every, group },
+		tokens,
+		every,
+		group,
 		faults: faultsOf(job),
 		gate: (n) => at(job, n),
 	};

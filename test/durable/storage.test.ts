@@ -65,7 +65,8 @@ describe("an object's storage", () => {
 			expect([storage.exists, versionOf(storage.sql)]).toEqual([false, 0]);
 			storage.create(() => add(storage, "a"));
 			expect([storage.exists, again().exists, things()]).toEqual([
-				...[true, true],
+				true,
+				true,
 				["a"],
 			]);
 			storage.clear();

@@ -180,19 +180,28 @@ describe("a page's photo over 4 MB, by the SDK", () => {
 		stops.push(() => rm(state, { recursive: true, force: true }));
 		const secrets = secretsOf(state);
 		s3 = await startS3({
-			...{ port: await freePort(), state, secrets, origins: [origin] },
+			port: await freePort(),
+			state,
+			secrets,
+			origins: [origin],
 		});
 		stops.push(s3.stop);
 		edge = await startEdge({
-			...{ port: await freePort(), state, secrets, s3: s3.url },
-			...{ worker: stack.worker, bundle: stack.bundle },
+			port: await freePort(),
+			state,
+			secrets,
+			s3: s3.url,
+			worker: stack.worker,
+			bundle: stack.bundle,
 		});
 		stops.push(edge.stop);
 		elsewhere = await somebody();
 		stops.push(() => close(elsewhere));
 		const { adminSecret } = secrets;
 		const owner = await developmentAccount({
-			...{ edge: edge.url, state, adminSecret },
+			edge: edge.url,
+			state,
+			adminSecret,
 		});
 		const made = await new Client(edge.url, owner.key).post("/keys", {
 			name: "pages",
@@ -204,8 +213,11 @@ describe("a page's photo over 4 MB, by the SDK", () => {
 				contents: 'export * from "./sdk/src/index.ts"',
 				resolveDir: root,
 			},
-			...{ bundle: true, platform: "browser", write: false },
-			...{ format: "iife", globalName: "sdk" },
+			bundle: true,
+			platform: "browser",
+			write: false,
+			format: "iife",
+			globalName: "sdk",
 		});
 		script = outputFiles[0]?.text ?? "";
 		const photo = await readFile(join(root, "samples/cat.jpg"));
@@ -243,7 +255,9 @@ describe("a page's photo over 4 MB, by the SDK", () => {
 					const answer = await client.uploads
 						.create(bytes, options)
 						.catch(({ name, code, message }: Record<string, string>) => ({
-							...{ name, code, message },
+							name,
+							code,
+							message,
 						}));
 					return { ...answer, ms: performance.now() - began };
 				},
@@ -256,7 +270,9 @@ describe("a page's photo over 4 MB, by the SDK", () => {
 
 	it("goes to the bucket whose rule lists the page", async () => {
 		expect(await uploadFrom(origin)).toMatchObject({
-			...{ object: "upload", status: "ready", width: 512 },
+			object: "upload",
+			status: "ready",
+			width: 512,
 		});
 	});
 
@@ -287,14 +303,15 @@ describe("a page's photo over 4 MB, by the SDK", () => {
 					: route.continue(),
 			);
 		expect(await uploadFrom(origin, {}, flaky)).toMatchObject({
-			...{ status: "ready" },
+			status: "ready",
 		});
 		expect(broken).toBeGreaterThan(1);
 		const away = (page: Page) =>
 			page.route(`${s3.url}/**`, (route) => route.abort("connectionrefused"));
 		for (const from of [origin, originOf(elsewhere)])
 			expect(await uploadFrom(from, { retryFor: 0 }, away)).toMatchObject({
-				...{ name: "ConnectionError", code: "connection_failed" },
+				name: "ConnectionError",
+				code: "connection_failed",
 			});
 	});
 

@@ -68,7 +68,12 @@ beforeAll(async () => {
 	const bundle = await bundleEdge(join(state, "bundle"), { entry });
 	start = () =>
 		startEdge({
-			...{ port, state, secrets, s3: s3.url, worker: gpu.url, bundle },
+			port,
+			state,
+			secrets,
+			s3: s3.url,
+			worker: gpu.url,
+			bundle,
 			vars: {
 				JOB_PRICE: String(PRICE),
 				LIMIT_REQUESTS_PER_MINUTE: "100000",

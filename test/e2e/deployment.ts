@@ -119,7 +119,11 @@ export async function deploy(
 			shared.MINIGPT4_BUNDLE ?? (await bundleEdge(join(state, "bundle")));
 		const start = () =>
 			startEdge({
-				...{ port, state, secrets, s3, bundle },
+				port,
+				state,
+				secrets,
+				s3,
+				bundle,
 				worker: more.length > 0 ? workers : nano,
 				vars: { JOB_PRICE: "1000", ...vars },
 			});
@@ -139,8 +143,16 @@ export async function deploy(
 		const { url } = edge;
 		const log = () => readFile(edge.daemon.log, "utf8");
 		return {
-			...{ url, s3, worker, key, stranger, secrets, bundle },
-			...{ log, crash, stop },
+			url,
+			s3,
+			worker,
+			key,
+			stranger,
+			secrets,
+			bundle,
+			log,
+			crash,
+			stop,
 		};
 	} catch (error) {
 		await stop();

@@ -37,12 +37,20 @@ beforeAll(async () => {
 	];
 	await worker("synth", MODEL, "--size", "small", "--out", files);
 	await worker(
-		...["assemble", MODEL, "--from", files, "--synthetic"],
-		...["--out", checkpoint],
+		"assemble",
+		MODEL,
+		"--from",
+		files,
+		"--synthetic",
+		"--out",
+		checkpoint,
 	);
 	deployment = await deploy({}, undefined, async ({ s3, ...place }) => {
 		const server = await startWorker({
-			...{ ...place, model: MODEL, checkpoint, imagesFrom: [s3] },
+			...place,
+			model: MODEL,
+			checkpoint,
+			imagesFrom: [s3],
 			args: ["--kv-cache-mib", "64"],
 		});
 		await server.ready;
@@ -63,8 +71,12 @@ const inline = () => ({
 	url: `data:image/jpeg;base64,${photo.toString("base64")}`,
 });
 const question = (more: object = {}) => ({
-	...{ model: MODEL, images: [inline()], prompt: "What is in this picture?" },
-	...{ temperature: 0, repetition_penalty: 1, max_tokens: 24 },
+	model: MODEL,
+	images: [inline()],
+	prompt: "What is in this picture?",
+	temperature: 0,
+	repetition_penalty: 1,
+	max_tokens: 24,
 	...more,
 });
 const SSE = { Accept: "text/event-stream" };

@@ -94,7 +94,8 @@ async function leave(
 		const left = new AbortController();
 		void fetch(url, {
 			...init,
-			...{ body: JSON.stringify(body), signal: left.signal },
+			body: JSON.stringify(body),
+			signal: left.signal,
 		})
 			.then((answer) => answer.text())
 			.catch(() => {});
@@ -190,8 +191,10 @@ describe("a client with a timeout of a second and two retries", () => {
 	const counted = () => {
 		const tries: (string | null)[] = [];
 		const api = new OpenAI({
-			...{ apiKey, baseURL: `${deployment.url}/v1` },
-			...{ timeout: 1_000, maxRetries: 2 },
+			apiKey,
+			baseURL: `${deployment.url}/v1`,
+			timeout: 1_000,
+			maxRetries: 2,
 			fetch: (url, init) => {
 				tries.push(new Headers(init?.headers).get("X-Stainless-Retry-Count"));
 				return fetch(url, init);

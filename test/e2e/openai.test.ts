@@ -422,7 +422,8 @@ describe("the AI SDK", () => {
 	test("hears a long answer piece by piece", async () => {
 		const { textStream } = streamText({
 			model: model(),
-			...{ temperature: 0, maxOutputTokens: 64 },
+			temperature: 0,
+			maxOutputTokens: 64,
 			prompt:
 				"Count from one to one thousand, one number per line: 1, 2, 3, 4, 5,",
 		});

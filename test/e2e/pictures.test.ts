@@ -96,7 +96,9 @@ async function upload(): Promise<void> {
 		for (let name = left.pop(); name !== undefined; name = left.pop()) {
 			const body = new Uint8Array(files.get(name) as Buffer);
 			const sent = await fetch(`${stack.url}/v1/uploads`, {
-				...{ method: "POST", headers, body },
+				method: "POST",
+				headers,
+				body,
 			});
 			const answer = (await sent.json()) as { id: string; code: string };
 			expect([201, 422]).toContain(sent.status);

@@ -187,7 +187,8 @@ describe("a caller that leaves in the middle of a body", () => {
 					.filter(({ event }) => event === "request");
 			await expect.poll(requests).toHaveLength(1);
 			expect((await requests())[0]).toMatchObject({
-				...{ status: 400, route: `/v1${path}` },
+				status: 400,
+				route: `/v1${path}`,
 			});
 			expect((await lines()).slice(from).join("\n")).not.toContain(
 				'"event":"error"',

@@ -93,9 +93,16 @@ async function run(auth: string, ...more: string[]): Promise<Ran> {
 		execFile(
 			join(venv, "bin", "schemathesis"),
 			[
-				...["--config-file", config, "run", `${stack.url}/openapi.json`],
-				...["--report", "ndjson", "--report-ndjson-path", report],
-				...["--no-color", ...more],
+				"--config-file",
+				config,
+				"run",
+				`${stack.url}/openapi.json`,
+				"--report",
+				"ndjson",
+				"--report-ndjson-path",
+				report,
+				"--no-color",
+				...more,
 			],
 			{
 				cwd: folder,
@@ -172,7 +179,9 @@ bearer = "${stack.secrets.adminSecret}"
 		"is the same without a key, and nothing is done but the models shown",
 		async () => {
 			const { findings, statuses } = await run(
-				...["", "--phases", "examples,coverage"],
+				"",
+				"--phases",
+				"examples,coverage",
 			);
 			expect(findings).toBe("");
 			const done = [...statuses]

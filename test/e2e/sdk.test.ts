@@ -147,10 +147,20 @@ export const received = (body: string, headers: Headers) => webhooks.verify(body
 			await run(
 				join(root, "node_modules/.bin/tsc"),
 				[
-					...["--strict", "--noEmit", "--target", "es2022"],
-					...["--module", module, "--moduleResolution", resolution],
-					...["--lib", "es2023,dom,dom.iterable", "--types", ""],
-					...["--exactOptionalPropertyTypes", "program.ts"],
+					"--strict",
+					"--noEmit",
+					"--target",
+					"es2022",
+					"--module",
+					module,
+					"--moduleResolution",
+					resolution,
+					"--lib",
+					"es2023,dom,dom.iterable",
+					"--types",
+					"",
+					"--exactOptionalPropertyTypes",
+					"program.ts",
 				],
 				{ cwd: installed.folder },
 			).catch((error) => {
@@ -262,11 +272,15 @@ describe("an error of the API", () => {
 		);
 		expect(error).toBeInstanceOf(sdk.RequestError);
 		expect(error).toMatchObject({
-			...{ code: "invalid_request", status: 400, field: "max_tokens" },
+			code: "invalid_request",
+			status: 400,
+			field: "max_tokens",
 			requestId: expect.stringMatching(/^req_/),
 		});
 		expect(await refused(client.jobs.get(sdk.ulid()))).toMatchObject({
-			...{ name: "NotFoundError", code: "job_not_found", status: 404 },
+			name: "NotFoundError",
+			code: "job_not_found",
+			status: 404,
 		});
 		expect(
 			await refused(
@@ -281,7 +295,9 @@ describe("an error of the API", () => {
 			baseURL: stack.url,
 		});
 		expect(await refused(stranger.account.get())).toMatchObject({
-			...{ name: "AuthenticationError", code: "invalid_key", status: 401 },
+			name: "AuthenticationError",
+			code: "invalid_key",
+			status: 401,
 		});
 	});
 });
@@ -351,7 +367,8 @@ describe("an upload", () => {
 describe("a list of uploads", () => {
 	it("goes over every page, newest first, and answers one page by its cursor", async () => {
 		const own = new installed.sdk.MiniGPT4({
-			...{ apiKey: await stack.stranger(), baseURL: stack.url },
+			apiKey: await stack.stranger(),
+			baseURL: stack.url,
 		});
 		const photo = await readFile(CAT);
 		const ids: string[] = [];
@@ -379,7 +396,8 @@ describe("an account", () => {
 		expect(
 			(
 				await new installed.sdk.MiniGPT4({
-					...{ apiKey: made.key, baseURL: stack.url },
+					apiKey: made.key,
+					baseURL: stack.url,
 				}).account.get()
 			).id,
 		).toBe(account.id);
@@ -423,7 +441,9 @@ describe("what happens in an account", () => {
 		const { sdk } = installed;
 		const made = await client.webhooks.create({ url: hooks.url });
 		expect(await client.webhooks.get(made.id)).toMatchObject({
-			...{ id: made.id, url: hooks.url, status: "enabled" },
+			id: made.id,
+			url: hooks.url,
+			status: "enabled",
 		});
 		expect(await client.webhooks.test(made.id)).toMatchObject({
 			status: "delivered",
@@ -432,7 +452,8 @@ describe("what happens in an account", () => {
 		const job = await client.jobs.run(SHORT);
 		await expect.poll(() => hooks.received.length).toBe(2);
 		const [tested, ended] = hooks.received.map(({ body, headers }) => ({
-			...{ body, headers },
+			body,
+			headers,
 			verified: (secret: string, options = {}) =>
 				sdk.webhooks.verify(body, headers, secret, options),
 		}));
@@ -547,7 +568,8 @@ describe("in a browser", () => {
 		if (!executablePath)
 			throw new Error("There is no Chromium; CHROMIUM=/path names one.");
 		const browser = await chromium.launch({
-			...{ executablePath, args: ["--no-sandbox"] },
+			executablePath,
+			args: ["--no-sandbox"],
 		});
 		onTestFinished(async () => {
 			await browser.close();
@@ -589,13 +611,19 @@ describe("in a browser", () => {
 					.get("nothing")
 					.catch((error: unknown) => error);
 				return {
-					...{ text, job: job.output.text, told, size: image.size },
-					...{ reason, stopped: stopped.id },
+					text,
+					job: job.output.text,
+					told,
+					size: image.size,
+					reason,
+					stopped: stopped.id,
 					code: (error as { code: string }).code,
 				};
 			},
 			{
-				...{ apiKey: stack.key, baseURL: stack.url, photo },
+				apiKey: stack.key,
+				baseURL: stack.url,
+				photo,
 				short: { ...SHORT, images: [] },
 				long: { ...LONG, images: [] },
 			},

@@ -41,10 +41,20 @@ async function times(
 const curl: Sender = ({ method, url, headers, bytes, chunked }, tries) =>
 	times(tries, async () => {
 		const child = spawn("curl", [
-			...["--silent", "--show-error", "--max-time", "60", "-X", method],
-			...["--write-out", "%{stderr}%{http_code}", "--data-binary", "@-", url],
+			"--silent",
+			"--show-error",
+			"--max-time",
+			"60",
+			"-X",
+			method,
+			"--write-out",
+			"%{stderr}%{http_code}",
+			"--data-binary",
+			"@-",
+			url,
 			...Object.entries(headers).flatMap(([name, value]) => [
-				...["-H", `${name}: ${value}`],
+				"-H",
+				`${name}: ${value}`,
 			]),
 			...(chunked ? ["-H", "Transfer-Encoding: chunked"] : []),
 		]);

@@ -16,6 +16,7 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { root } from "../../scripts/paths.mjs";
 import { freePort } from "../../scripts/ports.mjs";
+import { chooseModel, DEFAULT_MODEL } from "../../scripts/serving.mjs";
 
 const state = mkdtempSync(join(tmpdir(), "minigpt4-start-"));
 afterAll(() => rmSync(state, { recursive: true, force: true }));
@@ -128,7 +129,8 @@ test.each([
 	"a page's origin that is none, %j, is refused with what to write, before anything starts",
 	async (origin, says) => {
 		const { child, output } = await start([
-			...["--allowed-origins", `http://localhost:5173,${origin}`],
+			"--allowed-origins",
+			`http://localhost:5173,${origin}`,
 		]);
 		const [code] = await once(child, "exit");
 		expect(code).toBe(1);
@@ -168,7 +170,8 @@ test("the printed curl works as pasted before the worker is up, secrets stay pri
 
 test("a host that may not be allowed as it is written is named before anything starts", async () => {
 	const { child, output } = await start([
-		...["--egress-allow", "http://localhost:3000"],
+		"--egress-allow",
+		"http://localhost:3000",
 	]);
 	const [code] = await once(child, "exit");
 	expect(code).toBe(1);
@@ -182,8 +185,12 @@ test("a second start finds its account and key again, lets webhooks lead where i
 	);
 	const page = "https://app.example.com";
 	const { child, output, url, bucket } = await startOnFreePorts(
-		...["--allowed-origins", `${page}, http://localhost:5173`],
-		...["--egress-allow", "localhost:3000", "--egress-allow", "receiver"],
+		"--allowed-origins",
+		`${page}, http://localhost:5173`,
+		"--egress-allow",
+		"localhost:3000",
+		"--egress-allow",
+		"receiver",
 	);
 	expect(output()).toContain(`${url}/#key=${key}`);
 	for (const [origin, allowed] of [
@@ -221,4 +228,24 @@ test("a second start finds its account and key again, lets webhooks lead where i
 	child.kill("SIGKILL");
 	await sleep(100);
 	await expect.poll(() => stillAlive(family), { timeout: 15_000 }).toEqual([]);
+});
+
+test("the model is the one that is named, or the default where the memory holds it", () => {
+	expect(chooseModel("nano", 16e9)).toEqual({ model: "nano", warning: null });
+	expect(chooseModel("mini", 16e9)).toEqual({ model: "mini", warning: null });
+	expect(chooseModel(undefined, 16e9)).toEqual({
+		model: DEFAULT_MODEL,
+		warning: null,
+	});
+	expect(chooseModel(undefined, 3e9)).toEqual({
+		model: "nano",
+		warning: expect.stringContaining("3.0 GB are free"),
+	});
+	expect(() => chooseModel("mini", 5.2e9)).toThrow(
+		"--model mini: mini needs 8.0 GB of free memory, and 5.2 GB are free. " +
+			"Free some, or take --model nano.",
+	);
+	expect(() => chooseModel("vicuna", 16e9)).toThrow(
+		"--model vicuna: choose mini or nano",
+	);
 });

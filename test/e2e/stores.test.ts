@@ -98,14 +98,17 @@ describe.each(STORES)("$name", ({ start, checks }) => {
 	const stored = (key: string) => s3.get(config, key, MB);
 	const store = (key: string, bytes = PHOTO) =>
 		s3.put(config, key, {
-			...{ bytes, contentType: "image/jpeg", sha256: sha256(bytes) },
+			bytes,
+			contentType: "image/jpeg",
+			sha256: sha256(bytes),
 		});
 	const presigned = (key: string, bytes: Bytes = PHOTO, expires = 900) =>
 		s3.presignPut(
 			config,
 			key,
 			{
-				...{ contentType: "image/jpeg", bytes: bytes.length },
+				contentType: "image/jpeg",
+				bytes: bytes.length,
 				sha256: sha256(bytes),
 			},
 			expires,
@@ -118,7 +121,9 @@ describe.each(STORES)("$name", ({ start, checks }) => {
 		changed: Record<string, string | undefined> = {},
 	): Promise<number> {
 		const all: Record<string, string | undefined> = {
-			...{ ...headers, "Content-Length": undefined, ...changed },
+			...headers,
+			"Content-Length": undefined,
+			...changed,
 		};
 		const answer = await fetch(url, {
 			method: "PUT",

@@ -127,7 +127,9 @@ async function stored(
 
 const operator = () =>
 	new S3Client({
-		...{ endpoint: stack.s3, region: REGION, forcePathStyle: true },
+		endpoint: stack.s3,
+		region: REGION,
+		forcePathStyle: true,
 		credentials: {
 			accessKeyId: stack.secrets.s3AccessKey,
 			secretAccessKey: stack.secrets.s3SecretKey,
@@ -214,7 +216,9 @@ describe("an upload of someone else", () => {
 		const state = await mkdtemp(join(tmpdir(), "minigpt4-other-"));
 		const { adminSecret } = stack.secrets;
 		const { key } = await developmentAccount({
-			...{ edge: stack.url, state, adminSecret },
+			edge: stack.url,
+			state,
+			adminSecret,
 		});
 		await rm(state, { recursive: true });
 		for (const [method, path] of [
@@ -272,7 +276,11 @@ describe("a PUT that begins before its URL expires and ends after that", () => {
 		state = await mkdtemp(join(tmpdir(), "minigpt4-clocked-"));
 		const { secrets, s3, worker } = stack;
 		edge = await startEdge({
-			...{ port: await freePort(), state, secrets, s3, worker },
+			port: await freePort(),
+			state,
+			secrets,
+			s3,
+			worker,
 			bundle: await bundleEdge(join(state, "bundle"), {
 				entry: join(root, "test/support/clocked-edge.ts"),
 			}),

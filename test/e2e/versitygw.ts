@@ -35,8 +35,15 @@ export async function startVersitygw({
 	const daemon = await launch(
 		versitygw,
 		[
-			...["--port", new URL(url).host, "--region", REGION, "--quiet"],
-			...["posix", "--sidecar", sidecar, data],
+			"--port",
+			new URL(url).host,
+			"--region",
+			REGION,
+			"--quiet",
+			"posix",
+			"--sidecar",
+			sidecar,
+			data,
 		],
 		{
 			log: join(state, "log", "versitygw.log"),
@@ -61,7 +68,9 @@ async function makeBucket(
 	origins: string[],
 ): Promise<void> {
 	const s3 = new S3Client({
-		...{ endpoint, region: REGION, forcePathStyle: true },
+		endpoint,
+		region: REGION,
+		forcePathStyle: true,
 		credentials: { accessKeyId: s3AccessKey, secretAccessKey: s3SecretKey },
 	});
 	await s3.send(new CreateBucketCommand({ Bucket: BUCKET })).catch((error) => {

@@ -53,11 +53,17 @@ test("`wrangler dev` serves API and page, with the accounts that were made on Mi
 	const s3 = { port: await freePort() };
 	const worker = "http://127.0.0.1:1";
 	const edge = await startEdge({
-		...{ port: await freePort(), state, secrets, s3, worker },
+		port: await freePort(),
+		state,
+		secrets,
+		s3,
+		worker,
 		bundle: await bundleEdge(join(state, "bundle")),
 	});
 	const { key } = await developmentAccount({
-		...{ edge: edge.url, state, adminSecret },
+		edge: edge.url,
+		state,
+		adminSecret,
 	});
 	await edge.stop();
 
@@ -81,10 +87,20 @@ test("`wrangler dev` serves API and page, with the accounts that were made on Mi
 	const daemon = await launch(
 		node,
 		[
-			...[WRANGLER, "dev", "--ip", "127.0.0.1", "--port", String(port)],
-			...["--inspector-port", "0", "--env-file", vars],
-			...["--persist-to", join(state, "edge")],
-			...["--show-interactive-dev-session", "false"],
+			WRANGLER,
+			"dev",
+			"--ip",
+			"127.0.0.1",
+			"--port",
+			String(port),
+			"--inspector-port",
+			"0",
+			"--env-file",
+			vars,
+			"--persist-to",
+			join(state, "edge"),
+			"--show-interactive-dev-session",
+			"false",
 		],
 		{ log: join(state, "log", "dev.log"), env },
 	);

@@ -44,7 +44,10 @@ async function admitted(owner: TestAccount): Promise<string> {
 
 const settled = (owner: TestAccount, jobId: string) =>
 	owner.stub.settle({
-		...{ jobId, status: "succeeded", outputTokens: 1, maxTokens: 1 },
+		jobId,
+		status: "succeeded",
+		outputTokens: 1,
+		maxTokens: 1,
 	});
 
 const feed = async (owner: TestAccount) =>
@@ -106,7 +109,8 @@ describe("a webhook", () => {
 			return 204;
 		});
 		const hook = await api(owner, "POST", "/webhooks", {
-			...{ url: receiver.url, events: ALL },
+			url: receiver.url,
+			events: ALL,
 		});
 		const jobs = [await admitted(owner), await admitted(owner)];
 		await live(owner, hook.id, 20_000);
@@ -121,8 +125,12 @@ describe("a webhook", () => {
 		await live(owner, hook.id, 2 * DAY);
 		const events = await feed(owner);
 		expect(events.map(({ type }: { type: string }) => type)).toEqual([
-			...["job.created", "job.created", "job.succeeded", "job.succeeded"],
-			...["job.created", "job.succeeded"],
+			"job.created",
+			"job.created",
+			"job.succeeded",
+			"job.succeeded",
+			"job.created",
+			"job.succeeded",
 		]);
 		expect(seqs(receiver.accepted).sort((a, b) => a - b)).toEqual(
 			events.map(({ seq }: { seq: number }) => seq),
@@ -224,7 +232,9 @@ describe("what fails", () => {
 		expect(told).not.toContainEqual([bad, "job.succeeded"]);
 		expect(await deliveries(owner, hook.id)).toContainEqual(
 			expect.objectContaining({
-				...{ type: "job.succeeded", status: "pending", attempt: 0 },
+				type: "job.succeeded",
+				status: "pending",
+				attempt: 0,
 				next_attempt_at: null,
 			}),
 		);
@@ -249,9 +259,12 @@ describe("what fails", () => {
 		expect((await feed(owner)).slice(2)).toMatchObject([
 			{ seq: 3, type: "job.deleted" },
 			{
-				...{ seq: 4, type: "webhook.gave_up" },
+				seq: 4,
+				type: "webhook.gave_up",
 				data: {
-					...{ webhook: hook.id, event: done.event, attempts: 10 },
+					webhook: hook.id,
+					event: done.event,
+					attempts: 10,
 					reason: expect.stringContaining("500"),
 				},
 			},
@@ -282,8 +295,10 @@ describe("what fails", () => {
 			for (const { id } of hooks) await live(owner, id, DAY / 2);
 		const told = await types(owner);
 		expect(told.filter((type) => type.startsWith("webhook."))).toEqual([
-			...["webhook.gave_up", "webhook.gave_up"],
-			...["webhook.disabled", "webhook.disabled"],
+			"webhook.gave_up",
+			"webhook.gave_up",
+			"webhook.disabled",
+			"webhook.disabled",
 		]);
 	}, 60_000);
 
@@ -295,7 +310,8 @@ describe("what fails", () => {
 		const first = await job(owner);
 		await live(owner, hook.id, HOUR);
 		expect(await api(owner, "GET", `/webhooks/${hook.id}`)).toMatchObject({
-			...{ status: "disabled", disabled_reason: "gone" },
+			status: "disabled",
+			disabled_reason: "gone",
 		});
 		expect((await feed(owner)).at(-1)).toMatchObject({
 			type: "webhook.disabled",
@@ -331,7 +347,8 @@ describe("what fails", () => {
 		);
 		await live(owner, hook.id, 2 * DAY);
 		expect(await api(owner, "GET", `/webhooks/${hook.id}`)).toMatchObject({
-			...{ status: "disabled", disabled_reason: "no_success" },
+			status: "disabled",
+			disabled_reason: "no_success",
 		});
 		const tried = receiver.received.length;
 		await job(owner);
@@ -385,10 +402,13 @@ describe("redelivery", () => {
 			"x",
 		])
 			expect(await redeliver({ event })).toMatchObject({
-				...{ status: 404, code: "event_not_found", field: "event" },
+				status: 404,
+				code: "event_not_found",
+				field: "event",
 			});
 		expect(await redeliver({ after: 9 })).toMatchObject({
-			...{ status: 400, field: "after" },
+			status: 400,
+			field: "after",
 		});
 	});
 });
@@ -478,7 +498,8 @@ describe("where a webhook leads", () => {
 			names.set("rebound.example.org", ["93.184.216.34", address]);
 			const tested = await api(owner, "POST", `/webhooks/${hook.id}/test`);
 			expect(tested).toMatchObject({
-				...{ status: "failed", http_status: null },
+				status: "failed",
+				http_status: null,
 				error: expect.stringContaining("not public"),
 			});
 		}
@@ -486,7 +507,10 @@ describe("where a webhook leads", () => {
 		names.delete("rebound.example.org");
 		expect(await api(owner, "POST", `/webhooks/${hook.id}/test`)).toMatchObject(
 			{
-				...{ status: "delivered", type: "webhook.test", seq: null, attempt: 1 },
+				status: "delivered",
+				type: "webhook.test",
+				seq: null,
+				attempt: 1,
 			},
 		);
 	});
@@ -502,7 +526,8 @@ describe("where a webhook leads", () => {
 		const hook = await hooked(owner, receiver);
 		expect(await api(owner, "POST", `/webhooks/${hook.id}/test`)).toMatchObject(
 			{
-				...{ status: "failed", http_status: 307 },
+				status: "failed",
+				http_status: 307,
 				error: expect.stringContaining("redirects are not followed"),
 			},
 		);
@@ -524,7 +549,9 @@ describe("where a webhook leads", () => {
 	])("%s is refused before anything is made", async (url, words) => {
 		const owner = await account();
 		expect(await api(owner, "POST", "/webhooks", { url })).toMatchObject({
-			...{ status: 422, code: "url_refused", field: "url" },
+			status: 422,
+			code: "url_refused",
+			field: "url",
 			detail: expect.stringContaining(words),
 		});
 		expect((await api(owner, "GET", "/webhooks")).data).toEqual([]);

@@ -34,7 +34,9 @@ describe("a try", () => {
 			fc.property(tries, random, (tries, random) => {
 				const sick = { failingSince: 1, lastSuccessAt: null };
 				expect(resultOf(sick, tries, good, random, START)).toEqual({
-					...{ status: "delivered", nextAt: null, disable: null },
+					status: "delivered",
+					nextAt: null,
+					disable: null,
 					health: { failingSince: null, lastSuccessAt: START },
 				});
 			}),

@@ -8,7 +8,7 @@ const now = fc.integer({ min: 0, max: 4e12 });
 describe("the schedule", () => {
 	it("is Standard Webhooks'", () => {
 		expect(DELAYS_MS.map((ms) => ms / 1000)).toEqual([
-			...[0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400],
+			0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400,
 		]);
 	});
 

@@ -102,7 +102,9 @@ describe("a body that breaks off", () => {
 			});
 			// Not through `edge`, which would make a whole body of it.
 			const answer = await app.fetch(
-				...[request, bindings, createExecutionContext()],
+				request,
+				bindings,
+				createExecutionContext(),
 			);
 			expect(await refused(answer)).toEqual([400, "body_incomplete"]);
 			expect(lines.filter((line) => line.includes('"event":"error"'))).toEqual(

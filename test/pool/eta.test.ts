@@ -16,7 +16,10 @@ import {
 const known: Measurements = {
 	...noMeasurements(),
 	services: Array.from({ length: 30 }, () => ({
-		...{ firstTokenMs: 2_000, tokens: 100, budget: 300, ms: 10_000 },
+		firstTokenMs: 2_000,
+		tokens: 100,
+		budget: 300,
+		ms: 10_000,
 	})),
 	colds: Array<number>(8).fill(60_000),
 	joins: Array.from({ length: 60 }, () => ({ ms: 90_000, came: true })),
@@ -33,7 +36,9 @@ const busy: PoolSnapshot = {
 			],
 		},
 	],
-	...{ absent: [], back: [], coldMs: null },
+	absent: [],
+	back: [],
+	coldMs: null,
 	waiting: Array<number>(10).fill(300),
 	arrivals: (count) => Array.from({ length: count }, () => () => 0),
 };
@@ -176,7 +181,9 @@ describe("an estimate", () => {
 	it("is finite and in order in whatever state: p50 before p90, start before first token before end, the same for the same", () => {
 		fc.assert(
 			fc.property(
-				...[view, kept, fc.integer({ min: 1, max: 500 })],
+				view,
+				kept,
+				fc.integer({ min: 1, max: 500 }),
 				(view, kept, position) => {
 					const eta = at(position, view, kept);
 					for (const { p50, p90 } of [eta.start, eta.first_token, eta.finish]) {

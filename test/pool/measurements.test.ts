@@ -13,7 +13,11 @@ import {
 } from "../../src/pool/measurements.ts";
 
 const service = (part: Partial<ServedJob> = {}): ServedJob => ({
-	...{ firstTokenMs: 1_000, tokens: 100, budget: 300, ms: 6_000, ...part },
+	firstTokenMs: 1_000,
+	tokens: 100,
+	budget: 300,
+	ms: 6_000,
+	...part,
 });
 const measured = (services: ServedJob[]) => ({ ...noMeasurements(), services });
 const many = (part: Partial<ServedJob>) =>
@@ -39,7 +43,8 @@ describe("how long jobs take", () => {
 		expect(guess.mean).toBeGreaterThan(1_000);
 		expect(serviceTimes(noMeasurements(), 30).mean).toBeLessThan(guess.mean);
 		expect(serviceTimes(measured(many({ ms: 7_000 })), 300)).toMatchObject({
-			...{ mean: 7_000, error: 0 },
+			mean: 7_000,
+			error: 0,
 		});
 	});
 

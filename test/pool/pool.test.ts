@@ -72,7 +72,10 @@ const replicas = async (
 };
 
 const ready = (slots: number, model = "nano"): ProbeResult => ({
-	...{ status: "ready", digest: "d", model, slots },
+	status: "ready",
+	digest: "d",
+	model,
+	slots,
 });
 
 /** The lease of a job that must have been granted one. */
@@ -455,7 +458,9 @@ describe("the load", () => {
 		const states: Record<string, ProbeResult> = { "http://a.test": ready(2) };
 		await replicas(pool, states);
 		expect(await pool.load("nano")).toMatchObject({
-			...{ running: 0, waiting: 0, ready_slots: 2 },
+			running: 0,
+			waiting: 0,
+			ready_slots: 2,
 			queued_seconds_per_slot: 0,
 		});
 		for (const job of ["a/1", "a/2", "a/3"]) await pool.acquire(ask(job));
@@ -463,13 +468,16 @@ describe("the load", () => {
 		expect(one).toBeGreaterThan(0);
 		for (const job of ["b/1", "b/2"]) await pool.acquire(ask(job));
 		expect(await pool.load("nano")).toMatchObject({
-			...{ running: 2, waiting: 3 },
+			running: 2,
+			waiting: 3,
 			queued_seconds_per_slot: 3 * one,
 		});
 		states["http://a.test"] = { status: "away" };
 		await moveClock(pool, 6_000);
 		expect(await pool.load("nano")).toMatchObject({
-			...{ running: 2, waiting: 3, ready_slots: 0 },
+			running: 2,
+			waiting: 3,
+			ready_slots: 0,
 			queued_seconds_per_slot: 6 * one,
 			workers: [{ state: "away" }],
 		});

@@ -7,7 +7,9 @@ const waiter = (
 	account: string,
 	resumed = false,
 ): QueueEntry & { picky: boolean } => ({
-	...{ place, account, resumed },
+	place,
+	account,
+	resumed,
 	job: `${account}/${place}`,
 	picky: false,
 });

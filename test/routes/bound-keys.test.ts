@@ -430,7 +430,9 @@ describe("a job of a key that is bound to pages", () => {
 		const poor = await keyFor("page");
 		const text = await (await call(poor, "/jobs", JOB_REQUEST)).text();
 		expect(JSON.parse(text)).toMatchObject({
-			...{ status: 402, code: "insufficient_credit", price: 1000 },
+			status: 402,
+			code: "insufficient_credit",
+			price: 1000,
 		});
 		expect(text).not.toContain("700");
 		const told = await (

@@ -140,11 +140,19 @@ describe("`messages`", () => {
 			prompt: "Hello",
 			images: [{ url: PNG, upload: null }],
 			webhook: { url: "https://example.com/x", events: null },
-			...{ n: 1, stream: false, store: false, logprobs: false },
-			...{ top_logprobs: 0, frequency_penalty: 0, presence_penalty: 0 },
-			...{ parallel_tool_calls: false, tool_choice: "none" },
-			...{ response_format: { type: "text" }, modalities: ["text"] },
-			...{ reasoning_effort: "none", service_tier: "auto" },
+			n: 1,
+			stream: false,
+			store: false,
+			logprobs: false,
+			top_logprobs: 0,
+			frequency_penalty: 0,
+			presence_penalty: 0,
+			parallel_tool_calls: false,
+			tool_choice: "none",
+			response_format: { type: "text" },
+			modalities: ["text"],
+			reasoning_effort: "none",
+			service_tier: "auto",
 		});
 		expect(heard(worker)).toEqual([user(image, text("Hello"))]);
 	});
@@ -178,7 +186,8 @@ describe("`messages`", () => {
 		];
 		await told(account, { messages });
 		expect(heard(worker)).toEqual([
-			...[says("A cat."), says("No.")],
+			says("A cat."),
+			says("No."),
 			user(text("And?")),
 		]);
 	});
@@ -191,8 +200,13 @@ describe("`messages`", () => {
 			{ ...user({ ...text("x"), annotations: [] }), id: "msg_1", name: null },
 			{
 				...says("A cat."),
-				...{ id: "chatcmpl-1", refusal: null, annotations: null, audio: null },
-				...{ function_call: null, tool_calls: [], images: [] },
+				id: "chatcmpl-1",
+				refusal: null,
+				annotations: null,
+				audio: null,
+				function_call: null,
+				tool_calls: [],
+				images: [],
 				provider_specific_fields: { refusal: null },
 				reasoning_content: "It has whiskers.",
 				reasoning: "Hm",
@@ -373,7 +387,9 @@ describe("`previous_job`", () => {
 			before.available - first.price,
 		);
 		const other = await told(account, {
-			...{ prompt: "Which colour?", previous_job: first.id, model: "nano" },
+			prompt: "Which colour?",
+			previous_job: first.id,
+			model: "nano",
 		});
 		expect(other.model).toBe("nano");
 	});

@@ -158,8 +158,12 @@ describe("a job's terms", () => {
 		const { created_at } = await created.json<Wire>();
 		const at = Date.parse(created_at);
 		expect(start.mock.calls[0]?.[0]).toMatchObject({
-			...{ expiresIn: 3600, onDisconnect: "cancel", maxPrice: PRICE },
-			...{ startBy: at + 90_000, cancelAt: at + 900_000, endBy: at + 6 * HOUR },
+			expiresIn: 3600,
+			onDisconnect: "cancel",
+			maxPrice: PRICE,
+			startBy: at + 90_000,
+			cancelAt: at + 900_000,
+			endBy: at + 6 * HOUR,
 		});
 	});
 
@@ -337,7 +341,9 @@ describe("a job that nobody deletes", () => {
 		expect(objectsOf(account)).toEqual([]);
 		const { due, upload, image_use } = await dump(account.stub);
 		expect({ due, upload, image_use }).toEqual({
-			...{ due: [], upload: [], image_use: [] },
+			due: [],
+			upload: [],
+			image_use: [],
 		});
 		expect(await money(account)).toEqual({
 			available: CREDIT - 2 * PRICE,

@@ -24,7 +24,7 @@ const stream = async (
 	headers: HeadersInit = {},
 ): Promise<Read[]> => {
 	const answer = await get(account, query, {
-		...{ Accept: "text/event-stream" },
+		Accept: "text/event-stream",
 		...headers,
 	});
 	expect(answer.headers.get("Content-Type")).toContain("text/event-stream");
@@ -36,7 +36,10 @@ async function job(account: TestAccount): Promise<string> {
 	unwrap(await account.stub.admit(admission));
 	const { jobId } = admission;
 	await account.stub.settle({
-		...{ jobId, status: "succeeded", outputTokens: 1, maxTokens: 1 },
+		jobId,
+		status: "succeeded",
+		outputTokens: 1,
+		maxTokens: 1,
 	});
 	return jobId;
 }
@@ -58,9 +61,14 @@ describe("GET /v1/events", () => {
 			[1, 2, 3].map((seq) => `evt_${account.id}_${seq}`),
 		);
 		expect(first.data[1]).toMatchObject({
-			...{ object: "event", seq: 2, type: "job.succeeded" },
+			object: "event",
+			seq: 2,
+			type: "job.succeeded",
 			data: {
-				...{ id: jobs[0], object: "job", status: "succeeded", price: 1000 },
+				id: jobs[0],
+				object: "job",
+				status: "succeeded",
+				price: 1000,
 				finished_at: expect.any(String),
 				urls: { self: `http://edge.test/v1/jobs/${jobs[0]}` },
 			},
@@ -86,7 +94,9 @@ describe("GET /v1/events", () => {
 	])("%s is refused, naming the field", async (query, field) => {
 		const account = await newAccount();
 		expect(await refusal(await get(account, query))).toEqual([
-			...[400, "invalid_request", field],
+			400,
+			"invalid_request",
+			field,
 		]);
 	});
 
@@ -142,17 +152,20 @@ describe("GET /v1/events as a stream", () => {
 			await job(account);
 		}
 		expect((await reading).map(({ seq }) => seq)).toEqual([
-			...[1, 2, 3, 4, 5, 6, 7, 8],
+			1, 2, 3, 4, 5, 6, 7, 8,
 		]);
 	});
 
 	it("refuses a place that the feed does not have", async () => {
 		const account = await newAccount();
 		const answer = await get(account, "", {
-			...{ Accept: "text/event-stream", "Last-Event-ID": "7" },
+			Accept: "text/event-stream",
+			"Last-Event-ID": "7",
 		});
 		expect(await refusal(answer)).toEqual([
-			...[400, "invalid_request", "Last-Event-ID"],
+			400,
+			"invalid_request",
+			"Last-Event-ID",
 		]);
 	});
 });

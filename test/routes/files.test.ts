@@ -37,7 +37,11 @@ const refusal = async (response: Response) => {
 
 describe("a file", () => {
 	it.each([
-		...["", "image/jpeg", "image/jpg", "image/png", "text/plain"],
+		"",
+		"image/jpeg",
+		"image/jpg",
+		"image/png",
+		"text/plain",
 		"application/octet-stream",
 	])(
 		"sent as %j is an upload under OpenAI's names, whole way round",
@@ -170,13 +174,18 @@ describe("the list of files", () => {
 		const account = await newAccount();
 		const empty = { object: "list", data: [], has_more: false };
 		expect(await list(account)).toEqual({
-			...{ ...empty, first_id: null, last_id: null },
+			...empty,
+			first_id: null,
+			last_id: null,
 		});
 		const files = await made(account, 5);
 		const ids = files.map(({ id }) => id);
 		expect(await list(account)).toEqual({
-			...{ object: "list", data: files.toReversed(), has_more: false },
-			...{ first_id: ids[4], last_id: ids[0] },
+			object: "list",
+			data: files.toReversed(),
+			has_more: false,
+			first_id: ids[4],
+			last_id: ids[0],
 		});
 		for (const [order, wanted] of [
 			["asc", ids],
@@ -189,7 +198,8 @@ describe("the list of files", () => {
 				const page = await list(account, `?order=${order}&limit=2${after}`);
 				seen.push(...idsOf(page));
 				expect([page.first_id, page.last_id]).toEqual([
-					...[idsOf(page)[0], seen.at(-1)],
+					idsOf(page)[0],
+					seen.at(-1),
 				]);
 				more = page.has_more;
 			}
@@ -205,7 +215,9 @@ describe("the list of files", () => {
 				file.id,
 			]);
 		expect(await list(account, "?purpose=batch&limit=1")).toMatchObject({
-			...{ data: [], first_id: null, has_more: false },
+			data: [],
+			first_id: null,
+			has_more: false,
 		});
 	});
 
@@ -220,7 +232,9 @@ describe("the list of files", () => {
 			["?page=2", "page"],
 		] as const)
 			expect(await refusal(await call(account, query))).toEqual([
-				...[400, "invalid_request", field],
+				400,
+				"invalid_request",
+				field,
 			]);
 	});
 });

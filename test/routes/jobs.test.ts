@@ -123,7 +123,9 @@ describe("POST /v1/jobs", () => {
 		const text = await slow.text();
 		expect(text).toMatch(/^ {2,}\{/);
 		expect(JSON.parse(text)).toMatchObject({
-			...{ object: "job", status: "succeeded", price: 1000 },
+			object: "job",
+			status: "succeeded",
+			price: 1000,
 			output: { text: words(3).join("") },
 		});
 		const brief = { Prefer: "wait=2" };

@@ -239,8 +239,11 @@ describe.each(ways)("$way", ({ conflict, name: newName, send }) => {
 		) {
 			await admit.call(this, {
 				...admission,
-				...{ jobId: newJobId(Date.now()), idempotencyKey: null },
-				...{ images: [], fields: [], inline: [] },
+				jobId: newJobId(Date.now()),
+				idempotencyKey: null,
+				images: [],
+				fields: [],
+				inline: [],
 			});
 			return admit.call(this, admission);
 		});

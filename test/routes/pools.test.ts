@@ -20,7 +20,8 @@ describe("the pools", () => {
 		for (const secret of [null, "another"])
 			for (const path of ["", "/nano"])
 				expect(await get(path, secret)).toMatchObject({
-					...{ status: 401, body: { code: "invalid_admin_secret" } },
+					status: 401,
+					body: { code: "invalid_admin_secret" },
 				});
 	});
 
@@ -32,8 +33,12 @@ describe("the pools", () => {
 		const { status, body } = await get("/nano");
 		expect(status).toBe(200);
 		expect(Pool.strict().parse(body)).toMatchObject({
-			...{ object: "pool", model: "nano", running: 1, waiting: 2 },
-			...{ ready_slots: 1, queued_seconds_per_slot: expect.any(Number) },
+			object: "pool",
+			model: "nano",
+			running: 1,
+			waiting: 2,
+			ready_slots: 1,
+			queued_seconds_per_slot: expect.any(Number),
 			workers: [{ origin: "http://nano.test", state: "ready" }],
 		});
 		const all = PoolList.parse((await get("")).body).data;
@@ -42,7 +47,9 @@ describe("the pools", () => {
 		]);
 		const vicuna = all.find(({ model }) => model === "vicuna-7b");
 		expect(vicuna).toMatchObject({
-			...{ waiting: 0, ready_slots: 0, queued_seconds_per_slot: 0 },
+			waiting: 0,
+			ready_slots: 0,
+			queued_seconds_per_slot: 0,
 			workers: [{ origin: "http://vicuna.test", state: "away" }],
 		});
 		open();

@@ -31,33 +31,40 @@ describe("/v1/webhooks", () => {
 		const account = await newAccount();
 		const url = "https://hooks.example.org/a#part";
 		const { secret, ...made } = await api(account, "POST", "/webhooks", {
-			...{ url, description: "mine" },
+			url,
+			description: "mine",
 		});
 		expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{32}$/);
 		expect(Webhook.parse(made)).toMatchObject({
-			...{ object: "webhook", scope: "account", status: "enabled" },
+			object: "webhook",
+			scope: "account",
+			status: "enabled",
 			url: "https://hooks.example.org/a",
-			events: [
-				...["job.succeeded", "job.failed", "job.canceled", "job.expired"],
-			],
-			...{ description: "mine", disabled_reason: null, last_success_at: null },
+			events: ["job.succeeded", "job.failed", "job.canceled", "job.expired"],
+			description: "mine",
+			disabled_reason: null,
+			last_success_at: null,
 		});
 		const path = `/webhooks/${made.id}`;
 		expect(await api(account, "GET", path)).toEqual(made);
 		expect(await api(account, "GET", "/webhooks")).toEqual({
-			...{ data: [made], next_cursor: null },
+			data: [made],
+			next_cursor: null,
 		});
 		const changed = await api(account, "PATCH", path, {
-			...{ events: ["job.created", "job.created"], description: "" },
+			events: ["job.created", "job.created"],
+			description: "",
 		});
 		expect(changed).toEqual({
 			...made,
-			...{ events: ["job.created"], description: "" },
+			events: ["job.created"],
+			description: "",
 		});
 		expect(await api(account, "DELETE", path)).toBe(null);
 		for (const method of ["GET", "DELETE"])
 			expect(await api(account, method, path)).toMatchObject({
-				...{ status: 404, code: "webhook_not_found" },
+				status: 404,
+				code: "webhook_not_found",
 			});
 	});
 
@@ -84,7 +91,9 @@ describe("/v1/webhooks", () => {
 	])("refuses %s, naming the field", async (_, body, field, code) => {
 		const account = await newAccount();
 		expect(await api(account, "POST", "/webhooks", body)).toMatchObject({
-			...{ status: 400, code, field },
+			status: 400,
+			code,
+			field,
 		});
 	});
 
@@ -102,7 +111,8 @@ describe("/v1/webhooks", () => {
 			["GET", "/deliveries"],
 		] as const)
 			expect(await api(other, method, `/webhooks/${id}${path}`)).toMatchObject({
-				...{ status: 404, code: "webhook_not_found" },
+				status: 404,
+				code: "webhook_not_found",
 			});
 		expect(receiver.received).toEqual([]);
 	});
@@ -111,7 +121,8 @@ describe("/v1/webhooks", () => {
 		const account = await newAccount();
 		const origin = "https://app.example.com";
 		const bound = await api(account, "POST", "/keys", {
-			...{ name: "page", origins: [origin] },
+			name: "page",
+			origins: [origin],
 		});
 		const page = { ...account, key: bound.key };
 		for (const [method, path, body] of [
@@ -120,7 +131,8 @@ describe("/v1/webhooks", () => {
 			["POST", "/webhooks", { url: "https://hooks.example.org" }],
 		] as const)
 			expect(await api(page, method, path, body)).toMatchObject({
-				...{ status: 403, code: "bound_key" },
+				status: 403,
+				code: "bound_key",
 			});
 	});
 
@@ -136,7 +148,9 @@ describe("/v1/webhooks", () => {
 		const url = "https://hooks.example.org";
 		expect((await api(account, "POST", "/webhooks", { url })).url).toBeTruthy();
 		expect(await api(account, "POST", "/webhooks", { url })).toMatchObject({
-			...{ status: 409, code: "too_many_webhooks", limit: MAX_WEBHOOKS },
+			status: 409,
+			code: "too_many_webhooks",
+			limit: MAX_WEBHOOKS,
 		});
 	});
 
@@ -148,14 +162,19 @@ describe("/v1/webhooks", () => {
 		});
 		const tested = await api(account, "POST", `/webhooks/${id}/test`);
 		expect(Delivery.parse(tested)).toMatchObject({
-			...{ type: "webhook.test", status: "delivered", seq: null, attempt: 1 },
+			type: "webhook.test",
+			status: "delivered",
+			seq: null,
+			attempt: 1,
 		});
 		const [received] = receiver.received;
 		expect(verified(secret, received as Received)).toMatchObject({
-			...{ type: "webhook.test", data: { webhook: id } },
+			type: "webhook.test",
+			data: { webhook: id },
 		});
 		expect(await api(account, "GET", `/webhooks/${id}/deliveries`)).toEqual({
-			...{ data: [tested], next_cursor: null },
+			data: [tested],
+			next_cursor: null,
 		});
 		const { last_success_at } = await api(account, "GET", `/webhooks/${id}`);
 		expect(Date.now() - Date.parse(last_success_at)).toBeLessThan(60_000);
@@ -194,7 +213,9 @@ describe("a job's end", () => {
 		await eventually(() => expect(receiver.accepted).toHaveLength(1), 5_000);
 		const message = verified(hook.secret, receiver.received[0] as Received);
 		expect(message).toEqual({
-			...{ type: "job.succeeded", timestamp: expect.any(String), data: job },
+			type: "job.succeeded",
+			timestamp: expect.any(String),
+			data: job,
 		});
 		expect(message.data.output.text).toBe(words(6).join(""));
 	});
@@ -225,7 +246,9 @@ describe("a job's own webhook", () => {
 		expect(
 			await api(account, "GET", `/webhooks/${webhook[0].id}`),
 		).toMatchObject({
-			...{ scope: "job", url: receiver.url, status: "enabled" },
+			scope: "job",
+			url: receiver.url,
+			status: "enabled",
 		});
 	});
 
@@ -280,7 +303,9 @@ describe("a job's own webhook", () => {
 		]) {
 			const answer = await named(account, { url });
 			expect(await answer.json()).toMatchObject({
-				...{ status: 422, code: "url_refused", field: "webhook.url" },
+				status: 422,
+				code: "url_refused",
+				field: "webhook.url",
 			});
 		}
 		expect((await dump(account.stub)).job).toEqual([]);

@@ -105,7 +105,8 @@ class World {
 		this.#scene = scene;
 		this.#random = new Random(scene.seed);
 		this.#machines = scene.workers.map((url) => ({
-			...{ url, running: 0 },
+			url,
+			running: 0,
 			state: "off",
 		}));
 		pool.clock = () => this.time.now;
@@ -140,7 +141,9 @@ class World {
 		switch (machine?.state) {
 			case "ready":
 				return {
-					...{ status: "ready" as const, model: "nano", digest: "d" },
+					status: "ready" as const,
+					model: "nano",
+					digest: "d",
 					slots: this.#scene.slots,
 				};
 			case "starting":
@@ -185,11 +188,20 @@ class World {
 		const job = `account-${account}/${this.#jobs.size}`;
 		const ms = this.#random.logNormal(service, spread);
 		const doing: Doing = {
-			...{ job, account, at: this.time.now, quote: null, position: 0 },
-			...{ startedAt: null, endedAt: null, ranMs: 0 },
+			job,
+			account,
+			at: this.time.now,
+			quote: null,
+			position: 0,
+			startedAt: null,
+			endedAt: null,
+			ranMs: 0,
 			first: this.#isQuiet(account),
-			...{ overtaken: 0, overtakenByOne: 0, byAccount: new Map() },
-			...{ service: ms, attempts: 0 },
+			overtaken: 0,
+			overtakenByOne: 0,
+			byAccount: new Map(),
+			service: ms,
+			attempts: 0,
 			tokens: Math.min(Math.ceil((TOKENS.mean * ms) / service), TOKENS.budget),
 		};
 		this.#jobs.set(job, doing);
@@ -208,7 +220,10 @@ class World {
 
 	async #ask(doing: Doing, avoid: string | null): Promise<void> {
 		const ask: SlotRequest = {
-			...{ model: "nano", job: doing.job, avoid, tokens: TOKENS.budget },
+			model: "nano",
+			job: doing.job,
+			avoid,
+			tokens: TOKENS.budget,
 			account: `account-${doing.account}`,
 			resumed: doing.attempts > 0,
 		};

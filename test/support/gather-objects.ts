@@ -35,7 +35,8 @@ export async function gather(
 			job: job.id,
 			after,
 			events: seen.map(({ seq, type, raw }) => ({
-				...{ seq, type },
+				seq,
+				type,
 				data: raw.slice(raw.indexOf("\ndata: ") + 7, -2),
 			})),
 		})),

@@ -70,7 +70,10 @@ function sound(): Gathered {
 		return { kind, ref, amount, ...way[kind] };
 	};
 	const row = (id: string, status: string, price: number, gone = false) => ({
-		...{ id, status, price, gone },
+		id,
+		status,
+		price,
+		gone,
 		hold: HOLD,
 	});
 	return {

@@ -95,7 +95,11 @@ export type Rule =
 
 /** Where nobody looked, nothing is wrong. */
 export const NOTHING: Gathered = {
-	...{ accounts: [], jobs: [], readers: [], asked: [], pools: [] },
+	accounts: [],
+	jobs: [],
+	readers: [],
+	asked: [],
+	pools: [],
 	objects: null,
 };
 

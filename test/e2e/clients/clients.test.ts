@@ -108,7 +108,9 @@ async function run(
 	key: string,
 ): Promise<unknown> {
 	const lines = await printed(program, args, {
-		...{ OPENAI_BASE_URL: baseURL(), OPENAI_API_KEY: key, PHOTO },
+		OPENAI_BASE_URL: baseURL(),
+		OPENAI_API_KEY: key,
+		PHOTO,
 		// It would fetch prices from the network.
 		LITELLM_LOCAL_MODEL_COST_MAP: "True",
 	});
@@ -173,7 +175,11 @@ async function llm(key: string): Promise<unknown> {
 	const say = (...args: string[]) =>
 		printed(clients.llm, [...args, "--key", key], { LLM_USER_PATH: folder });
 	const first = await say(
-		...["-m", "nano", "llm: What is in this picture?", "-a", PHOTO],
+		"-m",
+		"nano",
+		"llm: What is in this picture?",
+		"-a",
+		PHOTO,
 	);
 	const second = await say("-c", "llm: And what else?");
 	const began = Date.now();
@@ -195,15 +201,19 @@ async function streams<T>(
 	const [feed, job, chat] = await Promise.all([
 		read({
 			url: `${url}/events?types=job.created,job.succeeded`,
-			...{ key, until: "job.succeeded" },
+			key,
+			until: "job.succeeded",
 		}),
 		read({
 			url: `${url}/jobs`,
-			...{ key, body: { prompt: PATIENT }, until: "done" },
+			key,
+			body: { prompt: PATIENT },
+			until: "done",
 		}),
 		read({
 			url: `${url}/chat/completions`,
-			...{ key, body: { model: "nano", messages, stream: true } },
+			key,
+			body: { model: "nano", messages, stream: true },
 			until: "[DONE]",
 		}),
 	]);
@@ -270,7 +280,9 @@ describe("asks twice, its own answer sent back, and hears an answer that waits",
 			({ length }) => length > 2,
 		);
 		expect(again?.map(({ role }) => role).slice(-3)).toEqual([
-			...["user", "assistant", "user"],
+			"user",
+			"assistant",
+			"user",
 		]);
 		expect(again?.at(-2)?.text).toBe(WRONG);
 	});
@@ -287,11 +299,17 @@ describe("reads the streams of a job, of a chat and of the feed, each waiting", 
 		async (parser) => {
 			const { feed, job, chat } = (await runs[parser]) as Record<string, Heard>;
 			expect(namesOf(feed ?? [])).toEqual([
-				...["job.created", "job.created", "job.succeeded"],
+				"job.created",
+				"job.created",
+				"job.succeeded",
 			]);
 			expect([...new Set(namesOf(job ?? []))]).toEqual([
-				...["job.queued", "job.running", "token", "usage"],
-				...["job.succeeded", "done"],
+				"job.queued",
+				"job.running",
+				"token",
+				"usage",
+				"job.succeeded",
+				"done",
 			]);
 			expect(textOf(job ?? [])).toBe(TEXT);
 			const pieces = (chat ?? []).map(

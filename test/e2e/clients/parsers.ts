@@ -7,7 +7,10 @@ import { type Heard, requestOf, type Stream, understood } from "./stream.ts";
 
 /** All names that our streams have. It hears only those it was told of. */
 const NAMES = [
-	...["message", "token", "usage", "done"],
+	"message",
+	"token",
+	"usage",
+	"done",
 	...["created", "queued", "provisioning", "running", "retrying"].map(
 		(state) => `job.${state}`,
 	),
@@ -52,7 +55,9 @@ export async function inPage(): Promise<{
 }> {
 	const { outputFiles } = await build({
 		entryPoints: [join(import.meta.dirname, "fetch-event-source.ts")],
-		...{ bundle: true, write: false, format: "iife" },
+		bundle: true,
+		write: false,
+		format: "iife",
 	});
 	const browser = await openBrowser();
 	return {
