@@ -64,9 +64,9 @@ chat.openapi(
 		description:
 			"A job, answered in OpenAI's shapes; the id is `chatcmpl-<job id>`. Images are `image_url` " +
 			"parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an " +
-			"upload. Parameters that this API does not have are refused by name (400), unless they ask " +
-			"for nothing, as null, empty, `false` and 0 do; what clients attach to an answer that they " +
-			"send back is passed over. Hanging up cancels the job within two seconds, at its share of " +
+			"upload. Parameters that this API does not have are refused by name (400), except with a " +
+			"value without effect: null, empty, `false` or 0. Members that clients attach to an answer " +
+			"and send back are ignored. Hanging up cancels the job within two seconds, at its share of " +
 			"the price, unless the call is repeated by then. So that the API notices it, the response " +
 			"starts as 200 at most one second after the call: a stream with its first chunk, any other " +
 			"with spaces until the JSON is ready. A call that is refused, or whose job fails by then, " +

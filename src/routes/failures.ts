@@ -84,9 +84,8 @@ const headers = z.object({
 		.optional()
 		.openapi({
 			description:
-				"What is left of each quota that RateLimit-Policy names (IETF draft 11): `r` of " +
-				"them, for " +
-				"`t` seconds. On every answer to a known key, good or bad.",
+				"What is left of each quota that RateLimit-Policy names (IETF draft 11): `r` of it, " +
+				"for `t` seconds. On every response to a valid key.",
 			example: '"requests";r=587;t=2, "jobs";r=199',
 		}),
 	"RateLimit-Policy": z.string().optional().openapi({

@@ -84,14 +84,15 @@ files.openapi(
 		operationId: "listFiles",
 		summary: "The account's files",
 		description:
-			"Images that came along with a chat message are not among them. A page has at most " +
+			"Without the images that were sent within a chat message. A page has at most " +
 			`${MOST_FILES} files, whatever \`limit\` says; with \`has_more\`, go on after ` +
 			"`last_id`.",
 		middleware: authenticate,
 		request: {
 			query: z.strictObject({
 				after: UploadId.optional().openapi({
-					description: "The file behind which the page begins: `last_id`",
+					description:
+						"The page begins after this file: the last page's `last_id`",
 				}),
 				limit: z.coerce.number().int().min(1).max(10_000).default(MOST_FILES),
 				order: z.enum(["asc", "desc"]).default("desc").openapi({

@@ -78,7 +78,7 @@ const location = z.object({
 const created = {
 	200: {
 		description:
-			"The job, ended, or as it is now if its name was known; or its events",
+			"The job, if it has ended or its name is in use; or its events",
 		headers: location,
 		content: { ...json(Job), "text/event-stream": { schema: EventStream } },
 	},

@@ -39,9 +39,9 @@ keys.openapi(
 		summary: "Create an API key; it is shown this once",
 		description:
 			"With `origins` for a web page: it works on those pages alone, and sees and touches only " +
-			"the jobs and uploads that it made itself. Account, keys, events and webhooks are not for " +
-			"it, and its jobs name no `webhook` (403). It is still public, so give its account no more " +
-			"credit than you would lose.",
+			"the jobs and uploads that it made itself. It cannot use account, keys, events and " +
+			"webhooks, and its jobs cannot name a `webhook` (403). It is still public, so give its " +
+			"account no more credit than you would lose.",
 		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
 		request: { body: { required: true, content: json(KeyRequest) } },
 		responses: {

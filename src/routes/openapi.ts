@@ -20,12 +20,12 @@ const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [
 	},
 	{
 		name: "Models",
-		description: "What there is to ask, and what it costs.",
+		description: "The models that this API serves, and their prices.",
 		paths: /^\/v1\/models(\/|$)/,
 	},
 	{
 		name: "Account and keys",
-		description: "What is left to spend, and who may spend it.",
+		description: "The balance, and the keys that may spend it.",
 		paths: /^\/v1\/(account|keys)(\/|$)/,
 	},
 	{

@@ -111,7 +111,7 @@ uploads.openapi(
 		operationId: "listUploads",
 		summary: "The account's uploads, newest first",
 		description:
-			"Images that came along with a job are not among them: they go with it.",
+			"Without the images that were sent with a job: they are deleted with it.",
 		middleware: authenticate,
 		request: {
 			query: z.strictObject({
@@ -119,7 +119,7 @@ uploads.openapi(
 					.string()
 					.regex(
 						UPLOAD_ID,
-						"is not one of ours. Send the last page's `next_cursor`, or leave it out",
+						"is not a cursor of this list. Send the last page's `next_cursor`, or leave it out",
 					)
 					.optional(),
 				limit: pageLimit,

@@ -270,8 +270,8 @@ webhooks.openapi(
 		operationId: "testWebhook",
 		summary: "Send a test event now",
 		description:
-			"One try of a `webhook.test` event, also where the webhook is disabled. Answers what came " +
-			"of it.",
+			"Attempts one delivery of a `webhook.test` event, also to a disabled webhook, and returns " +
+			"it.",
 		middleware: authenticate,
 		request: { params },
 		responses: {
@@ -294,16 +294,16 @@ webhooks.openapi(
 		method: "get",
 		path: "/{id}/deliveries",
 		operationId: "listDeliveries",
-		summary: "What was sent, and what became of it, newest first",
+		summary: "The deliveries to a webhook, newest first",
 		description:
-			"Those that are through are kept for 30 days, the newest 10,000 of them.",
+			"Finished deliveries are kept for 30 days, the newest 10,000 of them.",
 		middleware: authenticate,
 		request: {
 			params,
 			query: z.strictObject({
 				cursor: z
 					.string()
-					.regex(/^\d{1,15}$/, "is not one of ours")
+					.regex(/^\d{1,15}$/, "is not a cursor of this list")
 					.optional(),
 				limit: pageLimit,
 			}),

@@ -1,5 +1,5 @@
 import { evictDurableObject } from "cloudflare:test";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { unwrap } from "../../src/errors.ts";
 import { Event, EventList } from "../../src/schema/feed.ts";
 import {
@@ -120,6 +120,19 @@ describe("GET /v1/events as a stream", () => {
 		expect(events.map(({ data }) => data)).toEqual(data);
 		for (const { type, data } of events)
 			expect(Event.parse(data).type).toBe(type);
+	});
+
+	it("writes an event once for all readers who call by one origin", async () => {
+		const account = await newAccount(100_000);
+		using stringify = vi.spyOn(JSON, "stringify");
+		const readers = [1, 2, 3].map(() => stream(account, upTo(1)));
+		unwrap(await account.stub.admit(admissionOf(account)));
+		const events = await Promise.all(readers);
+		expect(events.map((each) => each.length)).toEqual([1, 1, 1]);
+		const written = stringify.mock.calls.filter(
+			([value]) => value?.object === "event",
+		);
+		expect(written).toHaveLength(1);
 	});
 
 	it("goes on from Last-Event-ID; the query wins", async () => {
