@@ -29,7 +29,7 @@ import type {
 import type { EventType } from "../contract/event-type.ts";
 import { unwrapOrRollBack } from "../durable/storage.ts";
 import { failed, type Result } from "../errors.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { withCacheIds } from "./cache-ids.ts";
 import { AccountCore } from "./core.ts";
 import { eraseNow } from "./due-tasks.ts";
@@ -438,7 +438,7 @@ export class Account extends DurableObject<Env> {
 		const settlement = this.#core.exists
 			? this.#core.write((sql, now) => settle(sql, outcome, false, now))
 			: null;
-		if (!settlement) log("settle_unknown", { job: outcome.jobId });
+		if (!settlement) logLine("settle_unknown", { job: outcome.jobId });
 		return settlement;
 	}
 

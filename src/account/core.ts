@@ -6,7 +6,7 @@ import type { Answer, Credential } from "../contract/account.ts";
 import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import type { Result } from "../errors.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { Access, type Caller, type RateUse } from "./access.ts";
 import { earliestDue } from "./due.ts";
 import { runDueTasks, type TaskContext } from "./due-tasks.ts";
@@ -125,7 +125,7 @@ export class AccountCore {
 		try {
 			if (this.exists) await runDueTasks(this.taskContext());
 		} catch (error) {
-			log("alarm_failed", { object: "account", cause: String(error) });
+			logLine("alarm_failed", { object: "account", cause: String(error) });
 		} finally {
 			this.#arm();
 		}

@@ -9,7 +9,7 @@ import type { ObjectStorage } from "../durable/storage.ts";
 import { config } from "../env.ts";
 import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { endpointOf, jobOf } from "../objects.ts";
 import { type Due, dueBy, reschedule } from "./due.ts";
 import { sweepIdempotencyKeys } from "./idempotency.ts";
@@ -84,7 +84,7 @@ async function runAndReschedule(context: TaskContext, due: Due): Promise<void> {
 	try {
 		next = await runTask(context, due);
 	} catch (error) {
-		log("due_failed", { due: due.key, cause: String(error) });
+		logLine("due_failed", { due: due.key, cause: String(error) });
 		next = context.clock() + RETRY_MS;
 	}
 	if (next !== CLEARED) reschedule(context.store.sql, due, next);

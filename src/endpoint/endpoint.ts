@@ -12,7 +12,7 @@ import type { DeliveryView, WebhookRef } from "../contract/endpoint.ts";
 import { Alarm } from "../durable/alarm.ts";
 import { dnsOverHttps } from "../egress/resolver.ts";
 import { config } from "../env.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { accountOf } from "../objects.ts";
 import { newWebhookSecret } from "../webhook-secret.ts";
 import { bodyOf } from "./body.ts";
@@ -197,7 +197,7 @@ export class Endpoint extends DurableObject<Env> {
 		try {
 			await this.#work();
 		} catch (error) {
-			log("alarm_failed", { object: "endpoint", cause: String(error) });
+			logLine("alarm_failed", { object: "endpoint", cause: String(error) });
 		} finally {
 			this.#working = false;
 			this.#arm();
@@ -252,7 +252,7 @@ export class Endpoint extends DurableObject<Env> {
 		try {
 			await this.#read();
 		} catch (error) {
-			log("feed_unread", { object: "endpoint", cause: String(error) });
+			logLine("feed_unread", { object: "endpoint", cause: String(error) });
 			if (this.#store.state)
 				this.#store.save({
 					...this.#store.state,
@@ -333,7 +333,7 @@ export class Endpoint extends DurableObject<Env> {
 	#start(open: OpenDelivery): void {
 		const done = this.#deliver(open)
 			.catch((error) => {
-				log("delivery_postponed", { cause: String(error) });
+				logLine("delivery_postponed", { cause: String(error) });
 				const later = this.clock() + RETRY_MS;
 				if (this.#store.state)
 					this.#store.write(() =>

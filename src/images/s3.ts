@@ -10,7 +10,7 @@ import { S3RequestPresigner } from "@aws-sdk/s3-request-presigner";
 import { FetchHttpHandler } from "@smithy/fetch-http-handler";
 import type { Config } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { readAtMost } from "../read-at-most.ts";
 
 /**
@@ -314,6 +314,6 @@ const statusOf = (error: unknown): number | undefined =>
 function unavailable(method: string, error: unknown): ApiError {
 	const status = statusOf(error);
 	const cause = status ? `${status} ${(error as Error).name}` : String(error);
-	log("storage_failed", { method, cause });
+	logLine("storage_failed", { method, cause });
 	return new ApiError({ code: "storage_unavailable" });
 }

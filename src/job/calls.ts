@@ -11,7 +11,7 @@ import type {
 	SlotAnswer,
 	SlotRequest,
 } from "../contract/pool.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { accountOf, jobName, poolOf } from "../objects.ts";
 
 export class Calls {
@@ -83,7 +83,7 @@ export class Calls {
 		try {
 			return await rpc();
 		} catch (error) {
-			log("rpc_failed", { object: "job", cause: String(error) });
+			logLine("rpc_failed", { object: "job", cause: String(error) });
 			return null;
 		}
 	}

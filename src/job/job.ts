@@ -18,7 +18,7 @@ import type { Lease } from "../contract/pool.ts";
 import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import { config } from "../env.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { type Disconnect, disconnectOf, Readers } from "../stream/readers.ts";
 import { nullAfter } from "../time.ts";
 import { Calls } from "./calls.ts";
@@ -242,7 +242,7 @@ export class Job extends DurableObject<Env> {
 		try {
 			await this.#job?.runner.onAlarm();
 		} catch (error) {
-			log("alarm_failed", { object: "job", cause: String(error) });
+			logLine("alarm_failed", { object: "job", cause: String(error) });
 		} finally {
 			this.#job?.store.rearm();
 		}

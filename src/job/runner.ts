@@ -5,7 +5,7 @@
 import type { Lease } from "../contract/pool.ts";
 import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { traceId } from "../trace.ts";
 import { changeAfter } from "./attempt.ts";
 import type { JobContext } from "./context.ts";
@@ -54,7 +54,7 @@ export class JobRunner {
 		this.#store.rearm();
 		this.done = this.#run()
 			.catch((error) => {
-				log("job_failed", { object: "job", cause: String(error?.stack) });
+				logLine("job_failed", { object: "job", cause: String(error?.stack) });
 				// The state in SQLite says where to continue.
 				this.#slot = null;
 				this.#wasInterrupted = record.state.phase === "running";
@@ -162,7 +162,7 @@ export class JobRunner {
 			longestAttempt(),
 		);
 		if (end.type === "failed")
-			log("attempt_failed", {
+			logLine("attempt_failed", {
 				job: spec.id,
 				trace: spec.trace && traceId(spec.trace),
 				attempt: record.state.attempts,
@@ -196,7 +196,7 @@ export class JobRunner {
 		if (!settlement) return false;
 		const digest = await sha256(record.log.answer.text);
 		this.#store.change({ type: "settled", settlement }, null, digest);
-		log("job", {
+		logLine("job", {
 			job: spec.id,
 			trace: spec.trace && traceId(spec.trace),
 			status: outcome.status,

@@ -4,7 +4,7 @@
  * call neither a wait nor an RPC of its own. A process that is killed loses its last second of
  * counts.
  */
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { metricsOf } from "../objects.ts";
 import { count, type Measurement, type Sums } from "./catalog.ts";
 
@@ -36,6 +36,6 @@ async function send(env: Env): Promise<void> {
 	try {
 		await metricsOf(env).add(sent);
 	} catch (error) {
-		log("metrics_lost", { cause: String(error) });
+		logLine("metrics_lost", { cause: String(error) });
 	}
 }

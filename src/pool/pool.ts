@@ -18,7 +18,7 @@ import type {
 import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import { config } from "../env.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { jobByName } from "../objects.ts";
 import { afterEnd, afterLoss, afterStart } from "./breaker.ts";
 import { Estimator } from "./estimator.ts";
@@ -232,7 +232,7 @@ export class Pool extends DurableObject<Env> {
 				);
 			this.#dispatch();
 		} catch (error) {
-			log("alarm_failed", { object: "pool", cause: String(error) });
+			logLine("alarm_failed", { object: "pool", cause: String(error) });
 		} finally {
 			this.#arm();
 		}
@@ -260,7 +260,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	#expire(lease: StoredLease): void {
-		log("lease_expired", { model: this.#model, job: lease.job });
+		logLine("lease_expired", { model: this.#model, job: lease.job });
 		this.#endLease(lease);
 	}
 
@@ -372,7 +372,7 @@ export class Pool extends DurableObject<Env> {
 			if (refused) this.#endLease(refused);
 			this.#dispatch();
 		} catch (error) {
-			log("grant_failed", { job, cause: String(error) });
+			logLine("grant_failed", { job, cause: String(error) });
 			const unanswered = this.#leases.find(job, epoch);
 			// Until the alarm no slot is granted: a job that cannot be reached must neither hold up the
 			// others nor be called in a loop.

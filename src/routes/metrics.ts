@@ -4,7 +4,7 @@ import type { Load } from "../contract/pool.ts";
 import { config } from "../env.ts";
 import { authenticateOperator } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import {
 	EXPOSITION_TYPE,
 	exposition,
@@ -33,7 +33,7 @@ async function loadOf(env: Env, model: string): Promise<Load | null> {
 	try {
 		return await poolOf(env, model).load(model);
 	} catch (error) {
-		log("rpc_failed", { object: "worker", cause: String(error) });
+		logLine("rpc_failed", { object: "worker", cause: String(error) });
 		return null;
 	}
 }
