@@ -10,7 +10,7 @@ import {
 	exposition,
 	type Gauge,
 } from "../metrics/exposition.ts";
-import { metricsOf, poolOf } from "../objects.ts";
+import { collectorOf, poolOf } from "../objects.ts";
 
 export const metrics = newRouter();
 
@@ -18,7 +18,7 @@ metrics.use("/metrics", authenticateOperator);
 metrics.get("/metrics", async (c) => {
 	const models = [...config(c.env).models.keys()];
 	const [sums, ...loads] = await Promise.all([
-		metricsOf(c.env).read(),
+		collectorOf(c.env).read(),
 		...models.map((model) => loadOf(c.env, model)),
 	]);
 	const known = models.map((model, n) => ({ model, load: loads[n] ?? null }));
