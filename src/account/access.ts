@@ -4,7 +4,7 @@
  *
  * Runs in the Account object, as all of account/ does.
  */
-import type { Answer, Credential, Limits } from "../contract/account.ts";
+import type { CallerResult, Credential, Limits } from "../contract/account.ts";
 import { config } from "../env.ts";
 import { failed, type Result } from "../errors.ts";
 import type { Identity } from "./identity.ts";
@@ -56,7 +56,7 @@ export class Access {
 		credential: Credential,
 		act: (caller: Caller) => Result<T>,
 		rate: RateUse = "counts",
-	): Answer<T> {
+	): CallerResult<T> {
 		return this.#withKey(identity, credential, rate, (caller) =>
 			caller.pageless ? failed({ code: "origin_required" }) : act(caller),
 		);
@@ -70,7 +70,7 @@ export class Access {
 		identity: Identity | null,
 		credential: Credential,
 		act: (caller: Caller) => Result<T>,
-	): Answer<T> {
+	): CallerResult<T> {
 		return this.#withKey(identity, credential, "counts", (caller) =>
 			caller.onlyMadeBy === null ? act(caller) : failed({ code: "bound_key" }),
 		);
@@ -82,7 +82,7 @@ export class Access {
 		credential: Credential,
 		rate: RateUse,
 		act: (caller: Caller) => Result<T>,
-	): Answer<T> {
+	): CallerResult<T> {
 		if (!identity) return failed({ code: "invalid_key" });
 		const key = verifyKey(this.#sql, credential);
 		if (!key.ok) return key;

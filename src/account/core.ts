@@ -2,7 +2,7 @@
  * What every call of an Account stands on: its storage, its alarm, who calls, and the readers of
  * its feed.
  */
-import type { Answer, Credential } from "../contract/account.ts";
+import type { CallerResult, Credential } from "../contract/account.ts";
 import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import type { Result } from "../errors.ts";
@@ -105,7 +105,7 @@ export class AccountCore {
 		credential: Credential,
 		act: (caller: Caller) => Result<T>,
 		rate?: RateUse,
-	): Answer<T> {
+	): CallerResult<T> {
 		this.#alarm.renew();
 		return this.#access.asCaller(this.#identity, credential, act, rate);
 	}
@@ -114,7 +114,7 @@ export class AccountCore {
 	asOwner<T extends object>(
 		credential: Credential,
 		act: (caller: Caller) => Result<T>,
-	): Answer<T> {
+	): CallerResult<T> {
 		this.#alarm.renew();
 		return this.#access.asOwner(this.#identity, credential, act);
 	}

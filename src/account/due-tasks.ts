@@ -68,14 +68,14 @@ export async function eraseNow(
 
 /** Erases a job's log, then what the account has of it. A job that has not ended stays as it is. */
 async function eraseJob(context: TaskContext, jobId: string): Promise<Erased> {
-	const answer: Erased = await within(
+	const erased: Erased = await within(
 		JOB_ANSWERS_WITHIN_MS,
 		jobOf(context.env, context.account, jobId).erase(),
 	);
 	const { store, clock } = context;
-	if (answer === "erased")
+	if (erased === "erased")
 		store.write(() => recordErasure(store.sql, jobId, clock()));
-	return answer;
+	return erased;
 }
 
 /** Runs one task, and clears its row or sets its next time. */
@@ -137,7 +137,7 @@ async function askJob(
 		jobOf(context.env, context.account, jobId).resolve(),
 	);
 	const now = clock();
-	switch (resolution.answer) {
+	switch (resolution.status) {
 		case "running":
 			return Math.max(resolution.until, now) + ORPHAN_AFTER_MS;
 		case "void":
@@ -200,14 +200,14 @@ async function deleteObject(
 	return createdAt === null ? null : nextSweep(createdAt, now);
 }
 
-/** What a call answers. @throws Error where that takes longer than `ms` */
-async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+/** What the call returns. @throws Error where that takes longer than `ms` */
+async function within<T>(ms: number, call: Promise<T>): Promise<T> {
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	const late = new Promise<never>((_, reject) => {
 		timer = setTimeout(() => reject(new Error(`no answer in ${ms} ms`)), ms);
 	});
 	try {
-		return await Promise.race([answer, late]);
+		return await Promise.race([call, late]);
 	} finally {
 		clearTimeout(timer);
 	}

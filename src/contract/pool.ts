@@ -53,10 +53,10 @@ export interface QueuePlace {
 /** `queued` where all ready workers are busy; `provisioning` where no worker is ready. */
 export type WaitingStatus = "queued" | "provisioning";
 
-export type SlotAnswer =
-	| { answer: "granted"; lease: Lease }
+export type SlotResult =
+	| { status: "granted"; lease: Lease }
 	/** The Pool calls `Job.granted` when the job gets a slot. */
-	| ({ answer: WaitingStatus } & QueuePlace);
+	| ({ status: WaitingStatus } & QueuePlace);
 
 /**
  * What the end of an attempt tells of the worker: it is healthy (`finished`, also after a cancel),
@@ -74,7 +74,7 @@ export interface AttemptTimes {
 	ms: number;
 }
 
-export interface HeartbeatAnswer {
+export interface HeartbeatResult {
 	/** False where the lease has ended; the slot may belong to another job. */
 	held: boolean;
 	/** Jobs that hold a slot now, for pacing. */

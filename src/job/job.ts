@@ -120,10 +120,10 @@ export class Job extends DurableObject<Env> {
 		const outcome = this.#job
 			? outcomeOf(this.#job.record)
 			: this.#bury().outcome;
-		if (outcome) return { answer: "finished", outcome };
-		if (!this.#job) return { answer: "void" };
+		if (outcome) return { status: "finished", outcome };
+		if (!this.#job) return { status: "void" };
 		this.#job.runner.advance();
-		return { answer: "running", until: this.clock() + ASK_AGAIN_MS };
+		return { status: "running", until: this.clock() + ASK_AGAIN_MS };
 	}
 
 	/** The public state, or null where no job was started or it was erased. */
@@ -211,10 +211,10 @@ export class Job extends DurableObject<Env> {
 		const { record, store, runner } = this.#job;
 		const hasEnded = record.state.phase === "finished";
 		const { readers } = this.#context;
-		const answer = readers.accept(this.ctx, record.log, hasEnded, request);
-		if (answer.webSocket) store.change({ type: "reader_joined" });
+		const response = readers.accept(this.ctx, record.log, hasEnded, request);
+		if (response.webSocket) store.change({ type: "reader_joined" });
 		runner.advance();
-		return answer;
+		return response;
 	}
 
 	override webSocketMessage(socket: WebSocket, message: unknown): void {

@@ -128,11 +128,11 @@ export class JobRunner {
 			avoid: record.state.avoid,
 		});
 		this.#isQueued = acquired !== null;
-		if (acquired?.answer === "granted")
+		if (acquired?.status === "granted")
 			this.#store.change({ type: "granted", lease: acquired.lease });
 		else if (acquired) {
-			const { answer, ...place } = acquired;
-			this.#store.change({ type: "placed", answer, place });
+			const { status, ...place } = acquired;
+			this.#store.change({ type: "placed", status, place });
 		}
 		const now = clock();
 		if (!this.#store.isOpen) await calls.leave(spec);

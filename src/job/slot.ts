@@ -78,9 +78,9 @@ export class Slot {
 
 	/** Renews the lease, and ends the attempt where the lease was lost. */
 	async heartbeat(): Promise<void> {
-		const answer = await this.#calls.heartbeat(this.#record.spec, this.lease);
-		if (answer) this.running = answer.running;
-		if (answer?.held === false) this.hangUp("lease_lost");
+		const renewal = await this.#calls.heartbeat(this.#record.spec, this.lease);
+		if (renewal) this.running = renewal.running;
+		if (renewal?.held === false) this.hangUp("lease_lost");
 	}
 
 	release(end: AttemptEnd): Promise<void> {

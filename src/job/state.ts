@@ -102,7 +102,7 @@ export const initialState = (
 
 export type JobChange =
 	/** The Pool has no free slot and queued the job. */
-	| { type: "placed"; answer: WaitingStatus; place: QueuePlace }
+	| { type: "placed"; status: WaitingStatus; place: QueuePlace }
 	/** The Pool gave the job a slot. */
 	| { type: "granted"; lease: Lease }
 	/**
@@ -155,7 +155,7 @@ export function transition(
 ): Transition | null {
 	switch (change.type) {
 		case "placed":
-			return placed(state, change.answer, change.place);
+			return placed(state, change.status, change.place);
 		case "granted":
 			return granted(state, change.lease, now);
 		case "failed":
@@ -235,10 +235,10 @@ const withStateEvent = (state: JobState): Transition => ({
  * Writes an event only when the kind of waiting changes. A caller who wants to see the place move
  * up polls the job.
  */
-function placed(state: JobState, answer: WaitingStatus, place: QueuePlace) {
+function placed(state: JobState, status: WaitingStatus, place: QueuePlace) {
 	if (state.phase !== "waiting" || state.status === "running") return null;
-	if (state.status === answer && state.place) return null;
-	return withStateEvent({ ...state, status: answer, place });
+	if (state.status === status && state.place) return null;
+	return withStateEvent({ ...state, status, place });
 }
 
 function granted(

@@ -7,13 +7,13 @@ import { DurableObject } from "cloudflare:workers";
 import { probe } from "../backends/address.ts";
 import type {
 	AttemptTimes,
-	HeartbeatAnswer,
+	HeartbeatResult,
 	Lease,
 	Load,
 	QueuePlace,
 	ReleaseReason,
-	SlotAnswer,
 	SlotRequest,
+	SlotResult,
 } from "../contract/pool.ts";
 import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
@@ -114,7 +114,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** A slot for a job, or a place in the queue. A job that asks again keeps what it has. */
-	async acquire(request: SlotRequest): Promise<SlotAnswer> {
+	async acquire(request: SlotRequest): Promise<SlotResult> {
 		const { job } = request;
 		this.#setModel(request.model);
 		const had = this.#leases.get(job);
@@ -132,7 +132,7 @@ export class Pool extends DurableObject<Env> {
 			await this.#enqueue({ ...request, resumed });
 		}
 		const lease = this.#leaseOf(job);
-		if (lease) return { answer: "granted", lease };
+		if (lease) return { status: "granted", lease };
 		const entry = this.#queue.get(job);
 		if (!entry) throw new Error("the job left while it asked for a slot");
 		const now = this.clock();
@@ -144,7 +144,7 @@ export class Pool extends DurableObject<Env> {
 		}
 		const ready = this.#workers.all().some(({ state }) => state === "ready");
 		const position = this.#queue.position(job);
-		return { answer: ready ? "queued" : "provisioning", position, eta };
+		return { status: ready ? "queued" : "provisioning", position, eta };
 	}
 
 	/** Where a job is in the queue; null where it is not in it. */
@@ -157,7 +157,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Keeps a lease. Writes nothing. */
-	async heartbeat(job: string, epoch: number): Promise<HeartbeatAnswer> {
+	async heartbeat(job: string, epoch: number): Promise<HeartbeatResult> {
 		const lease = this.#leases.find(job, epoch);
 		if (lease) lease.heartbeatAt = this.clock();
 		return { held: lease !== null, running: this.#leases.size };

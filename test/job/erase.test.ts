@@ -77,7 +77,7 @@ describe("an erased job", () => {
 		expect(await job.stub().erase()).toBe("erased");
 		expect(await job.stub().start(job.spec)).toEqual(GONE);
 		expect(await job.stub().resolve()).toMatchObject({
-			answer: "finished",
+			status: "finished",
 			outcome: { status: "succeeded", outputTokens: 2 },
 		});
 		expect(
@@ -128,6 +128,6 @@ describe("an erased job", () => {
 		const job = await admittedJob();
 		expect(await job.stub().erase()).toBe("erased");
 		expect(await job.stub().start(job.spec)).toEqual(GONE);
-		expect(await job.stub().resolve()).toEqual({ answer: "void" });
+		expect(await job.stub().resolve()).toEqual({ status: "void" });
 	});
 });

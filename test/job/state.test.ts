@@ -90,7 +90,7 @@ const disconnect: fc.Arbitrary<Disconnect> = fc.oneof(
 const change: fc.Arbitrary<Step["make"]> = fc.oneof(
 	fc
 		.constantFrom("queued" as const, "provisioning" as const)
-		.map((answer) => () => ({ type: "placed", answer, place }) as JobChange),
+		.map((status) => () => ({ type: "placed", status, place }) as JobChange),
 	{ weight: 3, arbitrary: fc.constant(() => granted) },
 	{
 		weight: 3,
@@ -397,7 +397,7 @@ describe("attempts", () => {
 		const state = failOnce(newState(), 1);
 		expect(state).toMatchObject({ phase: "waiting", status: "running" });
 		expect(
-			transition(state, { type: "placed", answer: "queued", place }, HOUR),
+			transition(state, { type: "placed", status: "queued", place }, HOUR),
 		).toBe(null);
 		expect(transition(state, granted, HOUR)?.events).toEqual([]);
 	});
@@ -405,8 +405,8 @@ describe("attempts", () => {
 
 describe("waiting", () => {
 	it("logs its place once, and again when it waits for something else", () => {
-		const queued: JobChange = { type: "placed", answer: "queued", place };
-		const cold: JobChange = { type: "placed", answer: "provisioning", place };
+		const queued: JobChange = { type: "placed", status: "queued", place };
+		const cold: JobChange = { type: "placed", status: "provisioning", place };
 		let state = newState();
 		const statuses = [queued, queued, cold, cold, queued].map((change) => {
 			const decision = transition(state, change, 0);

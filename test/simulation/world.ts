@@ -213,7 +213,7 @@ class World {
 			resumed: doing.attempts > 0,
 		};
 		const acquired = await this.#pool.acquire(ask);
-		if (acquired.answer === "granted") this.#begin(doing, acquired.lease);
+		if (acquired.status === "granted") this.#begin(doing, acquired.lease);
 		else if (doing.attempts === 0) {
 			doing.quote = acquired.eta;
 			doing.position = acquired.position;
