@@ -206,13 +206,13 @@ export function attemptSeed(seed: number, committed: number): number {
 /**
  * What the end of an attempt means for its job.
  * @param turn of the attempt
- * @param hangUp why the attempt was aborted, where it was
+ * @param abortReason why the attempt was aborted, where it was
  * @param random in [0, 1); spreads retries
  */
 export function changeAfter(
 	end: AttemptEnd,
 	turn: Turn,
-	hangUp: AbortReason,
+	abortReason: AbortReason,
 	tokens: number,
 	random: number,
 ): JobChange {
@@ -222,7 +222,7 @@ export function changeAfter(
 				? { type: "described", tokens: tokens + (end.rest?.tokens ?? 0) }
 				: { type: "finished", reason: end.reason };
 		case "aborted":
-			return hangUp === "seam"
+			return abortReason === "seam"
 				? { type: "seam", tokens, random }
 				: { type: "interrupted", tokens, random };
 		case "failed": {

@@ -76,7 +76,7 @@ export class JobRunner {
 		const { phase } = record.state;
 		if (!this.#store.change(change)) return false;
 		if (this.#store.isOpen) return true;
-		if (this.#slot) this.#slot.hangUp("over");
+		if (this.#slot) this.#slot.abort("over");
 		else if (phase !== "backoff") ctx.waitUntil(calls.leave(record.spec));
 		return true;
 	}
@@ -150,7 +150,7 @@ export class JobRunner {
 		const lease = record.state.lease as Lease;
 		const slot = this.#slotOf(lease);
 		this.#slot = slot;
-		const { end, hangUp } = await slot.attempt(
+		const { end, abortReason } = await slot.attempt(
 			backend(spec.model, lease),
 			config(env),
 			{
@@ -170,7 +170,7 @@ export class JobRunner {
 			});
 		const { tokens } = record.log;
 		store.change(
-			changeAfter(end, record.turn, hangUp, tokens, random()),
+			changeAfter(end, record.turn, abortReason, tokens, random()),
 			end.type === "finished" ? end.rest : null,
 		);
 		if (record.state.phase === "running") return;

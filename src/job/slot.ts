@@ -21,7 +21,7 @@ export class Slot {
 	readonly #grantedAt: number;
 	readonly #tokensBefore: number;
 	#firstTokenAt: number | null = null;
-	#hangUp = new AbortController();
+	#controller = new AbortController();
 
 	constructor(
 		record: JobRecord,
@@ -49,12 +49,12 @@ export class Slot {
 		config: Config,
 		sink: AttemptSink,
 		longest: number,
-	): Promise<{ end: AttemptEnd; hangUp: AbortReason }> {
-		this.#hangUp = new AbortController();
-		const { signal } = this.#hangUp;
+	): Promise<{ end: AttemptEnd; abortReason: AbortReason }> {
+		this.#controller = new AbortController();
+		const { signal } = this.#controller;
 		const timer = setTimeout(() => {
 			if (backend.continues || this.#record.state.run !== null)
-				this.hangUp("seam");
+				this.abort("seam");
 		}, longest);
 		const commit: AttemptSink["commit"] = (batch) => {
 			this.#firstTokenAt ??= this.#clock();
@@ -68,19 +68,19 @@ export class Slot {
 			{ ...sink, commit },
 			signal,
 		).finally(() => clearTimeout(timer));
-		return { end, hangUp: signal.reason };
+		return { end, abortReason: signal.reason };
 	}
 
 	/** Ends the attempt in progress. */
-	hangUp(why: AbortReason): void {
-		this.#hangUp.abort(why);
+	abort(reason: AbortReason): void {
+		this.#controller.abort(reason);
 	}
 
 	/** Renews the lease, and ends the attempt where the lease was lost. */
 	async heartbeat(): Promise<void> {
 		const renewal = await this.#calls.heartbeat(this.#record.spec, this.lease);
 		if (renewal) this.running = renewal.running;
-		if (renewal?.held === false) this.hangUp("lease_lost");
+		if (renewal?.held === false) this.abort("lease_lost");
 	}
 
 	release(end: AttemptEnd): Promise<void> {
