@@ -16,7 +16,7 @@ export interface SlotRequest {
 	avoid: string | null;
 }
 
-/** A slot that one job holds until its heartbeats stop. */
+/** A slot that one job has until its heartbeats stop. */
 export interface Lease {
 	/** Rises with every lease of the pool, so that a former holder cannot free the slot. */
 	epoch: number;
@@ -24,7 +24,7 @@ export interface Lease {
 	url: string;
 	/** Identifies the worker's weights; half of the encoder cache's key. */
 	digest: string;
-	/** Jobs that hold a slot now, for pacing. */
+	/** Jobs that have a slot now, for pacing. */
 	running: number;
 }
 
@@ -76,8 +76,8 @@ export interface AttemptTimes {
 
 export interface HeartbeatResult {
 	/** False where the lease has ended; the slot may belong to another job. */
-	held: boolean;
-	/** Jobs that hold a slot now, for pacing. */
+	leased: boolean;
+	/** Jobs that have a slot now, for pacing. */
 	running: number;
 }
 

@@ -54,11 +54,13 @@ export async function runAttempt(
 	signal: AbortSignal,
 ): Promise<AttemptEnd> {
 	const { spec, log, state, turn, written } = record;
-	const { held, tokens } = written;
+	const { withheld, tokens } = written;
 	const isFull = (): AttemptEnd => ({
 		type: "finished",
 		reason: "length",
-		rest: held ? { text: held, ids: [], tokens: 0, held: "" } : null,
+		rest: withheld
+			? { text: withheld, ids: [], tokens: 0, withheld: "" }
+			: null,
 	});
 	if (tokensLeft(spec, log, turn) <= 0) return isFull();
 	const canContinue = backend.continues
@@ -75,7 +77,7 @@ export async function runAttempt(
 	const end = await stream(
 		backend,
 		generationOf(record, lease, urls),
-		new PendingBatch(samplingOf(spec, turn).stop, held),
+		new PendingBatch(samplingOf(spec, turn).stop, withheld),
 		sink,
 		signal,
 	);
@@ -162,7 +164,7 @@ function generationOf(
 	lease: Lease,
 	urls: string[],
 ): Generation {
-	const { promptIds, ids, text, held, tokens } = written;
+	const { promptIds, ids, text, withheld, tokens } = written;
 	const sampling = samplingOf(spec, turn);
 	return {
 		requestId: `${spec.id}-${state.attempts}`,
@@ -185,7 +187,9 @@ function generationOf(
 			seed: attemptSeed(sampling.seed, log.tokens),
 		},
 		resume:
-			state.run === null ? null : { run: state.run, text: text + held, tokens },
+			state.run === null
+				? null
+				: { run: state.run, text: text + withheld, tokens },
 	};
 }
 

@@ -194,7 +194,7 @@ export class Job extends DurableObject<Env> {
 	 * For the Pool: whether the job has the lease of that epoch. A job that a restart interrupted
 	 * continues.
 	 */
-	async holds(epoch: number): Promise<boolean> {
+	async hasLease(epoch: number): Promise<boolean> {
 		if (!this.#job) return false;
 		const { record, runner } = this.#job;
 		const { phase, lease } = record.state;

@@ -80,7 +80,7 @@ export class Slot {
 	async heartbeat(): Promise<void> {
 		const renewal = await this.#calls.heartbeat(this.#record.spec, this.lease);
 		if (renewal) this.running = renewal.running;
-		if (renewal?.held === false) this.abort("lease_lost");
+		if (renewal?.leased === false) this.abort("lease_lost");
 	}
 
 	release(end: AttemptEnd): Promise<void> {

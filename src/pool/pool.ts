@@ -52,8 +52,8 @@ export class Pool extends DurableObject<Env> {
 	grantTo = async (job: string, lease: Lease): Promise<boolean> =>
 		jobByName(this.env, job).granted(lease);
 	/** @returns whether the job still has the lease of that epoch */
-	holdsStill = async (job: string, epoch: number): Promise<boolean> =>
-		jobByName(this.env, job).holds(epoch);
+	hasLease = async (job: string, epoch: number): Promise<boolean> =>
+		jobByName(this.env, job).hasLease(epoch);
 
 	readonly #alarm: Alarm;
 	readonly #store: PoolStore;
@@ -160,7 +160,7 @@ export class Pool extends DurableObject<Env> {
 	async heartbeat(job: string, epoch: number): Promise<HeartbeatResult> {
 		const lease = this.#leases.find(job, epoch);
 		if (lease) lease.heartbeatAt = this.clock();
-		return { held: lease !== null, running: this.#leases.size };
+		return { leased: lease !== null, running: this.#leases.size };
 	}
 
 	/** Gives a slot back; the next job in the queue gets it. Repeating it changes nothing. */
@@ -250,10 +250,10 @@ export class Pool extends DurableObject<Env> {
 		await Promise.all(
 			silent.map(async (lease) => {
 				const { job, epoch } = lease;
-				const holds = await this.holdsStill(job, epoch).catch(() => false);
+				const hasLease = await this.hasLease(job, epoch).catch(() => false);
 				if (lease.heartbeatAt !== null || this.#leases.get(job) !== lease)
 					return;
-				if (holds) lease.heartbeatAt = this.clock();
+				if (hasLease) lease.heartbeatAt = this.clock();
 				else this.#expire(lease);
 			}),
 		);

@@ -49,7 +49,7 @@ describe("an erased job", () => {
 						maxTokens: 300,
 					}),
 					token_ids: null,
-					held: null,
+					withheld: null,
 					spec: null,
 					state: null,
 					prompt_ids: null,

@@ -262,7 +262,7 @@ describe("the end of an answer", () => {
 		}
 	});
 
-	it("shows held text that turns out to be no stop string", async () => {
+	it("shows withheld text that turns out to be no stop string", async () => {
 		fakeWorker({ tokens: ["a#", "#", " b#", "#"], every: 40 });
 		const seen = await events(
 			await startedJob({ sampling: { stop: ["###"] } }),

@@ -185,14 +185,14 @@ describe("a pool", () => {
 		expect((await pool.acquire(ask("a/next"))).status).toBe("queued");
 		await moveClock(pool, LEASE_MS - 1000);
 		expect(await pool.heartbeat("a/alive", alive)).toEqual({
-			held: true,
+			leased: true,
 			running: 2,
 		});
 		await moveClock(pool, LEASE_MS + 1000);
 		await runDurableObjectAlarm(pool);
 		expect(called).toEqual(["a/next"]);
-		expect((await pool.heartbeat("a/dead", dead)).held).toBe(false);
-		expect((await pool.heartbeat("a/alive", alive)).held).toBe(true);
+		expect((await pool.heartbeat("a/dead", dead)).leased).toBe(false);
+		expect((await pool.heartbeat("a/alive", alive)).leased).toBe(true);
 	});
 
 	it("lets an old holder free nothing of a new one's", async () => {
@@ -206,7 +206,7 @@ describe("a pool", () => {
 		const renewed = await granted(pool, "a/1");
 		expect(renewed).toBeGreaterThan(old);
 		await pool.release("a/1", old, "failed", null);
-		expect((await pool.heartbeat("a/1", renewed)).held).toBe(true);
+		expect((await pool.heartbeat("a/1", renewed)).leased).toBe(true);
 		expect((await pool.acquire(ask("a/2"))).status).toBe("queued");
 	});
 
@@ -488,7 +488,7 @@ describe("a pool that starts anew", () => {
 		await evictDurableObject(pool);
 		const called = await callsTo(pool);
 		expect(await granted(pool, "a/1")).toBe(epoch);
-		expect((await pool.heartbeat("a/1", epoch)).held).toBe(true);
+		expect((await pool.heartbeat("a/1", epoch)).leased).toBe(true);
 		expect((await pool.acquire(ask("a/2"))).status).toBe("queued");
 		await pool.release("a/1", epoch, "finished", null);
 		for (const job of ["c/1", "a/2", "b/1", "a/3"]) {
@@ -543,7 +543,7 @@ describe("a pool that starts anew", () => {
 			await callsTo(pool);
 			await replicas(pool, { "http://a.test": ready(2) });
 			await runInDurableObject(pool, (object: Pool) => {
-				object.holdsStill = async (job) => alive.includes(job);
+				object.hasLease = async (job) => alive.includes(job);
 			});
 		};
 		await replace([]);
@@ -552,8 +552,8 @@ describe("a pool that starts anew", () => {
 		await evictDurableObject(pool);
 		await replace(["a/alive"]);
 		await runDurableObjectAlarm(pool);
-		expect((await pool.heartbeat("a/dead", dead)).held).toBe(false);
-		expect((await pool.heartbeat("a/alive", alive)).held).toBe(true);
+		expect((await pool.heartbeat("a/dead", dead)).leased).toBe(false);
+		expect((await pool.heartbeat("a/alive", alive)).leased).toBe(true);
 		await evictDurableObject(pool);
 		await replace([]);
 		await runDurableObjectAlarm(pool);

@@ -256,8 +256,8 @@ class World {
 		}
 		const beat = async () => {
 			if (!this.#alive.has(doing)) return;
-			const { held } = await this.#pool.heartbeat(doing.job, epoch);
-			if (!held) this.#wrongs.push(`${doing.job} lost its lease`);
+			const { leased } = await this.#pool.heartbeat(doing.job, epoch);
+			if (!leased) this.#wrongs.push(`${doing.job} lost its lease`);
 			this.time.after(HEARTBEAT_MS, beat);
 		};
 		this.time.after(HEARTBEAT_MS, beat);
