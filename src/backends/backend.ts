@@ -47,8 +47,8 @@ export type BackendEvent =
 
 /**
  * Why a Job stops listening to an attempt; the reason of the abort signal. After `over` the run is
- * not needed and may be canceled. After `seam` (a planned change of attempts) and `lease_lost` a
- * later attempt resumes it.
+ * not needed and may be canceled. After a planned `seam` and after `lease_lost` a later attempt
+ * resumes it.
  */
 export type AbortReason = "seam" | "lease_lost" | "over";
 

@@ -392,22 +392,20 @@ export class Endpoint extends DurableObject<Env> {
 		if (!row || row.nextAt === null) return;
 		const now = this.clock();
 		const state = this.#store.require();
-		const attempt = row.attempt + 1;
-		const result = resultOf(state, attempt, outcome, this.random(), now);
+		const tries = row.tries + 1;
+		const result = resultOf(state, tries, outcome, this.random(), now);
 		const { status, nextAt } = result;
 		const { httpStatus, error } = outcome;
 		this.#store.write(() => {
 			this.#store.deliveries.recordTry(delivery.id, {
 				...times,
 				status,
-				attempt,
+				tries,
 				httpStatus,
 				error,
 				nextAt,
 			});
-			this.#store.put(
-				afterTry(state, delivery, { attempt, error }, result, now),
-			);
+			this.#store.put(afterTry(state, delivery, { tries, error }, result, now));
 		});
 	}
 

@@ -118,7 +118,7 @@ export type JobChange =
 	  }
 	/** The attempt ended early: the object restarted, or the job lost its lease. */
 	| { type: "interrupted"; tokens: number; random: number }
-	/** The attempt reached its time limit. */
+	/** The attempt reached its time limit: a planned seam. */
 	| { type: "seam"; tokens: number; random: number }
 	/** The description is complete. `tokens` counts those in the log. */
 	| { type: "described"; tokens: number }
