@@ -8,10 +8,7 @@ import type { Disconnect } from "../stream/readers.ts";
 import type { JobState } from "./state.ts";
 
 /** The time limits that the request set. */
-export type Deadlines = Pick<
-	JobSpec,
-	"startBy" | "endBy" | "cancelAt" | "onDisconnect"
->;
+export type Deadlines = Pick<JobSpec, "startBy" | "endBy" | "cancelAt">;
 
 /** While a job runs, its alarm fires this often: an alarm keeps the object in memory. */
 export const HEARTBEAT_MS = 10_000;

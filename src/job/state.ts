@@ -35,6 +35,8 @@ export interface JobState {
 	/** The public status. It stays `running` while a later attempt waits for a slot. */
 	status: JobStatus;
 	deadlines: Deadlines;
+	/** What the request set, see `JobSpec`. */
+	onDisconnect: JobSpec["onDisconnect"];
 	/** The place in the queue that the last `job.queued` or `job.provisioning` event has. */
 	place: QueuePlace | null;
 	/** Attempts begun, the one in progress included. */
@@ -78,7 +80,8 @@ export const initialState = (
 	phase: "waiting",
 	since: now,
 	status: "queued",
-	deadlines: { startBy, endBy, cancelAt, onDisconnect },
+	deadlines: { startBy, endBy, cancelAt },
+	onDisconnect,
 	place: null,
 	attempts: 0,
 	failures: 0,
@@ -223,7 +226,7 @@ export const isOpen = ({ phase }: JobState): boolean =>
 	phase === "waiting" || phase === "running" || phase === "backoff";
 
 const endsWithoutReaders = (state: JobState): boolean =>
-	isOpen(state) && state.deadlines.onDisconnect === "cancel";
+	isOpen(state) && state.onDisconnect === "cancel";
 
 const withoutEvent = (state: JobState): Transition => ({ state, events: [] });
 const withStateEvent = (state: JobState): Transition => ({
