@@ -40,10 +40,13 @@ const endless: Deadlines = {
 	startBy: null,
 	endBy: null,
 	cancelAt: null,
-	onDisconnect: "continue",
 };
-const newState = (deadlines: Partial<Deadlines> = {}): JobState =>
-	initialState({ ...endless, ...deadlines } as JobSpec, 0);
+type Limits = Deadlines & Pick<JobSpec, "onDisconnect">;
+const newState = (limits: Partial<Limits> = {}): JobState =>
+	initialState(
+		{ ...endless, onDisconnect: "continue", ...limits } as JobSpec,
+		0,
+	);
 const granted: JobChange = { type: "granted", lease };
 const time: JobChange = { type: "time" };
 const cancel: JobChange = { type: "cancel" };
@@ -132,7 +135,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 	{ maxLength: 80 },
 );
 const deadline = fc.option(fc.nat(4 * HOUR));
-const deadlines: fc.Arbitrary<Deadlines> = fc.record({
+const limits: fc.Arbitrary<Limits> = fc.record({
 	startBy: deadline,
 	endBy: deadline,
 	cancelAt: deadline,
@@ -148,9 +151,9 @@ interface Moment {
 }
 
 /** Every state on the way. Only a running attempt adds tokens, and the ledger sets the price. */
-function historyOf(deadlines: Deadlines, steps: Step[]): Moment[] {
+function historyOf(limits: Limits, steps: Step[]): Moment[] {
 	const history: Moment[] = [
-		{ now: 0, tokens: 0, state: newState(deadlines), log: [] },
+		{ now: 0, tokens: 0, state: newState(limits), log: [] },
 	];
 	for (const { wait, add, make } of steps) {
 		const before = history.at(-1) as Moment;
@@ -185,10 +188,10 @@ function historyOf(deadlines: Deadlines, steps: Step[]): Moment[] {
 	return history;
 }
 
-const always = (check: (history: Moment[], deadlines: Deadlines) => void) =>
+const always = (check: (history: Moment[], limits: Limits) => void) =>
 	fc.assert(
-		fc.property(deadlines, steps, (deadlines, steps) =>
-			check(historyOf(deadlines, steps), deadlines),
+		fc.property(limits, steps, (limits, steps) =>
+			check(historyOf(limits, steps), limits),
 		),
 		{ numRuns: 500 },
 	);
