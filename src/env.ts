@@ -87,7 +87,7 @@ const OnReplicate = strict({
 });
 
 /** Where one model is served. Members that are left out take the deployment-wide values. */
-const Worker = strict({
+const ServedAt = strict({
 	/** One URL, or one for each replica. */
 	url: z
 		.union([
@@ -123,10 +123,10 @@ const DEFAULT_PRICES: Record<PriceClass, number> = {
 /** Which models are served, where and for how much. */
 const Serving = z.object({
 	/**
-	 * By model id: `{"nano": {"url": …}, "vicuna-7b": {"url": […], "key": …}}`; see `Worker` for all
+	 * By model id: `{"nano": {"url": …}, "vicuna-7b": {"url": […], "key": …}}`; see `ServedAt` for all
 	 * members.
 	 */
-	WORKERS: json(optionalMembers(MODEL_IDS, Worker)).optional(),
+	WORKERS: json(optionalMembers(MODEL_IDS, ServedAt)).optional(),
 	/** Short for `WORKERS` in a deployment that serves nano alone. */
 	WORKER_URL: url.optional(),
 	/** The bearer key of each worker that has no `key` of its own in `WORKERS`. */

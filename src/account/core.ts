@@ -7,7 +7,7 @@ import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import type { Result } from "../errors.ts";
 import { logLine } from "../log.ts";
-import { Access, type Caller, type RateUse } from "./access.ts";
+import { Access, type AuthenticatedCall, type RateUse } from "./access.ts";
 import { earliestDue } from "./due.ts";
 import { runDueTasks, type TaskContext } from "./due-tasks.ts";
 import { FeedSockets } from "./feed-sockets.ts";
@@ -103,7 +103,7 @@ export class AccountCore {
 	/** See `Access`. */
 	asCaller<T extends object>(
 		credential: Credential,
-		act: (caller: Caller) => Result<T>,
+		act: (call: AuthenticatedCall) => Result<T>,
 		rate?: RateUse,
 	): CallerResult<T> {
 		this.#alarm.renew();
@@ -113,7 +113,7 @@ export class AccountCore {
 	/** See `Access`. */
 	asOwner<T extends object>(
 		credential: Credential,
-		act: (caller: Caller) => Result<T>,
+		act: (call: AuthenticatedCall) => Result<T>,
 	): CallerResult<T> {
 		this.#alarm.renew();
 		return this.#access.asOwner(this.#identity, credential, act);

@@ -11,7 +11,7 @@ import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
 import { logLine } from "../log.ts";
 import { endpointOf, jobOf } from "../objects.ts";
-import { type Due, dueBy, reschedule } from "./due.ts";
+import { type DueTask, dueBy, reschedule } from "./due.ts";
 import { sweepIdempotencyKeys } from "./idempotency.ts";
 import { findJob, setExpiry } from "./jobs.ts";
 import { expiry, ORPHAN_AFTER_MS, recordErasure, settle } from "./lifecycle.ts";
@@ -79,7 +79,10 @@ async function eraseJob(context: TaskContext, jobId: string): Promise<Erased> {
 }
 
 /** Runs one task, and clears its row or sets its next time. */
-async function runAndReschedule(context: TaskContext, due: Due): Promise<void> {
+async function runAndReschedule(
+	context: TaskContext,
+	due: DueTask,
+): Promise<void> {
 	let next: number | null | typeof CLEARED;
 	try {
 		next = await runTask(context, due);
@@ -93,7 +96,7 @@ async function runAndReschedule(context: TaskContext, due: Due): Promise<void> {
 /** @returns when to run again, or null when the task is done */
 async function runTask(
 	context: TaskContext,
-	due: Due,
+	due: DueTask,
 ): Promise<number | null | typeof CLEARED> {
 	const { store, clock } = context;
 	const { key } = due;
@@ -162,7 +165,7 @@ async function askJob(
  */
 async function notifyEndpoint(
 	{ env, store, account, clock }: TaskContext,
-	due: Due,
+	due: DueTask,
 ): Promise<number | typeof CLEARED> {
 	const id = due.key.slice("notify:".length);
 	const notified = revision(store.sql, id);

@@ -173,7 +173,7 @@ export function admit(
 		expiresIn: admission.expiresIn,
 		dueAt: now + ORPHAN_AFTER_MS,
 		webhook,
-		call: admission.call,
+		callHash: admission.callHash,
 		madeBy: onlyMadeBy,
 	});
 	if (idempotencyKey !== null)

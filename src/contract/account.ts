@@ -123,7 +123,7 @@ export interface Admission {
 	/** SHA-256 of the caller's key, hex. */
 	idempotencyKey: string | null;
 	/** Identifies a call without a name for its job: a hash of key, route and body. */
-	call: string | null;
+	callHash: string | null;
 	/** The same hash, where the caller marks this call as a repeat. */
 	repeats: string | null;
 	/** Whether `prepare` has counted this call against the rate limit. */

@@ -65,7 +65,7 @@ export type TriedDelivery = Pick<
 >;
 
 /** An event of the feed as a delivery. Those of a job are in line, in the job's order. */
-export function deliveryOf(
+export function newDelivery(
 	event: FeedEvent,
 	{ account, webhook }: EndpointState,
 ): NewDelivery {

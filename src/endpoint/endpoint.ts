@@ -16,7 +16,7 @@ import { logLine } from "../log.ts";
 import { accountOf } from "../objects.ts";
 import { newWebhookSecret } from "../webhook-secret.ts";
 import { bodyOf } from "./body.ts";
-import { deliveryOf, type OpenDelivery } from "./deliveries.ts";
+import { newDelivery, type OpenDelivery } from "./deliveries.ts";
 import { nextDue, readyToSend } from "./order.ts";
 import { resultOf, type TryOutcome } from "./result.ts";
 import { send } from "./send.ts";
@@ -159,7 +159,7 @@ export class Endpoint extends DurableObject<Env> {
 		const state = this.#store.require();
 		if (!state.webhook) return null;
 		const now = this.clock();
-		const delivery = { ...deliveryOf(event, state), line: null };
+		const delivery = { ...newDelivery(event, state), line: null };
 		const open = this.#store.deliveries.findOpen(delivery.event);
 		const id = open ?? state.lastDelivery + 1;
 		this.#store.write(() => {
@@ -305,7 +305,7 @@ export class Endpoint extends DurableObject<Env> {
 			if (restart) this.#store.deliveries.restart(now);
 			let id = before.lastDelivery;
 			for (const event of events)
-				this.#store.deliveries.add(++id, deliveryOf(event, state), now);
+				this.#store.deliveries.add(++id, newDelivery(event, state), now);
 			this.#store.deliveries.trim(id);
 			if (JSON.stringify(state) !== JSON.stringify(before))
 				this.#store.put(state);

@@ -21,9 +21,9 @@ import { config } from "../env.ts";
 import { logLine } from "../log.ts";
 import { type Disconnect, disconnectOf, Readers } from "../stream/readers.ts";
 import { nullAfter } from "../time.ts";
-import { Calls } from "./calls.ts";
 import type { JobContext } from "./context.ts";
 import { JobRecord, type Tombstone } from "./record.ts";
+import { Rpcs } from "./rpcs.ts";
 import { JobRunner } from "./runner.ts";
 import { STEPS } from "./schema.ts";
 import { JobStore } from "./store.ts";
@@ -79,7 +79,7 @@ export class Job extends DurableObject<Env> {
 			env,
 			storage,
 			alarm,
-			calls: new Calls(env),
+			rpcs: new Rpcs(env),
 			readers: new Readers(ctx.getWebSockets(), shown),
 			clock: () => this.clock(),
 			random: () => this.random(),
@@ -272,7 +272,7 @@ export class Job extends DurableObject<Env> {
 			record.state.phase === "waiting"
 				? await nullAfter(
 						PLACE_WITHIN_MS,
-						this.#context.calls.place(record.spec),
+						this.#context.rpcs.place(record.spec),
 					)
 				: null;
 		return viewOf(record, place);

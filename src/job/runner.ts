@@ -72,12 +72,12 @@ export class JobRunner {
 	 */
 	end(change: JobChange): boolean {
 		const { record } = this.#store;
-		const { calls, ctx } = this.#context;
+		const { rpcs, ctx } = this.#context;
 		const { phase } = record.state;
 		if (!this.#store.change(change)) return false;
 		if (this.#store.isOpen) return true;
 		if (this.#slot) this.#slot.abort("over");
-		else if (phase !== "backoff") ctx.waitUntil(calls.leave(record.spec));
+		else if (phase !== "backoff") ctx.waitUntil(rpcs.leave(record.spec));
 		return true;
 	}
 
@@ -121,8 +121,8 @@ export class JobRunner {
 	async #acquire(): Promise<void> {
 		const { record } = this.#store;
 		const { spec } = record;
-		const { calls, alarm, clock } = this.#context;
-		const acquired = await calls.acquire(spec, {
+		const { rpcs, alarm, clock } = this.#context;
+		const acquired = await rpcs.acquire(spec, {
 			resumed: record.state.attempts > 0,
 			tokens: spec.sampling.max_tokens - record.log.tokens,
 			avoid: record.state.avoid,
@@ -135,7 +135,7 @@ export class JobRunner {
 			this.#store.change({ type: "placed", status, place });
 		}
 		const now = clock();
-		if (!this.#store.isOpen) await calls.leave(spec);
+		if (!this.#store.isOpen) await rpcs.leave(spec);
 		else if (!acquired) alarm.bringForward(rpcRetryAt(record.state, now));
 		else if (record.state.phase === "waiting")
 			alarm.postpone(alarmAt(record.state, now) ?? now);
@@ -180,19 +180,19 @@ export class JobRunner {
 
 	/** A planned seam keeps its slot, and so does the answer that follows a description. */
 	#slotOf(lease: Lease): Slot {
-		const { calls, clock } = this.#context;
+		const { rpcs, clock } = this.#context;
 		return this.#slot?.lease.epoch === lease.epoch
 			? this.#slot
-			: new Slot(this.#store.record, lease, calls, clock);
+			: new Slot(this.#store.record, lease, rpcs, clock);
 	}
 
 	/** @returns whether the Account acknowledged */
 	async #settle(): Promise<boolean> {
 		const { record } = this.#store;
 		const { spec, state } = record;
-		const { calls, storage } = this.#context;
+		const { rpcs, storage } = this.#context;
 		const outcome = outcomeOf(record);
-		const settlement = outcome && (await calls.settle(spec, outcome));
+		const settlement = outcome && (await rpcs.settle(spec, outcome));
 		if (!settlement) return false;
 		const digest = await sha256(record.log.answer.text);
 		this.#store.change({ type: "settled", settlement }, null, digest);
@@ -202,7 +202,7 @@ export class JobRunner {
 			status: outcome.status,
 			tokens: outcome.outputTokens,
 			attempts: state.attempts,
-			rpcs: calls.count,
+			rpcs: rpcs.count,
 			writes: storage.writes,
 		});
 		return true;

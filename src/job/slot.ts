@@ -8,14 +8,14 @@ import {
 	releasedAfter,
 	runAttempt,
 } from "./attempt.ts";
-import type { Calls } from "./calls.ts";
 import type { JobRecord } from "./record.ts";
+import type { Rpcs } from "./rpcs.ts";
 
 export class Slot {
 	readonly lease: Lease;
 	/** How many jobs of the pool run, as the Pool last reported. */
 	running: number;
-	readonly #calls: Calls;
+	readonly #rpcs: Rpcs;
 	readonly #record: JobRecord;
 	readonly #clock: () => number;
 	readonly #grantedAt: number;
@@ -26,13 +26,13 @@ export class Slot {
 	constructor(
 		record: JobRecord,
 		lease: Lease,
-		calls: Calls,
+		rpcs: Rpcs,
 		clock: () => number,
 	) {
 		this.lease = lease;
 		this.running = lease.running;
 		this.#record = record;
-		this.#calls = calls;
+		this.#rpcs = rpcs;
 		this.#clock = clock;
 		this.#grantedAt = clock();
 		this.#tokensBefore = record.log.tokens;
@@ -78,13 +78,13 @@ export class Slot {
 
 	/** Renews the lease, and ends the attempt where the lease was lost. */
 	async heartbeat(): Promise<void> {
-		const renewal = await this.#calls.heartbeat(this.#record.spec, this.lease);
+		const renewal = await this.#rpcs.heartbeat(this.#record.spec, this.lease);
 		if (renewal) this.running = renewal.running;
 		if (renewal?.leased === false) this.abort("lease_lost");
 	}
 
 	release(end: AttemptEnd): Promise<void> {
-		return this.#calls.release(
+		return this.#rpcs.release(
 			this.#record.spec,
 			this.lease,
 			releasedAfter(end),

@@ -24,9 +24,9 @@ import { afterEnd, afterLoss, afterStart } from "./breaker.ts";
 import { Estimator } from "./estimator.ts";
 import {
 	chooseWorker,
+	freeSlots,
 	isStale,
 	needsProbe,
-	openSlots,
 	PROBE_EVERY_MS,
 	type Worker,
 } from "./fleet.ts";
@@ -334,9 +334,9 @@ export class Pool extends DurableObject<Env> {
 		for (;;) {
 			const candidates = this.#workers.all().map((worker) => ({
 				worker,
-				open: openSlots(worker, running.get(worker.url) ?? 0, now),
+				free: freeSlots(worker, running.get(worker.url) ?? 0, now),
 			}));
-			const next = candidates.some(({ open }) => open > 0)
+			const next = candidates.some(({ free }) => free > 0)
 				? this.#queue.dequeue(
 						({ avoid }) => chooseWorker(candidates, avoid) !== null,
 					)

@@ -204,7 +204,7 @@ async function admit(
 			credential,
 			jobId: existingJob ?? names.jobId ?? newJobId(Date.now()),
 			idempotencyKey: names.idempotencyKey,
-			call: names.call,
+			callHash: names.call,
 			repeats: names.repeats,
 			isPrepared: prepared !== null,
 			requestHash,

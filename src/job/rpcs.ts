@@ -14,7 +14,7 @@ import type {
 import { logLine } from "../log.ts";
 import { accountOf, jobName, poolOf } from "../objects.ts";
 
-export class Calls {
+export class Rpcs {
 	/** RPCs that this instance made. */
 	count = 0;
 	readonly #env: Env;
