@@ -266,7 +266,7 @@ export class Account extends DurableObject<Env> {
 		);
 	}
 
-	/** Deletes pending uploads that came to nothing. One that is ready, or a job's, stays. */
+	/** Deletes pending uploads that no job needs. One that is ready, or a job's, stays. */
 	async discardUploads(
 		credential: Credential,
 		ids: string[],

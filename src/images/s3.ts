@@ -166,7 +166,10 @@ async function presign(
 	const names = new Set(signed.map(([name]) => name));
 	const request = await presigner.presign(
 		{
-			...{ method, protocol, hostname, path: `${path}/${key}` },
+			method,
+			protocol,
+			hostname,
+			path: `${path}/${key}`,
 			headers: { host, ...Object.fromEntries(signed) },
 		},
 		{ expiresIn, signableHeaders: names, unhoistableHeaders: names },
@@ -191,8 +194,8 @@ const clients = new WeakMap<Store, Client>();
  * store may be tried again.
  */
 function clientOf(config: Store): Client {
-	const known = clients.get(config);
-	if (known) return known;
+	const cached = clients.get(config);
+	if (cached) return cached;
 	const { origin, pathname } = new URL(config.S3_ENDPOINT);
 	const prefix = pathname.replace(/\/+$/, "");
 	const signing = {
@@ -203,7 +206,7 @@ function clientOf(config: Store): Client {
 		},
 		sha256: Sha256,
 	};
-	const made: Client = {
+	const client: Client = {
 		s3: new S3Client({
 			...signing,
 			endpoint: origin + prefix,
@@ -222,15 +225,12 @@ function clientOf(config: Store): Client {
 		origin,
 		path: `${prefix}/${config.S3_BUCKET}`,
 	};
-	clients.set(config, made);
-	return made;
+	clients.set(config, client);
+	return client;
 }
 
 const nothing = () => {};
-/**
- * The SDK's own lines are not ours: free text beside our JSON, and with it what was asked and
- * answered.
- */
+/** Silences the SDK's own log lines: they are not JSON and quote requests and responses. */
 const SILENT = {
 	trace: nothing,
 	debug: nothing,

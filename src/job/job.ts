@@ -30,7 +30,7 @@ import { JobStore } from "./store.ts";
 import { messagesOf } from "./turns.ts";
 import { outcomeOf, viewOf } from "./view.ts";
 
-/** How long after its claim a job begins whose object died right then. */
+/** A job whose object stops right after the claim begins after this time. */
 const BEGIN_MS = 5_000;
 /** The platform ends longer work. The next attempt continues from the log. */
 const LONGEST_ATTEMPT_MS = 14 * 60_000;

@@ -381,7 +381,7 @@ export class Pool extends DurableObject<Env> {
 		}
 	}
 
-	/** Puts a job whose slot came to nothing at the end of the queue. */
+	/** Queues a job again, last, after its slot could not be used. */
 	#requeue(lease: StoredLease): void {
 		this.#endLease(lease);
 		const { job, account, tokens } = lease;
