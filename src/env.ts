@@ -123,8 +123,8 @@ const DEFAULT_PRICES: Record<PriceClass, number> = {
 /** Which models are served, where and for how much. */
 const Serving = z.object({
 	/**
-	 * By model id: `{"nano": {"url": …}, "vicuna-7b": {"url": […], "key": …}}`; see `ServedAt` for all
-	 * members.
+	 * By model id: `{"nano": {"url": …}, "vicuna-7b": {"url": […], "key": …}}`; see `ServedAt` for
+	 * all members.
 	 */
 	WORKERS: json(optionalMembers(MODEL_IDS, ServedAt)).optional(),
 	/** Short for `WORKERS` in a deployment that serves nano alone. */
