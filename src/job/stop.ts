@@ -5,7 +5,7 @@ export interface Scan {
 	shown: string;
 	/** The end of the text, which may begin a stop string. */
 	withheld: string;
-	/** Whether a stop string is complete: then nothing is withheld, and the text after it is dropped. */
+	/** Whether a stop string is complete. Then nothing is withheld; the text after it is dropped. */
 	hit: boolean;
 }
 
