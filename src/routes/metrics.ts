@@ -4,13 +4,13 @@ import type { Load } from "../contract/pool.ts";
 import { config } from "../env.ts";
 import { authenticateOperator } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import {
 	EXPOSITION_TYPE,
 	exposition,
 	type Gauge,
 } from "../metrics/exposition.ts";
-import { metricsOf, poolOf } from "../objects.ts";
+import { collectorOf, poolOf } from "../objects.ts";
 
 export const metrics = newRouter();
 
@@ -18,7 +18,7 @@ metrics.use("/metrics", authenticateOperator);
 metrics.get("/metrics", async (c) => {
 	const models = [...config(c.env).models.keys()];
 	const [sums, ...loads] = await Promise.all([
-		metricsOf(c.env).read(),
+		collectorOf(c.env).read(),
 		...models.map((model) => loadOf(c.env, model)),
 	]);
 	const known = models.map((model, n) => ({ model, load: loads[n] ?? null }));
@@ -33,7 +33,7 @@ async function loadOf(env: Env, model: string): Promise<Load | null> {
 	try {
 		return await poolOf(env, model).load(model);
 	} catch (error) {
-		log("rpc_failed", { object: "worker", cause: String(error) });
+		logLine("rpc_failed", { object: "worker", cause: String(error) });
 		return null;
 	}
 }

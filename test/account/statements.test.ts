@@ -48,10 +48,10 @@ async function life(
 		{ ...draft, contentType: "image/png", way: "inline" },
 	]);
 	const image = { id: upload, sha256: "c".repeat(64), bytes: 9 };
-	const call = "d".repeat(64);
+	const callHash = "d".repeat(64);
 	const admission = admissionOf(account, {
-		call,
-		repeats: call,
+		callHash,
+		repeats: callHash,
 		credential,
 		idempotencyKey: "some key",
 		images: [{ upload, field: "images[0].url", sha256: "c".repeat(64) }],

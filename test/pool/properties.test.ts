@@ -127,7 +127,7 @@ class World {
 				const account = job.split("/")[0] as string;
 				const asked = { model: "nano", job, account, resumed, avoid };
 				const answer = await pool.acquire({ ...asked, tokens: 100 });
-				if (answer.answer === "granted") this.granted(job, answer.lease);
+				if (answer.status === "granted") this.granted(job, answer.lease);
 				else expect(answer.position).toBeGreaterThan(0);
 				return;
 			}

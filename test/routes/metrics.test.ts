@@ -1,7 +1,7 @@
 import { createExecutionContext, evictDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { app } from "../../src/app.ts";
-import { metricsOf } from "../../src/objects.ts";
+import { collectorOf } from "../../src/objects.ts";
 import { bindings, newAccount } from "../support/account.ts";
 import { edge } from "../support/edge.ts";
 import { eventually } from "../support/eventually.ts";
@@ -181,7 +181,7 @@ describe("GET /metrics", () => {
 			expect(sampleOf(await scraped(), "jobs_total", model)).toBeGreaterThan(0),
 		);
 		const before = sampleOf(await scraped(), "jobs_total", model);
-		await evictDurableObject(metricsOf(bindings));
+		await evictDurableObject(collectorOf(bindings));
 		expect(sampleOf(await scraped(), "jobs_total", model)).toBe(before);
 	});
 

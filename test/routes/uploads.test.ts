@@ -1,6 +1,6 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
-import type { Due } from "../../src/account/due.ts";
+import type { DueTask } from "../../src/account/due.ts";
 import { SKEW_MS } from "../../src/account/staging-sweeps.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newUploadId } from "../../src/ids.ts";
@@ -391,8 +391,10 @@ describe("an announced upload", () => {
 		const staged = stagingKey(finalKey(account.id, id));
 		for (const hours of [0, 0.33, 0.75, 2.25, 8.25, 24.33]) {
 			store.objects.set(staged, { bytes: JPEG, contentType: null });
-			const next = (await dump(account.stub)).due as Due[];
-			const { at: due } = next.find(({ key }) => key.includes(staged)) as Due;
+			const next = (await dump(account.stub)).due as DueTask[];
+			const { at: due } = next.find(({ key }) =>
+				key.includes(staged),
+			) as DueTask;
 			expect(due).toBeGreaterThanOrEqual(Date.now() + hours * HOUR - 60_000);
 			await at(account, due - Date.now() + 1);
 			expect(store.keys()).toEqual([finalKey(account.id, id)]);

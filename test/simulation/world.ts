@@ -228,7 +228,7 @@ class World {
 			resumed: doing.attempts > 0,
 		};
 		const acquired = await this.#pool.acquire(ask);
-		if (acquired.answer === "granted") this.#begin(doing, acquired.lease);
+		if (acquired.status === "granted") this.#begin(doing, acquired.lease);
 		else if (doing.attempts === 0) {
 			doing.quote = acquired.eta;
 			doing.position = acquired.position;
@@ -271,8 +271,8 @@ class World {
 		}
 		const beat = async () => {
 			if (!this.#alive.has(doing)) return;
-			const { held } = await this.#pool.heartbeat(doing.job, epoch);
-			if (!held) this.#wrongs.push(`${doing.job} lost its lease`);
+			const { leased } = await this.#pool.heartbeat(doing.job, epoch);
+			if (!leased) this.#wrongs.push(`${doing.job} lost its lease`);
 			this.time.after(HEARTBEAT_MS, beat);
 		};
 		this.time.after(HEARTBEAT_MS, beat);

@@ -40,7 +40,7 @@ export const admissionOf = (
 ): Admission => ({
 	credential: account.secretHash,
 	jobId: newJobId(Date.now()),
-	call: null,
+	callHash: null,
 	repeats: null,
 	isPrepared: false,
 	requestHash: "a".repeat(64),

@@ -2,7 +2,7 @@
 
 import { default as app, Account as RealAccount } from "../../src/index.ts";
 
-export { Endpoint, Job, Metrics, Pool } from "../../src/index.ts";
+export { Collector, Endpoint, Job, Pool } from "../../src/index.ts";
 
 export class Account extends RealAccount {
 	async move(ahead: number): Promise<void> {

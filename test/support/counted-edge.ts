@@ -4,8 +4,8 @@
  */
 import { Account as RealAccount } from "../../src/account/account.ts";
 import app, {
+	Collector as RealCollector,
 	Job as RealJob,
-	Metrics as RealMetrics,
 	Pool as RealPool,
 } from "../../src/index.ts";
 
@@ -161,9 +161,9 @@ export class Pool extends RealPool {
 	}
 }
 
-export class Metrics extends RealMetrics {
+export class Collector extends RealCollector {
 	constructor(ctx: DurableObjectState, env: Env) {
-		countRows("Metrics", ctx, env);
+		countRows("Collector", ctx, env);
 		super(ctx, env);
 	}
 }
@@ -191,7 +191,7 @@ export default {
 				"release",
 				"alarm",
 			]);
-			countCalls("Metrics", RealMetrics, ["add"]);
+			countCalls("Collector", RealCollector, ["add"]);
 		}
 		const { pathname, searchParams } = new URL(request.url);
 		if (pathname === "/bench/costs") {

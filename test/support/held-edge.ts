@@ -3,7 +3,7 @@ import type { Outcome, Settlement } from "../../src/contract/account.ts";
 import type { JobSpec, Started } from "../../src/contract/job.ts";
 import { Account as RealAccount, Job as RealJob } from "../../src/index.ts";
 
-export { default, Endpoint, Metrics, Pool } from "../../src/index.ts";
+export { Collector, default, Endpoint, Pool } from "../../src/index.ts";
 
 /** Answered once the test lets go. */
 const held = async ({ HOLD_URL }: Env & { HOLD_URL?: string }) =>
