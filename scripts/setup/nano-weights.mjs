@@ -1,5 +1,8 @@
 // @ts-check
-/** The checkpoint of `nano`: frozen parts out of registry packages, and the projection that lies in this repository. */
+/**
+ * The checkpoint of `nano`: frozen parts out of registry packages, and this repository's
+ * projection.
+ */
 import { join } from "node:path";
 import { gpuWorker, nano, worker } from "../paths.mjs";
 import { run } from "../process.mjs";
