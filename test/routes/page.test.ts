@@ -56,11 +56,13 @@ describe("the playground's page", () => {
 	});
 
 	it("is served with the headers that keep browsers from guessing, telling and asking", async () => {
+		const html = await (await get("/")).text();
+		const styles = html.matchAll(/<link rel="stylesheet" href="([^"]+)">/g);
 		for (const path of [
 			"/",
 			"/playground/preview",
 			"/playground/app.js",
-			"/playground/style.css",
+			...Array.from(styles, ([, href]) => href as string),
 			"/playground/samples/cat.jpg",
 		]) {
 			const response = await get(path);

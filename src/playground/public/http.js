@@ -5,8 +5,11 @@
 export class Problem extends Error {
 	/**
 	 * @param {string} words for the reader
-	 * @param {{ status?: number, code?: string, field?: string | undefined, requestId?: string | null | undefined }}
-	 * [details]
+	 * @param {object} [details]
+	 * @param {number} [details.status]
+	 * @param {string} [details.code]
+	 * @param {string | undefined} [details.field]
+	 * @param {string | null | undefined} [details.requestId]
 	 */
 	constructor(words, { status = 0, code = "network", field, requestId } = {}) {
 		super(words);
