@@ -82,6 +82,7 @@ const stages = [
 		"--error-on-warnings",
 		".",
 	),
+	inRoot("lint", "line lengths", "node", "scripts/check-lines.mjs"),
 	// Writes the wire's types, which the rest of these stages may name.
 	inRoot("types", "build (SDK)", "node", "sdk/scripts/build.mjs"),
 	inRoot("types", "types (SDK)", "tsc", "-p", "sdk"),
