@@ -21,7 +21,9 @@ export const samples = join(root, "samples");
 export const versitygw = join(state, "bin", "versitygw");
 export const venv = join(gpuWorker, ".venv");
 export const worker = join(venv, "bin", "minigpt4-worker");
-export const nano = join(state, "models", "nano");
+/** Where set-up puts the checkpoint of an embedded model. @param {string} model */
+export const checkpointOf = (model) => join(state, "models", model);
+export const nano = checkpointOf("nano");
 const clientsState = join(state, "clients");
 /** Of others, which the tests run against the API. */
 export const clients = {

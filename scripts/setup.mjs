@@ -13,25 +13,29 @@ import { rotate } from "./process.mjs";
 import { apiReferenceScript } from "./setup/api-reference.mjs";
 import { findChromium, installChromium } from "./setup/chromium.mjs";
 import { goClient, pythonClients, sdkTestPackages } from "./setup/clients.mjs";
-import { nanoWeights } from "./setup/nano-weights.mjs";
 import { nodePackages } from "./setup/node-packages.mjs";
 import { pagePhotos } from "./setup/page-photos.mjs";
 import {
-	pythonPackages,
 	pythonPackagesAndTools,
+	pythonPackagesFor,
 } from "./setup/python-packages.mjs";
 import { isFresh, perform } from "./setup/step.mjs";
 import { uvItself } from "./setup/uv.mjs";
 import { versitygw } from "./setup/versitygw.mjs";
+import { weightsOf } from "./setup/weights.mjs";
 import { workerBundle } from "./setup/worker-bundle.mjs";
 import { Board } from "./terminal.mjs";
 
 /**
  * Starts every step at once, or as soon as what it builds on is there. Each promise resolves when
  * its part is usable, so a caller can start what it has. The first failure aborts the rest.
- * @param {{ board: Board, tests?: boolean, signal?: AbortSignal }} options
+ * @param {object} options
+ * @param {Board} options.board
+ * @param {boolean} [options.tests]
+ * @param {import("./serving.mjs").Embedded} [options.model]
+ * @param {AbortSignal | undefined} [options.signal]
  */
-export function setUp({ board, tests = false, signal }) {
+export function setUp({ board, tests = false, model = "nano", signal }) {
 	mkdirSync(state, { recursive: true });
 	const failed = new AbortController();
 	const stop = signal
@@ -98,9 +102,10 @@ export function setUp({ board, tests = false, signal }) {
 	};
 	const environment = (async () => {
 		await turn;
-		if (isFresh(pythonPackagesAndTools) || (!tests && isFresh(pythonPackages)))
-			return;
-		await ensureByUv(tests ? pythonPackagesAndTools : pythonPackages);
+		const needed = tests ? pythonPackagesAndTools : pythonPackagesFor(model);
+		const hasMore = model === "nano" && isFresh(pythonPackagesAndTools);
+		if (hasMore || isFresh(needed)) return;
+		await ensureByUv(needed);
 	})();
 	const others = (async () => {
 		await turn;
@@ -112,7 +117,7 @@ export function setUp({ board, tests = false, signal }) {
 			!isFresh(pythonClients) && ensureByUv(pythonClients),
 		]);
 	})();
-	const weights = environment.then(() => ensure(nanoWeights));
+	const weights = environment.then(() => ensure(weightsOf(model)));
 	const browser = (async () => {
 		if (tests && !findChromium()) await shown("Chromium", installChromium);
 	})();

@@ -237,7 +237,7 @@ export async function startWorker({
 	secrets,
 	imagesFrom,
 	model = "nano",
-	checkpoint = paths.nano,
+	checkpoint = paths.checkpointOf(model),
 	args = [],
 }) {
 	const name = model === "nano" ? "worker" : `worker-${model}`;

@@ -10,12 +10,14 @@ import * as paths from "./paths.mjs";
 import { requirePorts } from "./ports.mjs";
 import { anyRunning, killAll, stopAll, tail } from "./process.mjs";
 import { secretsOf } from "./secrets.mjs";
+import { chooseModel, DEFAULT_MODEL } from "./serving.mjs";
 import { setUp } from "./setup.mjs";
 import { startEdge, startWorker } from "./stack.mjs";
 import { Board, bold, cyan, dim, duration, red, yellow } from "./terminal.mjs";
 
 const HELP = `npm start -- [options]
 
+  --model <name>     mini or nano (MODEL, ${DEFAULT_MODEL})
   --port <n>         the edge and its playground (PORT, 8787)
   --s3-port <n>      the bucket's S3 API (S3_PORT, 7070)
   --worker-port <n>  the GPU worker (WORKER_PORT, 8000)
@@ -33,6 +35,7 @@ const HELP = `npm start -- [options]
 function options() {
 	const { values } = parseArgs({
 		options: {
+			model: { type: "string", default: process.env.MODEL },
 			port: { type: "string", default: process.env.PORT || "8787" },
 			"s3-port": { type: "string", default: process.env.S3_PORT || "7070" },
 			"worker-port": {
@@ -67,6 +70,7 @@ function options() {
 		return n;
 	};
 	return {
+		...chooseModel(values.model || undefined),
 		ports: {
 			edge: port("port"),
 			s3: port("s3-port"),
@@ -111,12 +115,12 @@ function hostsIn(text) {
 	return hosts;
 }
 
-/** @param {string} url @param {string} key */
-function welcome(url, key) {
+/** @param {string} url @param {string} key @param {string} model */
+function welcome(url, key, model) {
 	const sample = "samples/cat.jpg"; // small enough for one argument of a command: 128 KiB
 	const image = `data:image/jpeg;base64,'"$(base64 < ${sample} | tr -d '\\n')"'`;
 	const body =
-		`{"model":"nano","images":[{"url":"${image}"}],` +
+		`{"model":"${model}","images":[{"url":"${image}"}],` +
 		'"prompt":"What is in this picture?","temperature":0}';
 	return [
 		"",
@@ -202,16 +206,20 @@ const bootPhase = (log) =>
 
 /**
  * Keeps a GPU worker running: after a crash it starts again, later each time in a row.
+ * @param {string} model
  * @param {() => ReturnType<typeof startWorker>} start
  */
-async function keepWorker(start) {
+async function keepWorker(model, start) {
 	for (let failures = 0; ; failures++) {
 		over.signal.throwIfAborted();
-		const row = board.row("GPU worker", "nano on the CPU, booting the engine");
+		const row = board.row(
+			"GPU worker",
+			`${model} on the CPU, booting the engine`,
+		);
 		const server = await start();
 		const watch = setInterval(() => {
 			const phase = bootPhase(server.daemon.log);
-			if (phase) row.detail = `nano on the CPU, done: ${phase}`;
+			if (phase) row.detail = `${model} on the CPU, done: ${phase}`;
 		}, 500);
 		const ready = await server.ready.then(
 			() => true,
@@ -243,7 +251,8 @@ async function keepWorker(start) {
 }
 
 async function main() {
-	const { ports, state, origins, egress } = options();
+	const { model, warning, ports, state, origins, egress } = options();
+	if (warning) board.print(yellow(`  ! ${warning}`));
 	const owner = tryLock(join(state, "start.lock"));
 	if (owner) {
 		throw new Error(
@@ -268,13 +277,14 @@ async function main() {
 		},
 	]);
 	const secrets = secretsOf(state);
-	const parts = setUp({ board, signal: over.signal });
+	const parts = setUp({ board, model, signal: over.signal });
 	const work = (async () => {
 		await parts.edge;
 		const url = `http://127.0.0.1:${ports.edge}`;
 		const worker = parts.weights.then(() =>
-			keepWorker(() =>
+			keepWorker(model, () =>
 				startWorker({
+					model,
 					port: ports.worker,
 					state,
 					secrets,
@@ -292,7 +302,7 @@ async function main() {
 				port: ports.s3,
 				origins: [url, `http://localhost:${ports.edge}`, ...origins],
 			},
-			worker: `http://127.0.0.1:${ports.worker}`,
+			worker: { [model]: `http://127.0.0.1:${ports.worker}` },
 			vars: { JOB_PRICE: "1000", EGRESS_ALLOW: egress.join(",") },
 		});
 		vital(edge);
@@ -301,7 +311,7 @@ async function main() {
 			state,
 			adminSecret: secrets.adminSecret,
 		});
-		board.print(welcome(edge.url, key));
+		board.print(welcome(edge.url, key, model));
 		board.print(
 			dim(
 				`  Up after ${duration(Date.now() - began)}. ` +

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import {
+	DEFAULT_PRICES,
 	MODEL_IDS,
 	MODELS,
 	PRICE_CLASSES,
@@ -112,13 +113,6 @@ const Worker = strict({
 		replicate ? !(url || key || access) : url,
 	{ message: "needs either url, perhaps with key and access, or replicate" },
 );
-
-/** The price of one job by class where the configuration sets none, in micro-USD. */
-const DEFAULT_PRICES: Record<PriceClass, number> = {
-	small: 1_000,
-	medium: 5_000,
-	large: 10_000,
-};
 
 /** Which models are served, where and for how much. */
 const Serving = z.object({

@@ -10,6 +10,12 @@ import {
 /** Models of one class cost the same, unless the configuration sets a price for one of them. */
 export const PRICE_CLASSES = ["small", "medium", "large"] as const;
 export type PriceClass = (typeof PRICE_CLASSES)[number];
+/** The price of one job by class where the configuration sets none, in micro-USD. */
+export const DEFAULT_PRICES: Record<PriceClass, number> = {
+	small: 1_000,
+	medium: 5_000,
+	large: 10_000,
+};
 
 export interface Model {
 	id: string;

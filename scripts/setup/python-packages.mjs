@@ -10,10 +10,14 @@ import { uv } from "./uv.mjs";
 
 const lock = ["pyproject.toml", "uv.lock"].map((file) => join(gpuWorker, file));
 
-/** @param {boolean} tools @returns {import("./step.mjs").Step} */
-const environment = (tools) => ({
+/**
+ * @param {boolean} tools
+ * @param {readonly import("../serving.mjs").Embedded[]} models whose parts are installed
+ * @returns {import("./step.mjs").Step}
+ */
+const environment = (tools, models) => ({
 	name: "Python packages",
-	inputs: () => [...lock, tools ? "with tools" : "without tools"],
+	inputs: () => [...lock, tools ? "with tools" : "without tools", ...models],
 	outputs: tools
 		? [worker, join(gpuWorker, ".venv", "bin", "pytest")]
 		: [worker],
@@ -25,10 +29,10 @@ const environment = (tools) => ({
 				"--frozen",
 				"--extra",
 				"cpu",
-				"--extra",
-				"nano",
-				// What tests brought stays.
-				...(tools ? [] : ["--no-dev", "--inexact"]),
+				...models.flatMap((model) => ["--extra", model]),
+				// What tests, or another model, brought stays.
+				"--inexact",
+				...(tools ? [] : ["--no-dev"]),
 			],
 			{
 				what: "uv sync",
@@ -45,5 +49,6 @@ const environment = (tools) => ({
 		),
 });
 
-export const pythonPackages = environment(false);
-export const pythonPackagesAndTools = environment(true);
+/** @param {import("../serving.mjs").Embedded} model */
+export const pythonPackagesFor = (model) => environment(false, [model]);
+export const pythonPackagesAndTools = environment(true, ["nano"]);

@@ -1,7 +1,8 @@
 /**
  * Tells hosts on the public internet from those on private networks.
  *
- * Runs in the Worker and in the Endpoint object, as all of egress/ does.
+ * Runs in the Worker and in the Endpoint object, as egress/ does but for fetcher.ts, which runs in
+ * the Worker only.
  */
 import ipaddr from "ipaddr.js";
 

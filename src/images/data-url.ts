@@ -1,7 +1,7 @@
 /**
  * Reads images that a caller sends inline, as `data:` URLs (RFC 2397, as browsers read them).
  *
- * Runs in the Worker and in the Account and Job objects, as all of images/ does.
+ * Runs in the Worker, as images/ does; s3.ts and key.ts run in the Account and Job objects too.
  */
 import { ApiError } from "../errors.ts";
 import { IMAGE_LIMITS } from "../schema/image.ts";

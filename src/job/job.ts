@@ -176,6 +176,9 @@ export class Job extends DurableObject<Env> {
 			return "running";
 		}
 		const { storage, readers } = this.#context;
+		// A reader that is connected still gets the end of the log.
+		await readers.published();
+		if (!this.#job) return "erased";
 		this.#tombstone = storage.write(() => record.erase());
 		this.#job = null;
 		readers.closeAll();

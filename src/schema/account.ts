@@ -1,7 +1,7 @@
 /**
  * Accounts, as callers and operators see them.
  *
- * Runs in the Worker and in the Endpoint object, as all of schema/ does.
+ * Runs in the Worker, as schema/ does; the Endpoint object runs job-wire.ts and feed-wire.ts too.
  */
 import { z } from "@hono/zod-openapi";
 

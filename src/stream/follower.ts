@@ -2,7 +2,7 @@
  * Follows a log from the Worker, and reconnects after evictions, deploys and restarts of the object
  * that holds it.
  *
- * Runs in the Worker, as all of stream/ does.
+ * Runs in the Worker, as stream/ does; readers.ts runs in the Job and Account objects.
  */
 
 import type { LogEvent } from "../contract/job.ts";

@@ -56,8 +56,8 @@ export class Readers {
 	#shown: number;
 	/** Sequence number of the last event that is known to be durable. */
 	#durable: number;
-	/** The sending in progress; never rejects. */
-	#sending: Promise<void> = Promise.resolve();
+	/** The last `publish` in progress; never rejects. */
+	#publishing: Promise<void> = Promise.resolve();
 
 	/**
 	 * Adopts the sockets that outlived a restart of the object. What they were sent is unknown, so
@@ -131,16 +131,24 @@ export class Readers {
 	 * Waits until the log is durable, then sends its new events to the live readers. Calls that come
 	 * while events are sent become one.
 	 */
-	async publish(
-		storage: DurableObjectStorage,
-		log: ReadableLog,
-	): Promise<void> {
+	publish(storage: DurableObjectStorage, log: ReadableLog): Promise<void> {
 		const upTo = log.lastSeq;
-		await storage.sync();
-		this.#durable = Math.max(this.#durable, upTo);
-		const sending = this.#sending.then(() => this.#sendNew(log));
-		this.#sending = sending.catch(() => {});
-		await sending;
+		const synced = storage.sync().then(() => {
+			this.#durable = Math.max(this.#durable, upTo);
+		});
+		const before = this.#publishing;
+		const publishing = synced.then(() => before).then(() => this.#sendNew(log));
+		this.#publishing = publishing.catch(() => {});
+		return publishing;
+	}
+
+	/** Resolves once the live readers are sent all that was published. */
+	async published(): Promise<void> {
+		let last: Promise<void> | null = null;
+		while (last !== this.#publishing) {
+			last = this.#publishing;
+			await last;
+		}
 	}
 
 	async #sendNew(log: ReadableLog): Promise<void> {

@@ -187,7 +187,7 @@ describe("a photo and a question", () => {
 			new RegExp(`^Tokens${job.usage.output_tokens}First`),
 		);
 		// Read aloud once, as a whole.
-		expect(await said()).toEqual(["Asked", `Answer: ${shown}`]);
+		expect(await said()).toEqual(["The question is sent", `Answer: ${shown}`]);
 		expect(troubles).toEqual([]);
 	});
 

@@ -16,6 +16,7 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { root } from "../../scripts/paths.mjs";
 import { freePort } from "../../scripts/ports.mjs";
+import { chooseModel, DEFAULT_MODEL } from "../../scripts/serving.mjs";
 
 const state = mkdtempSync(join(tmpdir(), "minigpt4-start-"));
 afterAll(() => rmSync(state, { recursive: true, force: true }));
@@ -227,4 +228,24 @@ test("a second start finds its account and key; killed hard it leaves nothing ei
 	child.kill("SIGKILL");
 	await sleep(100);
 	await expect.poll(() => stillAlive(family), { timeout: 15_000 }).toEqual([]);
+});
+
+test("the model is the one that is named, or the default where the memory holds it", () => {
+	expect(chooseModel("nano", 16e9)).toEqual({ model: "nano", warning: null });
+	expect(chooseModel("mini", 16e9)).toEqual({ model: "mini", warning: null });
+	expect(chooseModel(undefined, 16e9)).toEqual({
+		model: DEFAULT_MODEL,
+		warning: null,
+	});
+	expect(chooseModel(undefined, 3e9)).toEqual({
+		model: "nano",
+		warning: expect.stringContaining("3.0 GB are free"),
+	});
+	expect(() => chooseModel("mini", 5.2e9)).toThrow(
+		"--model mini: mini needs 8.0 GB of free memory, and 5.2 GB are free. " +
+			"Free some, or take --model nano.",
+	);
+	expect(() => chooseModel("vicuna", 16e9)).toThrow(
+		"--model vicuna: choose mini or nano",
+	);
 });

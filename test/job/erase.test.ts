@@ -1,5 +1,6 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import type { Erased } from "../../src/contract/job.ts";
 import type { Job } from "../../src/job/job.ts";
 import { followLog, openJobLog } from "../../src/stream/follower.ts";
 import { eventStream } from "../../src/stream/sse-writer.ts";
@@ -130,4 +131,29 @@ describe("an erased job", () => {
 		expect(await job.stub().start(job.spec)).toEqual(GONE);
 		expect(await job.stub().resolve()).toEqual({ answer: "void" });
 	});
+});
+
+it("a job that one reader erases at its end still ends for all who are connected", async () => {
+	const { opened, open } = gate();
+	fakeWorker({
+		tokens: words(3),
+		gate: (n) => (n === 2 ? opened : undefined),
+	});
+	const job = await startedJob();
+	let erasing: Promise<Erased> | null = null;
+	const reading = Array.from({ length: 250 }, (_, n) =>
+		events(job, 0, ({ type }) => {
+			if (n === 0 && type === "done") erasing = job.stub().erase();
+			return false;
+		}),
+	);
+	await eventually(() =>
+		runInDurableObject(job.stub(), (_, state) => {
+			expect(state.getWebSockets()).toHaveLength(250);
+		}),
+	);
+	open();
+	const ends = (await Promise.all(reading)).map((read) => read.at(-1)?.type);
+	expect(new Set(ends)).toEqual(new Set(["done"]));
+	await eventually(async () => expect(await erasing).toBe("erased"));
 });

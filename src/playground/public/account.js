@@ -1,5 +1,9 @@
 // @ts-check
-/** The key's form and the account of the key: its end and its credit. */
+/**
+ * The key's form and the account of the key: its end and its credit.
+ *
+ * Runs in the browser, as all of playground/ does.
+ */
 import { call, Problem } from "./http.js";
 import {
 	forgetKey,

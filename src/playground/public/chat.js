@@ -130,7 +130,7 @@ function drop(shown) {
 async function begin(shown) {
 	const { turn, view } = shown;
 	const started = start(shown);
-	announce("Asked");
+	announce("The question is sent");
 	scrollToEnd();
 	if (!sentPhoto()) view.show("waiting", "Sending the photo");
 	turn.upload = await uploadedPhoto();

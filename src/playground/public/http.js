@@ -1,15 +1,19 @@
 // @ts-check
 /** Calls the API, and turns every failure into a `Problem`. */
 
+/**
+ * @typedef {object} Details
+ * @property {number} [status] of the response; 0 without one
+ * @property {string} [code]
+ * @property {string | undefined} [field]
+ * @property {string | null | undefined} [requestId]
+ */
+
 /** Why a call failed, in words for the reader: the API's problem details, or a network error. */
 export class Problem extends Error {
 	/**
 	 * @param {string} words for the reader
-	 * @param {object} [details]
-	 * @param {number} [details.status]
-	 * @param {string} [details.code]
-	 * @param {string | undefined} [details.field]
-	 * @param {string | null | undefined} [details.requestId]
+	 * @param {Details} [details]
 	 */
 	constructor(words, { status = 0, code = "network", field, requestId } = {}) {
 		super(words);
