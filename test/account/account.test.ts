@@ -240,7 +240,7 @@ describe("a job's images", () => {
 		expect(await dump(account.stub)).toEqual(before);
 	});
 
-	it("have the same cache id in every job of an account, and another in another account", async () => {
+	it("have the same cache id in every job of an account, and another in another one", async () => {
 		const cacheId = async (account: TestAccount) => {
 			const admission = admissionOf(account, {
 				...imagesOf(await upload(account)),

@@ -140,7 +140,7 @@ describe("a hold whose job never settled", () => {
 		]);
 	});
 
-	it("is kept while the Job cannot be reached, and the alarm neither throws nor rests", async () => {
+	it("is kept while the Job is out of reach, and the alarm neither throws nor rests", async () => {
 		const { account } = await admitted();
 		await jobAnswers(account, () => Promise.reject(new Error("unreachable")));
 		for (const minutes of [2, 10, 100]) {
@@ -152,7 +152,7 @@ describe("a hold whose job never settled", () => {
 		}
 	});
 
-	it("is settled by the job itself while the question is under way, and stays settled", async () => {
+	it("is settled by the job itself during the question, and stays settled", async () => {
 		const { account, jobId } = await admitted();
 		await jobAnswers(account, async (_, object) => {
 			await object.settle({
@@ -170,7 +170,7 @@ describe("a hold whose job never settled", () => {
 		]);
 	});
 
-	it("does not keep others from their turn: forty orphans, one unreachable, are all asked", async () => {
+	it("does not block others: forty orphans, one unreachable, are all asked", async () => {
 		const account = await newAccount(40 * PRICE);
 		const admissions = Array.from({ length: 40 }, () => admissionOf(account));
 		for (const each of admissions) unwrap(await account.stub.admit(each));

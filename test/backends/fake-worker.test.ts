@@ -43,7 +43,9 @@ const eventsOf = (text: string): Event[] =>
 const textOf = (events: Event[]): string =>
 	events.map(({ data }) => data.text ?? "").join("");
 
-/** The result of a request: its status, its bytes, and how the stream ended; `hung` if it did not. */
+/**
+ * The result of a request: its status, its bytes, and how the stream ended; `hung` if it went on.
+ */
 async function outcome(script: Script): Promise<string> {
 	const controller = new AbortController();
 	const gone = controller.signal;

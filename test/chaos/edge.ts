@@ -1,6 +1,6 @@
 /**
- * The edge as it is, but for this: at named points it asks the harness before it goes on, so that a kill strikes just there; and its
- * account's clock may run ahead.
+ * The edge, with two changes. At named points it asks the harness before it goes on, so that a kill
+ * strikes just there; and its account's clock may run ahead.
  */
 import type {
 	AccountView,
@@ -62,7 +62,7 @@ export class Account extends RealAccount {
 		return settlement;
 	}
 
-	/** A clock that was moved rings no alarm by itself. It is moved further, for what must be done twice. */
+	/** A clock that was moved rings no alarm. It moves further, for what must happen twice. */
 	override async showTo(
 		credential: Credential,
 	): Promise<CallerResult<{ account: AccountView }>> {

@@ -89,7 +89,7 @@ describe("the choice of a worker", () => {
 		expect(chooseWorker([spot("a", 0)], null)).toBe(null);
 	});
 
-	it("passes over the one that failed the job while another takes jobs, though that be busy", () => {
+	it("passes over the one that failed the job while another takes jobs, even a busy one", () => {
 		expect(chooseWorker([spot("a", 3), spot("b", 1)], "a")?.url).toBe("b");
 		expect(chooseWorker([spot("a", 3), spot("b", 0)], "a")).toBe(null);
 		const away = spot("b", 0, { state: "away" });

@@ -126,7 +126,7 @@ const rowsWritten = async (
 };
 
 describe("a pool", () => {
-	it("grants as many leases as the worker has slots, then queues first come, first served", async () => {
+	it("grants as many leases as the worker has slots, then queues in order", async () => {
 		const worker = fakeWorker({ tokens: [] });
 		worker.slots = 2;
 		const pool = newPool();
@@ -148,7 +148,7 @@ describe("a pool", () => {
 		expect(called).toEqual(["a/3", "a/4"]);
 	});
 
-	it("says that nobody is up, probes while somebody waits, and grants when the worker is", async () => {
+	it("says that nobody is up, probes while somebody waits, grants when the worker is", async () => {
 		const worker = fakeWorker({ tokens: [] });
 		worker.state = "starting";
 		const pool = newPool();
@@ -244,7 +244,7 @@ describe("a pool", () => {
 });
 
 describe("a pool's model", () => {
-	it("is what its worker must serve: another one is not ready, and both are named, once", async () => {
+	it("is what its worker must serve: another is not ready, and both are named, once", async () => {
 		const lines = vi.spyOn(console, "log");
 		const worker = fakeWorker({ tokens: [] }, "vicuna-7b");
 		worker.model = "vicuna-13b";
@@ -300,7 +300,7 @@ describe("a pool's model", () => {
 });
 
 describe("replicas", () => {
-	it("get jobs by most free slots; one that is away, draining or of another model gets none", async () => {
+	it("get jobs by most free slots; none when away, draining or of another model", async () => {
 		const pool = newPool();
 		await callsTo(pool);
 		await replicas(pool, {
@@ -334,7 +334,7 @@ describe("replicas", () => {
 		]);
 	});
 
-	it("that failed a job get others; it gets another one, though it must wait for that", async () => {
+	it("that failed a job get others; it gets another one, even if it must wait", async () => {
 		const pool = newPool();
 		const called = await callsTo(pool);
 		await replicas(pool, {
@@ -353,7 +353,7 @@ describe("replicas", () => {
 		expect(called).toEqual(["x/1"]);
 	});
 
-	it("that fail three jobs in a row get none for a while, then one, however ready they say they are", async () => {
+	it("that fail three jobs in a row get none for a while, then one, however ready", async () => {
 		const pool = newPool();
 		await callsTo(pool);
 		await replicas(pool, { "http://bad.test": ready(4) });
@@ -373,7 +373,7 @@ describe("replicas", () => {
 		await granted(pool, "a/8");
 	});
 
-	it("that come while jobs wait take them; those that are up are not asked all the time", async () => {
+	it("that come while jobs wait take them; those that are up are not asked always", async () => {
 		const pool = newPool();
 		const called = await callsTo(pool);
 		const states: Record<string, ProbeResult> = {
@@ -508,7 +508,7 @@ describe("a pool that starts anew", () => {
 		expect(await pool.load("nano")).toMatchObject({ running: 0, waiting: 0 });
 	});
 
-	it("gives one lease, in memory and in its rows, to a job that asks twice while its worker turns out to be away", async () => {
+	it("gives one lease to a job that asks twice while its worker turns out to be away", async () => {
 		const pool = newPool();
 		const two = (first: ProbeResult) =>
 			replicas(pool, { "http://a.test": first, "http://b.test": ready(1) });
@@ -545,7 +545,7 @@ describe("a pool that starts anew", () => {
 		expect(await epochs()).toEqual([]);
 	});
 
-	it("asks the jobs that it has not heard of, so that a dead one's lease ends though the pool sleeps between its alarms", async () => {
+	it("asks the silent jobs, so that a dead one's lease ends though the pool sleeps", async () => {
 		const pool = newPool();
 		const replace = async (alive: string[]) => {
 			await callsTo(pool);
@@ -568,7 +568,7 @@ describe("a pool that starts anew", () => {
 		expect(await pool.load("nano")).toMatchObject({ running: 0 });
 	});
 
-	it("leaves its alarm where it was, and sets one that was lost, as soon as anybody calls", async () => {
+	it("leaves its alarm where it was, and sets a lost one as soon as anybody calls", async () => {
 		const pool = newPool();
 		await callsTo(pool);
 		await replicas(pool, { "http://a.test": ready(1) });
@@ -605,7 +605,7 @@ describe("a pool that starts anew", () => {
 });
 
 describe("what a pool writes", () => {
-	it("is two rows for a job that gets a slot at once, four for one that waits, none for a heartbeat", async () => {
+	it("is two rows for a job that gets a slot, four if it waits, none for a heartbeat", async () => {
 		const pool = newPool();
 		await callsTo(pool);
 		await replicas(pool, { "http://a.test": ready(1) });

@@ -384,7 +384,7 @@ describe("an announced upload", () => {
 		expect(store.keys()).toEqual([finalKey(account.id, id)]);
 	});
 
-	it("leaves nothing of a repeated PUT that began in time and took hours, and is looked for no more after a day", async () => {
+	it("leaves nothing of a repeated PUT that took hours, and looks for a day", async () => {
 		const [store, account] = [bucket(), await newAccount()];
 		const id = await putFor(account, store, JPEG);
 		await finalize(account, id);
@@ -559,7 +559,7 @@ describe("the list of uploads", () => {
 		return { ids: list.data.map(({ id }) => id), ...list };
 	};
 
-	it("has each once, newest first, over as many pages as it takes, while others come and go", async () => {
+	it("has each once, newest first, over all pages, while others come and go", async () => {
 		bucket();
 		const account = await newAccount();
 		const made: Upload[] = [];
@@ -584,7 +584,7 @@ describe("the list of uploads", () => {
 		expect(whole.next_cursor).toBeNull();
 	});
 
-	it("has what waits for its bytes, and neither what is deleted nor what came with a job, nor another account's", async () => {
+	it("has what waits for its bytes, nothing deleted, sent with a job or of others", async () => {
 		bucket();
 		const [account, other] = [await newAccount(10_000), await newAccount()];
 		await upload(other);

@@ -1,6 +1,7 @@
 /**
- * A day of a real Pool object under a virtual clock: bursty callers, workers that take a minute to come, an autoscaler that reads
- * the pool's load figure. The pool sees of it what it sees in production: requests, releases, heartbeats, answers to probes.
+ * A day of a real Pool object under a virtual clock: bursty callers, workers that take a minute to
+ * come, an autoscaler that reads the pool's load figure. The pool sees of it what it sees in
+ * production: requests, releases, heartbeats, answers to probes.
  */
 import type { Lease, SlotRequest } from "../../src/contract/pool.ts";
 import type { Pool } from "../../src/pool/pool.ts";

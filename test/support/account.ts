@@ -71,7 +71,8 @@ export const dump = (
 		Object.fromEntries(
 			state.storage.sql
 				.exec<{ name: string }>(
-					"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'",
+					"SELECT name FROM sqlite_master WHERE type = 'table' " +
+						"AND name NOT LIKE '\\_cf%' ESCAPE '\\'",
 				)
 				.toArray()
 				.map(({ name }) => [

@@ -1,4 +1,7 @@
-/** The edge with accounts whose time a test moves: `POST /test/clock?account=<id>&ahead=<ms>` does what is due by then. */
+/**
+ * The edge with accounts whose time a test moves: `POST /test/clock?account=<id>&ahead=<ms>` does
+ * what is due by then.
+ */
 
 import { default as app, Account as RealAccount } from "../../src/index.ts";
 

@@ -1,6 +1,7 @@
 /**
- * The edge as it is, but for this: where BENCH_COSTS is set it counts what its objects would be billed for, `GET /bench/costs`;
- * and it fills an account with settled jobs, `POST /bench/jobs?account=…&count=…`. Only a bench starts it.
+ * The edge, with two changes. Where BENCH_COSTS is set it counts what its objects would be billed
+ * for, `GET /bench/costs`; and it fills an account with settled jobs,
+ * `POST /bench/jobs?account=…&count=…`. Only a bench starts it.
  */
 import { Account as RealAccount } from "../../src/account/account.ts";
 import app, {
@@ -14,7 +15,7 @@ interface Used {
 	requests: number;
 	rowsRead: number;
 	rowsWritten: number;
-	/** Seconds for which its objects were at work, each by itself; calls at the same time count once. */
+	/** Seconds for which its objects were at work, each by itself; calls at once count once. */
 	objectSeconds: number;
 }
 
