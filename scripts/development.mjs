@@ -1,5 +1,8 @@
 // @ts-check
-/** The development account: made through the admin routes, kept with its key, topped up when it runs low. */
+/**
+ * The development account: made through the admin routes, kept with its key, topped up when it runs
+ * low.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writePrivate } from "./secrets.mjs";

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Outlives the process that started it by a few seconds: reads `+<group>` and `-<group>` lines, and when the pipe
- * closes (the parent is gone, killed hard or not) ends every process group still listed.
+ * Outlives the process that started it by a few seconds. It reads `+<group>` and `-<group>` lines;
+ * when the pipe closes, because the parent is gone, it ends every process group still listed.
  */
 
 import { createInterface } from "node:readline";

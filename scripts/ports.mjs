@@ -14,7 +14,10 @@ async function tryPort(port) {
 	return typeof address === "object" && address ? address.port : port;
 }
 
-/** Below all that systems hand out by themselves, from 32768 or 49152: nobody is given one between our look and our use. */
+/**
+ * Below the ports that systems hand out by themselves, from 32768 or 49152: nobody is given one
+ * between our look and our use.
+ */
 const FROM = 20_000;
 const BELOW = 32_768;
 /** @type {Set<number>} */
@@ -43,7 +46,10 @@ export async function freePort() {
  * @property {string} variable how to choose another one in the environment
  */
 
-/** Throws an error that names each port we cannot have, and the way out. @param {Wanted[]} wanted */
+/**
+ * Throws an error that names each port we cannot have, and the way out.
+ * @param {Wanted[]} wanted
+ */
 export async function requirePorts(wanted) {
 	const problems = [];
 	for (const [n, { who, port, flag, variable }] of wanted.entries()) {

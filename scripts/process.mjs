@@ -63,7 +63,8 @@ function tellGuardian(line) {
 			cwd: root,
 		});
 		guardian.unref();
-		guardian.stdin?.on("error", () => {}); // it was killed: then nobody watches, and nothing else changes
+		// A guardian that was killed watches nothing; the rest goes on.
+		guardian.stdin?.on("error", () => {});
 		/** @type {import("node:net").Socket} */ (
 			/** @type {unknown} */ (guardian.stdin)
 		).unref();
@@ -71,7 +72,10 @@ function tellGuardian(line) {
 	guardian.stdin?.write(`${line}\n`);
 }
 
-/** @param {number} group @param {NodeJS.Signals | 0} signal @returns {boolean} whether anyone was there */
+/**
+ * @param {number} group @param {NodeJS.Signals | 0} signal
+ * @returns {boolean} whether anyone was there
+ */
 function signalGroup(group, signal) {
 	try {
 		return process.kill(-group, signal);
@@ -105,7 +109,10 @@ export class Daemon {
 		this.log = log;
 		/** Set once the process itself is gone. @type {Exit | undefined} */
 		this.exit = undefined;
-		/** Resolves when the process is gone and what it left behind in its group too. @type {Promise<Exit>} */
+		/**
+		 * Resolves when the process is gone, and so is what it left behind in its group.
+		 * @type {Promise<Exit>}
+		 */
 		this.exited = once(child, "exit").then(async ([code, signal]) => {
 			this.exit = { code, signal };
 			if (

@@ -4,7 +4,10 @@ import { existsSync, readFileSync } from "node:fs";
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
 
-/** @param {string} path vitest's JSON report @returns {Count | undefined} undefined: there is none */
+/**
+ * @param {string} path of vitest's JSON report
+ * @returns {Count | undefined} undefined: there is none
+ */
 export function readVitest(path) {
 	if (!existsSync(path)) return undefined;
 	const report = JSON.parse(readFileSync(path, "utf8"));

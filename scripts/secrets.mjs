@@ -1,5 +1,7 @@
 // @ts-check
-/** The secrets of one local deployment: made once, kept in its state folder, readable by its owner only. */
+/**
+ * The secrets of one local deployment: made once, kept in its state folder, readable by its owner.
+ */
 import { randomBytes } from "node:crypto";
 import {
 	chmodSync,

@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * Everything a fresh machine lacks, fetched side by side; what is fresh is skipped. `npm run setup` does only this.
+ * Fetches everything a fresh machine lacks, side by side; what is fresh is skipped. `npm run setup`
+ * does only this.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -26,9 +27,13 @@ import { workerBundle } from "./setup/worker-bundle.mjs";
 import { Board } from "./terminal.mjs";
 
 /**
- * Starts every step at once, or as soon as what it builds on is there.
- * Each promise resolves when its part is usable, so a caller can start what it has. The first failure aborts the rest.
- * @param {{ board: Board, tests?: boolean, model?: import("./serving.mjs").Embedded, signal?: AbortSignal }} options
+ * Starts every step at once, or as soon as what it builds on is there. Each promise resolves when
+ * its part is usable, so a caller can start what it has. The first failure aborts the rest.
+ * @param {object} options
+ * @param {Board} options.board
+ * @param {boolean} [options.tests]
+ * @param {import("./serving.mjs").Embedded} [options.model]
+ * @param {AbortSignal | undefined} [options.signal]
  */
 export function setUp({ board, tests = false, model = "nano", signal }) {
 	mkdirSync(state, { recursive: true });
@@ -38,7 +43,10 @@ export function setUp({ board, tests = false, model = "nano", signal }) {
 		: failed.signal;
 	const started = Date.now();
 
-	/** @param {string} name @param {(context: import("./setup/step.mjs").Context) => Promise<void>} work */
+	/**
+	 * @param {string} name
+	 * @param {(context: import("./setup/step.mjs").Context) => Promise<void>} work
+	 */
 	async function shown(name, work) {
 		stop.throwIfAborted();
 		const row = board.row(name);
@@ -121,7 +129,8 @@ export function setUp({ board, tests = false, model = "nano", signal }) {
 		stop.throwIfAborted();
 		return Date.now() - started;
 	});
-	for (const part of [...Object.values(parts), all]) part.catch(() => {}); // each is awaited by whom it concerns
+	// Whoever needs a part awaits it.
+	for (const part of [...Object.values(parts), all]) part.catch(() => {});
 	return { ...parts, all };
 }
 

@@ -68,8 +68,12 @@ const S3_PATH = "/cdn-cgi/local/r2/s3";
 /**
  * Writes the Worker into a folder, as `wrangler deploy` would upload it.
  * @param {string} folder
- * @param {{ root?: string, entry?: string, readable?: boolean, log?: string, signal?: AbortSignal }} [options]
- *   `root`: of another checkout; `entry`: instead of src/index.ts; `readable`: not minified
+ * @param {object} [options]
+ * @param {string} [options.root] of another checkout
+ * @param {string} [options.entry] instead of src/index.ts
+ * @param {boolean} [options.readable] not minified
+ * @param {string} [options.log]
+ * @param {AbortSignal} [options.signal]
  * @returns {Promise<string>} the folder, for `startEdge`
  */
 export async function bundleEdge(
@@ -155,10 +159,10 @@ export async function startS3({ port, state, secrets, origins = [] }) {
 /**
  * @typedef {object} EdgeOptions
  * @property {string | Bucket} s3 the URL of one that runs, or one to serve from the same process
- * @property {string | Record<string, string | string[]>} worker nano's URL, or each model's, or those
- *   of its replicas
+ * @property {string | Record<string, string | string[]>} worker nano's URL, or each model's, or
+ *   those of its replicas
  * @property {string} bundle what `bundleEdge` made
- * @property {Record<string, string>} [vars] configuration (src/env.ts) on top of, or instead of, the
+ * @property {Record<string, string>} [vars] configuration (src/env.ts) beside, or instead of, the
  *   usual
  * @property {number | undefined} [inspector] port of V8's inspector
  */
@@ -214,11 +218,17 @@ const workersOf = (urls) =>
 	);
 
 /**
+ * @typedef {object} WorkerOptions
+ * @property {string[]} imagesFrom URLs of stores, whose origins image URLs may name
+ * @property {string} [model]
+ * @property {string} [checkpoint] folder of the model
+ * @property {string[]} [args] more for `minigpt4-worker serve`
+ */
+
+/**
  * The GPU worker on the CPU, with `nano` unless told otherwise. Resolves once the process runs;
  * `ready` once the engine answers.
- * @param {Place & { imagesFrom: string[], model?: string, checkpoint?: string, args?: string[] }} options
- *   `imagesFrom`: URLs of stores, whose origins image URLs may name; `checkpoint`: folder of the
- *   model; `args`: more for `minigpt4-worker serve`
+ * @param {Place & WorkerOptions} options
  * @returns {Promise<Server & { ready: Promise<void> }>}
  */
 export async function startWorker({

@@ -1,5 +1,5 @@
 // @ts-check
-/** `npm start`: set-up, then the edge with the bucket beside it, and the GPU worker, until Ctrl-C. */
+/** `npm start`: set-up, then the edge with its bucket, and the GPU worker, until Ctrl-C. */
 import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -91,10 +91,10 @@ function originsOf(list) {
 	for (const each of origins) {
 		const isURL = /^https?:/i.test(each) && URL.canParse(each);
 		const url = isURL ? new URL(each) : null;
-		if (url?.origin !== each)
-			throw new Error(
-				`--allowed-origins ${each}: write ${url ? url.origin : "scheme, host and port, as in https://app.example.com"}`,
-			);
+		const right =
+			url?.origin ?? "scheme, host and port, as in https://app.example.com";
+		if (right !== each)
+			throw new Error(`--allowed-origins ${each}: write ${right}`);
 	}
 	return origins;
 }
@@ -118,7 +118,10 @@ function hostsIn(text) {
 /** @param {string} url @param {string} key @param {string} model */
 function welcome(url, key, model) {
 	const sample = "samples/cat.jpg"; // small enough for one argument of a command: 128 KiB
-	const body = `{"model":"${model}","images":[{"url":"data:image/jpeg;base64,'"$(base64 < ${sample} | tr -d '\\n')"'"}],"prompt":"What is in this picture?","temperature":0}`;
+	const image = `data:image/jpeg;base64,'"$(base64 < ${sample} | tr -d '\\n')"'`;
+	const body =
+		`{"model":"${model}","images":[{"url":"${image}"}],` +
+		'"prompt":"What is in this picture?","temperature":0}';
 	return [
 		"",
 		`  ${bold("Playground")}   ${cyan(`${url}/#key=${key}`)}`,
@@ -185,12 +188,19 @@ async function serveEdge(options) {
 function vital({ daemon }) {
 	void daemon.exited.then(({ code, signal }) => {
 		end(
-			`The edge ended (${signal ?? `exit ${code}`}).\n${tail(daemon.log)}\nThe whole log: ${daemon.log}`,
+			[
+				`The edge ended (${signal ?? `exit ${code}`}).`,
+				tail(daemon.log),
+				`The whole log: ${daemon.log}`,
+			].join("\n"),
 		);
 	});
 }
 
-/** @param {string} log the worker's @returns {string | undefined} the last phase of its boot that is over */
+/**
+ * @param {string} log the worker's
+ * @returns {string | undefined} the last phase of its boot that is over
+ */
 const bootPhase = (log) =>
 	[...tail(log).matchAll(/"phase": "([^"]+)"/g)].at(-1)?.[1];
 
@@ -225,9 +235,16 @@ async function keepWorker(model, start) {
 		const { code, signal } = await server.daemon.exited;
 		over.signal.throwIfAborted();
 		const wait = Math.min(60_000, 1000 * 2 ** failures);
+		const how = signal ?? `exit ${code}`;
 		board.print(
-			`${yellow(`  ! The GPU worker ended (${signal ?? `exit ${code}`}); it starts again in ${duration(wait)}. Jobs wait for it.`)}\n` +
-				`${dim(tail(server.daemon.log, 6))}\n    ${dim(server.daemon.log)}`,
+			[
+				yellow(
+					`  ! The GPU worker ended (${how}); it starts again in ${duration(wait)}. ` +
+						"Jobs wait for it.",
+				),
+				dim(tail(server.daemon.log, 6)),
+				`    ${dim(server.daemon.log)}`,
+			].join("\n"),
 		);
 		await sleep(wait, undefined, { signal: over.signal });
 	}
@@ -239,7 +256,8 @@ async function main() {
 	const owner = tryLock(join(state, "start.lock"));
 	if (owner) {
 		throw new Error(
-			`npm start is running already on ${state} (process ${owner}). Stop it, or keep a second one apart:\n` +
+			`npm start is running already on ${state} (process ${owner}). ` +
+				"Stop it, or keep a second one apart:\n" +
 				"npm start -- --state <folder> --port <port> --s3-port <port> --worker-port <port>",
 		);
 	}
@@ -296,7 +314,8 @@ async function main() {
 		board.print(welcome(edge.url, key, model));
 		board.print(
 			dim(
-				`  Up after ${duration(Date.now() - began)}. Ctrl-C stops everything; data and logs stay in ${state}.\n`,
+				`  Up after ${duration(Date.now() - began)}. ` +
+					`Ctrl-C stops everything; data and logs stay in ${state}.\n`,
 			),
 		);
 		await worker;

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * What the scripts show. On a terminal, running rows live at the bottom and finished ones scroll up above them;
- * elsewhere each start, each end and a sign of life every half minute is one plain line.
+ * What the scripts show. On a terminal, running rows live at the bottom and finished ones scroll up
+ * above them; elsewhere each start, each end and a sign of life every half minute is one plain
+ * line.
  */
 const live = Boolean(process.stdout.isTTY) && process.env.TERM !== "dumb";
 export const colored = live && !process.env.NO_COLOR;

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * `npm test`: set-up, then every check; `npm test -- unit e2e` runs only those stages. The Python stages run beside the
- * others, because neither keeps two cores busy. One engine serves the whole run and boots while the first stages work.
- * The last line is the sum over all runners.
+ * `npm test`: set-up, then every check; `npm test -- unit e2e` runs only those stages. The Python
+ * stages run beside the others, because neither keeps two cores busy. One engine serves the whole
+ * run and boots while the first stages work. The last line is the sum over all runners.
  */
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -46,7 +46,10 @@ const bin = (tool) => join(paths.root, "node_modules", ".bin", tool);
 /** @param {string} tool */
 const python = (tool) => join(paths.venv, "bin", tool);
 
-/** @param {string} name @param {string} title @param {string} tool @param {...string} args @returns {Stage} */
+/**
+ * @param {string} name @param {string} title @param {string} tool @param {...string} args
+ * @returns {Stage}
+ */
 const inRoot = (name, title, tool, ...args) => ({
 	name,
 	title,
@@ -79,6 +82,7 @@ const stages = [
 		"--error-on-warnings",
 		".",
 	),
+	inRoot("lint", "line lengths", "node", "scripts/check-lines.mjs"),
 	// Writes the wire's types, which the rest of these stages may name.
 	inRoot("types", "build (SDK)", "node", "sdk/scripts/build.mjs"),
 	inRoot("types", "types (SDK)", "tsc", "-p", "sdk"),
@@ -143,7 +147,10 @@ function pick(wanted) {
 const heading = (text) =>
 	`\n${bold(`── ${text} ${"─".repeat(Math.max(3, 72 - text.length))}`)}`;
 
-/** @param {Stage} stage @param {Record<string, string | undefined>} env @returns {Promise<Count>} */
+/**
+ * @param {Stage} stage @param {Record<string, string | undefined>} env
+ * @returns {Promise<Count>}
+ */
 async function runStage(stage, env) {
 	const [command, ...args] = stage.command;
 	const log = join(state, "log", `${stage.title.replaceAll(/\W+/g, "-")}.log`);
@@ -232,7 +239,9 @@ function table(results) {
 			skipped ? yellow(`${skipped} skipped`) : "",
 			passed ? `${passed} passed` : "",
 		].filter(Boolean);
-		return `  ${failed ? red("✗") : green("✓")} ${title.padEnd(32)} ${duration(ms).padStart(12)}   ${counts.join(", ")}`;
+		const mark = failed ? red("✗") : green("✓");
+		const took = duration(ms).padStart(12);
+		return `  ${mark} ${title.padEnd(32)} ${took}   ${counts.join(", ")}`;
 	});
 	return [heading("result"), ...lines].join("\n");
 }
@@ -300,7 +309,10 @@ async function main() {
 	return results.sort((a, b) => place(a) - place(b));
 }
 
-/** @param {Promise<unknown>} engine @param {string} title of what asks it @returns {Promise<Result>} */
+/**
+ * @param {Promise<unknown>} engine @param {string} title of what asks it
+ * @returns {Promise<Result>}
+ */
 async function waitFor(engine, title) {
 	const from = Date.now();
 	let failed = 0;

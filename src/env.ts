@@ -88,7 +88,7 @@ const OnReplicate = strict({
 });
 
 /** Where one model is served. Members that are left out take the deployment-wide values. */
-const Worker = strict({
+const ServedAt = strict({
 	/** One URL, or one for each replica. */
 	url: z
 		.union([
@@ -117,10 +117,10 @@ const Worker = strict({
 /** Which models are served, where and for how much. */
 const Serving = z.object({
 	/**
-	 * By model id: `{"nano": {"url": …}, "vicuna-7b": {"url": […], "key": …}}`; see `Worker` for all
-	 * members.
+	 * By model id: `{"nano": {"url": …}, "vicuna-7b": {"url": […], "key": …}}`; see `ServedAt` for
+	 * all members.
 	 */
-	WORKERS: json(optionalMembers(MODEL_IDS, Worker)).optional(),
+	WORKERS: json(optionalMembers(MODEL_IDS, ServedAt)).optional(),
 	/** Short for `WORKERS` in a deployment that serves nano alone. */
 	WORKER_URL: url.optional(),
 	/** The bearer key of each worker that has no `key` of its own in `WORKERS`. */

@@ -2,7 +2,7 @@
 import { app } from "./app.ts";
 
 export { Account } from "./account/account.ts";
-export { Metrics } from "./collector/collector.ts";
+export { Collector } from "./collector/collector.ts";
 export { Endpoint } from "./endpoint/endpoint.ts";
 export { Job } from "./job/job.ts";
 export { Pool } from "./pool/pool.ts";

@@ -1,5 +1,5 @@
 /** Writes one JSON line per event for operators. It never holds content or secrets. */
-export function log(
+export function logLine(
 	event: string,
 	fields: Record<string, string | number | boolean | null> = {},
 ): void {

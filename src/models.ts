@@ -136,7 +136,7 @@ export function modelOf(models: ServedModels, id: string): ServedModel {
 		throw new ApiError({
 			code: "model_not_found",
 			model: id,
-			known: [...models.keys()],
+			served: [...models.keys()],
 		});
 	return model;
 }

@@ -22,5 +22,5 @@ export const poolOf = (env: Env, model: string) => env.POOL.getByName(model);
 export const endpointOf = (env: Env, account: string, webhook: string) =>
 	env.ENDPOINT.getByName(`${account}/${webhook}`);
 
-/** The deployment has one Metrics object. */
-export const metricsOf = (env: Env) => env.METRICS.getByName("edge");
+/** The deployment has one Collector. */
+export const collectorOf = (env: Env) => env.COLLECTOR.getByName("edge");

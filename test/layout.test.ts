@@ -1,7 +1,7 @@
 /// <reference types="vite/types/importMeta.d.ts" />
 /**
- * The layout of src/, drawn from its imports: an arrow goes from a floor down to a lower one, never up, and files
- * import each other's values in no circle. A folder thus says where its code runs.
+ * The layout of src/, drawn from its imports: an arrow goes from a floor down to a lower one, never
+ * up, and files import each other's values in no circle. A folder thus says where its code runs.
  */
 import { describe, expect, test } from "vitest";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { log } from "../src/log.ts";
+import { logLine } from "../src/log.ts";
 import { newAccount } from "./support/account.ts";
 import { edge } from "./support/edge.ts";
 import { fixture } from "./support/images.ts";
@@ -38,7 +38,7 @@ describe("a log line", () => {
 				const secret = `private${text}private`;
 				const error = thrownBy(() => JSON.parse(secret));
 				lines.length = 0;
-				log("failed", { cause: String(error), stack: error.stack ?? "" });
+				logLine("failed", { cause: String(error), stack: error.stack ?? "" });
 				expect(JSON.parse(lines[0] as string).cause).toMatch(/^SyntaxError: /);
 				expect(lines[0]).not.toContain("private");
 			}),
@@ -61,14 +61,14 @@ describe("a log line", () => {
 		["quoted words that quote", `"he said "secret" twice"`, "secret"],
 	])("never holds %s", (_, cause, secret) => {
 		const lines = captured();
-		log("failed", { cause });
+		logLine("failed", { cause });
 		expect(lines[0]).not.toContain(secret);
 	});
 
 	it("keeps what operators need", () => {
 		const lines = captured();
 		const error = new TypeError("Network connection lost.");
-		log("failed", {
+		logLine("failed", {
 			cause: error.stack ?? "",
 			url: "reading https://s3.test/bucket/key",
 			n: 1,
@@ -87,7 +87,7 @@ describe("a log line", () => {
 
 	it("is cut at a limit", () => {
 		const lines = captured();
-		log("failed", { cause: "x".repeat(100_000) });
+		logLine("failed", { cause: "x".repeat(100_000) });
 		expect((lines[0] as string).length).toBeLessThan(3_000);
 	});
 });

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The script behind /docs: one file out of Scalar's npm package. Not a dependency, because its two hundred packages are
- * in that file already. It lies among the page's files, from where wrangler serves and deploys it.
+ * The script behind /docs: one file out of Scalar's npm package. The package is not a dependency,
+ * because the file holds its two hundred packages already. It lies among the page's files, from
+ * where wrangler serves and deploys it.
  */
 import { createHash } from "node:crypto";
 import {

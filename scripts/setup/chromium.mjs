@@ -29,7 +29,8 @@ export async function installChromium({ log, signal, onLine }) {
 		spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status === 0;
 	if (!isRoot && !maySudo) {
 		throw new Error(
-			"The page's tests need Chromium, and installing it needs root: sudo apt-get install chromium\n" +
+			"The page's tests need Chromium, and installing it needs root:\n" +
+				"sudo apt-get install chromium\n" +
 				"(or name a browser that is here: CHROMIUM=/path/to/chrome npm test)",
 		);
 	}

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * What others speak to the API with, for the tests: Python's clients in an environment of their own, and a program in Go. And
- * what others read the SDK with: compilers, and packages whose objects are not the platform's.
+ * What others speak to the API with, for the tests: Python's clients in an environment of their
+ * own, and a program in Go. And what others read the SDK with: compilers, and packages whose
+ * objects are not the platform's.
  */
 import { join } from "node:path";
 import { clients, root } from "../paths.mjs";

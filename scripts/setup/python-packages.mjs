@@ -1,5 +1,8 @@
 // @ts-check
-/** The worker's environment. Tests bring the developers' tools; `npm start` takes them where they are and does without else. */
+/**
+ * The worker's environment. Tests bring the developers' tools; `npm start` takes them where they
+ * are, and does without them elsewhere.
+ */
 import { join } from "node:path";
 import { gpuWorker, worker } from "../paths.mjs";
 import { run } from "../process.mjs";

@@ -1,5 +1,5 @@
 // @ts-check
-/** One step of set-up: skipped while the hash of what it depends on is the one it last succeeded with. */
+/** One step of set-up. It is skipped while its inputs have the hash that it last succeeded with. */
 import { createHash } from "node:crypto";
 import {
 	existsSync,
@@ -22,7 +22,8 @@ import { root, state } from "../paths.mjs";
 /**
  * @typedef {object} Step
  * @property {string} name
- * @property {() => string[]} inputs files, folders and plain words that decide whether the step must run again
+ * @property {() => string[]} inputs files, folders and plain words; the step runs again when they
+ *   change
  * @property {string[]} outputs files that must exist
  * @property {(context: Context) => Promise<void>} run
  */
@@ -62,7 +63,10 @@ export function isFresh(step) {
 	);
 }
 
-/** Runs the step. The stamp goes first and comes back last: a step cut short runs again. @param {Step} step @param {Context} context */
+/**
+ * Runs the step. The stamp goes first and comes back last, so a step cut short runs again.
+ * @param {Step} step @param {Context} context
+ */
 export async function perform(step, context) {
 	rmSync(stampOf(step), { force: true });
 	const before = digest(step);

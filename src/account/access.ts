@@ -4,7 +4,7 @@
  *
  * Runs in the Account object, as all of account/ does.
  */
-import type { Answer, Credential, Limits } from "../contract/account.ts";
+import type { CallerResult, Credential, Limits } from "../contract/account.ts";
 import { config } from "../env.ts";
 import { failed, type Result } from "../errors.ts";
 import type { Identity } from "./identity.ts";
@@ -12,7 +12,7 @@ import { type CallingKey, verifyKey } from "./keys.ts";
 import { AccountLimits } from "./limits.ts";
 
 /** An authenticated call. */
-export interface Caller extends CallingKey {
+export interface AuthenticatedCall extends CallingKey {
 	identity: Identity;
 }
 
@@ -54,11 +54,11 @@ export class Access {
 	asCaller<T extends object>(
 		identity: Identity | null,
 		credential: Credential,
-		act: (caller: Caller) => Result<T>,
+		act: (call: AuthenticatedCall) => Result<T>,
 		rate: RateUse = "counts",
-	): Answer<T> {
-		return this.#withKey(identity, credential, rate, (caller) =>
-			caller.pageless ? failed({ code: "origin_required" }) : act(caller),
+	): CallerResult<T> {
+		return this.#withKey(identity, credential, rate, (call) =>
+			call.pageless ? failed({ code: "origin_required" }) : act(call),
 		);
 	}
 
@@ -69,10 +69,10 @@ export class Access {
 	asOwner<T extends object>(
 		identity: Identity | null,
 		credential: Credential,
-		act: (caller: Caller) => Result<T>,
-	): Answer<T> {
-		return this.#withKey(identity, credential, "counts", (caller) =>
-			caller.onlyMadeBy === null ? act(caller) : failed({ code: "bound_key" }),
+		act: (call: AuthenticatedCall) => Result<T>,
+	): CallerResult<T> {
+		return this.#withKey(identity, credential, "counts", (call) =>
+			call.onlyMadeBy === null ? act(call) : failed({ code: "bound_key" }),
 		);
 	}
 
@@ -81,8 +81,8 @@ export class Access {
 		identity: Identity | null,
 		credential: Credential,
 		rate: RateUse,
-		act: (caller: Caller) => Result<T>,
-	): Answer<T> {
+		act: (call: AuthenticatedCall) => Result<T>,
+	): CallerResult<T> {
 		if (!identity) return failed({ code: "invalid_key" });
 		const key = verifyKey(this.#sql, credential);
 		if (!key.ok) return key;

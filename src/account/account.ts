@@ -9,7 +9,7 @@ import type {
 	AccountView,
 	Admission,
 	Admitted,
-	Answer,
+	CallerResult,
 	Credential,
 	FeedPage,
 	JobIndexRow,
@@ -29,7 +29,7 @@ import type {
 import type { EventType } from "../contract/event-type.ts";
 import { unwrapOrRollBack } from "../durable/storage.ts";
 import { failed, type Result } from "../errors.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { withCacheIds } from "./cache-ids.ts";
 import { AccountCore } from "./core.ts";
 import { eraseNow } from "./due-tasks.ts";
@@ -125,7 +125,7 @@ export class Account extends DurableObject<Env> {
 
 	async authenticate(
 		credential: Credential,
-	): Promise<Answer<{ keyId: string }>> {
+	): Promise<CallerResult<{ keyId: string }>> {
 		return this.#core.asCaller(credential, ({ keyId }) => ({
 			ok: true,
 			keyId,
@@ -134,14 +134,16 @@ export class Account extends DurableObject<Env> {
 
 	async showTo(
 		credential: Credential,
-	): Promise<Answer<{ account: AccountView }>> {
+	): Promise<CallerResult<{ account: AccountView }>> {
 		return this.#core.asOwner(credential, ({ identity }) => ({
 			ok: true,
 			account: accountView(this.#core.sql, identity),
 		}));
 	}
 
-	async keysOf(credential: Credential): Promise<Answer<{ keys: KeyView[] }>> {
+	async keysOf(
+		credential: Credential,
+	): Promise<CallerResult<{ keys: KeyView[] }>> {
 		return this.#core.asOwner(credential, ({ keyId }) => ({
 			ok: true,
 			keys: listKeys(this.#core.sql, keyId),
@@ -152,7 +154,7 @@ export class Account extends DurableObject<Env> {
 	async addKey(
 		credential: Credential,
 		key: NewKey,
-	): Promise<Answer<{ key: KeyView }>> {
+	): Promise<CallerResult<{ key: KeyView }>> {
 		return this.#core.asOwner(credential, ({ keyId }) =>
 			this.#core.write((sql, now) => addKey(sql, keyId, key, now)),
 		);
@@ -162,7 +164,7 @@ export class Account extends DurableObject<Env> {
 	async dropKey(
 		credential: Credential,
 		id: string,
-	): Promise<Answer<{ key: KeyView }>> {
+	): Promise<CallerResult<{ key: KeyView }>> {
 		return this.#core.asOwner(credential, ({ keyId }) =>
 			this.#core.write((sql, now) => dropKey(sql, keyId, id, now)),
 		);
@@ -183,7 +185,7 @@ export class Account extends DurableObject<Env> {
 
 	/** Admits a job in one transaction: see `admit`. A refusal leaves no row. */
 	async admit(admission: Admission): Promise<Admitted> {
-		const answer = this.#core.asCaller(
+		const result = this.#core.asCaller(
 			admission.credential,
 			({ onlyMadeBy }) =>
 				this.#core.writeOrRollBack((sql, now) =>
@@ -191,14 +193,14 @@ export class Account extends DurableObject<Env> {
 				),
 			admission.isPrepared ? "follows" : "counts",
 		);
-		if (!answer.ok) return answer;
-		return withCacheIds(this.#core.identity.cache_secret, answer);
+		if (!result.ok) return result;
+		return withCacheIds(this.#core.identity.cache_secret, result);
 	}
 
 	async lookup(
 		credential: Credential,
 		jobId: string,
-	): Promise<Answer<{ job: JobIndexRow }>> {
+	): Promise<CallerResult<{ job: JobIndexRow }>> {
 		return this.#core.asCaller(credential, ({ onlyMadeBy }) =>
 			lookup(this.#core.sql, onlyMadeBy, jobId),
 		);
@@ -208,7 +210,7 @@ export class Account extends DurableObject<Env> {
 	async jobs(
 		credential: Credential,
 		page: { cursor: string | null; limit: number },
-	): Promise<Answer<{ jobs: JobIndexRow[]; nextCursor: string | null }>> {
+	): Promise<CallerResult<{ jobs: JobIndexRow[]; nextCursor: string | null }>> {
 		return this.#core.asCaller(credential, ({ onlyMadeBy }) =>
 			pageJobs(this.#core.sql, onlyMadeBy, page.cursor, page.limit),
 		);
@@ -218,15 +220,15 @@ export class Account extends DurableObject<Env> {
 	async eraseJob(
 		credential: Credential,
 		jobId: string,
-	): Promise<Answer<object>> {
-		const answer = this.#core.asCaller(credential, ({ onlyMadeBy }) =>
+	): Promise<CallerResult<object>> {
+		const result = this.#core.asCaller(credential, ({ onlyMadeBy }) =>
 			checkErasable(this.#core.sql, onlyMadeBy, jobId),
 		);
-		if (!answer.ok) return answer;
+		if (!result.ok) return result;
 		const erased = await eraseNow(this.#core.taskContext(), jobId);
 		return erased === "erased"
-			? answer
-			: { ...answer, ...failed({ code: "job_not_finished" }) };
+			? result
+			: { ...result, ...failed({ code: "job_not_finished" }) };
 	}
 
 	// Uploads. Several at once, since a job brings its inline images together.
@@ -235,7 +237,7 @@ export class Account extends DurableObject<Env> {
 	async createUploads(
 		credential: Credential,
 		drafts: UploadDraft[],
-	): Promise<Answer<{ uploads: UploadView[] }>> {
+	): Promise<CallerResult<{ uploads: UploadView[] }>> {
 		const inline = drafts.every(({ way }) => way === "inline");
 		return this.#core.asCaller(
 			credential,
@@ -253,7 +255,7 @@ export class Account extends DurableObject<Env> {
 	async finalizeUploads(
 		credential: Credential,
 		stored: ({ id: string } & StoredImage)[],
-	): Promise<Answer<{ uploads: UploadView[] }>> {
+	): Promise<CallerResult<{ uploads: UploadView[] }>> {
 		return this.#core.asCaller(
 			credential,
 			({ onlyMadeBy }) =>
@@ -264,11 +266,11 @@ export class Account extends DurableObject<Env> {
 		);
 	}
 
-	/** Deletes pending uploads that came to nothing. One that is ready, or a job's, stays. */
+	/** Deletes pending uploads that no job needs. One that is ready, or a job's, stays. */
 	async discardUploads(
 		credential: Credential,
 		ids: string[],
-	): Promise<Answer<object>> {
+	): Promise<CallerResult<object>> {
 		return this.#core.asCaller(
 			credential,
 			({ onlyMadeBy }) =>
@@ -282,7 +284,7 @@ export class Account extends DurableObject<Env> {
 	async upload(
 		credential: Credential,
 		id: string,
-	): Promise<Answer<{ upload: UploadView }>> {
+	): Promise<CallerResult<{ upload: UploadView }>> {
 		return this.#core.asCaller(credential, ({ onlyMadeBy }) =>
 			getUpload(this.#core.sql, onlyMadeBy, id),
 		);
@@ -292,7 +294,7 @@ export class Account extends DurableObject<Env> {
 	async uploads(
 		credential: Credential,
 		page: UploadPage,
-	): Promise<Answer<{ uploads: UploadView[]; more: boolean }>> {
+	): Promise<CallerResult<{ uploads: UploadView[]; more: boolean }>> {
 		return this.#core.asCaller(credential, ({ onlyMadeBy }) => ({
 			ok: true,
 			...pageUploads(this.#core.sql, onlyMadeBy, page),
@@ -303,7 +305,7 @@ export class Account extends DurableObject<Env> {
 	async deleteUpload(
 		credential: Credential,
 		id: string,
-	): Promise<Answer<{ id: string }>> {
+	): Promise<CallerResult<{ id: string }>> {
 		return this.#core.asCaller(credential, ({ onlyMadeBy }) =>
 			this.#core.write((sql, now) => deleteUpload(sql, onlyMadeBy, id, now)),
 		);
@@ -317,7 +319,7 @@ export class Account extends DurableObject<Env> {
 		from: { after: number | null; field: string },
 		limit: number,
 		types: EventType[] | null,
-	): Promise<Answer<EventPage>> {
+	): Promise<CallerResult<EventPage>> {
 		return this.#core.asOwner(credential, () =>
 			readEvents(this.#core.sql, from, limit, types),
 		);
@@ -345,7 +347,7 @@ export class Account extends DurableObject<Env> {
 	async createWebhook(
 		credential: Credential,
 		hook: Pick<WebhookView, "url" | "events" | "description" | "origin">,
-	): Promise<Answer<{ webhook: WebhookView }>> {
+	): Promise<CallerResult<{ webhook: WebhookView }>> {
 		const id = `wh_${ulid(this.clock())}`;
 		return this.#core.asOwner(credential, () =>
 			this.#core.write((sql, now) => createWebhook(sql, { id, ...hook }, now)),
@@ -354,7 +356,7 @@ export class Account extends DurableObject<Env> {
 
 	async webhooks(
 		credential: Credential,
-	): Promise<Answer<{ webhooks: WebhookView[] }>> {
+	): Promise<CallerResult<{ webhooks: WebhookView[] }>> {
 		return this.#core.asOwner(credential, () => ({
 			ok: true,
 			webhooks: listWebhooks(this.#core.sql),
@@ -364,7 +366,7 @@ export class Account extends DurableObject<Env> {
 	async webhook(
 		credential: Credential,
 		id: string,
-	): Promise<Answer<{ webhook: WebhookView }>> {
+	): Promise<CallerResult<{ webhook: WebhookView }>> {
 		return this.#core.asOwner(credential, () =>
 			findWebhook(this.#core.sql, id),
 		);
@@ -374,7 +376,7 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 		change: Parameters<typeof changeWebhook>[2],
-	): Promise<Answer<{ webhook: WebhookView }>> {
+	): Promise<CallerResult<{ webhook: WebhookView }>> {
 		return this.#core.asOwner(credential, () =>
 			this.#core.write((sql, now) => changeWebhook(sql, id, change, now)),
 		);
@@ -383,7 +385,7 @@ export class Account extends DurableObject<Env> {
 	async deleteWebhook(
 		credential: Credential,
 		id: string,
-	): Promise<Answer<{ webhook: WebhookView }>> {
+	): Promise<CallerResult<{ webhook: WebhookView }>> {
 		return this.#core.asOwner(credential, () =>
 			this.#core.write((sql, now) => deleteWebhook(sql, id, now)),
 		);
@@ -394,7 +396,7 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 		what: { event: number | null } | { after: number },
-	): Promise<Answer<Redelivery>> {
+	): Promise<CallerResult<Redelivery>> {
 		return this.#core.asOwner(credential, () =>
 			findRedelivery(this.#core.sql, id, what),
 		);
@@ -403,7 +405,7 @@ export class Account extends DurableObject<Env> {
 	/** The secret that signs what jobs' own webhooks get. */
 	async webhookSecret(
 		credential: Credential,
-	): Promise<Answer<{ secret: string }>> {
+	): Promise<CallerResult<{ secret: string }>> {
 		return this.#core.asOwner(credential, () => {
 			const [secret] = this.#core.write((sql, now) => accountSecrets(sql, now));
 			return { ok: true, secret: secret as string };
@@ -412,7 +414,7 @@ export class Account extends DurableObject<Env> {
 
 	async rotateWebhookSecret(
 		credential: Credential,
-	): Promise<Answer<{ secret: string }>> {
+	): Promise<CallerResult<{ secret: string }>> {
 		return this.#core.asOwner(credential, () => ({
 			ok: true,
 			secret: this.#core.write((sql, now) => rotateAccountSecret(sql, now)),
@@ -438,7 +440,7 @@ export class Account extends DurableObject<Env> {
 		const settlement = this.#core.exists
 			? this.#core.write((sql, now) => settle(sql, outcome, false, now))
 			: null;
-		if (!settlement) log("settle_unknown", { job: outcome.jobId });
+		if (!settlement) logLine("settle_unknown", { job: outcome.jobId });
 		return settlement;
 	}
 

@@ -12,9 +12,9 @@ export interface Remaining {
 }
 
 export type AdmissionCheck =
-	| { answer: "new"; entries: Entry[] }
-	| { answer: "same"; job: IndexedJob }
-	| { answer: "refused"; failure: Failure };
+	| { result: "new"; entries: Entry[] }
+	| { result: "same"; job: IndexedJob }
+	| { result: "refused"; failure: Failure };
 
 /**
  * A name stands for one body: its repeat is the `same` job, another body is a conflict, and a job
@@ -31,14 +31,14 @@ export function checkAdmission(
 	if (!job) {
 		const hold = checkHold(admission.jobId, admission.maxPrice, remaining, now);
 		return hold.ok
-			? { answer: "new", entries: hold.entries }
-			: { answer: "refused", failure: hold.failure };
+			? { result: "new", entries: hold.entries }
+			: { result: "refused", failure: hold.failure };
 	}
-	if (job.gone) return { answer: "refused", failure: { code: "job_gone" } };
-	if (job.bodyHash === admission.bodyHash) return { answer: "same", job };
+	if (job.gone) return { result: "refused", failure: { code: "job_gone" } };
+	if (job.bodyHash === admission.bodyHash) return { result: "same", job };
 	const code =
 		admission.idempotencyKey === null ? "id_conflict" : "idempotency_conflict";
-	return { answer: "refused", failure: { code } };
+	return { result: "refused", failure: { code } };
 }
 
 /** The hold of a new job, if the account can pay and has room for it. */

@@ -2,12 +2,12 @@
  * What every call of an Account stands on: its storage, its alarm, who calls, and the readers of
  * its feed.
  */
-import type { Answer, Credential } from "../contract/account.ts";
+import type { CallerResult, Credential } from "../contract/account.ts";
 import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import type { Result } from "../errors.ts";
-import { log } from "../log.ts";
-import { Access, type Caller, type RateUse } from "./access.ts";
+import { logLine } from "../log.ts";
+import { Access, type AuthenticatedCall, type RateUse } from "./access.ts";
 import { earliestDue } from "./due.ts";
 import { runDueTasks, type TaskContext } from "./due-tasks.ts";
 import { FeedSockets } from "./feed-sockets.ts";
@@ -103,9 +103,9 @@ export class AccountCore {
 	/** See `Access`. */
 	asCaller<T extends object>(
 		credential: Credential,
-		act: (caller: Caller) => Result<T>,
+		act: (call: AuthenticatedCall) => Result<T>,
 		rate?: RateUse,
-	): Answer<T> {
+	): CallerResult<T> {
 		this.#alarm.renew();
 		return this.#access.asCaller(this.#identity, credential, act, rate);
 	}
@@ -113,8 +113,8 @@ export class AccountCore {
 	/** See `Access`. */
 	asOwner<T extends object>(
 		credential: Credential,
-		act: (caller: Caller) => Result<T>,
-	): Answer<T> {
+		act: (call: AuthenticatedCall) => Result<T>,
+	): CallerResult<T> {
 		this.#alarm.renew();
 		return this.#access.asOwner(this.#identity, credential, act);
 	}
@@ -125,7 +125,7 @@ export class AccountCore {
 		try {
 			if (this.exists) await runDueTasks(this.taskContext());
 		} catch (error) {
-			log("alarm_failed", { object: "account", cause: String(error) });
+			logLine("alarm_failed", { object: "account", cause: String(error) });
 		} finally {
 			this.#arm();
 		}

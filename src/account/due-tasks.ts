@@ -9,9 +9,9 @@ import type { ObjectStorage } from "../durable/storage.ts";
 import { config } from "../env.ts";
 import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { endpointOf, jobOf } from "../objects.ts";
-import { type Due, dueBy, reschedule } from "./due.ts";
+import { type DueTask, dueBy, reschedule } from "./due.ts";
 import { sweepIdempotencyKeys } from "./idempotency.ts";
 import { findJob, setExpiry } from "./jobs.ts";
 import { expiry, ORPHAN_AFTER_MS, recordErasure, settle } from "./lifecycle.ts";
@@ -68,23 +68,26 @@ export async function eraseNow(
 
 /** Erases a job's log, then what the account has of it. A job that has not ended stays as it is. */
 async function eraseJob(context: TaskContext, jobId: string): Promise<Erased> {
-	const answer: Erased = await within(
+	const erased: Erased = await within(
 		JOB_ANSWERS_WITHIN_MS,
 		jobOf(context.env, context.account, jobId).erase(),
 	);
 	const { store, clock } = context;
-	if (answer === "erased")
+	if (erased === "erased")
 		store.write(() => recordErasure(store.sql, jobId, clock()));
-	return answer;
+	return erased;
 }
 
 /** Runs one task, and clears its row or sets its next time. */
-async function runAndReschedule(context: TaskContext, due: Due): Promise<void> {
+async function runAndReschedule(
+	context: TaskContext,
+	due: DueTask,
+): Promise<void> {
 	let next: number | null | typeof CLEARED;
 	try {
 		next = await runTask(context, due);
 	} catch (error) {
-		log("due_failed", { due: due.key, cause: String(error) });
+		logLine("due_failed", { due: due.key, cause: String(error) });
 		next = context.clock() + RETRY_MS;
 	}
 	if (next !== CLEARED) reschedule(context.store.sql, due, next);
@@ -93,7 +96,7 @@ async function runAndReschedule(context: TaskContext, due: Due): Promise<void> {
 /** @returns when to run again, or null when the task is done */
 async function runTask(
 	context: TaskContext,
-	due: Due,
+	due: DueTask,
 ): Promise<number | null | typeof CLEARED> {
 	const { store, clock } = context;
 	const { key } = due;
@@ -137,7 +140,7 @@ async function askJob(
 		jobOf(context.env, context.account, jobId).resolve(),
 	);
 	const now = clock();
-	switch (resolution.answer) {
+	switch (resolution.status) {
 		case "running":
 			return Math.max(resolution.until, now) + ORPHAN_AFTER_MS;
 		case "void":
@@ -162,7 +165,7 @@ async function askJob(
  */
 async function notifyEndpoint(
 	{ env, store, account, clock }: TaskContext,
-	due: Due,
+	due: DueTask,
 ): Promise<number | typeof CLEARED> {
 	const id = due.key.slice("notify:".length);
 	const notified = revision(store.sql, id);
@@ -200,14 +203,14 @@ async function deleteObject(
 	return createdAt === null ? null : nextSweep(createdAt, now);
 }
 
-/** What a call answers. @throws Error where that takes longer than `ms` */
-async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+/** What the call returns. @throws Error where that takes longer than `ms` */
+async function within<T>(ms: number, call: Promise<T>): Promise<T> {
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	const late = new Promise<never>((_, reject) => {
 		timer = setTimeout(() => reject(new Error(`no answer in ${ms} ms`)), ms);
 	});
 	try {
-		return await Promise.race([answer, late]);
+		return await Promise.race([call, late]);
 	} finally {
 		clearTimeout(timer);
 	}

@@ -21,7 +21,7 @@ const JOB_TASKS = [
 	["expire", "settled"],
 ] as const;
 
-export interface Due {
+export interface DueTask {
 	key: string;
 	/** Milliseconds since 1970. */
 	at: number;
@@ -61,7 +61,7 @@ export const dueAt = (sql: SqlStorage, key: string): number | null =>
 		?.at ?? null;
 
 /** The tasks that are due, the oldest first. */
-export function dueBy(sql: SqlStorage, now: number, limit: number): Due[] {
+export function dueBy(sql: SqlStorage, now: number, limit: number): DueTask[] {
 	const others = sql
 		.exec<{
 			key: string;
@@ -94,7 +94,7 @@ export function earliestDue(sql: SqlStorage): number | null {
  */
 export function reschedule(
 	sql: SqlStorage,
-	done: Due,
+	done: DueTask,
 	next: number | null,
 ): void {
 	const [task, id = ""] = done.key.split(":", 2);

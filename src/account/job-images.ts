@@ -14,7 +14,7 @@ import { type HeldImage, isHeldByJob } from "./jobs.ts";
 import { isVisible } from "./keys.ts";
 import {
 	deleteUpload,
-	findUpload,
+	findUploadRow,
 	makeReady,
 	type UploadRow,
 } from "./uploads.ts";
@@ -28,7 +28,7 @@ export function finalizeInline(
 	inline: readonly InlineImage[],
 ): void {
 	for (const image of inline) {
-		if (findUpload(sql, image.id)?.status !== "pending") continue;
+		if (findUploadRow(sql, image.id)?.status !== "pending") continue;
 		makeReady(sql, image.id, image);
 		clearDue(sql, `upload:${image.id}`);
 	}
@@ -109,7 +109,7 @@ export function dropImage(
 
 /** Whether a job may still use an image. */
 export const isReady = (sql: SqlStorage, upload: string): boolean =>
-	findUpload(sql, upload)?.status === "ready";
+	findUploadRow(sql, upload)?.status === "ready";
 
 /**
  * Forgets the images of a job that has just settled, where they were deleted meanwhile and no other
@@ -122,7 +122,7 @@ export function releaseImages(
 ): string[] {
 	const keys: string[] = [];
 	for (const { upload } of images) {
-		const row = findUpload(sql, upload);
+		const row = findUploadRow(sql, upload);
 		if (row?.status !== "deleted" || isHeldByJob(sql, upload)) continue;
 		sql.exec("DELETE FROM upload WHERE id = ?", upload);
 		keys.push(row.key);
@@ -137,7 +137,7 @@ function readyUploads(
 ): Result<{ rows: UploadRow[] }> {
 	const rows: UploadRow[] = [];
 	for (const { upload, field } of uploads) {
-		const row = findUpload(sql, upload);
+		const row = findUploadRow(sql, upload);
 		if (!row || !isVisible(onlyMadeBy, row.made_by))
 			return failed({ code: "upload_not_found", field });
 		if (row.status === "pending")

@@ -86,7 +86,7 @@ export function createJobTables(sql: SqlStorage): void {
 		balance INTEGER,
 		settled_at INTEGER,
 		webhook TEXT,
-		call TEXT,
+		call_hash TEXT,
 		repeats INTEGER NOT NULL DEFAULT 0,
 		made_by TEXT
 	)`);
@@ -128,13 +128,13 @@ export function insertJob(
 		/** When the account asks the Job, if it has not settled by then. */
 		dueAt: number;
 		webhook: JobHook | null;
-		call: string | null;
+		callHash: string | null;
 		madeBy: MadeBy;
 	},
 ): void {
 	sql.exec(
 		`INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, due_at, webhook,
-			call, made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			call_hash, made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		job.id,
 		job.bodyHash,
 		job.model,
@@ -145,7 +145,7 @@ export function insertJob(
 		job.dueAt,
 		job.webhook &&
 			JSON.stringify({ id: job.webhook.id, events: job.webhook.events }),
-		job.call,
+		job.callHash,
 		job.madeBy,
 	);
 }
@@ -278,7 +278,7 @@ const REPEATABLE_MS = 10 * 60_000;
  */
 export function jobOfCall(
 	sql: SqlStorage,
-	call: string,
+	callHash: string,
 	now: number,
 ): IndexedJob | null {
 	const since = now - REPEATABLE_MS;
@@ -286,9 +286,9 @@ export function jobOfCall(
 		// By their ids, which begin with the time, so that no other index is needed. Callers make ids
 		// too, with any time: hence also by `created_at`.
 		.exec<JobRow>(
-			"SELECT * FROM job WHERE id >= ? AND call = ? AND created_at > ? ORDER BY id",
+			"SELECT * FROM job WHERE id >= ? AND call_hash = ? AND created_at > ? ORDER BY id",
 			firstJobId(since),
-			call,
+			callHash,
 			since,
 		)
 		.toArray();

@@ -111,7 +111,7 @@ export function admit(
 	jobs: Limits["jobs"],
 	now: number,
 ): {
-	answer: "new" | "same";
+	result: "new" | "same";
 	jobId: string;
 	model: string;
 	maxPrice: number;
@@ -134,13 +134,13 @@ export function admit(
 		bodyHashOf(sql, onlyMadeBy, admission, job),
 	).hash;
 	const check = checkAdmission(job, { ...admission, bodyHash }, remaining, now);
-	if (check.answer === "refused")
+	if (check.result === "refused")
 		throw new Rollback(withoutBalance(check.failure, onlyMadeBy));
-	if (check.answer === "same") {
+	if (check.result === "same") {
 		const { id, model, hold, images, createdAt } = check.job;
 		if (admission.repeats !== null) countRepeat(sql, id);
 		return {
-			answer: "same",
+			result: "same",
 			jobId: id,
 			model,
 			maxPrice: hold.amount,
@@ -173,14 +173,14 @@ export function admit(
 		expiresIn: admission.expiresIn,
 		dueAt: now + ORPHAN_AFTER_MS,
 		webhook,
-		call: admission.call,
+		callHash: admission.callHash,
 		madeBy: onlyMadeBy,
 	});
 	if (idempotencyKey !== null)
 		saveIdempotencyKey(sql, onlyMadeBy, idempotencyKey, jobId, now);
 	if (webhook) useJobWebhook(sql, webhook, now);
 	appendJobEvent(sql, "job.created", requireJob(sql, jobId), now);
-	return { answer: "new", jobId, model, maxPrice, images, createdAt: now };
+	return { result: "new", jobId, model, maxPrice, images, createdAt: now };
 }
 
 /**

@@ -260,7 +260,7 @@ export const makeReady = (
 		)
 		.one();
 
-export const findUpload = (
+export const findUploadRow = (
 	sql: SqlStorage,
 	id: string,
 ): UploadRow | undefined =>
@@ -271,7 +271,7 @@ function findLive(
 	onlyMadeBy: MadeBy,
 	id: string,
 ): UploadRow | null {
-	const row = findUpload(sql, id);
+	const row = findUploadRow(sql, id);
 	return row && row.status !== "deleted" && isVisible(onlyMadeBy, row.made_by)
 		? row
 		: null;

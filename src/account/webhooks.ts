@@ -100,8 +100,8 @@ export function changeWebhook(
 			code: "invalid_request",
 			field: changed,
 			detail:
-				`\`${changed}\` of a job's webhook is what the job said; ` +
-				"only `status` can be changed.",
+				`\`${changed}\` belongs to the job that named the webhook; ` +
+				"change only `status`.",
 		});
 	sql.exec(
 		"UPDATE webhook SET url = ?, events = ?, description = ? WHERE scope = ? AND id = ?",

@@ -47,8 +47,8 @@ export type BackendEvent =
 
 /**
  * Why a Job stops listening to an attempt; the reason of the abort signal. After `over` the run is
- * not needed and may be canceled. After `seam` (a planned change of attempts) and `lease_lost` a
- * later attempt resumes it.
+ * not needed and may be canceled. After a planned `seam` and after `lease_lost` a later attempt
+ * resumes it.
  */
 export type AbortReason = "seam" | "lease_lost" | "over";
 
@@ -71,16 +71,11 @@ export interface Backend {
 
 /** Why an attempt failed. */
 export class BackendError extends Error {
-	/**
-	 * A code of the worker protocol, or `unreachable`, `broken_stream`, `silent` or `backend_failed`.
-	 */
+	/** One of `BACKEND_FAILURES`, or what a worker sent instead. */
 	readonly code: string;
 	/** Whether another attempt may succeed. */
 	readonly retry: boolean;
-	/**
-	 * Whether the worker takes no request of this model: it is unreachable, restarts, or serves
-	 * another.
-	 */
+	/** See `BACKEND_FAILURES`. */
 	readonly down: boolean;
 	readonly field: string | undefined;
 	/** Present on `context_length_exceeded`. */
@@ -96,24 +91,47 @@ export class BackendError extends Error {
 	) {
 		super(message);
 		this.code = code;
-		this.retry = !FINAL.has(code);
-		this.down = DOWN.has(code);
+		const { final, down } = BACKEND_FAILURES.get(code) ?? RETRIED;
+		this.retry = !final;
+		this.down = down;
 		this.field = more.field;
 		this.tokens = more.tokens;
 	}
 }
 
-/** Every other attempt would fail in the same way. */
-const FINAL = new Set([
-	"invalid_request",
-	"context_length_exceeded",
-	"image_undecodable",
-	"body_too_large",
-	"backend_failed",
-]);
-const DOWN = new Set([
-	"unreachable",
-	"draining",
-	"starting",
-	"model_not_found",
-]);
+interface BackendFailure {
+	/** Whether every other attempt would fail in the same way. */
+	final: boolean;
+	/**
+	 * Whether the worker takes no request of this model: it is unreachable, restarts, or serves
+	 * another.
+	 */
+	down: boolean;
+}
+
+const FINAL: BackendFailure = { final: true, down: false };
+const DOWN: BackendFailure = { final: false, down: true };
+const RETRIED: BackendFailure = { final: false, down: false };
+
+/** The codes of failed attempts. An attempt that fails with any other code is retried. */
+export const BACKEND_FAILURES: ReadonlyMap<string, BackendFailure> = new Map(
+	Object.entries({
+		// The worker protocol's.
+		invalid_request: FINAL,
+		context_length_exceeded: FINAL,
+		image_undecodable: FINAL,
+		body_too_large: FINAL,
+		unauthorized: RETRIED,
+		image_unavailable: RETRIED,
+		overloaded: RETRIED,
+		engine_failed: RETRIED,
+		model_not_found: DOWN,
+		draining: DOWN,
+		starting: DOWN,
+		// What the edge finds itself.
+		backend_failed: FINAL,
+		broken_stream: RETRIED,
+		silent: RETRIED,
+		unreachable: DOWN,
+	}),
+);

@@ -8,7 +8,7 @@
 
 import Replicate from "replicate";
 import { z } from "zod";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import type { ReplicateAddress } from "../models.ts";
 import { nullAfter } from "../time.ts";
 import {
@@ -163,7 +163,10 @@ export class ReplicateBackend implements Backend {
 		try {
 			await this.#client.predictions.cancel(run, { signal: timeout.signal });
 		} catch (error) {
-			log("cancel_failed", { object: "replicate", status: statusOf(error) });
+			logLine("cancel_failed", {
+				object: "replicate",
+				status: statusOf(error),
+			});
 		} finally {
 			clearTimeout(timer);
 		}

@@ -2,7 +2,7 @@
  * One object per deployment: adds up what the isolates measured, for `GET /metrics`. No call of the
  * API waits for it.
  *
- * Runs in the Metrics object.
+ * Runs in the Collector.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Step } from "../durable/migrate.ts";
@@ -17,14 +17,14 @@ const STEPS: readonly Step[] = [
 	},
 ];
 
-export class Metrics extends DurableObject<Env> {
+export class Collector extends DurableObject<Env> {
 	readonly #storage: ObjectStorage;
 	readonly #sums: Sums;
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
 		this.#storage = new ObjectStorage(ctx, {
-			object: "metrics",
+			object: "collector",
 			steps: STEPS,
 			// The sums are in memory and change inside the write.
 			resetOnFailure: true,

@@ -43,7 +43,7 @@ export interface Limits {
 }
 
 /** The result of a caller's call; with the limits, once the key is authenticated. */
-export type Answer<T extends object> = Result<T> & { limits?: Limits };
+export type CallerResult<T extends object> = Result<T> & { limits?: Limits };
 
 /** An image as the caller sent it; a repeated request is compared by it. */
 export interface SentImage {
@@ -86,7 +86,7 @@ export interface Preparation extends JobName {
 	hasWebhook: boolean;
 }
 
-export type Prepared = Answer<{
+export type Prepared = CallerResult<{
 	/**
 	 * The job that this request names or repeats, where it exists: no image is stored for it again.
 	 */
@@ -126,7 +126,7 @@ export interface Admission {
 	/** SHA-256 of the caller's key, hex. */
 	idempotencyKey: string | null;
 	/** Identifies a call without a name for its job: a hash of key, route and body. */
-	call: string | null;
+	callHash: string | null;
 	/** The same hash, where the caller marks this call as a repeat. */
 	repeats: string | null;
 	/** Whether `prepare` has counted this call against the rate limit. */
@@ -148,9 +148,9 @@ export interface Admission {
 	webhook: JobHook | null;
 }
 
-export type Admitted = Answer<{
+export type Admitted = CallerResult<{
 	/** `same` for a repeat. */
-	answer: "new" | "same";
+	result: "new" | "same";
 	jobId: string;
 	// A repeat gets the values of the first admission.
 	model: string;
@@ -184,9 +184,9 @@ export interface Settlement {
 
 /** What a Job returns when the Account asks about an old hold. */
 export type Resolution =
-	| { answer: "void" }
-	| { answer: "running"; until: number }
-	| { answer: "finished"; outcome: Outcome };
+	| { status: "void" }
+	| { status: "running"; until: number }
+	| { status: "finished"; outcome: Outcome };
 
 /** A row of the account's job index. */
 export interface JobIndexRow {

@@ -13,7 +13,8 @@ export interface DeliveryView {
 	event: string;
 	type: string;
 	seq: number | null;
-	attempt: number;
+	/** So far. */
+	tries: number;
 	at: number;
 	status: "delivered" | "failed" | "pending" | "gave_up";
 	httpStatus: number | null;

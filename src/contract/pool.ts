@@ -17,7 +17,7 @@ export interface SlotRequest {
 	avoid: string | null;
 }
 
-/** A slot that one job holds until its heartbeats stop. */
+/** A slot that one job has until its heartbeats stop. */
 export interface Lease {
 	/** Rises with every lease of the pool, so that a former holder cannot free the slot. */
 	epoch: number;
@@ -25,7 +25,7 @@ export interface Lease {
 	url: string;
 	/** Identifies the worker's weights; half of the encoder cache's key. */
 	digest: string;
-	/** Jobs that hold a slot now, for pacing. */
+	/** Jobs that have a slot now, for pacing. */
 	running: number;
 }
 
@@ -55,10 +55,10 @@ export interface QueuePlace {
 /** `queued` where all ready workers are busy; `provisioning` where no worker is ready. */
 export type WaitingStatus = "queued" | "provisioning";
 
-export type SlotAnswer =
-	| { answer: "granted"; lease: Lease }
+export type SlotResult =
+	| { status: "granted"; lease: Lease }
 	/** The Pool calls `Job.granted` when the job gets a slot. */
-	| ({ answer: WaitingStatus } & QueuePlace);
+	| ({ status: WaitingStatus } & QueuePlace);
 
 /**
  * What the end of an attempt tells of the worker: it is healthy (`finished`, also after a cancel),
@@ -76,10 +76,10 @@ export interface AttemptTimes {
 	ms: number;
 }
 
-export interface HeartbeatAnswer {
+export interface HeartbeatResult {
 	/** False where the lease has ended; the slot may belong to another job. */
-	held: boolean;
-	/** Jobs that hold a slot now, for pacing. */
+	leased: boolean;
+	/** Jobs that have a slot now, for pacing. */
 	running: number;
 }
 

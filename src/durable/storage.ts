@@ -3,7 +3,7 @@
  * for each write.
  */
 import { type Failure, failed, type Result } from "../errors.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { migrate, type Step, versionOf } from "./migrate.ts";
 
 export interface StorageOptions {
@@ -101,7 +101,7 @@ export class ObjectStorage {
 
 	#onFailure(error: unknown): void {
 		const { object, resetOnFailure } = this.#options;
-		log("write_failed", { object, cause: String(error) });
+		logLine("write_failed", { object, cause: String(error) });
 		if (resetOnFailure) this.#ctx.abort("write failed");
 	}
 }

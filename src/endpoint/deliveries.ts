@@ -40,7 +40,7 @@ interface DeliveryRow extends Record<string, SqlStorageValue> {
 	seq: number | null;
 	line: string | null;
 	status: DeliveryView["status"];
-	attempt: number;
+	tries: number;
 	at: number;
 	http_status: number | null;
 	error: string | null;
@@ -49,7 +49,7 @@ interface DeliveryRow extends Record<string, SqlStorageValue> {
 }
 
 const COLUMNS =
-	"id, event, type, seq, line, status, attempt, at, http_status, error, duration_ms, next_at";
+	"id, event, type, seq, line, status, tries, at, http_status, error, duration_ms, next_at";
 
 /** A test of the webhook: tried once, when it is added. */
 export interface TestDelivery
@@ -61,11 +61,11 @@ export interface TestDelivery
 /** What a try made of a delivery. */
 export type TriedDelivery = Pick<
 	DeliveryView,
-	"status" | "attempt" | "at" | "httpStatus" | "error" | "durationMs" | "nextAt"
+	"status" | "tries" | "at" | "httpStatus" | "error" | "durationMs" | "nextAt"
 >;
 
 /** An event of the feed as a delivery. Those of a job are in line, in the job's order. */
-export function deliveryOf(
+export function newDelivery(
 	event: FeedEvent,
 	{ account, webhook }: EndpointState,
 ): NewDelivery {
@@ -88,7 +88,7 @@ export function createDeliveryTable(sql: SqlStorage): void {
 		seq INTEGER,
 		line TEXT,
 		status TEXT NOT NULL DEFAULT 'pending',
-		attempt INTEGER NOT NULL DEFAULT 0,
+		tries INTEGER NOT NULL DEFAULT 0,
 		at INTEGER NOT NULL,
 		http_status INTEGER,
 		error TEXT,
@@ -144,7 +144,7 @@ export class Deliveries {
 
 	addTest(id: number, test: TestDelivery): void {
 		this.#sql.exec(
-			`INSERT INTO delivery (id, event, type, status, attempt, at, http_status, error,
+			`INSERT INTO delivery (id, event, type, status, tries, at, http_status, error,
 				duration_ms, created_at) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`,
 			id,
 			test.event,
@@ -176,7 +176,7 @@ export class Deliveries {
 		this.#sql.exec("UPDATE delivery SET body = ? WHERE id = ?", body, id);
 	}
 
-	/** Moves the next try of an open delivery, and counts no attempt. */
+	/** Moves the next try of an open delivery, and counts no try. */
 	postpone(id: number, nextAt: number): void {
 		this.#sql.exec(
 			"UPDATE delivery SET next_at = ? WHERE id = ? AND next_at IS NOT NULL",
@@ -185,20 +185,20 @@ export class Deliveries {
 		);
 	}
 
-	/** All open deliveries begin anew, with all their attempts. */
+	/** All open deliveries begin anew, with all their tries. */
 	restart(now: number): void {
 		this.#sql.exec(
-			"UPDATE delivery SET next_at = ?, attempt = 0 WHERE next_at IS NOT NULL",
+			"UPDATE delivery SET next_at = ?, tries = 0 WHERE next_at IS NOT NULL",
 			now,
 		);
 	}
 
 	recordTry(id: number, tried: TriedDelivery): void {
 		this.#sql.exec(
-			`UPDATE delivery SET status = ?, attempt = ?, at = ?, http_status = ?, error = ?,
+			`UPDATE delivery SET status = ?, tries = ?, at = ?, http_status = ?, error = ?,
 				duration_ms = ?, next_at = ? WHERE id = ?`,
 			tried.status,
-			tried.attempt,
+			tried.tries,
 			tried.at,
 			tried.httpStatus,
 			tried.error,
@@ -272,7 +272,7 @@ export class Deliveries {
 			event: row.event,
 			type: row.type,
 			seq: row.seq,
-			attempt: row.attempt,
+			tries: row.tries,
 			at: row.at,
 			status: row.status,
 			httpStatus: row.http_status,

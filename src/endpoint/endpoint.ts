@@ -12,11 +12,11 @@ import type { DeliveryView, WebhookRef } from "../contract/endpoint.ts";
 import { Alarm } from "../durable/alarm.ts";
 import { dnsOverHttps } from "../egress/resolver.ts";
 import { config } from "../env.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { accountOf } from "../objects.ts";
 import { newWebhookSecret } from "../webhook-secret.ts";
 import { bodyOf } from "./body.ts";
-import { deliveryOf, type OpenDelivery } from "./deliveries.ts";
+import { newDelivery, type OpenDelivery } from "./deliveries.ts";
 import { nextDue, readyToSend } from "./order.ts";
 import { resultOf, type TryOutcome } from "./result.ts";
 import { send } from "./send.ts";
@@ -159,7 +159,7 @@ export class Endpoint extends DurableObject<Env> {
 		const state = this.#store.require();
 		if (!state.webhook) return null;
 		const now = this.clock();
-		const delivery = { ...deliveryOf(event, state), line: null };
+		const delivery = { ...newDelivery(event, state), line: null };
 		const open = this.#store.deliveries.findOpen(delivery.event);
 		const id = open ?? state.lastDelivery + 1;
 		this.#store.write(() => {
@@ -197,7 +197,7 @@ export class Endpoint extends DurableObject<Env> {
 		try {
 			await this.#work();
 		} catch (error) {
-			log("alarm_failed", { object: "endpoint", cause: String(error) });
+			logLine("alarm_failed", { object: "endpoint", cause: String(error) });
 		} finally {
 			this.#working = false;
 			this.#arm();
@@ -252,7 +252,7 @@ export class Endpoint extends DurableObject<Env> {
 		try {
 			await this.#read();
 		} catch (error) {
-			log("feed_unread", { object: "endpoint", cause: String(error) });
+			logLine("feed_unread", { object: "endpoint", cause: String(error) });
 			if (this.#store.state)
 				this.#store.save({
 					...this.#store.state,
@@ -305,7 +305,7 @@ export class Endpoint extends DurableObject<Env> {
 			if (restart) this.#store.deliveries.restart(now);
 			let id = before.lastDelivery;
 			for (const event of events)
-				this.#store.deliveries.add(++id, deliveryOf(event, state), now);
+				this.#store.deliveries.add(++id, newDelivery(event, state), now);
 			this.#store.deliveries.trim(id);
 			if (JSON.stringify(state) !== JSON.stringify(before))
 				this.#store.put(state);
@@ -333,7 +333,7 @@ export class Endpoint extends DurableObject<Env> {
 	#start(open: OpenDelivery): void {
 		const done = this.#deliver(open)
 			.catch((error) => {
-				log("delivery_postponed", { cause: String(error) });
+				logLine("delivery_postponed", { cause: String(error) });
 				const later = this.clock() + RETRY_MS;
 				if (this.#store.state)
 					this.#store.write(() =>
@@ -392,22 +392,20 @@ export class Endpoint extends DurableObject<Env> {
 		if (!row || row.nextAt === null) return;
 		const now = this.clock();
 		const state = this.#store.require();
-		const attempt = row.attempt + 1;
-		const result = resultOf(state, attempt, outcome, this.random(), now);
+		const tries = row.tries + 1;
+		const result = resultOf(state, tries, outcome, this.random(), now);
 		const { status, nextAt } = result;
 		const { httpStatus, error } = outcome;
 		this.#store.write(() => {
 			this.#store.deliveries.recordTry(delivery.id, {
 				...times,
 				status,
-				attempt,
+				tries,
 				httpStatus,
 				error,
 				nextAt,
 			});
-			this.#store.put(
-				afterTry(state, delivery, { attempt, error }, result, now),
-			);
+			this.#store.put(afterTry(state, delivery, { tries, error }, result, now));
 		});
 	}
 

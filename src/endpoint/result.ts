@@ -28,12 +28,12 @@ export interface DeliveryResult {
 }
 
 /**
- * @param attempt the number of this try, from 1
+ * @param tries this one included
  * @param random in [0, 1)
  */
 export function resultOf(
 	health: Health,
-	attempt: number,
+	tries: number,
 	outcome: TryOutcome,
 	random: number,
 	now: number,
@@ -52,7 +52,7 @@ export function resultOf(
 			: now - failingSince >= NO_SUCCESS_MS
 				? "no_success"
 				: null;
-	const nextAt = nextTry(attempt, random, now);
+	const nextAt = nextTry(tries, random, now);
 	return {
 		status: nextAt === null ? "gave_up" : "failed",
 		nextAt,

@@ -129,7 +129,7 @@ export function afterPage(
 export function afterTry(
 	state: EndpointState,
 	{ event, type }: { event: string; type: string },
-	{ attempt, error }: { attempt: number; error: string | null },
+	{ tries, error }: { tries: number; error: string | null },
 	{ status, health, disable }: DeliveryResult,
 	now: number,
 ): EndpointState {
@@ -141,7 +141,7 @@ export function afterTry(
 		const reason = error ?? "";
 		after = withReport(after, {
 			type: "webhook.gave_up",
-			data: { webhook, event, attempts: attempt, reason },
+			data: { webhook, event, attempts: tries, reason },
 		});
 	}
 	if (disable && after.webhook?.status === "enabled") {

@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { Account } from "../account/account.ts";
 import { readKey } from "../api-key.ts";
-import type { Answer, Credential } from "../contract/account.ts";
+import type { CallerResult, Credential } from "../contract/account.ts";
 import { equalInConstantTime } from "../crypto.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
@@ -68,10 +68,10 @@ function pageOf(c: Context<App>): string | undefined {
  * account refuses.
  * @throws ApiError with its failure
  */
-export function unwrapForCaller<R extends Answer<object>>(
+export function unwrapForCaller<R extends CallerResult<object>>(
 	c: Context<App>,
-	answer: R,
+	result: R,
 ): Extract<R, { ok: true }> {
-	if (answer.limits) c.set("limits", answer.limits);
-	return unwrap(answer);
+	if (result.limits) c.set("limits", result.limits);
+	return unwrap(result);
 }

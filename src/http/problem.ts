@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import { type Failure, wire } from "../errors.ts";
 import { FAILURES, STATUSES } from "../failures.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { isModelPath, isOpenAIPath } from "../openai/endpoints.ts";
 import { errorOfFailure, retryHeaders } from "../openai/error.ts";
 import type { Problem } from "../schema/problem.ts";
@@ -30,7 +30,7 @@ export function problem(
 	const { status } = FAILURES[code];
 	const request_id = c.get("requestId");
 	if (status >= 500)
-		log("error", {
+		logLine("error", {
 			request_id,
 			code,
 			cause: cause?.stack ?? null,

@@ -6,7 +6,7 @@ import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
 import { newRequestId } from "../ids.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { traceId, traceOf } from "../trace.ts";
 import type { App } from "./router.ts";
 
@@ -35,7 +35,7 @@ export const requestLog = createMiddleware<App>(async (c, next) => {
 		// Pages of other origins may call the API, so they may read its timings.
 		c.res.headers.set("Timing-Allow-Origin", "*");
 	}
-	log("request", {
+	logLine("request", {
 		request_id: requestId,
 		trace: traceId(traceparent),
 		method: c.req.method,

@@ -10,7 +10,7 @@ import { S3RequestPresigner } from "@aws-sdk/s3-request-presigner";
 import { FetchHttpHandler } from "@smithy/fetch-http-handler";
 import type { Config } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { readAtMost } from "../read-at-most.ts";
 
 /**
@@ -194,8 +194,8 @@ const clients = new WeakMap<Store, Client>();
  * store may be tried again.
  */
 function clientOf(config: Store): Client {
-	const known = clients.get(config);
-	if (known) return known;
+	const cached = clients.get(config);
+	if (cached) return cached;
 	const { origin, pathname } = new URL(config.S3_ENDPOINT);
 	const prefix = pathname.replace(/\/+$/, "");
 	const signing = {
@@ -206,7 +206,7 @@ function clientOf(config: Store): Client {
 		},
 		sha256: Sha256,
 	};
-	const made: Client = {
+	const client: Client = {
 		s3: new S3Client({
 			...signing,
 			endpoint: origin + prefix,
@@ -225,15 +225,12 @@ function clientOf(config: Store): Client {
 		origin,
 		path: `${prefix}/${config.S3_BUCKET}`,
 	};
-	clients.set(config, made);
-	return made;
+	clients.set(config, client);
+	return client;
 }
 
 const nothing = () => {};
-/**
- * The SDK's own lines are not ours: free text beside our JSON, and with it what was asked and
- * answered.
- */
+/** Silences the SDK's own log lines: they are not JSON and quote requests and responses. */
 const SILENT = {
 	trace: nothing,
 	debug: nothing,
@@ -317,6 +314,6 @@ const statusOf = (error: unknown): number | undefined =>
 function unavailable(method: string, error: unknown): ApiError {
 	const status = statusOf(error);
 	const cause = status ? `${status} ${(error as Error).name}` : String(error);
-	log("storage_failed", { method, cause });
+	logLine("storage_failed", { method, cause });
 	return new ApiError({ code: "storage_unavailable" });
 }

@@ -54,11 +54,13 @@ export async function runAttempt(
 	signal: AbortSignal,
 ): Promise<AttemptEnd> {
 	const { spec, log, state, turn, written } = record;
-	const { held, tokens } = written;
+	const { withheld, tokens } = written;
 	const isFull = (): AttemptEnd => ({
 		type: "finished",
 		reason: "length",
-		rest: held ? { text: held, ids: [], tokens: 0, held: "" } : null,
+		rest: withheld
+			? { text: withheld, ids: [], tokens: 0, withheld: "" }
+			: null,
 	});
 	if (tokensLeft(spec, log, turn) <= 0) return isFull();
 	const canContinue = backend.continues
@@ -75,7 +77,7 @@ export async function runAttempt(
 	const end = await stream(
 		backend,
 		generationOf(record, lease, urls),
-		new PendingBatch(samplingOf(spec, turn).stop, held),
+		new PendingBatch(samplingOf(spec, turn).stop, withheld),
 		sink,
 		signal,
 	);
@@ -162,7 +164,7 @@ function generationOf(
 	lease: Lease,
 	urls: string[],
 ): Generation {
-	const { promptIds, ids, text, held, tokens } = written;
+	const { promptIds, ids, text, withheld, tokens } = written;
 	const sampling = samplingOf(spec, turn);
 	return {
 		requestId: `${spec.id}-${state.attempts}`,
@@ -185,7 +187,9 @@ function generationOf(
 			seed: attemptSeed(sampling.seed, log.tokens),
 		},
 		resume:
-			state.run === null ? null : { run: state.run, text: text + held, tokens },
+			state.run === null
+				? null
+				: { run: state.run, text: text + withheld, tokens },
 	};
 }
 
@@ -206,13 +210,13 @@ export function attemptSeed(seed: number, committed: number): number {
 /**
  * What the end of an attempt means for its job.
  * @param turn of the attempt
- * @param hangUp why the attempt was aborted, where it was
+ * @param abortReason why the attempt was aborted, where it was
  * @param random in [0, 1); spreads retries
  */
 export function changeAfter(
 	end: AttemptEnd,
 	turn: Turn,
-	hangUp: AbortReason,
+	abortReason: AbortReason,
 	tokens: number,
 	random: number,
 ): JobChange {
@@ -222,7 +226,7 @@ export function changeAfter(
 				? { type: "described", tokens: tokens + (end.rest?.tokens ?? 0) }
 				: { type: "finished", reason: end.reason };
 		case "aborted":
-			return hangUp === "seam"
+			return abortReason === "seam"
 				? { type: "seam", tokens, random }
 				: { type: "interrupted", tokens, random };
 		case "failed": {

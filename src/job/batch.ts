@@ -12,48 +12,48 @@ export class PendingBatch {
 	#ids: number[] = [];
 	#tokens = 0;
 	#shown = "";
-	#held: string;
+	#withheld: string;
 
-	/** @param held the end of the log's text that is held back, see `EventLog.held` */
-	constructor(stops: readonly string[], held: string) {
+	/** @param withheld the end of the log's text that is withheld, see `Written.withheld` */
+	constructor(stops: readonly string[], withheld: string) {
 		this.#stops = stops;
-		this.#held = held;
+		this.#withheld = withheld;
 	}
 
 	/** Adds tokens. @returns whether a stop string is complete */
 	add({ ids, tokens, text }: TextTokens): boolean {
-		const { shown, held, hit } = scan(this.#stops, this.#held, text);
+		const { shown, withheld, hit } = scan(this.#stops, this.#withheld, text);
 		this.#ids.push(...ids);
 		this.#tokens += tokens;
 		this.#shown += shown;
-		this.#held = held;
+		this.#withheld = withheld;
 		return hit;
 	}
 
 	/**
-	 * Takes what can be shown now. Tokens whose whole text is held back stay here: no reader saw
+	 * Takes what can be shown now. Tokens whose whole text is withheld stay here: no reader saw
 	 * them, so a later attempt may sample them again. Text without a token stays too: it ends an
 	 * incomplete character, which a later attempt would emit again.
 	 */
 	take(): Batch | null {
 		return this.#shown === "" || this.#tokens === 0
 			? null
-			: this.#drain(this.#held);
+			: this.#drain(this.#withheld);
 	}
 
-	/** Takes the rest at the end of the answer, where the held text is no stop string. */
+	/** Takes the rest at the end of the answer, where the withheld text is no stop string. */
 	rest(): Batch | null {
-		this.#shown += this.#held;
-		this.#held = "";
+		this.#shown += this.#withheld;
+		this.#withheld = "";
 		return this.#tokens === 0 && this.#shown === "" ? null : this.#drain("");
 	}
 
-	#drain(held: string): Batch {
+	#drain(withheld: string): Batch {
 		const batch = {
 			text: this.#shown,
 			ids: this.#ids,
 			tokens: this.#tokens,
-			held,
+			withheld,
 		};
 		this.#ids = [];
 		this.#tokens = 0;

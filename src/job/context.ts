@@ -1,10 +1,10 @@
-/** What the parts of a Job share: its object's storage, its alarm, its readers and its calls. */
+/** What the parts of a Job share: its object's storage, its alarm, its readers and its RPCs. */
 import type { Backend } from "../backends/backend.ts";
 import type { Lease } from "../contract/pool.ts";
 import type { Alarm } from "../durable/alarm.ts";
 import type { ObjectStorage } from "../durable/storage.ts";
 import type { Readers } from "../stream/readers.ts";
-import type { Calls } from "./calls.ts";
+import type { Rpcs } from "./rpcs.ts";
 
 export interface JobContext {
 	ctx: DurableObjectState;
@@ -12,7 +12,7 @@ export interface JobContext {
 	storage: ObjectStorage;
 	alarm: Alarm;
 	readers: Readers;
-	calls: Calls;
+	rpcs: Rpcs;
 	/** Milliseconds since 1970. */
 	clock: () => number;
 	/** In [0, 1); spreads retries. */

@@ -8,10 +8,7 @@ import type { Disconnect } from "../stream/readers.ts";
 import type { JobState } from "./state.ts";
 
 /** The time limits that the request set. */
-export type Deadlines = Pick<
-	JobSpec,
-	"startBy" | "endBy" | "cancelAt" | "onDisconnect"
->;
+export type Deadlines = Pick<JobSpec, "startBy" | "endBy" | "cancelAt">;
 
 /** While a job runs, its alarm fires this often: an alarm keeps the object in memory. */
 export const HEARTBEAT_MS = 10_000;
@@ -26,10 +23,10 @@ const QUEUE_CHECK_MS = { first: 60_000, most: 600_000 };
 /** A job repeats its settlement, or its request for a slot, while the other object fails. */
 const RPC_RETRY_MS = { first: 5_000, most: 3_600_000 };
 
-export type Due = "retry" | "expire" | "cancel";
+export type DueChange = "retry" | "expire" | "cancel";
 
 /** What became due first, or null where nothing is due yet. */
-export const due = (state: JobState, now: number): Due | null => {
+export const due = (state: JobState, now: number): DueChange | null => {
 	const first = firstDue(state);
 	return first && first.at <= now ? first.what : null;
 };
@@ -77,17 +74,17 @@ export function abandonedAt(
 }
 
 /** Where two are due at the same time, the one that is free for the caller comes first. */
-function firstDue(state: JobState): { what: Due; at: number } | null {
+function firstDue(state: JobState): { what: DueChange; at: number } | null {
 	const { phase, deadlines, startedAt, abandonedAt, retryAt } = state;
 	if (phase === "settling" || phase === "finished") return null;
-	const all: [Due, number | null][] = [
+	const all: [DueChange, number | null][] = [
 		["expire", startedAt === null ? deadlines.startBy : null],
 		["expire", deadlines.endBy],
 		["cancel", deadlines.cancelAt],
 		["cancel", abandonedAt],
 		["retry", retryAt],
 	];
-	let first: { what: Due; at: number } | null = null;
+	let first: { what: DueChange; at: number } | null = null;
 	for (const [what, at] of all)
 		if (at !== null && at < (first?.at ?? Number.POSITIVE_INFINITY))
 			first = { what, at };

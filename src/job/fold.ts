@@ -22,7 +22,7 @@ export interface FoldedRow extends OutputTokens {
 }
 
 /** The text of a `token` event; the type and data of any other event. */
-type Entry = string | [type: string, data: string];
+type FoldedEvent = string | [type: string, data: string];
 
 /**
  * No row holds tokens of the description and of the answer, so that a row's ids are of one of them.
@@ -39,7 +39,7 @@ export function fold(
 	let tokens = 0;
 	let isDescribed = false;
 	events.forEach((event, n) => {
-		const part = JSON.stringify(entryOf(event));
+		const part = JSON.stringify(foldedEvent(event));
 		parts.push(part);
 		length += part.length + 1;
 		ids.push(...event.ids);
@@ -63,7 +63,7 @@ export function unfold({
 	seq,
 	data,
 }: Pick<FoldedRow, "seq" | "data">): LogEvent[] {
-	const entries = JSON.parse(data) as Entry[];
+	const entries = JSON.parse(data) as FoldedEvent[];
 	const first = seq - entries.length + 1;
 	return entries.map((entry, n) =>
 		typeof entry === "string"
@@ -75,7 +75,7 @@ export function unfold({
 /** The `data` of a `token` event, and of a `description` event. */
 export const tokenData = (text: string): string => JSON.stringify({ text });
 
-function entryOf({ type, data }: LogEvent): Entry {
+function foldedEvent({ type, data }: LogEvent): FoldedEvent {
 	if (type === "token") {
 		const text = textOf(data);
 		if (text !== null && tokenData(text) === data) return text;

@@ -18,19 +18,19 @@ import type { Lease } from "../contract/pool.ts";
 import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import { config } from "../env.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { type Disconnect, disconnectOf, Readers } from "../stream/readers.ts";
 import { nullAfter } from "../time.ts";
-import { Calls } from "./calls.ts";
 import type { JobContext } from "./context.ts";
 import { JobRecord, type Tombstone } from "./record.ts";
+import { Rpcs } from "./rpcs.ts";
 import { JobRunner } from "./runner.ts";
 import { STEPS } from "./schema.ts";
 import { JobStore } from "./store.ts";
 import { messagesOf } from "./turns.ts";
 import { outcomeOf, viewOf } from "./view.ts";
 
-/** How long after its claim a job begins whose object died right then. */
+/** A job whose object stops right after the claim begins after this time. */
 const BEGIN_MS = 5_000;
 /** The platform ends longer work. The next attempt continues from the log. */
 const LONGEST_ATTEMPT_MS = 14 * 60_000;
@@ -79,7 +79,7 @@ export class Job extends DurableObject<Env> {
 			env,
 			storage,
 			alarm,
-			calls: new Calls(env),
+			rpcs: new Rpcs(env),
 			readers: new Readers(ctx.getWebSockets(), shown),
 			clock: () => this.clock(),
 			random: () => this.random(),
@@ -120,10 +120,10 @@ export class Job extends DurableObject<Env> {
 		const outcome = this.#job
 			? outcomeOf(this.#job.record)
 			: this.#bury().outcome;
-		if (outcome) return { answer: "finished", outcome };
-		if (!this.#job) return { answer: "void" };
+		if (outcome) return { status: "finished", outcome };
+		if (!this.#job) return { status: "void" };
 		this.#job.runner.advance();
-		return { answer: "running", until: this.clock() + ASK_AGAIN_MS };
+		return { status: "running", until: this.clock() + ASK_AGAIN_MS };
 	}
 
 	/** The public state, or null where no job was started or it was erased. */
@@ -197,7 +197,7 @@ export class Job extends DurableObject<Env> {
 	 * For the Pool: whether the job has the lease of that epoch. A job that a restart interrupted
 	 * continues.
 	 */
-	async holds(epoch: number): Promise<boolean> {
+	async hasLease(epoch: number): Promise<boolean> {
 		if (!this.#job) return false;
 		const { record, runner } = this.#job;
 		const { phase, lease } = record.state;
@@ -214,10 +214,10 @@ export class Job extends DurableObject<Env> {
 		const { record, store, runner } = this.#job;
 		const hasEnded = record.state.phase === "finished";
 		const { readers } = this.#context;
-		const answer = readers.accept(this.ctx, record.log, hasEnded, request);
-		if (answer.webSocket) store.change({ type: "reader_joined" });
+		const response = readers.accept(this.ctx, record.log, hasEnded, request);
+		if (response.webSocket) store.change({ type: "reader_joined" });
 		runner.advance();
-		return answer;
+		return response;
 	}
 
 	override webSocketMessage(socket: WebSocket, message: unknown): void {
@@ -245,7 +245,7 @@ export class Job extends DurableObject<Env> {
 		try {
 			await this.#job?.runner.onAlarm();
 		} catch (error) {
-			log("alarm_failed", { object: "job", cause: String(error) });
+			logLine("alarm_failed", { object: "job", cause: String(error) });
 		} finally {
 			this.#job?.store.rearm();
 		}
@@ -275,7 +275,7 @@ export class Job extends DurableObject<Env> {
 			record.state.phase === "waiting"
 				? await nullAfter(
 						PLACE_WITHIN_MS,
-						this.#context.calls.place(record.spec),
+						this.#context.rpcs.place(record.spec),
 					)
 				: null;
 		return viewOf(record, place);

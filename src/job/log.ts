@@ -18,8 +18,8 @@ const TOKEN_EVENT = { description: "description", answer: "token" } as const;
 export interface Written {
 	/** All texts joined. */
 	text: string;
-	/** See `Batch.held`; of the last batch. */
-	held: string;
+	/** See `Batch.withheld`; of the last batch. */
+	withheld: string;
 	tokens: number;
 	/** The tokens' ids in order, from which a later attempt continues. */
 	readonly ids: number[];
@@ -34,8 +34,8 @@ export interface Batch {
 	/** Empty where the backend reports no ids. */
 	ids: number[];
 	tokens: number;
-	/** Text of these tokens that is held back, because it may begin a stop string. */
-	held: string;
+	/** Text of these tokens that is withheld, because it may begin a stop string. */
+	withheld: string;
 }
 
 /** An event as it is written: its type and its data. */
@@ -58,8 +58,8 @@ interface Row extends Record<string, SqlStorageValue> {
 	data: string;
 	/** JSON: the ids of the row's output tokens, or their number where the backend reports no ids. */
 	token_ids: string | null;
-	/** See `Batch.held`. */
-	held: string | null;
+	/** See `Batch.withheld`. */
+	withheld: string | null;
 	spec: string | null;
 	state: string | null;
 	prompt_ids: string | null;
@@ -91,7 +91,7 @@ export class EventLog {
 			type TEXT NOT NULL,
 			data TEXT NOT NULL,
 			token_ids TEXT,
-			held TEXT,
+			withheld TEXT,
 			spec TEXT,
 			state TEXT,
 			prompt_ids TEXT
@@ -110,8 +110,8 @@ export class EventLog {
 				.filter(({ type }) => type === TOKEN_EVENT[turn])
 				.map(({ data }) => JSON.parse(data).text)
 				.join("");
-			const held = row.held ?? this[turn].held;
-			this.#remember(turn, { text, ...tokensOf(row), held });
+			const withheld = row.withheld ?? this[turn].withheld;
+			this.#remember(turn, { text, ...tokensOf(row), withheld });
 			this.#note(turn, {
 				...(row.spec !== null && { spec: row.spec }),
 				...(row.state !== null && { state: row.state }),
@@ -156,18 +156,22 @@ export class EventLog {
 				type: TOKEN_EVENT[turn],
 				data: tokenData(batch.text),
 				token_ids: tokenIds(batch),
-				held: batch.held,
+				withheld: batch.withheld,
 			},
 			carried,
 		);
 		this.#remember(turn, batch);
 	}
 
-	/** Inside a transaction: shows text that was held back, since no stop string can follow. */
+	/** Inside a transaction: shows text that was withheld, since no stop string can follow. */
 	release(): void {
-		const { held } = this.answer;
-		if (held)
-			this.appendTokens("answer", { text: held, ...NO_TOKENS, held: "" });
+		const { withheld } = this.answer;
+		if (withheld)
+			this.appendTokens("answer", {
+				text: withheld,
+				...NO_TOKENS,
+				withheld: "",
+			});
 	}
 
 	/**
@@ -245,7 +249,7 @@ export class EventLog {
 	#remember(turn: Turn, batch: Batch): void {
 		const written = this[turn];
 		written.text += batch.text;
-		written.held = batch.held;
+		written.withheld = batch.withheld;
 		written.tokens += batch.tokens;
 		written.ids.push(...batch.ids);
 	}
@@ -266,18 +270,18 @@ export class EventLog {
 
 	#insert(
 		row: Pick<Row, "seq" | "type" | "data" | "token_ids"> & {
-			held?: string | null;
+			withheld?: string | null;
 		},
 		carried: Carried,
 	): void {
 		this.#sql.exec(
-			`INSERT INTO event (seq, type, data, token_ids, held, spec, state, prompt_ids)
+			`INSERT INTO event (seq, type, data, token_ids, withheld, spec, state, prompt_ids)
 				VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 			row.seq,
 			row.type,
 			row.data,
 			row.token_ids,
-			row.held ?? null,
+			row.withheld ?? null,
 			carried.spec ?? null,
 			carried.state ?? null,
 			carried.promptIds ?? null,
@@ -292,7 +296,7 @@ export class EventLog {
 
 const nothingWritten = (): Written => ({
 	text: "",
-	held: "",
+	withheld: "",
 	tokens: 0,
 	ids: [],
 	promptIds: null,

@@ -1,5 +1,6 @@
 /** The metrics of a change of a job, computed from the job before and after it. */
 
+import { BACKEND_FAILURES } from "../backends/backend.ts";
 import type { JobSpec } from "../contract/job.ts";
 import type { Measurement } from "../metrics/catalog.ts";
 import type { JobChange, JobState } from "./state.ts";
@@ -9,25 +10,6 @@ export interface JobSnapshot {
 	/** Tokens in the log. */
 	tokens: number;
 }
-
-/** The failures that have a label of their own; any other is `other`, which bounds the labels. */
-const FAILURES = new Set([
-	"unauthorized",
-	"invalid_request",
-	"model_not_found",
-	"context_length_exceeded",
-	"image_undecodable",
-	"image_unavailable",
-	"body_too_large",
-	"overloaded",
-	"draining",
-	"starting",
-	"engine_failed",
-	"unreachable",
-	"broken_stream",
-	"silent",
-	"backend_failed",
-]);
 
 /**
  * @param change null where an attempt in progress only added tokens
@@ -91,7 +73,10 @@ function endingOf(change: JobChange): string | null {
 		case "seam":
 			return change.type;
 		case "failed":
-			return FAILURES.has(change.error.code) ? change.error.code : "other";
+			// A worker may send any code, and a label has few values.
+			return BACKEND_FAILURES.has(change.error.code)
+				? change.error.code
+				: "other";
 		case "cancel":
 		case "time":
 			return "canceled";

@@ -5,7 +5,7 @@
 import type { Lease } from "../contract/pool.ts";
 import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { traceId } from "../trace.ts";
 import { changeAfter } from "./attempt.ts";
 import type { JobContext } from "./context.ts";
@@ -54,7 +54,7 @@ export class JobRunner {
 		this.#store.rearm();
 		this.done = this.#run()
 			.catch((error) => {
-				log("job_failed", { object: "job", cause: String(error?.stack) });
+				logLine("job_failed", { object: "job", cause: String(error?.stack) });
 				// The state in SQLite says where to continue.
 				this.#slot = null;
 				this.#wasInterrupted = record.state.phase === "running";
@@ -72,12 +72,12 @@ export class JobRunner {
 	 */
 	end(change: JobChange): boolean {
 		const { record } = this.#store;
-		const { calls, ctx } = this.#context;
+		const { rpcs, ctx } = this.#context;
 		const { phase } = record.state;
 		if (!this.#store.change(change)) return false;
 		if (this.#store.isOpen) return true;
-		if (this.#slot) this.#slot.hangUp("over");
-		else if (phase !== "backoff") ctx.waitUntil(calls.leave(record.spec));
+		if (this.#slot) this.#slot.abort("over");
+		else if (phase !== "backoff") ctx.waitUntil(rpcs.leave(record.spec));
 		return true;
 	}
 
@@ -121,21 +121,21 @@ export class JobRunner {
 	async #acquire(): Promise<void> {
 		const { record } = this.#store;
 		const { spec } = record;
-		const { calls, alarm, clock } = this.#context;
-		const acquired = await calls.acquire(spec, {
+		const { rpcs, alarm, clock } = this.#context;
+		const acquired = await rpcs.acquire(spec, {
 			resumed: record.state.attempts > 0,
 			tokens: spec.sampling.max_tokens - record.log.tokens,
 			avoid: record.state.avoid,
 		});
 		this.#isQueued = acquired !== null;
-		if (acquired?.answer === "granted")
+		if (acquired?.status === "granted")
 			this.#store.change({ type: "granted", lease: acquired.lease });
 		else if (acquired) {
-			const { answer, ...place } = acquired;
-			this.#store.change({ type: "placed", answer, place });
+			const { status, ...place } = acquired;
+			this.#store.change({ type: "placed", status, place });
 		}
 		const now = clock();
-		if (!this.#store.isOpen) await calls.leave(spec);
+		if (!this.#store.isOpen) await rpcs.leave(spec);
 		else if (!acquired) alarm.bringForward(rpcRetryAt(record.state, now));
 		else if (record.state.phase === "waiting")
 			alarm.postpone(alarmAt(record.state, now) ?? now);
@@ -150,7 +150,7 @@ export class JobRunner {
 		const lease = record.state.lease as Lease;
 		const slot = this.#slotOf(lease);
 		this.#slot = slot;
-		const { end, hangUp } = await slot.attempt(
+		const { end, abortReason } = await slot.attempt(
 			backend(spec.model, lease),
 			config(env),
 			{
@@ -162,7 +162,7 @@ export class JobRunner {
 			longestAttempt(),
 		);
 		if (end.type === "failed")
-			log("attempt_failed", {
+			logLine("attempt_failed", {
 				job: spec.id,
 				trace: spec.trace && traceId(spec.trace),
 				attempt: record.state.attempts,
@@ -170,7 +170,7 @@ export class JobRunner {
 			});
 		const { tokens } = record.log;
 		store.change(
-			changeAfter(end, record.turn, hangUp, tokens, random()),
+			changeAfter(end, record.turn, abortReason, tokens, random()),
 			end.type === "finished" ? end.rest : null,
 		);
 		if (record.state.phase === "running") return;
@@ -180,29 +180,29 @@ export class JobRunner {
 
 	/** A planned seam keeps its slot, and so does the answer that follows a description. */
 	#slotOf(lease: Lease): Slot {
-		const { calls, clock } = this.#context;
+		const { rpcs, clock } = this.#context;
 		return this.#slot?.lease.epoch === lease.epoch
 			? this.#slot
-			: new Slot(this.#store.record, lease, calls, clock);
+			: new Slot(this.#store.record, lease, rpcs, clock);
 	}
 
 	/** @returns whether the Account acknowledged */
 	async #settle(): Promise<boolean> {
 		const { record } = this.#store;
 		const { spec, state } = record;
-		const { calls, storage } = this.#context;
+		const { rpcs, storage } = this.#context;
 		const outcome = outcomeOf(record);
-		const settlement = outcome && (await calls.settle(spec, outcome));
+		const settlement = outcome && (await rpcs.settle(spec, outcome));
 		if (!settlement) return false;
 		const digest = await sha256(record.log.answer.text);
 		this.#store.change({ type: "settled", settlement }, null, digest);
-		log("job", {
+		logLine("job", {
 			job: spec.id,
 			trace: spec.trace && traceId(spec.trace),
 			status: outcome.status,
 			tokens: outcome.outputTokens,
 			attempts: state.attempts,
-			rpcs: calls.count,
+			rpcs: rpcs.count,
 			writes: storage.writes,
 		});
 		return true;

@@ -8,31 +8,31 @@ import {
 	releasedAfter,
 	runAttempt,
 } from "./attempt.ts";
-import type { Calls } from "./calls.ts";
 import type { JobRecord } from "./record.ts";
+import type { Rpcs } from "./rpcs.ts";
 
 export class Slot {
 	readonly lease: Lease;
 	/** How many jobs of the pool run, as the Pool last reported. */
 	running: number;
-	readonly #calls: Calls;
+	readonly #rpcs: Rpcs;
 	readonly #record: JobRecord;
 	readonly #clock: () => number;
 	readonly #grantedAt: number;
 	readonly #tokensBefore: number;
 	#firstTokenAt: number | null = null;
-	#hangUp = new AbortController();
+	#controller = new AbortController();
 
 	constructor(
 		record: JobRecord,
 		lease: Lease,
-		calls: Calls,
+		rpcs: Rpcs,
 		clock: () => number,
 	) {
 		this.lease = lease;
 		this.running = lease.running;
 		this.#record = record;
-		this.#calls = calls;
+		this.#rpcs = rpcs;
 		this.#clock = clock;
 		this.#grantedAt = clock();
 		this.#tokensBefore = record.log.tokens;
@@ -49,12 +49,12 @@ export class Slot {
 		config: Config,
 		sink: AttemptSink,
 		longest: number,
-	): Promise<{ end: AttemptEnd; hangUp: AbortReason }> {
-		this.#hangUp = new AbortController();
-		const { signal } = this.#hangUp;
+	): Promise<{ end: AttemptEnd; abortReason: AbortReason }> {
+		this.#controller = new AbortController();
+		const { signal } = this.#controller;
 		const timer = setTimeout(() => {
 			if (backend.continues || this.#record.state.run !== null)
-				this.hangUp("seam");
+				this.abort("seam");
 		}, longest);
 		const commit: AttemptSink["commit"] = (batch) => {
 			this.#firstTokenAt ??= this.#clock();
@@ -68,23 +68,23 @@ export class Slot {
 			{ ...sink, commit },
 			signal,
 		).finally(() => clearTimeout(timer));
-		return { end, hangUp: signal.reason };
+		return { end, abortReason: signal.reason };
 	}
 
 	/** Ends the attempt in progress. */
-	hangUp(why: AbortReason): void {
-		this.#hangUp.abort(why);
+	abort(reason: AbortReason): void {
+		this.#controller.abort(reason);
 	}
 
 	/** Renews the lease, and ends the attempt where the lease was lost. */
 	async heartbeat(): Promise<void> {
-		const answer = await this.#calls.heartbeat(this.#record.spec, this.lease);
-		if (answer) this.running = answer.running;
-		if (answer?.held === false) this.hangUp("lease_lost");
+		const renewal = await this.#rpcs.heartbeat(this.#record.spec, this.lease);
+		if (renewal) this.running = renewal.running;
+		if (renewal?.leased === false) this.abort("lease_lost");
 	}
 
 	release(end: AttemptEnd): Promise<void> {
-		return this.#calls.release(
+		return this.#rpcs.release(
 			this.#record.spec,
 			this.lease,
 			releasedAfter(end),

@@ -35,6 +35,8 @@ export interface JobState {
 	/** The public status. It stays `running` while a later attempt waits for a slot. */
 	status: JobStatus;
 	deadlines: Deadlines;
+	/** What the request set, see `JobSpec`. */
+	onDisconnect: JobSpec["onDisconnect"];
 	/** The place in the queue that the last `job.queued` or `job.provisioning` event has. */
 	place: QueuePlace | null;
 	/** Attempts begun, the one in progress included. */
@@ -78,7 +80,8 @@ export const initialState = (
 	phase: "waiting",
 	since: now,
 	status: "queued",
-	deadlines: { startBy, endBy, cancelAt, onDisconnect },
+	deadlines: { startBy, endBy, cancelAt },
+	onDisconnect,
 	place: null,
 	attempts: 0,
 	failures: 0,
@@ -102,7 +105,7 @@ export const initialState = (
 
 export type JobChange =
 	/** The Pool has no free slot and queued the job. */
-	| { type: "placed"; answer: WaitingStatus; place: QueuePlace }
+	| { type: "placed"; status: WaitingStatus; place: QueuePlace }
 	/** The Pool gave the job a slot. */
 	| { type: "granted"; lease: Lease }
 	/**
@@ -118,7 +121,7 @@ export type JobChange =
 	  }
 	/** The attempt ended early: the object restarted, or the job lost its lease. */
 	| { type: "interrupted"; tokens: number; random: number }
-	/** The attempt reached its time limit. */
+	/** The attempt reached its time limit: a planned seam. */
 	| { type: "seam"; tokens: number; random: number }
 	/** The description is complete. `tokens` counts those in the log. */
 	| { type: "described"; tokens: number }
@@ -155,7 +158,7 @@ export function transition(
 ): Transition | null {
 	switch (change.type) {
 		case "placed":
-			return placed(state, change.answer, change.place);
+			return placed(state, change.status, change.place);
 		case "granted":
 			return granted(state, change.lease, now);
 		case "failed":
@@ -223,7 +226,7 @@ export const isOpen = ({ phase }: JobState): boolean =>
 	phase === "waiting" || phase === "running" || phase === "backoff";
 
 const endsWithoutReaders = (state: JobState): boolean =>
-	isOpen(state) && state.deadlines.onDisconnect === "cancel";
+	isOpen(state) && state.onDisconnect === "cancel";
 
 const withoutEvent = (state: JobState): Transition => ({ state, events: [] });
 const withStateEvent = (state: JobState): Transition => ({
@@ -235,10 +238,10 @@ const withStateEvent = (state: JobState): Transition => ({
  * Writes an event only when the kind of waiting changes. A caller who wants to see the place move
  * up polls the job.
  */
-function placed(state: JobState, answer: WaitingStatus, place: QueuePlace) {
+function placed(state: JobState, status: WaitingStatus, place: QueuePlace) {
 	if (state.phase !== "waiting" || state.status === "running") return null;
-	if (state.status === answer && state.place) return null;
-	return withStateEvent({ ...state, status: answer, place });
+	if (state.status === status && state.place) return null;
+	return withStateEvent({ ...state, status, place });
 }
 
 function granted(

@@ -1,11 +1,11 @@
 /**
  * How the Worker and the Jobs report what they measure. All that runs in one isolate adds to the
- * same sums, and one of them sends the sums of a second to the Metrics object: measuring costs a
+ * same sums, and one of them sends the sums of a second to the Collector: measuring costs a
  * call neither a wait nor an RPC of its own. A process that is killed loses its last second of
  * counts.
  */
-import { log } from "../log.ts";
-import { metricsOf } from "../objects.ts";
+import { logLine } from "../log.ts";
+import { collectorOf } from "../objects.ts";
 import { count, type Measurement, type Sums } from "./catalog.ts";
 
 const BATCH_MS = 1_000;
@@ -34,8 +34,8 @@ async function send(env: Env): Promise<void> {
 	sums = {};
 	sendingSince = null;
 	try {
-		await metricsOf(env).add(sent);
+		await collectorOf(env).add(sent);
 	} catch (error) {
-		log("metrics_lost", { cause: String(error) });
+		logLine("metrics_lost", { cause: String(error) });
 	}
 }

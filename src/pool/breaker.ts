@@ -7,7 +7,7 @@
  * Runs in the Pool object, as all of pool/ does.
  */
 
-const FAILURES = 3;
+const MAX_FAILED_JOBS = 3;
 const FIRST_MS = 5_000;
 const LONGEST_MS = 60_000;
 
@@ -57,7 +57,9 @@ export function afterEnd(
 	if (breaker.failed.includes(job)) return breaker;
 	const failed = [...breaker.failed, job];
 	const counted = { ...breaker, failed };
-	return failed.length < FAILURES ? counted : opened(counted, FIRST_MS, now);
+	return failed.length < MAX_FAILED_JOBS
+		? counted
+		: opened(counted, FIRST_MS, now);
 }
 
 /** The job that tried ended without an answer of the worker: another one may try. */

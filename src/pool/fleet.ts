@@ -63,7 +63,7 @@ export const needsProbe = (
 		(state === "ready" ? PROBE_READY_EVERY_MS : PROBE_EVERY_MS);
 
 /** How many more jobs the worker may get now. */
-export function openSlots(
+export function freeSlots(
 	worker: Worker,
 	running: number,
 	now: number,
@@ -82,11 +82,11 @@ export const takesJobs = ({ state, breaker }: Worker): boolean =>
 /** A worker and how many more jobs it may get. */
 export interface Candidate {
 	worker: Worker;
-	open: number;
+	free: number;
 }
 
 /**
- * The worker for a job: the one with the most open slots, of equal ones the first. The worker that
+ * The worker for a job: the one with the most free slots, of equal ones the first. The worker that
  * failed the job is passed over while another one takes jobs, even if that one is busy now.
  */
 export function chooseWorker(
@@ -99,7 +99,7 @@ export function chooseWorker(
 	let best: Candidate | null = null;
 	for (const candidate of candidates) {
 		if (elsewhere && candidate.worker.url === avoid) continue;
-		if (candidate.open > (best?.open ?? 0)) best = candidate;
+		if (candidate.free > (best?.free ?? 0)) best = candidate;
 	}
 	return best?.worker ?? null;
 }

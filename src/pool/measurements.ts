@@ -1,5 +1,5 @@
 /**
- * What a pool measures: how long jobs hold a slot, how long workers take to become ready, how wrong
+ * What a pool measures: how long jobs keep a slot, how long workers take to become ready, how wrong
  * its quotes were. It keeps the newest of each. While there are few, priors fill them up: those of
  * a small language model on one machine, in a container that starts in a minute. Durations are
  * milliseconds.

@@ -7,26 +7,26 @@ import { DurableObject } from "cloudflare:workers";
 import { probe } from "../backends/address.ts";
 import type {
 	AttemptTimes,
-	HeartbeatAnswer,
+	HeartbeatResult,
 	Lease,
 	Load,
 	QueuePlace,
 	ReleaseReason,
-	SlotAnswer,
 	SlotRequest,
+	SlotResult,
 } from "../contract/pool.ts";
 import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import { config } from "../env.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { jobByName } from "../objects.ts";
 import { afterEnd, afterLoss, afterStart } from "./breaker.ts";
 import { Estimator } from "./estimator.ts";
 import {
 	chooseWorker,
+	freeSlots,
 	isStale,
 	needsProbe,
-	openSlots,
 	PROBE_EVERY_MS,
 	type Worker,
 } from "./fleet.ts";
@@ -52,8 +52,8 @@ export class Pool extends DurableObject<Env> {
 	grantTo = async (job: string, lease: Lease): Promise<boolean> =>
 		jobByName(this.env, job).granted(lease);
 	/** @returns whether the job still has the lease of that epoch */
-	holdsStill = async (job: string, epoch: number): Promise<boolean> =>
-		jobByName(this.env, job).holds(epoch);
+	hasLease = async (job: string, epoch: number): Promise<boolean> =>
+		jobByName(this.env, job).hasLease(epoch);
 
 	readonly #alarm: Alarm;
 	readonly #store: PoolStore;
@@ -114,7 +114,7 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** A slot for a job, or a place in the queue. A job that asks again keeps what it has. */
-	async acquire(request: SlotRequest): Promise<SlotAnswer> {
+	async acquire(request: SlotRequest): Promise<SlotResult> {
 		const { job } = request;
 		this.#setModel(request.model);
 		const had = this.#leases.get(job);
@@ -132,7 +132,7 @@ export class Pool extends DurableObject<Env> {
 			await this.#enqueue({ ...request, resumed });
 		}
 		const lease = this.#leaseOf(job);
-		if (lease) return { answer: "granted", lease };
+		if (lease) return { status: "granted", lease };
 		const entry = this.#queue.get(job);
 		if (!entry) throw new Error("the job left while it asked for a slot");
 		const now = this.clock();
@@ -144,7 +144,7 @@ export class Pool extends DurableObject<Env> {
 		}
 		const ready = this.#workers.all().some(({ state }) => state === "ready");
 		const position = this.#queue.position(job);
-		return { answer: ready ? "queued" : "provisioning", position, eta };
+		return { status: ready ? "queued" : "provisioning", position, eta };
 	}
 
 	/** Where a job is in the queue; null where it is not in it. */
@@ -157,10 +157,10 @@ export class Pool extends DurableObject<Env> {
 	}
 
 	/** Keeps a lease. Writes nothing. */
-	async heartbeat(job: string, epoch: number): Promise<HeartbeatAnswer> {
+	async heartbeat(job: string, epoch: number): Promise<HeartbeatResult> {
 		const lease = this.#leases.find(job, epoch);
 		if (lease) lease.heartbeatAt = this.clock();
-		return { held: lease !== null, running: this.#leases.size };
+		return { leased: lease !== null, running: this.#leases.size };
 	}
 
 	/** Gives a slot back; the next job in the queue gets it. Repeating it changes nothing. */
@@ -232,7 +232,7 @@ export class Pool extends DurableObject<Env> {
 				);
 			this.#dispatch();
 		} catch (error) {
-			log("alarm_failed", { object: "pool", cause: String(error) });
+			logLine("alarm_failed", { object: "pool", cause: String(error) });
 		} finally {
 			this.#arm();
 		}
@@ -250,17 +250,17 @@ export class Pool extends DurableObject<Env> {
 		await Promise.all(
 			silent.map(async (lease) => {
 				const { job, epoch } = lease;
-				const holds = await this.holdsStill(job, epoch).catch(() => false);
+				const hasLease = await this.hasLease(job, epoch).catch(() => false);
 				if (lease.heartbeatAt !== null || this.#leases.get(job) !== lease)
 					return;
-				if (holds) lease.heartbeatAt = this.clock();
+				if (hasLease) lease.heartbeatAt = this.clock();
 				else this.#expire(lease);
 			}),
 		);
 	}
 
 	#expire(lease: StoredLease): void {
-		log("lease_expired", { model: this.#model, job: lease.job });
+		logLine("lease_expired", { model: this.#model, job: lease.job });
 		this.#endLease(lease);
 	}
 
@@ -334,9 +334,9 @@ export class Pool extends DurableObject<Env> {
 		for (;;) {
 			const candidates = this.#workers.all().map((worker) => ({
 				worker,
-				open: openSlots(worker, running.get(worker.url) ?? 0, now),
+				free: freeSlots(worker, running.get(worker.url) ?? 0, now),
 			}));
-			const next = candidates.some(({ open }) => open > 0)
+			const next = candidates.some(({ free }) => free > 0)
 				? this.#queue.dequeue(
 						({ avoid }) => chooseWorker(candidates, avoid) !== null,
 					)
@@ -372,7 +372,7 @@ export class Pool extends DurableObject<Env> {
 			if (refused) this.#endLease(refused);
 			this.#dispatch();
 		} catch (error) {
-			log("grant_failed", { job, cause: String(error) });
+			logLine("grant_failed", { job, cause: String(error) });
 			const unanswered = this.#leases.find(job, epoch);
 			// Until the alarm no slot is granted: a job that cannot be reached must neither hold up the
 			// others nor be called in a loop.
@@ -381,7 +381,7 @@ export class Pool extends DurableObject<Env> {
 		}
 	}
 
-	/** Puts a job whose slot came to nothing at the end of the queue. */
+	/** Queues a job again, last, after its slot could not be used. */
 	#requeue(lease: StoredLease): void {
 		this.#endLease(lease);
 		const { job, account, tokens } = lease;

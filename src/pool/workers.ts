@@ -1,6 +1,6 @@
 /** A pool's workers: the configured addresses, each worker's last answer, and the probes. */
 import type { ProbeResult } from "../backends/worker.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import type { Address } from "../models.ts";
 import { afterProbe, isStale, unprobedWorker, type Worker } from "./fleet.ts";
 
@@ -50,7 +50,7 @@ export class Workers {
 		const before = this.#byUrl.get(worker.url);
 		this.#byUrl.set(worker.url, worker);
 		if (!before || loggedState(before) !== loggedState(worker))
-			log("worker", {
+			logLine("worker", {
 				model: this.#context.model(),
 				origin: new URL(worker.url).origin,
 				state: loggedState(worker),
@@ -84,7 +84,7 @@ export class Workers {
 		const underWay = this.#probes.get(url);
 		if (underWay) return underWay;
 		const probe = this.#probe(url)
-			.catch((error) => log("probe_failed", { cause: String(error) }))
+			.catch((error) => logLine("probe_failed", { cause: String(error) }))
 			.finally(() => this.#probes.delete(url));
 		this.#probes.set(url, probe);
 		return probe;
@@ -105,7 +105,10 @@ export class Workers {
 			after.state === "mistaken" &&
 			before.state !== "mistaken"
 		)
-			log("worker_of_another_model", { model: served, serves: probed.model });
+			logLine("worker_of_another_model", {
+				model: served,
+				serves: probed.model,
+			});
 		onAnswer(before, after);
 	}
 }

@@ -10,7 +10,7 @@ import { body } from "../http/body.ts";
 import { problemOf } from "../http/problem.ts";
 import { timed } from "../http/request-log.ts";
 import { type App, newRouter } from "../http/router.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { jobOf } from "../objects.ts";
 import { EventStream } from "../schema/event.ts";
 import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
@@ -330,7 +330,7 @@ async function respond(
 	if (done !== undefined) return c.json(await now(), done ? 200 : 202, headers);
 	const requestId = c.get("requestId");
 	const body = waiting.then(now).catch((error): object => {
-		log("error", { request_id: requestId, cause: String(error?.stack) });
+		logLine("error", { request_id: requestId, cause: String(error?.stack) });
 		return problemOf({ code: "internal_error" }, requestId);
 	});
 	const text = body.then((value) => JSON.stringify(value));

@@ -4,20 +4,20 @@ import type { Load } from "../contract/pool.ts";
 import { config } from "../env.ts";
 import { authenticateOperator } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import {
 	EXPOSITION_TYPE,
 	exposition,
 	type Gauge,
 } from "../metrics/exposition.ts";
-import { metricsOf, poolOf } from "../objects.ts";
+import { collectorOf, poolOf } from "../objects.ts";
 
 export const metrics = newRouter();
 
 metrics.get("/metrics", authenticateOperator, async (c) => {
 	const models = [...config(c.env).models.keys()];
 	const [sums, ...loads] = await Promise.all([
-		metricsOf(c.env).read(),
+		collectorOf(c.env).read(),
 		...models.map((model) => loadOf(c.env, model)),
 	]);
 	return c.body(exposition(sums, gaugesOf(loads)), 200, {
@@ -36,7 +36,7 @@ async function loadOf(env: Env, model: string): Promise<ModelLoad> {
 	try {
 		return { model, load: await poolOf(env, model).load(model) };
 	} catch (error) {
-		log("rpc_failed", { object: "worker", cause: String(error) });
+		logLine("rpc_failed", { object: "worker", cause: String(error) });
 		return { model, load: null };
 	}
 }

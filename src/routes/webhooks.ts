@@ -425,7 +425,7 @@ const deliveryOf = (view: DeliveryView): Delivery => ({
 	event: view.event,
 	type: view.type,
 	seq: view.seq,
-	attempt: view.attempt,
+	attempt: view.tries,
 	at: time(view.at),
 	status: view.status,
 	http_status: view.httpStatus,

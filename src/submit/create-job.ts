@@ -83,9 +83,9 @@ export async function createJob(
 	const { request, admitted } = await counted(async () => {
 		const request = await resolve(c, caller, input, names, model);
 		const admitted = await admit(c, caller, input, names, request);
-		return { request, admitted, answer: admitted.answer };
+		return { request, admitted, answer: admitted.result };
 	});
-	const repeat = admitted.answer === "same";
+	const repeat = admitted.result === "same";
 	const job = jobOf(c.env, caller.id, admitted.jobId);
 	const before = repeat ? await timed(c, "start", job.repeated()) : null;
 	// The earlier call's client hung up, which canceled the job. This call gets a new one.
@@ -179,7 +179,7 @@ async function admit(
 			credential,
 			jobId: existingJob ?? names.jobId ?? newJobId(Date.now()),
 			idempotencyKey: names.idempotencyKey,
-			call: names.call,
+			callHash: names.call,
 			repeats: names.repeats,
 			isPrepared: prepared !== null,
 			requestHash,
@@ -192,7 +192,7 @@ async function admit(
 			webhook,
 		});
 		const admitted = unwrapForCaller(c, await timed(c, "admit", admission));
-		isNew = admitted.answer === "new";
+		isNew = admitted.result === "new";
 		return admitted;
 	} finally {
 		if (!isNew)

@@ -21,7 +21,7 @@ import {
 
 const PRICE = 1000;
 const code = (result: Admitted) =>
-	result.ok ? result.answer : result.failure.code;
+	result.ok ? result.result : result.failure.code;
 const money = async (account: TestAccount) => {
 	const { available, held } = unwrap(await account.stub.show()).account;
 	return { available, held };
@@ -120,7 +120,7 @@ describe("admission", () => {
 		]);
 		const before = await dump(account.stub);
 		const again = unwrap(await account.stub.admit(admission));
-		expect({ ...again, answer: "new" }).toEqual(
+		expect({ ...again, result: "new" }).toEqual(
 			answers.find((each) => code(each) === "new"),
 		);
 		expect(await dump(account.stub)).toEqual(before);
@@ -180,7 +180,7 @@ describe("admission", () => {
 		await evictDurableObject(account.stub);
 		expect(await account.stub.admit(admission)).toEqual({
 			...first,
-			answer: "same",
+			result: "same",
 		});
 	});
 });
@@ -240,7 +240,7 @@ describe("a job's images", () => {
 		expect(await dump(account.stub)).toEqual(before);
 	});
 
-	it("have the same cache id in every job of an account, and another in another account", async () => {
+	it("have the same cache id in every job of an account, and another in another one", async () => {
 		const cacheId = async (account: TestAccount) => {
 			const admission = admissionOf(account, {
 				...imagesOf(await upload(account)),

@@ -58,7 +58,7 @@ function run(steps: readonly Step[]) {
 			maxPrice: PRICE,
 		};
 		const verdict = checkAdmission(job, admission, room, 0);
-		if (verdict.answer === "new") {
+		if (verdict.result === "new") {
 			balances = { ...post(balances, verdict.entries) };
 			open.add(each.name);
 			jobs.set(each.name, {
@@ -78,8 +78,8 @@ function run(steps: readonly Step[]) {
 		answers.push({
 			step: each,
 			answer:
-				verdict.answer === "refused" ? verdict.failure.code : verdict.answer,
-			moved: verdict.answer === "new" ? verdict.entries.length : 0,
+				verdict.result === "refused" ? verdict.failure.code : verdict.result,
+			moved: verdict.result === "new" ? verdict.entries.length : 0,
 		});
 		expect(open.size).toBeLessThanOrEqual(QUOTA);
 		expect(balances.available).toBeGreaterThanOrEqual(0);
@@ -89,7 +89,7 @@ function run(steps: readonly Step[]) {
 			);
 		else if (job.gone) expect(answers.at(-1)?.answer).toBe("job_gone");
 		else if (job.bodyHash === each.body)
-			expect(verdict).toEqual({ answer: "same", job });
+			expect(verdict).toEqual({ result: "same", job });
 		else
 			expect(answers.at(-1)?.answer).toBe(
 				each.keyed ? "idempotency_conflict" : "id_conflict",

@@ -80,7 +80,7 @@ describe("the feed", () => {
 		]);
 	});
 
-	it("has no gap and no event twice under two hundred jobs at once, and through evictions", async () => {
+	it("has no gap and no event twice under two hundred jobs and through evictions", async () => {
 		const account = await newAccount(1_000_000);
 		const jobs = await Promise.all(
 			Array.from({ length: 200 }, () => admitted(account)),

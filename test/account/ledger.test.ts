@@ -186,7 +186,7 @@ describe("the price of an outcome", () => {
 			price,
 		);
 
-	it("that was canceled is a share of what is held: nothing for nothing, all for all, never more", () => {
+	it("that was canceled is a share of the hold: none for nothing, all for all, never more", () => {
 		fc.assert(
 			fc.property(held, budget, fc.nat(3_000), (price, of, tokens) => {
 				const share = canceled(price, tokens, of);

@@ -100,7 +100,7 @@ describe("a hold whose job never settled", () => {
 		let until = start + 14 * MINUTE;
 		await jobAnswers(account, async (name) => {
 			asked.push(name);
-			return { answer: "running", until };
+			return { status: "running", until };
 		});
 		await ringAfter(account, 2 * MINUTE);
 		expect(await nextDue(account)).toBe(until + ORPHAN_AFTER_MS);
@@ -115,7 +115,7 @@ describe("a hold whose job never settled", () => {
 
 	it("is asked about later when the job's deadline has already passed", async () => {
 		const { account } = await admitted();
-		await jobAnswers(account, async () => ({ answer: "running", until: 0 }));
+		await jobAnswers(account, async () => ({ status: "running", until: 0 }));
 		await ringAfter(account, 2 * MINUTE);
 		expect(await nextDue(account)).toBeGreaterThan(Date.now() + 2 * MINUTE);
 	});
@@ -128,7 +128,7 @@ describe("a hold whose job never settled", () => {
 			outputTokens: 3,
 			maxTokens: 3,
 		};
-		await jobAnswers(account, async () => ({ answer: "finished", outcome }));
+		await jobAnswers(account, async () => ({ status: "finished", outcome }));
 		await ringAfter(account, 2 * MINUTE);
 		expect(await money(account)).toEqual({ available: 0, held: 0 });
 		expect(await account.stub.settle(outcome)).toMatchObject({
@@ -140,7 +140,7 @@ describe("a hold whose job never settled", () => {
 		]);
 	});
 
-	it("is kept while the Job cannot be reached, and the alarm neither throws nor rests", async () => {
+	it("is kept while the Job is out of reach, and the alarm neither throws nor rests", async () => {
 		const { account } = await admitted();
 		await jobAnswers(account, () => Promise.reject(new Error("unreachable")));
 		for (const minutes of [2, 10, 100]) {
@@ -152,7 +152,7 @@ describe("a hold whose job never settled", () => {
 		}
 	});
 
-	it("is settled by the job itself while the question is under way, and stays settled", async () => {
+	it("is settled by the job itself during the question, and stays settled", async () => {
 		const { account, jobId } = await admitted();
 		await jobAnswers(account, async (_, object) => {
 			await object.settle({
@@ -161,7 +161,7 @@ describe("a hold whose job never settled", () => {
 				outputTokens: 1,
 				maxTokens: 3,
 			});
-			return { answer: "running", until: Date.now() + MINUTE };
+			return { status: "running", until: Date.now() + MINUTE };
 		});
 		await ringAfter(account, 2 * MINUTE);
 		expect(await money(account)).toEqual({ available: 0, held: 0 });
@@ -170,14 +170,14 @@ describe("a hold whose job never settled", () => {
 		]);
 	});
 
-	it("does not keep others from their turn: forty orphans, one unreachable, are all asked", async () => {
+	it("does not block others: forty orphans, one unreachable, are all asked", async () => {
 		const account = await newAccount(40 * PRICE);
 		const admissions = Array.from({ length: 40 }, () => admissionOf(account));
 		for (const each of admissions) unwrap(await account.stub.admit(each));
 		const stuck = `${account.id}/${admissions[0]?.jobId}`;
 		await jobAnswers(account, async (name) => {
 			if (name === stuck) throw new Error("unreachable");
-			return { answer: "void" };
+			return { status: "void" };
 		});
 		await ringAfter(account, 2 * MINUTE);
 		await ringAfter(account, 2 * MINUTE);

@@ -11,7 +11,7 @@ const jobs = fc.array(
 	{ maxLength: 6 },
 );
 
-it("no two repeats have one running job while another one had none, and none has a canceled one", () => {
+it("no two repeats have one running job while another has none; none has a canceled one", () => {
 	fc.assert(
 		fc.property(jobs, fc.nat(8), (all, repeats) => {
 			const open = all.filter(({ status }) => status !== "canceled");

@@ -10,7 +10,10 @@ import { PUT_VALID_MS } from "../../src/images/key.ts";
 const EXPIRES = PUT_VALID_MS;
 const HOUR = 60 * 60_000;
 
-/** A PUT: when it begins, which the store allows until the URL expires, by its clock, and when its object is there. */
+/**
+ * A PUT: when it begins, which the store allows until the URL expires, by its clock, and when its
+ * object is there.
+ */
 const put = fc
 	.record({
 		begins: fc.integer({ min: 0, max: EXPIRES + SKEW_MS }),
@@ -31,7 +34,7 @@ const look = fc.record({
 	fails: fc.boolean(),
 });
 
-it("whatever PUTs end when, and however late or in vain the looks are, nothing stays in staging", () => {
+it("whatever PUTs end when, however late or in vain the looks, nothing stays in staging", () => {
 	fc.assert(
 		fc.property(
 			fc.array(put, { maxLength: 8 }),
@@ -47,7 +50,7 @@ it("whatever PUTs end when, and however late or in vain the looks are, nothing s
 						due = begins + 30_000;
 						continue;
 					}
-					// At worst the store deletes what was there when it was asked, and what ends meanwhile stays.
+					// At worst the store deletes what was there at the question; what ends meanwhile stays.
 					lying = lying.filter((at) => at > begins);
 					due = nextSweep(0, begins);
 				}
@@ -64,7 +67,7 @@ it("whatever PUTs end when, and however late or in vain the looks are, nothing s
 	);
 });
 
-it("an upload is looked for a few times, and a PUT that is not very slow not long after it ended", () => {
+it("an upload is looked for a few times, and a PUT that is not too slow soon after its end", () => {
 	const looks: number[] = [];
 	for (let at: number | null = 0; at !== null; at = nextSweep(0, at))
 		looks.push(at);

@@ -19,24 +19,46 @@ const JOBS = 100_000;
 async function old(shown: number): Promise<TestAccount> {
 	const account = await newAccount(1_000_000);
 	await runInDurableObject(account.stub, (_, { storage: { sql } }) => {
-		const many = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${JOBS})`;
-		sql.exec(`${many} INSERT INTO job (id, body_hash, model, images, hold, created_at, status, price, balance, settled_at, expires_in, due_at)
-			SELECT printf('%026d', i), 'a', 'nano', '[]', 1, i, 'succeeded', 1, 1, i, 604800, 9000000000000 + i FROM n`);
-		sql.exec(`INSERT INTO gone_job SELECT id, body_hash, model, hold, created_at, status, expires_in, price, balance, settled_at, made_by
+		const many = `
+			WITH RECURSIVE n(i) AS (
+				SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${JOBS}
+			)`;
+		sql.exec(`${many}
+			INSERT INTO job
+				(id, body_hash, model, images, hold, created_at, status, price, balance,
+				settled_at, expires_in, due_at)
+			SELECT printf('%026d', i), 'a', 'nano', '[]', 1, i, 'succeeded', 1, 1,
+				i, 604800, 9000000000000 + i
+			FROM n`);
+		sql.exec(`
+			INSERT INTO gone_job
+			SELECT id, body_hash, model, hold, created_at, status, expires_in, price,
+				balance, settled_at, made_by
 			FROM job WHERE seq < ${JOBS - shown}`);
 		sql.exec(`DELETE FROM job WHERE seq < ${JOBS - shown}`);
-		sql.exec(`${many} INSERT INTO entry (at, kind, ref, source, target, amount, funding, available, held, revenue)
-			SELECT i, 'hold', printf('%026d', i), 'available', 'held', 0, -1000000, 1000000, 0, 0 FROM n`);
-		sql.exec(`${many} INSERT INTO upload (id, status, content_type, bytes, sha256, key, staged, created_at, inline)
-			SELECT printf('img_%026d', i), 'ready', 'image/png', 9, 'c', 'k', 0, i, i > ${shown} FROM n`);
-		sql.exec(
-			`${many} INSERT INTO idempotency_key (key, job, created_at) SELECT printf('k%d', i), printf('%026d', i), 9000000000000 FROM n`,
-		);
+		sql.exec(`${many}
+			INSERT INTO entry
+				(at, kind, ref, source, target, amount, funding, available, held, revenue)
+			SELECT i, 'hold', printf('%026d', i), 'available', 'held',
+				0, -1000000, 1000000, 0, 0
+			FROM n`);
+		sql.exec(`${many}
+			INSERT INTO upload
+				(id, status, content_type, bytes, sha256, key, staged, created_at, inline)
+			SELECT printf('img_%026d', i), 'ready', 'image/png', 9, 'c', 'k', 0, i,
+				i > ${shown}
+			FROM n`);
+		sql.exec(`${many}
+			INSERT INTO idempotency_key (key, job, created_at)
+			SELECT printf('k%d', i), printf('%026d', i), 9000000000000
+			FROM n`);
 	});
 	return account;
 }
 
-/** All that an account does about a job, from the question to the erasure, and what its alarm does meanwhile. */
+/**
+ * All that an account does about a job, from the question to the erasure, and its alarm meanwhile.
+ */
 async function life(
 	account: TestAccount,
 	credential: Credential,
@@ -48,10 +70,10 @@ async function life(
 		{ ...draft, contentType: "image/png", way: "inline" },
 	]);
 	const image = { id: upload, sha256: "c".repeat(64), bytes: 9 };
-	const call = "d".repeat(64);
+	const callHash = "d".repeat(64);
 	const admission = admissionOf(account, {
-		call,
-		repeats: call,
+		callHash,
+		repeats: callHash,
 		credential,
 		idempotencyKey: "some key",
 		images: [{ upload, field: "images[0].url", sha256: "c".repeat(64) }],
@@ -109,7 +131,7 @@ const statements = (account: TestAccount, credential: Credential) =>
 const written = (all: { rowsWritten: number }[]) =>
 	all.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
 
-it("no statement of an account reads more rows for the jobs that were before, and a job writes few", async () => {
+it("no statement reads more rows for the jobs before it, and a job writes few", async () => {
 	bucket();
 	const account = await old(50);
 	const all = await statements(account, account.secretHash);
@@ -119,7 +141,7 @@ it("no statement of an account reads more rows for the jobs that were before, an
 	expect(written(all)).toBeLessThanOrEqual(35);
 });
 
-it("a key that sees only its own reads no row of the many of others, and a job of it writes one row more, of the index of its list", async () => {
+it("a key that sees only its own reads no row of others, and writes one row more", async () => {
 	bucket();
 	const account = await old(JOBS);
 	const origin = "https://app.example.com";

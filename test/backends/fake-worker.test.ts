@@ -43,11 +43,13 @@ const eventsOf = (text: string): Event[] =>
 const textOf = (events: Event[]): string =>
 	events.map(({ data }) => data.text ?? "").join("");
 
-/** The result of a request: its status, its bytes, and how the stream ended; `hung` if it did not. */
+/**
+ * The result of a request: its status, its bytes, and how the stream ended; `hung` if it went on.
+ */
 async function outcome(script: Script): Promise<string> {
-	const hangUp = new AbortController();
-	const gone = hangUp.signal;
-	const timer = setTimeout(() => hangUp.abort(), 200);
+	const controller = new AbortController();
+	const gone = controller.signal;
+	const timer = setTimeout(() => controller.abort(), 200);
 	const seen: number[] = [];
 	try {
 		const response = await generate(

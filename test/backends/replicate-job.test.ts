@@ -127,7 +127,7 @@ describe("a job on Replicate", () => {
 		await isAtRest(job);
 	});
 
-	it("fails at price 0 if its prediction fails after a token, which no other can continue", async () => {
+	it("fails at price 0 if its prediction fails after a token: no other continues it", async () => {
 		const fake = replicate({
 			tokens: WORDS,
 			fails: { after: 3, error: "out of memory" },
@@ -207,7 +207,7 @@ describe("a job on Replicate", () => {
 		expect(fake.predictions).toHaveLength(1);
 	});
 
-	it("waits while Replicate does not know the model, and runs no more jobs than slots", async () => {
+	it("waits while Replicate does not know the model; runs no more jobs than slots", async () => {
 		const fake = replicate({ tokens: WORDS, every: 10 });
 		fake.refusals.push({ to: "describe", status: 404, times: 1 });
 		const jobs = [await startedThere()];

@@ -156,9 +156,9 @@ describe("the worker's stream", () => {
 		expect([code, retry]).toEqual(["silent", true]);
 		expect(silent.running).toBe(0);
 		playing(true);
-		const hangUp = AbortSignal.timeout(400);
-		await failing(generate(new GpuWorker(address, 100), hangUp));
-		expect(hangUp.aborted).toBe(true);
+		const signal = AbortSignal.timeout(400);
+		await failing(generate(new GpuWorker(address, 100), signal));
+		expect(signal.aborted).toBe(true);
 		const stalled = playing(true);
 		const failure = await failing(generate(new GpuWorker(address, 100, 300)));
 		expect([failure.code, failure.retry]).toEqual(["silent", true]);
@@ -168,10 +168,10 @@ describe("the worker's stream", () => {
 	it("ends on the worker when the reader closes it", async () => {
 		const worker = new FakeWorker({ tokens: Array(100).fill("x"), every: 10 });
 		answer((request) => worker.fetch(request));
-		const hangUp = new AbortController();
-		const run = failing(generate(undefined, hangUp.signal));
+		const controller = new AbortController();
+		const run = failing(generate(undefined, controller.signal));
 		await eventually(() => expect(worker.running).toBe(1));
-		hangUp.abort();
+		controller.abort();
 		await run;
 		await eventually(() => expect(worker.running).toBe(0));
 	});

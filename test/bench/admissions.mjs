@@ -1,5 +1,8 @@
 // @ts-check
-/** `npm run bench -- admissions`: jobs created through the edge, in a small account and in a large one, and what a job costs. */
+/**
+ * `npm run bench -- admissions`: jobs created through the edge, in a small account and in a large
+ * one, and what a job costs.
+ */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { ulid } from "ulid";
@@ -23,9 +26,11 @@ const HELP = `npm run bench -- admissions [options]
 `;
 
 /**
- * Cloudflare's price list for Durable Objects with SQLite storage, in US dollars, Workers Paid plan, what is included not
- * deducted: https://developers.cloudflare.com/durable-objects/platform/pricing, from a stored copy, November 2026. An alarm that is set
- * counts as a row written, a call or an alarm that rings as a request, and each object is billed as 128 MB.
+ * Cloudflare's prices for Durable Objects with SQLite storage, in US dollars, Workers Paid plan,
+ * without deducting what the plan includes:
+ * https://developers.cloudflare.com/durable-objects/platform/pricing, from a stored copy, November
+ * 2026. An alarm that is set counts as a row written, a call or an alarm that rings as a request,
+ * and each object is billed as 128 MB.
  */
 const PRICES = {
 	perRowRead: 0.001e-6,
@@ -42,12 +47,30 @@ const PAGE = 20;
 const TOKENS = 16;
 
 /** @typedef {import("./fake-stack.mjs").FakeStack} Stack */
-/** @typedef {{ edge: Stack["edge"], key: string, image: string }} Caller an account's key, and an image of its own */
-/** @typedef {{ requests: number, rowsRead: number, rowsWritten: number, objectSeconds: number }} Used */
-/** `admit`: POST while the worker says nothing, so that what the edge does for a job's answer is left out. @typedef {typeof WAYS[number]} Way */
+/**
+ * An account's key, and an image of its own.
+ * @typedef {{ edge: Stack["edge"], key: string, image: string }} Caller
+ */
+/**
+ * @typedef {object} Used
+ * @property {number} requests
+ * @property {number} rowsRead
+ * @property {number} rowsWritten
+ * @property {number} objectSeconds
+ */
+/**
+ * `admit`: POST while the worker says nothing, which leaves out what the edge does for an answer.
+ * @typedef {typeof WAYS[number]} Way
+ */
 
 const WAYS = /** @type {const} */ (["admit", "POST", "PUT", "list"]);
-/** @typedef {{ perSecond: number, perEdgeCpuSecond: number, perCpuSecond: number, ms: number[] }} Round */
+/**
+ * @typedef {object} Round
+ * @property {number} perSecond
+ * @property {number} perEdgeCpuSecond
+ * @property {number} perCpuSecond
+ * @property {number[]} ms
+ */
 
 /** @param {string[]} args @returns {Promise<number>} exit code */
 export const admissions = (args) =>
@@ -73,8 +96,17 @@ const newWorker = (gate = () => undefined) => {
 };
 
 /**
+ * @typedef {object} Options
+ * @property {number} jobs
+ * @property {number} rounds
+ * @property {number} concurrency
+ * @property {number} large
+ * @property {number} seed
+ */
+
+/**
  * @param {Edition} edition
- * @param {{ jobs: number, rounds: number, concurrency: number, large: number, seed: number }} options
+ * @param {Options} options
  * @param {Board} board @returns {Promise<import("./frame.mjs").Measuring>}
  */
 async function begin(edition, options, board) {
@@ -113,7 +145,8 @@ async function begin(edition, options, board) {
 		// Each second round the other account begins, so that a drift of the machine favours neither.
 		for (const way of WAYS)
 			for (const size of round % 2 ? sizes.toReversed() : sizes) {
-				// A small account stays small: its jobs are one round's. A few go first, as in the large one.
+				// A small account stays small: its jobs are one round's. A few go first, as in the large
+				// one.
 				const fresh = size === "one" && way !== "list";
 				const caller = fresh ? await newCaller(stack) : callers[size];
 				if (fresh) {
@@ -287,7 +320,10 @@ const sum = (parts) => {
 	};
 };
 
-/** @param {Stack} stack @param {number} [filled] jobs that it has already @returns {Promise<Caller>} */
+/**
+ * @param {Stack} stack @param {number} [filled] jobs that it has already
+ * @returns {Promise<Caller>}
+ */
 async function newCaller({ edge, adminSecret }, filled = 0) {
 	/** @param {string} path @param {unknown} [body] */
 	const post = async (path, body) => {
@@ -318,7 +354,8 @@ async function newCaller({ edge, adminSecret }, filled = 0) {
 
 /**
  * So many calls, a few at once.
- * @param {Caller} caller @param {Way} way @param {{ jobs: number, concurrency: number, seed: number }} options
+ * @param {Caller} caller @param {Way} way
+ * @param {{ jobs: number, concurrency: number, seed: number }} options
  * @param {number} round
  */
 async function calls(caller, way, { jobs, concurrency, seed }, round) {

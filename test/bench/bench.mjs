@@ -1,13 +1,13 @@
 // @ts-check
 /** `npm run bench`: what is measured is named by the first word; each has options of its own. */
 
-const HELP = `npm run bench -- [edge | gateway | throughput | readers | admissions | profile | webhooks] [options]
+const HELP = `npm run bench -- [name] [options]
 
   edge        the edge beside the bare worker: time to first token, tokens per second (the default)
   gateway     the edge beside the LiteLLM proxy, both before one scripted engine
   throughput  the worker under load beside the original demo's way, one request at a time
   readers     two thousand readers of one job: what each got, and how late
-  admissions  jobs created per second and core, in a small and in a large account, and what a job costs
+  admissions  jobs created per second and core, in a small and in a large account; a job's costs
   profile     where the edge's processor time of a POST goes
   webhooks    how late events reach receivers that answer, with and without others that do not
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** The same question asked of the edge and straight of the worker, timed where the answer arrives. */
+/** Asks the edge and the worker itself the same question, timed where the answer arrives. */
 import { events } from "./sse.mjs";
 
 /**
@@ -9,12 +9,15 @@ import { events } from "./sse.mjs";
  * @property {number} tokens the longest answer
  * @property {string} id unique
  */
-/** @typedef {{ ttft: number, ms: number, tokens: number, text: string }} Answer times in ms; `ttft`: to the first text */
+/**
+ * Times in ms; `ttft`: to the first text.
+ * @typedef {{ ttft: number, ms: number, tokens: number, text: string }} Answer
+ */
 /** @typedef {(question: Question) => Promise<Answer>} Client */
 
 /**
  * @param {string} url @param {string} key @param {unknown} body
- * @param {(event: string, data: any) => number | undefined} onEvent returns the number of tokens at the end
+ * @param {(event: string, data: any) => number | undefined} onEvent returns the tokens at the end
  * @returns {Promise<Answer>}
  */
 async function ask(url, key, body, onEvent) {

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * `npm run bench -- edge`: time to first token and tokens per second, through the edge and straight to the worker, side by
- * side on one stack of its own. Both sides get the same photos and the same prompt, greedy, and take turns.
+ * `npm run bench -- edge`: time to first token and tokens per second, through the edge and straight
+ * to the worker, side by side on one stack of its own. Both sides get the same photos and the same
+ * prompt, greedy, and take turns.
  */
 
 import { rmSync } from "node:fs";
@@ -31,7 +32,8 @@ const HELP = `npm run bench -- [edge] [options]
   --seed <n>            picks the photos (1)
   --json                the figures as JSON, and nothing else
   --edge <url> --worker <url>
-                        measure a stack that runs already; keys in MINIGPT4_API_KEY and MINIGPT4_WORKER_KEY
+                        measure a stack that runs already; keys in MINIGPT4_API_KEY and
+                        MINIGPT4_WORKER_KEY
 `;
 
 const { values: options } = parseArgs({
@@ -50,7 +52,10 @@ const { values: options } = parseArgs({
 
 /** @typedef {import("./clients.mjs").Client} Client */
 
-/** @returns {Promise<{ edge: Client, worker: Client, log?: string }>} `log`: the edge's, of a stack of our own */
+/**
+ * @returns {Promise<{ edge: Client, worker: Client, log?: string }>} `log`: the edge's, of a stack
+ *   of our own
+ */
 async function clients() {
 	if (options.edge && options.worker) {
 		const { MINIGPT4_API_KEY: key = "", MINIGPT4_WORKER_KEY: workerKey = "" } =
@@ -101,7 +106,13 @@ async function clients() {
 
 const SIDES = /** @type {const} */ (["worker", "edge"]);
 /** @typedef {import("./load.mjs").Measured} Measured */
-/** @typedef {{ concurrency: number, worker: Measured, edge: Measured, perJob?: import("./job-costs.mjs").Cost | undefined }} Cell */
+/**
+ * @typedef {object} Cell
+ * @property {number} concurrency
+ * @property {Measured} worker
+ * @property {Measured} edge
+ * @property {import("./job-costs.mjs").Cost | undefined} [perJob]
+ */
 
 async function measure() {
 	const ask = await clients();
@@ -161,20 +172,27 @@ function table(cells) {
 			`  ${String(concurrency).padStart(11)} ${String(worker.requests).padStart(4)}`,
 			`${ms(worker.ttft.p50)}${ms(worker.ttft.p95)}${rate(worker.tokensPerSecond)}`,
 			`${ms(edge.ttft.p50)}${ms(edge.ttft.p95)}${rate(edge.tokensPerSecond)}`,
-			`${times(edge.ttft.p50 / worker.ttft.p50)}${times(edge.tokensPerSecond / worker.tokensPerSecond)}`,
+			times(edge.ttft.p50 / worker.ttft.p50) +
+				times(edge.tokensPerSecond / worker.tokensPerSecond),
 			`${count(perJob?.rpcs)}${count(perJob?.writes)}`,
 		].join("   "),
 	);
 	const side = `${"TTFT p50".padStart(9)}${"p95".padStart(9)}${"tok/s".padStart(8)}`;
-	return [
-		bold(
-			`  ${"".padStart(16)}   ${"straight to the worker".padStart(26)}   ${"through the edge".padStart(26)}   ${"edge ÷ worker".padStart(18)}   ${"per job".padStart(14)}`,
-		),
-		dim(
-			`  ${"concurrency".padStart(11)} ${"n".padStart(4)}   ${side}   ${side}   ${"TTFT p50".padStart(9)}${"tok/s".padStart(9)}   ${"RPCs".padStart(7)}${"writes".padStart(7)}`,
-		),
-		...lines,
-	].join("\n");
+	const heads = [
+		`  ${"".padStart(16)}`,
+		"straight to the worker".padStart(26),
+		"through the edge".padStart(26),
+		"edge ÷ worker".padStart(18),
+		"per job".padStart(14),
+	];
+	const units = [
+		`  ${"concurrency".padStart(11)} ${"n".padStart(4)}`,
+		side,
+		side,
+		`${"TTFT p50".padStart(9)}${"tok/s".padStart(9)}`,
+		`${"RPCs".padStart(7)}${"writes".padStart(7)}`,
+	];
+	return [bold(heads.join("   ")), dim(units.join("   ")), ...lines].join("\n");
 }
 
 const board = new Board(options.json ? process.stderr : process.stdout);
@@ -192,9 +210,10 @@ let exitCode = 0;
 try {
 	const before = loadavg()[0] ?? 0;
 	const cells = await measure();
+	const GiB = Math.round(totalmem() / 2 ** 30);
 	const about = {
 		date: new Date().toISOString(),
-		machine: `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+		machine: `${cpus().length} × ${cpus()[0]?.model.trim()}, ${GiB} GiB`,
 		load: { before, after: loadavg()[0] ?? 0 },
 		seed: Number(options.seed),
 		prompt: PROMPT,
@@ -206,11 +225,15 @@ try {
 		);
 	} else {
 		board.print(`\n${table(cells)}\n`);
+		const { date, machine, tokens, seed } = about;
+		const after = about.load.after.toFixed(1);
 		board.print(
 			dim(
-				`  ${about.date} · ${about.machine} · load ${before.toFixed(1)} before, ${about.load.after.toFixed(1)} after\n` +
-					`  nano, greedy, up to ${about.tokens} tokens, seed ${about.seed}; n questions a side, each with a photo no cache has seen\n` +
-					"  RPCs and durable writes: of the Job object, median; the edge itself makes two more calls, admit and start\n",
+				`  ${date} · ${machine} · load ${before.toFixed(1)} before, ${after} after\n` +
+					`  nano, greedy, up to ${tokens} tokens, seed ${seed}; ` +
+					"n questions a side, each with a photo no cache has seen\n" +
+					"  RPCs and durable writes: of the Job object, median; " +
+					"the edge itself makes two more calls, admit and start\n",
 			),
 		);
 	}

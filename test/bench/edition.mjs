@@ -27,7 +27,10 @@ const git = (...args) =>
 		encoding: "utf8",
 	}).trim();
 
-/** The commit that this tree is at. @returns {string | null} with `+` where files differ from it; null: git does not know */
+/**
+ * The commit that this tree is at.
+ * @returns {string | null} with `+` where files differ from it; null: git does not know
+ */
 export function treeNow() {
 	try {
 		const changed = git("status", "--porcelain") !== "";

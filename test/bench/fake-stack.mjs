@@ -29,8 +29,8 @@ export const keepStateIn = (folder) => {
  * @param {object} options
  * @param {string} options.name of its state folder
  * @param {import("./edition.mjs").Edition} options.edition whose Worker runs
- * @param {(key: string) => Promise<{ url: string, stop: () => Promise<unknown> }>} options.startWorker
- *   `key`: what the edge opens it with
+ * @param {(key: string) => Promise<{ url: string, stop: () => Promise<unknown> }>}
+ *   options.startWorker `key`: what the edge opens it with
  * @param {Record<string, string>} [options.vars]
  * @param {string} [options.entry] of the Worker, in its checkout, instead of src/index.ts
  * @param {number} [options.inspector] port of V8's inspector; the bundle keeps its names
@@ -79,7 +79,9 @@ export async function edgeStack({
 	return { edge, state, adminSecret, ...account, stopWorker: gpu.stop };
 }
 
-/** @param {Omit<Parameters<typeof edgeStack>[0], "startWorker"> & { worker: FakeWorker }} options */
+/**
+ * @param {Omit<Parameters<typeof edgeStack>[0], "startWorker"> & { worker: FakeWorker }} options
+ */
 export const fakeStack = ({ worker, ...options }) =>
 	edgeStack({
 		...options,
@@ -111,7 +113,11 @@ export async function call({ edge, key }, method, path, body) {
 	return answer.json();
 }
 
-/** An image that many jobs may name. @param {{ edge: { url: string }, key: string }} stack @returns {Promise<string>} its upload id */
+/**
+ * An image that many jobs may name.
+ * @param {{ edge: { url: string }, key: string }} stack
+ * @returns {Promise<string>} its upload id
+ */
 export async function upload(stack) {
 	const bytes = picture(1);
 	const { id, put } = await call(stack, "POST", "/uploads", {

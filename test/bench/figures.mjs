@@ -1,5 +1,5 @@
 // @ts-check
-/** Figures as trees of numbers: the median of several rounds, and two editions beside each other. */
+/** Figures as trees of numbers: the median of several rounds, and two editions side by side. */
 import { percentile } from "./load.mjs";
 
 /** @param {number[]} values */
@@ -24,9 +24,15 @@ export function medianOf(trees) {
 	);
 }
 
-/** @typedef {{ name: string, values: [number, number], ratio: number }} Compared `ratio`: first to second */
+/**
+ * `ratio`: first to second.
+ * @typedef {{ name: string, values: [number, number], ratio: number }} Compared
+ */
 
-/** The numbers that both trees have, each by its path. @param {unknown} here @param {unknown} there @returns {Compared[]} */
+/**
+ * The numbers that both trees have, each by its path.
+ * @param {unknown} here @param {unknown} there @returns {Compared[]}
+ */
 export function compared(here, there, path = "") {
 	if (typeof here === "number" && typeof there === "number")
 		return [{ name: path, values: [here, there], ratio: here / there }];
@@ -41,7 +47,10 @@ export function compared(here, there, path = "") {
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
 const isTree = (value) => typeof value === "object" && value !== null;
 
-/** Columns as wide as what is in them; the first to the left, numbers to the right. @param {string[][]} rows @returns {string} */
+/**
+ * Columns as wide as what is in them; the first to the left, numbers to the right.
+ * @param {string[][]} rows @returns {string}
+ */
 export function columns(rows) {
 	const width = (/** @type {number} */ n) =>
 		Math.max(...rows.map((row) => row[n]?.length ?? 0));
@@ -81,7 +90,13 @@ export const comparison = (here, there, pairs) =>
 		]),
 	]);
 
-/** What V8's profiler gives. @typedef {{ id: number, callFrame: { functionName: string }, children?: number[] }} ProfileNode */
+/**
+ * What V8's profiler gives.
+ * @typedef {object} ProfileNode
+ * @property {number} id
+ * @property {{ functionName: string }} callFrame
+ * @property {number[]} [children]
+ */
 /** @typedef {{ nodes: ProfileNode[], samples: number[], timeDeltas: number[] }} Profile */
 
 /**

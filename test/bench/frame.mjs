@@ -1,5 +1,8 @@
 // @ts-check
-/** What the benches on a fake worker have in common: options, set-up, figures with machine, load and date, and an end of all that was started. */
+/**
+ * What the benches on a fake worker share: options, set-up, figures with machine, load and date,
+ * and an end of all that was started.
+ */
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as paths from "../../scripts/paths.mjs";
@@ -106,7 +109,14 @@ const COMMON = `  --against <commit>
   --json             the figures as JSON, and nothing else
 `;
 
-/** @param {{ date: string, machine: string, load: { before: number, after: number }, fileSystem: string, options: object }} about */
+/**
+ * @param {object} about
+ * @param {string} about.date
+ * @param {string} about.machine
+ * @param {{ before: number, after: number }} about.load
+ * @param {string} about.fileSystem
+ * @param {object} about.options
+ */
 const told = ({ date, machine, load, fileSystem, options }) =>
 	`  ${date} · ${machine} · load ${load.before} before, ${load.after} after · ${fileSystem}\n  ` +
 	Object.entries(options)
@@ -121,7 +131,8 @@ const told = ({ date, machine, load, fileSystem, options }) =>
 
 /**
  * Measures each edition for as many rounds, taking turns.
- * @param {number} rounds @param {Edition[]} editions @param {(edition: Edition) => Promise<Measuring>} begin
+ * @param {number} rounds @param {Edition[]} editions
+ * @param {(edition: Edition) => Promise<Measuring>} begin
  * @returns {Promise<Measured>} the only edition's, or both and their ratios
  */
 export async function inTurns(rounds, editions, begin) {

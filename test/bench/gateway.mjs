@@ -42,7 +42,10 @@ const LEVELS = [
 const SETTLE_MS = 500;
 
 /** @typedef {{ rounds: number, tokens: number, every: number, seed: number }} Options */
-/** @typedef {{ name: string, url: string, key: string, group?: number }} Side `group`: of its processes; the engine has none to count */
+/**
+ * `group`: of its processes; the engine has none to count.
+ * @typedef {{ name: string, url: string, key: string, group?: number }} Side
+ */
 /** @typedef {import("./gateway-table.mjs").Burst} Burst */
 
 /** @param {string[]} args @returns {Promise<number>} exit code */

@@ -3,9 +3,15 @@
 import { readFileSync } from "node:fs";
 import { percentile } from "./load.mjs";
 
-/** @typedef {{ rpcs: number, writes: number }} Cost calls to other objects, and durable writes, of the Job object */
+/**
+ * Calls to other objects, and durable writes, of the Job object.
+ * @typedef {{ rpcs: number, writes: number }} Cost
+ */
 
-/** @param {string} log the edge's log file @returns {Cost[]} one for each job that ended, in order */
+/**
+ * @param {string} log the edge's log file
+ * @returns {Cost[]} one for each job that ended, in order
+ */
 export function jobCosts(log) {
 	return readFileSync(log, "utf8")
 		.split("\n")

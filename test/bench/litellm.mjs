@@ -1,5 +1,8 @@
 // @ts-check
-/** The LiteLLM proxy, which the gateway bench measures beside the edge: installed for it alone, at the version of litellm/uv.lock. */
+/**
+ * The LiteLLM proxy, which the gateway bench measures beside the edge. It is installed for that
+ * bench alone, at the version of litellm/uv.lock.
+ */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as paths from "../../scripts/paths.mjs";

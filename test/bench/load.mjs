@@ -2,7 +2,13 @@
 /** A fixed number of readers that ask one question after another, and what they saw. */
 
 /** @typedef {import("./clients.mjs").Answer} Answer */
-/** @typedef {{ requests: number, ttft: { p50: number, p95: number }, tokens: number, tokensPerSecond: number }} Measured ttft in ms */
+/**
+ * @typedef {object} Measured
+ * @property {number} requests
+ * @property {{ p50: number, p95: number }} ttft in ms
+ * @property {number} tokens
+ * @property {number} tokensPerSecond
+ */
 
 /** Nearest rank. @param {number[]} values @param {number} q */
 export function percentile(values, q) {
@@ -12,7 +18,7 @@ export function percentile(values, q) {
 
 /**
  * @param {{ concurrency: number, requests: number, ask: (n: number) => Promise<Answer> }} options
- * @returns {Promise<Measured>} tokens per second: over all readers, from the first question to the last answer
+ * @returns {Promise<Measured>} tokens per second: of all readers, first question to last answer
  */
 export async function load({ concurrency, requests, ask }) {
 	/** @type {Answer[]} */

@@ -25,7 +25,10 @@ export function fileSystemOf(folder) {
 	return FILE_SYSTEMS.get(type) ?? `file system 0x${type.toString(16)}`;
 }
 
-/** @typedef {{ pid: number, role: "workerd" | "node" }} Process `workerd` runs the product, `node` started it and passes its log on */
+/**
+ * `workerd` runs the product, `node` started it and passes its log on.
+ * @typedef {{ pid: number, role: "workerd" | "node" }} Process
+ */
 
 /**
  * The processes of an edge.

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm run bench -- profile`: where the processor time of a POST goes, by V8's profiler. Native work
- * that a function starts, such as SQLite's, counts as that function's own.
+ * `npm run bench -- profile`: where the processor time of a POST goes, by V8's profiler. Native
+ * work that a function starts, such as SQLite's, counts as that function's own.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

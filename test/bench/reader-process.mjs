@@ -1,13 +1,16 @@
 // @ts-check
 /**
- * Many readers of one job in one process, as cheap as they can be: raw sockets, and what arrived is read only after all
- * of it arrived. Started by readers.mjs: `reader-process.mjs <port> <job> <give up after, ms>`, its key in READER_KEY;
- * each message is a list of readers to start.
+ * Many readers of one job in one process, as cheap as they can be: raw sockets, and what arrived is
+ * read only after all of it arrived. readers.mjs starts it: `reader-process.mjs <port> <job> <give
+ * up after, ms>`, its key in READER_KEY; each message is a list of readers to start.
  */
 import { createHash } from "node:crypto";
 import { connect } from "node:net";
 
-/** @typedef {{ name: number, stall: number }} Reader `stall`: seconds for which it takes nothing after its first bytes */
+/**
+ * `stall`: seconds for which it takes nothing after its first bytes.
+ * @typedef {{ name: number, stall: number }} Reader
+ */
 /**
  * @typedef {object} Report what one reader saw; times in ms since 1970
  * @property {number} name
@@ -86,7 +89,10 @@ function report(name, pieces, wrong) {
 	const head = whole.indexOf("\r\n\r\n");
 	const status = whole.subarray(9, 12).toString();
 	let body = "";
-	/** Where in `body` a chunk ends, and when it was all there. @type {{ to: number, at: number }[]} */
+	/**
+	 * Where in `body` a chunk ends, and when it was all there.
+	 * @type {{ to: number, at: number }[]}
+	 */
 	const chunks = [];
 	let piece = 0;
 	for (let from = head + 4; head > 0 && from < whole.length; ) {

@@ -1,5 +1,8 @@
 // @ts-check
-/** `npm run bench -- readers`: many readers of one job, what each got, and how long after the worker said it. */
+/**
+ * `npm run bench -- readers`: many readers of one job, what each got, and how long after the worker
+ * said it.
+ */
 import { fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -37,6 +40,15 @@ const JOIN_AT_ONCE = 50;
 const STALLED = -1;
 
 /** @typedef {import("./reader-process.mjs").Report} Report */
+/**
+ * @typedef {object} Options
+ * @property {number} count
+ * @property {number} late
+ * @property {number} batches
+ * @property {number} stall
+ * @property {number} processes
+ * @property {number} seed
+ */
 
 /** Numbers in [0, 1) that follow from the seed. @param {number} seed */
 function drawing(seed) {
@@ -81,7 +93,7 @@ export const readers = (args) =>
 
 /**
  * @param {Edition} edition
- * @param {{ count: number, late: number, batches: number, stall: number, processes: number, seed: number }} options
+ * @param {Options} options
  * @param {Board} board
  */
 async function measure(

@@ -68,7 +68,10 @@ function ofOpenAI({ model }) {
 	};
 }
 
-/** @param {import("node:http").ServerResponse} response @param {Words} words @param {number} from */
+/**
+ * @param {import("node:http").ServerResponse} response
+ * @param {Words} words @param {number} from
+ */
 function answer(response, words, from) {
 	response.writeHead(200, { "Content-Type": "text/event-stream" });
 	response.write(words.begin);

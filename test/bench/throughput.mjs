@@ -1,5 +1,5 @@
 // @ts-check
-/** `npm run bench -- throughput`: sets up what is missing; the bench itself is gpu-worker/bench/throughput.py. */
+/** `npm run bench -- throughput`: sets up what is missing, for gpu-worker/bench/throughput.py. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";

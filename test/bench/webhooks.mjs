@@ -1,5 +1,8 @@
 // @ts-check
-/** `npm run bench -- webhooks`: how late events reach receivers that answer, with and without others that do not. */
+/**
+ * `npm run bench -- webhooks`: how late events reach receivers that answer, with and without others
+ * that do not.
+ */
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FakeWorker } from "../support/fake-worker.ts";
@@ -23,8 +26,19 @@ const HELP = `npm run bench -- webhooks [options]
 /** After a round's last job everything that is not sick must have arrived within this. */
 const ARRIVES_WITHIN_MS = 120_000;
 
-/** @typedef {{ jobs: number, rounds: number, endpoints: number, rate: number, timeout: number, seed: number }} Options */
-/** Milliseconds from the event to the receiver, one for each delivery. @typedef {number[]} Delays */
+/**
+ * @typedef {object} Options
+ * @property {number} jobs
+ * @property {number} rounds
+ * @property {number} endpoints
+ * @property {number} rate
+ * @property {number} timeout
+ * @property {number} seed
+ */
+/**
+ * Milliseconds from the event to the receiver, one for each delivery.
+ * @typedef {number[]} Delays
+ */
 
 /** @param {string[]} args @returns {Promise<number>} exit code */
 export const webhooks = (args) =>
@@ -176,7 +190,8 @@ async function begin(edition, options, board) {
 
 /**
  * Jobs at a steady pace, until each webhook that answers has been told of each.
- * @param {import("./fake-stack.mjs").FakeStack} stack @param {Awaited<ReturnType<typeof receivers>>} there
+ * @param {import("./fake-stack.mjs").FakeStack} stack
+ * @param {Awaited<ReturnType<typeof receivers>>} there
  * @param {Options} options @param {number} well webhooks that answer @param {number} n the round
  */
 async function round(stack, there, { jobs, rate, seed }, well, n) {
@@ -202,7 +217,10 @@ function ignoreEmpty(error) {
 	if (!(error instanceof SyntaxError)) throw error;
 }
 
-/** 0 … n-1 in an order that follows from the seed. @param {number} n @param {number} seed @returns {number[]} */
+/**
+ * 0 … n-1 in an order that follows from the seed.
+ * @param {number} n @param {number} seed @returns {number[]}
+ */
 function shuffled(n, seed) {
 	let state = seed >>> 0;
 	const draw = () => {

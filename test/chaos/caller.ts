@@ -1,4 +1,7 @@
-/** One caller with one job: creates it however often it takes, reads it through whatever breaks, and does to it what the plan says. */
+/**
+ * One caller with one job: creates it however often it takes, reads it through whatever breaks, and
+ * does to it what the plan says.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LogEvent } from "../../src/contract/job.ts";
 import type { Asked } from "../support/invariants.ts";

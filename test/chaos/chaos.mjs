@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * `npm run chaos`: jobs on a stack of its own, while edge, workers, connections and storage die under them at the worst moments.
- * What is planned follows from the seed alone, and each blow falls when a given job is at a given point.
+ * `npm run chaos`: jobs on a stack of its own, while edge, workers, connections and storage die
+ * under them at the worst moments. What is planned follows from the seed alone, and each blow falls
+ * when a given job is at a given point.
  */
 import { parseArgs } from "node:util";
 import { stopAll } from "../../scripts/process.mjs";
@@ -65,7 +66,8 @@ const results = [
 		limitMs: minutes * 60_000,
 		onProgress: (/** @type {any} */ { ended, blows, doing }) => {
 			const filled = Math.round((12 * ended) / jobs);
-			row.detail = `${"█".repeat(filled)}${"░".repeat(12 - filled)} ${ended}/${jobs}, ${blows} blows, ${doing}`;
+			const bar = `${"█".repeat(filled)}${"░".repeat(12 - filled)}`;
+			row.detail = `${bar} ${ended}/${jobs}, ${blows} blows, ${doing}`;
 		},
 	}),
 ];
@@ -92,12 +94,14 @@ const list = (counts) =>
 /** @param {any} result */
 function show({ jobs, tally, blows, kills, starts, interrupted, seconds }) {
 	const median = [...starts].sort((a, b) => a - b)[starts.length >> 1] ?? 0;
+	const { events, resumes, retries } = tally;
+	const took = duration(seconds * 1000);
 	board.print(`
   ${bold("jobs")}       ${jobs}: ${list(tally.ended)}; ${interrupted} attempts interrupted
   ${bold("blows")}      ${list(blows)}
   ${bold("edge died")}  ${list(kills)}
-  ${bold("callers")}    ${tally.events} events, ${tally.resumes} streams resumed, ${tally.retries} calls made again
-  ${bold("time")}       ${duration(seconds * 1000)}, the edge back after ${duration(median)} (median)`);
+  ${bold("callers")}    ${events} events, ${resumes} streams resumed, ${retries} calls made again
+  ${bold("time")}       ${took}, the edge back after ${duration(median)} (median)`);
 }
 results.forEach(show);
 board.print();
@@ -107,7 +111,8 @@ for (const what of wrong.slice(0, 40)) board.print(red(`  ${what}`));
 if (wrong.length > 0) {
 	const states = results.flatMap(({ state }) => state ?? []);
 	board.print(
-		`\n  Data and logs: ${states.join(", ")}\n  Again: ${bold(`npm run chaos -- --jobs ${jobs} --seed ${seed}`)}`,
+		`\n  Data and logs: ${states.join(", ")}\n` +
+			`  Again: ${bold(`npm run chaos -- --jobs ${jobs} --seed ${seed}`)}`,
 	);
 } else board.print(green(`  Every invariant holds (seed ${seed}).`));
 await stopAll();

@@ -32,7 +32,7 @@ export class Control {
 	readonly #done = new Set<Strike>();
 	readonly #server = createServer(async (request, response) => {
 		const said: Said = JSON.parse(await text(request));
-		// A part that is only starting answers calls before it counts as up: it waits here until it can be struck.
+		// A part that is only starting answers calls too; it waits here until it can be struck.
 		while (!response.destroyed) {
 			const verdict = this.#hear(said);
 			if (verdict === "go on") return response.writeHead(204).end();

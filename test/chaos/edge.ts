@@ -1,12 +1,12 @@
 /**
- * The edge as it is, but for this: at named points it asks the harness before it goes on, so that a kill strikes just there; and its
- * account's clock may run ahead.
+ * The edge, with two changes. At named points it asks the harness before it goes on, so that a kill
+ * strikes just there; and its account's clock may run ahead.
  */
 import type {
 	AccountView,
 	Admission,
 	Admitted,
-	Answer,
+	CallerResult,
 	Credential,
 	Outcome,
 	Settlement,
@@ -14,8 +14,8 @@ import type {
 import type { Erased } from "../../src/contract/job.ts";
 import type {
 	Lease,
-	SlotAnswer,
 	SlotRequest,
+	SlotResult,
 } from "../../src/contract/pool.ts";
 import {
 	Account as RealAccount,
@@ -24,7 +24,7 @@ import {
 } from "../../src/index.ts";
 import type { Point } from "./plan.ts";
 
-export { default, Endpoint, Metrics } from "../../src/index.ts";
+export { Collector, default, Endpoint } from "../../src/index.ts";
 
 /** The harness sets both. */
 type ChaosEnv = Env & { CHAOS_URL?: string; CHAOS_AHEAD_MS?: string };
@@ -62,10 +62,10 @@ export class Account extends RealAccount {
 		return settlement;
 	}
 
-	/** A clock that was moved rings no alarm by itself. It is moved further, for what must be done twice. */
+	/** A clock that was moved rings no alarm. It moves further, for what must happen twice. */
 	override async showTo(
 		credential: Credential,
-	): Promise<Answer<{ account: AccountView }>> {
+	): Promise<CallerResult<{ account: AccountView }>> {
 		if (this.#ahead > 0) {
 			this.#ahead += STEP_MS;
 			await this.alarm();
@@ -75,11 +75,11 @@ export class Account extends RealAccount {
 }
 
 export class Pool extends RealPool {
-	override async acquire(ask: SlotRequest): Promise<SlotAnswer> {
+	override async acquire(ask: SlotRequest): Promise<SlotResult> {
 		const id = ask.job.slice(ask.job.indexOf("/") + 1);
 		if (!ask.resumed) await at(this.env, "claimed", id);
 		const acquired = await super.acquire(ask);
-		if (acquired.answer === "granted") await at(this.env, "leased", id);
+		if (acquired.status === "granted") await at(this.env, "leased", id);
 		return acquired;
 	}
 }

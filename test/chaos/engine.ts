@@ -1,4 +1,7 @@
-/** A round on the real engine, greedy in float32: whatever dies in between, each answer is the one that nobody interrupted. */
+/**
+ * A round on the real engine, greedy in float32: whatever dies in between, each answer is the one
+ * that nobody interrupted.
+ */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as paths from "../../scripts/paths.mjs";
@@ -21,7 +24,10 @@ import {
 } from "./result.ts";
 
 const PHOTOS = ["cat.jpg", "coffee.jpg", "rocket.jpg", "astronaut.jpg"];
-/** Asked about a picture nano is brief; what it tells after one is as long as it may be, so that a blow falls in the middle. */
+/**
+ * Asked about a picture nano is brief; what it tells after one is as long as it may be, so that a
+ * blow falls in the middle.
+ */
 const TURNS = [
 	{
 		role: "user",
@@ -38,8 +44,8 @@ const MAX_TOKENS = 96;
 const BLOWS: Blow[] = ["kill edge", "cut workers", "kill edge", "cut callers"];
 
 /**
- * The engine and the bucket are those that MINIGPT4_WORKER_URL and MINIGPT4_S3_URL name; without them both are started, and the
- * engine is killed as well.
+ * The engine and the bucket are those that MINIGPT4_WORKER_URL and MINIGPT4_S3_URL name; without
+ * them both are started, and the engine is killed as well.
  * @param limitMs after which the callers give up
  */
 export const runEngine = ({

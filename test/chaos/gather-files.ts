@@ -1,4 +1,7 @@
-/** What the invariants are about, read from the files of an edge that runs or ran: its objects' SQLite, and the bucket's listing. */
+/**
+ * What the invariants are about, read from the files of an edge that runs or ran: its objects'
+ * SQLite, and the bucket's listing.
+ */
 import { createHash, createHmac } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** What a run will do, all of it from its seed: the jobs, how their callers behave, what their workers do wrong, and what dies when. */
+/**
+ * What a run will do, all of it from its seed: the jobs, how their callers behave, what their
+ * workers do wrong, and what dies when.
+ */
 import {
 	FAULTS,
 	type Fault,
@@ -65,8 +68,9 @@ export interface JobPlan {
 	/** Further readers, and when they come. */
 	readers: { ms: number; hangUps: JobPlan["hangUps"] }[];
 	/**
-	 * What the caller does to the job: `cancel` after some tokens, `expire` by `Cancel-After`, `leave` for good where that cancels
-	 * it, `delete` it when it ended, `abandon` it as soon as the first call for it was sent, whatever the answer.
+	 * What the caller does to the job: `cancel` after some tokens, `expire` by `Cancel-After`,
+	 * `leave` for good where that cancels it, `delete` it when it ended, `abandon` it as soon as the
+	 * first call for it was sent, whatever the answer.
 	 */
 	end: "none" | "cancel" | "expire" | "leave" | "delete" | "abandon";
 	/** Tokens seen before `cancel` or `leave`. */

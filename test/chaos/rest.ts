@@ -10,7 +10,7 @@ import {
 import type { KnownAccount } from "./accounts.ts";
 import { accountsOf, poolsOf } from "./gather-files.ts";
 
-/** What an admitted and forgotten job takes until its hold is free, and a dead job's slot, and something to spare. */
+/** What a forgotten job takes until its hold is free, and a dead job's slot, with time to spare. */
 const REST_WITHIN_MS = 150_000;
 const MONTH_WITHIN_MS = 120_000;
 
@@ -50,7 +50,7 @@ export async function monthPasses(
 	}
 }
 
-/** What should not be there any more, or should be and is not: the ledgers and the names stay, nothing else. */
+/** What should be gone and is there, or the reverse: only the ledgers and the names stay. */
 export const notAsAfterAMonth = (
 	accounts: GatheredAccount[],
 	before: GatheredAccount[],

@@ -37,7 +37,7 @@ export interface Run {
 }
 
 /**
- * Lives a run to its end, whatever it throws; leaves nothing running, and nothing behind where all is well.
+ * Lives a run to its end, whatever it throws; leaves nothing running, and no files if all is well.
  * @param limitMs after which the callers give up
  */
 export async function recorded(

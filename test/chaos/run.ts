@@ -1,4 +1,7 @@
-/** A run: everything is started, jobs are asked for while the plan strikes, and at the end all must be as if nothing had happened. */
+/**
+ * A run: everything is started, jobs are asked for while the plan strikes, and at the end all must
+ * be as if nothing had happened.
+ */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as paths from "../../scripts/paths.mjs";

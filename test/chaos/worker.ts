@@ -1,4 +1,7 @@
-/** The fake worker as a process of its own, so that it can be killed: `worker.ts <port> <seed> <jobs> <control URL>`, its key in WORKER_KEY. */
+/**
+ * The fake worker as a process of its own, so that it can be killed. Its key is in WORKER_KEY:
+ * `worker.ts <port> <seed> <jobs> <control URL>`.
+ */
 import { FakeWorker } from "../support/fake-worker.ts";
 import { serve } from "../support/fake-worker-server.ts";
 import { faultsOf, indexOf, type JobPlan, planOf } from "./plan.ts";
@@ -11,7 +14,7 @@ const [port, seed, jobs, control] = process.argv.slice(2) as [
 ];
 const plan = planOf(Number(seed), Number(jobs));
 
-/** Asks the harness where a strike is planned; if it is this process that is struck, no answer comes. */
+/** Asks the harness where a strike is planned; a strike on this process means no answer. */
 const at = (job: JobPlan, tokens: number): Promise<void> | undefined =>
 	job.strikes.some(
 		(strike) => strike.point === "token" && tokens >= strike.tokens,

@@ -69,7 +69,7 @@ it("that a former instance set stays where it is, and one that was lost is set",
 		expect(await storage.getAlarm()).toBe(LATER + MINUTE);
 	}));
 
-it("that the platform dropped is set again by the next call, at its old time, and once in a while", () =>
+it("that the platform dropped is set again by a call, once in a while, at its old time", () =>
 	withAlarm(async ({ clock, storage, alarm: fresh, writes }) => {
 		const alarm = fresh();
 		alarm.bringForward(LATER);

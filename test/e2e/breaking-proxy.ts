@@ -1,4 +1,6 @@
-/** Stands between edge and worker, and breaks the answers it is told to break, after exactly so many tokens. */
+/**
+ * Stands between edge and worker, and breaks answers as it is told, after exactly so many tokens.
+ */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,9 +9,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 export interface BreakingProxy {
 	url: string;
-	/** For each of the next generations: `token` events to let through before the connection breaks. */
+	/** For each of the next generations: `token` events to let through before it breaks. */
 	breaks: number[];
-	/** While set: `token` events of a generation to let through; what comes after them stays here, until the edge hangs up. */
+	/**
+	 * While set: `token` events of a generation to let through; what comes after them stays here,
+	 * until the edge hangs up.
+	 */
 	stall: number | null;
 	stop: () => Promise<void>;
 }
@@ -39,7 +44,7 @@ export async function proxyTo(target: string): Promise<BreakingProxy> {
 			outgoing.writeHead(answer.status, {
 				"Content-Type": answer.headers.get("Content-Type") ?? "",
 			});
-			// One chunk of a fast worker may hold the whole rest of an answer, so whole events are counted and let through.
+			// One chunk of a fast worker may hold the whole rest of an answer, so it counts whole events.
 			let waiting = Buffer.alloc(0);
 			for await (const bytes of answer.body ?? []) {
 				waiting = Buffer.concat([waiting, bytes]);

@@ -1,4 +1,6 @@
-/** The `minigpt4` command as a user has it: packed, installed, and run against an edge with the real nano worker. */
+/**
+ * The `minigpt4` command as a user has it: packed, installed, and run against an edge with nano.
+ */
 import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -106,7 +108,9 @@ const onTerminal = (
 
 const ESC = "\u001b";
 
-/** What stands on a terminal's screen after all that it was told: letters, and the few moves that the command makes. */
+/**
+ * What a terminal's screen shows after all that it was told: letters, and the command's few moves.
+ */
 function screenOf(told: string): string {
 	const lines: string[][] = [[]];
 	let column = 0;
@@ -332,7 +336,7 @@ describe("webhooks listen", () => {
 		receiver?.close();
 	});
 
-	it("forwards a job's end, signed with the secret that it prints, and shows the answer", async () => {
+	it("forwards a job's end, signed with the secret it prints, and shows the answer", async () => {
 		const { child, ran, ended } = start([
 			"webhooks",
 			"listen",

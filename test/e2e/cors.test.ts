@@ -1,4 +1,7 @@
-/** A page of another origin, in a real browser: what it can do with a fitting key, and what another key tells it. */
+/**
+ * A page of another origin, in a real browser: what it can do with a fitting key, and what another
+ * key tells it.
+ */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer, type Server as Site } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -234,7 +237,7 @@ describe("a page's photo over 4 MB, by the SDK", () => {
 	});
 	let large: string;
 
-	/** What the page's script gets of `uploads.create`; `meanwhile` may stand between it and the network. */
+	/** What the page's script gets of `uploads.create`; `meanwhile` may intercept its network. */
 	async function uploadFrom(
 		from: string,
 		options: object = {},
@@ -276,7 +279,7 @@ describe("a page's photo over 4 MB, by the SDK", () => {
 		});
 	});
 
-	it("is kept from one whose rule does not, and the error says so, where, and what to do, without a minute of tries", async () => {
+	it("is kept from one whose rule does not; the error says at once what to do", async () => {
 		const page = originOf(elsewhere);
 		const blocked = { name: "CorsError", code: "cors_blocked" };
 		for (const options of [{}, { retryFor: 0 }]) {
@@ -294,7 +297,7 @@ describe("a page's photo over 4 MB, by the SDK", () => {
 		}
 	});
 
-	it("is sent again where the connection only broke, and no rule is blamed for a store that is away", async () => {
+	it("is sent again where only the connection broke; no rule is blamed for that", async () => {
 		let broken = 0;
 		const flaky = (page: Page) =>
 			page.route(`${s3.url}/**`, (route) =>

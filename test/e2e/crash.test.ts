@@ -1,4 +1,7 @@
-/** `kill -9` of the edge, the whole process group, at the worst moments; a scripted worker behind it, a real bucket. */
+/**
+ * `kill -9` of the edge, the whole process group, at the worst moments; a scripted worker behind
+ * it, a real bucket.
+ */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -130,7 +133,7 @@ async function whole(id: string): Promise<Seen[]> {
 	return seen;
 }
 
-test("kill -9 mid-stream: the job ends, the log is whole, every client's resume works, one debit", async () => {
+test("kill -9 mid-stream: the job ends, the log is whole, resumes work, one debit", async () => {
 	const before = await client.balance();
 	const ids = await Promise.all(
 		Array.from({ length: 3 }, () => client.create(job("stuck 80"))),
@@ -222,7 +225,7 @@ test("kill -9 between debit and acknowledgement: the repeat debits nothing", asy
 	});
 });
 
-test("kill -9 between admit and claim: never ran, and a minute later the hold is free", async () => {
+test("kill -9 between admit and claim: never ran, the hold is free a minute later", async () => {
 	const before = await client.balance();
 	const claiming = held();
 	const lost = client.post("/jobs", job("hold before the claim"));

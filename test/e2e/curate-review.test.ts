@@ -38,7 +38,8 @@ const PHOTOS: Record<string, string[]> = {
 };
 const PAGE = `<!DOCTYPE html>
 <html><head><title>Words</title><style>h1 { color: rgb(10, 107, 85); }</style></head>
-<body><h1>SUBJECT</h1><p>Here is a SUBJECT that is worth a visit, and the light around it is soft.</p>
+<body><h1>SUBJECT</h1>
+<p>Here is a SUBJECT that is worth a visit, and the light around it is soft.</p>
 <script>document.title = "broken out"</script></body></html>`;
 
 let browser: Browser;
@@ -52,7 +53,10 @@ function write(typed: string) {
 		typed.includes(word),
 	);
 	if (typed.includes("poem"))
-		return `A ${subject} by the light,\nSo quiet and so near,\nIt stays throughout the night,\nAnd all the world is clear.`;
+		return (
+			`A ${subject} by the light,\nSo quiet and so near,\n` +
+			"It stays throughout the night,\nAnd all the world is clear."
+		);
 	if (typed.includes("HTML")) return PAGE.replaceAll("SUBJECT", `${subject}`);
 	return "I'm sorry, but I cannot see it.";
 }
@@ -253,7 +257,7 @@ const audit = (page: Page) =>
 	});
 
 describe("the review page", () => {
-	it("takes decisions by keyboard, which are on the disk at once, survive a kill, and make the set", async () => {
+	it("takes decisions by keyboard, saves each at once, survives a kill, makes a set", async () => {
 		const served = await serve("keys");
 		const { page, troubles, foreign } = await visit(served.url);
 		const out = join(work, "keys");
@@ -323,7 +327,7 @@ describe("the review page", () => {
 		expect([...foreign, ...next.foreign]).toEqual([]);
 	});
 
-	it("filters by kind, shows pages in a sandbox, and lets what the rules dropped be rescued", async () => {
+	it("filters by kind, sandboxes pages, and rescues what the rules dropped", async () => {
 		const served = await serve("kinds");
 		const { page, troubles } = await visit(served.url);
 		await page.getByRole("radio", { name: "website" }).check();

@@ -1,4 +1,6 @@
-/** A TCP proxy that breaks every connection that goes through it, again and again, at moments drawn from a seed. */
+/**
+ * A TCP proxy that breaks each of its connections, again and again, at moments drawn from a seed.
+ */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tie } from "../support/tie.ts";

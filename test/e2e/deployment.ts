@@ -59,7 +59,7 @@ const shared = process.env;
 
 /**
  * @param vars configuration of the edge on top of the usual
- * @param through what the edge is told of the worker's URL, where something is to stand between them
+ * @param through what the edge is told of the worker's URL, where something stands between them
  * @param others starts the workers of further models, by model
  */
 export async function deploy(

@@ -50,7 +50,7 @@ async function visit({
 }
 
 describe("the docs", () => {
-	it("show the guides and every operation, ask nobody else, and break no rule of their policy", async () => {
+	it("show the guides and every operation, ask nobody else, and keep to their policy", async () => {
 		const { page, troubles, elsewhere } = await visit();
 		await page.getByRole("heading", { name: "With curl" }).waitFor();
 		const shown = await page.locator("body").textContent();

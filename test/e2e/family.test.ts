@@ -1,7 +1,8 @@
 /**
- * A model of the MiniGPT-4 family on the whole road: original files, a checkpoint made of them, a worker that serves it
- * beside nano, and answers through the edge. The files are small and their weights are random, so the text means nothing;
- * what is shown is that every step takes what the one before made.
+ * A model of the MiniGPT-4 family on the whole road: original files, a checkpoint made of them, a
+ * worker that serves it beside nano, and answers through the edge. The files are small and their
+ * weights are random, so the text means nothing; what is shown is that every step takes what the
+ * one before made.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -81,7 +82,7 @@ const question = (more: object = {}) => ({
 });
 const SSE = { Accept: "text/event-stream" };
 
-test("the model is listed beside nano, and its answer comes down token by token, at its own price", async () => {
+test("the model is listed beside nano, and answers token by token, at its own price", async () => {
 	const list = await client.get("/models");
 	expect(list.data).toMatchObject([
 		{ id: "nano" },
@@ -116,7 +117,7 @@ test("the model is listed beside nano, and its answer comes down token by token,
 	});
 });
 
-test("asked twice it says the same, of an upload too; of another photo, or as nano, it says something else", async () => {
+test("asked twice it says the same; another photo or nano gets another answer", async () => {
 	const said = async (more: object = {}) =>
 		textOf(await client.events(await client.create(question(more))));
 	const first = await said();
@@ -134,7 +135,7 @@ test("asked twice it says the same, of an upload too; of another photo, or as na
 	expect(await said({ model: "nano" })).not.toBe(first);
 });
 
-test("its worker's connection breaks mid-answer: the answer equals the uninterrupted one", async () => {
+test("its worker's connection breaks mid-answer: the answer is the uninterrupted one", async () => {
 	const plain = textOf(await client.events(await client.create(question())));
 	proxy?.breaks.push(3);
 	const seen = await client.events(await client.create(question()));
@@ -150,7 +151,7 @@ test("its worker's connection breaks mid-answer: the answer equals the uninterru
 	});
 });
 
-test("two photos in one question, and a prompt that cannot fit is refused before anything runs", async () => {
+test("two photos in one question; a prompt that cannot fit is refused before it runs", async () => {
 	const both = await client.create(
 		question({ images: [inline(), inline()], prompt: "Compare these." }),
 	);

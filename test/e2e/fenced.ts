@@ -31,8 +31,8 @@ export function samplesOf(markdown: string): Sample[] {
 }
 
 /**
- * Every fenced block in a TypeScript source's doc comments, in order. One that calls `client` without
- * making it gets the line that does, as the client's own documentation says.
+ * Every fenced block in a TypeScript source's doc comments, in order. One that calls `client`
+ * without making it gets the line that does, as the client's own documentation says.
  */
 export function examplesOf(source: string): Sample[] {
 	const comments = source

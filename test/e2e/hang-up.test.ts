@@ -77,7 +77,10 @@ const WAYS: Record<string, Way> = {
 	},
 };
 
-/** Calls and hangs up after a while, whatever came by then. @returns when, in milliseconds since 1970 */
+/**
+ * Calls and hangs up after a while, whatever came by then.
+ * @returns when, in milliseconds since 1970
+ */
 async function leave(
 	{ path, body, headers = {} }: Way,
 	after: number,
@@ -137,7 +140,7 @@ const endedJobs = (count: number) =>
 			);
 		});
 
-describe("a call that is hung up on ends its job within two seconds, at its share of the price", () => {
+describe("a call that is hung up on ends its job in two seconds, at its share of the price", () => {
 	test.each(
 		Object.entries(WAYS).flatMap(([name, way]) =>
 			(

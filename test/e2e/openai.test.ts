@@ -63,7 +63,10 @@ afterAll(async () => {
 	await proxy?.stop();
 });
 
-/** Uses up the account's rate, and what leaks back once more: then the next request that passes is as far away as it can be. */
+/**
+ * Uses up the account's rate, and what leaks back once more: then the next request that passes is
+ * as far away as it can be.
+ */
 async function drain(): Promise<void> {
 	const refused = async () =>
 		(await client.call(`/files/${UNKNOWN}`)).status === 429;
@@ -161,7 +164,7 @@ describe("the openai package for JavaScript", () => {
 		await expect(api.files.retrieve(file.id)).rejects.toThrow(NotFoundError);
 	});
 
-	test("lists its files over every page, and none of the images that came with a message", async () => {
+	test("lists its files over every page, and no images that came with a message", async () => {
 		const api = openai();
 		const photo = (await readFile(PHOTO)).toString("base64");
 		const url = `data:image/jpeg;base64,${photo}`;

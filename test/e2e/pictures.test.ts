@@ -1,4 +1,7 @@
-/** Some 650 odd pictures: what the edge says of each, what the worker makes of what the edge keeps, and what Chromium draws. */
+/**
+ * Some 650 odd pictures: what the edge says of each, what the worker makes of what the edge keeps,
+ * and what Chromium draws.
+ */
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,12 +16,15 @@ const run = promisify(execFile);
 const AT_ONCE = 8;
 const BATCH = 40;
 /**
- * Levels of 255 that a sample may be off. Both sides decode with the same libraries' arithmetic, so opaque pixels are
- * equal to the bit; where alpha is laid on white, one rounds and the other cuts.
+ * Levels of 255 that a sample may be off. Both sides decode with the same libraries' arithmetic, so
+ * opaque pixels are equal to the bit; where alpha is laid on white, one rounds and the other cuts.
  */
 const TOLERANCE = 1;
 
-/** What Chromium makes of a file. `whole` is its own verdict: createImageBitmap refuses what decodes in part. */
+/**
+ * What Chromium makes of a file. `whole` is its own verdict: createImageBitmap refuses what decodes
+ * in part.
+ */
 interface Drawn {
 	whole: boolean;
 	size: [number, number];

@@ -41,7 +41,9 @@ afterEach(async () => {
 	for (const context of browser.contexts()) await context.close();
 });
 
-/** A page in a context of its own, and what went wrong in its console, policy violations included. */
+/**
+ * A page in a context of its own, and what its console complains of, policy violations included.
+ */
 async function visit({
 	url = stack.url,
 	key = stack.key as string | null,
@@ -69,7 +71,7 @@ const text = async (page: Page, selector: string) =>
 const inTurn = (selector: string, n?: number) =>
 	`.turn:${n ? `nth-child(${n})` : "last-child"} ${selector}`;
 
-/** Settings that make an answer short and the same each time; or hot, which makes it as long as it may be. */
+/** Settings that make an answer short and the same each time; or hot, which makes it long. */
 async function settings(page: Page, tokens: number, temperature = 0) {
 	await page.locator(".settings summary").click();
 	await page.getByLabel("Longest answer").fill(String(tokens));
@@ -112,7 +114,9 @@ async function record(page: Page, selector: string) {
 	return () => seen.jsonValue();
 }
 
-/** Every text that the last turn's part shows from now on: the list is there before its turns are. */
+/**
+ * Every text that the last turn's part shows from now on: the list is there before its turns are.
+ */
 async function recordTurns(page: Page, selector: string) {
 	const seen = await page.evaluateHandle((selector) => {
 		const list = document.getElementById("turns") as HTMLElement;
@@ -310,7 +314,7 @@ describe("a photo and a question", () => {
 		expect(troubles).toEqual([]);
 	});
 
-	it("fit a phone: nothing scrolls sideways at 360 px, and the answer comes into view", async () => {
+	it("fit a phone: nothing scrolls sideways at 360 px, the answer comes into view", async () => {
 		const { page, troubles } = await visit({ viewport: PHONE });
 		expect(await sideways(page)).toBe(0);
 		await page.getByRole("button", { name: "a cup of coffee" }).click();
@@ -353,7 +357,7 @@ describe("the model", () => {
 		expect(troubles).toEqual([]);
 	});
 
-	it("is chosen from those that are served, each with its price, and is asked and named", async () => {
+	it("is chosen from those that are served, each with its price, and is named", async () => {
 		const fake = new FakeWorker({
 			tokens: ["A", " cat", " on", " a", " sofa."],
 		});
@@ -424,7 +428,7 @@ describe("a conversation", () => {
 		expect(troubles).toEqual([]);
 	});
 
-	it("is stopped by the button or Escape, at the share of the price, and goes on from there", async () => {
+	it("is stopped by the button or Escape, at its share of the price, and goes on", async () => {
 		const { page, troubles } = await withCat();
 		await settings(page, 64, 2);
 		proxy.stall = 3;
@@ -512,7 +516,7 @@ describe("a conversation", () => {
 		expect(troubles).toEqual([]);
 	});
 
-	it("shows what the model sees before it does a task, and tells that in the call as code", async () => {
+	it("shows what the model sees before a task, and tells that in the call as code", async () => {
 		const { page, troubles } = await withCat();
 		const told = "Once a cat sat on a sofa.";
 		const events: [string, object][] = [
@@ -881,7 +885,7 @@ describe("what goes wrong", () => {
 		);
 	});
 
-	it("with the key in the middle of a conversation asks for one, and the next turn sends it all", async () => {
+	it("asks for a key in the middle of a conversation, and the next turn sends it all", async () => {
 		const { page } = await withCat();
 		await settings(page, 8);
 		await ask(page, "What is this?", 1);
@@ -905,7 +909,9 @@ describe("what goes wrong", () => {
 });
 
 describe("a website answer", () => {
-	/** No small model writes the attack that this frame is for, so the job's events are written here. */
+	/**
+	 * No small model writes the attack that this frame is for, so a script gives the job's events.
+	 */
 	const answered = async (html: string) => {
 		const visited = await visit();
 		const { page } = visited;
@@ -928,7 +934,8 @@ describe("a website answer", () => {
 
 	it("is shown as source and as a page, with the page's own styles", async () => {
 		const html =
-			'Here it is:\n```html\n<!doctype html><style>h1 { color: rgb(1, 2, 3) }</style><h1>Cats</h1><p style="color: rgb(4, 5, 6)">purr</p>\n```';
+			"Here it is:\n```html\n<!doctype html><style>h1 { color: rgb(1, 2, 3) }</style>" +
+			'<h1>Cats</h1><p style="color: rgb(4, 5, 6)">purr</p>\n```';
 		const { page, troubles } = await answered(html);
 		expect(await text(page, inTurn(".text"))).toBe(html);
 		expect(await page.locator(".text h1").count()).toBe(0);
@@ -944,7 +951,8 @@ describe("a website answer", () => {
 	it("runs nothing, and could reach neither the page nor the key if it did", async () => {
 		const { page } = await answered(
 			`<h1>Cats</h1><script>document.title = "ran"; parent.document.title = "reached"</script>
-			<img src="/x.png" onerror="document.title = 'ran'"><a href="javascript:document.title='ran'">meow</a>
+			<img src="/x.png" onerror="document.title = 'ran'">
+			<a href="javascript:document.title='ran'">meow</a>
 			<meta http-equiv="refresh" content="0;url=/">`,
 		);
 		const frame = await (

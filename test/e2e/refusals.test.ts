@@ -154,7 +154,14 @@ function exchange(
 }
 
 const post = (path: string, type: string, more: string): string =>
-	`POST /v1${path} HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer ${stack.key}\r\nContent-Type: ${type}\r\nConnection: close\r\n${more}`;
+	[
+		`POST /v1${path} HTTP/1.1`,
+		"Host: edge",
+		`Authorization: Bearer ${stack.key}`,
+		`Content-Type: ${type}`,
+		"Connection: close",
+		more,
+	].join("\r\n");
 
 describe("a caller that leaves in the middle of a body", () => {
 	const HALVES = [

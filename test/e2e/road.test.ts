@@ -1,4 +1,6 @@
-/** The whole road on the real stack: a photo goes up, a job is asked, nano's answer comes down token by token. */
+/**
+ * The whole road on the real stack: a photo goes up, a job is asked, nano answers token by token.
+ */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -61,7 +63,7 @@ const question = (more: object = {}) => ({
 
 const raw = (seen: Seen[]): string => seen.map((event) => event.raw).join("\n");
 
-test("a photo in, an answer out, token by token, and a reader that resumes after any event gets the same bytes", async () => {
+test("a photo in, an answer out, token by token; a resumed reader gets the same", async () => {
 	const before = await client.balance();
 	// So hot that the answer is long: what comes in one piece is not seen to stream.
 	const hot = { temperature: 2, top_p: 1, max_tokens: 64 };
@@ -95,7 +97,7 @@ test("a photo in, an answer out, token by token, and a reader that resumes after
 	});
 });
 
-test("the worker's connection breaks mid-answer, twice: the answer equals the uninterrupted one", async () => {
+test("the worker's connection breaks twice: the answer is the uninterrupted one", async () => {
 	const long = question({ task: "describe", prompt: undefined });
 	const plain = textOf(await client.events(await client.create(long)));
 	proxy?.breaks.push(2, 2);
@@ -123,7 +125,7 @@ test("a stop string ends the answer before it, and the worker is told to stop", 
 	expect(seen.at(-2)?.data.finish_reason).toBe("stop");
 });
 
-test("what only the tokenizer shows to be too long fails at price 0, and the worker goes on", async () => {
+test("what only the tokenizer shows to be too long fails at price 0", async () => {
 	const before = await client.balance();
 	const id = await client.create(
 		// One word of 10,000 letters: at least a hundred tokens, as far as the edge can tell.
@@ -145,7 +147,7 @@ test("what only decoding shows to be broken fails at price 0, and the worker goe
 	const bytes = await readFile(
 		join(root, "test/fixtures/images/place-lossless.webp"),
 	);
-	// The container and its picture's head stay as they are; the compressed pixels behind them decode to nothing.
+	// The container and its picture's head stay; the compressed pixels behind them decode to nothing.
 	const pixels = bytes.indexOf("VP8L") + 8;
 	bytes.fill(0xff, pixels + 5, pixels + bytes.readUInt32LE(pixels - 4));
 	const url = `data:image/webp;base64,${bytes.toString("base64")}`;
@@ -175,7 +177,7 @@ async function encoded(): Promise<number> {
 	return Number(line?.[1]);
 }
 
-test("an account's image is encoded once for all its jobs, and again for another account", async () => {
+test("an account's image is encoded once for all its jobs, and again for another one", async () => {
 	const bytes = await readFile(join(root, "samples/rocket.jpg"));
 	const url = `data:image/jpeg;base64,${bytes.toString("base64")}`;
 	const stranger = new Client(deployment.url, await deployment.stranger());

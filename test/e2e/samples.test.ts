@@ -1,8 +1,9 @@
 /**
- * Runs every code sample of the documents, and every `@example` of the SDK, as a reader would: shell
- * with bash, TypeScript with Node, Python with the worker's Python, against an edge with the real nano
- * worker, in a folder that has `samples/` and the packages that the text installs. Each sample must
- * succeed, and its output must match what TRUE says of it; a sample that no entry fits fails.
+ * Runs every code sample of the documents, and every `@example` of the SDK, as a reader would:
+ * shell with bash, TypeScript with Node, Python with the worker's Python, against an edge with the
+ * real nano worker, in a folder that has `samples/` and the packages that the text installs. Each
+ * sample must succeed, and its output must match what TRUE says of it; a sample that no entry fits
+ * fails.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { glob, mkdtemp, readFile, symlink, writeFile } from "node:fs/promises";
@@ -23,7 +24,10 @@ const DOCUMENTS = [
 	"sdk/src/*.ts",
 ];
 
-/** What is true of the output of a sample, by what the sample holds; every entry that fits must hold, and one must fit. */
+/**
+ * What is true of a sample's output, by what the sample holds; every entry that fits must hold, and
+ * one must fit.
+ */
 const TRUE: [sample: RegExp, output: RegExp][] = [
 	// What is asked about the photo of a cat is told of a cat.
 	[
@@ -236,8 +240,11 @@ const here = (code: string) =>
 		.replace(/\b3000\b/g, String(port));
 
 /** What a sample said, with the pieces of a stream put together. */
-const readable = (said: string) =>
-	`${said}\n${[...said.matchAll(/^data: (\{"text":.*\})$/gm)].map(([, data]) => JSON.parse(data as string).text).join("")}`;
+const readable = (said: string) => {
+	const pieces = [...said.matchAll(/^data: (\{"text":.*\})$/gm)];
+	const texts = pieces.map(([, data]) => JSON.parse(data as string).text);
+	return `${said}\n${texts.join("")}`;
+};
 
 const truthsOf = ({ code }: Sample) => TRUE.filter(([fits]) => fits.test(code));
 
@@ -296,7 +303,9 @@ function tell(samples: Sample[]): void {
 		if (!known) {
 			it(name, () => {
 				throw new Error(
-					`There is no way to run ${language || "a block without a language"}. Say which it is: ${Object.keys(RUN).join(", ")}, json, or text for what is no program.`,
+					`There is no way to run ${language || "a block without a language"}. ` +
+						`Say which it is: ${Object.keys(RUN).join(", ")}, json, ` +
+						"or text for what is no program.",
 				);
 			});
 			continue;

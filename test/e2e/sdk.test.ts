@@ -1,4 +1,7 @@
-/** The SDK as its users have it, against a real edge: the real nano worker, and a scripted one where an answer must last. */
+/**
+ * The SDK as its users have it, against a real edge: the real nano worker, and a scripted one where
+ * an answer must last.
+ */
 import { execFile } from "node:child_process";
 import { randomFillSync } from "node:crypto";
 import { once } from "node:events";
@@ -137,7 +140,8 @@ export async function ask(): Promise<string> {
 		throw error;
 	}
 }
-export const received = (body: string, headers: Headers) => webhooks.verify(body, headers, "whsec_");
+export const received = (body: string, headers: Headers) =>
+	webhooks.verify(body, headers, "whsec_");
 `,
 		);
 		for (const [module, resolution] of [

@@ -140,7 +140,7 @@ test.each([
 	},
 );
 
-test("the printed curl works as pasted before the worker is up, secrets stay private, and Ctrl-C leaves nothing", async () => {
+test("the printed curl works before the worker is up; Ctrl-C leaves nothing", async () => {
 	const { child, output } = await startOnFreePorts();
 	const curl = /^curl -N.*?'$/ms.exec(output())?.[0] ?? "no curl was printed";
 	const { stdout } = await promisify(execFile)(
@@ -168,7 +168,7 @@ test("the printed curl works as pasted before the worker is up, secrets stay pri
 	await expect.poll(() => stillAlive(family), { timeout: 15_000 }).toEqual([]);
 });
 
-test("a host that may not be allowed as it is written is named before anything starts", async () => {
+test("a host that may not be allowed as written is named before anything starts", async () => {
 	const { child, output } = await start([
 		"--egress-allow",
 		"http://localhost:3000",
@@ -179,7 +179,7 @@ test("a host that may not be allowed as it is written is named before anything s
 	expect(output()).toContain("localhost:3000");
 });
 
-test("a second start finds its account and key again, lets webhooks lead where it is told, and killed hard it leaves nothing either", async () => {
+test("a second start finds its account and key; killed hard it leaves nothing either", async () => {
 	const { key } = JSON.parse(
 		readFileSync(join(state, "development.json"), "utf8"),
 	);

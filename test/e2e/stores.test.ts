@@ -198,7 +198,7 @@ describe.each(STORES)("$name", ({ start, checks }) => {
 			expect(await stored(key)).toBeNull();
 		});
 
-		it(`${checks ? "is" : "is not"} refused with other bytes of that length under the announced sha256`, async () => {
+		it(`${checks ? "is" : "is not"} refused with other bytes under its sha256`, async () => {
 			const key = newKey();
 			const other = bytesOf("phato");
 			expect(await send(await presigned(key), other)).toBe(checks ? 400 : 200);

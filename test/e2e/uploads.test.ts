@@ -188,7 +188,7 @@ describe("finalizing", () => {
 		expect((await finalize(id)).body.code).toBe("upload_incomplete");
 	});
 
-	it("refuses other bytes of the announced length, which this bucket took with the announced sha256 beside them", async () => {
+	it("refuses other bytes of the announced length, which this bucket took", async () => {
 		const other = Buffer.from(photo);
 		other[600] = (other[600] as number) ^ 1;
 		const wrong = await announce(photo, { sha256: "0".repeat(64) });
@@ -246,7 +246,10 @@ describe("a deleted upload", () => {
 	});
 });
 
-/** Sends the first half of the bytes; the rest goes when it is told to. @returns what to tell, which answers the store's status */
+/**
+ * Sends the first half of the bytes; the rest goes when it is told to.
+ * @returns what to tell, which answers the store's status
+ */
 async function slowly(
 	{ url, headers }: Put,
 	bytes: Buffer,
@@ -298,7 +301,7 @@ describe("a PUT that begins before its URL expires and ends after that", () => {
 		await rm(state, { recursive: true, force: true });
 	});
 
-	it("leaves nothing: the file with its location is found, however long after the finalization", async () => {
+	it("leaves nothing: the file is found, however long after the finalization", async () => {
 		const account = key.split("_")[2] as string;
 		const ahead = async (minutes: number) => {
 			const query = `account=${account}&ahead=${minutes * 60_000}`;

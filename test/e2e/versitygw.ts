@@ -29,7 +29,8 @@ export async function startVersitygw({
 	origins: string[];
 }): Promise<Server> {
 	const data = join(state, "versitygw", "data");
-	const sidecar = join(state, "versitygw", "meta"); // works where the file system has no extended attributes
+	// Works where the file system has no extended attributes.
+	const sidecar = join(state, "versitygw", "meta");
 	for (const folder of [data, sidecar]) mkdirSync(folder, { recursive: true });
 	const url = `http://127.0.0.1:${port}`;
 	const daemon = await launch(

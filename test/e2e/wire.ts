@@ -10,7 +10,7 @@ export interface Wire {
 
 /**
  * @param target URL of the server behind the wire
- * @param after what the server must have sent for the wire to fail, at the end of that event; it fails once
+ * @param after what the server must have sent for the wire to fail, once, at that event's end
  * @param how `cut` breaks the connection without a word, `hold` lets nothing more through on it
  */
 export async function wireTo(

@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(state, { recursive: true, force: true }));
 
-test("`wrangler deploy --dry-run` bundles the Worker, with a binding for each class of objects and the page", async () => {
+test("`wrangler deploy --dry-run` bundles the Worker, its bindings and the page", async () => {
 	const { stdout } = await promisify(execFile)(
 		node,
 		[WRANGLER, "deploy", "--dry-run", "--outdir", join(state, "deployed")],
@@ -47,7 +47,7 @@ test("`wrangler deploy --dry-run` bundles the Worker, with a binding for each cl
 	expect(module.length).toBeGreaterThan(100_000);
 });
 
-test("`wrangler dev` serves API and page, with the accounts that were made on Miniflare", async () => {
+test("`wrangler dev` serves API and page, with the accounts made on Miniflare", async () => {
 	const secrets = secretsOf(state);
 	const { adminSecret } = secrets;
 	const s3 = { port: await freePort() };

@@ -55,7 +55,7 @@ const feed = async (owner: TestAccount) =>
 
 const seqs = (ids: string[]) => ids.map((id) => Number(id.split("_")[2]));
 
-/** Until the endpoint has nothing left that is due within `ms`; lets time pass as its alarm says. */
+/** Until the endpoint has nothing left that is due within `ms`; time passes as its alarm says. */
 async function live(owner: TestAccount, id: string, ms: number): Promise<void> {
 	const until = clock() + ms;
 	await ring(owner, id);
@@ -101,7 +101,7 @@ describe("a webhook", () => {
 		]);
 	});
 
-	it("whose receiver is down for three days loses nothing and gets everything, in order per job", async () => {
+	it("whose receiver is down for three days loses nothing, in order per job", async () => {
 		const owner = await account();
 		let up = false;
 		const receiver = new Receiver("down.example.org", () => {
@@ -240,7 +240,7 @@ describe("what fails", () => {
 		);
 	});
 
-	it("ten times is given up, which the feed says and other webhooks get; then the job's next event goes", async () => {
+	it("ten times is given up: the feed and other webhooks tell; the next event goes", async () => {
 		const owner = await account();
 		const seen = new Receiver("watch.example.org");
 		const watching = await hooked(owner, seen, { events: ["webhook.gave_up"] });
@@ -278,7 +278,7 @@ describe("what fails", () => {
 		expect(await types(owner)).toHaveLength(4);
 	}, 60_000);
 
-	it("is given up silently where it told of a webhook: two that fail do not keep each other busy", async () => {
+	it("is given up silently where it told of a webhook: two that fail stay quiet", async () => {
 		const owner = await account();
 		const all = ["one", "two"].map(
 			(name) => new Receiver(`${name}.example.org`, () => 500),
@@ -302,7 +302,7 @@ describe("what fails", () => {
 		]);
 	}, 60_000);
 
-	it("with 410 disables the webhook at once; enabled again it goes on with what it was owed", async () => {
+	it("with 410 disables the webhook at once; enabled again it sends what it owed", async () => {
 		const owner = await account();
 		let gone = true;
 		const receiver = new Receiver("gone.example.org", () => (gone ? 410 : 200));
@@ -455,7 +455,7 @@ describe("secrets", () => {
 		]);
 	});
 
-	it("a message that was tampered with, replayed later or signed by another is refused", async () => {
+	it("a message that was tampered with, replayed or signed by another is refused", async () => {
 		const owner = await account();
 		const receiver = new Receiver("tamper.example.org");
 		const hook = await hooked(owner, receiver);
@@ -558,7 +558,7 @@ describe("where a webhook leads", () => {
 	});
 });
 
-it("a receiver that never ends its answer, or sends too much of one, has still accepted by its status", async () => {
+it("a receiver whose answer is endless or too long has accepted by its status", async () => {
 	const owner = await account();
 	let pulled = 0;
 	const receiver = new Receiver(

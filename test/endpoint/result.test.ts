@@ -19,7 +19,9 @@ const gone: TryOutcome = { httpStatus: 410, error: "Answered 410." };
 const NEW: Health = { failingSince: null, lastSuccessAt: null };
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const tries = fc.integer({ min: 1, max: DELAYS_MS.length });
-/** Tries of many deliveries, one after the other: how long after the one before, and how it went. */
+/**
+ * Tries of many deliveries, one after the other: how long after the last one, and how each went.
+ */
 const history = fc.array(
 	fc.record({
 		wait: fc.integer({ min: 0, max: 2 * 86_400_000 }),

@@ -1,4 +1,7 @@
-/** The bucket's client: what it sends and signs, and how long and how often it tries. Real stores are test/e2e's part. */
+/**
+ * The bucket's client: what it sends and signs, and how long and how often it tries. Real stores
+ * are test/e2e's part.
+ */
 import { createHash, createHmac } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../../src/errors.ts";
@@ -60,7 +63,9 @@ const error =
 	(status: number, code: string, headers = {}): Answer =>
 	() =>
 		new Response(
-			`<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>Of ${SECRET}</Message><RequestId>1</RequestId></Error>`,
+			'<?xml version="1.0" encoding="UTF-8"?>' +
+				`<Error><Code>${code}</Code><Message>Of ${SECRET}</Message>` +
+				"<RequestId>1</RequestId></Error>",
 			{ status, headers: { "Content-Type": "application/xml", ...headers } },
 		);
 
@@ -93,7 +98,7 @@ const CALLS = [
 	["remove", () => s3.remove(configured(), KEY)],
 ] as const;
 
-/** The signature of a request, computed as AWS documents it, from nothing but what arrives at a store. */
+/** The signature of a request, computed as AWS documents it, from what arrives at a store. */
 function signature(method: string, url: URL, headers: Headers) {
 	const { pathname, searchParams } = url;
 	const fields = Object.fromEntries(

@@ -202,9 +202,9 @@ describe("a worker that the deployment removed", () => {
 		const real = Pool.prototype.acquire;
 		acquire.mockImplementationOnce(async function (this: Pool, request) {
 			const acquired = await real.call(this, request);
-			if (acquired.answer !== "granted") throw new Error("no slot");
+			if (acquired.status !== "granted") throw new Error("no slot");
 			const lease = { ...acquired.lease, url: "http://gone.test" };
-			return { answer: "granted", lease };
+			return { status: "granted", lease };
 		});
 		const seen = await events(await startedJob());
 		expect(textOf(seen)).toBe(words(3).join(""));

@@ -16,7 +16,7 @@ describe("pending tokens", () => {
 			text: "ab",
 			ids: [1, 2, 3],
 			tokens: 3,
-			held: "",
+			withheld: "",
 		});
 		expect(pending.take()).toBe(null);
 		expect(pending.rest()).toBe(null);
@@ -32,7 +32,7 @@ describe("pending tokens", () => {
 			text: "é",
 			ids: [1, 2, 3],
 			tokens: 3,
-			held: "EN",
+			withheld: "EN",
 		});
 		pending.add(tokens([4], ""));
 		expect(pending.take()).toBe(null);
@@ -40,7 +40,7 @@ describe("pending tokens", () => {
 			text: "EN",
 			ids: [4],
 			tokens: 1,
-			held: "",
+			withheld: "",
 		});
 	});
 
@@ -52,7 +52,7 @@ describe("pending tokens", () => {
 			text: "\ufffd",
 			ids: [],
 			tokens: 0,
-			held: "",
+			withheld: "",
 		});
 	});
 
@@ -63,7 +63,7 @@ describe("pending tokens", () => {
 			text: "a b",
 			ids: [],
 			tokens: 2,
-			held: "",
+			withheld: "",
 		});
 	});
 
@@ -75,7 +75,7 @@ describe("pending tokens", () => {
 			text: "a ",
 			ids: [1, 2],
 			tokens: 2,
-			held: "",
+			withheld: "",
 		});
 	});
 });

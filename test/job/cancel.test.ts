@@ -101,7 +101,7 @@ describe("a canceled job", () => {
 		expect((await pool().load("nano")).running).toBe(0);
 	});
 
-	it("shows the text that was held back, because its tokens are paid", async () => {
+	it("shows the text that was withheld, because its tokens are paid", async () => {
 		const { opened } = gate();
 		fakeWorker({
 			tokens: ["one", " EN", "x"],

@@ -172,7 +172,7 @@ describe("a job that describes first", () => {
 		]);
 	});
 
-	it("that is canceled in its description costs the share of that, and can be continued", async () => {
+	it("that is canceled in its description costs the share of that, and can go on", async () => {
 		const { opened, open } = gate();
 		storyteller({ gate: (n) => (n === 3 ? opened : undefined) });
 		const job = await start({ sampling: { max_tokens: 100 } });

@@ -50,7 +50,7 @@ describe("an erased job", () => {
 						maxTokens: 300,
 					}),
 					token_ids: null,
-					held: null,
+					withheld: null,
 					spec: null,
 					state: null,
 					prompt_ids: null,
@@ -78,7 +78,7 @@ describe("an erased job", () => {
 		expect(await job.stub().erase()).toBe("erased");
 		expect(await job.stub().start(job.spec)).toEqual(GONE);
 		expect(await job.stub().resolve()).toMatchObject({
-			answer: "finished",
+			status: "finished",
 			outcome: { status: "succeeded", outputTokens: 2 },
 		});
 		expect(
@@ -129,7 +129,7 @@ describe("an erased job", () => {
 		const job = await admittedJob();
 		expect(await job.stub().erase()).toBe("erased");
 		expect(await job.stub().start(job.spec)).toEqual(GONE);
-		expect(await job.stub().resolve()).toEqual({ answer: "void" });
+		expect(await job.stub().resolve()).toEqual({ status: "void" });
 	});
 });
 

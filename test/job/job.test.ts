@@ -186,7 +186,7 @@ describe("a job", () => {
 	it("does not start after its tombstone", async () => {
 		fakeWorker({ tokens: ["x"] });
 		const job = await admittedJob();
-		expect(await job.stub().resolve()).toEqual({ answer: "void" });
+		expect(await job.stub().resolve()).toEqual({ status: "void" });
 		expect(await job.stub().start(job.spec)).toEqual({
 			ok: false,
 			failure: { code: "job_gone" },
@@ -214,11 +214,11 @@ describe("a job", () => {
 		const job = await startedJob();
 		await events(job, 0, ({ type }) => type === "token");
 		const running = await job.stub().resolve();
-		expect(running).toMatchObject({ answer: "running" });
+		expect(running).toMatchObject({ status: "running" });
 		open();
 		await events(job);
 		expect(await job.stub().resolve()).toEqual({
-			answer: "finished",
+			status: "finished",
 			outcome: {
 				jobId: job.id,
 				status: "succeeded",
@@ -262,7 +262,7 @@ describe("the end of an answer", () => {
 		}
 	});
 
-	it("shows held text that turns out to be no stop string", async () => {
+	it("shows withheld text that turns out to be no stop string", async () => {
 		fakeWorker({ tokens: ["a#", "#", " b#", "#"], every: 40 });
 		const seen = await events(
 			await startedJob({ sampling: { stop: ["###"] } }),

@@ -21,7 +21,7 @@ const batch = (text: string, ids: number[]) => ({
 	text,
 	ids,
 	tokens: ids.length,
-	held: "",
+	withheld: "",
 });
 
 /** All events after `seq`, read message by message as a reader gets them. */
@@ -59,7 +59,7 @@ describe("a log", () => {
 				text: "!",
 				ids: [],
 				tokens: 0,
-				held: "",
+				withheld: "",
 			});
 			expect(new EventLog(sql)).toMatchObject({
 				description: log.description,
@@ -120,7 +120,7 @@ describe("a log", () => {
 					text: "two words",
 					ids: [],
 					tokens: 2,
-					held: "",
+					withheld: "",
 				});
 			const answer = { tokens: 80, ids: [] };
 			expect(new EventLog(sql)).toMatchObject({ answer });

@@ -40,10 +40,13 @@ const endless: Deadlines = {
 	startBy: null,
 	endBy: null,
 	cancelAt: null,
-	onDisconnect: "continue",
 };
-const newState = (deadlines: Partial<Deadlines> = {}): JobState =>
-	initialState({ ...endless, ...deadlines } as JobSpec, 0);
+type Limits = Deadlines & Pick<JobSpec, "onDisconnect">;
+const newState = (limits: Partial<Limits> = {}): JobState =>
+	initialState(
+		{ ...endless, onDisconnect: "continue", ...limits } as JobSpec,
+		0,
+	);
 const granted: JobChange = { type: "granted", lease };
 const time: JobChange = { type: "time" };
 const cancel: JobChange = { type: "cancel" };
@@ -90,7 +93,7 @@ const disconnect: fc.Arbitrary<Disconnect> = fc.oneof(
 const change: fc.Arbitrary<Step["make"]> = fc.oneof(
 	fc
 		.constantFrom("queued" as const, "provisioning" as const)
-		.map((answer) => () => ({ type: "placed", answer, place }) as JobChange),
+		.map((status) => () => ({ type: "placed", status, place }) as JobChange),
 	{ weight: 3, arbitrary: fc.constant(() => granted) },
 	{
 		weight: 3,
@@ -132,7 +135,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 	{ maxLength: 80 },
 );
 const deadline = fc.option(fc.nat(4 * HOUR));
-const deadlines: fc.Arbitrary<Deadlines> = fc.record({
+const limits: fc.Arbitrary<Limits> = fc.record({
 	startBy: deadline,
 	endBy: deadline,
 	cancelAt: deadline,
@@ -148,9 +151,9 @@ interface Moment {
 }
 
 /** Every state on the way. Only a running attempt adds tokens, and the ledger sets the price. */
-function historyOf(deadlines: Deadlines, steps: Step[]): Moment[] {
+function historyOf(limits: Limits, steps: Step[]): Moment[] {
 	const history: Moment[] = [
-		{ now: 0, tokens: 0, state: newState(deadlines), log: [] },
+		{ now: 0, tokens: 0, state: newState(limits), log: [] },
 	];
 	for (const { wait, add, make } of steps) {
 		const before = history.at(-1) as Moment;
@@ -185,10 +188,10 @@ function historyOf(deadlines: Deadlines, steps: Step[]): Moment[] {
 	return history;
 }
 
-const always = (check: (history: Moment[], deadlines: Deadlines) => void) =>
+const always = (check: (history: Moment[], limits: Limits) => void) =>
 	fc.assert(
-		fc.property(deadlines, steps, (deadlines, steps) =>
-			check(historyOf(deadlines, steps), deadlines),
+		fc.property(limits, steps, (limits, steps) =>
+			check(historyOf(limits, steps), limits),
 		),
 		{ numRuns: 500 },
 	);
@@ -397,7 +400,7 @@ describe("attempts", () => {
 		const state = failOnce(newState(), 1);
 		expect(state).toMatchObject({ phase: "waiting", status: "running" });
 		expect(
-			transition(state, { type: "placed", answer: "queued", place }, HOUR),
+			transition(state, { type: "placed", status: "queued", place }, HOUR),
 		).toBe(null);
 		expect(transition(state, granted, HOUR)?.events).toEqual([]);
 	});
@@ -405,8 +408,8 @@ describe("attempts", () => {
 
 describe("waiting", () => {
 	it("logs its place once, and again when it waits for something else", () => {
-		const queued: JobChange = { type: "placed", answer: "queued", place };
-		const cold: JobChange = { type: "placed", answer: "provisioning", place };
+		const queued: JobChange = { type: "placed", status: "queued", place };
+		const cold: JobChange = { type: "placed", status: "provisioning", place };
 		let state = newState();
 		const statuses = [queued, queued, cold, cold, queued].map((change) => {
 			const decision = transition(state, change, 0);

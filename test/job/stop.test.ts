@@ -2,17 +2,17 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { scan } from "../../src/job/stop.ts";
 
-/** Scans pieces as a job does over several attempts: only `shown` and `held` survive an attempt. */
+/** Scans pieces as a job does over several attempts: only `shown` and `withheld` survive an attempt. */
 function readAll(stops: string[], pieces: string[]) {
 	let shown = "";
-	let held = "";
+	let withheld = "";
 	for (const piece of pieces) {
-		const next = scan(stops, held, piece);
+		const next = scan(stops, withheld, piece);
 		shown += next.shown;
-		held = next.held;
+		withheld = next.withheld;
 		if (next.hit) return { shown, hit: true };
 	}
-	return { shown: shown + held, hit: false };
+	return { shown: shown + withheld, hit: false };
 }
 
 /** Words over four letters, so that stop strings do occur. */
@@ -51,17 +51,17 @@ describe("stop strings", () => {
 	it("hold back no more than their longest beginning at the end of the text", () => {
 		expect(scan(["###", "END"], "", "the EN")).toEqual({
 			shown: "the ",
-			held: "EN",
+			withheld: "EN",
 			hit: false,
 		});
 		expect(scan(["###", "END"], "EN", "tire")).toEqual({
 			shown: "ENtire",
-			held: "",
+			withheld: "",
 			hit: false,
 		});
 		expect(scan(["###", "END"], "EN", "D of it")).toEqual({
 			shown: "",
-			held: "",
+			withheld: "",
 			hit: true,
 		});
 	});

@@ -137,13 +137,13 @@ describe("a waiting job", () => {
 		const real = Pool.prototype.acquire;
 		acquire.mockImplementationOnce(async function (this: Pool, request) {
 			const acquired = await real.call(this, request);
-			if (acquired.answer !== "granted") throw new Error("no slot");
+			if (acquired.status !== "granted") throw new Error("no slot");
 			const [account, id] = request.job.split("/");
 			const stub = bindings.JOB.get(
 				bindings.JOB.idFromName(`${account}/${id}`),
 			);
 			expect(await stub.granted(acquired.lease)).toBe(true);
-			return { answer: "queued", position: 1, eta: { ...ETA } };
+			return { status: "queued", position: 1, eta: { ...ETA } };
 		});
 		const job = await startedJob();
 		expect(textOf(await events(job))).toBe(words(3).join(""));

@@ -119,7 +119,8 @@ describe("the reader of Prometheus' format in these tests", () => {
 		["with a counter that is not called one", good.replaceAll("a_total", "a")],
 		[
 			"with a histogram that falls",
-			'# HELP h H.\n# TYPE h histogram\nh_bucket{le="1"} 2\nh_bucket{le="+Inf"} 1\nh_sum{} 1\nh_count{} 1\n',
+			"# HELP h H.\n# TYPE h histogram\n" +
+				'h_bucket{le="1"} 2\nh_bucket{le="+Inf"} 1\nh_sum{} 1\nh_count{} 1\n',
 		],
 		[
 			"with a histogram without a sum",

@@ -37,7 +37,7 @@ describe("a circuit breaker", () => {
 		expect(admissible(after, 0)).toBe(Number.POSITIVE_INFINITY);
 	});
 
-	it("then lets one job try: it closes again, or stays open for twice as long, a minute at most", () => {
+	it("then lets one job try: it closes, or stays open twice as long, a minute at most", () => {
 		const trying = afterStart(open, "t");
 		expect(admissible(trying, 6_000)).toBe(0);
 		expect(afterEnd(trying, "t", true, 6_500)).toEqual(CLOSED);
@@ -57,7 +57,7 @@ describe("a circuit breaker", () => {
 		expect(admissible(afterLoss(trying, "t"), 6_000)).toBe(1);
 	});
 
-	it("whatever happens: never two try at once, never open for more than a minute, closed only by a job that ended well", () => {
+	it("whatever happens: one try at a time, open for a minute at most, closed by a good end", () => {
 		const step = fc.record({
 			job: fc.constantFrom("a", "b", "c", "d"),
 			what: fc.constantFrom("start", "well", "failed", "gone"),

@@ -5,9 +5,9 @@ import {
 	afterProbe,
 	type Candidate,
 	chooseWorker,
+	freeSlots,
 	isStale,
 	needsProbe,
-	openSlots,
 	unprobedWorker,
 	type Worker,
 } from "../../src/pool/fleet.ts";
@@ -26,17 +26,17 @@ const broken = ["1", "2", "3"].reduce(
 );
 
 describe("a worker", () => {
-	it("has as many open slots as it says, less those taken, and never fewer than none", () => {
-		expect(openSlots(ready, 0, NOW)).toBe(4);
-		expect(openSlots(ready, 3, NOW)).toBe(1);
-		expect(openSlots(ready, 9, NOW)).toBe(0);
+	it("has as many free slots as it says, less those taken, and never fewer than none", () => {
+		expect(freeSlots(ready, 0, NOW)).toBe(4);
+		expect(freeSlots(ready, 3, NOW)).toBe(1);
+		expect(freeSlots(ready, 9, NOW)).toBe(0);
 	});
 
 	it.each(["starting", "draining", "away"] as const)(
 		"that is %s gets nothing",
 		(status) => {
 			const now = afterProbe(ready, { status }, "nano", NOW);
-			expect([now.state, openSlots(now, 0, NOW)]).toEqual([status, 0]);
+			expect([now.state, freeSlots(now, 0, NOW)]).toEqual([status, 0]);
 			expect(now.slots).toBe(4);
 		},
 	);
@@ -44,20 +44,20 @@ describe("a worker", () => {
 	it("of another model gets nothing", () => {
 		const other = { model: "vicuna-7b", digest: "d", slots: 4 };
 		const now = afterProbe(fresh, { status: "ready", ...other }, "nano", NOW);
-		expect([now.state, openSlots(now, 0, NOW)]).toEqual(["mistaken", 0]);
+		expect([now.state, freeSlots(now, 0, NOW)]).toEqual(["mistaken", 0]);
 	});
 
 	it("whose circuit is open gets nothing, then one job", () => {
 		const failing = { ...ready, breaker: broken };
-		expect(openSlots(failing, 0, NOW)).toBe(0);
-		expect(openSlots(failing, 0, NOW + 5_000)).toBe(1);
+		expect(freeSlots(failing, 0, NOW)).toBe(0);
+		expect(freeSlots(failing, 0, NOW + 5_000)).toBe(1);
 	});
 
 	it("is asked before a slot of it is promised when nothing was heard of it for a while", () => {
 		expect(isStale(fresh, NOW)).toBe(true);
 		expect(isStale(ready, NOW + 30_000)).toBe(false);
 		expect(isStale(ready, NOW + 30_001)).toBe(true);
-		expect(openSlots(ready, 0, NOW + 30_001)).toBe(0);
+		expect(freeSlots(ready, 0, NOW + 30_001)).toBe(0);
 	});
 
 	it("is asked every second while it is not ready, every five while it is", () => {
@@ -75,21 +75,21 @@ describe("a worker", () => {
 
 const spot = (
 	url: string,
-	open: number,
+	free: number,
 	part: Partial<Worker> = {},
 ): Candidate => ({
 	worker: { ...ready, url, ...part },
-	open,
+	free,
 });
 
 describe("the choice of a worker", () => {
-	it("is the one with the most open slots", () => {
+	it("is the one with the most free slots", () => {
 		const spots = [spot("a", 1), spot("b", 3), spot("c", 2)];
 		expect(chooseWorker(spots, null)?.url).toBe("b");
 		expect(chooseWorker([spot("a", 0)], null)).toBe(null);
 	});
 
-	it("passes over the one that failed the job while another takes jobs, though that be busy", () => {
+	it("passes over the one that failed the job while another takes jobs, even a busy one", () => {
 		expect(chooseWorker([spot("a", 3), spot("b", 1)], "a")?.url).toBe("b");
 		expect(chooseWorker([spot("a", 3), spot("b", 0)], "a")).toBe(null);
 		const away = spot("b", 0, { state: "away" });
@@ -98,24 +98,24 @@ describe("the choice of a worker", () => {
 		expect(chooseWorker([spot("a", 3), open], "a")?.url).toBe("a");
 	});
 
-	it("never takes one without an open slot, and takes one if any is there", () => {
+	it("never takes one without a free slot, and takes one if any is there", () => {
 		const any = fc.record({
 			url: fc.constantFrom("a", "b", "c", "d"),
-			open: fc.nat({ max: 3 }),
+			free: fc.nat({ max: 3 }),
 			up: fc.boolean(),
 		});
 		const unique = fc.uniqueArray(any, { selector: ({ url }) => url });
 		const avoided = fc.constantFrom("a", "b", null);
 		fc.assert(
 			fc.property(unique, avoided, (rows, avoid) => {
-				const spots = rows.map(({ url, open, up }) =>
-					spot(url, up ? open : 0, { state: up ? "ready" : "away" }),
+				const spots = rows.map(({ url, free, up }) =>
+					spot(url, up ? free : 0, { state: up ? "ready" : "away" }),
 				);
 				const chosen = chooseWorker(spots, avoid);
 				const others = rows.filter(({ url, up }) => up && url !== avoid);
 				const of = others.length > 0 ? others : rows;
-				const most = Math.max(0, ...of.map(({ open, up }) => (up ? open : 0)));
-				expect(spots.find((s) => s.worker.url === chosen?.url)?.open ?? 0).toBe(
+				const most = Math.max(0, ...of.map(({ free, up }) => (up ? free : 0)));
+				expect(spots.find((s) => s.worker.url === chosen?.url)?.free ?? 0).toBe(
 					most,
 				);
 			}),

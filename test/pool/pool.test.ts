@@ -81,7 +81,7 @@ const ready = (slots: number, model = "nano"): ProbeResult => ({
 /** The lease of a job that must have been granted one. */
 const lease = async (pool: DurableObjectStub<Pool>, ...of: AskOf) => {
 	const acquired = await pool.acquire(ask(...of));
-	if (acquired.answer !== "granted") throw new Error(acquired.answer);
+	if (acquired.status !== "granted") throw new Error(acquired.status);
 	return acquired.lease;
 };
 
@@ -126,7 +126,7 @@ const rowsWritten = async (
 };
 
 describe("a pool", () => {
-	it("grants as many leases as the worker has slots, then queues first come, first served", async () => {
+	it("grants as many leases as the worker has slots, then queues in order", async () => {
 		const worker = fakeWorker({ tokens: [] });
 		worker.slots = 2;
 		const pool = newPool();
@@ -134,13 +134,13 @@ describe("a pool", () => {
 		const a = await granted(pool, "a/1");
 		const b = await granted(pool, "a/2");
 		expect(await pool.acquire(ask("a/3"))).toMatchObject({
-			answer: "queued",
+			status: "queued",
 		});
 		expect(await pool.acquire(ask("a/4"))).toMatchObject({
-			answer: "queued",
+			status: "queued",
 		});
 		expect(await pool.acquire(ask("a/3"))).toMatchObject({
-			answer: "queued",
+			status: "queued",
 		});
 		await pool.release("a/1", a, "finished", null);
 		expect(called).toEqual(["a/3"]);
@@ -148,13 +148,13 @@ describe("a pool", () => {
 		expect(called).toEqual(["a/3", "a/4"]);
 	});
 
-	it("says that nobody is up, probes while somebody waits, and grants when the worker is", async () => {
+	it("says that nobody is up, probes while somebody waits, grants when the worker is", async () => {
 		const worker = fakeWorker({ tokens: [] });
 		worker.state = "starting";
 		const pool = newPool();
 		const called = await callsTo(pool);
 		expect(await pool.acquire(ask("a/1"))).toMatchObject({
-			answer: "provisioning",
+			status: "provisioning",
 		});
 		expect(await runDurableObjectAlarm(pool)).toBe(true);
 		expect(called).toEqual([]);
@@ -185,17 +185,17 @@ describe("a pool", () => {
 		const called = await callsTo(pool);
 		const dead = await granted(pool, "a/dead");
 		const alive = await granted(pool, "a/alive");
-		expect((await pool.acquire(ask("a/next"))).answer).toBe("queued");
+		expect((await pool.acquire(ask("a/next"))).status).toBe("queued");
 		await moveClock(pool, LEASE_MS - 1000);
 		expect(await pool.heartbeat("a/alive", alive)).toEqual({
-			held: true,
+			leased: true,
 			running: 2,
 		});
 		await moveClock(pool, LEASE_MS + 1000);
 		await runDurableObjectAlarm(pool);
 		expect(called).toEqual(["a/next"]);
-		expect((await pool.heartbeat("a/dead", dead)).held).toBe(false);
-		expect((await pool.heartbeat("a/alive", alive)).held).toBe(true);
+		expect((await pool.heartbeat("a/dead", dead)).leased).toBe(false);
+		expect((await pool.heartbeat("a/alive", alive)).leased).toBe(true);
 	});
 
 	it("lets an old holder free nothing of a new one's", async () => {
@@ -209,8 +209,8 @@ describe("a pool", () => {
 		const renewed = await granted(pool, "a/1");
 		expect(renewed).toBeGreaterThan(old);
 		await pool.release("a/1", old, "failed", null);
-		expect((await pool.heartbeat("a/1", renewed)).held).toBe(true);
-		expect((await pool.acquire(ask("a/2"))).answer).toBe("queued");
+		expect((await pool.heartbeat("a/1", renewed)).leased).toBe(true);
+		expect((await pool.acquire(ask("a/2"))).status).toBe("queued");
 	});
 
 	it("puts a resumed job before those that have shown nothing yet", async () => {
@@ -244,7 +244,7 @@ describe("a pool", () => {
 });
 
 describe("a pool's model", () => {
-	it("is what its worker must serve: another one is not ready, and both are named, once", async () => {
+	it("is what its worker must serve: another is not ready, and both are named, once", async () => {
 		const lines = vi.spyOn(console, "log");
 		const worker = fakeWorker({ tokens: [] }, "vicuna-7b");
 		worker.model = "vicuna-13b";
@@ -253,7 +253,7 @@ describe("a pool's model", () => {
 		expect(
 			await pool.acquire(ask("a/1", { model: "vicuna-7b" })),
 		).toMatchObject({
-			answer: "provisioning",
+			status: "provisioning",
 		});
 		await runDurableObjectAlarm(pool);
 		expect(called).toEqual([]);
@@ -274,7 +274,7 @@ describe("a pool's model", () => {
 		await callsTo(pool);
 		const acquired = await pool.acquire(ask("a/1", { model: "vicuna-7b" }));
 		expect(acquired).toMatchObject({
-			answer: "granted",
+			status: "granted",
 			lease: { url: "http://vicuna.test" },
 		});
 		expect([nano.probes, vicuna.probes]).toEqual([0, 1]);
@@ -283,7 +283,7 @@ describe("a pool's model", () => {
 	it("that is not served any more has no worker, and its jobs wait", async () => {
 		const pool = newPool();
 		const acquired = await pool.acquire(ask("a/1", { model: "vicuna-13b" }));
-		expect(acquired).toMatchObject({ answer: "provisioning" });
+		expect(acquired).toMatchObject({ status: "provisioning" });
 	});
 
 	it("is still known when the object starts anew", async () => {
@@ -300,7 +300,7 @@ describe("a pool's model", () => {
 });
 
 describe("replicas", () => {
-	it("get jobs by most free slots; one that is away, draining or of another model gets none", async () => {
+	it("get jobs by most free slots; none when away, draining or of another model", async () => {
 		const pool = newPool();
 		await callsTo(pool);
 		await replicas(pool, {
@@ -319,7 +319,7 @@ describe("replicas", () => {
 			"http://large.test",
 		]);
 		expect(urls.filter((url) => url === "http://small.test")).toHaveLength(1);
-		expect((await pool.acquire(ask("a/5"))).answer).toBe("queued");
+		expect((await pool.acquire(ask("a/5"))).status).toBe("queued");
 		expect((await pool.load("nano")).workers).toEqual([
 			{ origin: "http://small.test", state: "ready", slots: 1, running: 1 },
 			{ origin: "http://large.test", state: "ready", slots: 3, running: 3 },
@@ -334,7 +334,7 @@ describe("replicas", () => {
 		]);
 	});
 
-	it("that failed a job get others; it gets another one, though it must wait for that", async () => {
+	it("that failed a job get others; it gets another one, even if it must wait", async () => {
 		const pool = newPool();
 		const called = await callsTo(pool);
 		await replicas(pool, {
@@ -347,19 +347,19 @@ describe("replicas", () => {
 		expect(other.url).toBe("http://b.test");
 		await pool.release("x/1", bad.epoch, "failed", null);
 		const again = { resumed: true, avoid: bad.url };
-		expect((await pool.acquire(ask("x/1", again))).answer).toBe("queued");
+		expect((await pool.acquire(ask("x/1", again))).status).toBe("queued");
 		expect((await lease(pool, "x/3")).url).toBe("http://a.test");
 		await pool.release("x/2", other.epoch, "finished", null);
 		expect(called).toEqual(["x/1"]);
 	});
 
-	it("that fail three jobs in a row get none for a while, then one, however ready they say they are", async () => {
+	it("that fail three jobs in a row get none for a while, then one, however ready", async () => {
 		const pool = newPool();
 		await callsTo(pool);
 		await replicas(pool, { "http://bad.test": ready(4) });
 		for (const job of ["a/1", "a/2", "a/3"])
 			await pool.release(job, await granted(pool, job), "down", null);
-		expect((await pool.acquire(ask("a/4"))).answer).toBe("queued");
+		expect((await pool.acquire(ask("a/4"))).status).toBe("queued");
 		expect(await pool.load("nano")).toMatchObject({
 			ready_slots: 0,
 			workers: [{ state: "broken", slots: 0 }],
@@ -367,13 +367,13 @@ describe("replicas", () => {
 		await pool.leave("a/4");
 		await moveClock(pool, 5_100);
 		const trying = await granted(pool, "a/5");
-		expect((await pool.acquire(ask("a/6"))).answer).toBe("queued");
+		expect((await pool.acquire(ask("a/6"))).status).toBe("queued");
 		await pool.release("a/5", trying, "finished", null);
 		await granted(pool, "a/7");
 		await granted(pool, "a/8");
 	});
 
-	it("that come while jobs wait take them; those that are up are not asked all the time", async () => {
+	it("that come while jobs wait take them; those that are up are not asked always", async () => {
 		const pool = newPool();
 		const called = await callsTo(pool);
 		const states: Record<string, ProbeResult> = {
@@ -382,7 +382,7 @@ describe("replicas", () => {
 		};
 		const asked = await replicas(pool, states);
 		await granted(pool, "a/1");
-		expect((await pool.acquire(ask("a/2"))).answer).toBe("queued");
+		expect((await pool.acquire(ask("a/2"))).status).toBe("queued");
 		asked.length = 0;
 		states["http://b.test"] = { status: "starting" };
 		await runDurableObjectAlarm(pool);
@@ -403,9 +403,9 @@ describe("a place in the queue", () => {
 		const second = await pool.acquire(ask("a/3"));
 		const other = await pool.acquire(ask("b/1"));
 		expect([first, second, other]).toMatchObject([
-			{ answer: "queued", position: 1, eta: { cold: false } },
-			{ answer: "queued", position: 2 },
-			{ answer: "queued", position: 2 },
+			{ status: "queued", position: 1, eta: { cold: false } },
+			{ status: "queued", position: 2 },
+			{ status: "queued", position: 2 },
 		]);
 		expect((await pool.place("a/3"))?.position).toBe(3);
 		const start = async (job: string) => (await pool.place(job))?.eta.start.p50;
@@ -427,7 +427,7 @@ describe("a place in the queue", () => {
 		await granted(pool, "a/1");
 		const eta = async (job: string) => {
 			const acquired = await pool.acquire(ask(job));
-			return acquired.answer === "granted" ? null : acquired.eta;
+			return acquired.status === "granted" ? null : acquired.eta;
 		};
 		const { start, finish } = (await eta("a/2")) as Eta;
 		expect(start.p50).toBeGreaterThan(1_500);
@@ -496,8 +496,8 @@ describe("a pool that starts anew", () => {
 		await evictDurableObject(pool);
 		const called = await callsTo(pool);
 		expect(await granted(pool, "a/1")).toBe(epoch);
-		expect((await pool.heartbeat("a/1", epoch)).held).toBe(true);
-		expect((await pool.acquire(ask("a/2"))).answer).toBe("queued");
+		expect((await pool.heartbeat("a/1", epoch)).leased).toBe(true);
+		expect((await pool.acquire(ask("a/2"))).status).toBe("queued");
 		await pool.release("a/1", epoch, "finished", null);
 		for (const job of ["c/1", "a/2", "b/1", "a/3"]) {
 			expect(called.at(-1)).toBe(job);
@@ -508,7 +508,7 @@ describe("a pool that starts anew", () => {
 		expect(await pool.load("nano")).toMatchObject({ running: 0, waiting: 0 });
 	});
 
-	it("gives one lease, in memory and in its rows, to a job that asks twice while its worker turns out to be away", async () => {
+	it("gives one lease to a job that asks twice while its worker turns out to be away", async () => {
 		const pool = newPool();
 		const two = (first: ProbeResult) =>
 			replicas(pool, { "http://a.test": first, "http://b.test": ready(1) });
@@ -545,13 +545,13 @@ describe("a pool that starts anew", () => {
 		expect(await epochs()).toEqual([]);
 	});
 
-	it("asks the jobs that it has not heard of, so that a dead one's lease ends though the pool sleeps between its alarms", async () => {
+	it("asks the silent jobs, so that a dead one's lease ends though the pool sleeps", async () => {
 		const pool = newPool();
 		const replace = async (alive: string[]) => {
 			await callsTo(pool);
 			await replicas(pool, { "http://a.test": ready(2) });
 			await runInDurableObject(pool, (object: Pool) => {
-				object.holdsStill = async (job) => alive.includes(job);
+				object.hasLease = async (job) => alive.includes(job);
 			});
 		};
 		await replace([]);
@@ -560,15 +560,15 @@ describe("a pool that starts anew", () => {
 		await evictDurableObject(pool);
 		await replace(["a/alive"]);
 		await runDurableObjectAlarm(pool);
-		expect((await pool.heartbeat("a/dead", dead)).held).toBe(false);
-		expect((await pool.heartbeat("a/alive", alive)).held).toBe(true);
+		expect((await pool.heartbeat("a/dead", dead)).leased).toBe(false);
+		expect((await pool.heartbeat("a/alive", alive)).leased).toBe(true);
 		await evictDurableObject(pool);
 		await replace([]);
 		await runDurableObjectAlarm(pool);
 		expect(await pool.load("nano")).toMatchObject({ running: 0 });
 	});
 
-	it("leaves its alarm where it was, and sets one that was lost, as soon as anybody calls", async () => {
+	it("leaves its alarm where it was, and sets a lost one as soon as anybody calls", async () => {
 		const pool = newPool();
 		await callsTo(pool);
 		await replicas(pool, { "http://a.test": ready(1) });
@@ -597,15 +597,15 @@ describe("a pool that starts anew", () => {
 		await replicas(pool, { "http://a.test": ready(1) });
 		await granted(pool, "a/1");
 		const acquired = await pool.acquire(ask("a/2"));
-		expect(acquired).toMatchObject({ answer: "queued" });
-		if (acquired.answer === "granted") return;
+		expect(acquired).toMatchObject({ status: "queued" });
+		if (acquired.status === "granted") return;
 		const { start, finish } = acquired.eta;
 		expect(finish.p50 - start.p50).toBe(2_000);
 	});
 });
 
 describe("what a pool writes", () => {
-	it("is two rows for a job that gets a slot at once, four for one that waits, none for a heartbeat", async () => {
+	it("is two rows for a job that gets a slot, four if it waits, none for a heartbeat", async () => {
 		const pool = newPool();
 		await callsTo(pool);
 		await replicas(pool, { "http://a.test": ready(1) });

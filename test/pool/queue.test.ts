@@ -14,7 +14,10 @@ const waiter = (
 	picky: false,
 });
 
-/** What may happen to a queue: a job of an account comes, resumed or not; a slot comes free; some job leaves. */
+/**
+ * What may happen to a queue: a job of an account comes, resumed or not; a slot comes free; a job
+ * leaves.
+ */
 const event = fc.oneof(
 	{ weight: 4, arbitrary: fc.record({ come: fc.nat({ max: 5 }) }) },
 	{ weight: 1, arbitrary: fc.record({ resume: fc.nat({ max: 5 }) }) },
@@ -126,7 +129,7 @@ describe("the queue", () => {
 		);
 	});
 
-	it("serves another account's first job at the very next slot, however many jobs one has sent", () => {
+	it("serves another account's first job at the very next slot, however many one has sent", () => {
 		const queue = new FairQueue<QueueEntry>();
 		for (let n = 1; n <= 1_000; n++) queue.enqueue(waiter(n, "heavy"));
 		for (let n = 0; n < 10; n++) expect(queue.dequeue()?.account).toBe("heavy");
@@ -174,7 +177,8 @@ describe("the queue", () => {
 						if (queue.dequeue()?.account === "old") served++;
 						else queue.enqueue(waiter(++place, `new-${place}`));
 						grants++;
-						// It gets its share as one of those who wait and one who may come, but for the first time round.
+						// Its share is that of those who wait and one who may come, but for the first time
+						// round.
 						const round = crowd + 2;
 						expect(grants).toBeLessThanOrEqual((served + 2) * round);
 					}

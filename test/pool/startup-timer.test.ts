@@ -5,7 +5,7 @@ const fleet = (...ready: boolean[]) =>
 	ready.map((ready, n) => ({ url: `http://${n}.test`, ready }));
 
 describe("the ramp", () => {
-	it("times from the first job that found no worker ready until one is, and each worker by itself", () => {
+	it("times from the first job that found no worker ready until one is, each by itself", () => {
 		const ramp = new StartupTimer();
 		ramp.observe(fleet(false, false), true, 1_000);
 		ramp.observe(fleet(false, false), true, 30_000);

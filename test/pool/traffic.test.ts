@@ -33,7 +33,7 @@ describe("the traffic to come", () => {
 		}
 	});
 
-	it("in a burst is the rest of a burst and then the usual, in the calm the other way round", () => {
+	it("in a burst is the rest of it and then the usual, in the calm the other way round", () => {
 		const traffic = new Traffic();
 		// Five minutes at 40, ten at 4; 16 in the mean.
 		for (let at = 0; at < 105 * MINUTE; at += 15 * MINUTE) {

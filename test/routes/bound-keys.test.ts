@@ -1,4 +1,7 @@
-/** What a key that is bound to pages, and so is public, may do: every operation of the OpenAPI document. */
+/**
+ * What a key that is bound to pages, and so is public, may do: every operation of the OpenAPI
+ * document.
+ */
 import { beforeEach, describe, expect, it } from "vitest";
 import { newJobId, newUploadId } from "../../src/ids.ts";
 import { dump, newAccount, type TestAccount } from "../support/account.ts";
@@ -224,7 +227,7 @@ describe("a key that is bound to pages, at every operation of the API", () => {
 		).toEqual(Object.keys(REACH).sort());
 	});
 
-	it("is refused what is all of the account's, from a page and from a server, and nothing changes", async () => {
+	it("is refused what is all of the account's, anywhere, and nothing changes", async () => {
 		const before = await dump(account.stub);
 		for (const operation of await operations()) {
 			if (REACH[operation.id]?.reach !== "refused") continue;
@@ -237,7 +240,7 @@ describe("a key that is bound to pages, at every operation of the API", () => {
 		expect(await dump(account.stub)).toEqual(before);
 	});
 
-	it("opens nothing from a server, which tells of no page, nor from another page, not even its own", async () => {
+	it("opens nothing from a server, nor from another page, not even its own", async () => {
 		const own = await made(page);
 		const before = await dump(account.stub);
 		for (const operation of await operations()) {
@@ -362,7 +365,7 @@ describe("a job of a key that is bound to pages", () => {
 		expect((await call(page, "/jobs", more)).status).toBe(202);
 	});
 
-	it("under an id that another key has used is refused by the id alone, whatever is asked and whether it is gone", async () => {
+	it("under an id that another key has used is refused by the id alone, gone or not", async () => {
 		const theirs = await made(owner);
 		const put = (by: Page, prompt: string) =>
 			call(
@@ -443,7 +446,7 @@ describe("a job of a key that is bound to pages", () => {
 });
 
 describe("two keys that are bound to the same pages", () => {
-	it("do not see each other's; nor does the one that takes a revoked one's place; the owner sees all", async () => {
+	it("do not see each other's, nor a revoked one's; the owner sees all", async () => {
 		const first = await keyFor("website");
 		const things = await made(first);
 		const revoked = await call(owner, `/keys/${first.id}`, undefined, {

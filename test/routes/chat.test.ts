@@ -81,7 +81,7 @@ describe("a completion", () => {
 		expect(response.headers.get("RateLimit")).toContain("requests");
 	});
 
-	it("streams a role, the text, why it ended and, where asked for, the usage; then [DONE]", async () => {
+	it("streams a role, the text, why it ended, the usage if asked for; then [DONE]", async () => {
 		fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		for (const include_usage of [undefined, false, true]) {
@@ -224,7 +224,13 @@ describe("a completion", () => {
 			const worker = fakeWorker({ tokens: words(3) });
 			const account = await newAccount(CREDIT);
 			const names =
-				"audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens metadata modalities moderation n parallel_tool_calls prediction presence_penalty prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format safety_identifier seed service_tier stop store stream stream_options temperature tool_choice tools top_logprobs top_p user verbosity extra_body thinking";
+				"audio frequency_penalty function_call functions logit_bias logprobs " +
+				"max_completion_tokens max_tokens metadata modalities moderation n " +
+				"parallel_tool_calls prediction presence_penalty prompt_cache_key " +
+				"prompt_cache_options prompt_cache_retention reasoning_effort response_format " +
+				"safety_identifier seed service_tier stop store stream stream_options " +
+				"temperature tool_choice tools top_logprobs top_p user verbosity extra_body " +
+				"thinking";
 			const response = await complete(
 				account,
 				Object.fromEntries(names.split(" ").map((name) => [name, empty])),
@@ -257,7 +263,13 @@ describe("a completion", () => {
 			const worker = fakeWorker({ tokens: words(3) });
 			const account = await newAccount(CREDIT);
 			const names =
-				"audio best_of cache chat_template_kwargs echo frequency_penalty function_call functions logit_bias logprobs metadata min_p modalities moderation options parallel_tool_calls prediction presence_penalty prompt_cache_key prompt_cache_options prompt_cache_retention reasoning reasoning_effort response_format safety_identifier service_tier stop store stream stream_options thinking tool_choice tools top_k top_logprobs user verbosity web_search_options";
+				"audio best_of cache chat_template_kwargs echo frequency_penalty function_call " +
+				"functions logit_bias logprobs metadata min_p modalities moderation options " +
+				"parallel_tool_calls prediction presence_penalty prompt_cache_key " +
+				"prompt_cache_options prompt_cache_retention reasoning reasoning_effort " +
+				"response_format safety_identifier service_tier stop store stream " +
+				"stream_options thinking tool_choice tools top_k top_logprobs user verbosity " +
+				"web_search_options";
 			const body = Object.fromEntries(
 				names.split(" ").map((name) => [name, none]),
 			);
@@ -529,7 +541,7 @@ describe("a completion", () => {
 		);
 	});
 
-	it("that fails before it speaks has the failure's status, streamed or not, and costs nothing", async () => {
+	it("that fails before it speaks has the failure's status and costs nothing", async () => {
 		fakeWorker({
 			tokens: words(3),
 			faults: { 1: { error: "image_undecodable", field: "images[0]" } },
@@ -572,7 +584,7 @@ describe("a completion", () => {
 		expect(await money(account)).toEqual({ available: CREDIT, held: 0 });
 	});
 
-	it("under an Idempotency-Key runs once, and a repeat answers the same, streamed or not", async () => {
+	it("under an Idempotency-Key runs once; a repeat answers the same, streamed or not", async () => {
 		const worker = fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		const key = { "Idempotency-Key": "one" };
@@ -749,7 +761,7 @@ describe("a completion", () => {
 });
 
 describe("an error", () => {
-	it("has OpenAI's shape on OpenAI's routes, with the status that their clients go by", async () => {
+	it("has OpenAI's shape on OpenAI's routes, with the status their clients go by", async () => {
 		fakeWorker({ tokens: words(3) });
 		const account = await newAccount(0);
 		const keyless = await complete(null, {});

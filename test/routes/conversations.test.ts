@@ -116,7 +116,9 @@ describe("`messages`", () => {
 			const worker = fakeWorker({ tokens: words(3) });
 			const account = await newAccount(CREDIT);
 			const names =
-				"model images prompt task previous_job max_tokens temperature top_p repetition_penalty seed stop metadata expires_in on_disconnect webhook tools stream response_format logit_bias nonsense";
+				"model images prompt task previous_job max_tokens temperature top_p " +
+				"repetition_penalty seed stop metadata expires_in on_disconnect webhook " +
+				"tools stream response_format logit_bias nonsense";
 			await told(account, {
 				...Object.fromEntries(names.split(" ").map((name) => [name, empty])),
 				messages: [user(text("Hello"))],
@@ -161,7 +163,9 @@ describe("`messages`", () => {
 		const worker = fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		const names =
-			"audio best_of cache echo functions logit_bias logprobs metadata min_p num_beams parallel_tool_calls presence_penalty reasoning response_format stop store stream thinking tools top_k top_logprobs web_search_options";
+			"audio best_of cache echo functions logit_bias logprobs metadata min_p " +
+			"num_beams parallel_tool_calls presence_penalty reasoning response_format " +
+			"stop store stream thinking tools top_k top_logprobs web_search_options";
 		await told(account, {
 			prompt: "Hello",
 			top_p: 0,
@@ -294,7 +298,7 @@ describe("`messages`", () => {
 		},
 	);
 
-	it("fit where what must stay fits: the worker drops the oldest turns, never images, system texts or the question", async () => {
+	it("fit where what must stay fits: the worker drops only the oldest turns", async () => {
 		fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		const long = "a b c d e f g h ".repeat(1_000);
@@ -394,7 +398,7 @@ describe("`previous_job`", () => {
 		expect(other.model).toBe("nano");
 	});
 
-	it("keeps the images that came along for as long as any job of the conversation lives", async () => {
+	it("keeps the images that came along while any job of the conversation lives", async () => {
 		const worker = fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		const first = await told(account, JOB_REQUEST);
@@ -463,7 +467,7 @@ describe("`previous_job`", () => {
 		]);
 	});
 
-	it("is refused where that job is unknown, another's, not ended, failed, or gone; and nothing is charged or kept", async () => {
+	it("is refused where that job is no base for it; nothing is charged or kept", async () => {
 		const hold = gate();
 		fakeWorker((prompt) => ({
 			tokens: words(3),

@@ -18,8 +18,10 @@ const SAFELISTED = [
 	"pragma",
 ];
 /** What a page has no use for. */
-const PLUMBING =
-	/^(access-control-.*|vary|timing-allow-origin|x-accel-buffering|transfer-encoding|date|x-content-type-options)$/;
+const PLUMBING = new RegExp(
+	"^(access-control-.*|vary|timing-allow-origin|x-accel-buffering|" +
+		"transfer-encoding|date|x-content-type-options)$",
+);
 
 const at = (path: string, init: RequestInit = {}) =>
 	edge.fetch(`http://api.test${path}`, {

@@ -120,7 +120,7 @@ describe("POST /v1/jobs/{id}/cancel", () => {
 		open();
 	});
 
-	it("of a job that ended answers it as it is, and of one that is not there finds nothing", async () => {
+	it("of a job that ended answers it as it is, and of one that is not there, nothing", async () => {
 		fakeWorker({ tokens: words(3) });
 		const [account, other] = [await newAccount(CREDIT), await newAccount()];
 		const id = await finished(account);
@@ -183,7 +183,7 @@ describe("a job's terms", () => {
 });
 
 describe("DELETE /v1/jobs/{id}", () => {
-	it("erases the job and its image at once: it is gone for every route, and its ledger rows stay", async () => {
+	it("erases the job and its image at once, for every route; its ledger rows stay", async () => {
 		const worker = fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		const id = newJobId(Date.now());
@@ -222,7 +222,8 @@ describe("DELETE /v1/jobs/{id}", () => {
 			JSON.stringify(
 				sql
 					.exec<{ name: string }>(
-						"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'",
+						"SELECT name FROM sqlite_master WHERE type = 'table' " +
+							"AND name NOT LIKE '\\_cf%' ESCAPE '\\'",
 					)
 					.toArray()
 					.map(({ name }) => sql.exec(`SELECT * FROM "${name}"`).toArray()),
@@ -250,7 +251,7 @@ describe("DELETE /v1/jobs/{id}", () => {
 		]);
 	});
 
-	it("of a job that has not ended is refused with the way out, and nothing happens to it", async () => {
+	it("of a job that has not ended is refused with the way out, and changes nothing", async () => {
 		const account = await newAccount(CREDIT);
 		const { id, open } = await running(account, 2);
 		const before = await dump(account.stub);
@@ -356,8 +357,13 @@ describe("a job that nobody deletes", () => {
 		await runInDurableObject(account.stub, (_, { storage: { sql } }) => {
 			const many =
 				"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)";
-			sql.exec(`${many} INSERT INTO job (id, body_hash, model, images, hold, created_at, status, price, balance, settled_at, expires_in, due_at)
-				SELECT printf('%026d', i), 'a', 'nano', '[]', 1, i, 'succeeded', 1, 1, i, 604800, ${FUTURE} + i FROM n`);
+			sql.exec(`${many}
+				INSERT INTO job
+					(id, body_hash, model, images, hold, created_at, status, price, balance,
+					settled_at, expires_in, due_at)
+				SELECT printf('%026d', i), 'a', 'nano', '[]', 1, i, 'succeeded', 1, 1,
+					i, 604800, ${FUTURE} + i
+				FROM n`);
 		});
 		// A write sets the alarm for what the rows say is due.
 		unwrap(await account.stub.credit({ id: "more", amount: 1 }));

@@ -48,7 +48,7 @@ describe("GET /v1/jobs/{id}/events", () => {
 		expect(text).toMatch(/event: done\ndata: \{.*\}\n\n$/);
 	});
 
-	it("starts after the event that the caller saw last; the query wins over the header", async () => {
+	it("starts after the event that the caller saw last; the query beats the header", async () => {
 		fakeWorker({ tokens: words(3) });
 		const job = await finishedJob();
 		const from = async (query: string, headers = {}) =>

@@ -134,7 +134,7 @@ describe("a file", () => {
 		).toEqual([]);
 	});
 
-	it("that is too large is refused before it is read to the end; a body that is no form, too", async () => {
+	it("that is too large is refused before its end; a body that is no form, too", async () => {
 		const account = await newAccount();
 		const large = photo(new Uint8Array(5 * 1024 * 1024));
 		expect(
@@ -207,7 +207,7 @@ describe("the list of files", () => {
 		}
 	});
 
-	it("is of images, whichever of their purposes is asked for, and of no other purpose", async () => {
+	it("is of images, whichever of their purposes is asked for, and of no other one", async () => {
 		const account = await newAccount();
 		const [file] = await made(account, 1);
 		for (const purpose of ["vision", "user_data"])
@@ -221,7 +221,7 @@ describe("the list of files", () => {
 		});
 	});
 
-	it("takes the largest page that OpenAI's does, and refuses by the name of the field", async () => {
+	it("takes the largest page that OpenAI's does, and refuses by the field's name", async () => {
 		const account = await newAccount();
 		expect((await list(account, "?limit=10000")).object).toBe("list");
 		for (const [query, field] of [

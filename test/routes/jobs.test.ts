@@ -103,7 +103,7 @@ describe("POST /v1/jobs", () => {
 		expect(await slow.json()).toMatchObject({ status: "running" });
 	});
 
-	it("of a job that ends when it is hung up on begins to wait aloud after a second, as 202", async () => {
+	it("of a job that ends with the connection waits aloud after a second, as 202", async () => {
 		const hold = gate();
 		fakeWorker((prompt) => ({
 			tokens: words(3),

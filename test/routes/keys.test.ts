@@ -106,7 +106,7 @@ describe("an owner's keys", () => {
 		expect((await api(other.key, "/account")).status).toBe(200);
 	});
 
-	it("are at most a hundred that live, and of the revoked ones the last hundred are known", async () => {
+	it("are at most a hundred that live, and the last hundred revoked ones are known", async () => {
 		const account = await newAccount();
 		await runInDurableObject(account.stub, (_, { storage }) => {
 			for (let n = 0; n < 250; n++)

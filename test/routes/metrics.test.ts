@@ -1,7 +1,7 @@
 import { createExecutionContext, evictDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { app } from "../../src/app.ts";
-import { metricsOf } from "../../src/objects.ts";
+import { collectorOf } from "../../src/objects.ts";
 import { bindings, newAccount } from "../support/account.ts";
 import { edge } from "../support/edge.ts";
 import { eventually } from "../support/eventually.ts";
@@ -102,7 +102,7 @@ describe("GET /metrics", () => {
 		);
 	});
 
-	it("counts calls by their answers, and a job's attempts, seams, tokens, times and end", async () => {
+	it("counts calls by answer, and a job's attempts, seams, tokens, times and end", async () => {
 		const account = await newAccount(1_000);
 		const image = { url: PIXELS };
 		const body = { prompt: "What is this?", images: [image], model: "nano" };
@@ -173,7 +173,7 @@ describe("GET /metrics", () => {
 		for (const job of jobs) await job.stub().cancel();
 	});
 
-	it("never shows a counter that falls, also when the object that keeps it is restarted", async () => {
+	it("never shows a counter that falls, even when its object is restarted", async () => {
 		fakeWorker({ tokens: ["x"] });
 		await events(await startedJob());
 		const model = { model: "nano", status: "succeeded" };
@@ -181,7 +181,7 @@ describe("GET /metrics", () => {
 			expect(sampleOf(await scraped(), "jobs_total", model)).toBeGreaterThan(0),
 		);
 		const before = sampleOf(await scraped(), "jobs_total", model);
-		await evictDurableObject(metricsOf(bindings));
+		await evictDurableObject(collectorOf(bindings));
 		expect(sampleOf(await scraped(), "jobs_total", model)).toBe(before);
 	});
 

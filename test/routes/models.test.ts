@@ -16,7 +16,7 @@ const of = (values: object, path = "") =>
 	} as unknown as Env);
 
 describe("GET /v1/models", () => {
-	it("lists what this deployment serves, the default first, in OpenAI's shape with ours beside it", async () => {
+	it("lists what this deployment serves, the default first, in OpenAI's shape", async () => {
 		const response = await get();
 		expect(response.status).toBe(200);
 		const list = ModelList.parse(await response.json());
@@ -87,7 +87,7 @@ describe("GET /v1/models", () => {
 		expect(await account()).toBe(before);
 	});
 
-	it("is kept for a minute, and not sent again while nothing changed, also to a page of another origin", async () => {
+	it("is kept for a minute, and not sent again while unchanged, to other origins too", async () => {
 		const first = await get();
 		await first.body?.cancel();
 		expect(first.headers.get("Cache-Control")).toBe("public, max-age=60");

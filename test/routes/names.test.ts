@@ -205,7 +205,7 @@ describe.each(ways)("$way", ({ conflict, name: newName, send }) => {
 		expect(objectsOf(account)).toHaveLength(1);
 	});
 
-	it("whose first try died before admission leaves no image behind, and may be sent again", async () => {
+	it("whose first try died before admission leaves no image, and may be sent again", async () => {
 		fakeWorker({ tokens: words(3) });
 		const [account, name] = [await newAccount(CREDIT), newName()];
 		vi.spyOn(Account.prototype, "admit").mockImplementationOnce(() => {
@@ -357,7 +357,7 @@ describe("a name", () => {
 		expect(await dump(account.stub)).toEqual(before);
 	});
 
-	it("is only told of by its hash, and a key is free again after thirty days, its job still there by id", async () => {
+	it("is kept as a hash; a key is free again after thirty days, its job there by id", async () => {
 		fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		const key = "a-key-that-is-nobodys-business";

@@ -118,7 +118,7 @@ describe("the document", () => {
 		);
 	});
 
-	it("allows null wherever it says so: no part of it must be a named schema and may be null at once", () => {
+	it("allows null wherever it says so: no part of it is a named schema and null at once", () => {
 		const parts: Record<string, unknown>[] = [];
 		JSON.stringify(document, (_, value) => {
 			if (typeof value === "object" && value !== null) parts.push(value);
@@ -177,7 +177,7 @@ describe("each operation", () => {
 		expect(new Set(names).size).toBe(names.length);
 	});
 
-	it("has an example of what is sent and of each answer, errors with each code that they may have", () => {
+	it("has an example of what is sent and of each answer, errors with each of their codes", () => {
 		const missing = operations.flatMap(({ name, operation }) =>
 			bodiesOf(operation)
 				.filter(
@@ -217,7 +217,7 @@ describe("an example", () => {
 		expect(wrong).toEqual([]);
 	});
 
-	it("that its schema allows with null is allowed: a job whose wait nobody can tell, a redelivery of many", () => {
+	it("allows null where it may come: a wait that nobody can tell, a redelivery of many", () => {
 		const named = (name: string) => document.components.schemas[name] as Schema;
 		const exampleOf = (name: string) =>
 			document.components.schemas[name]?.example as object;

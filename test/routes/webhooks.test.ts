@@ -27,7 +27,7 @@ const verified = (secret: string, { body, headers }: Received): Wire =>
 	new Verifier(secret).verify(body, headers);
 
 describe("/v1/webhooks", () => {
-	it("makes, shows, lists, changes and deletes webhooks; the secret is shown when it is made", async () => {
+	it("makes, shows, lists, changes and deletes webhooks; the secret is shown once", async () => {
 		const account = await newAccount();
 		const url = "https://hooks.example.org/a#part";
 		const { secret, ...made } = await api(account, "POST", "/webhooks", {
@@ -141,7 +141,9 @@ describe("/v1/webhooks", () => {
 		await runInDurableObject(account.stub, (_, { storage: { sql } }) => {
 			for (let n = 1; n < MAX_WEBHOOKS; n++)
 				sql.exec(
-					"INSERT INTO webhook (scope, id, url, events, description, origin, created_at, since) VALUES ('account', ?, 'https://a.org', '[]', '', '', 0, 0)",
+					"INSERT INTO webhook " +
+						"(scope, id, url, events, description, origin, created_at, since) " +
+						"VALUES ('account', ?, 'https://a.org', '[]', '', '', 0, 0)",
 					`wh_${n}`,
 				);
 		});

@@ -131,7 +131,8 @@ describe("an error in a union is about the shape that was sent", () => {
 	it("a part of an unknown type: the error lists the types", async () => {
 		const parts = [{ type: "input_audio", input_audio: {} }];
 		expect(await refusal("/chat/completions", user(parts))).toBe(
-			"`messages[0].content[0].type`: Invalid discriminator value. Expected 'text' | 'image_url' | 'file'.",
+			"`messages[0].content[0].type`: Invalid discriminator value. " +
+				"Expected 'text' | 'image_url' | 'file'.",
 		);
 		const { messages } = user(parts);
 		expect(await refusal("/jobs", { messages })).toBe(
@@ -139,7 +140,8 @@ describe("an error in a union is about the shape that was sent", () => {
 		);
 		const tools = { model: "nano", messages: [{ role: "tool", content: "" }] };
 		expect(await refusal("/chat/completions", tools)).toBe(
-			"`messages[0].role`: Invalid discriminator value. Expected 'system' | 'developer' | 'user' | 'assistant'.",
+			"`messages[0].role`: Invalid discriminator value. " +
+				"Expected 'system' | 'developer' | 'user' | 'assistant'.",
 		);
 	});
 

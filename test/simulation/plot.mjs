@@ -20,13 +20,19 @@ const n = (value) => value.toFixed(1);
 /** @param {number} x @param {number} y @param {string} words @param {string} [more] */
 const text = (x, y, words, more = "") =>
 	`<text x="${n(x)}" y="${n(y)}" ${more}>${words}</text>`;
-/** @param {number} x1 @param {number} y1 @param {number} x2 @param {number} y2 @param {string} [more] */
+/**
+ * @param {number} x1 @param {number} y1 @param {number} x2 @param {number} y2
+ * @param {string} [more]
+ */
 const line = (x1, y1, x2, y2, more = `stroke="${LINE}"`) =>
 	`<line x1="${n(x1)}" y1="${n(y1)}" x2="${n(x2)}" y2="${n(y2)}" ${more}/>`;
 /** @param {Box} box @param {string} fill */
 const rect = ({ x, y, width, height }, fill) =>
 	`<rect x="${n(x)}" y="${n(y)}" width="${n(width)}" height="${n(height)}" fill="${fill}"/>`;
-/** @param {number} from @param {number} to @param {number} start @param {number} end @returns {Scale} */
+/**
+ * @param {number} from @param {number} to @param {number} start @param {number} end
+ * @returns {Scale}
+ */
 const scale = (from, to, start, end) => (value) =>
 	start + ((value - from) / (to - from)) * (end - start);
 /** Seconds, so that one and a thousand are both seen. @param {number} seconds */
@@ -37,8 +43,10 @@ export function plot(days) {
 	const [first] = days;
 	if (!first) return "";
 	return [
-		`<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}">`,
-		`<style>text { font: 13px system-ui, sans-serif; fill: ${SOFT}; } .title { font-size: 15px; font-weight: 600; fill: ${INK}; }</style>`,
+		`<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" ` +
+			`viewBox="0 0 ${WIDTH} ${HEIGHT}">`,
+		`<style>text { font: 13px system-ui, sans-serif; fill: ${SOFT}; } ` +
+			`.title { font-size: 15px; font-weight: 600; fill: ${INK}; }</style>`,
 		rect({ x: 0, y: 0, width: WIDTH, height: HEIGHT }, "#ffffff"),
 		signal(first, { x: 70, y: 50, width: 1080, height: 240 }),
 		slots(first, { x: 70, y: 340, width: 1080, height: 90 }),
@@ -81,7 +89,8 @@ function signal(day, box) {
 		text(
 			x,
 			y - 18,
-			`Load: queued seconds per ready slot, as the autoscaler read it (seed ${day.report.seed}; bursts shaded)`,
+			"Load: queued seconds per ready slot, as the autoscaler read it " +
+				`(seed ${day.report.seed}; bursts shaded)`,
 			'class="title"',
 		),
 		bursts(day, box),
@@ -119,7 +128,8 @@ function slots(day, box) {
 		text(
 			x,
 			y - 14,
-			`Slots of ready workers <tspan fill="${MAIN}">■</tspan>, taken ones <tspan fill="${OTHER}">■</tspan>`,
+			`Slots of ready workers <tspan fill="${MAIN}">■</tspan>, ` +
+				`taken ones <tspan fill="${OTHER}">■</tspan>`,
 			'class="title"',
 		),
 		bursts(day, box),
@@ -129,8 +139,10 @@ function slots(day, box) {
 		...marks.map((ms) =>
 			text(at(ms), y + height + 20, `${ms / HOUR} h`, middle),
 		),
-		`<polyline points="${steps(({ running }) => running)}" fill="none" stroke="${OTHER}" stroke-width="1"/>`,
-		`<polyline points="${steps(({ readySlots }) => readySlots)}" fill="none" stroke="${MAIN}" stroke-width="1.5"/>`,
+		`<polyline points="${steps(({ running }) => running)}" ` +
+			`fill="none" stroke="${OTHER}" stroke-width="1"/>`,
+		`<polyline points="${steps(({ readySlots }) => readySlots)}" ` +
+			`fill="none" stroke="${MAIN}" stroke-width="1.5"/>`,
 	].join("\n");
 }
 
@@ -155,13 +167,15 @@ function quotes(day, { x, y, width, height }) {
 			.filter((_, k) => k % every === 0)
 			.map(
 				([account, , p90, wait]) =>
-					`<circle cx="${n(across(log(p90)))}" cy="${n(up(log(wait)))}" r="1.4" fill="${account === 0 ? OTHER : MAIN}" fill-opacity="0.4"/>`,
+					`<circle cx="${n(across(log(p90)))}" cy="${n(up(log(wait)))}" r="1.4" ` +
+					`fill="${account === 0 ? OTHER : MAIN}" fill-opacity="0.4"/>`,
 			),
 		line(x, y + height, x + width, y, `stroke="${INK}" stroke-dasharray="4 3"`),
 		text(
 			x + width / 2,
 			y + height + 42,
-			`quoted p90; the heavy account <tspan fill="${OTHER}">●</tspan>, light ones <tspan fill="${MAIN}">●</tspan>; below the line: kept`,
+			`quoted p90; the heavy account <tspan fill="${OTHER}">●</tspan>, ` +
+				`light ones <tspan fill="${MAIN}">●</tspan>; below the line: kept`,
 			middle,
 		),
 	].join("\n");

@@ -2,7 +2,9 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { day } from "./day.ts";
 import { type Report, reportOf } from "./report.ts";
 
-/** Four thousand jobs of nine accounts on up to four workers. `npm run simulate` plays longer days, and draws them. */
+/**
+ * Four thousand jobs of nine accounts on up to four workers. `npm run simulate` draws longer days.
+ */
 describe("a pool through a day of bursts", () => {
 	let report: Report;
 	beforeAll(async () => {
@@ -31,12 +33,12 @@ describe("a pool through a day of bursts", () => {
 		}
 	});
 
-	it("lets nobody get more than one slot before an account's first job, however much the heavy one sends", () => {
+	it("gives nobody more than one slot before any account's first job", () => {
 		expect(report.first.jobs).toBeGreaterThan(100);
 		expect(report.first.byOne).toBe(1);
 	});
 
-	it("has a load figure by which workers come for the bursts and go in the calm, all of them", () => {
+	it("has a load figure by which all workers come for the bursts and go in the calm", () => {
 		expect(report.signal.burst).toBeGreaterThan(2 * report.signal.calm);
 		expect(report.coldStarts).toBeGreaterThan(3);
 		expect(report.signal.none).toBeGreaterThan(0);

@@ -18,21 +18,29 @@ export interface Report {
 	/** Times that the first worker had to come. */
 	coldStarts: number;
 	start: Coverage;
-	/** Of those, jobs quoted while no worker was up; and of the heaviest account, and of all others. */
+	/**
+	 * Of those: jobs quoted while no worker was up; jobs of the heaviest account, and of all others.
+	 */
 	cold: Coverage;
 	heavy: Coverage;
 	light: Coverage;
 	finish: Coverage;
 	/** Milliseconds, in the median over quoted jobs: the true wait, and the quotes. */
 	median: { wait: number; p50: number; p90: number };
-	/** First jobs of the light accounts: the most slots that one other account got before one of them, and that all got. */
+	/**
+	 * First jobs of the light accounts: the most slots that one other account got before one of them,
+	 * and that all got.
+	 */
 	first: {
 		jobs: number;
 		byOne: number;
 		byAll: number;
 		medianWait: number;
 	};
-	/** Seconds of queued work per ready slot as the autoscaler read it, and the share of its readings with no worker at all. */
+	/**
+	 * Seconds of queued work per ready slot as the autoscaler read it, and the share of its readings
+	 * with no worker at all.
+	 */
 	signal: { calm: number; burst: number; most: number; none: number };
 	/** What must not be; empty. */
 	wrongs: string[];

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * `npm run simulate`: long days of a real Pool object under a virtual clock, and how its quotes, its fairness and its load figure did.
- * test/simulation/world.ts is the world; the same seed plays the same day.
+ * `npm run simulate`: long days of a real Pool object under a virtual clock, and how its quotes,
+ * its fairness and its load figure did. test/simulation/world.ts is the world; the same seed plays
+ * the same day.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -87,20 +88,28 @@ function lines({ report }) {
 	const kept = (
 		/** @type {typeof report.start} */ { underP50, underP90, jobs },
 	) =>
-		`${percent(underP90).padStart(7)} by the p90, ${percent(underP50).padStart(7)} by the p50, of ${jobs}`;
+		`${percent(underP90).padStart(7)} by the p90, ` +
+		`${percent(underP50).padStart(7)} by the p50, of ${jobs}`;
 	const within = report.start.underP90 >= 0.85 && report.start.underP90 <= 0.95;
 	const mark = within && report.wrongs.length === 0 ? green("✓") : red("✗");
 	const s = (/** @type {number} */ ms) => duration(ms);
+	const { first, jobs, median, signal } = report;
 	return [
-		`${mark} ${bold(`seed ${report.seed}`)}  ${report.jobs} jobs in ${report.hours.toFixed(1)} h, slots ${percent(report.utilisation)} busy, ${report.coldStarts} cold starts`,
+		`${mark} ${bold(`seed ${report.seed}`)}  ${jobs} jobs in ${report.hours.toFixed(1)} h, ` +
+			`slots ${percent(report.utilisation)} busy, ${report.coldStarts} cold starts`,
 		`    starts         ${kept(report.start)}`,
 		`      cold         ${kept(report.cold)}`,
 		`      heavy        ${kept(report.heavy)}`,
 		`      light        ${kept(report.light)}`,
 		`    ends           ${kept(report.finish)}`,
-		`    in the median  waited ${s(report.median.wait)}, quoted ${s(report.median.p50)} (p50), ${s(report.median.p90)} (p90)`,
-		`    first jobs     of light accounts, ${report.first.jobs}: one other account got ${report.first.byOne} slot before at most, all others ${report.first.byAll}; waited ${s(report.first.medianWait)} in the median`,
-		`    load           ${report.signal.burst.toFixed(0)} s per slot in bursts, ${report.signal.calm.toFixed(0)} s in between; no worker at all ${percent(report.signal.none)} of the time`,
+		`    in the median  waited ${s(median.wait)}, ` +
+			`quoted ${s(median.p50)} (p50), ${s(median.p90)} (p90)`,
+		`    first jobs     of light accounts, ${first.jobs}: ` +
+			`one other account got ${first.byOne} slot before at most, all others ${first.byAll}; ` +
+			`waited ${s(first.medianWait)} in the median`,
+		`    load           ${signal.burst.toFixed(0)} s per slot in bursts, ` +
+			`${signal.calm.toFixed(0)} s in between; ` +
+			`no worker at all ${percent(signal.none)} of the time`,
 		...report.wrongs.map((wrong) => red(`    ${wrong}`)),
 	].join("\n");
 }

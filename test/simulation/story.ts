@@ -38,7 +38,7 @@ export interface Told {
 	endedAt: number | null;
 	/** Its time on a slot. */
 	ranMs: number;
-	/** Its account had no job waiting or running when it came, nor had one start in the minute before. */
+	/** Its account had no job waiting or running when it came, nor one started a minute before. */
 	first: boolean;
 	/** Slots that others got before it, and the most that one of them got. */
 	overtaken: number;

@@ -1,6 +1,7 @@
 /**
- * A day of a real Pool object under a virtual clock: bursty callers, workers that take a minute to come, an autoscaler that reads
- * the pool's load figure. The pool sees of it what it sees in production: requests, releases, heartbeats, answers to probes.
+ * A day of a real Pool object under a virtual clock: bursty callers, workers that take a minute to
+ * come, an autoscaler that reads the pool's load figure. The pool sees of it what it sees in
+ * production: requests, releases, heartbeats, answers to probes.
  */
 import type { Lease, SlotRequest } from "../../src/contract/pool.ts";
 import type { Pool } from "../../src/pool/pool.ts";
@@ -228,7 +229,7 @@ class World {
 			resumed: doing.attempts > 0,
 		};
 		const acquired = await this.#pool.acquire(ask);
-		if (acquired.answer === "granted") this.#begin(doing, acquired.lease);
+		if (acquired.status === "granted") this.#begin(doing, acquired.lease);
 		else if (doing.attempts === 0) {
 			doing.quote = acquired.eta;
 			doing.position = acquired.position;
@@ -271,8 +272,8 @@ class World {
 		}
 		const beat = async () => {
 			if (!this.#alive.has(doing)) return;
-			const { held } = await this.#pool.heartbeat(doing.job, epoch);
-			if (!held) this.#wrongs.push(`${doing.job} lost its lease`);
+			const { leased } = await this.#pool.heartbeat(doing.job, epoch);
+			if (!leased) this.#wrongs.push(`${doing.job} lost its lease`);
 			this.time.after(HEARTBEAT_MS, beat);
 		};
 		this.time.after(HEARTBEAT_MS, beat);

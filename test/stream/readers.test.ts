@@ -31,7 +31,7 @@ function socketOf(onSend: () => void = () => {}) {
 }
 
 describe("many readers", () => {
-	it("are each sent every event once and in order, and what comes meanwhile as one message", async () => {
+	it("are each sent every event once and in order, what comes meanwhile as one", async () => {
 		const { log, storage } = logOf();
 		const all = Array.from({ length: 250 }, () => socketOf());
 		const readers = new Readers(

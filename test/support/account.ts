@@ -40,7 +40,7 @@ export const admissionOf = (
 ): Admission => ({
 	credential: account.secretHash,
 	jobId: newJobId(Date.now()),
-	call: null,
+	callHash: null,
 	repeats: null,
 	isPrepared: false,
 	requestHash: "a".repeat(64),
@@ -71,7 +71,8 @@ export const dump = (
 		Object.fromEntries(
 			state.storage.sql
 				.exec<{ name: string }>(
-					"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'",
+					"SELECT name FROM sqlite_master WHERE type = 'table' " +
+						"AND name NOT LIKE '\\_cf%' ESCAPE '\\'",
 				)
 				.toArray()
 				.map(({ name }) => [

@@ -1,4 +1,7 @@
-/** A bucket in memory behind `http://s3.test`, where `fetch` would reach the S3 server. Signatures are the end-to-end tests' part. */
+/**
+ * A bucket in memory behind `http://s3.test`, where `fetch` would reach the S3 server. The
+ * end-to-end tests check signatures.
+ */
 import { afterAll, vi } from "vitest";
 import { config } from "../../src/env.ts";
 

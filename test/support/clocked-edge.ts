@@ -1,8 +1,11 @@
-/** The edge with accounts whose time a test moves: `POST /test/clock?account=<id>&ahead=<ms>` does what is due by then. */
+/**
+ * The edge with accounts whose time a test moves: `POST /test/clock?account=<id>&ahead=<ms>` does
+ * what is due by then.
+ */
 
 import { default as app, Account as RealAccount } from "../../src/index.ts";
 
-export { Endpoint, Job, Metrics, Pool } from "../../src/index.ts";
+export { Collector, Endpoint, Job, Pool } from "../../src/index.ts";
 
 export class Account extends RealAccount {
 	async move(ahead: number): Promise<void> {

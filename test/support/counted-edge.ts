@@ -1,11 +1,12 @@
 /**
- * The edge as it is, but for this: where BENCH_COSTS is set it counts what its objects would be billed for, `GET /bench/costs`;
- * and it fills an account with settled jobs, `POST /bench/jobs?account=…&count=…`. Only a bench starts it.
+ * The edge, with two changes. Where BENCH_COSTS is set it counts what its objects would be billed
+ * for, `GET /bench/costs`; and it fills an account with settled jobs,
+ * `POST /bench/jobs?account=…&count=…`. Only a bench starts it.
  */
 import { Account as RealAccount } from "../../src/account/account.ts";
 import app, {
+	Collector as RealCollector,
 	Job as RealJob,
-	Metrics as RealMetrics,
 	Pool as RealPool,
 } from "../../src/index.ts";
 
@@ -14,7 +15,7 @@ interface Used {
 	requests: number;
 	rowsRead: number;
 	rowsWritten: number;
-	/** Seconds for which its objects were at work, each by itself; calls at the same time count once. */
+	/** Seconds for which its objects were at work, each by itself; calls at once count once. */
 	objectSeconds: number;
 }
 
@@ -161,9 +162,9 @@ export class Pool extends RealPool {
 	}
 }
 
-export class Metrics extends RealMetrics {
+export class Collector extends RealCollector {
 	constructor(ctx: DurableObjectState, env: Env) {
-		countRows("Metrics", ctx, env);
+		countRows("Collector", ctx, env);
 		super(ctx, env);
 	}
 }
@@ -191,7 +192,7 @@ export default {
 				"release",
 				"alarm",
 			]);
-			countCalls("Metrics", RealMetrics, ["add"]);
+			countCalls("Collector", RealCollector, ["add"]);
 		}
 		const { pathname, searchParams } = new URL(request.url);
 		if (pathname === "/bench/costs") {

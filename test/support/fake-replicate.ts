@@ -1,6 +1,7 @@
 /**
- * Replicate's API as its public documentation describes it, answering from a script. What a prediction has come to is a
- * function of the time and of `allowed`, not of timers: it goes on, as theirs do, when whoever began it is gone.
+ * Replicate's API as its public documentation describes it, answering from a script. What a
+ * prediction has come to is a function of the time and of `allowed`, not of timers: it goes on, as
+ * theirs do, when whoever began it is gone.
  */
 
 export interface Script {

@@ -1,4 +1,7 @@
-/** Reads the objects' own tables into what the invariants are about; through any connection to their SQLite. */
+/**
+ * Reads the objects' own tables into what the invariants are about, through any connection to their
+ * SQLite.
+ */
 import type { Balances, Entry } from "../../src/account/ledger.ts";
 import type { LogEvent } from "../../src/contract/job.ts";
 import { unfold } from "../../src/job/fold.ts";

@@ -1,9 +1,12 @@
-/** The edge with three moments held open for as long as the test says, so that it can kill the process just there. */
+/**
+ * The edge with three moments held open for as long as the test says, so that it can kill the
+ * process just there.
+ */
 import type { Outcome, Settlement } from "../../src/contract/account.ts";
 import type { JobSpec, Started } from "../../src/contract/job.ts";
 import { Account as RealAccount, Job as RealJob } from "../../src/index.ts";
 
-export { default, Endpoint, Metrics, Pool } from "../../src/index.ts";
+export { Collector, default, Endpoint, Pool } from "../../src/index.ts";
 
 /** Answered once the test lets go. */
 const held = async ({ HOLD_URL }: Env & { HOLD_URL?: string }) =>
@@ -19,7 +22,10 @@ export class Job extends RealJob {
 }
 
 export class Account extends RealAccount {
-	/** Seven tokens: the answer is complete and nothing is debited. Eight: it is debited and the job does not know. */
+	/**
+	 * Seven tokens: the answer is complete and nothing is debited. Eight: it is debited and the job
+	 * does not know.
+	 */
 	override async settle(outcome: Outcome): Promise<Settlement | null> {
 		if (outcome.outputTokens === 7) await held(this.env);
 		const settlement = await super.settle(outcome);

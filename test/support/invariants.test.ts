@@ -51,7 +51,7 @@ const jobOf = (
 	maxTokens: MAX_TOKENS,
 });
 
-/** An account with a job that succeeded, one that was canceled and one that was deleted; nothing is wrong with it. */
+/** An account with jobs that succeeded, were canceled and were deleted; nothing is wrong. */
 function sound(): Gathered {
 	const [whole, part] = [
 		jobOf("whole", ["a", " ü", " b"], "succeeded", HOLD),

@@ -1,6 +1,7 @@
 /**
- * What must hold of a deployment at rest, whatever happened to it before: pure, over what was gathered of it. Properties, chaos
- * and simulation all ask here. Each rule is broken once on purpose in test/support/invariants.test.ts.
+ * What must hold of a deployment at rest, whatever happened to it before: pure, over what was
+ * gathered of it. Properties, chaos and simulation all ask here. Each rule is broken once on
+ * purpose in test/support/invariants.test.ts.
  */
 import { createHash } from "node:crypto";
 import type { Balances, Book, Entry } from "../../src/account/ledger.ts";
@@ -186,7 +187,8 @@ function checkLog(job: GatheredJob, it: Judge): void {
 		Object.entries(truth).every(([key, value]) => told[key] === value) &&
 			used.output_tokens === tokens,
 		() =>
-			`\`done\` tells ${JSON.stringify(told)}, usage ${JSON.stringify(used)}, true is ${JSON.stringify(truth)}`,
+			`\`done\` tells ${JSON.stringify(told)}, usage ${JSON.stringify(used)}, ` +
+			`true is ${JSON.stringify(truth)}`,
 	);
 	it(
 		"no more tokens than asked",
@@ -214,7 +216,11 @@ function checkReader(
 		const at = events.findIndex(
 			(event, n) => frames([event]) !== frames(log?.slice(n, n + 1) ?? []),
 		);
-		return `of ${log?.length} events it saw ${events.length}, another one from number ${at + 1} on: ${JSON.stringify(events[at] ?? null)}`;
+		const other = JSON.stringify(events[at] ?? null);
+		return (
+			`of ${log?.length} events it saw ${events.length}, ` +
+			`another one from number ${at + 1} on: ${other}`
+		);
 	});
 }
 
@@ -236,7 +242,8 @@ function checkSettlement(
 			settled + sum(releases) === row.hold &&
 			sum(holds) === row.hold,
 		() =>
-			`held ${list(holds.map(amount))}, settled ${list(settles.map(amount))}, released ${list(releases.map(amount))}`,
+			`held ${list(holds.map(amount))}, settled ${list(settles.map(amount))}, ` +
+			`released ${list(releases.map(amount))}`,
 	);
 	it(
 		"the price is right",
@@ -259,7 +266,8 @@ function checkIndex(
 		"log and index agree",
 		job !== undefined && row.gone === !log,
 		() =>
-			`${row.gone ? "gone" : "listed"}, and its object ${job ? (log ? "has a log" : "is a tombstone") : "is unknown"}`,
+			`${row.gone ? "gone" : "listed"}, and its object ` +
+			(job ? (log ? "has a log" : "is a tombstone") : "is unknown"),
 	);
 	if (!log) return;
 	const end = dataOf(log.find(({ type }) => ENDS.has(type)));
@@ -354,7 +362,7 @@ function checkAsked(
 		);
 	}
 	if (asked.length === 0) return;
-	// A caller that never had an answer may have a job all the same, but no more of them than it has names.
+	// A caller that never had an answer may have a job all the same, but no more of them than names.
 	const silent = asked.filter(({ ids }) => ids.length === 0).length;
 	const rows = accounts.flatMap(({ id, jobs }) =>
 		jobs.map((row) => `${id}/${row.id}`),

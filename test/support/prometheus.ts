@@ -74,7 +74,7 @@ function labelsOf(inner: string): Record<string, string> {
 	return labels;
 }
 
-/** Each series has rising bounds up to infinity, counts that never fall, and a count that is the last of them. */
+/** In each series bounds rise up to infinity, counts never fall, and the last is the count. */
 function checkHistogram(name: string, { samples }: Family): void {
 	const series = new Map<string, { le: number; value: number }[]>();
 	const keyOf = (labels: Record<string, string>) => {

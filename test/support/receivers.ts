@@ -129,7 +129,7 @@ export const onClock = ({ stub }: TestAccount): Promise<void> =>
 		object.clock = clock;
 	});
 
-/** The account tells its endpoints, and this one does what is due, on the test's clock and without jitter. */
+/** The account tells its endpoints, and this one does what is due, by the test's clock. */
 export async function ring(account: TestAccount, id: string): Promise<void> {
 	await onClock(account);
 	await runDurableObjectAlarm(account.stub);

@@ -14,7 +14,8 @@ PREAMBLE = re.compile(
 )
 LABEL = re.compile(
     r"\A(?:\W{0,3})(?:(?:corrected|edited|revised|final|detailed|fixed) )?"
-    r"(?:text|description|version|caption|answer|output|poem|story|advertisement)\W{0,2}:\W{0,3}\s*",
+    r"(?:text|description|version|caption|answer|output|poem|story|advertisement)"
+    r"\W{0,2}:\W{0,3}\s*",
     re.I,
 )
 QUOTES = {'"': '"', "“": "”", "'": "'"}

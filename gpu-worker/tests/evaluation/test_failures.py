@@ -25,7 +25,10 @@ GOOD = (
     "A brown dog is running along a wide beach. The sea behind it is calm and grey. "
     "Small waves reach the sand, and the dog looks happy as it chases something that we cannot see."
 )
-POEM = "A dog runs where the waters play,\nIts paws are light on sand,\nIt greets the sea, it greets the day,\nThe tide is close at hand."  # noqa: E501
+POEM = (
+    "A dog runs where the waters play,\nIts paws are light on sand,\n"
+    "It greets the sea, it greets the day,\nThe tide is close at hand."
+)
 
 
 def test_a_good_description_and_a_good_poem_have_no_failure():

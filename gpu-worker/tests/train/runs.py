@@ -38,7 +38,8 @@ def state(out: Path | str) -> dict:
 
 def projection(out: Path | str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     with safe_open(Path(out) / "projection.safetensors", "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, file.metadata()
 
 
 def same_training(a: Path | str, b: Path | str) -> None:

@@ -10,7 +10,7 @@ import { usd } from "./usd.js";
 
 /** What is measured of an answer as it comes. */
 const newClock = () => ({
-	asked: performance.now(),
+	sent: performance.now(),
 	/** @type {number | null} at the first token */
 	first: null,
 	/** at the last token so far */
@@ -110,8 +110,8 @@ export async function showAnswer(
 }
 
 /** @param {ReturnType<typeof newClock>} clock */
-const untilFirst = ({ asked, first }) =>
-	`${(((first ?? asked) - asked) / 1000).toFixed(2)} s`;
+const untilFirst = ({ sent, first }) =>
+	`${(((first ?? sent) - sent) / 1000).toFixed(2)} s`;
 
 /**
  * @param {Turn} turn @param {number} tokens

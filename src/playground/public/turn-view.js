@@ -75,9 +75,9 @@ export class TurnView {
 			),
 			this.#details,
 		);
-		const asked = make("h3", "asked", make("span", "unseen", "You asked: "));
-		asked.append(question);
-		this.root.append(asked, bubble);
+		const heading = make("h3", "asked", make("span", "unseen", "You asked: "));
+		heading.append(question);
+		this.root.append(heading, bubble);
 		this.begin();
 	}
 

@@ -1,7 +1,7 @@
 /**
- * Clients of others, unchanged and pinned, against the edge: two turns, the second with the first answer as the client itself
- * sends it back, and a stream that waits over 20 s for its first token. The worker is the scripted one: the edge is what is
- * tried here.
+ * Clients of others, unchanged and pinned, against the edge: two turns, the second with the first
+ * answer as the client itself sends it back, and a stream that waits over 20 s for its first token.
+ * The worker is the scripted one: the edge is what is tried here.
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -166,11 +166,14 @@ async function openaiNode(apiKey: string): Promise<unknown> {
 	return { turns, text, seconds };
 }
 
-/** Simon Willison's `llm`, in a terminal. It streams, and keeps its conversations in a database of its own. */
+/**
+ * Simon Willison's `llm`, in a terminal. It streams, and keeps conversations in its own database.
+ */
 async function llm(key: string): Promise<unknown> {
 	await writeFile(
 		join(folder, "extra-openai-models.yaml"),
-		`- {model_id: nano, model_name: nano, api_base: ${baseURL()}, api_key_name: minigpt4, vision: true}\n`,
+		"- {model_id: nano, model_name: nano, " +
+			`api_base: ${baseURL()}, api_key_name: minigpt4, vision: true}\n`,
 	);
 	const say = (...args: string[]) =>
 		printed(clients.llm, [...args, "--key", key], { LLM_USER_PATH: folder });

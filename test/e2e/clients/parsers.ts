@@ -1,4 +1,4 @@
-/** Parsers of server-sent events that pages and servers use, reading our streams as their users do. */
+/** Parsers of server-sent events that pages and servers use, reading our streams as users do. */
 import { join } from "node:path";
 import { build } from "esbuild";
 import { EventSource } from "eventsource";

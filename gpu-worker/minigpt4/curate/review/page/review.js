@@ -4,8 +4,10 @@
  *
  * @typedef {"keep" | "edit" | "drop"} Decision
  * @typedef {{ id: string, kind: string, passed: boolean, decision: Decision | null }} Listed
- * @typedef {{ id: string, key: string, kind: string, prompt: string, answer: string, edited: string | null,
- *   captions: string[], told: string[], seen: string | null, faults: Record<string, string> }} Target
+ * @typedef {{
+ *   id: string, key: string, kind: string, prompt: string, answer: string, edited: string | null,
+ *   captions: string[], told: string[], seen: string | null, faults: Record<string, string>,
+ * }} Target
  */
 
 /** @template {Element} T @param {string} id @param {new () => T} type @returns {T} */
@@ -91,7 +93,10 @@ function inSight(target) {
 	return show.value === "passed" || target.decision === null || touched.has(target.id);
 }
 
-/** The next one in sight from `from`, that one included. @param {number} from @param {1 | -1} step @param {boolean} [open] */
+/**
+ * The next one in sight from `from`, that one included.
+ * @param {number} from @param {1 | -1} step @param {boolean} [open]
+ */
 function next(from, step, open = false) {
 	for (let n = from; n >= 0 && n < targets.length; n += step) {
 		const target = /** @type {Listed} */ (targets[n]);
@@ -112,7 +117,7 @@ function sums() {
 		` decided · ${kept} kept · ${changed} edited · ${dropped} dropped`,
 	);
 	let x = 0;
-	for (const [name, n] of /** @type {[string, number][]} */ ([["kept", kept], ["edited", changed], ["dropped", dropped]])) {
+	for (const [name, n] of Object.entries({ kept, edited: changed, dropped })) {
 		const rect = document.querySelector(`#bar .${name}`);
 		rect?.setAttribute("x", String(x));
 		rect?.setAttribute("width", String((100 * n) / total));
@@ -179,8 +184,9 @@ async function go(n) {
 		shown = null;
 		const all = targets.filter((t) => t.passed).length;
 		const open = targets.filter((t) => t.passed && !t.decision).length;
-		element("nothing-words", html).textContent =
-			!all && !targets.length ? "There is nothing to review." : open ? "Nothing here." : "All is decided.";
+		const none = !all && !targets.length;
+		const words = open ? "Nothing here." : "All is decided.";
+		element("nothing-words", html).textContent = none ? "There is nothing to review." : words;
 		element("nothing-hint", html).textContent = open
 			? "Another kind, or another choice beside it, has more."
 			: "Ctrl-C in the terminal writes the set. Undo takes the last decision back.";
@@ -259,7 +265,8 @@ async function decide(decision, answer) {
 	const n = at;
 	try {
 		const target = shown;
-		await call("/decisions", { target: target.id, decision, ...(answer === undefined ? {} : { answer }) });
+		const edited = answer === undefined ? {} : { answer };
+		await call("/decisions", { target: target.id, decision, ...edited });
 		const listed = /** @type {Listed} */ (targets[n]);
 		listed.decision = decision;
 		touched.add(listed.id);

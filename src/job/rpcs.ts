@@ -4,17 +4,17 @@ import type { Outcome, Settlement } from "../contract/account.ts";
 import type { JobSpec } from "../contract/job.ts";
 import type {
 	AttemptTimes,
-	HeartbeatAnswer,
+	HeartbeatResult,
 	Lease,
 	QueuePlace,
 	ReleaseReason,
-	SlotAnswer,
 	SlotRequest,
+	SlotResult,
 } from "../contract/pool.ts";
-import { log } from "../log.ts";
+import { logLine } from "../log.ts";
 import { accountOf, jobName, poolOf } from "../objects.ts";
 
-export class Calls {
+export class Rpcs {
 	/** RPCs that this instance made. */
 	count = 0;
 	readonly #env: Env;
@@ -27,7 +27,7 @@ export class Calls {
 	acquire(
 		spec: JobSpec,
 		request: Pick<SlotRequest, "resumed" | "tokens" | "avoid">,
-	): Promise<SlotAnswer | null> {
+	): Promise<SlotResult | null> {
 		const { model, account } = spec;
 		return this.#call(async () =>
 			this.#pool(spec).acquire({
@@ -44,7 +44,7 @@ export class Calls {
 		return this.#call(async () => this.#pool(spec).place(jobNameOf(spec)));
 	}
 
-	heartbeat(spec: JobSpec, lease: Lease): Promise<HeartbeatAnswer | null> {
+	heartbeat(spec: JobSpec, lease: Lease): Promise<HeartbeatResult | null> {
 		return this.#call(async () =>
 			this.#pool(spec).heartbeat(jobNameOf(spec), lease.epoch),
 		);
@@ -83,7 +83,7 @@ export class Calls {
 		try {
 			return await rpc();
 		} catch (error) {
-			log("rpc_failed", { object: "job", cause: String(error) });
+			logLine("rpc_failed", { object: "job", cause: String(error) });
 			return null;
 		}
 	}
