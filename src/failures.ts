@@ -210,9 +210,9 @@ export const FAILURES = failures({
 	},
 	model_not_found: {
 		status: 404,
-		example: { model: "vicuna-7b", served: ["nano"] },
-		detail: ({ model, served }) =>
-			`There is no model "${model}". Choose one of: ${served.join(", ")}.`,
+		example: { model: "vicuna-7b", known: ["nano"] },
+		detail: ({ model, known }) =>
+			`There is no model "${model}". Choose one of: ${known.join(", ")}.`,
 	},
 	context_length_exceeded: {
 		status: 400,

@@ -136,7 +136,7 @@ export function modelOf(models: ServedModels, id: string): ServedModel {
 		throw new ApiError({
 			code: "model_not_found",
 			model: id,
-			served: [...models.keys()],
+			known: [...models.keys()],
 		});
 	return model;
 }

@@ -7,7 +7,10 @@ import { describe, expect, test } from "vitest";
 
 const MAX_LINES = 450;
 
-/** Names that said nothing, or several things; docs/architecture.md has the words instead. */
+/**
+ * Names that said nothing, or several things; docs/architecture.md has the words instead. `known` as
+ * a member, the models in `model_not_found`, is part of the wire.
+ */
 const RETIRED = new RegExp(
 	`\\b(${[
 		"asked",
@@ -15,7 +18,7 @@ const RETIRED = new RegExp(
 		"goOn",
 		"heard",
 		"kick",
-		"known",
+		"known(?!:| \\}|\\.join)",
 		"life",
 		"means",
 		"nowhere",
