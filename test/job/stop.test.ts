@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { scan } from "../../src/job/stop.ts";
 
-/** Scans pieces as a job does over several attempts: only `shown` and `withheld` survive an attempt. */
+/** Scans pieces as a job does over several attempts: only `shown` and `withheld` outlive one. */
 function readAll(stops: string[], pieces: string[]) {
 	let shown = "";
 	let withheld = "";
