@@ -8,8 +8,8 @@ import { describe, expect, test } from "vitest";
 const MAX_LINES = 450;
 
 /**
- * Names that said nothing, or several things; docs/architecture.md has the words instead. `known` as
- * a member, the models in `model_not_found`, is part of the wire.
+ * Names that said nothing, or several things; docs/architecture.md has the words instead. The
+ * member `known`, the models in `model_not_found`, is part of the wire.
  */
 const RETIRED = new RegExp(
 	`\\b(${[

@@ -312,8 +312,12 @@ async function respond(
 		return c.json(jobWire(view, origin), repeat ? 200 : 202, headers);
 	headers["Preference-Applied"] = `wait=${wait}`;
 	const follow = await openFromStart(open);
-	const now = async () =>
-		jobWire((await jobOf(c.env, owner, view.id).view()) ?? view, origin);
+	const now = async () => {
+		const present = await jobOf(c.env, owner, view.id).view();
+		// Another call erased the job meanwhile.
+		if (!present) throw new ApiError({ code: "job_gone" });
+		return jobWire(present, origin);
+	};
 	if (onDisconnect === "continue") {
 		const done = await waitForDone(follow, wait * 1000, signal);
 		return c.json(await now(), done ? 200 : 202, headers);
@@ -330,6 +334,7 @@ async function respond(
 	if (done !== undefined) return c.json(await now(), done ? 200 : 202, headers);
 	const requestId = c.get("requestId");
 	const body = waiting.then(now).catch((error): object => {
+		if (error instanceof ApiError) return problemOf(error.failure, requestId);
 		logLine("error", { request_id: requestId, cause: String(error?.stack) });
 		return problemOf({ code: "internal_error" }, requestId);
 	});

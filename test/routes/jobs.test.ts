@@ -139,6 +139,46 @@ describe("POST /v1/jobs", () => {
 		).toMatchObject({ status: "succeeded" });
 	});
 
+	it("of a job that is erased as it ends says how it ended, or that it is gone", async () => {
+		const hold = gate();
+		fakeWorker({ tokens: words(3), gate: () => hold.opened });
+		const account = await newAccount(10_000);
+		const id = "01JD8Z6Q3V9Y4K2M7N5P8R1S3T";
+		const put = (headers: Record<string, string>) =>
+			call(account, `/${id}`, {
+				method: "PUT",
+				body: { prompt: "What is this?" },
+				headers,
+			});
+		await put({});
+		const reading = call(account, `/${id}/events`);
+		const waiting = Array.from({ length: 150 }, () =>
+			put({ Prefer: "wait=30" }),
+		);
+		const stub = bindings.JOB.get(
+			bindings.JOB.idFromName(`${account.id}/${id}`),
+		);
+		await eventually(() =>
+			runInDurableObject(stub, (_, state) => {
+				expect(state.getWebSockets()).toHaveLength(151);
+			}),
+		);
+		hold.open();
+		await read(
+			(await reading).body as ReadableStream,
+			({ type }) => type === "done",
+		);
+		await call(account, `/${id}`, { method: "DELETE" });
+		for (const answer of await Promise.all(waiting)) {
+			// biome-ignore lint/suspicious/noExplicitAny: the wire is what these tests look at
+			const body: any = await answer.json();
+			expect([
+				[200, "succeeded"],
+				[410, "job_gone"],
+			]).toContainEqual([answer.status, body.code ?? body.status]);
+		}
+	});
+
 	it("of a job that ends when it is hung up on ends it within two seconds", async () => {
 		const hold = gate();
 		fakeWorker({
