@@ -1,8 +1,9 @@
 // @ts-check
 /**
  * `npm test`: set-up, then every check; `npm test -- unit e2e` runs only those stages. The Python
- * stages run beside the others, because neither keeps two cores busy. One engine serves the whole
- * run and boots while the first stages work. The last line is the sum over all runners.
+ * stages, and the SDK's after them, run beside the others: neither lane keeps two cores busy. One
+ * engine serves the whole run and boots while the first stages work. The last line is the sum over
+ * all runners.
  */
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -109,7 +110,6 @@ const stages = [
 		command: [python("ruff"), "format", "--check"],
 	},
 	vitest("unit", "unit, in workerd", "test/vitest.config.ts"),
-	vitest("sdk", "SDK", "sdk/vitest.config.ts"),
 	{
 		name: "pytest",
 		title: "GPU worker (pytest)",
@@ -126,6 +126,7 @@ const stages = [
 		engine: true,
 		report: () => readJunit(junit),
 	},
+	{ ...vitest("sdk", "SDK", "sdk/vitest.config.ts"), beside: true },
 	{ ...vitest("e2e", "end to end", "test/e2e/vitest.config.ts"), engine: true },
 	{ ...vitest("chaos", "chaos", "test/chaos/vitest.config.ts"), engine: true },
 ];
@@ -163,7 +164,7 @@ async function runStage(stage, env) {
 			env,
 			log,
 			onLine: (line) =>
-				board.print(stage.beside ? `${dim("python │")} ${line}` : line),
+				board.print(stage.beside ? `${dim(`${stage.name} │`)} ${line}` : line),
 		});
 		const limit = setTimeout(() => void daemon.kill(), STAGE_LIMIT_MS);
 		exit = await daemon.exited;

@@ -8,20 +8,22 @@ export async function serve(
 	worker: FakeWorker,
 	port = 0,
 ): Promise<{ url: string; stop: () => Promise<void> }> {
+	// Node passes an abort on to a request's own signal only while the request is reachable.
+	const running = new Set<Request>();
 	const server = createServer(async (incoming, outgoing) => {
 		const hungUp = new AbortController();
 		outgoing.on("close", () => hungUp.abort());
 		const body = incoming.method === "POST" ? Readable.toWeb(incoming) : null;
+		const request = new Request(`http://worker${incoming.url}`, {
+			method: incoming.method ?? "GET",
+			headers: incoming.headers as Record<string, string>,
+			body: body as ReadableStream | null,
+			signal: hungUp.signal,
+			duplex: "half",
+		} as RequestInit);
+		running.add(request);
 		try {
-			const response = await worker.fetch(
-				new Request(`http://worker${incoming.url}`, {
-					method: incoming.method ?? "GET",
-					headers: incoming.headers as Record<string, string>,
-					body: body as ReadableStream | null,
-					signal: hungUp.signal,
-					duplex: "half",
-				} as RequestInit),
-			);
+			const response = await worker.fetch(request);
 			outgoing.writeHead(response.status, Object.fromEntries(response.headers));
 			outgoing.flushHeaders();
 			for await (const chunk of response.body ?? []) outgoing.write(chunk);
@@ -31,6 +33,7 @@ export async function serve(
 			if (outgoing.headersSent) outgoing.write("", () => outgoing.destroy());
 			else outgoing.destroy();
 		}
+		running.delete(request);
 	});
 	await new Promise<void>((listening) =>
 		server.listen(port, "127.0.0.1", listening),
