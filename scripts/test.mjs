@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm test`: set-up, then every check; `npm test -- unit e2e` runs only those stages. The Python
- * stages, and the SDK's after them, run beside the others: neither lane keeps two cores busy. One
+ * `npm test`: set-up, then every check; `npm test -- unit e2e` runs only those stages. Python's
+ * stages, then the SDK and chaos, run beside the others: neither lane keeps two cores busy. One
  * engine serves the whole run and boots while the first stages work. The last line is the sum over
  * all runners.
  */
@@ -128,7 +128,11 @@ const stages = [
 	},
 	{ ...vitest("sdk", "SDK", "sdk/vitest.config.ts"), beside: true },
 	{ ...vitest("e2e", "end to end", "test/e2e/vitest.config.ts"), engine: true },
-	{ ...vitest("chaos", "chaos", "test/chaos/vitest.config.ts"), engine: true },
+	{
+		...vitest("chaos", "chaos", "test/chaos/vitest.config.ts"),
+		beside: true,
+		engine: true,
+	},
 ];
 
 /** @param {string[]} wanted names of stages, none for all */
