@@ -34,6 +34,7 @@ import {
  * @property {string} cwd
  * @property {[string, ...string[]]} command
  * @property {boolean} [engine] whether it asks the engine
+ * @property {boolean} [first] whether it ends before any other stage begins
  * @property {boolean} [beside] whether it runs beside the stages that are not
  * @property {() => Count | undefined} [report] without one, the command as a whole is one check
  */
@@ -84,8 +85,11 @@ const stages = [
 		".",
 	),
 	inRoot("lint", "line lengths", "node", "scripts/check-lines.mjs"),
-	// Writes the wire's types, which the rest of these stages may name.
-	inRoot("types", "build (SDK)", "node", "sdk/scripts/build.mjs"),
+	// Writes the wire's types, which other stages may name, and what the SDK's tests load.
+	{
+		...inRoot("types", "build (SDK)", "node", "sdk/scripts/build.mjs"),
+		first: true,
+	},
 	inRoot("types", "types (SDK)", "tsc", "-p", "sdk"),
 	inRoot("types", "types (SDK core)", "tsc", "-p", "sdk/tsconfig.core.json"),
 	inRoot("types", "types (edge)", "tsc", "-p", "."),
@@ -304,9 +308,11 @@ async function main() {
 			results.push({ title: stage.title, ms: Date.now() - from, ...count });
 		}
 	};
+	await runLane(wanted.filter(({ first }) => first));
+	const rest = wanted.filter(({ first }) => !first);
 	await Promise.all([
-		runLane(wanted.filter(({ beside }) => !beside)),
-		runLane(wanted.filter(({ beside }) => beside)),
+		runLane(rest.filter(({ beside }) => !beside)),
+		runLane(rest.filter(({ beside }) => beside)),
 	]);
 	const titles = ["set-up", ...stages.map(({ title }) => title)];
 	const place = (/** @type {Result} */ result) =>
