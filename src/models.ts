@@ -39,6 +39,8 @@ export interface Model {
 	 * captions alone write better stories over a description than over an image.
 	 */
 	describesFirst: boolean;
+	/** How it samples where a request does not say. */
+	sampling: { temperature: number; topP: number; repetitionPenalty: number };
 	leastTokens: LeastTokens;
 }
 
@@ -65,12 +67,16 @@ const QFORMER = 105_162_240;
 const LLAMA_7B = 6_738_415_616;
 const LLAMA_13B = 13_015_864_320;
 
+/** The sampling of MiniGPT-4's demo. */
+const AS_RELEASED = { temperature: 1, topP: 0.9, repetitionPenalty: 1.05 };
+
 /** What all of MiniGPT-4's own models have in common. */
 const FAMILY = {
 	created: new Date("2026-11-23"),
 	ownedBy: "Vision-CAIR",
 	maxImages: 4,
 	describesFirst: false,
+	sampling: AS_RELEASED,
 	leastTokens: leastTokensOfLlama,
 } as const;
 
@@ -87,6 +93,7 @@ export const MODELS = {
 		maxImages: 4,
 		priceClass: "small",
 		describesFirst: true,
+		sampling: { temperature: 0.5, topP: 0.9, repetitionPenalty: 1.05 },
 		leastTokens: leastTokensOfQwen2,
 	},
 	nano: {
@@ -100,6 +107,7 @@ export const MODELS = {
 		maxImages: 4,
 		priceClass: "small",
 		describesFirst: false,
+		sampling: AS_RELEASED,
 		leastTokens: leastTokensOfSmolLM2,
 	},
 	"vicuna-7b": {

@@ -1,13 +1,32 @@
-/** The prompt of each `task`. The tasks are those of the MiniGPT-4 paper, section 4. */
+/** The tasks of the MiniGPT-4 paper, section 4. */
+interface Preset {
+	prompt: string;
+	/** `max_tokens` where the request sets none: room for a long answer of this kind. */
+	maxTokens: number;
+}
+
 export const TASKS = {
-	describe: "Describe this image in detail.",
-	story: "Write a short story about this picture.",
-	poem: "Write a short poem about this picture.",
-	recipe:
-		"Write a recipe for the dish in this picture, with its ingredients and steps.",
-	website: "Write the HTML of a simple web page about what this picture shows.",
-	humour: "Explain what could be funny about this picture.",
-	advertisement: "Write a short advertisement for what this picture shows.",
-} as const;
+	describe: { prompt: "Describe this image in detail.", maxTokens: 300 },
+	story: { prompt: "Write a short story about this picture.", maxTokens: 500 },
+	poem: { prompt: "Write a short poem about this picture.", maxTokens: 400 },
+	recipe: {
+		prompt:
+			"Write a recipe for the dish in this picture, with its ingredients and steps.",
+		maxTokens: 700,
+	},
+	website: {
+		prompt:
+			"Write the HTML of a simple web page about what this picture shows.",
+		maxTokens: 1200,
+	},
+	humour: {
+		prompt: "Explain what could be funny about this picture.",
+		maxTokens: 300,
+	},
+	advertisement: {
+		prompt: "Write a short advertisement for what this picture shows.",
+		maxTokens: 300,
+	},
+} as const satisfies Record<string, Preset>;
 
 export type Task = keyof typeof TASKS;

@@ -4,13 +4,30 @@
  */
 import { z } from "@hono/zod-openapi";
 
+const LEFT_OUT = "Left out: the model's, as in `sampling` of GET /v1/models";
+
 export const SAMPLING = {
-	max_tokens: z.int().min(1).max(2048).default(300),
-	/** 0 is greedy. */
-	temperature: z.number().min(0).max(2).default(1),
-	/** 0 allows the likeliest token only. */
-	top_p: z.number().min(0).max(1).default(0.9),
-	repetition_penalty: z.number().min(0.5).max(2).default(1.05),
+	max_tokens: z.int().min(1).max(2048).optional().openapi({
+		description: "Left out: 300, or what the `task` needs (website: 1,200)",
+	}),
+	temperature: z
+		.number()
+		.min(0)
+		.max(2)
+		.optional()
+		.openapi({ description: `0 is greedy. ${LEFT_OUT}` }),
+	top_p: z
+		.number()
+		.min(0)
+		.max(1)
+		.optional()
+		.openapi({ description: `0 allows the likeliest token only. ${LEFT_OUT}` }),
+	repetition_penalty: z
+		.number()
+		.min(0.5)
+		.max(2)
+		.optional()
+		.openapi({ description: LEFT_OUT }),
 	/** Drawn at random when left out. The job keeps it, so that a later attempt continues with it. */
 	seed: z
 		.int()
@@ -29,20 +46,10 @@ export const SAMPLING = {
 		),
 };
 
-/** A request's sampling members, with defaults. */
+/** A request's sampling members. */
 export type SamplingRequest = z.infer<z.ZodObject<typeof SAMPLING>>;
 
-/** A job's sampling members: the seed is set. */
-export type Sampling = Omit<SamplingRequest, "seed"> & { seed: number };
-
-/** The sampling members of a request, with a seed. */
-export function samplingOf(request: SamplingRequest): Sampling {
-	const names = Object.keys(SAMPLING) as (keyof SamplingRequest)[];
-	const members = Object.fromEntries(
-		names.map((name) => [name, request[name]]),
-	) as unknown as SamplingRequest;
-	return { ...members, seed: request.seed ?? randomSeed() };
-}
-
-const randomSeed = (): number =>
-	crypto.getRandomValues(new Uint32Array(1))[0] as number;
+/** A job's sampling members: all are set. */
+export type Sampling = {
+	[K in keyof SamplingRequest]-?: NonNullable<SamplingRequest[K]>;
+};

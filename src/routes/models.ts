@@ -88,6 +88,11 @@ const modelWire = (model: ServedModel): Model => ({
 	max_images: model.maxImages,
 	price_class: model.priceClass,
 	price: model.price,
+	sampling: {
+		temperature: model.sampling.temperature,
+		top_p: model.sampling.topP,
+		repetition_penalty: model.sampling.repetitionPenalty,
+	},
 	capabilities: [
 		...CAPABILITIES,
 		...(model.describesFirst ? ([DESCRIPTION] as const) : []),

@@ -18,6 +18,7 @@ const MODEL = {
 	max_images: 4,
 	price_class: "small",
 	price: 1_000,
+	sampling: { temperature: 1, top_p: 0.9, repetition_penalty: 1.05 },
 	capabilities: [...CAPABILITIES],
 };
 
@@ -48,6 +49,13 @@ export const Model = z
 		price: z.int().openapi({
 			description: "The price of one job that succeeds, in micro-USD",
 		}),
+		sampling: z
+			.object({
+				temperature: z.number(),
+				top_p: z.number(),
+				repetition_penalty: z.number(),
+			})
+			.openapi({ description: "How it samples where a request does not say" }),
 		capabilities: z.array(z.enum([...CAPABILITIES, DESCRIPTION])).openapi({
 			description:
 				"`description`: the model describes the images before it does a `task`",

@@ -46,8 +46,8 @@ export function jobInputOfChat(
 	const job: JobRequest = {
 		...DEFAULTS,
 		model: request.model,
-		temperature: request.temperature ?? DEFAULTS.temperature,
-		top_p: request.top_p ?? DEFAULTS.top_p,
+		temperature: request.temperature,
+		top_p: request.top_p,
 		seed: request.seed,
 		stop: request.stop,
 		metadata: request.metadata ?? DEFAULTS.metadata,

@@ -108,14 +108,16 @@ export function questionsOf(
 	const describe: Message[] = messages.map(({ role, content }) => ({
 		role,
 		content: content.map((part) =>
-			part.type === "text" ? { type: "text", text: TASKS.describe } : part,
+			part.type === "text"
+				? { type: "text", text: TASKS.describe.prompt }
+				: part,
 		),
 	}));
-	return { messages: describe, followUp: TASKS[task] };
+	return { messages: describe, followUp: TASKS[task].prompt };
 }
 
 const promptOf = ({ task, prompt }: JobRequest): string =>
-	task ? TASKS[task] : (prompt ?? "");
+	task ? TASKS[task].prompt : (prompt ?? "");
 
 const partsOf = (
 	content: NonNullable<JobRequest["messages"]>[number]["content"],

@@ -4,14 +4,14 @@
  */
 import canonicalize from "canonicalize";
 import type { JobSpec, Message } from "../contract/job.ts";
-import { type Sampling, samplingOf } from "../contract/sampling.ts";
+import type { Sampling, SamplingRequest } from "../contract/sampling.ts";
 import { sha256 } from "../crypto.ts";
 import { ApiError } from "../errors.ts";
 import { JOB_ID } from "../ids.ts";
 import type { Model } from "../models.ts";
 import type { JobRequest } from "../schema/job.ts";
 import type { JobWebhook } from "../schema/webhook.ts";
-import type { Task } from "../tasks.ts";
+import { TASKS, type Task } from "../tasks.ts";
 import {
 	type Conversation,
 	type ImageInput,
@@ -34,7 +34,9 @@ export interface JobInput {
 	 * Where `max_tokens` is null it becomes a quarter of the model's context, which every worker
 	 * keeps free for the answer.
 	 */
-	sampling: Omit<Sampling, "max_tokens"> & { max_tokens: number | null };
+	sampling: Omit<SamplingRequest, "max_tokens"> & {
+		max_tokens?: number | null | undefined;
+	};
 	metadata: Record<string, string>;
 	/** Seconds. */
 	expiresIn: number;
@@ -70,7 +72,7 @@ export const jobInputOf = (
 	},
 	task: request.task ?? null,
 	previousJob: request.previous_job ?? null,
-	sampling: samplingOf(request),
+	sampling: request,
 	metadata: request.metadata,
 	expiresIn: request.expires_in,
 	onDisconnect: request.on_disconnect,
@@ -81,18 +83,29 @@ export const jobInputOf = (
 	isRepeat: /^[1-9]\d*$/.test(headers.header("X-Stainless-Retry-Count") ?? ""),
 });
 
-export const samplingFor = (
-	{ sampling }: JobInput,
-	{ contextLength }: Model,
-): Sampling => ({
-	...sampling,
-	// A worker takes no 0. This value allows the likeliest token only, as 0 does.
-	top_p: Math.max(sampling.top_p, 1e-6),
-	max_tokens: Math.min(
-		sampling.max_tokens ?? Math.floor(contextLength / 4),
-		contextLength,
-	),
-});
+const MAX_TOKENS = 300;
+
+/** How the job samples: as its request says, else as its task and model do. */
+export function samplingFor(
+	{ sampling, task }: JobInput,
+	model: Model,
+): Sampling {
+	const { temperature, topP, repetitionPenalty } = model.sampling;
+	const { max_tokens = task ? TASKS[task].maxTokens : MAX_TOKENS } = sampling;
+	const room = max_tokens ?? Math.floor(model.contextLength / 4);
+	return {
+		max_tokens: Math.min(room, model.contextLength),
+		temperature: sampling.temperature ?? temperature,
+		// A worker takes no 0. This value allows the likeliest token only, as 0 does.
+		top_p: Math.max(sampling.top_p ?? topP, 1e-6),
+		repetition_penalty: sampling.repetition_penalty ?? repetitionPenalty,
+		seed: sampling.seed ?? randomSeed(),
+		stop: sampling.stop,
+	};
+}
+
+const randomSeed = (): number =>
+	crypto.getRandomValues(new Uint32Array(1))[0] as number;
 
 /**
  * Refuses a conversation that cannot fit the model, however it is tokenized. One that only the

@@ -36,6 +36,7 @@ describe("GET /v1/models", () => {
 			image_tokens: 32,
 			max_images: 4,
 			price_class: "medium",
+			sampling: { temperature: 1, top_p: 0.9, repetition_penalty: 1.05 },
 			price: 5000,
 			capabilities: ["images", "tasks", "streaming", "resume"],
 		});

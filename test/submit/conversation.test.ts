@@ -26,26 +26,26 @@ describe("a task", () => {
 		for (const task of Object.keys(TASKS) as Task[]) {
 			if (task === "describe") continue;
 			expect(questionsOf(turns(task), task, MODELS.mini)).toEqual({
-				messages: about(TASKS.describe),
-				followUp: TASKS[task],
+				messages: about(TASKS.describe.prompt),
+				followUp: TASKS[task].prompt,
 			});
 		}
 	});
 
 	it("is asked about the images where the model does not, or where it is the description", () => {
 		expect(questionsOf(turns("poem"), "poem", MODELS.nano)).toEqual({
-			messages: about(TASKS.poem),
+			messages: about(TASKS.poem.prompt),
 			followUp: null,
 		});
 		expect(questionsOf(turns("describe"), "describe", MODELS.mini)).toEqual({
-			messages: about(TASKS.describe),
+			messages: about(TASKS.describe.prompt),
 			followUp: null,
 		});
 	});
 
 	it("is what makes the difference: a prompt of the same words is asked as it is", () => {
 		expect(questionsOf(turns("poem"), null, MODELS.mini)).toEqual({
-			messages: about(TASKS.poem),
+			messages: about(TASKS.poem.prompt),
 			followUp: null,
 		});
 	});

@@ -1,10 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { ApiError } from "../../src/errors.ts";
+import { MODELS } from "../../src/models.ts";
+import { JobRequest } from "../../src/schema/job.ts";
 import {
 	deadlinesOf,
 	deadlineTimes,
 	idempotencyKeyOf,
 	jobIdOf,
+	jobInputOf,
+	samplingFor,
 } from "../../src/submit/request.ts";
 
 const HOUR = 3_600_000;
@@ -19,6 +23,48 @@ const failure = async (attempt: () => unknown) => {
 };
 const deadlines = (headers: Record<string, string> = {}) =>
 	deadlineTimes(deadlinesOf({ header: (name) => headers[name] }), 0);
+
+const IMAGES = [{ upload: "img_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }];
+
+describe("a job samples", () => {
+	const sampling = (body: object, model: keyof typeof MODELS) => {
+		const request = JobRequest.parse({ images: IMAGES, ...body });
+		const input = jobInputOf(request, body, { header: () => undefined });
+		return samplingFor(input, MODELS[model]);
+	};
+
+	it("as its request says", () => {
+		const asked = {
+			max_tokens: 7,
+			temperature: 0,
+			top_p: 0.25,
+			repetition_penalty: 1,
+			seed: 0,
+			stop: ["."],
+		};
+		for (const question of [{ prompt: "What is it?" }, { task: "website" }])
+			expect(sampling({ ...question, ...asked }, "mini")).toEqual(asked);
+	});
+
+	it("as its model does, where the request does not say", () => {
+		expect(sampling({ prompt: "What is it?" }, "mini")).toMatchObject({
+			max_tokens: 300,
+			temperature: MODELS.mini.sampling.temperature,
+			top_p: MODELS.mini.sampling.topP,
+			repetition_penalty: MODELS.mini.sampling.repetitionPenalty,
+		});
+		expect(sampling({ prompt: "What is it?" }, "vicuna-7b")).toMatchObject({
+			temperature: 1,
+			top_p: 0.9,
+			repetition_penalty: 1.05,
+		});
+	});
+
+	it("with room for what its task writes", () => {
+		expect(sampling({ task: "website" }, "nano").max_tokens).toBe(1200);
+		expect(sampling({ task: "describe" }, "nano").max_tokens).toBe(300);
+	});
+});
 
 describe("a job's deadlines", () => {
 	it("are an hour to start and six to end by default", () => {

@@ -51,7 +51,7 @@ export const newTurn = (question) => ({
 
 /** @param {Question} question */
 export const wordsOf = (question) =>
-	"task" in question ? TASKS[question.task] : question.prompt;
+	"task" in question ? TASKS[question.task].prompt : question.prompt;
 
 /** Whether the model said something that a follow-up can refer to. @param {Turn} turn */
 export const isAnswered = ({ end, text }) =>
@@ -73,17 +73,23 @@ export function jobRequest(turns, question, upload, { model, ...sampling }) {
 	const last = answered.at(-1);
 	if (!last) return { ...named, images, ...question, ...sampling };
 	const prompt = wordsOf(question);
+	const members = { max_tokens: tokensOf(question), ...sampling };
 	if (!last.gone)
-		return { ...named, previous_job: last.id, prompt, ...sampling };
+		return { ...named, previous_job: last.id, prompt, ...members };
 	const messages = [
 		...answered.flatMap(messagesOf),
 		{ role: "user", content: prompt },
 	];
-	return { ...named, images, messages, ...sampling };
+	return { ...named, images, messages, ...members };
 }
 
-/** The API's default, which differs for chat completions. */
-const MAX_TOKENS = 300;
+/**
+ * The API's `max_tokens` for a question that begins a conversation. Where a task goes on with one,
+ * or a chat completion asks it, the API does not know of the task.
+ * @param {Question} question
+ */
+const tokensOf = (question) =>
+	"task" in question ? TASKS[question.task].maxTokens : 300;
 
 /**
  * The same call as OpenAI's clients make it, which send a whole conversation each time.
@@ -92,8 +98,8 @@ const MAX_TOKENS = 300;
  * @param {string} model the deployment's default
  */
 export function chatRequest(turns, turn, model) {
-	const { request, upload } = turn;
-	const { max_tokens = MAX_TOKENS, temperature, seed } = request ?? {};
+	const { request, upload, question } = turn;
+	const { max_tokens = tokensOf(question), temperature, seed } = request ?? {};
 	const [first, ...rest] = [
 		...turns.filter(isAnswered).flatMap(messagesOf),
 		...questionsOf(turn),
@@ -125,7 +131,7 @@ const questionsOf = ({ question, description }) => [
 	...(description === ""
 		? []
 		: [
-				{ role: "user", content: TASKS.describe },
+				{ role: "user", content: TASKS.describe.prompt },
 				{ role: "assistant", content: description },
 			]),
 	{ role: "user", content: wordsOf(question) },
