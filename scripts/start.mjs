@@ -303,7 +303,7 @@ async function main() {
 				origins: [url, `http://localhost:${ports.edge}`, ...origins],
 			},
 			worker: { [model]: `http://127.0.0.1:${ports.worker}` },
-			vars: { JOB_PRICE: "1000", EGRESS_ALLOW: egress.join(",") },
+			vars: { EGRESS_ALLOW: egress.join(",") },
 		});
 		vital(edge);
 		const { key } = await developmentAccount({

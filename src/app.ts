@@ -43,6 +43,8 @@ app.use(
 		exposeHeaders: [
 			"X-Request-Id",
 			"X-Job-Id",
+			"X-Job-Price",
+			"X-Job-Price-Parts",
 			"Location",
 			"Allow",
 			"Retry-After",

@@ -4,15 +4,13 @@
  */
 import { z } from "zod";
 import {
-	DEFAULT_PRICES,
 	MODEL_IDS,
 	MODELS,
-	PRICE_CLASSES,
-	type PriceClass,
 	type ReplicateAddress,
 	type ServedModel,
 	type ServedModels,
 } from "./models.ts";
+import { MAX_RATE, PRICE_TABLE } from "./pricing/prices.ts";
 
 const commaSeparated = z
 	.string()
@@ -64,8 +62,8 @@ const optionalMembers = <Name extends string, S extends z.ZodType>(
 
 const secret = z.string().min(1);
 const url = z.url({ protocol: /^https?$/ });
-/** Micro-USD. */
-const price = z.int().nonnegative();
+/** Micro-USD: see `PER`. */
+const rate = z.int().nonnegative().max(MAX_RATE);
 
 /** A pool probes all replicas of its model every second; this bounds the requests that costs. */
 const MAX_REPLICAS = 64;
@@ -107,12 +105,28 @@ const ServedAt = strict({
 	access: strict({ id: secret, secret }).optional(),
 	/** Instead of `url`. */
 	replicate: OnReplicate.optional(),
-	price: price.optional(),
 }).refine(
 	({ url, key, access, replicate }) =>
 		replicate ? !(url || key || access) : url,
 	{ message: "needs either url, perhaps with key and access, or replicate" },
 );
+
+/** Prices of a deployment's own, under a name of its own. */
+const PriceTable = strict({
+	version: z
+		.string()
+		.regex(/^[\w.-]{1,64}$/, {
+			message: "must be 1 to 64 letters, digits, dots, dashes or underscores",
+		})
+		.refine((version) => version !== PRICE_TABLE.version, {
+			message: "is the name of this release's own table; choose another",
+		}),
+	/** A model that is left out has the rates of this release. */
+	models: optionalMembers(
+		MODEL_IDS,
+		strict({ prompt_tokens: rate, output_tokens: rate, images: rate }),
+	),
+});
 
 /** Which models are served, where and for how much. */
 const Serving = z.object({
@@ -129,12 +143,11 @@ const Serving = z.object({
 	WORKER_ACCESS_ID: z.string().optional(),
 	WORKER_ACCESS_SECRET: z.string().optional(),
 	/**
-	 * The price of one job by class, in micro-USD: `{"medium": 5000}`. A `price` in `WORKERS` goes
-	 * before it.
+	 * Integer micro-USD per million prompt tokens, per million output tokens and per 1,000 images:
+	 * `{"version": "2027-01", "models": {"nano": {"prompt_tokens": 50000, "output_tokens": 200000,
+	 * "images": 100000}}}`. Left out: `PRICE_TABLE`. Other rates need another `version`.
 	 */
-	PRICES: json(optionalMembers(PRICE_CLASSES, price)).default({}),
-	/** Short for the price of class `small`, which is nano's. */
-	JOB_PRICE: z.coerce.number().int().nonnegative().optional(),
+	PRICES: json(PriceTable).optional(),
 });
 
 function replicateAddress(
@@ -155,15 +168,10 @@ function servedModels(
 	vars: z.infer<typeof Serving>,
 	report: (variable: string, message: string) => void,
 ): ServedModels {
-	const { WORKERS, WORKER_URL, WORKER_KEY, PRICES, JOB_PRICE } = vars;
+	const { WORKERS, WORKER_URL, WORKER_KEY, PRICES } = vars;
 	if (WORKERS && WORKER_URL)
 		report("WORKER_URL", "is short for WORKERS; unset one of them");
-	if (JOB_PRICE !== undefined && PRICES.small !== undefined)
-		report("JOB_PRICE", "is short for PRICES.small; unset one of them");
-	const priceOf = (priceClass: PriceClass) =>
-		PRICES[priceClass] ??
-		(priceClass === "small" ? JOB_PRICE : undefined) ??
-		DEFAULT_PRICES[priceClass];
+	const { version } = PRICES ?? PRICE_TABLE;
 	const tunnelAccess =
 		vars.WORKER_ACCESS_ID && vars.WORKER_ACCESS_SECRET
 			? { id: vars.WORKER_ACCESS_ID, secret: vars.WORKER_ACCESS_SECRET }
@@ -178,10 +186,9 @@ function servedModels(
 		const urls = [worker.url ?? []].flat();
 		if (!key && urls.length > 0)
 			report("WORKER_KEY", `is unset, and ${id} has no key in WORKERS`);
-		const model = MODELS[id];
 		models.set(id, {
-			...model,
-			price: worker.price ?? priceOf(model.priceClass),
+			...MODELS[id],
+			prices: { version, rates: PRICES?.models[id] ?? PRICE_TABLE.rates[id] },
 			workers: [
 				...urls.map((url) => ({
 					url,

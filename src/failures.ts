@@ -229,14 +229,22 @@ export const FAILURES = failures({
 	// Money and limits.
 	insufficient_credit: {
 		status: 402,
-		/** `available`: not told to keys that see only their own jobs. */
-		example: { available: 400, price: 1_000 } as {
+		/** `available` and `missing`: not told to keys that see only their own jobs. */
+		example: { available: 400, price: 1_000, missing: 600 } as {
 			available?: number;
 			price: number;
+			missing?: number;
 		},
-		detail: ({ available, price }) =>
-			`This job may cost ${price} micro-USD and ${available ?? "fewer"} are available. Add ` +
-			"credit, or wait for running jobs to settle.",
+		detail: ({ available = "fewer", price, missing = "the rest" }) =>
+			`This job may cost ${price} micro-USD, ${available} are available, ${missing} is missing. ` +
+			"Add credit, send a lower `max_price` or `max_tokens`, or wait for running jobs to settle.",
+	},
+	max_price_too_low: {
+		status: 400,
+		example: { field: "max_price", max_price: 50, least: 106 },
+		detail: ({ max_price, least }) =>
+			`\`max_price\` is ${max_price} micro-USD, and the prompt with one token of the answer ` +
+			`needs at least ${least}. Raise it, shorten the prompt, or send fewer images.`,
 	},
 	credit_conflict: {
 		status: 409,

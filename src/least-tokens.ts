@@ -12,7 +12,7 @@ export type LeastTokens = (text: string) => number;
 
 const utf8 = new TextEncoder();
 
-const LONGEST_SMOLLM2_TOKEN_BYTES = 81;
+export const LONGEST_SMOLLM2_TOKEN_BYTES = 81;
 /**
  * SmolLM2 splits digits one by one and other text as GPT-2 does, and never merges across these
  * pieces.
@@ -32,7 +32,7 @@ export const leastTokensOfSmolLM2: LeastTokens = (text) => {
 	return tokens;
 };
 
-const LONGEST_QWEN2_TOKEN_BYTES = 128;
+export const LONGEST_QWEN2_TOKEN_BYTES = 128;
 /** Unicode's white space, which JavaScript's `\s` is not. */
 const SPACE =
 	"\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
@@ -57,7 +57,7 @@ export const leastTokensOfQwen2: LeastTokens = (text) => {
 	return tokens;
 };
 
-const LONGEST_LLAMA_TOKEN = { characters: 16, bytes: 27 };
+export const LONGEST_LLAMA_TOKEN = { characters: 16, bytes: 27 };
 /**
  * Tokens of LLaMA's vocabulary hold a digit or a line break only alone, letters and signs only
  * apart, and spaces only at their start.

@@ -1,23 +1,18 @@
 /** Facts about every model. The configuration (env.ts) says which of them a deployment serves. */
 import { ApiError } from "./errors.ts";
 import {
-	type LeastTokens,
+	LONGEST_LLAMA_TOKEN,
+	LONGEST_QWEN2_TOKEN_BYTES,
+	LONGEST_SMOLLM2_TOKEN_BYTES,
 	leastTokensOfLlama,
 	leastTokensOfQwen2,
 	leastTokensOfSmolLM2,
 } from "./least-tokens.ts";
+import type { PromptModel, TemplateTokens } from "./pricing/bound.ts";
+import type { Prices } from "./pricing/prices.ts";
 
-/** Models of one class cost the same, unless the configuration sets a price for one of them. */
-export const PRICE_CLASSES = ["small", "medium", "large"] as const;
-export type PriceClass = (typeof PRICE_CLASSES)[number];
-/** The price of one job by class where the configuration sets none, in micro-USD. */
-export const DEFAULT_PRICES: Record<PriceClass, number> = {
-	small: 1_000,
-	medium: 5_000,
-	large: 10_000,
-};
-
-export interface Model {
+/** `PromptModel` has what decides how long a prompt becomes. */
+export interface Model extends PromptModel {
 	id: string;
 	/** When this API first offered it. */
 	created: Date;
@@ -28,12 +23,7 @@ export interface Model {
 	 * projection and language model. Tied weights count once.
 	 */
 	parameters: number;
-	/** The most tokens of prompt, images and answer together. */
-	contextLength: number;
-	/** The tokens that one image takes in the prompt. */
-	imageTokens: number;
 	maxImages: number;
-	priceClass: PriceClass;
 	/**
 	 * Whether a job with a task first has the model describe the images. Models that are trained on
 	 * captions alone write better stories over a description than over an image.
@@ -41,13 +31,11 @@ export interface Model {
 	describesFirst: boolean;
 	/** How it samples where a request does not say. */
 	sampling: { temperature: number; topP: number; repetitionPenalty: number };
-	leastTokens: LeastTokens;
 }
 
 /** A model that this deployment serves. */
 export interface ServedModel extends Model {
-	/** The price of one job, in micro-USD. */
-	price: number;
+	prices: Prices;
 	/** Its replicas: at least one, each with its own URL. */
 	workers: readonly Address[];
 }
@@ -70,6 +58,40 @@ const LLAMA_13B = 13_015_864_320;
 /** The sampling of MiniGPT-4's demo. */
 const AS_RELEASED = { temperature: 1, topP: 0.9, repetitionPenalty: 1.05 };
 
+/** Templates by the names that gpu-worker/minigpt4/templates.py gives them. */
+const CHATML = {
+	chat: 0,
+	image: 1,
+	text: 0,
+};
+const QWEN2_CHATML: TemplateTokens = {
+	...CHATML,
+	conversation: 3,
+	message: { system: 5, user: 5, assistant: 5 },
+};
+/** SmolLM2 writes `assistant` as two tokens. */
+const SMOLLM2_CHATML: TemplateTokens = {
+	...CHATML,
+	conversation: 4,
+	message: { system: 5, user: 5, assistant: 6 },
+};
+const VICUNA: TemplateTokens = {
+	conversation: 7,
+	/** The demo's system text. */
+	chat: 33,
+	message: { system: 0, user: 5, assistant: 5 },
+	image: 6,
+	/** The space that SentencePiece puts before it. */
+	text: 1,
+};
+const LLAMA2: TemplateTokens = {
+	...VICUNA,
+	conversation: 6,
+	/** An empty turn of the user's too, before an answer that comes first. */
+	chat: 33 + 4,
+	message: { system: 0, user: 4, assistant: 4 },
+};
+
 /** What all of MiniGPT-4's own models have in common. */
 const FAMILY = {
 	created: new Date("2026-11-23"),
@@ -77,6 +99,7 @@ const FAMILY = {
 	maxImages: 4,
 	describesFirst: false,
 	sampling: AS_RELEASED,
+	longestToken: LONGEST_LLAMA_TOKEN.bytes,
 	leastTokens: leastTokensOfLlama,
 } as const;
 
@@ -91,9 +114,10 @@ export const MODELS = {
 		contextLength: 4096,
 		imageTokens: 10,
 		maxImages: 4,
-		priceClass: "small",
 		describesFirst: true,
 		sampling: { temperature: 0.5, topP: 0.9, repetitionPenalty: 1.05 },
+		template: QWEN2_CHATML,
+		longestToken: LONGEST_QWEN2_TOKEN_BYTES,
 		leastTokens: leastTokensOfQwen2,
 	},
 	nano: {
@@ -105,9 +129,10 @@ export const MODELS = {
 		contextLength: 2048,
 		imageTokens: 8,
 		maxImages: 4,
-		priceClass: "small",
 		describesFirst: false,
 		sampling: AS_RELEASED,
+		template: SMOLLM2_CHATML,
+		longestToken: LONGEST_SMOLLM2_TOKEN_BYTES,
 		leastTokens: leastTokensOfSmolLM2,
 	},
 	"vicuna-7b": {
@@ -116,7 +141,7 @@ export const MODELS = {
 		parameters: EVA_VIT_G + LN_VISION + QFORMER + (768 + 1) * 4096 + LLAMA_7B,
 		contextLength: 2048,
 		imageTokens: 32,
-		priceClass: "medium",
+		template: VICUNA,
 	},
 	"llama2-7b": {
 		...FAMILY,
@@ -124,7 +149,7 @@ export const MODELS = {
 		parameters: EVA_VIT_G + (4 * 1408 + 1) * 4096 + LLAMA_7B,
 		contextLength: 4096,
 		imageTokens: 64,
-		priceClass: "medium",
+		template: LLAMA2,
 	},
 	"vicuna-13b": {
 		...FAMILY,
@@ -132,10 +157,11 @@ export const MODELS = {
 		parameters: EVA_VIT_G + LN_VISION + QFORMER + (768 + 1) * 5120 + LLAMA_13B,
 		contextLength: 2048,
 		imageTokens: 32,
-		priceClass: "large",
+		template: VICUNA,
 	},
 } as const satisfies Record<string, Model>;
-export const MODEL_IDS = Object.keys(MODELS) as (keyof typeof MODELS)[];
+export type ModelId = keyof typeof MODELS;
+export const MODEL_IDS = Object.keys(MODELS) as ModelId[];
 
 /** @throws ApiError `model_not_found` */
 export function modelOf(models: ServedModels, id: string): ServedModel {

@@ -30,3 +30,10 @@ export const TASKS = {
 } as const satisfies Record<string, Preset>;
 
 export type Task = keyof typeof TASKS;
+
+/** The most tokens of a description, and the share of the job's tokens that it never exceeds. */
+const DESCRIPTION = { tokens: 128, share: 1 / 2 };
+
+/** @param tokens that the job may have in all */
+export const mostDescriptionTokens = (tokens: number): number =>
+	Math.min(DESCRIPTION.tokens, Math.floor(tokens * DESCRIPTION.share));

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { config } from "../src/env.ts";
-import { MODEL_IDS, MODELS } from "../src/models.ts";
+import { MODEL_IDS } from "../src/models.ts";
 import { bindings } from "./support/account.ts";
 
 const withValues = (values: Record<string, unknown>) =>
@@ -39,7 +39,6 @@ describe("the configuration", () => {
 		["ADMIN_SECRET", "tooshort"],
 		["WORKER_URL", "not-a-url"],
 		["S3_ENDPOINT", undefined],
-		["JOB_PRICE", "free"],
 		["WORKERS", '{"nano": {"url": "http://a.test", "key": hidden}}'],
 		["PRICES", "cheap"],
 	])("names a wrong %s and keeps its value to itself", (name, value) => {
@@ -54,15 +53,13 @@ describe("the workers' configuration", () => {
 	const served = (values: Record<string, unknown>) =>
 		Array.from(config(withValues(values)).models.values(), (model) => ({
 			id: model.id,
-			price: model.price,
 			...model.workers[0],
 		}));
 
 	it("is one URL for a deployment that serves nano alone", () => {
-		expect(served({ ...NANO, JOB_PRICE: "700" })).toEqual([
+		expect(served(NANO)).toEqual([
 			{
 				id: "nano",
-				price: 700,
 				url: "http://gpu.test",
 				key: "worker-key",
 				access: null,
@@ -72,7 +69,7 @@ describe("the workers' configuration", () => {
 
 	it("names each model's worker, with shared values for what is left out", () => {
 		const WORKERS = {
-			"vicuna-13b": { url: "https://b.test", price: 9 },
+			"vicuna-13b": { url: "https://b.test" },
 			"vicuna-7b": {
 				url: "https://a.test",
 				key: "its-key",
@@ -83,14 +80,12 @@ describe("the workers' configuration", () => {
 		const expected = [
 			{
 				id: "vicuna-7b",
-				price: 5000,
 				url: "https://a.test",
 				key: "its-key",
 				access: { id: "its-id", secret: "its-secret" },
 			},
 			{
 				id: "vicuna-13b",
-				price: 9,
 				url: "https://b.test",
 				key: "worker-key",
 				access: { id: "id", secret: "secret" },
@@ -111,36 +106,6 @@ describe("the workers' configuration", () => {
 		);
 	});
 
-	it("prices a model by itself, by its class, or by default", () => {
-		const amount = fc.option(fc.nat({ max: 1_000_000 }), { nil: undefined });
-		fc.assert(
-			fc.property(
-				fc.uniqueArray(fc.constantFrom(...MODEL_IDS), { minLength: 1 }),
-				fc.record({ small: amount, medium: amount, large: amount }),
-				fc.array(amount, { minLength: 4, maxLength: 4 }),
-				(ids, PRICES, own) => {
-					const WORKERS = Object.fromEntries(
-						ids.map((id, n) => [id, { url: "http://a.test", price: own[n] }]),
-					);
-					const values = {
-						WORKERS: JSON.stringify(WORKERS),
-						PRICES: JSON.stringify(PRICES),
-					};
-					const priced = served(values);
-					expect(priced.map(({ id }) => id)).toEqual(
-						MODEL_IDS.filter((id) => ids.includes(id)),
-					);
-					for (const { id, price } of priced) {
-						const by = MODELS[id as keyof typeof MODELS].priceClass;
-						const usual = { small: 1_000, medium: 5_000, large: 10_000 }[by];
-						expect(price).toBe(WORKERS[id]?.price ?? PRICES[by] ?? usual);
-					}
-				},
-			),
-			{ numRuns: 200 },
-		);
-	});
-
 	it("names a deployment or a version on Replicate, with its own token", () => {
 		const version = "5c7d".repeat(16);
 		const WORKERS = {
@@ -152,14 +117,12 @@ describe("the workers' configuration", () => {
 					slots: 9,
 					webhook: { url: "https://api.test", secret: "whsec_c" },
 				},
-				price: 7,
 			},
 		};
 		const api = "https://api.replicate.com/v1";
 		expect(served({ WORKERS, WORKER_KEY: undefined })).toEqual([
 			{
 				id: "vicuna-7b",
-				price: 5000,
 				url: `${api}/deployments/acme/vicuna`,
 				replicate: {
 					model: "vicuna-7b",
@@ -172,7 +135,6 @@ describe("the workers' configuration", () => {
 			},
 			{
 				id: "llama2-7b",
-				price: 7,
 				url: `${api}/models/acme/llama/versions/${version}`,
 				replicate: {
 					model: "llama2-7b",
@@ -190,11 +152,6 @@ describe("the workers' configuration", () => {
 	const ON_REPLICATE = { run: "acme/nano", token: "k-e-y" };
 	it.each([
 		["both forms at once", { WORKER_URL: "http://b.test" }, "WORKER_URL"],
-		[
-			"two prices of one class",
-			{ JOB_PRICE: "1", PRICES: '{"small": 2}' },
-			"JOB_PRICE",
-		],
 		["no model at all", { WORKERS: "{}" }, "WORKERS"],
 		["no worker at all", { WORKERS: undefined }, "WORKERS"],
 		[
@@ -205,7 +162,7 @@ describe("the workers' configuration", () => {
 		[
 			"a member that there is not",
 			{ WORKERS: { nano: { ...WORKER, "k-e-y": 1 } } },
-			"WORKERS.nano: may have url, key, access, replicate, price",
+			"WORKERS.nano: may have url, key, access, replicate",
 		],
 		[
 			"neither a worker nor Replicate",
@@ -254,18 +211,123 @@ describe("the workers' configuration", () => {
 			"WORKERS.nano.access.secret",
 		],
 		[
-			"a price that is no whole number",
-			{ WORKERS: { nano: { ...WORKER, price: 0.5 } } },
-			"WORKERS.nano.price",
-		],
-		[
 			"a worker without a key",
 			{ WORKERS: { nano: { url: "http://a.test" } }, WORKER_KEY: undefined },
 			"WORKER_KEY: is unset, and nano has no key in WORKERS",
 		],
-		["a class that there is not", { PRICES: '{"k-e-y": 1}' }, "PRICES"],
 	])("is refused with %s", (_, values, words) => {
 		const message = errorOf(values);
+		expect(message).toContain(words);
+		expect(message).not.toContain("k-e-y");
+	});
+});
+
+describe("the price table", () => {
+	const SERVED = {
+		WORKERS: Object.fromEntries(
+			MODEL_IDS.map((id) => [id, { url: "http://a.test" }]),
+		),
+	};
+	const pricesOf = (PRICES: unknown) =>
+		Array.from(
+			config(withValues({ ...SERVED, PRICES })).models.values(),
+			({ id, prices }) => ({ id, ...prices }),
+		);
+	const RATES = { prompt_tokens: 1, output_tokens: 2, images: 3 };
+
+	it("has micro-USD per million tokens and 1,000 images for every model of the family", () => {
+		const of = (
+			prompt_tokens: number,
+			output_tokens: number,
+			images: number,
+		) => ({
+			version: "2026-12",
+			rates: { prompt_tokens, output_tokens, images },
+		});
+		const of7B = of(200_000, 800_000, 500_000);
+		expect(pricesOf(undefined)).toEqual([
+			{ id: "mini", ...of(100_000, 400_000, 200_000) },
+			{ id: "nano", ...of(50_000, 200_000, 100_000) },
+			{ id: "vicuna-7b", ...of7B },
+			{ id: "llama2-7b", ...of7B },
+			{ id: "vicuna-13b", ...of(350_000, 1_400_000, 700_000) },
+		]);
+	});
+
+	it("is overridden model by model, under a version of the deployment's own", () => {
+		const rate = fc.nat({ max: 100_000_000_000 });
+		const rates = fc.record({
+			prompt_tokens: rate,
+			output_tokens: rate,
+			images: rate,
+		});
+		const usual = pricesOf(undefined);
+		fc.assert(
+			fc.property(
+				fc.uniqueArray(fc.constantFrom(...MODEL_IDS)),
+				fc.array(rates, { minLength: 5, maxLength: 5 }),
+				(ids, own) => {
+					const models = Object.fromEntries(ids.map((id, n) => [id, own[n]]));
+					const PRICES = { version: "acme-1", models };
+					const expected = usual.map(({ id, rates }) => ({
+						id,
+						version: "acme-1",
+						rates: models[id] ?? rates,
+					}));
+					expect(pricesOf(JSON.stringify(PRICES))).toEqual(expected);
+					// A platform with JSON variables passes the parsed object.
+					expect(pricesOf(PRICES)).toEqual(expected);
+				},
+			),
+			{ numRuns: 100 },
+		);
+	});
+
+	it.each([
+		["no version", { models: {} }, "PRICES.version"],
+		[
+			"the version of this release",
+			{ version: "2026-12", models: { nano: RATES } },
+			"PRICES.version: is the name of this release's own table; choose another",
+		],
+		[
+			"a version with a space",
+			{ version: "a b", models: {} },
+			"PRICES.version",
+		],
+		[
+			"a model that there is not",
+			{ version: "a", models: { "k-e-y": RATES } },
+			"PRICES.models: may have mini, nano, vicuna-7b, llama2-7b, vicuna-13b",
+		],
+		[
+			"a rate that is missing",
+			{ version: "a", models: { nano: { prompt_tokens: 1, images: 1 } } },
+			"PRICES.models.nano.output_tokens",
+		],
+		[
+			"a rate that is no whole number",
+			{ version: "a", models: { nano: { ...RATES, images: 0.5 } } },
+			"PRICES.models.nano.images",
+		],
+		[
+			"a rate below 0",
+			{ version: "a", models: { nano: { ...RATES, images: -1 } } },
+			"PRICES.models.nano.images",
+		],
+		[
+			"a rate that no job could pay exactly",
+			{ version: "a", models: { nano: { ...RATES, output_tokens: 1e12 } } },
+			"PRICES.models.nano.output_tokens",
+		],
+		[
+			"an item that there is not",
+			{ version: "a", models: { nano: { ...RATES, "k-e-y": 1 } } },
+			"PRICES.models.nano: may have prompt_tokens, output_tokens, images",
+		],
+		["the prices of jobs", { small: 5 }, "PRICES"],
+	])("is refused with %s", (_, PRICES, words) => {
+		const message = errorOf({ ...SERVED, PRICES: JSON.stringify(PRICES) });
 		expect(message).toContain(words);
 		expect(message).not.toContain("k-e-y");
 	});

@@ -1,6 +1,19 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+/** Each token and each image costs one micro-USD: see test/support/prices.ts. */
+const ONE_EACH = {
+	prompt_tokens: 1_000_000,
+	output_tokens: 1_000_000,
+	images: 1_000,
+};
+
+const FIVE_EACH = {
+	prompt_tokens: 5_000_000,
+	output_tokens: 5_000_000,
+	images: 5_000,
+};
+
 /** Unit tests run inside workerd, with the objects' real storage and alarms. */
 export default defineConfig({
 	plugins: [
@@ -28,6 +41,10 @@ export default defineConfig({
 						},
 					}),
 					WORKER_KEY: "worker-key",
+					PRICES: JSON.stringify({
+						version: "test",
+						models: { nano: ONE_EACH, "vicuna-7b": FIVE_EACH },
+					}),
 					S3_ENDPOINT: "http://s3.test",
 					S3_ACCESS_KEY_ID: "access",
 					S3_SECRET_ACCESS_KEY: "secret",

@@ -179,7 +179,7 @@ export class StreamError extends MiniGPT4Error {
 
 /**
  * The job ended, but not as `succeeded`. A job that failed or expired costs nothing; a canceled one
- * costs its share of the price.
+ * costs what it wrote.
  *
  * @example
  * ```ts

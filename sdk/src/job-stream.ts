@@ -103,8 +103,8 @@ export class JobStream implements AsyncIterable<JobEvent> {
 	}
 
 	/**
-	 * Cancels the job. This is free before the first token; after it the job costs its share of the
-	 * price. The stream then yields `job.canceled` and ends.
+	 * Cancels the job. This is free before the first token; after it the job costs what
+	 * it wrote. The stream then yields `job.canceled` and ends.
 	 *
 	 * @throws APIError
 	 * @example

@@ -208,8 +208,8 @@ export class Jobs {
 	}
 
 	/**
-	 * Cancels a job. This is free before the first token; after it the job costs its share of the
-	 * price. A job that has ended stays as it is.
+	 * Cancels a job. This is free before the first token; after it the job costs what
+	 * it wrote. A job that has ended stays as it is.
 	 *
 	 * @throws NotFoundError `job_not_found`, GoneError `job_gone`
 	 * @example

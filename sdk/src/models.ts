@@ -17,7 +17,7 @@ export class Models {
 	 * @example
 	 * ```ts
 	 * for await (const model of client.models.list())
-	 * 	console.log(model.id, model.context_length, model.price);
+	 * 	console.log(model.id, model.context_length, model.prices.output_tokens.rate);
 	 * ```
 	 */
 	list(options?: CallOptions): Paged<Model> {
@@ -31,13 +31,13 @@ export class Models {
 	}
 
 	/**
-	 * Gets one model: its price per job in micro-USD, its context length in tokens, its limits.
+	 * Gets one model: its prices in micro-USD, its context length in tokens, its limits.
 	 *
 	 * @throws NotFoundError `model_not_found`
 	 * @example
 	 * ```ts
-	 * const { price } = await client.models.get("nano");
-	 * console.log(`A job with nano costs ${price} micro-USD.`);
+	 * const { prices } = await client.models.get("nano");
+	 * console.log(`nano: ${prices.output_tokens.rate} micro-USD for a million output tokens`);
 	 * ```
 	 */
 	get(id: string, options?: CallOptions): Promise<Model> {

@@ -1,6 +1,6 @@
 /** Whether a job may be admitted: pure decisions. */
 
-import type { Admission, Limits } from "../contract/account.ts";
+import type { Admission, Limits, PriceRange } from "../contract/account.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
 import type { IndexedJob } from "./jobs.ts";
 import { type Balances, decide, type Entry } from "./ledger.ts";
@@ -22,14 +22,13 @@ export type AdmissionCheck =
  */
 export function checkAdmission(
 	job: IndexedJob | null,
-	admission: Pick<Admission, "jobId" | "idempotencyKey" | "maxPrice"> & {
-		bodyHash: string;
-	},
+	admission: Pick<Admission, "jobId" | "idempotencyKey"> &
+		PriceRange & { bodyHash: string },
 	remaining: Remaining,
 	now: number,
 ): AdmissionCheck {
 	if (!job) {
-		const hold = checkHold(admission.jobId, admission.maxPrice, remaining, now);
+		const hold = checkHold(admission.jobId, admission, remaining, now);
 		return hold.ok
 			? { result: "new", entries: hold.entries }
 			: { result: "refused", failure: hold.failure };
@@ -44,13 +43,20 @@ export function checkAdmission(
 /** The hold of a new job, if the account can pay and has room for it. */
 export function checkHold(
 	jobId: string,
-	price: number,
+	{ maxPrice, leastPrice }: PriceRange,
 	{ balances, jobs }: Remaining,
 	now: number,
 ): Result<{ entries: Entry[] }> {
+	if (maxPrice < leastPrice)
+		return failed({
+			code: "max_price_too_low",
+			field: "max_price",
+			max_price: maxPrice,
+			least: leastPrice,
+		});
 	const hold = decide(
 		{ balances, credits: new Map(), holds: new Map() },
-		{ kind: "hold", job: jobId, amount: price },
+		{ kind: "hold", job: jobId, amount: maxPrice },
 		now,
 	);
 	if (hold.ok && jobs.remaining <= 0)

@@ -11,6 +11,7 @@ import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
 import { logLine } from "../log.ts";
 import { endpointOf, jobOf } from "../objects.ts";
+import { FREE } from "../pricing/bill.ts";
 import { type DueTask, dueBy, reschedule } from "./due.ts";
 import { sweepIdempotencyKeys } from "./idempotency.ts";
 import { findJob, setExpiry } from "./jobs.ts";
@@ -145,12 +146,7 @@ async function askJob(
 			return Math.max(resolution.until, now) + ORPHAN_AFTER_MS;
 		case "void":
 			store.write(() =>
-				settle(
-					store.sql,
-					{ jobId, status: "expired", outputTokens: 0, maxTokens: 0 },
-					true,
-					now,
-				),
+				settle(store.sql, { jobId, status: "expired", ...FREE }, true, now),
 			);
 			return null;
 		case "finished":

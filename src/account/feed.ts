@@ -6,6 +6,7 @@
 import type { Fact, FeedEvent } from "../contract/account.ts";
 import type { EventType } from "../contract/event-type.ts";
 import { failed, type Result } from "../errors.ts";
+import type { PricePart } from "../pricing/bill.ts";
 import type { ReadableLog } from "../stream/readers.ts";
 import { type IndexedJob, indexRow } from "./jobs.ts";
 import { scheduleNotifications } from "./webhook-rows.ts";
@@ -44,13 +45,14 @@ export function appendJobEvent(
 	type: Exclude<EventType, `webhook.${string}`>,
 	job: IndexedJob,
 	now: number,
+	priceParts: PricePart[] = [],
 ): void {
 	const { closed } = job.hold;
 	const finishedAt = closed && new Date(closed.at).toISOString();
 	const webhook = job.webhook?.events.includes(type) ? job.webhook.id : null;
 	appendEvent(
 		sql,
-		{ type, data: { ...indexRow(job), finishedAt } },
+		{ type, data: { ...indexRow(job), finishedAt, priceParts } },
 		webhook,
 		now,
 	);

@@ -10,6 +10,7 @@ import type {
 } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
 import { firstJobId } from "../ids.ts";
+import type { Prices } from "../pricing/prices.ts";
 import { isVisible } from "./keys.ts";
 import type { Closing, Hold } from "./ledger.ts";
 
@@ -38,6 +39,8 @@ export interface IndexedJob {
 	gone: boolean;
 	/** Seconds from its end for which it is kept. */
 	expiresIn: number;
+	/** Under which it was admitted; null once it is gone, and for jobs of a fixed price. */
+	prices: Prices | null;
 	hold: Hold;
 	/** Its own webhook, and the events that the webhook wants. */
 	webhook: Pick<JobHook, "id" | "events"> | null;
@@ -65,10 +68,17 @@ interface JobRow extends GoneRow {
 	images: string;
 	webhook: string | null;
 	repeats: number;
+	prices: string | null;
 }
 
 /** What a job loses when it is erased. */
-const ERASED = { seq: 0, images: "[]", webhook: null, repeats: 0 };
+const ERASED = {
+	seq: 0,
+	images: "[]",
+	webhook: null,
+	repeats: 0,
+	prices: null,
+};
 
 export function createJobTables(sql: SqlStorage): void {
 	sql.exec(`CREATE TABLE job (
@@ -115,6 +125,11 @@ export function createJobTables(sql: SqlStorage): void {
 	) WITHOUT ROWID`);
 }
 
+/** The second version of the table: the prices under which each job was admitted. */
+export function addPrices(sql: SqlStorage): void {
+	sql.exec("ALTER TABLE job ADD COLUMN prices TEXT");
+}
+
 export function insertJob(
 	sql: SqlStorage,
 	job: {
@@ -122,6 +137,7 @@ export function insertJob(
 		bodyHash: string;
 		model: string;
 		images: HeldImage[];
+		prices: Prices;
 		hold: number;
 		createdAt: number;
 		expiresIn: number;
@@ -134,7 +150,7 @@ export function insertJob(
 ): void {
 	sql.exec(
 		`INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, due_at, webhook,
-			call_hash, made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			call_hash, made_by, prices) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		job.id,
 		job.bodyHash,
 		job.model,
@@ -147,6 +163,7 @@ export function insertJob(
 			JSON.stringify({ id: job.webhook.id, events: job.webhook.events }),
 		job.callHash,
 		job.madeBy,
+		JSON.stringify(job.prices),
 	);
 }
 
@@ -385,6 +402,7 @@ const indexed = (row: JobRow): IndexedJob => ({
 	expiresIn: row.expires_in,
 	webhook: row.webhook === null ? null : JSON.parse(row.webhook),
 	madeBy: row.made_by,
+	prices: row.prices === null ? null : JSON.parse(row.prices),
 	hold: {
 		amount: row.hold,
 		closed:

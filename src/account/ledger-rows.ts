@@ -24,6 +24,13 @@ export function createLedgerTable(sql: SqlStorage): void {
 	sql.exec("CREATE UNIQUE INDEX credit ON entry (ref) WHERE kind = 'credit'");
 }
 
+/** The second version of the table: the rest of a hold, in the row of its settlement. */
+export function addReleased(sql: SqlStorage): void {
+	sql.exec(
+		"ALTER TABLE entry ADD COLUMN released INTEGER NOT NULL DEFAULT 0 CHECK (released >= 0)",
+	);
+}
+
 const NOTHING: Balances = { funding: 0, available: 0, held: 0, revenue: 0 };
 
 export const balances = (sql: SqlStorage): Balances =>
@@ -72,16 +79,17 @@ export function recordEntries(
 	let after = balances(sql);
 	for (const entry of entries) {
 		after = post(after, [entry]);
-		const { kind, ref, source, target, amount } = entry;
+		const { kind, ref, source, target, amount, released } = entry;
 		sql.exec(
-			`INSERT INTO entry (at, kind, ref, source, target, amount,
-				funding, available, held, revenue) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			`INSERT INTO entry (at, kind, ref, source, target, amount, released,
+				funding, available, held, revenue) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			at,
 			kind,
 			ref,
 			source,
 			target,
 			amount,
+			released,
 			after.funding,
 			after.available,
 			after.held,

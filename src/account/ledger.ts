@@ -1,10 +1,10 @@
 /**
- * The double-entry ledger, as pure decisions. Amounts are integer micro-USD. Each entry moves one
- * amount from one book to another, so that the books always sum to 0. `funding` is the world
- * outside and becomes negative as credit comes in.
+ * The double-entry ledger, as pure decisions. Amounts are integer micro-USD. Each entry moves an
+ * amount from one book to another, and a settlement moves the rest of the hold back as well, so
+ * that the books always sum to 0. `funding` is the world outside and becomes negative as credit
+ * comes in.
  */
 
-import type { Outcome } from "../contract/account.ts";
 import type { Result } from "../errors.ts";
 
 export const BOOKS = ["funding", "available", "held", "revenue"] as const;
@@ -18,6 +18,11 @@ export interface Entry {
 	source: Book;
 	target: Book;
 	amount: number;
+	/**
+	 * What goes from `source` back to `available` beside that. It is no entry of its own, because
+	 * each row is billed, and most jobs cost less than they held.
+	 */
+	released: number;
 }
 
 /** A job's money: held at admission, closed once. */
@@ -72,6 +77,7 @@ export function decide(
 				source: "funding",
 				target: "available",
 				amount: money(event.amount),
+				released: 0,
 			};
 			return {
 				ok: true,
@@ -90,6 +96,7 @@ export function decide(
 						code: "insufficient_credit",
 						available,
 						price: event.amount,
+						missing: event.amount - available,
 					},
 				};
 			const entry: Entry = {
@@ -98,6 +105,7 @@ export function decide(
 				source: "available",
 				target: "held",
 				amount: event.amount,
+				released: 0,
 			};
 			return { ok: true, entries: [entry], closing: null };
 		}
@@ -109,26 +117,21 @@ export function decide(
 			const rest = hold.amount - price;
 			if (rest < 0)
 				throw new RangeError(`price ${price} is above the hold ${hold.amount}`);
-			const entries: Entry[] = [];
-			if (price > 0)
-				entries.push({
-					kind: "settle",
-					ref: event.job,
-					source: "held",
-					target: "revenue",
-					amount: price,
-				});
-			if (rest > 0)
-				entries.push({
-					kind: "release",
-					ref: event.job,
-					source: "held",
-					target: "available",
-					amount: rest,
-				});
+			const entry: Entry = {
+				...(price > 0
+					? { kind: "settle", target: "revenue", amount: price, released: rest }
+					: {
+							kind: "release",
+							target: "available",
+							amount: rest,
+							released: 0,
+						}),
+				ref: event.job,
+				source: "held",
+			};
 			return {
 				ok: true,
-				entries,
+				entries: hold.amount > 0 ? [entry] : [],
 				closing: { price, balance: ledger.balances.available + rest, at: now },
 			};
 		}
@@ -138,36 +141,12 @@ export function decide(
 /** The balances after these entries. */
 export function post(balances: Balances, entries: readonly Entry[]): Balances {
 	const after: Record<Book, number> = { ...balances };
-	for (const { source, target, amount } of entries) {
-		after[source] -= amount;
+	for (const { source, target, amount, released } of entries) {
+		after[source] -= amount + released;
 		after[target] += amount;
+		after.available += released;
 	}
 	return after;
-}
-
-/**
- * What a job costs of its held price: nothing where it failed or expired; where it was canceled,
- * the share of its tokens in those that the price would have bought, rounded up.
- */
-export function priceOf(outcome: Outcome, held: number): number {
-	switch (outcome.status) {
-		case "succeeded":
-			return held;
-		case "canceled":
-			return share(held, outcome.outputTokens, outcome.maxTokens);
-		case "failed":
-		case "expired":
-			return 0;
-	}
-}
-
-/** ceil(held x part / whole), at most `held`. */
-function share(held: number, part: number, whole: number): number {
-	if (part >= whole) return part > 0 ? held : 0;
-	// By remainder: a quotient of large numbers may be rounded down to a whole one.
-	const product = money(held * part);
-	const rest = product % whole;
-	return (product - rest) / whole + (rest > 0 ? 1 : 0);
 }
 
 function money(amount: number): number {

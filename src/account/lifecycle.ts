@@ -15,6 +15,7 @@ import type {
 } from "../contract/account.ts";
 import { Rollback, unwrapOrRollBack } from "../durable/storage.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
+import type { Prices } from "../pricing/prices.ts";
 import { checkAdmission, checkHold, type Remaining } from "./admission.ts";
 import { setDue } from "./due.ts";
 import { appendJobEvent } from "./feed.ts";
@@ -40,7 +41,7 @@ import {
 	markGone,
 } from "./jobs.ts";
 import { isVisible } from "./keys.ts";
-import { decide, priceOf } from "./ledger.ts";
+import { decide } from "./ledger.ts";
 import { balances, recordEntries } from "./ledger-rows.ts";
 import { useJobWebhook } from "./webhooks.ts";
 
@@ -92,7 +93,7 @@ export function prepare(
 	if (!found.ok) return found;
 	const previousModel = before?.job.model ?? null;
 	const price =
-		request.previous?.prices?.[previousModel ?? ""] ?? request.maxPrice;
+		request.previous?.prices?.[previousModel ?? ""] ?? request.price;
 	const hold = checkHold("", price, { balances: balances(sql), jobs }, now);
 	return hold.ok
 		? { ok: true, jobId: null, previousModel, images: found.images }
@@ -114,13 +115,13 @@ export function admit(
 	result: "new" | "same";
 	jobId: string;
 	model: string;
+	prices: Prices | null;
 	maxPrice: number;
 	images: HeldImage[];
 	createdAt: number;
 } {
-	const { jobId, idempotencyKey, inline, model, maxPrice, previousJob } =
-		admission;
-	const { webhook } = admission;
+	const { jobId, idempotencyKey, inline, previousJob, webhook } = admission;
+	const { model, prices, maxPrice } = admission;
 	if (webhook && onlyMadeBy !== null) unwrapOrRollBack(WEBHOOK_REFUSED);
 	const remaining: Remaining = { balances: balances(sql), jobs };
 	const job =
@@ -137,12 +138,13 @@ export function admit(
 	if (check.result === "refused")
 		throw new Rollback(withoutBalance(check.failure, onlyMadeBy));
 	if (check.result === "same") {
-		const { id, model, hold, images, createdAt } = check.job;
+		const { id, model, prices, hold, images, createdAt } = check.job;
 		if (admission.repeats !== null) countRepeat(sql, id);
 		return {
 			result: "same",
 			jobId: id,
 			model,
+			prices,
 			maxPrice: hold.amount,
 			images,
 			createdAt,
@@ -168,6 +170,7 @@ export function admit(
 		bodyHash,
 		model,
 		images,
+		prices,
 		hold: maxPrice,
 		createdAt: now,
 		expiresIn: admission.expiresIn,
@@ -180,7 +183,8 @@ export function admit(
 		saveIdempotencyKey(sql, onlyMadeBy, idempotencyKey, jobId, now);
 	if (webhook) useJobWebhook(sql, webhook, now);
 	appendJobEvent(sql, "job.created", requireJob(sql, jobId), now);
-	return { result: "new", jobId, model, maxPrice, images, createdAt: now };
+	const admitted = { jobId, model, prices, maxPrice, images, createdAt: now };
+	return { result: "new", ...admitted };
 }
 
 /**
@@ -195,7 +199,7 @@ export function settle(
 	neverStarted: boolean,
 	now: number,
 ): Settlement | null {
-	const { jobId, status } = outcome;
+	const { jobId, status, price, parts } = outcome;
 	const job = findJob(sql, jobId);
 	if (!job) return null;
 	const decision = decide(
@@ -204,7 +208,7 @@ export function settle(
 			credits: new Map(),
 			holds: new Map([[jobId, job.hold]]),
 		},
-		{ kind: "close", job: jobId, price: priceOf(outcome, job.hold.amount) },
+		{ kind: "close", job: jobId, price },
 		now,
 	);
 	if (!decision.ok || !decision.closing)
@@ -215,7 +219,7 @@ export function settle(
 		closeJob(sql, jobId, status, closing, expiry(job, now));
 		for (const key of releaseImages(sql, job.images))
 			setDue(sql, `object:${key}`, now);
-		appendJobEvent(sql, `job.${status}`, requireJob(sql, jobId), now);
+		appendJobEvent(sql, `job.${status}`, requireJob(sql, jobId), now, parts);
 		if (neverStarted) dropJob(sql, jobId, now);
 	}
 	return {
@@ -383,7 +387,7 @@ const WEBHOOK_REFUSED = failed({ code: "bound_key", field: "webhook" });
 function withoutBalance(failure: Failure, onlyMadeBy: MadeBy): Failure {
 	if (failure.code !== "insufficient_credit" || onlyMadeBy === null)
 		return failure;
-	const { available: _, ...rest } = failure;
+	const { available: _, missing: __, ...rest } = failure;
 	return rest;
 }
 

@@ -5,6 +5,8 @@
  */
 
 import type { Result } from "../errors.ts";
+import type { Bill, PricePart } from "../pricing/bill.ts";
+import type { Prices } from "../pricing/prices.ts";
 import type { EventType } from "./event-type.ts";
 
 /**
@@ -67,6 +69,14 @@ export interface NamedUpload {
 	field: string;
 }
 
+/** What a new job may cost, in micro-USD. */
+export interface PriceRange {
+	/** Held until the job settles: the most that it costs. */
+	maxPrice: number;
+	/** What its shortest prompt and one token cost; more than `max_price` where that is too low. */
+	leastPrice: number;
+}
+
 /**
  * A request for a job, before the Worker reads and stores its inline images or reads the
  * conversation that the job continues.
@@ -75,14 +85,14 @@ export interface Preparation extends JobName {
 	credential: Credential;
 	/** As in `Admission`. */
 	repeats: string | null;
-	/** Micro-USD. */
-	maxPrice: number;
+	/** Without the conversation that the job continues. */
+	price: PriceRange;
 	uploads: NamedUpload[];
 	/**
-	 * The job that this one continues. `prices` has the price of each model where this job takes over
+	 * The job that this one continues. `prices` has `price` for each model where this job takes over
 	 * that job's model.
 	 */
-	previous: { job: string; prices: Record<string, number> | null } | null;
+	previous: { job: string; prices: Record<string, PriceRange> | null } | null;
 	hasWebhook: boolean;
 }
 
@@ -119,7 +129,7 @@ export interface JobImage {
 	sha256: string | null;
 }
 
-export interface Admission {
+export interface Admission extends PriceRange {
 	credential: Credential;
 	/** The job's id, unless its idempotency key names another job. */
 	jobId: string;
@@ -134,8 +144,8 @@ export interface Admission {
 	/** SHA-256 of the request as canonical JSON, without its images. */
 	requestHash: string;
 	model: string;
-	/** Micro-USD held until the job settles. */
-	maxPrice: number;
+	/** The model's prices now, which the job keeps. */
+	prices: Prices;
 	/** Seconds from its end after which the job is deleted. */
 	expiresIn: number;
 	/** In the prompt's order. */
@@ -154,6 +164,8 @@ export type Admitted = CallerResult<{
 	jobId: string;
 	// A repeat gets the values of the first admission.
 	model: string;
+	/** Null for a job that was admitted before prices went by token. */
+	prices: Prices | null;
 	maxPrice: number;
 	images: ImageRef[];
 	/** Separates tenants in the engine's prefix cache: HMAC(the account's cache secret, "prefix"). */
@@ -163,13 +175,9 @@ export type Admitted = CallerResult<{
 }>;
 
 /** How a job ended, as the Job reports it to the Account. */
-export interface Outcome {
+export interface Outcome extends Bill {
 	jobId: string;
 	status: "succeeded" | "failed" | "canceled" | "expired";
-	/** Tokens in the log. */
-	outputTokens: number;
-	/** The most tokens that the held price pays for. */
-	maxTokens: number;
 }
 
 /** A job's settlement; a repeat returns the first one. */
@@ -274,7 +282,11 @@ export interface Report {
 }
 
 /** A job at the time of the event. */
-export type JobFact = JobIndexRow & { finishedAt: string | null };
+export type JobFact = JobIndexRow & {
+	finishedAt: string | null;
+	/** What `price` consists of, in the event of the job's end. Older events have none. */
+	priceParts?: PricePart[];
+};
 
 export type Fact =
 	| { type: Exclude<EventType, `webhook.${string}`>; data: JobFact }

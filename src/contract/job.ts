@@ -1,6 +1,8 @@
 /** What a Job receives, what it logs, and what it returns over RPC. */
 
 import type { Result } from "../errors.ts";
+import type { PricePart } from "../pricing/bill.ts";
+import type { Prices } from "../pricing/prices.ts";
 import type { ImageRef } from "./account.ts";
 import type { QueuePlace } from "./pool.ts";
 import type { Sampling } from "./sampling.ts";
@@ -15,6 +17,10 @@ export const JOB_STATUSES = [
 	"expired",
 ] as const;
 export type JobStatus = (typeof JOB_STATUSES)[number];
+
+/** Why an answer ended: by itself, at `max_tokens` or the model's context, or at `max_price`. */
+export const FINISH_REASONS = ["stop", "length", "budget"] as const;
+export type FinishReason = (typeof FINISH_REASONS)[number];
 
 /** All that a Job needs to run, written with its claim. */
 export interface JobSpec {
@@ -34,8 +40,12 @@ export interface JobSpec {
 	cacheSalt: string;
 	/** RFC 3339. */
 	createdAt: string;
+	/** Under which the job was admitted. */
+	prices: Prices;
 	/** Micro-USD that the Account holds for the job: the most that it may cost. */
 	maxPrice: number;
+	/** The most tokens that a prompt of the job has, by a count that needs no tokenizer. */
+	mostPromptTokens: number;
 	/** Seconds from its end after which the job is deleted. */
 	expiresIn: number;
 	/** Whether the job is canceled when no reader comes back in time, see `abandonedAt`. */
@@ -71,13 +81,17 @@ export interface JobView {
 	description: string | null;
 	/** The answer's text so far. */
 	text: string;
-	finishReason: "stop" | "length" | null;
+	finishReason: FinishReason | null;
 	images: string[];
 	promptTokens: number | null;
 	/** Those of the description included. */
 	outputTokens: number;
 	/** Micro-USD; null until settled. */
 	price: number | null;
+	/** What `price` consists of; empty where nothing is paid, null until settled. */
+	priceParts: PricePart[] | null;
+	/** Of the table that the job was admitted under. */
+	priceVersion: string;
 	error: { code: string; message: string; field?: string } | null;
 	metadata: Record<string, string>;
 	/** The place in the queue while the job waits for a slot; null where the Pool does not answer. */

@@ -10,24 +10,26 @@ import {
 	BackendError,
 	type Generation,
 } from "../backends/backend.ts";
+import type { FinishReason } from "../contract/job.ts";
 import type { Lease, ReleaseReason } from "../contract/pool.ts";
 import type { Config } from "../env.ts";
 import { wire } from "../errors.ts";
 import { presignGet } from "../images/s3.ts";
+import { priceOf } from "../pricing/bill.ts";
 import { sleep } from "../time.ts";
 import { childOf } from "../trace.ts";
 import { PendingBatch } from "./batch.ts";
 import type { Batch, Turn } from "./log.ts";
-import type { JobRecord } from "./record.ts";
+import type { JobRecord, Prompt } from "./record.ts";
 import type { JobChange, JobError } from "./state.ts";
-import { messagesOf, samplingOf, tokensLeft } from "./turns.ts";
+import { messagesOf, type Room, roomOf, samplingOf } from "./turns.ts";
 
 /** Takes the parts of an attempt's stream. */
 export interface AttemptSink {
 	/** The backend began a run that a later attempt can resume by this id. */
 	begun(run: string): void;
 	/** The turn's prompt as token ids, which are written with its first tokens. */
-	prompt(prompt: { ids: number[]; tokens: number }): void;
+	prompt(prompt: Prompt): void;
 	/** Writes at once and resolves when the batch is durable and shown. */
 	commit(batch: Batch): Promise<void>;
 	/** Milliseconds until the next batch. */
@@ -36,7 +38,9 @@ export interface AttemptSink {
 
 export type AttemptEnd =
 	/** The turn is whole. `rest` is not in the log yet: its end and its last tokens are one write. */
-	| { type: "finished"; reason: "stop" | "length"; rest: Batch | null }
+	| { type: "finished"; reason: FinishReason; rest: Batch | null }
+	/** `maxPrice` does not pay the prompt and one token, which need `least` micro-USD. */
+	| { type: "too_dear"; maxPrice: number; least: number }
 	/** The caller's signal aborted it. */
 	| { type: "aborted" }
 	| { type: "failed"; error: BackendError };
@@ -53,16 +57,11 @@ export async function runAttempt(
 	sink: AttemptSink,
 	signal: AbortSignal,
 ): Promise<AttemptEnd> {
-	const { spec, log, state, turn, written } = record;
+	const { spec, state, turn, written } = record;
 	const { withheld, tokens } = written;
-	const isFull = (): AttemptEnd => ({
-		type: "finished",
-		reason: "length",
-		rest: withheld
-			? { text: withheld, ids: [], tokens: 0, withheld: "" }
-			: null,
-	});
-	if (tokensLeft(spec, log, turn) <= 0) return isFull();
+	const expected = expectedPrompt(record, backend);
+	const room = roomAfter(record, expected);
+	if (room.tokens <= 0) return endWithoutRoom(record, room, expected);
 	const canContinue = backend.continues
 		? written.ids.length === tokens
 		: state.run !== null;
@@ -74,32 +73,105 @@ export async function runAttempt(
 	const urls = await Promise.all(
 		spec.images.map((image) => presignGet(config, image.key)),
 	);
-	const end = await stream(
-		backend,
-		generationOf(record, lease, urls),
-		new PendingBatch(samplingOf(spec, turn).stop, withheld),
-		sink,
-		signal,
-	);
-	// A turn that fills the context is complete, however often it was continued.
-	const fillsContext =
-		end.type === "failed" &&
-		end.error.code === "context_length_exceeded" &&
-		written.tokens > 0;
-	return fillsContext ? isFull() : end;
+	const pending = new PendingBatch(samplingOf(spec, turn).stop, withheld);
+	const fits = ({ tokens }: Prompt, { prompt, sampling }: Generation) => {
+		const isPaid = backend.continues
+			? roomAfter(record, tokens).tokens >= sampling.max_tokens
+			: tokens <= spec.mostPromptTokens;
+		if (isPaid || (backend.continues && "messages" in prompt)) return isPaid;
+		// A prompt that was counted before is longer now, or than any of its text can be.
+		throw new BackendError("backend_failed", "the prompt is too long");
+	};
+	let generation = generationOf(record, lease, urls, room.tokens);
+	let { reason } = room;
+	for (;;) {
+		const end = await stream(
+			backend,
+			generation,
+			reason,
+			fits,
+			pending,
+			sink,
+			signal,
+		);
+		if (end.type !== "longer")
+			return fillsContext(end, tokens) ? full(record, "length") : end;
+		// The same prompt goes back, with the room that it leaves.
+		const { prompt } = end;
+		const left = roomAfter(record, prompt.tokens);
+		if (left.tokens <= 0) return endWithoutRoom(record, left, prompt.tokens);
+		reason = left.reason;
+		generation = {
+			...generation,
+			prompt: { promptIds: prompt.ids, committedIds: [] },
+			sampling: { ...generation.sampling, max_tokens: left.tokens },
+		};
+	}
+}
+
+/** A turn that fills the context is complete, however often it was continued. */
+const fillsContext = (end: AttemptEnd, written: number): boolean =>
+	end.type === "failed" &&
+	end.error.code === "context_length_exceeded" &&
+	written > 0;
+
+/**
+ * The tokens of the turn's prompt as far as they are known before the backend counts them: for a
+ * backend that counts them before the first token none, and for one that counts them at the end as
+ * many as there can be.
+ */
+function expectedPrompt(
+	{ spec, state, written }: JobRecord,
+	{ continues }: Backend,
+): number {
+	if (!continues) return spec.mostPromptTokens;
+	return written.promptIds === null ? 0 : (state.promptTokens ?? 0);
+}
+
+const roomAfter = ({ spec, log, turn }: JobRecord, promptTokens: number) =>
+	roomOf(spec, log, turn, promptTokens);
+
+/** A job without a token that its price allows has failed; any other has its answer. */
+function endWithoutRoom(
+	record: JobRecord,
+	{ reason, isPaid }: Room,
+	promptTokens: number,
+): AttemptEnd {
+	const { maxPrice, prices, images } = record.spec;
+	if (isPaid || record.log.tokens > 0) return full(record, reason);
+	const least = priceOf(prices.rates, {
+		prompt_tokens: promptTokens,
+		output_tokens: 1,
+		images: images.length,
+	});
+	return { type: "too_dear", maxPrice, least };
+}
+
+/** The end of a turn that may have no more tokens. */
+function full(
+	{ written: { withheld } }: JobRecord,
+	reason: FinishReason,
+): AttemptEnd {
+	const rest = { text: withheld, ids: [], tokens: 0, withheld: "" };
+	return { type: "finished", reason, rest: withheld ? rest : null };
 }
 
 /**
  * Reads until the answer or the stream ends. Tokens that came before a failure are in the log.
+ * @param reason of an answer that has all tokens that were asked for
+ * @param fits whether the prompt leaves room for all of them; where it does not, the stream is left
+ * before its first token
  * @throws whatever the sink throws
  */
 async function stream(
 	backend: Backend,
 	generation: Generation,
+	reason: Room["reason"],
+	fits: (prompt: Prompt, generation: Generation) => boolean,
 	pending: PendingBatch,
 	sink: AttemptSink,
 	signal: AbortSignal,
-): Promise<AttemptEnd> {
+): Promise<AttemptEnd | { type: "longer"; prompt: Prompt }> {
 	const sinkBroke = new AbortController();
 	let left = generation.sampling.max_tokens;
 	let isFlushing = false;
@@ -120,7 +192,7 @@ async function stream(
 		}
 		isFlushing = false;
 	};
-	const finished = (reason: "stop" | "length"): AttemptEnd => ({
+	const finished = (reason: FinishReason): AttemptEnd => ({
 		type: "finished",
 		reason,
 		rest: pending.rest(),
@@ -130,8 +202,13 @@ async function stream(
 		const either = AbortSignal.any([signal, sinkBroke.signal]);
 		for await (const event of backend.generate(generation, either)) {
 			if (event.type === "begun") sink.begun(event.run);
-			else if (event.type === "prompt") sink.prompt(event);
-			else if (event.type === "done") return finished(event.reason);
+			else if (event.type === "prompt") {
+				if (!fits(event, generation)) return { type: "longer", prompt: event };
+				sink.prompt(event);
+			} else if (event.type === "done")
+				return finished(
+					event.reason === "length" && left === 0 ? reason : event.reason,
+				);
 			else {
 				left -= event.tokens;
 				// The answer may be wrong: nothing says which tokens belong to it.
@@ -158,11 +235,15 @@ async function stream(
 	}
 }
 
-/** @param urls presigned GETs of the images, made for this attempt */
+/**
+ * @param urls presigned GETs of the images, made for this attempt
+ * @param maxTokens that the turn may still have
+ */
 function generationOf(
 	{ spec, state, log, turn, written }: JobRecord,
 	lease: Lease,
 	urls: string[],
+	maxTokens: number,
 ): Generation {
 	const { promptIds, ids, text, withheld, tokens } = written;
 	const sampling = samplingOf(spec, turn);
@@ -183,7 +264,7 @@ function generationOf(
 		})),
 		sampling: {
 			...sampling,
-			max_tokens: tokensLeft(spec, log, turn),
+			max_tokens: maxTokens,
 			seed: attemptSeed(sampling.seed, log.tokens),
 		},
 		resume:
@@ -225,6 +306,18 @@ export function changeAfter(
 			return turn === "description"
 				? { type: "described", tokens: tokens + (end.rest?.tokens ?? 0) }
 				: { type: "finished", reason: end.reason };
+		case "too_dear": {
+			const { maxPrice, least } = end;
+			const failure = {
+				code: "max_price_too_low",
+				field: "max_price",
+				max_price: maxPrice,
+				least,
+			} as const;
+			const { code, field } = failure;
+			const error = { code, field, message: wire(failure).detail };
+			return { type: "failed", error, retry: false, tokens, random };
+		}
 		case "aborted":
 			return abortReason === "seam"
 				? { type: "seam", tokens, random }

@@ -19,7 +19,13 @@ import {
 	type TransitionEvent,
 } from "./state.ts";
 import { turnOf } from "./turns.ts";
-import { doneData, outcomeOf, stateData, usageData } from "./view.ts";
+import {
+	doneData,
+	FIXED_PRICE,
+	outcomeOf,
+	stateData,
+	usageData,
+} from "./view.ts";
 
 export interface Prompt {
 	ids: number[];
@@ -32,6 +38,15 @@ export interface Tombstone {
 	/** How the job ended before it was erased; null where it never started. */
 	outcome: Outcome | null;
 }
+
+/** What specs lack that were written before prices went by token: nothing more is charged for. */
+const OLDER: Pick<JobSpec, "prices" | "mostPromptTokens"> = {
+	prices: {
+		version: FIXED_PRICE,
+		rates: { prompt_tokens: 0, output_tokens: 0, images: 0 },
+	},
+	mostPromptTokens: 0,
+};
 
 export type StoredJob = JobRecord | Tombstone | null;
 
@@ -48,7 +63,7 @@ export class JobRecord {
 		const log = new EventLog(sql);
 		const { spec, state } = log;
 		return spec !== null && state !== null
-			? new JobRecord(JSON.parse(spec), JSON.parse(state), log)
+			? new JobRecord({ ...OLDER, ...JSON.parse(spec) }, JSON.parse(state), log)
 			: { outcome: JSON.parse(log.tombstone()) };
 	}
 
@@ -106,10 +121,7 @@ export class JobRecord {
 	rendered({ ids, tokens }: Prompt): void {
 		if (this.written.promptIds) return;
 		this.#promptIds = ids;
-		// The description is output, although the answer's prompt repeats it.
-		const promptTokens =
-			tokens - (this.turn === "answer" ? this.log.description.tokens : 0);
-		this.#state = { ...this.#state, promptTokens };
+		this.#state = { ...this.#state, promptTokens: tokens };
 	}
 
 	/** Inside a transaction. */

@@ -200,7 +200,7 @@ export class JobRunner {
 			job: spec.id,
 			trace: spec.trace && traceId(spec.trace),
 			status: outcome.status,
-			tokens: outcome.outputTokens,
+			tokens: record.log.tokens,
 			attempts: state.attempts,
 			rpcs: rpcs.count,
 			writes: storage.writes,

@@ -3,7 +3,7 @@
  * are milliseconds since 1970.
  */
 import type { Outcome, Settlement } from "../contract/account.ts";
-import type { JobSpec, JobStatus } from "../contract/job.ts";
+import type { FinishReason, JobSpec, JobStatus } from "../contract/job.ts";
 import type { Lease, QueuePlace, WaitingStatus } from "../contract/pool.ts";
 import { wire } from "../errors.ts";
 import type { Disconnect } from "../stream/readers.ts";
@@ -67,7 +67,7 @@ export interface JobState {
 	finishedAt: number | null;
 	/** How the job ends: set when `settling` begins, and final. */
 	outcome: Outcome["status"] | null;
-	finishReason: "stop" | "length" | null;
+	finishReason: FinishReason | null;
 	error: JobError | null;
 	promptTokens: number | null;
 	settlement: Settlement | null;
@@ -126,7 +126,7 @@ export type JobChange =
 	/** The description is complete. `tokens` counts those in the log. */
 	| { type: "described"; tokens: number }
 	/** The answer is complete. */
-	| { type: "finished"; reason: "stop" | "length" }
+	| { type: "finished"; reason: FinishReason }
 	/** The caller cancels the job. */
 	| { type: "cancel" }
 	/** A reader connected. */

@@ -5,25 +5,47 @@
  */
 import type { JobSpec, Message } from "../contract/job.ts";
 import type { Sampling } from "../contract/sampling.ts";
+import { tokensWithin } from "../pricing/budget.ts";
+import { mostDescriptionTokens } from "../tasks.ts";
 import type { EventLog, Turn } from "./log.ts";
-
-/** The most tokens of a description, and the share of `max_tokens` that it never exceeds. */
-const DESCRIPTION = { tokens: 128, share: 1 / 2 };
 
 /** @param isDescribed whether the description is complete */
 export const turnOf = ({ followUp }: JobSpec, isDescribed: boolean): Turn =>
 	followUp === null || isDescribed ? "answer" : "description";
 
-/** The tokens that the turn may still have. */
-export function tokensLeft(
-	{ sampling: { max_tokens } }: JobSpec,
+/** What is left for a turn. */
+export interface Room {
+	/** The tokens that it may still have. */
+	tokens: number;
+	/** What it means for the job that they are used up. */
+	reason: "length" | "budget";
+	/** Whether `maxPrice` pays for the turn's prompt and one token after those in the log. */
+	isPaid: boolean;
+}
+
+/**
+ * The room of a turn, by `max_tokens` and by what the job's `maxPrice` still pays.
+ * @param promptTokens of the turn's prompt
+ */
+export function roomOf(
+	{ sampling: { max_tokens }, prices, maxPrice, images }: JobSpec,
 	log: EventLog,
 	turn: Turn,
-): number {
-	if (turn === "answer") return max_tokens - log.tokens;
-	const { tokens, share } = DESCRIPTION;
-	const most = Math.min(tokens, Math.floor(max_tokens * share));
-	return most - log.description.tokens;
+	promptTokens: number,
+): Room {
+	const paid = tokensWithin(maxPrice, prices.rates, {
+		prompt_tokens: promptTokens,
+		images: images.length,
+	});
+	const most = Math.min(max_tokens, paid);
+	return {
+		tokens:
+			turn === "answer"
+				? most - log.tokens
+				: mostDescriptionTokens(most) - log.description.tokens,
+		reason: paid < max_tokens ? "budget" : "length",
+		isPaid: paid > log.tokens,
+	};
 }
 
 /**

@@ -4,18 +4,24 @@ import type { Outcome } from "../contract/account.ts";
 import type { JobView } from "../contract/job.ts";
 import type { QueuePlace } from "../contract/pool.ts";
 import { sha256 } from "../crypto.ts";
+import { type Bill, FREE } from "../pricing/bill.ts";
+import { settle } from "../pricing/settle.ts";
 import type { JobRecord } from "./record.ts";
 
 const utf8 = new TextEncoder();
+
+/** Names no table: the prices of a job that was admitted before prices went by token. */
+export const FIXED_PRICE = "";
 
 /**
  * The job's public view.
  * @param queue the job's place in the queue, where it waits
  */
 export async function viewOf(
-	{ spec, state, log }: JobRecord,
+	record: JobRecord,
 	queue: QueuePlace | null,
 ): Promise<JobView> {
+	const { spec, state, log } = record;
 	// All of the view is read before the first await, so that its members agree.
 	const view = {
 		id: spec.id,
@@ -32,6 +38,8 @@ export async function viewOf(
 		promptTokens: state.promptTokens,
 		outputTokens: log.tokens,
 		price: state.settlement?.price ?? null,
+		priceParts: state.settlement && billFor(record).parts,
+		priceVersion: spec.prices.version,
 		error: state.phase === "finished" ? state.error : null,
 		metadata: spec.metadata,
 		queue: state.phase === "waiting" ? queue : null,
@@ -41,24 +49,44 @@ export async function viewOf(
 }
 
 /** How the job ended, as the ledger needs it; null while the job is open. */
-export const outcomeOf = ({ spec, state, log }: JobRecord): Outcome | null =>
-	state.outcome && {
-		jobId: spec.id,
-		status: state.outcome,
-		outputTokens: log.tokens,
-		maxTokens: spec.sampling.max_tokens,
-	};
+export const outcomeOf = (record: JobRecord): Outcome | null => {
+	const { spec, state } = record;
+	return (
+		state.outcome && {
+			jobId: spec.id,
+			status: state.outcome,
+			...billFor(record),
+		}
+	);
+};
+
+function billFor({ spec, state, log }: JobRecord): Bill {
+	const { outcome, promptTokens } = state;
+	if (outcome === null || spec.prices.version === FIXED_PRICE) return FREE;
+	return settle(outcome, spec.prices.rates, {
+		// A backend that never counted the prompt is paid for the rest.
+		prompt_tokens: promptTokens ?? 0,
+		output_tokens: log.tokens,
+		images: spec.images.length,
+	});
+}
 
 /** The data of a `job.<status>` event. */
-export const stateData = ({ spec, state }: JobRecord) => ({
-	id: spec.id,
-	status: state.status,
-	...state.place,
-	...(state.error && state.phase === "finished" && { error: state.error }),
-	...(state.settlement && { price: state.settlement.price }),
-	...(state.settlement &&
-		state.finishReason && { finish_reason: state.finishReason }),
-});
+export const stateData = (record: JobRecord) => {
+	const { spec, state } = record;
+	return {
+		id: spec.id,
+		status: state.status,
+		...state.place,
+		...(state.error && state.phase === "finished" && { error: state.error }),
+		...(state.settlement && {
+			price: state.settlement.price,
+			price_parts: billFor(record).parts,
+		}),
+		...(state.settlement &&
+			state.finishReason && { finish_reason: state.finishReason }),
+	};
+};
 
 /** The data of the `usage` event. */
 export const usageData = ({ spec, state, log }: JobRecord) => ({

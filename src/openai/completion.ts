@@ -26,7 +26,7 @@ export interface CompletionFailure {
 }
 
 type Usage = NonNullable<ChatCompletion["usage"]>;
-type FinishReason = "stop" | "length";
+type FinishReason = ChatCompletion["choices"][number]["finish_reason"];
 type Choices = ChatCompletionChunk["choices"];
 
 /** Collects from a job's events what a completion consists of. */
@@ -35,7 +35,13 @@ export class Completion {
 	text = "";
 	finishReason: FinishReason | null = null;
 	failed: CompletionFailure | null = null;
-	usage: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+	usage: Usage = {
+		prompt_tokens: 0,
+		completion_tokens: 0,
+		total_tokens: 0,
+		price: 0,
+		price_parts: [],
+	};
 	readonly #imageFields: readonly string[];
 
 	/** @param imageFields the request's field of each image of the job, for errors */
@@ -59,15 +65,19 @@ export class Completion {
 			case "usage": {
 				const { prompt_tokens, output_tokens } = JSON.parse(data);
 				this.usage = {
+					...this.usage,
 					prompt_tokens: prompt_tokens ?? 0,
 					completion_tokens: output_tokens,
 					total_tokens: (prompt_tokens ?? 0) + output_tokens,
 				};
 				break;
 			}
-			case "job.succeeded":
-				this.finishReason = JSON.parse(data).finish_reason;
+			case "job.succeeded": {
+				const { finish_reason, price, price_parts } = JSON.parse(data);
+				this.finishReason = finish_reason === "stop" ? "stop" : "length";
+				this.usage = { ...this.usage, price, price_parts };
 				break;
+			}
 			case "job.failed": {
 				const { code, message, field } = JSON.parse(data).error;
 				this.#fail(code, message, this.#fieldOf(field));

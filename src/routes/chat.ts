@@ -20,6 +20,7 @@ import {
 	COMPLETION,
 } from "../schema/chat.ts";
 import { JOB_BODY_LIMIT } from "../schema/job.ts";
+import { PRICE_HEADERS, priceHeaders } from "../schema/price.ts";
 import { OpenAIError } from "../schema/problem.ts";
 import {
 	type Follow,
@@ -52,6 +53,7 @@ const headers = z.object({
 		description: "The job: GET /v1/jobs/{id} shows it, with its price",
 		example: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
 	}),
+	...PRICE_HEADERS,
 	"Idempotent-Replayed": replayed,
 });
 
@@ -66,12 +68,12 @@ chat.openapi(
 			"parts (`https:`, `data:`, or the id of an upload) or `file` parts with the id of an " +
 			"upload. Parameters that this API does not have are refused by name (400), except with a " +
 			"value without effect: null, empty, `false` or 0. Members that clients attach to an answer " +
-			"and send back are ignored. Hanging up cancels the job within two seconds, at its share of " +
-			"the price, unless the call is repeated by then. So that the API notices it, the response " +
-			"starts as 200 at most one second after the call: a stream with its first chunk, any other " +
-			"with spaces until the JSON is ready. A call that is refused, or whose job fails by then, " +
-			"has the status of the failure. If the job fails later, the error object is the last event " +
-			"of the stream, or the body, which then has `error` and no `choices`.",
+			"and send back are ignored. Hanging up cancels the job within two seconds, at the price of " +
+			"what was written, unless the call is repeated by then. So that the API notices it, the " +
+			"response starts as 200 at most one second after the call: a stream with its first chunk, " +
+			"any other with spaces until the JSON is ready. A call that is refused, or whose job fails " +
+			"by then, has the status of the failure. If the job fails later, the error object is the " +
+			"last event of the stream, or the body, which then has `error` and no `choices`.",
 		middleware: [
 			authenticate,
 			jobName,
@@ -238,7 +240,8 @@ async function sendCompletion(call: Call): Promise<Response> {
 	await Promise.race([ended, begin.over]);
 	begin.stop();
 	if (completion.failed) return respondWithError(c, completion.failed);
-	if (completion.ended) return c.json(completion.toJSON(head), 200);
+	if (completion.ended)
+		return c.json(completion.toJSON(head), 200, priceHeaders(completion.usage));
 	const json = ended.then(() => JSON.stringify(completion.toJSON(head)));
 	const body = delayedJson(json, presence, leave);
 	return c.body(body, 200, DELAYED_JSON_HEADERS);

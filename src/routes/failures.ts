@@ -54,6 +54,7 @@ export const JOB_REQUEST_FAILURES = [
 	"invalid_json",
 	"context_length_exceeded",
 	"insufficient_credit",
+	"max_price_too_low",
 	"model_not_found",
 	"upload_not_found",
 	"upload_not_finalized",

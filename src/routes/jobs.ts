@@ -15,6 +15,7 @@ import { jobOf } from "../objects.ts";
 import { EventStream } from "../schema/event.ts";
 import { JOB_BODY_LIMIT, Job, JobList, JobRequest } from "../schema/job.ts";
 import { jobWire, summaryWire } from "../schema/job-wire.ts";
+import { PRICE_HEADERS, priceHeaders } from "../schema/price.ts";
 import { openFromStart, openJobLog } from "../stream/follower.ts";
 import {
 	cancelableDelay,
@@ -73,6 +74,7 @@ const idempotencyKey = z.string().optional().openapi({
 });
 const location = z.object({
 	Location: z.url().openapi({ description: "The job" }),
+	...PRICE_HEADERS,
 	"Idempotent-Replayed": replayed,
 });
 const created = {
@@ -241,8 +243,8 @@ jobs.openapi(
 		operationId: "cancelJob",
 		summary: "Cancel a job",
 		description:
-			"Free before the first token; after it the job costs its share of the price, by the tokens " +
-			"that were shown. A job that has ended is answered as it is.",
+			"Free before the first token; after it the job costs its prompt, its images and the tokens " +
+			"that were written. A job that has ended is answered as it is.",
 		middleware: authenticate,
 		request: { params: JOB_PARAMS },
 		responses: {
@@ -308,8 +310,11 @@ async function respond(
 	}
 
 	const wait = preferredWait(c.req.header("Prefer"));
-	if (wait === null)
-		return c.json(jobWire(view, origin), repeat ? 200 : 202, headers);
+	if (wait === null) {
+		const job = jobWire(view, origin);
+		const all = { ...headers, ...pricedIn(job) };
+		return c.json(job, repeat ? 200 : 202, all);
+	}
 	headers["Preference-Applied"] = `wait=${wait}`;
 	const follow = await openFromStart(open);
 	const now = async () => {
@@ -318,10 +323,12 @@ async function respond(
 		if (!present) throw new ApiError({ code: "job_gone" });
 		return jobWire(present, origin);
 	};
-	if (onDisconnect === "continue") {
-		const done = await waitForDone(follow, wait * 1000, signal);
-		return c.json(await now(), done ? 200 : 202, headers);
-	}
+	const answer = async (done: boolean) => {
+		const job = await now();
+		return c.json(job, done ? 200 : 202, { ...headers, ...pricedIn(job) });
+	};
+	if (onDisconnect === "continue")
+		return answer(await waitForDone(follow, wait * 1000, signal));
 
 	const left = new AbortController();
 	const gone = AbortSignal.any([signal, left.signal]);
@@ -331,7 +338,7 @@ async function respond(
 	);
 	const done = await Promise.race([waiting, begin.over]);
 	begin.stop();
-	if (done !== undefined) return c.json(await now(), done ? 200 : 202, headers);
+	if (done !== undefined) return answer(done);
 	const requestId = c.get("requestId");
 	const body = waiting.then(now).catch((error): object => {
 		if (error instanceof ApiError) return problemOf(error.failure, requestId);
@@ -344,6 +351,12 @@ async function respond(
 		{ status: 202, headers: { ...headers, ...DELAYED_JSON_HEADERS } },
 	);
 }
+
+/** The price of a job that is settled, as headers. */
+const pricedIn = ({ price, price_parts }: Job) =>
+	price === null || price_parts === null
+		? {}
+		: priceHeaders({ price, price_parts });
 
 /**
  * A job's view, from a call to the Job that the account allows.

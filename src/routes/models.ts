@@ -10,6 +10,7 @@ import {
 	Model,
 	ModelList,
 } from "../schema/model.ts";
+import { pricesWire } from "../schema/price.ts";
 import { problems } from "./failures.ts";
 import { idParams, json } from "./kit.ts";
 
@@ -86,8 +87,7 @@ const modelWire = (model: ServedModel): Model => ({
 	context_length: model.contextLength,
 	image_tokens: model.imageTokens,
 	max_images: model.maxImages,
-	price_class: model.priceClass,
-	price: model.price,
+	prices: pricesWire(model.prices),
 	sampling: {
 		temperature: model.sampling.temperature,
 		top_p: model.sampling.topP,

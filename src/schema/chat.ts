@@ -4,13 +4,14 @@
  */
 import { z } from "@hono/zod-openapi";
 import { jsonText } from "./event-stream.ts";
-import { MAX_MESSAGES, MAX_TEXT_LENGTH } from "./job.ts";
+import { MAX_MESSAGES, MAX_PRICE, MAX_TEXT_LENGTH, MaxPrice } from "./job.ts";
 import {
 	dropEmpty,
 	NEUTRAL_PARAMETERS,
 	normalizeMessage,
 	normalizeRequest,
 } from "./normalize.ts";
+import { PAID, PAID_EXAMPLE } from "./price.ts";
 
 /**
  * A parameter that this API does not have. `normalizeRequest` removes the values in `enum` before
@@ -151,6 +152,9 @@ const Parameters = z
 				}),
 			),
 		),
+		max_price: optional(MaxPrice).openapi({
+			description: `An extension of OpenAI's API. ${MAX_PRICE}`,
+		}),
 		metadata: optional(
 			z
 				.record(z.string().min(1).max(64), z.string().max(512))
@@ -203,6 +207,7 @@ const OWN_PARAMETERS = [
 	"temperature",
 	"top_p",
 	"seed",
+	"max_price",
 	"n",
 ];
 
@@ -238,9 +243,13 @@ const Usage = z.object({
 	prompt_tokens: z.int(),
 	completion_tokens: z.int(),
 	total_tokens: z.int(),
+	...PAID,
 });
 
-const FinishReason = z.enum(["stop", "length"]);
+/** OpenAI's API has no `budget`: an answer that ends at `max_price` is one that was cut. */
+const FinishReason = z.enum(["stop", "length"]).openapi({
+	description: "`length` too where the answer ends at `max_price`",
+});
 
 const shared = {
 	id: z.string().openapi({ example: "chatcmpl-01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
@@ -265,7 +274,12 @@ export const COMPLETION = {
 			finish_reason: "stop",
 		},
 	],
-	usage: { prompt_tokens: 94, completion_tokens: 11, total_tokens: 105 },
+	usage: {
+		prompt_tokens: 94,
+		completion_tokens: 11,
+		total_tokens: 105,
+		...PAID_EXAMPLE,
+	},
 };
 
 export const ChatCompletion = z

@@ -2,7 +2,8 @@
 import { z } from "@hono/zod-openapi";
 import { Eta } from "../contract/pool.ts";
 import { sse } from "./event-stream.ts";
-import { JobStatus } from "./job.ts";
+import { FinishReason, JobStatus } from "./job.ts";
+import { PAID } from "./price.ts";
 
 /** `job.<state>`, sent at each change of state. */
 export const StateEvent = z
@@ -24,9 +25,10 @@ export const StateEvent = z
 			})
 			.optional(),
 		/** On terminal states: the micro-USD debited. */
-		price: z.int().optional(),
+		price: PAID.price.optional(),
+		price_parts: PAID.price_parts.optional(),
 		/** On `job.succeeded`. */
-		finish_reason: z.enum(["stop", "length"]).optional(),
+		finish_reason: FinishReason.optional(),
 	})
 	.openapi("StateEvent");
 

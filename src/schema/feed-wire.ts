@@ -21,13 +21,13 @@ export function seqOf(account: string, id: string): number | null {
  */
 export function dataOf(event: FeedEvent, origin: string): Event["data"] {
 	if (!("model" in event.data)) return event.data;
-	const { finishedAt, ...row } = event.data;
+	const { finishedAt, priceParts = [], ...row } = event.data;
 	const summary = summaryWire(row, origin);
 	return event.type === "job.created" ||
 		event.type === "job.deleted" ||
 		finishedAt === null
 		? summary
-		: { ...summary, finished_at: finishedAt };
+		: { ...summary, finished_at: finishedAt, price_parts: priceParts };
 }
 
 /** The wire form of an event. */

@@ -10,6 +10,7 @@ import {
 } from "../contract/event-type.ts";
 import { sse } from "./event-stream.ts";
 import { JobSummary } from "./job.ts";
+import { PAID, PAID_EXAMPLE } from "./price.ts";
 
 const seq = z.int().openapi({
 	description: "1, 2, 3, … in the account's feed, without gaps",
@@ -46,7 +47,7 @@ const JOB_EVENT = {
 		model: "nano",
 		created_at: "2026-11-23T09:30:00.000Z",
 		finished_at: "2026-11-23T09:30:01.480Z",
-		price: 1_000,
+		...PAID_EXAMPLE,
 		urls: {
 			self: "http://127.0.0.1:8787/v1/jobs/01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
 			events: "http://127.0.0.1:8787/v1/jobs/01JD8Z6Q3V9Y4K2M7N5P8R1S3T/events",
@@ -59,7 +60,10 @@ export const Event = z
 		event(["job.created", "job.deleted"], JobSummary),
 		event(
 			TERMINAL_EVENTS,
-			JobSummary.extend({ finished_at: z.iso.datetime() }),
+			JobSummary.extend({
+				finished_at: z.iso.datetime(),
+				price_parts: PAID.price_parts,
+			}),
 		),
 		event(
 			["webhook.gave_up"],

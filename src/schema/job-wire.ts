@@ -29,6 +29,8 @@ export const jobWire = (view: JobView, origin: string): Job => ({
 		output_tokens: view.outputTokens,
 	},
 	price: view.price,
+	price_parts: view.priceParts,
+	price_version: view.priceVersion,
 	error: view.error,
 	metadata: view.metadata,
 	queue: view.queue,

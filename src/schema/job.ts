@@ -1,12 +1,14 @@
 /** Jobs: the request for one, the job, and lists of jobs. */
 import { z } from "@hono/zod-openapi";
-import { JOB_STATUSES } from "../contract/job.ts";
+import { FINISH_REASONS, JOB_STATUSES } from "../contract/job.ts";
 import { Eta } from "../contract/pool.ts";
 import { SAMPLING } from "../contract/sampling.ts";
 import { JOB_ID } from "../ids.ts";
+import { PRICE_TABLE } from "../pricing/prices.ts";
 import { TASKS, type Task } from "../tasks.ts";
 import { ImageSource, UploadId } from "./image.ts";
 import { dropEmpty, normalizeJob, normalizeMessage } from "./normalize.ts";
+import { PAID, PAID_EXAMPLE } from "./price.ts";
 import { JobWebhook } from "./webhook.ts";
 
 const taskNames = Object.keys(TASKS) as [Task, ...Task[]];
@@ -51,6 +53,11 @@ const JobMessage = z
 		},
 	});
 type JobMessage = z.infer<typeof JobMessage>;
+
+export const MaxPrice = z.int().nonnegative();
+export const MAX_PRICE =
+	"The most that the job may cost, in micro-USD. The answer ends before the token that would " +
+	"exceed it, and what was written is kept.";
 
 const Parameters = z
 	.strictObject({
@@ -98,6 +105,10 @@ const Parameters = z
 				"`prompt` or `messages`. That job must have ended without failing, and must still exist.",
 		}),
 		...SAMPLING,
+		max_price: MaxPrice.optional().openapi({
+			description: `${MAX_PRICE} \`finish_reason\` is then \`budget\`.`,
+			example: 1_000,
+		}),
 		metadata: z
 			.record(z.string().min(1).max(64), z.string().max(512))
 			.refine((m) => Object.keys(m).length <= 16, "has more than 16 entries")
@@ -194,6 +205,10 @@ function checkTogether(
 }
 
 export const JobStatus = z.enum(JOB_STATUSES);
+export const FinishReason = z.enum(FINISH_REASONS).openapi({
+	description:
+		"`length`: at `max_tokens` or the model's context; `budget`: at `max_price`",
+});
 
 export const Job = z
 	.object({
@@ -216,20 +231,31 @@ export const Job = z
 						"else null",
 				}),
 			text: z.string(),
-			finish_reason: z.enum(["stop", "length"]).nullable(),
+			finish_reason: FinishReason.nullable(),
 		}),
 		usage: z.object({
 			images: z.int(),
-			prompt_tokens: z.int().nullable(),
+			prompt_tokens: z
+				.int()
+				.nullable()
+				.openapi({
+					description:
+						"Those of the images included. Of a job that describes the images first: of its last " +
+						"prompt, which holds the description.",
+				}),
 			output_tokens: z
 				.int()
 				.openapi({ description: "Those of the description included" }),
 		}),
 		/**
-		 * Micro-USD; null until the job is settled. A failed or expired job costs 0, a canceled one the
-		 * share of its tokens.
+		 * Micro-USD; null until the job is settled. A job costs its prompt, its images and the tokens
+		 * of its answer. One that failed, expired, or was canceled before its first token costs 0.
 		 */
 		price: z.int().nullable(),
+		/** Null until the job is settled. */
+		price_parts: PAID.price_parts.nullable(),
+		/** The `version` of the prices under which the job was admitted. */
+		price_version: z.string(),
 		error: z
 			.object({
 				code: z.string(),
@@ -268,7 +294,8 @@ export const Job = z
 				finish_reason: "stop",
 			},
 			usage: { images: 1, prompt_tokens: 94, output_tokens: 11 },
-			price: 1_000,
+			...PAID_EXAMPLE,
+			price_version: PRICE_TABLE.version,
 			error: null,
 			metadata: {},
 			queue: null,
@@ -290,7 +317,7 @@ const SUMMARY = {
 	status: "succeeded",
 	model: "nano",
 	created_at: "2026-11-23T09:30:00.000Z",
-	price: 1_000,
+	price: PAID_EXAMPLE.price,
 	urls: {
 		self: "http://127.0.0.1:8787/v1/jobs/01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
 		events: "http://127.0.0.1:8787/v1/jobs/01JD8Z6Q3V9Y4K2M7N5P8R1S3T/events",

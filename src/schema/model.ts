@@ -1,6 +1,7 @@
 /** The models that a caller can choose. */
 import { z } from "@hono/zod-openapi";
-import { PRICE_CLASSES } from "../models.ts";
+import { PRICE_TABLE } from "../pricing/prices.ts";
+import { Prices, pricesWire } from "./price.ts";
 
 /** What every model of this API can do. */
 export const CAPABILITIES = ["images", "tasks", "streaming", "resume"] as const;
@@ -16,8 +17,10 @@ const MODEL = {
 	context_length: 2_048,
 	image_tokens: 8,
 	max_images: 4,
-	price_class: "small",
-	price: 1_000,
+	prices: pricesWire({
+		version: PRICE_TABLE.version,
+		rates: PRICE_TABLE.rates.nano,
+	}),
 	sampling: { temperature: 1, top_p: 0.9, repetition_penalty: 1.05 },
 	capabilities: [...CAPABILITIES],
 };
@@ -45,10 +48,7 @@ export const Model = z
 		}),
 		image_tokens: z.int().openapi({ description: "Tokens of one image" }),
 		max_images: z.int().openapi({ description: "The most images of one job" }),
-		price_class: z.enum(PRICE_CLASSES),
-		price: z.int().openapi({
-			description: "The price of one job that succeeds, in micro-USD",
-		}),
+		prices: Prices,
 		sampling: z
 			.object({
 				temperature: z.number(),

@@ -50,6 +50,7 @@ export function jobInputOfChat(
 		top_p: request.top_p,
 		seed: request.seed,
 		stop: request.stop,
+		max_price: request.max_price,
 		metadata: request.metadata ?? DEFAULTS.metadata,
 		// A client that hangs up on a completion cannot read it later.
 		on_disconnect: "cancel",

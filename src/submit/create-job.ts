@@ -19,12 +19,7 @@ import { timed } from "../http/request-log.ts";
 import type { App } from "../http/router.ts";
 import { newJobId } from "../ids.ts";
 import { measure } from "../metrics/measure.ts";
-import {
-	defaultModel,
-	modelOf,
-	type ServedModel,
-	type ServedModels,
-} from "../models.ts";
+import { defaultModel, modelOf, type ServedModel } from "../models.ts";
 import { jobOf } from "../objects.ts";
 import { continueConversation, questionsOf } from "./conversation.ts";
 import {
@@ -33,6 +28,7 @@ import {
 	readImages,
 	storeInline,
 } from "./images.ts";
+import { priceRangeOf, priceRangesOf, sizeOf } from "./price-range.ts";
 import {
 	checkFits,
 	deadlineTimes,
@@ -136,10 +132,15 @@ async function resolve(
 		jobId: names.jobId,
 		idempotencyKey: names.idempotencyKey,
 		repeats: names.repeats,
-		maxPrice: expected.price,
+		price: priceRangeOf(input, turns.messages, expected),
 		uploads: namedUploads(input),
 		previous: previousJob
-			? { job: previousJob, prices: takesOverModel ? pricesOf(models) : null }
+			? {
+					job: previousJob,
+					prices: takesOverModel
+						? priceRangesOf(input, turns.messages, models)
+						: null,
+				}
 			: null,
 		hasWebhook: webhook !== null,
 	});
@@ -165,7 +166,7 @@ async function admit(
 	caller: Caller,
 	input: JobInput,
 	names: CallNames,
-	{ model, images, webhook, requestHash, prepared }: ResolvedRequest,
+	{ model, messages, images, webhook, requestHash, prepared }: ResolvedRequest,
 ): Promise<Extract<Admitted, { ok: true }>> {
 	const { account, credential } = caller;
 	const existingJob = prepared?.jobId ?? null;
@@ -184,7 +185,9 @@ async function admit(
 			isPrepared: prepared !== null,
 			requestHash,
 			model: model.id,
-			maxPrice: model.price,
+			prices: model.prices,
+			// A job that exists keeps its price, whatever conversation it has.
+			...priceRangeOf(input, messages ?? input.turns.messages, model),
 			expiresIn: input.expiresIn,
 			images: stored.images,
 			inline: stored.inline,
@@ -213,6 +216,7 @@ async function start(
 ): Promise<JobView> {
 	const model = config(c.env).models.get(admitted.model) ?? request.model;
 	const messages = request.messages ?? (await conversation(c, caller, input));
+	const { prompt } = sizeOf(input, messages, model);
 	const started = jobOf(c.env, caller.id, admitted.jobId).start({
 		account: caller.id,
 		id: admitted.jobId,
@@ -223,7 +227,9 @@ async function start(
 		metadata: input.metadata,
 		cacheSalt: admitted.cacheSalt,
 		createdAt: admitted.createdAt,
+		prices: admitted.prices ?? model.prices,
 		maxPrice: admitted.maxPrice,
+		mostPromptTokens: prompt.most,
 		expiresIn: input.expiresIn,
 		onDisconnect: input.onDisconnect,
 		...deadlineTimes(input.deadlines, Date.parse(admitted.createdAt)),
@@ -260,9 +266,6 @@ async function callNames(
 	);
 	return { ...name, call, repeats: isRepeat ? call : null };
 }
-
-const pricesOf = (models: ServedModels): Record<string, number> =>
-	Object.fromEntries(Array.from(models, ([id, { price }]) => [id, price]));
 
 /**
  * The whole conversation for the model.

@@ -9,6 +9,7 @@ import { sha256 } from "../crypto.ts";
 import { ApiError } from "../errors.ts";
 import { JOB_ID } from "../ids.ts";
 import type { Model } from "../models.ts";
+import { leastPromptTokens } from "../pricing/bound.ts";
 import type { JobRequest } from "../schema/job.ts";
 import type { JobWebhook } from "../schema/webhook.ts";
 import { TASKS, type Task } from "../tasks.ts";
@@ -37,6 +38,8 @@ export interface JobInput {
 	sampling: Omit<SamplingRequest, "max_tokens"> & {
 		max_tokens?: number | null | undefined;
 	};
+	/** The most that the job may cost, in micro-USD; null for whatever its size makes it cost. */
+	maxPrice: number | null;
 	metadata: Record<string, string>;
 	/** Seconds. */
 	expiresIn: number;
@@ -73,6 +76,7 @@ export const jobInputOf = (
 	task: request.task ?? null,
 	previousJob: request.previous_job ?? null,
 	sampling: request,
+	maxPrice: request.max_price ?? null,
 	metadata: request.metadata,
 	expiresIn: request.expires_in,
 	onDisconnect: request.on_disconnect,
@@ -85,16 +89,21 @@ export const jobInputOf = (
 
 const MAX_TOKENS = 300;
 
-/** How the job samples: as its request says, else as its task and model do. */
-export function samplingFor(
+/** The most tokens that the job may write. */
+export function maxTokensOf(
 	{ sampling, task }: JobInput,
-	model: Model,
-): Sampling {
-	const { temperature, topP, repetitionPenalty } = model.sampling;
+	{ contextLength }: Model,
+): number {
 	const { max_tokens = task ? TASKS[task].maxTokens : MAX_TOKENS } = sampling;
-	const room = max_tokens ?? Math.floor(model.contextLength / 4);
+	return Math.min(max_tokens ?? Math.floor(contextLength / 4), contextLength);
+}
+
+/** How the job samples: as its request says, else as its task and model do. */
+export function samplingFor(input: JobInput, model: Model): Sampling {
+	const { sampling } = input;
+	const { temperature, topP, repetitionPenalty } = model.sampling;
 	return {
-		max_tokens: Math.min(room, model.contextLength),
+		max_tokens: maxTokensOf(input, model),
 		temperature: sampling.temperature ?? temperature,
 		// A worker takes no 0. This value allows the likeliest token only, as 0 does.
 		top_p: Math.max(sampling.top_p ?? topP, 1e-6),
@@ -109,8 +118,7 @@ const randomSeed = (): number =>
 
 /**
  * Refuses a conversation that cannot fit the model, however it is tokenized. One that only the
- * tokenizer finds too long fails later, at price 0. Only what a worker never drops counts: images,
- * system messages and the last message (docs/worker-protocol.md).
+ * tokenizer finds too long fails later, at price 0.
  * @throws ApiError `invalid_request`, `context_length_exceeded`
  */
 export function checkFits(
@@ -127,16 +135,7 @@ export function checkFits(
 				`\`${fields.images}\`: ${model.id} takes at most ` +
 				`${model.maxImages} images in a conversation.`,
 		});
-	const kept = messages.filter(
-		({ role }, n) => role === "system" || n === messages.length - 1,
-	);
-	const tokens = kept
-		.flatMap(({ content }) => content)
-		.reduce(
-			(sum, part) =>
-				sum + (part.type === "text" ? model.leastTokens(part.text) : 0),
-			images * model.imageTokens,
-		);
+	const tokens = leastPromptTokens(model, messages);
 	// The answer needs at least one token of the context.
 	if (tokens + 1 > model.contextLength)
 		throw new ApiError({

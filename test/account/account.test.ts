@@ -29,8 +29,8 @@ const money = async (account: TestAccount) => {
 const outcome = (
 	jobId: string,
 	status: Outcome["status"] = "succeeded",
-	outputTokens = 7,
-): Outcome => ({ jobId, status, outputTokens, maxTokens: 7 });
+	price = PRICE,
+): Outcome => ({ jobId, status, price, parts: [] });
 
 describe("an account that was never created", () => {
 	it("answers invalid_key, and writes nothing", async () => {
@@ -258,20 +258,18 @@ describe("a job's images", () => {
 
 describe("settlement", () => {
 	it.each([
-		["succeeded", 7, PRICE],
-		["failed", 7, 0],
-		["expired", 0, 0],
-		["canceled", 0, 0],
-		["canceled", 7, PRICE],
-		["canceled", 2, 286],
+		["succeeded", PRICE],
+		["failed", 0],
+		["canceled", 286],
+		["expired", 0],
 	] as const)(
-		"of a job that %s with %i tokens debits %i, once, in parallel and later",
-		async (status, tokens, price) => {
+		"of a job that %s at %i debits that, once, in parallel and later",
+		async (status, price) => {
 			const account = await newAccount(3 * PRICE);
 			const admission = admissionOf(account);
 			await account.stub.admit(admission);
 			const settle = () =>
-				account.stub.settle(outcome(admission.jobId, status, tokens));
+				account.stub.settle(outcome(admission.jobId, status, price));
 			const [first, ...others] = await Promise.all([
 				settle(),
 				settle(),
@@ -297,7 +295,7 @@ describe("settlement", () => {
 		const account = await newAccount(PRICE);
 		const { jobId } = admissionOf(account);
 		await account.stub.admit(admissionOf(account, { jobId }));
-		const first = await account.stub.settle(outcome(jobId, "failed"));
+		const first = await account.stub.settle(outcome(jobId, "failed", 0));
 		expect(await account.stub.settle(outcome(jobId, "succeeded"))).toEqual(
 			first,
 		);
@@ -326,12 +324,18 @@ describe("the books", () => {
 			}),
 		);
 		const { entry } = (await dump(account.stub)) as {
-			entry: ({ source: Book; target: Book; amount: number } & Balances)[];
+			entry: ({
+				source: Book;
+				target: Book;
+				amount: number;
+				released: number;
+			} & Balances)[];
 		};
 		const sums = { funding: 0, available: 0, held: 0, revenue: 0 };
-		for (const { source, target, amount, ...row } of entry) {
-			sums[source] -= amount;
+		for (const { source, target, amount, released, ...row } of entry) {
+			sums[source] -= amount + released;
 			sums[target] += amount;
+			sums.available += released;
 			expect(row).toMatchObject(sums);
 			expect(Object.values(sums).reduce((a, b) => a + b)).toBe(0);
 		}

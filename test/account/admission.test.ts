@@ -56,6 +56,7 @@ function run(steps: readonly Step[]) {
 			idempotencyKey: each.keyed ? "key" : null,
 			bodyHash: each.body,
 			maxPrice: PRICE,
+			leastPrice: 1,
 		};
 		const verdict = checkAdmission(job, admission, room, 0);
 		if (verdict.result === "new") {
@@ -70,6 +71,7 @@ function run(steps: readonly Step[]) {
 				status: "accepted",
 				gone: false,
 				expiresIn: 1,
+				prices: null,
 				hold: { amount: PRICE, closed: null },
 				webhook: null,
 				madeBy: null,

@@ -28,7 +28,7 @@ const settle = (
 	{ stub }: TestAccount,
 	jobId: string,
 	status: Outcome["status"] = "succeeded",
-) => stub.settle({ jobId, status, outputTokens: 1, maxTokens: 1 });
+) => stub.settle({ jobId, status, price: 1_000, parts: [] });
 
 const page = async (
 	{ stub, secretHash }: TestAccount,
@@ -127,8 +127,8 @@ describe("the feed", () => {
 			await object.settle({
 				jobId: admission.jobId,
 				status: "succeeded",
-				outputTokens: 1,
-				maxTokens: 1,
+				price: 1,
+				parts: [],
 			});
 			const inserted = written.filter(([text]) =>
 				/INSERT INTO event/.test(text),

@@ -7,7 +7,6 @@ import {
 	type Ledger,
 	type LedgerEvent,
 	post,
-	priceOf,
 } from "../../src/account/ledger.ts";
 
 const empty: Ledger = {
@@ -135,7 +134,12 @@ describe("the ledger", () => {
 			decide(held as Ledger, { kind: "hold", job: "two", amount: 1 }, 0),
 		).toEqual({
 			ok: false,
-			failure: { code: "insufficient_credit", available: 0, price: 1 },
+			failure: {
+				code: "insufficient_credit",
+				available: 0,
+				price: 1,
+				missing: 1,
+			},
 		});
 	});
 
@@ -159,82 +163,5 @@ describe("the ledger", () => {
 			expect(() => decide(held, { kind: "close", job: "j", price }, 0)).toThrow(
 				RangeError,
 			);
-	});
-});
-
-describe("the price of an outcome", () => {
-	it.each([
-		["succeeded", 12, PRICE],
-		["succeeded", 0, PRICE],
-		["failed", 12, 0],
-		["expired", 12, 0],
-		["canceled", 0, 0],
-		["canceled", 1, 84],
-		["canceled", 6, 500],
-		["canceled", 12, PRICE],
-	] as const)("%s with %i tokens costs %i", (status, outputTokens, price) => {
-		expect(
-			priceOf({ jobId: "j", status, outputTokens, maxTokens: 12 }, PRICE),
-		).toBe(price);
-	});
-
-	const held = fc.integer({ min: 0, max: 1_000_000_000_000 });
-	const budget = fc.integer({ min: 1, max: 2_048 });
-	const canceled = (price: number, tokens: number, of: number) =>
-		priceOf(
-			{ jobId: "j", status: "canceled", outputTokens: tokens, maxTokens: of },
-			price,
-		);
-
-	it("that was canceled is a share of the hold: none for nothing, all for all, never more", () => {
-		fc.assert(
-			fc.property(held, budget, fc.nat(3_000), (price, of, tokens) => {
-				const share = canceled(price, tokens, of);
-				expect(Number.isSafeInteger(share)).toBe(true);
-				expect(share).toBeGreaterThanOrEqual(0);
-				expect(share).toBeLessThanOrEqual(price);
-				expect(canceled(price, 0, of)).toBe(0);
-				expect(canceled(price, of, of)).toBe(price);
-			}),
-		);
-	});
-
-	it("that was canceled is rounded up to the next micro-USD, and to none further", () => {
-		fc.assert(
-			fc.property(held, budget, fc.nat(2_048), (price, of, tokens) => {
-				const share = BigInt(canceled(price, Math.min(tokens, of), of));
-				const exact = BigInt(price) * BigInt(Math.min(tokens, of));
-				expect(share * BigInt(of)).toBeGreaterThanOrEqual(exact);
-				expect((share - 1n) * BigInt(of)).toBeLessThan(exact || 1n);
-			}),
-		);
-	});
-
-	it("that was canceled grows with each token", () => {
-		fc.assert(
-			fc.property(held, budget, fc.nat(2_048), (price, of, tokens) => {
-				expect(canceled(price, tokens + 1, of)).toBeGreaterThanOrEqual(
-					canceled(price, tokens, of),
-				);
-			}),
-		);
-	});
-
-	it("that was canceled leaves the books at 0, whatever it is", () => {
-		fc.assert(
-			fc.property(held, budget, fc.nat(2_048), (amount, of, tokens) => {
-				const [, , , closed] = run([
-					{ kind: "credit", id: "a", amount: amount + 5 },
-					{ kind: "hold", job: "j", amount },
-					{ kind: "close", job: "j", price: canceled(amount, tokens, of) },
-				]) as Ledger[];
-				const { balances } = closed as Ledger;
-				expect(sum(Object.values(balances))).toBe(0);
-				expect(balances.held).toBe(0);
-				expect(balances.available).toBe(
-					amount + 5 - canceled(amount, tokens, of),
-				);
-			}),
-		);
 	});
 });

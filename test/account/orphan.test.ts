@@ -12,6 +12,7 @@ import {
 	ringAfter,
 	type TestAccount,
 } from "../support/account.ts";
+import { ONE_EACH } from "../support/prices.ts";
 
 const PRICE = 1000;
 const MINUTE = 60_000;
@@ -74,7 +75,9 @@ describe("a hold whose job never settled", () => {
 				metadata: {},
 				cacheSalt: "",
 				createdAt: new Date().toISOString(),
+				prices: ONE_EACH,
 				maxPrice: 1,
+				mostPromptTokens: 1,
 				expiresIn: 3600,
 				onDisconnect: "continue",
 				startBy: null,
@@ -125,8 +128,8 @@ describe("a hold whose job never settled", () => {
 		const outcome = {
 			jobId,
 			status: "succeeded" as const,
-			outputTokens: 3,
-			maxTokens: 3,
+			price: PRICE,
+			parts: [],
 		};
 		await jobAnswers(account, async () => ({ status: "finished", outcome }));
 		await ringAfter(account, 2 * MINUTE);
@@ -158,8 +161,8 @@ describe("a hold whose job never settled", () => {
 			await object.settle({
 				jobId,
 				status: "succeeded",
-				outputTokens: 1,
-				maxTokens: 3,
+				price: PRICE,
+				parts: [],
 			});
 			return { status: "running", until: Date.now() + MINUTE };
 		});

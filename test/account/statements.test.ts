@@ -84,6 +84,7 @@ async function life(
 		unwrap(
 			await object.prepare({
 				...admission,
+				price: admission,
 				uploads: [],
 				previous: null,
 				hasWebhook: false,
@@ -102,7 +103,7 @@ async function life(
 				order,
 			}),
 		);
-	const outcome = { jobId, outputTokens: 1, maxTokens: 1 };
+	const outcome = { jobId, price: 1, parts: [] };
 	for (let times = 0; times < 2; times++)
 		await object.settle({ ...outcome, status: "succeeded" });
 	await object.showTo(credential);
@@ -192,8 +193,8 @@ it.each(["without images", "with uploads"])(
 				await object.settle({
 					jobId: admission.jobId,
 					status: "succeeded",
-					outputTokens: 1,
-					maxTokens: 1,
+					price: 1,
+					parts: [],
 				});
 				const cursors = exec.mock.results.map(({ value }) => value);
 				exec.mockRestore();

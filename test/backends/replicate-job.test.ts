@@ -74,11 +74,41 @@ describe("a job on Replicate", () => {
 		});
 		expect(await job.stub().view()).toMatchObject({
 			status: "succeeded",
-			price: 1000,
+			price: 11 + 8,
 			outputTokens: 8,
 		});
 		expect(fake.predictions).toHaveLength(1);
 		await isAtRest(job);
+	});
+
+	it("never exceeds its cap: room is kept for the longest prompt", async () => {
+		const fake = replicate({ tokens: WORDS });
+		const job = await startedThere({ maxPrice: 20 + 3, mostPromptTokens: 20 });
+		const seen = await events(job);
+		expect(fake.predictions[0]?.input.max_tokens).toBe(3);
+		expect(textOf(seen)).toBe(WORDS.slice(0, 3).join(""));
+		expect(seen.at(-2)?.data).toMatchObject({
+			status: "succeeded",
+			finish_reason: "budget",
+			price: 11 + 3,
+		});
+		const dear = await startedThere({ maxPrice: 20, mostPromptTokens: 20 });
+		expect((await events(dear)).at(-2)?.data).toMatchObject({
+			status: "failed",
+			price: 0,
+			error: { code: "max_price_too_low", field: "max_price" },
+		});
+		expect(fake.predictions).toHaveLength(1);
+	});
+
+	it("fails, free, where more tokens are counted than its text can have", async () => {
+		replicate({ tokens: WORDS });
+		const job = await startedThere({ mostPromptTokens: 10 });
+		expect((await events(job)).at(-2)?.data).toMatchObject({
+			status: "failed",
+			price: 0,
+			error: { code: "backend_failed" },
+		});
 	});
 
 	it("derives image ids from tenant and weights, and stops at its stop strings", async () => {
@@ -123,7 +153,10 @@ describe("a job on Replicate", () => {
 		]);
 		expect(textOf(seen)).toBe(WORDS.join(""));
 		expect(fake.predictions).toHaveLength(3);
-		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
+		expect(await money(job.account)).toEqual({
+			available: 1_000_000 - (11 + 8),
+			held: 0,
+		});
 		await isAtRest(job);
 	});
 

@@ -64,7 +64,6 @@ export async function edgeStack({
 			...(entry && { entry: join(root, entry) }),
 		}),
 		vars: {
-			JOB_PRICE: "1",
 			LIMIT_CONCURRENT_JOBS: "1000000",
 			LIMIT_REQUESTS_PER_MINUTE: "10000000",
 			...vars,

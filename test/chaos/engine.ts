@@ -144,6 +144,7 @@ const jobOf = (from: Random, index: number): JobPlan => ({
 	strikes: [],
 	tokens: [],
 	maxTokens: MAX_TOKENS,
+	capped: false,
 	every: 0,
 	group: 1,
 	// Who strikes must see the tokens as they come.

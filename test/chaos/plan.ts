@@ -59,6 +59,8 @@ export interface JobPlan {
 	create: "plain" | "stream" | "wait";
 	tokens: string[];
 	maxTokens: number;
+	/** Whether `max_price` ends the answer there, and not `max_tokens`. */
+	capped: boolean;
 	every: number;
 	group: number;
 	/** By attempt. */
@@ -201,7 +203,8 @@ function jobOf(seed: number, index: number): JobPlan {
 	const cut = from.chance(0.15);
 	// What comes twice is found by the worker's count, unless the answer's budget ends before.
 	const countable = faults[1] !== "repeats an event";
-	return {
+	const maxTokens = cut && countable ? Math.ceil(length / 2) : 300;
+	const plan: JobPlan = {
 		index,
 		account: from.below(3),
 		by: from.one(["id", "key"]),
@@ -209,7 +212,8 @@ function jobOf(seed: number, index: number): JobPlan {
 		create: from.one(["plain", "stream", "stream", "wait"]),
 		tokens,
 		// One that is cut short now and then.
-		maxTokens: cut && countable ? Math.ceil(length / 2) : 300,
+		maxTokens,
+		capped: false,
 		every: 5 + from.below(60),
 		group: from.chance(0.2) ? 1 + from.below(4) : 1,
 		faults,
@@ -225,6 +229,7 @@ function jobOf(seed: number, index: number): JobPlan {
 		repeats: Array.from({ length: from.below(3) }, () => from.below(4_000)),
 		strikes: [],
 	};
+	return { ...plan, capped: maxTokens < 300 && from.chance(0.5) };
 }
 
 /** What is played when a worker is asked for this job. */

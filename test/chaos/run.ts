@@ -6,7 +6,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as paths from "../../scripts/paths.mjs";
 import { secretsOf } from "../../scripts/secrets.mjs";
+import { IMAGE_TOKENS } from "../support/fake-worker-protocol.ts";
 import type { Gathered } from "../support/invariants.ts";
+import { ONE_EACH, oneEach } from "../support/prices.ts";
 import { type KnownAccount, openAccount } from "./accounts.ts";
 import { Caller, type Story } from "./caller.ts";
 import { Control, type Striker } from "./control.ts";
@@ -161,7 +163,10 @@ async function setTheStage(plan: Plan, run: Run) {
 		...([state, secrets, s3.url] as const),
 		() => lines.workers.map(({ url }) => url),
 		() => ({
-			JOB_PRICE: "1000",
+			PRICES: JSON.stringify({
+				version: ONE_EACH.version,
+				models: { nano: ONE_EACH.rates },
+			}),
 			LIMIT_REQUESTS_PER_MINUTE: "6000",
 			CHAOS_URL: control.url,
 			CHAOS_AHEAD_MS: String(ahead),
@@ -215,11 +220,21 @@ async function inTurn<T>(
 	return stories;
 }
 
+/** What the job's prompt, with one image, and all of its tokens cost. */
+const priceOf = ({ index, maxTokens }: JobPlan): number =>
+	oneEach({
+		prompt_tokens: IMAGE_TOKENS + promptOf(index).length,
+		output_tokens: maxTokens,
+		images: 1,
+	}).price;
+
 const bodyOf = (job: JobPlan, image: Buffer): object => ({
 	images: [{ url: `data:image/png;base64,${image.toString("base64")}` }],
 	prompt: promptOf(job.index),
 	temperature: 0,
-	max_tokens: job.maxTokens,
+	...(job.capped
+		? { max_tokens: 300, max_price: priceOf(job) }
+		: { max_tokens: job.maxTokens }),
 	expires_in: 3_600,
 	...(job.end === "leave" && { on_disconnect: "cancel" }),
 });

@@ -125,7 +125,7 @@ export async function deploy(
 				s3,
 				bundle,
 				worker: more.length > 0 ? workers : nano,
-				vars: { JOB_PRICE: "1000", ...vars },
+				vars,
 			});
 		let edge = await start();
 		stops.push(() => edge.stop());

@@ -13,12 +13,12 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import * as paths from "../../scripts/paths.mjs";
 import { startWorker } from "../../scripts/stack.mjs";
+import { sumOf } from "../support/prices.ts";
 import { type BreakingProxy, proxyTo } from "./breaking-proxy.ts";
 import { Client, read, textOf } from "./client.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 
 const MODEL = "vicuna-7b";
-const PRICE = 5_000;
 
 let folder: string;
 let deployment: Deployment;
@@ -86,17 +86,21 @@ test("the model is listed beside nano, and answers token by token, at its own pr
 	const list = await client.get("/models");
 	expect(list.data).toMatchObject([
 		{ id: "nano" },
-		{ id: MODEL, price: PRICE, image_tokens: 32, context_length: 2048 },
+		{
+			id: MODEL,
+			prices: { images: { rate: 500_000, per: 1_000 } },
+			image_tokens: 32,
+			context_length: 2048,
+		},
 	]);
 	const before = await client.balance();
 	const answer = await client.post("/jobs", question(), SSE);
 	expect(answer.status).toBe(200);
 	const seen = await read(answer);
 	const text = textOf(seen);
-	expect(seen.at(-2)).toMatchObject({
-		type: "job.succeeded",
-		data: { price: PRICE },
-	});
+	expect(seen.at(-2)?.type).toBe("job.succeeded");
+	const { price, price_parts } = seen.at(-2)?.data ?? {};
+	expect(price).toBe(sumOf(price_parts));
 	expect(seen.at(-1)).toMatchObject({
 		type: "done",
 		data: { sha256: createHash("sha256").update(text).digest("hex") },
@@ -106,13 +110,14 @@ test("the model is listed beside nano, and answers token by token, at its own pr
 		model: MODEL,
 		status: "succeeded",
 		output: { text },
-		price: PRICE,
+		price,
+		price_parts,
 	});
 	expect(job.usage.output_tokens).toBeGreaterThan(8);
 	// The image takes its 32 tokens, the template and the question the rest.
 	expect(job.usage.prompt_tokens).toBeGreaterThan(32 + 10);
 	expect(await client.balance()).toEqual({
-		available: before.available - PRICE,
+		available: before.available - price,
 		held: 0,
 	});
 });
@@ -147,7 +152,7 @@ test("its worker's connection breaks mid-answer: the answer is the uninterrupted
 	expect(textOf(seen)).toBe(plain);
 	expect(seen.at(-2)?.data).toMatchObject({
 		status: "succeeded",
-		price: PRICE,
+		price: sumOf(seen.at(-2)?.data.price_parts),
 	});
 });
 

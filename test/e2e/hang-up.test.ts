@@ -14,13 +14,13 @@ import {
 	expect,
 	test,
 } from "vitest";
+import { sumOf } from "../support/prices.ts";
 import { type BreakingProxy, proxyTo } from "./breaking-proxy.ts";
 import { Client } from "./client.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 
 /** The promise, and what a busy machine may take to keep it. */
 const WITHIN_MS = 2_000 + 1_500;
-const PRICE = 1_000;
 /** Tokens that come before the worker pauses. */
 const SHOWN = 3;
 const MOST = 100;
@@ -140,7 +140,7 @@ const endedJobs = (count: number) =>
 			);
 		});
 
-describe("a call that is hung up on ends its job in two seconds, at its share of the price", () => {
+describe("a call that is hung up on ends its job in two seconds, and pays what it wrote", () => {
 	test.each(
 		Object.entries(WAYS).flatMap(([name, way]) =>
 			(
@@ -160,7 +160,7 @@ describe("a call that is hung up on ends its job in two seconds, at its share of
 		expect(Date.parse(job.finished_at) - left).toBeLessThan(WITHIN_MS);
 		// A call that was left at once may have ended before its first token.
 		expect(job.usage.output_tokens).toBeLessThanOrEqual(SHOWN);
-		expect(job.price).toBeLessThanOrEqual((PRICE * SHOWN) / MOST);
+		expect(job.price).toBe(sumOf(job.price_parts));
 		const { held } = await client.balance();
 		expect(held).toBe(0);
 	});
@@ -175,7 +175,7 @@ describe("a call that is hung up on ends its job in two seconds, at its share of
 			expect(Date.parse(job.finished_at) - Math.max(...left)).toBeLessThan(
 				WITHIN_MS,
 			);
-			expect(job.price).toBeLessThanOrEqual((PRICE * SHOWN) / MOST);
+			expect(job.price).toBe(sumOf(job.price_parts));
 		}
 	});
 });
@@ -186,7 +186,8 @@ test("a job that may go on without its caller does", async () => {
 	await sleep(3_000);
 	if (proxy) proxy.stall = null;
 	const [job] = await endedJobs(1);
-	expect(job).toMatchObject({ status: "succeeded", price: PRICE });
+	expect(job).toMatchObject({ status: "succeeded" });
+	expect(job.price).toBe(sumOf(job.price_parts));
 });
 
 describe("a client with a timeout of a second and two retries", () => {
@@ -228,12 +229,13 @@ describe("a client with a timeout of a second and two retries", () => {
 			}
 			expect(tries.length).toBeGreaterThan(1);
 			const [job] = await endedJobs(1);
-			expect(job).toMatchObject({ status: "succeeded", price: PRICE });
+			expect(job).toMatchObject({ status: "succeeded" });
+			expect(job.price).toBe(sumOf(job.price_parts));
 			expect(job.output.text).toBe(text);
 		},
 	);
 
-	test("that gives up has paid for one job's share", async () => {
+	test("that gives up has paid for one job's first tokens", async () => {
 		const way = WAYS["a completion"] as Way;
 		for (const count of [0, 1, 2]) {
 			const headers = { "X-Stainless-Retry-Count": String(count) };
@@ -244,7 +246,8 @@ describe("a client with a timeout of a second and two retries", () => {
 		const [job] = await endedJobs(1);
 		expect(job.status).toBe("canceled");
 		expect(Date.parse(job.finished_at) - left).toBeLessThan(WITHIN_MS);
-		expect(job.price).toBe((PRICE * SHOWN) / MOST);
+		expect(job.usage.output_tokens).toBe(SHOWN);
+		expect(job.price).toBe(sumOf(job.price_parts));
 	});
 
 	test("that comes back after its job was canceled has an answer all the same", async () => {
@@ -257,10 +260,10 @@ describe("a client with a timeout of a second and two retries", () => {
 		expect(answer.headers.get("Idempotent-Replayed")).toBe(null);
 		const { choices } = (await answer.json()) as OpenAI.ChatCompletion;
 		const jobs = await endedJobs(2);
-		expect(jobs.map(({ status, price }) => [status, price])).toEqual([
-			["succeeded", PRICE],
-			["canceled", (PRICE * SHOWN) / MOST],
-		]);
+		expect(jobs.map(({ status }) => status)).toEqual(["succeeded", "canceled"]);
+		expect(jobs[1].usage.output_tokens).toBe(SHOWN);
+		for (const { price, price_parts } of jobs)
+			expect(price).toBe(sumOf(price_parts));
 		expect(jobs[0].output.text).toBe(choices[0]?.message.content);
 	});
 });

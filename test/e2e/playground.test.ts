@@ -9,8 +9,10 @@ import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { root } from "../../scripts/paths.mjs";
+import { usd } from "../../src/playground/public/usd.js";
 import { FakeWorker } from "../support/fake-worker.ts";
 import { serve } from "../support/fake-worker-server.ts";
+import { sumOf } from "../support/prices.ts";
 import { type BreakingProxy, proxyTo } from "./breaking-proxy.ts";
 import { openBrowser } from "./browser.ts";
 import { type Deployment, deploy } from "./deployment.ts";
@@ -371,14 +373,17 @@ describe("the model", () => {
 			const { page, troubles } = await visit({ ...two, viewport: PHONE });
 			const model = page.getByLabel("Model");
 			expect(await model.locator("option").allTextContents()).toEqual([
-				"nano · 0.001 USD",
-				"vicuna-7b · 0.005 USD",
+				"nano · 0.0001 USD a photo, and its tokens",
+				"vicuna-7b · 0.0005 USD a photo, and its tokens",
 			]);
 			expect(await sideways(page)).toBe(0);
 			await page.getByRole("button", { name: "a cat" }).click();
 			await settings(page, 16);
 			await ask(page, "What is this?", 1);
-			expect(await text(page, inTurn(".price"))).toBe("0.001 USD");
+			expect(await text(page, inTurn(".price"))).toMatch(/^0\.0001\d+ USD$/);
+			expect(await text(page, inTurn(".facts"))).toMatch(
+				/Prompt tokens\d+ · .*Photos1 · 0\.0001 USD/s,
+			);
 			expect(await code(page, "curl")).toContain('"model":"nano"');
 			await model.focus();
 			await page.keyboard.press("ArrowDown");
@@ -388,7 +393,7 @@ describe("the model", () => {
 			);
 			await ask(page, "And what do you see?", 2);
 			expect(await text(page, inTurn(".text"))).toBe("A cat on a sofa.");
-			expect(await text(page, inTurn(".price"))).toBe("0.005 USD");
+			expect(await text(page, inTurn(".price"))).toMatch(/^0\.0005\d+ USD$/);
 			expect(await text(page, inTurn(".facts"))).toMatch(/Modelvicuna-7b/);
 			expect(await code(page, "curl")).toContain('"model":"vicuna-7b"');
 			expect(fake.requests.map(({ model }) => model)).toEqual(["vicuna-7b"]);
@@ -411,7 +416,7 @@ describe("a conversation", () => {
 		const jobs = await Promise.all([1, 2, 3].map((n) => jobShown(page, n)));
 		for (const [n, job] of jobs.entries()) {
 			expect(await text(page, inTurn(".text", n + 1))).toBe(job.output.text);
-			expect(await text(page, inTurn(".price", n + 1))).toBe("0.001 USD");
+			expect(await text(page, inTurn(".price", n + 1))).toBe(usd(job.price));
 			expect(job.images).toEqual(jobs[0].images);
 		}
 		const tokens = jobs.map(({ usage }) => usage.prompt_tokens);
@@ -428,7 +433,7 @@ describe("a conversation", () => {
 		expect(troubles).toEqual([]);
 	});
 
-	it("is stopped by the button or Escape, at its share of the price, and goes on", async () => {
+	it("is stopped by the button or Escape, at the price of what it wrote, and goes on", async () => {
 		const { page, troubles } = await withCat();
 		await settings(page, 64, 2);
 		proxy.stall = 3;
@@ -446,10 +451,8 @@ describe("a conversation", () => {
 			const job = await jobShown(page, n + 1);
 			expect(job.status).toBe("canceled");
 			expect(await text(page, inTurn(".text"))).toBe(job.output.text);
-			expect(job.price).toBeLessThan(1_000);
-			expect(await text(page, inTurn(".price"))).toBe(
-				`${(job.price / 1e6).toFixed(6).replace(/(\.\d\d\d*?)0+$/, "$1")} USD`,
-			);
+			expect(job.price).toBe(sumOf(job.price_parts));
+			expect(await text(page, inTurn(".price"))).toBe(usd(job.price));
 		}
 		proxy.stall = null;
 		await ask(page, "Go on.", 3);
@@ -641,7 +644,8 @@ describe("a broken connection", () => {
 		await ask(page, "What is this?", 1);
 		expect(sentTo.length).toBe(2);
 		expect(sentTo[1]).toBe(sentTo[0]);
-		expect((await jobShown(page)).price).toBe(1_000);
+		const { price, price_parts } = await jobShown(page);
+		expect(price).toBe(sumOf(price_parts));
 	});
 });
 
@@ -812,13 +816,16 @@ describe("what goes wrong", () => {
 		await settings(page, 4);
 		await ask(page, "What is this?", 1, "failed");
 		expect(await text(page, inTurn(".trouble"))).toMatch(
-			/may cost 1000 micro-USD and 0 are available.*insufficient_credit.*req_/s,
+			/may cost \d+ micro-USD and 0 are available.*insufficient_credit.*req_/s,
 		);
 		await admin(`/${id}/credits`, { id: "gift", amount: 1_000 });
 		await page.getByRole("button", { name: "Ask again" }).click();
 		await state(page, "done", 1);
-		expect(await text(page, inTurn(".price"))).toBe("0.001 USD");
-		await expect.poll(() => text(page, "#credit")).toBe("0.00 USD left");
+		const { price } = await jobShown(page);
+		expect(await text(page, inTurn(".price"))).toBe(usd(price));
+		await expect
+			.poll(() => text(page, "#credit"))
+			.toBe(`${usd(1_000 - price)} left`);
 	});
 
 	it.each([

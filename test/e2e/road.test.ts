@@ -6,11 +6,11 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../../scripts/paths.mjs";
+import type { PricePart } from "../../src/pricing/bill.ts";
+import { sumOf } from "../support/prices.ts";
 import { type BreakingProxy, proxyTo } from "./breaking-proxy.ts";
 import { Client, read, type Seen, textOf } from "./client.ts";
 import { type Deployment, deploy } from "./deployment.ts";
-
-const PRICE = 1000;
 
 let deployment: Deployment;
 let client: Client;
@@ -19,7 +19,7 @@ let proxy: BreakingProxy | undefined;
 let photo: string;
 
 beforeAll(async () => {
-	deployment = await deploy({ JOB_PRICE: String(PRICE) }, async (worker) => {
+	deployment = await deploy({}, async (worker) => {
 		proxy = await proxyTo(worker);
 		return proxy.url;
 	});
@@ -85,14 +85,22 @@ test("a photo in, an answer out, token by token; a resumed reader gets the same"
 	);
 	for (let after = 0; after < seen.length; after++)
 		expect(raw(await client.events(id, after))).toBe(raw(seen.slice(after)));
-	expect(await client.get(`/jobs/${id}`)).toMatchObject({
+	const job = await client.get(`/jobs/${id}`);
+	expect(job).toMatchObject({
 		status: "succeeded",
 		output: { text },
 		usage: { images: 1 },
-		price: PRICE,
+		price_version: (await client.get("/models/nano")).prices.version,
 	});
+	const { prompt_tokens, output_tokens, images } = job.usage;
+	expect(job.price_parts.map((part: PricePart) => part.quantity)).toEqual([
+		prompt_tokens,
+		output_tokens,
+		images,
+	]);
+	expect(job.price).toBe(sumOf(job.price_parts));
 	expect(await client.balance()).toEqual({
-		available: before.available - PRICE,
+		available: before.available - job.price,
 		held: 0,
 	});
 });
@@ -110,8 +118,25 @@ test("the worker's connection breaks twice: the answer is the uninterrupted one"
 	expect(textOf(seen)).toBe(plain);
 	expect(seen.at(-2)?.data).toMatchObject({
 		status: "succeeded",
-		price: PRICE,
+		price: sumOf(seen.at(-2)?.data.price_parts),
 	});
+});
+
+test("a cap ends the answer one token before it, with its beginning kept", async () => {
+	const story = { images: [], prompt: "Tell me a long story." };
+	const whole = await client.create(question(story));
+	const plain = textOf(await client.events(whole));
+	for (const max_price of [2, 4]) {
+		const id = await client.create(question({ ...story, max_price }));
+		const seen = await client.events(id);
+		expect(plain.startsWith(textOf(seen))).toBe(true);
+		const end = seen.at(-2)?.data;
+		expect(end).toMatchObject({ status: "succeeded", finish_reason: "budget" });
+		expect(end.price).toBe(sumOf(end.price_parts));
+		expect(end.price).toBeLessThanOrEqual(max_price);
+		const token = { amount: "0.200000" };
+		expect(sumOf([...end.price_parts, token])).toBeGreaterThan(max_price);
+	}
 });
 
 test("a stop string ends the answer before it, and the worker is told to stop", async () => {

@@ -28,7 +28,6 @@ beforeAll(async () => {
 	worker = await serve(scripted);
 	stack = await deploy(
 		{
-			JOB_PRICE: "1",
 			LIMIT_REQUESTS_PER_MINUTE: "1000000",
 			LIMIT_CONCURRENT_JOBS: "100000",
 			// Nobody there: names that it makes up lead nowhere at once.

@@ -33,13 +33,13 @@ import type {
 } from "../../sdk/src/index.ts";
 import { FakeWorker } from "../support/fake-worker.ts";
 import { serve } from "../support/fake-worker-server.ts";
+import { sumOf } from "../support/prices.ts";
 import { cuttingProxy } from "./cutting-proxy.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 import { type Installed, installSDK, type SDK } from "./packed-sdk.ts";
 
 const MB = 1024 * 1024;
 const CAT = "samples/cat.jpg";
-const PRICE = 1000;
 const run = promisify(execFile);
 
 /** Answers with as many words as the prompt says, slowly. */
@@ -179,8 +179,8 @@ describe("a job", () => {
 		expect(job).toMatchObject({
 			status: "succeeded",
 			model: "nano",
-			price: PRICE,
 		});
+		expect(job.price).toBe(sumOf(job.price_parts ?? []));
 		expect(job.output.text).toMatch(/cat/i);
 		expect(await client.jobs.get(job.id)).toEqual(job);
 	});
@@ -211,9 +211,9 @@ describe("a job", () => {
 			[1, 2, 3].map(() => client.jobs.create(SHORT, { id })),
 		);
 		expect(new Set(made.map((job) => job.id))).toEqual(new Set([id]));
-		await client.jobs.events(id).job();
+		const { price } = await client.jobs.events(id).job();
 		expect((await client.account.get()).balance).toEqual({
-			available: balance.available - PRICE,
+			available: balance.available - Number(price),
 			held: 0,
 		});
 	});
@@ -395,7 +395,10 @@ describe("an account", () => {
 		const models = [];
 		for await (const { id } of client.models.list()) models.push(id);
 		expect(models).toEqual(["nano", "vicuna-7b"]);
-		expect((await client.models.get("nano")).price).toBe(PRICE);
+		expect((await client.models.get("nano")).prices.images).toEqual({
+			rate: 100_000,
+			per: 1_000,
+		});
 		const made = await client.keys.create({ name: "of a test" });
 		expect(
 			(

@@ -46,8 +46,8 @@ const settled = (owner: TestAccount, jobId: string) =>
 	owner.stub.settle({
 		jobId,
 		status: "succeeded",
-		outputTokens: 1,
-		maxTokens: 1,
+		price: 1_000,
+		parts: [],
 	});
 
 const feed = async (owner: TestAccount) =>

@@ -20,6 +20,7 @@ import {
 	events,
 	fakeWorker,
 	money,
+	paid,
 	type Read,
 	startedJob,
 	type TestJob,
@@ -89,7 +90,7 @@ describe("a backend that cannot continue", () => {
 		});
 		expect(backend.generations).toHaveLength(2);
 		expect(backend.generations[1]?.prompt).toHaveProperty("messages");
-		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
+		expect(await money(job.account)).toEqual({ available: 999_989, held: 0 });
 	});
 
 	it("fails the job at price 0 if a token was shown: no answer continues it", async () => {
@@ -256,6 +257,9 @@ describe("a poison job", () => {
 			request_id.startsWith(poison.id),
 		);
 		expect(tries).toHaveLength(MAX_FAILURES);
-		expect(await money(account)).toEqual({ available: 994_000, held: 0 });
+		expect(await money(account)).toEqual({
+			available: 1_000_000 - 6 * paid(3).price,
+			held: 0,
+		});
 	}, 70_000);
 });

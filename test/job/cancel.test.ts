@@ -10,7 +10,9 @@ import {
 	events,
 	fakeWorker,
 	gate,
+	left,
 	money,
+	paid,
 	startedJob,
 	type TestJob,
 	textOf,
@@ -70,7 +72,7 @@ describe("a canceled job", () => {
 		expect(worker.requests).toHaveLength(0);
 	});
 
-	it("that runs keeps its text and pays its share; the worker stops within 2 s", async () => {
+	it("that runs keeps its text and pays for it; the worker stops within 2 s", async () => {
 		const { worker } = stuck(30);
 		const job = await startedJob();
 		const reading = events(job);
@@ -79,11 +81,11 @@ describe("a canceled job", () => {
 		const view = await job.stub().cancel();
 		await eventually(() => expect(worker.running).toBe(0));
 		expect(Date.now() - before).toBeLessThan(2_000);
-		// 30 of 300 tokens, of 1,000 micro-USD.
+		// 13 tokens of the prompt, and 30.
 		expect(view).toMatchObject({
 			status: "canceled",
 			text: words(30).join(""),
-			price: 100,
+			price: 43,
 		});
 		const seen = await reading;
 		expect(textOf(seen)).toBe(words(30).join(""));
@@ -95,9 +97,9 @@ describe("a canceled job", () => {
 		expect(seen.at(-2)?.data).toEqual({
 			id: job.id,
 			status: "canceled",
-			price: 100,
+			...paid(30),
 		});
-		expect(await money(job.account)).toEqual({ available: 999_900, held: 0 });
+		expect(await money(job.account)).toEqual(left(30));
 		expect((await pool().load("nano")).running).toBe(0);
 	});
 
@@ -138,7 +140,7 @@ describe("a canceled job", () => {
 		await events(job);
 		const before = await job.stub().view();
 		expect(await job.stub().cancel()).toEqual(before);
-		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
+		expect(await money(job.account)).toEqual(left(3));
 	});
 
 	it("several times is canceled once", async () => {
@@ -149,7 +151,7 @@ describe("a canceled job", () => {
 		for (const view of views) expect(view?.status).toBe("canceled");
 		const seen = await events(job);
 		expect(seen.filter(({ type }) => type === "job.canceled")).toHaveLength(1);
-		expect(await money(job.account)).toEqual({ available: 999_990, held: 0 });
+		expect(await money(job.account)).toEqual(left(3));
 	});
 
 	it("whose object dies right after stays canceled", async () => {
@@ -164,7 +166,7 @@ describe("a canceled job", () => {
 		const seen = await events(job);
 		expect(seen.at(-2)?.type).toBe("job.canceled");
 		expect(worker.requests).toHaveLength(1);
-		expect(await money(job.account)).toEqual({ available: 999_990, held: 0 });
+		expect(await money(job.account)).toEqual(left(3));
 	});
 
 	it("is none where no job was started", async () => {
@@ -186,6 +188,7 @@ describe("a deadline", () => {
 			id: job.id,
 			status: "expired",
 			price: 0,
+			price_parts: [],
 		});
 		expect(await pool().place(name(job))).toBe(null);
 		expect(await money(job.account)).toEqual({ available: 1_000_000, held: 0 });
@@ -203,14 +206,14 @@ describe("a deadline", () => {
 		expect(await money(job.account)).toEqual({ available: 1_000_000, held: 0 });
 	});
 
-	it("to be canceled cancels a running job, which pays its share", async () => {
+	it("to be canceled cancels a running job, which pays what it wrote", async () => {
 		stuck(30);
 		const job = await startedJob({ cancelAt: Date.now() + 60_000 });
 		await hasTokens(job, 30);
 		await advance(job, 61_000);
 		expect((await events(job)).at(-2)?.data).toMatchObject({
 			status: "canceled",
-			price: 100,
+			...paid(30),
 		});
 	});
 
@@ -248,7 +251,7 @@ describe("a job with on_disconnect: cancel", () => {
 		await advance(job, 11_000);
 		expect((await events(job)).at(-2)?.data).toMatchObject({
 			status: "canceled",
-			price: 100,
+			...paid(30),
 		});
 	});
 
@@ -284,7 +287,7 @@ describe("a job with on_disconnect: cancel", () => {
 		await view(job);
 		expect((await stateOf(job)).abandonedAt).not.toBe(null);
 		await advance(job, 11_000);
-		expect(await view(job)).toMatchObject({ status: "canceled", price: 100 });
+		expect(await view(job)).toMatchObject({ status: "canceled", price: 43 });
 	});
 
 	it("is canceled by the next instance where the object restarts meanwhile", async () => {

@@ -16,7 +16,10 @@ import {
 	events,
 	fakeWorker,
 	gate,
+	HOLD,
+	left,
 	money,
+	paid,
 	startedJob,
 	type TestJob,
 	textOf,
@@ -61,7 +64,7 @@ describe("a job whose object dies", () => {
 			Array.from({ length: 6 }, (_, n) => FIRST_ID + n),
 		);
 		expect(worker.requests[1]?.max_tokens).toBe(300 - 6);
-		expect(await debits(job)).toBe(1000);
+		expect(await debits(job)).toBe(paid(12).price);
 	});
 
 	it("at any token, several times, still gives the same answer", async () => {
@@ -78,7 +81,7 @@ describe("a job whose object dies", () => {
 		}
 		expect(textOf(await reading)).toBe(words(20).join(""));
 		expect(worker.requests.length).toBeGreaterThan(1);
-		expect(await debits(job)).toBe(1000);
+		expect(await debits(job)).toBe(paid(20).price);
 	});
 
 	it("many times before the first token does not fail the job", async () => {
@@ -105,7 +108,7 @@ describe("a job whose object dies", () => {
 		}
 		expect(textOf(await events(job))).toBe(words(3).join(""));
 		expect(worker.requests).toHaveLength(deaths + 1);
-		expect(await debits(job)).toBe(1000);
+		expect(await debits(job)).toBe(paid(3).price);
 	});
 
 	it("and gets no call continues by its alarm", async () => {
@@ -127,7 +130,7 @@ describe("a job whose object dies", () => {
 		const job = await admittedJob();
 		await abortAllDurableObjects();
 		const account = { ...job.account, stub: accountStub(job.account.id) };
-		expect((await money(account)).held).toBe(1000);
+		expect((await money(account)).held).toBe(HOLD);
 		await moveClock(account.stub, 120_000);
 		await runDurableObjectAlarm(account.stub);
 		expect(await money(account)).toEqual({ available: 1_000_000, held: 0 });
@@ -145,7 +148,7 @@ describe("a job whose object dies", () => {
 		}).catch(() => {});
 		await runDurableObjectAlarm(job.stub());
 		expect(textOf(await events(job))).toBe("x");
-		expect(await debits(job)).toBe(1000);
+		expect(await debits(job)).toBe(paid(1).price);
 	});
 
 	it("between last token and settle is settled by the next instance, once", async () => {
@@ -158,12 +161,12 @@ describe("a job whose object dies", () => {
 		});
 		job = await startedJob();
 		await eventually(() => expect(settle).toHaveBeenCalled());
-		expect(await debits(job)).toBe(1000); // held
+		expect(await debits(job)).toBe(HOLD); // held
 		const seen = await events(job);
 		expect(textOf(seen)).toBe(words(3).join(""));
-		expect(seen.at(-2)?.data.price).toBe(1000);
+		expect(seen.at(-2)?.data.price).toBe(paid(3).price);
 		expect(worker.requests).toHaveLength(1);
-		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
+		expect(await money(job.account)).toEqual(left(3));
 	});
 
 	it("after the debit, before it is acknowledged, settles again: one debit", async () => {
@@ -180,8 +183,8 @@ describe("a job whose object dies", () => {
 		await eventually(() => expect(settle).toHaveBeenCalled());
 		const seen = await events(job);
 		expect(settle.mock.calls.length).toBeGreaterThan(1);
-		expect(seen.at(-2)?.data.price).toBe(1000);
-		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
+		expect(seen.at(-2)?.data.price).toBe(paid(3).price);
+		expect(await money(job.account)).toEqual(left(3));
 	});
 
 	it("while the account is unreachable settles again until it answers", async () => {
@@ -192,7 +195,7 @@ describe("a job whose object dies", () => {
 		const job = await startedJob();
 		await eventually(() => expect(settle).toHaveBeenCalledTimes(1));
 		for (let n = 0; n < 3; n++) await runDurableObjectAlarm(job.stub());
-		expect((await events(job)).at(-2)?.data.price).toBe(1000);
+		expect((await events(job)).at(-2)?.data.price).toBe(paid(3).price);
 	});
 
 	it("while its readers hibernate loses none of them", async () => {

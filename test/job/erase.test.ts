@@ -12,11 +12,13 @@ import {
 	fakeWorker,
 	gate,
 	money,
+	paid,
 	read,
 	startedJob,
 	type TestJob,
 	words,
 } from "../support/jobs.ts";
+import { oneEach } from "../support/prices.ts";
 
 const GONE = { ok: false, failure: { code: "job_gone" } };
 
@@ -25,6 +27,9 @@ const stored = (job: TestJob): Promise<string> =>
 	runInDurableObject(job.stub(), (_, { storage: { sql } }) =>
 		JSON.stringify(sql.exec("SELECT * FROM event").toArray()),
 	);
+
+/** What " secret" costs that answers "private". */
+const PAID = oneEach({ prompt_tokens: "private".length, output_tokens: 1 });
 
 describe("an erased job", () => {
 	it("keeps no log, spec or prompt, and never runs again", async () => {
@@ -46,8 +51,8 @@ describe("an erased job", () => {
 					data: JSON.stringify({
 						jobId: job.id,
 						status: "succeeded",
-						outputTokens: 1,
-						maxTokens: 300,
+						price: PAID.price,
+						parts: PAID.price_parts,
 					}),
 					token_ids: null,
 					withheld: null,
@@ -63,7 +68,9 @@ describe("an erased job", () => {
 		const open = openJobLog(bindings, job.account.id, job.id);
 		expect((await open(0)).status).toBe(404);
 		expect(worker.requests).toHaveLength(1);
-		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
+		expect(await money(job.account)).toMatchObject({
+			available: 1_000_000 - PAID.price,
+		});
 	});
 
 	it("stays erased after a restart, and still reports its outcome to the Account", async () => {
@@ -79,7 +86,7 @@ describe("an erased job", () => {
 		expect(await job.stub().start(job.spec)).toEqual(GONE);
 		expect(await job.stub().resolve()).toMatchObject({
 			status: "finished",
-			outcome: { status: "succeeded", outputTokens: 2 },
+			outcome: { status: "succeeded", price: paid(2).price },
 		});
 		expect(
 			await runInDurableObject(job.stub(), (_, { storage }) =>

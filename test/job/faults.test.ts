@@ -18,7 +18,9 @@ import {
 	admittedJob,
 	events,
 	fakeWorker,
+	left,
 	money,
+	paid,
 	textOf,
 } from "../support/jobs.ts";
 
@@ -143,12 +145,16 @@ describe("a worker that", () => {
 			expect(seen.at(-2)?.data).toMatchObject(
 				failed
 					? { status: "failed", price: 0, error: { code: failed.code } }
-					: { status: "succeeded", price: 1000 },
+					: {
+							status: "succeeded",
+							...paid(Math.min(TOKENS.length, maxTokens)),
+						},
 			);
-			expect(await money(job.account)).toEqual({
-				available: failed ? 1_000_000 : 999_000,
-				held: 0,
-			});
+			expect(await money(job.account)).toEqual(
+				failed
+					? { available: 1_000_000, held: 0 }
+					: left(Math.min(TOKENS.length, maxTokens)),
+			);
 			const expected = {
 				account: job.account.id,
 				name,

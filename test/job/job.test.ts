@@ -18,7 +18,9 @@ import {
 	events,
 	fakeWorker,
 	gate,
+	left,
 	money,
+	paid,
 	startedJob,
 	textOf,
 	types,
@@ -72,7 +74,7 @@ describe("a job", () => {
 		expect(ended).toEqual({
 			id: job.id,
 			status: "succeeded",
-			price: 1000,
+			...paid(3),
 			finish_reason: "stop",
 		});
 		expect(done).toEqual({
@@ -86,7 +88,7 @@ describe("a job", () => {
 			text: "A cat…",
 			sha256: done.sha256,
 			lastSeq: done.last_seq,
-			price: 1000,
+			price: 16,
 		});
 		expect(worker.requests[0]).toMatchObject({
 			request_id: `${job.id}-1`,
@@ -104,7 +106,7 @@ describe("a job", () => {
 		const again = await job.stub().start(job.spec);
 		expect(again).toMatchObject({ ok: true, view: { status: "succeeded" } });
 		expect(worker.requests).toHaveLength(1);
-		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
+		expect(await money(job.account)).toEqual(left(5));
 	});
 
 	it("makes three calls and four writes of its own, and one more write per batch", async () => {
@@ -222,8 +224,8 @@ describe("a job", () => {
 			outcome: {
 				jobId: job.id,
 				status: "succeeded",
-				outputTokens: 3,
-				maxTokens: 300,
+				price: paid(3).price,
+				parts: paid(3).price_parts,
 			},
 		});
 	});
@@ -308,7 +310,7 @@ describe("a failing backend", () => {
 			{ attempt: 2, reason },
 			{ attempt: 3, reason },
 		]);
-		expect(await money(job.account)).toEqual({ available: 999_000, held: 0 });
+		expect(await money(job.account)).toEqual(left(8));
 		expect(worker.requests).toHaveLength(3);
 		if ("after" in fault) {
 			expect(worker.requests[1]).toMatchObject({

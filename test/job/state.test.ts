@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { priceOf } from "../../src/account/ledger.ts";
 import type { JobSpec } from "../../src/contract/job.ts";
 import {
 	alarmAt,
@@ -19,10 +18,11 @@ import {
 	type TransitionEvent,
 	transition,
 } from "../../src/job/state.ts";
+import { settle } from "../../src/pricing/settle.ts";
 import type { Disconnect } from "../../src/stream/readers.ts";
+import { ONE_EACH } from "../support/prices.ts";
 
 const HOUR = 3_600_000;
-const HOLD = 1_000;
 const MAX_TOKENS = 40;
 const lease = { epoch: 1, url: "http://w", digest: "d", running: 1 };
 const error = { code: "engine_failed", message: "" };
@@ -166,15 +166,11 @@ function historyOf(limits: Limits, steps: Step[]): Moment[] {
 		const change =
 			made.type === "settled" && state.outcome
 				? settled(
-						priceOf(
-							{
-								jobId: "j",
-								status: state.outcome,
-								outputTokens: tokens,
-								maxTokens: MAX_TOKENS,
-							},
-							HOLD,
-						),
+						settle(state.outcome, ONE_EACH.rates, {
+							prompt_tokens: 7,
+							output_tokens: tokens,
+							images: 0,
+						}).price,
 					)
 				: made;
 		const decision = transition(state, change, now);
@@ -238,7 +234,7 @@ describe("a job, in whatever order things happen,", () => {
 				state.status === "expired" ||
 				(state.status === "canceled" && tokens === 0);
 			expect(price === 0).toBe(free);
-			expect(price).toBeLessThanOrEqual(HOLD);
+			expect(price).toBeLessThanOrEqual(7 + MAX_TOKENS);
 		});
 	});
 

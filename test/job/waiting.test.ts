@@ -13,6 +13,7 @@ import {
 	events,
 	fakeWorker,
 	gate,
+	paid,
 	startedJob,
 	type TestJob,
 	textOf,
@@ -202,7 +203,7 @@ describe("a job whose account does not acknowledge", () => {
 		expect(waits.at(-1)).toBeGreaterThan(50_000);
 		settle.mockRestore();
 		await job.stub().view();
-		expect((await events(job)).at(-2)?.data.price).toBe(1000);
+		expect((await events(job)).at(-2)?.data.price).toBe(paid(2).price);
 	});
 });
 

@@ -5,7 +5,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { newJobId, newUploadId } from "../../src/ids.ts";
 import { dump, newAccount, type TestAccount } from "../support/account.ts";
-import { ended, JOB_REQUEST, PNG, type Wire } from "../support/calls.ts";
+import { ended, HOLD, JOB_REQUEST, PNG, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 import { fakeWorker, words } from "../support/jobs.ts";
 
@@ -429,19 +429,20 @@ describe("a job of a key that is bound to pages", () => {
 	});
 
 	it("that the account cannot pay is refused without telling what it has", async () => {
-		account = await newAccount(700);
+		account = await newAccount(200);
 		const poor = await keyFor("page");
 		const text = await (await call(poor, "/jobs", JOB_REQUEST)).text();
 		expect(JSON.parse(text)).toMatchObject({
 			status: 402,
 			code: "insufficient_credit",
-			price: 1000,
+			price: HOLD,
 		});
-		expect(text).not.toContain("700");
+		expect(text).not.toContain("200");
+		expect(text).not.toContain(String(HOLD - 200));
 		const told = await (
 			await call({ key: account.key }, "/jobs", JOB_REQUEST)
 		).json<Wire>();
-		expect(told.available).toBe(700);
+		expect([told.available, told.missing]).toEqual([200, HOLD - 200]);
 	});
 });
 

@@ -3,7 +3,7 @@ import { newAccount } from "../support/account.ts";
 import { call, ended, PNG, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 import { eventually } from "../support/eventually.ts";
-import { fakeWorker, gate, money, words } from "../support/jobs.ts";
+import { fakeWorker, gate, money, paid, words } from "../support/jobs.ts";
 
 const CREDIT = 50_000;
 const ANSWER = words(3).join("");
@@ -69,15 +69,20 @@ describe("a completion", () => {
 					finish_reason: "stop",
 				},
 			],
-			usage: { prompt_tokens: 13, completion_tokens: 3, total_tokens: 16 },
+			usage: {
+				prompt_tokens: 13,
+				completion_tokens: 3,
+				total_tokens: 16,
+				...paid(3),
+			},
 		});
 		expect(job).toMatchObject({
 			status: "succeeded",
 			output: { text: ANSWER },
 			metadata: { order: "7" },
-			price: 1000,
+			...paid(3),
 		});
-		expect(await money(account)).toEqual({ available: CREDIT - 1000, held: 0 });
+		expect(await money(account)).toEqual({ available: CREDIT - 16, held: 0 });
 		expect(response.headers.get("RateLimit")).toContain("requests");
 	});
 
@@ -615,7 +620,7 @@ describe("a completion", () => {
 				null,
 			]);
 		}
-		expect(await money(account)).toEqual({ available: CREDIT - 1000, held: 0 });
+		expect(await money(account)).toEqual({ available: CREDIT - 12, held: 0 });
 	});
 
 	it.each([true, false])(
@@ -644,8 +649,7 @@ describe("a completion", () => {
 			left.abort();
 			const leftAt = Date.now();
 			const job = await ended(account, id);
-			// Two tokens of 512.
-			expect(job).toMatchObject({ status: "canceled", price: 4 });
+			expect(job).toMatchObject({ status: "canceled", ...paid(2) });
 			expect(Date.parse(job.finished_at) - leftAt).toBeLessThan(2_500);
 			hold.open();
 			expect((await money(account)).held).toBe(0);

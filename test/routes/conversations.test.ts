@@ -369,8 +369,10 @@ describe("`previous_job`", () => {
 		const ids = worker.requests.map(({ images }) => images[0]?.id);
 		expect(new Set(ids).size).toBe(1);
 		expect(objectsOf(account)).toHaveLength(2);
+		const prices = [first, second, third].map(({ price }) => price);
+		expect(prices).toEqual([...prices].sort((a, b) => a - b));
 		expect(await money(account)).toEqual({
-			available: CREDIT - 3_000,
+			available: CREDIT - prices.reduce((sum, price) => sum + price),
 			held: 0,
 		});
 	});
@@ -385,10 +387,12 @@ describe("`previous_job`", () => {
 			prompt: "Which colour?",
 			previous_job: first.id,
 		});
-		expect(second).toMatchObject({ model: "vicuna-7b", price: first.price });
+		expect(second.model).toBe("vicuna-7b");
+		const { prompt_tokens, output_tokens, images } = second.usage;
+		expect(second.price).toBe(5 * (prompt_tokens + output_tokens + images));
 		expect(worker.requests).toHaveLength(2);
 		expect((await money(account)).available).toBe(
-			before.available - first.price,
+			before.available - second.price,
 		);
 		const other = await told(account, {
 			prompt: "Which colour?",

@@ -15,7 +15,9 @@ import {
 	call,
 	create,
 	ended,
+	HOLD,
 	JOB_REQUEST,
+	priceOf,
 	refusal,
 	uploaded,
 	type Wire,
@@ -31,8 +33,8 @@ import {
 	words,
 } from "../support/jobs.ts";
 
-const PRICE = 1000;
-const CREDIT = 10 * PRICE;
+const PRICE = priceOf(3);
+const CREDIT = 10_000;
 const HOUR = 60 * 60_000;
 const DAY = 24 * HOUR;
 /** Far enough that no alarm rings before a test lets it. */
@@ -89,27 +91,29 @@ describe("POST /v1/jobs/{id}/cancel", () => {
 			output: { text: "" },
 		});
 		expect(await money(account)).toEqual({
-			available: CREDIT - PRICE,
-			held: PRICE,
+			available: CREDIT - HOLD,
+			held: HOLD,
 		});
 		hold.open();
 		await ended(account, first);
 		expect(worker.requests).toHaveLength(1);
 	});
 
-	it("in the middle costs the share of the tokens that were shown, and keeps them", async () => {
+	it("in the middle costs its prompt and the tokens that were shown, and keeps them", async () => {
 		const account = await newAccount(CREDIT);
 		const { id, open } = await running(account, 7);
 		const canceled = await cancel(account, id);
 		expect([200, 202]).toContain(canceled.status);
 		const job = await ended(account, id);
-		// 7 of 300 tokens, rounded up.
 		expect(job).toMatchObject({
 			status: "canceled",
-			price: 24,
+			price: priceOf(7),
 			output: { text: words(7).join("") },
 		});
-		expect(await money(account)).toEqual({ available: CREDIT - 24, held: 0 });
+		expect(await money(account)).toEqual({
+			available: CREDIT - priceOf(7),
+			held: 0,
+		});
 		const events = await call(account, `/${id}/events`);
 		const seen = await read(events.body as ReadableStream<Uint8Array>);
 		expect(textOf(seen)).toBe(words(7).join(""));
@@ -160,7 +164,7 @@ describe("a job's terms", () => {
 		expect(start.mock.calls[0]?.[0]).toMatchObject({
 			expiresIn: 3600,
 			onDisconnect: "cancel",
-			maxPrice: PRICE,
+			maxPrice: HOLD,
 			startBy: at + 90_000,
 			cancelAt: at + 900_000,
 			endBy: at + 6 * HOUR,

@@ -38,8 +38,8 @@ async function job(account: TestAccount): Promise<string> {
 	await account.stub.settle({
 		jobId,
 		status: "succeeded",
-		outputTokens: 1,
-		maxTokens: 1,
+		price: 1_000,
+		parts: [],
 	});
 	return jobId;
 }

@@ -4,7 +4,7 @@ import { unwrap } from "../../src/errors.ts";
 import { JOB_ID } from "../../src/ids.ts";
 import { preferredWait } from "../../src/submit/request.ts";
 import { bindings, dump, newAccount } from "../support/account.ts";
-import { call, create, ended, PNG } from "../support/calls.ts";
+import { call, create, ended, HOLD, PNG, priceOf } from "../support/calls.ts";
 import { eventually } from "../support/eventually.ts";
 import { fixture, resized } from "../support/images.ts";
 import {
@@ -49,7 +49,7 @@ describe("POST /v1/jobs", () => {
 			status: "succeeded",
 			output: { text: "A square", finish_reason: "stop" },
 			usage: { images: 1, prompt_tokens: 20, output_tokens: 2 },
-			price: 1000,
+			price: priceOf(2),
 			error: null,
 		});
 		expect(worker.requests[0]?.messages).toEqual([
@@ -58,7 +58,10 @@ describe("POST /v1/jobs", () => {
 				content: [{ type: "image" }, { type: "text", text: "What is this?" }],
 			},
 		]);
-		expect(await money(account)).toEqual({ available: 9_000, held: 0 });
+		expect(await money(account)).toEqual({
+			available: 10_000 - priceOf(2),
+			held: 0,
+		});
 	});
 
 	it("streams from the creating call, the job's id in the first event", async () => {
@@ -125,7 +128,7 @@ describe("POST /v1/jobs", () => {
 		expect(JSON.parse(text)).toMatchObject({
 			object: "job",
 			status: "succeeded",
-			price: 1000,
+			price: priceOf(3) - "What is this?".length + "slow".length,
 			output: { text: words(3).join("") },
 		});
 		const brief = { Prefer: "wait=2" };
@@ -195,7 +198,7 @@ describe("POST /v1/jobs", () => {
 		const left = Date.now();
 		const id = answer.headers.get("Location")?.slice(-26) as string;
 		const job = await ended(account, id);
-		expect(job).toMatchObject({ status: "canceled", price: 20 });
+		expect(job).toMatchObject({ status: "canceled", price: priceOf(2) });
 		expect(Date.parse(job.finished_at) - left).toBeLessThan(2_500);
 		hold.open();
 	});
@@ -367,13 +370,16 @@ describe("POST /v1/jobs", () => {
 		expect(await response.json()).toMatchObject({
 			code: "insufficient_credit",
 			available: 10,
-			price: 1000,
+			price: HOLD,
 		});
 		const { upload, due } = await dump(account.stub);
 		expect({ upload, due }).toEqual({ upload: [], due: [] });
 		expect([await jobObjects(), bucket.size]).toEqual([before, objects]);
 	});
 });
+
+/** What is held for a request at vicuna-7b, a fifth of it: its prompt template is longer. */
+const LARGE = 7 + 5 + (32 + 6) + (13 + 1) + 1 + 300;
 
 describe("a job's model", () => {
 	it("decides which worker answers, and at which price", async () => {
@@ -382,9 +388,9 @@ describe("a job's model", () => {
 		const account = await newAccount(10_000);
 		const prefer = { Prefer: "wait=10" };
 		for (const [model, text, price] of [
-			["vicuna-7b", "large", 5000],
-			["nano", "small", 1000],
-			[undefined, "small", 1000],
+			["vicuna-7b", "large", 5 * priceOf(1)],
+			["nano", "small", priceOf(1)],
+			[undefined, "small", priceOf(1)],
 		] as const) {
 			const answer = await create(account, { model }, prefer);
 			expect(await answer.json()).toMatchObject({
@@ -396,16 +402,23 @@ describe("a job's model", () => {
 		}
 		expect(vicuna.requests.map(({ model }) => model)).toEqual(["vicuna-7b"]);
 		expect(nano.requests.map(({ model }) => model)).toEqual(["nano", "nano"]);
-		expect(await money(account)).toEqual({ available: 3_000, held: 0 });
+		expect(await money(account)).toEqual({
+			available: 10_000 - 7 * priceOf(1),
+			held: 0,
+		});
 		const rows = await runInDurableObject(account.stub, (_, { storage }) =>
 			storage.sql
-				.exec("SELECT kind, amount FROM entry WHERE kind <> 'credit'")
+				.exec("SELECT kind, amount, released FROM entry WHERE kind <> 'credit'")
 				.toArray(),
 		);
 		expect(rows).toEqual(
-			[5000, 1000, 1000].flatMap((amount) => [
-				{ kind: "hold", amount },
-				{ kind: "settle", amount },
+			[
+				{ hold: 5 * LARGE, price: 5 * priceOf(1) },
+				{ hold: HOLD, price: priceOf(1) },
+				{ hold: HOLD, price: priceOf(1) },
+			].flatMap(({ hold, price }) => [
+				{ kind: "hold", amount: hold, released: 0 },
+				{ kind: "settle", amount: price, released: hold - price },
 			]),
 		);
 	});
@@ -413,13 +426,13 @@ describe("a job's model", () => {
 	it("is the one whose price must be there", async () => {
 		fakeWorker({ tokens: ["x"] }, "vicuna-7b");
 		fakeWorker({ tokens: ["x"] });
-		const account = await newAccount(4_999);
+		const account = await newAccount(5 * LARGE - 1);
 		const refused = await create(account, { model: "vicuna-7b" });
 		expect(refused.status).toBe(402);
 		expect(await refused.json()).toMatchObject({
 			code: "insufficient_credit",
-			available: 4_999,
-			price: 5000,
+			available: 5 * LARGE - 1,
+			price: 5 * LARGE,
 		});
 		expect((await create(account)).status).toBe(202);
 	});

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { app } from "../../src/app.ts";
 import { collectorOf } from "../../src/objects.ts";
 import { bindings, newAccount } from "../support/account.ts";
+import { HOLD } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 import { eventually } from "../support/eventually.ts";
 import { fixture } from "../support/images.ts";
@@ -103,7 +104,8 @@ describe("GET /metrics", () => {
 	});
 
 	it("counts calls by answer, and a job's attempts, seams, tokens, times and end", async () => {
-		const account = await newAccount(1_000);
+		// Enough for one.
+		const account = await newAccount(HOLD);
 		const image = { url: PIXELS };
 		const body = { prompt: "What is this?", images: [image], model: "nano" };
 		fakeWorker({

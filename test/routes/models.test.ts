@@ -35,9 +35,13 @@ describe("GET /v1/models", () => {
 			context_length: 2048,
 			image_tokens: 32,
 			max_images: 4,
-			price_class: "medium",
 			sampling: { temperature: 1, top_p: 0.9, repetition_penalty: 1.05 },
-			price: 5000,
+			prices: {
+				version: "test",
+				prompt_tokens: { rate: 5_000_000, per: 1_000_000 },
+				output_tokens: { rate: 5_000_000, per: 1_000_000 },
+				images: { rate: 5_000, per: 1_000 },
+			},
 			capabilities: ["images", "tasks", "streaming", "resume"],
 		});
 	});
@@ -45,14 +49,29 @@ describe("GET /v1/models", () => {
 	it("lists nothing that is not served, and every price as configured", async () => {
 		const WORKERS = {
 			"vicuna-13b": { url: "http://a.test" },
-			"llama2-7b": { url: "http://b.test", price: 0 },
+			"llama2-7b": { url: "http://b.test" },
 		};
-		const PRICES = { large: 12_345 };
+		const rates = { prompt_tokens: 12_345, output_tokens: 0, images: 7 };
+		const PRICES = { version: "own", models: { "vicuna-13b": rates } };
 		const list = await (await of({ WORKERS, PRICES })).json();
 		expect(list).toMatchObject({
 			data: [
-				{ id: "llama2-7b", price: 0, context_length: 4096, image_tokens: 64 },
-				{ id: "vicuna-13b", price: 12_345, parameters: 14_110_861_184 },
+				{
+					id: "llama2-7b",
+					prices: { version: "own", images: { rate: 500_000, per: 1_000 } },
+					context_length: 4096,
+					image_tokens: 64,
+				},
+				{
+					id: "vicuna-13b",
+					prices: {
+						version: "own",
+						prompt_tokens: { rate: 12_345, per: 1_000_000 },
+						output_tokens: { rate: 0, per: 1_000_000 },
+						images: { rate: 7, per: 1_000 },
+					},
+					parameters: 14_110_861_184,
+				},
 			],
 		});
 		const gone = await of({ WORKERS, PRICES }, "/nano");
@@ -106,7 +125,7 @@ describe("GET /v1/models", () => {
 			"access-control-expose-headers": expect.stringContaining("ETag"),
 			"x-request-id": expect.stringMatching(/^req_/),
 		});
-		const dearer = await of({ PRICES: { medium: 5001 } });
+		const dearer = await of({ PRICES: { version: "dearer", models: {} } });
 		expect(dearer.headers.get("ETag")).not.toBe(tag);
 	});
 });

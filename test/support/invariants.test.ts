@@ -8,19 +8,27 @@ import {
 	type Rule,
 	violations,
 } from "./invariants.ts";
+import { ONE_EACH, oneEach } from "./prices.ts";
 
 const HOLD = 1000;
 const MAX_TOKENS = 8;
+const PROMPT = 10;
+
+const FREE_OF_CHARGE = { prompt_tokens: 0, output_tokens: 0, images: 0 };
 
 /** The log of a job that showed these tokens. */
-function logOf(tokens: string[], status: string, price: number): LogEvent[] {
+function logOf(
+	tokens: string[],
+	status: string,
+	paid: ReturnType<typeof oneEach>,
+): LogEvent[] {
 	const text = tokens.join("");
 	const events: [string, object][] = [
 		["job.queued", { status: "queued" }],
 		["job.running", { status: "running" }],
 		...tokens.map((text): [string, object] => ["token", { text }]),
-		["usage", { output_tokens: tokens.length }],
-		[`job.${status}`, { status, price }],
+		["usage", { prompt_tokens: PROMPT, output_tokens: tokens.length }],
+		[`job.${status}`, { status, ...paid }],
 		[
 			"done",
 			{
@@ -38,36 +46,37 @@ function logOf(tokens: string[], status: string, price: number): LogEvent[] {
 	}));
 }
 
-const jobOf = (
-	id: string,
-	tokens: string[],
-	status: string,
-	price: number,
-): GatheredJob => ({
+const jobOf = (id: string, tokens: string[], status: string): GatheredJob => ({
 	account: "a",
 	id,
-	log: logOf(tokens, status, price),
+	log: logOf(
+		tokens,
+		status,
+		oneEach({ prompt_tokens: PROMPT, output_tokens: tokens.length }),
+	),
 	tokens: tokens.length,
 	maxTokens: MAX_TOKENS,
+	spec: { prices: ONE_EACH, images: [], maxPrice: HOLD },
 });
 
 /** An account with jobs that succeeded, were canceled and were deleted; nothing is wrong. */
 function sound(): Gathered {
 	const [whole, part] = [
-		jobOf("whole", ["a", " ü", " b"], "succeeded", HOLD),
-		jobOf("part", ["a"], "canceled", HOLD / MAX_TOKENS),
+		jobOf("whole", ["a", " ü", " b"], "succeeded"),
+		jobOf("part", ["a"], "canceled"),
 	];
 	const entry = (
 		kind: "hold" | "settle" | "release",
 		ref: string,
 		amount: number,
+		released = 0,
 	) => {
 		const way = {
 			hold: { source: "available", target: "held" },
 			settle: { source: "held", target: "revenue" },
 			release: { source: "held", target: "available" },
 		} as const;
-		return { kind, ref, amount, ...way[kind] };
+		return { kind, ref, amount, released, ...way[kind] };
 	};
 	const row = (id: string, status: string, price: number, gone = false) => ({
 		id,
@@ -82,9 +91,9 @@ function sound(): Gathered {
 				id: "a",
 				balances: {
 					funding: -5000,
-					available: 3875,
+					available: 4976,
 					held: 0,
-					revenue: 1125,
+					revenue: 24,
 				},
 				entries: [
 					{
@@ -93,18 +102,18 @@ function sound(): Gathered {
 						source: "funding",
 						target: "available",
 						amount: 5000,
+						released: 0,
 					},
 					entry("hold", "whole", HOLD),
-					entry("settle", "whole", HOLD),
+					entry("settle", "whole", 13, 987),
 					entry("hold", "part", HOLD),
-					entry("settle", "part", 125),
-					entry("release", "part", 875),
+					entry("settle", "part", 11, 989),
 					entry("hold", "erased", HOLD),
 					entry("release", "erased", HOLD),
 				],
 				jobs: [
-					row("whole", "succeeded", HOLD),
-					row("part", "canceled", 125),
+					row("whole", "succeeded", 13),
+					row("part", "canceled", 11),
 					row("erased", "failed", 0, true),
 				],
 				uploads: [
@@ -118,7 +127,14 @@ function sound(): Gathered {
 		jobs: [
 			whole,
 			part,
-			{ account: "a", id: "erased", log: null, tokens: 0, maxTokens: 0 },
+			{
+				account: "a",
+				id: "erased",
+				log: null,
+				tokens: 0,
+				maxTokens: 0,
+				spec: null,
+			},
 		],
 		readers: [
 			{ account: "a", job: "whole", after: 0, events: whole.log ?? [] },
@@ -132,7 +148,7 @@ function sound(): Gathered {
 				account: "a",
 				job: "erased",
 				after: 0,
-				events: logOf(["x"], "failed", 0),
+				events: logOf(["x"], "failed", oneEach({})),
 			},
 		],
 		asked: [
@@ -204,7 +220,11 @@ const breaks: Record<Rule, Record<string, Break>> = {
 			g.readers[1].events = [g.readers[1].events[0], ...g.readers[1].events];
 		},
 		"one saw another text": (g) => {
-			g.readers[0].events = logOf(["a", " u", " b"], "succeeded", HOLD);
+			g.readers[0].events = logOf(
+				["a", " u", " b"],
+				"succeeded",
+				oneEach({ prompt_tokens: PROMPT, output_tokens: 3 }),
+			);
 		},
 		"one was left in the middle": (g) => {
 			g.readers[0].events = g.readers[0].events.slice(0, 4);
@@ -253,9 +273,9 @@ const breaks: Record<Rule, Record<string, Break>> = {
 		},
 		"two of a job": (g) => {
 			const { entries, balances } = g.accounts[0];
-			entries.splice(4, 1, { ...entries[4], amount: 25 });
-			entries.push({ ...entries[4], amount: 100 });
-			expect(balances.revenue).toBe(1125);
+			entries.splice(4, 1, { ...entries[4], amount: 6, released: 0 });
+			entries.push({ ...entries[4], amount: 5, released: 989 });
+			expect(balances.revenue).toBe(24);
 		},
 		"more given back than held": (g) => {
 			const [row] = g.accounts[0].jobs;
@@ -266,11 +286,23 @@ const breaks: Record<Rule, Record<string, Break>> = {
 		"a failure cost something": (g) => {
 			g.accounts[0].jobs[0].status = "failed";
 		},
-		"a success cost a part": (g) => {
-			g.accounts[0].jobs[1].status = "succeeded";
+		"a success cost nothing": (g) => {
+			g.jobs[0].spec.prices = { ...ONE_EACH, rates: FREE_OF_CHARGE };
 		},
-		"a canceled one cost another part": (g) => {
-			g.jobs[1].maxTokens = 4;
+		"a token was paid that nobody saw": (g) => {
+			g.jobs[1].tokens = 2;
+		},
+		"its parts are those of another price": (g) => {
+			const { log } = g.jobs[0];
+			log[6].data = log[6].data.replace("3.000000", "2.000000");
+		},
+	},
+	"no more than the cap": {
+		"it was exceeded": (g) => {
+			g.jobs[0].spec.maxPrice = 12;
+		},
+		"another amount was held": (g) => {
+			g.jobs[0].spec.maxPrice = 1_001;
 		},
 	},
 	"books balance": {

@@ -5,7 +5,9 @@
  */
 import { createHash } from "node:crypto";
 import type { Balances, Book, Entry } from "../../src/account/ledger.ts";
-import type { LogEvent } from "../../src/contract/job.ts";
+import type { Outcome } from "../../src/contract/account.ts";
+import type { JobSpec, LogEvent } from "../../src/contract/job.ts";
+import { settle } from "../../src/pricing/settle.ts";
 
 export interface Gathered {
 	accounts: GatheredAccount[];
@@ -50,6 +52,8 @@ export interface GatheredJob {
 	/** Output ids in the log. */
 	tokens: number;
 	maxTokens: number;
+	/** What the price follows from; null for a tombstone. */
+	spec: Pick<JobSpec, "prices" | "images" | "maxPrice"> | null;
 }
 
 export interface GatheredReader {
@@ -86,6 +90,7 @@ export type Rule =
 	| "ends as it may"
 	| "one settlement"
 	| "the price is right"
+	| "no more than the cap"
 	| "books balance"
 	| "credit is never overspent"
 	| "nothing is held"
@@ -233,22 +238,23 @@ function checkSettlement(
 		entries.filter((entry) => entry.ref === row.id && entry.kind === kind);
 	const [holds, settles, releases] = [of("hold"), of("settle"), of("release")];
 	const settled = sum(settles);
+	const released =
+		sum(releases) + settles.reduce((total, each) => total + each.released, 0);
 	it(
 		"one settlement",
 		holds.length === 1 &&
 			settles.length <= 1 &&
 			releases.length <= 1 &&
 			row.price !== null &&
-			settled + sum(releases) === row.hold &&
+			settled + released === row.hold &&
 			sum(holds) === row.hold,
 		() =>
 			`held ${list(holds.map(amount))}, settled ${list(settles.map(amount))}, ` +
-			`released ${list(releases.map(amount))}`,
+			`released ${released}`,
 	);
 	it(
 		"the price is right",
 		row.price === settled &&
-			(row.status !== "succeeded" || settled === row.hold) &&
 			(!["failed", "expired"].includes(row.status) || settled === 0),
 		() =>
 			`${row.status} for ${row.price}; debited ${settled} of ${row.hold} held`,
@@ -261,7 +267,7 @@ function checkIndex(
 	job: GatheredJob | undefined,
 	it: Judge,
 ): void {
-	const { log, tokens = 0, maxTokens = 1 } = job ?? {};
+	const { log, tokens = 0, spec } = job ?? {};
 	it(
 		"log and index agree",
 		job !== undefined && row.gone === !log,
@@ -269,7 +275,7 @@ function checkIndex(
 			`${row.gone ? "gone" : "listed"}, and its object ` +
 			(job ? (log ? "has a log" : "is a tombstone") : "is unknown"),
 	);
-	if (!log) return;
+	if (!log || !spec) return;
 	const end = dataOf(log.find(({ type }) => ENDS.has(type)));
 	it(
 		"log and index agree",
@@ -277,12 +283,24 @@ function checkIndex(
 		() =>
 			`the log says ${end.status} for ${end.price}, the index ${row.status} for ${row.price}`,
 	);
+	const used = dataOf(log.find(({ type }) => type === "usage"));
+	const owed = settle(row.status as Outcome["status"], spec.prices.rates, {
+		prompt_tokens: Number(used.prompt_tokens ?? 0),
+		output_tokens: tokens,
+		images: spec.images.length,
+	});
+	const charged = { price: row.price, parts: end.price_parts };
 	it(
 		"the price is right",
-		row.status !== "canceled" ||
-			row.price === Math.ceil((row.hold * tokens) / maxTokens),
+		JSON.stringify(owed) === JSON.stringify(charged),
 		() =>
-			`canceled after ${tokens} of ${maxTokens} tokens for ${row.price} of ${row.hold}`,
+			`${row.status} after ${tokens} tokens for ${JSON.stringify(charged)}, ` +
+			`not ${JSON.stringify(owed)}`,
+	);
+	it(
+		"no more than the cap",
+		(row.price ?? 0) <= spec.maxPrice && row.hold === spec.maxPrice,
+		() => `${row.price} of ${row.hold}, capped at ${spec.maxPrice}`,
 	);
 }
 
@@ -295,9 +313,10 @@ function checkBooks(account: GatheredAccount, it: Judge): void {
 		revenue: 0,
 	};
 	let least = 0;
-	for (const { source, target, amount } of entries) {
-		books[source] -= amount;
+	for (const { source, target, amount, released } of entries) {
+		books[source] -= amount + released;
 		books[target] += amount;
+		books.available += released;
 		least = Math.min(least, books.available, books.held, books.revenue);
 	}
 	it("credit is never overspent", least === 0, () => `down to ${least}`);

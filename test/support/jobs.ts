@@ -14,6 +14,7 @@ import {
 	type TestAccount,
 } from "./account.ts";
 import { FakeWorker, type Script } from "./fake-worker.ts";
+import { ONE_EACH, oneEach } from "./prices.ts";
 
 const workers = new Map<string, FakeWorker>();
 /** The objects in the bucket, by path. */
@@ -74,6 +75,22 @@ export interface TestJob {
 	stub: () => DurableObjectStub<Job>;
 }
 
+/** What a job costs that asks "What is this?" and gets so many tokens, at one micro-USD each. */
+export const paid = (outputTokens: number) =>
+	oneEach({
+		prompt_tokens: "What is this?".length,
+		output_tokens: outputTokens,
+	});
+
+/** What an account of 1,000,000 has after it paid that. */
+export const left = (outputTokens: number) => ({
+	available: 1_000_000 - paid(outputTokens).price,
+	held: 0,
+});
+
+/** Micro-USD held for each job: more than it costs, unless a test says otherwise. */
+export const HOLD = 10_000;
+
 /** A job that is admitted and not started. */
 export async function admittedJob(
 	{
@@ -86,7 +103,8 @@ export async function admittedJob(
 	account?: TestAccount,
 ): Promise<TestJob> {
 	const owner = account ?? (await newAccount(1_000_000));
-	const admission = admissionOf(owner);
+	const { maxPrice = HOLD, prices = ONE_EACH } = part;
+	const admission = admissionOf(owner, { maxPrice, prices });
 	const id = admission.jobId;
 	const { cacheSalt, createdAt } = unwrap(await owner.stub.admit(admission));
 	const spec: JobSpec = {
@@ -107,7 +125,9 @@ export async function admittedJob(
 		metadata: {},
 		cacheSalt,
 		createdAt,
-		maxPrice: admission.maxPrice,
+		prices,
+		maxPrice,
+		mostPromptTokens: 2048,
 		expiresIn: 604_800,
 		onDisconnect: "continue",
 		startBy: Date.parse(createdAt) + 3_600_000,

@@ -43,14 +43,24 @@ export const models: Command = {
 		if (json) return printJSON(models);
 		const rows = models.map((model) => [
 			style.bold(sanitize(model.id)),
-			money(model.price),
+			money(model.prices.prompt_tokens.rate),
+			money(model.prices.output_tokens.rate),
+			money(model.prices.images.rate),
 			String(model.context_length),
 			String(model.image_tokens),
 			String(model.max_images),
 		]);
 		print(
 			table(
-				["MODEL", "PRICE", "CONTEXT", "IMAGE TOKENS", "MAX IMAGES"],
+				[
+					"MODEL",
+					"1M PROMPT",
+					"1M OUTPUT",
+					"1K IMAGES",
+					"CONTEXT",
+					"IMAGE TOKENS",
+					"MAX IMAGES",
+				],
 				rows,
 				widthOf(out),
 				style,

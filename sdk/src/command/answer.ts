@@ -156,8 +156,11 @@ function footer({ err, out, note, style }: Context, job: Job): void {
 		job.started_at && job.finished_at
 			? [duration(Date.parse(job.finished_at) - Date.parse(job.started_at))]
 			: [];
-	const cut =
-		job.output.finish_reason === "length" ? ["cut at --max-tokens"] : [];
+	const cut = {
+		stop: [],
+		length: ["cut at --max-tokens"],
+		budget: ["cut at its max_price"],
+	}[job.output.finish_reason ?? "stop"];
 	const facts = [
 		sanitize(job.model),
 		plural(job.usage.output_tokens, "token"),

@@ -7,6 +7,13 @@ export function money(micro: number): string {
 	return `${micro < 0 ? "-" : ""}$${whole}.${digits}`;
 }
 
+/** Formats an exact amount in micro-USD, such as a price part's: `4.700000` is `$0.0000047`. */
+export function exactMoney(amount: string): string {
+	const digits = amount.replace(".", "").padStart(13, "0");
+	const fraction = digits.slice(-12).replace(/0+$/, "").padEnd(2, "0");
+	return `$${digits.slice(0, -12)}.${fraction}`;
+}
+
 /** Formats milliseconds: `840 ms`, `2.4 s`, `3 min 5 s`. */
 export function duration(ms: number): string {
 	if (ms < 1000) return `${Math.round(ms)} ms`;

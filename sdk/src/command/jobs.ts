@@ -3,7 +3,7 @@ import type { Job } from "../index.ts";
 import { showAnswer } from "./answer.ts";
 import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
-import { ago, duration, money, plural } from "./format.ts";
+import { ago, duration, exactMoney, money, plural } from "./format.ts";
 import { MAX_PAGE, parseLimit, parseNumber } from "./options.ts";
 import { type Style, sanitize, table, widthOf } from "./terminal.ts";
 
@@ -83,7 +83,7 @@ export const cancel: Command = {
 	name: "jobs cancel",
 	usage: ["JOB"],
 	summary:
-		"Cancels a job. It is free before the first token, then costs its share.",
+		"Cancels a job. It is free before the first token, then costs what it wrote.",
 	options: [],
 	async run(context, args) {
 		const { client, json, printJSON, print } = context;
@@ -152,6 +152,12 @@ function show(context: Context, job: Job): void {
 		...(job.price === null ? [] : [money(job.price)]),
 	];
 	print(`${style.bold(job.id)}\n${facts.join(" · ")}`);
+	for (const { item, quantity, amount } of job.price_parts ?? [])
+		print(
+			style.dim(
+				`  ${quantity} ${item.replace("_", " ")} ${exactMoney(amount)}`,
+			),
+		);
 	if (job.queue) print(style.dim(`${job.queue.position - 1} ahead`));
 	if (job.error) print(style.red(sanitize(job.error.message)));
 	const text = out.isTTY ? sanitize(job.output.text) : job.output.text;

@@ -1,5 +1,11 @@
 import { expect, it } from "vitest";
-import { ago, duration, money, size } from "../../src/command/format.ts";
+import {
+	ago,
+	duration,
+	exactMoney,
+	money,
+	size,
+} from "../../src/command/format.ts";
 
 it.each([
 	[0, "$0.00"],
@@ -37,4 +43,14 @@ it("times and sizes are short", () => {
 			"01-01T01:00:00",
 		].map((time) => ago(`2026-${time}Z`, now)),
 	).toEqual(["0 s ago", "42 s ago", "42 min ago", "23 h ago"]);
+});
+
+it.each([
+	["0.000000", "$0.00"],
+	["4.700000", "$0.0000047"],
+	["0.050000", "$0.00000005"],
+	["100.000000", "$0.0001"],
+	["12500000.000001", "$12.500000000001"],
+])("an amount of %s micro-USD is %s", (amount, text) => {
+	expect(exactMoney(amount)).toBe(text);
 });

@@ -3,7 +3,7 @@
 import { follow } from "./follow.js";
 import { Problem } from "./http.js";
 import { stayAtEnd } from "./scroll.js";
-import { usd } from "./usd.js";
+import { exactUsd, usd } from "./usd.js";
 
 /** @import { Turn } from "./conversation.js" */
 /** @import { TurnView } from "./turn-view.js" */
@@ -24,6 +24,12 @@ const WAITING = {
 	"job.running": "Looking at the photo",
 	"job.retrying":
 		"The model was interrupted; it continues from where it stopped",
+};
+
+/** @type {Record<string, string>} */
+const CUT = {
+	length: ", cut at the token limit",
+	budget: ", cut at its price limit",
 };
 
 /** @param {Turn} turn */
@@ -88,18 +94,20 @@ export async function showAnswer(
 			"The text does not match the checksum of the job's log. Try again to read it once more.",
 			{ code: "checksum_mismatch", requestId: turn.requestId },
 		);
-	const { status, price, error, finish_reason } = terminal;
+	const { status, price, price_parts = [], error, finish_reason } = terminal;
 	const isGood = status === "succeeded" || status === "canceled";
 	turn.end = isGood ? status : "failed";
 	stayAtEnd(() => {
-		const facts = factsOf(turn, usage?.output_tokens ?? 0, isNew && clock);
+		const facts = [
+			...priceFacts(price_parts),
+			...factsOf(turn, usage?.output_tokens ?? 0, isNew && clock),
+		];
 		view.showFacts(typeof price === "number" ? usd(price) : "", facts);
 		if (status === "canceled") view.show("stopped", "Stopped");
 		if (status !== "succeeded") return;
 		if (isWebsite(turn)) view.previewWebsite();
 		const whole = isWhole ? "Complete and verified" : "Complete";
-		const isCut = finish_reason === "length";
-		view.show("done", isCut ? `${whole}, cut at the token limit` : whole);
+		view.show("done", `${whole}${CUT[finish_reason] ?? ""}`);
 	});
 	if (!isGood)
 		throw new Problem(error?.message ?? `The job ended: ${status}.`, {
@@ -112,6 +120,24 @@ export async function showAnswer(
 /** @param {ReturnType<typeof newClock>} clock */
 const untilFirst = ({ sent, first }) =>
 	`${(((first ?? sent) - sent) / 1000).toFixed(2)} s`;
+
+/** @type {Record<string, string>} */
+const ITEMS = {
+	prompt_tokens: "Prompt tokens",
+	output_tokens: "Output tokens",
+	images: "Photos",
+};
+
+/**
+ * What the price consists of.
+ * @param {{ item: string, quantity: number, amount: string }[]} parts
+ * @returns {[name: string, value: string][]}
+ */
+const priceFacts = (parts) =>
+	parts.map(({ item, quantity, amount }) => [
+		ITEMS[item] ?? item,
+		`${quantity} · ${exactUsd(amount)}`,
+	]);
 
 /**
  * @param {Turn} turn @param {number} tokens

@@ -244,7 +244,7 @@ function showProblem({ turn, view }, { message, code, requestId = "" }) {
 	stayAtEnd(() => view.showProblem(message, ids, turn.end !== "failed"));
 }
 
-/** Cancels the job whose answer is on its way: it costs the share of its tokens. */
+/** Cancels the job whose answer is on its way: it costs what it wrote. */
 export function stop() {
 	if (!running || running.isStopping) return;
 	const { shown } = running;

@@ -5,7 +5,13 @@
 import { element } from "./page.js";
 import { usd } from "./usd.js";
 
-/** @typedef {{ id: string, parameters: number, context_length: number, price: number }} Model */
+/**
+ * @typedef {object} Model
+ * @property {string} id
+ * @property {number} parameters
+ * @property {number} context_length
+ * @property {{ images: { rate: number, per: number } }} prices
+ */
 
 const choice = element("model-choice", HTMLElement);
 const select = element("model", HTMLSelectElement);
@@ -47,7 +53,10 @@ export async function showModels() {
 	describe(models[0]);
 	if (models.length === 1) return;
 	select.replaceChildren(
-		...models.map(({ id, price }) => new Option(`${id} · ${usd(price)}`, id)),
+		...models.map(({ id, prices: { images } }) => {
+			const photo = usd(images.rate / images.per);
+			return new Option(`${id} · ${photo} a photo, and its tokens`, id);
+		}),
 	);
 	select.addEventListener("change", () =>
 		describe(/** @type {Model} */ (models[select.selectedIndex])),

@@ -1,0 +1,72 @@
+/** What a request's job may cost, from its size and the model's prices. */
+import type { PriceRange } from "../contract/account.ts";
+import type { Message } from "../contract/job.ts";
+import type { ServedModel, ServedModels } from "../models.ts";
+import {
+	type JobSize,
+	leastPrice,
+	leastPromptTokens,
+	mostPrice,
+	mostPromptTokens,
+} from "../pricing/bound.ts";
+import { mostDescriptionTokens } from "../tasks.ts";
+import { imagesIn, questionsOf } from "./conversation.ts";
+import { type JobInput, maxTokensOf } from "./request.ts";
+
+/**
+ * The bounds of a job's size, before any model has seen it.
+ * @param messages the conversation; where it is not known yet, what is known of it
+ */
+export function sizeOf(
+	input: JobInput,
+	messages: Message[],
+	model: ServedModel,
+): JobSize {
+	const outputTokens = maxTokensOf(input, model);
+	const questions = questionsOf(messages, input.task, model);
+	const { followUp } = questions;
+	const second: Message[] =
+		followUp === null
+			? []
+			: [{ role: "user", content: [{ type: "text", text: followUp }] }];
+	return {
+		images: imagesIn(messages),
+		prompt: {
+			least: leastPromptTokens(model, questions.messages),
+			most: mostPromptTokens(
+				model,
+				[...questions.messages, ...second],
+				followUp === null ? 0 : mostDescriptionTokens(outputTokens),
+			),
+		},
+		outputTokens,
+	};
+}
+
+/** What the job costs at most, by its size or by the request's `max_price`, and at least. */
+export function priceRangeOf(
+	input: JobInput,
+	messages: Message[],
+	model: ServedModel,
+): PriceRange {
+	const { rates } = model.prices;
+	const size = sizeOf(input, messages, model);
+	const most = mostPrice(rates, size);
+	return {
+		maxPrice: Math.min(most, input.maxPrice ?? most),
+		leastPrice: leastPrice(rates, size),
+	};
+}
+
+/** The same for each model. */
+export const priceRangesOf = (
+	input: JobInput,
+	messages: Message[],
+	models: ServedModels,
+): Record<string, PriceRange> =>
+	Object.fromEntries(
+		Array.from(models, ([id, model]) => [
+			id,
+			priceRangeOf(input, messages, model),
+		]),
+	);
