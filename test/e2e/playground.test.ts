@@ -912,7 +912,7 @@ describe("a website answer", () => {
 	/**
 	 * No small model writes the attack that this frame is for, so a script gives the job's events.
 	 */
-	const answered = async (html: string) => {
+	const answered = async (html: string, question = "Website") => {
 		const visited = await visit();
 		const { page } = visited;
 		const body = stream([
@@ -927,10 +927,22 @@ describe("a website answer", () => {
 		);
 		await page.getByRole("button", { name: "a cat" }).click();
 		await sent(page);
-		await task(page, "Website");
-		await state(page, "done");
+		if (question === "Website") {
+			await task(page, question);
+			await state(page, "done");
+		} else await ask(page, question, 1);
 		return visited;
 	};
+
+	it("is shown as a page whatever was asked, where it is a whole document", async () => {
+		const question = "Build the page that is drawn here.";
+		const html = "<!doctype html><html><body><h1>Tea Shop</h1></body></html>";
+		const { page } = await answered(html, question);
+		const frame = page.frameLocator(".preview iframe");
+		expect(await frame.locator("h1").textContent()).toBe("Tea Shop");
+		const other = await answered("Use <b>bold</b> type.", question);
+		expect(await other.page.locator(".preview").isVisible()).toBe(false);
+	});
 
 	it("is shown as source and as a page, with the page's own styles", async () => {
 		const html =
