@@ -1,6 +1,6 @@
 r"""One engine for the whole run: a worker given by the environment, or one started here.
 
-mini takes 20 minutes and 10 GB, so its tests run where its checkpoints are named, with nothing else:
+mini takes 20 minutes and 10 GB, so its tests run only where its checkpoints are named:
 
     minigpt4-worker assemble mini --out models/mini-bf16
     MINIGPT4_MINI=models/mini-bf16 MINIGPT4_MINI_SERVED=../.state/models/mini \
