@@ -5,7 +5,14 @@
 import { element } from "./page.js";
 import { usd } from "./usd.js";
 
-/** @typedef {{ id: string, license: string, parameters: number, context_length: number, price: number }} Model */
+/**
+ * @typedef {object} Model
+ * @property {string} id
+ * @property {string} license
+ * @property {number} parameters
+ * @property {number} context_length
+ * @property {number} price
+ */
 
 const choice = element("model-choice", HTMLElement);
 const select = element("model", HTMLSelectElement);
