@@ -24,6 +24,13 @@ export interface Model {
 	/** Who trained it. */
 	ownedBy: string;
 	/**
+	 * Whether a part's licence, or the terms of the data that a part was trained on, allow research
+	 * and education only.
+	 */
+	researchOnly: boolean;
+	/** The licences of its parts, and what restricts them, in one sentence. */
+	license: string;
+	/**
 	 * The weights that the model computes with: vision encoder, Q-Former or its substitute,
 	 * projection and language model. Tied weights count once.
 	 */
@@ -70,6 +77,13 @@ const LLAMA_13B = 13_015_864_320;
 /** The sampling of MiniGPT-4's demo. */
 const AS_RELEASED = { temperature: 1, topP: 0.9, repetitionPenalty: 1.05 };
 
+const VICUNA = {
+	researchOnly: true,
+	license:
+		"Vicuna v0 is fine-tuned LLaMA, whose licence allows non-commercial research only; the " +
+		"repositories that publish the other parts, MiniGPT-4 and LAVIS, are under BSD-3-Clause.",
+} as const;
+
 /** What all of MiniGPT-4's own models have in common. */
 const FAMILY = {
 	created: new Date("2026-11-23"),
@@ -85,6 +99,11 @@ export const MODELS = {
 		id: "mini",
 		created: new Date("2026-12-01"),
 		ownedBy: "minigpt4-api",
+		researchOnly: true,
+		license:
+			"The projection is for non-commercial research and education only, because it was trained " +
+			"on photos of Flickr8k and ImageNet; EfficientNet-Lite2 and Qwen2.5-Coder-1.5B-Instruct " +
+			"are under Apache-2.0.",
 		// EfficientNet-Lite2 with folded batch norms, its classifier, the principal components of its
 		// features, the projection, Qwen2.5-Coder-1.5B.
 		parameters: 4_782_024 + 1_281_000 + 1_377_600 + 9_102_336 + 1_543_714_304,
@@ -100,6 +119,10 @@ export const MODELS = {
 		id: "nano",
 		created: new Date("2026-11-23"),
 		ownedBy: "minigpt4-api",
+		researchOnly: true,
+		license:
+			"The projection is for non-commercial research and education only, because it was trained " +
+			"on photos of ImageNet; EfficientNet-Lite2 and SmolLM2-135M-Instruct are under Apache-2.0.",
 		// EfficientNet-Lite2 with folded batch norms, its classifier, the projection, SmolLM2-135M.
 		parameters: 4_782_024 + 1_281_000 + 3_530_880 + 134_515_008,
 		contextLength: 2048,
@@ -112,6 +135,7 @@ export const MODELS = {
 	},
 	"vicuna-7b": {
 		...FAMILY,
+		...VICUNA,
 		id: "vicuna-7b",
 		parameters: EVA_VIT_G + LN_VISION + QFORMER + (768 + 1) * 4096 + LLAMA_7B,
 		contextLength: 2048,
@@ -121,6 +145,10 @@ export const MODELS = {
 	"llama2-7b": {
 		...FAMILY,
 		id: "llama2-7b",
+		researchOnly: false,
+		license:
+			"Llama 2 is under Meta's Llama 2 Community License and its acceptable use policy; the " +
+			"repositories that publish the other parts, MiniGPT-4 and LAVIS, are under BSD-3-Clause.",
 		parameters: EVA_VIT_G + (4 * 1408 + 1) * 4096 + LLAMA_7B,
 		contextLength: 4096,
 		imageTokens: 64,
@@ -128,6 +156,7 @@ export const MODELS = {
 	},
 	"vicuna-13b": {
 		...FAMILY,
+		...VICUNA,
 		id: "vicuna-13b",
 		parameters: EVA_VIT_G + LN_VISION + QFORMER + (768 + 1) * 5120 + LLAMA_13B,
 		contextLength: 2048,

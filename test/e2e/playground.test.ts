@@ -349,6 +349,7 @@ describe("the model", () => {
 		const { page, troubles } = await visit();
 		expect(await page.locator("#model-choice").isVisible()).toBe(false);
 		expect(await page.locator("#about-nano").isVisible()).toBe(true);
+		expect(await text(page, "#about-license")).toMatch(/research .* only/);
 		await page.getByRole("button", { name: "a cat" }).click();
 		await settings(page, 4);
 		await ask(page, "What is this?", 1);
@@ -386,6 +387,7 @@ describe("the model", () => {
 			expect(await text(page, "#about-other")).toMatch(
 				/^vicuna-7b has 7\.8 billion parameters and reads 2,048 tokens/,
 			);
+			expect(await text(page, "#about-license")).toContain("Vicuna v0");
 			await ask(page, "And what do you see?", 2);
 			expect(await text(page, inTurn(".text"))).toBe("A cat on a sofa.");
 			expect(await text(page, inTurn(".price"))).toBe("0.005 USD");
