@@ -98,7 +98,7 @@ class Reader:
         boxes: list[np.ndarray] = []
         lines: list[str] = []
         for box in join_words([np.asarray(word) @ turn for word in found])[:MAX_LINES]:
-            if time.process_time() > deadline:
+            if time.process_time() > deadline or sum(map(len, lines)) >= MAX_BYTES:
                 break
             place = (box @ turn.T).astype(np.float32)
             ((text, sure),), _ = self._models.text_rec(
