@@ -19,6 +19,13 @@ export interface Model extends PromptModel {
 	/** Who trained it. */
 	ownedBy: string;
 	/**
+	 * Whether a part's licence, or the terms of the data that a part was trained on, allow research
+	 * and education only.
+	 */
+	researchOnly: boolean;
+	/** The licences of its parts, and what restricts them, in one sentence. */
+	license: string;
+	/**
 	 * The weights that the model computes with: vision encoder, Q-Former or its substitute,
 	 * projection and language model. Tied weights count once.
 	 */
@@ -75,7 +82,7 @@ const SMOLLM2_CHATML: TemplateTokens = {
 	conversation: 4,
 	message: { system: 5, user: 5, assistant: 6 },
 };
-const VICUNA: TemplateTokens = {
+const VICUNA_CHAT: TemplateTokens = {
 	conversation: 7,
 	/** The demo's system text. */
 	chat: 33,
@@ -84,13 +91,19 @@ const VICUNA: TemplateTokens = {
 	/** The space that SentencePiece puts before it. */
 	text: 1,
 };
-const LLAMA2: TemplateTokens = {
-	...VICUNA,
+const LLAMA2_CHAT: TemplateTokens = {
+	...VICUNA_CHAT,
 	conversation: 6,
 	/** An empty turn of the user's too, before an answer that comes first. */
 	chat: 33 + 4,
 	message: { system: 0, user: 4, assistant: 4 },
 };
+const VICUNA = {
+	researchOnly: true,
+	license:
+		"Vicuna v0 is fine-tuned LLaMA, whose licence allows non-commercial research only; the " +
+		"repositories that publish the other parts, MiniGPT-4 and LAVIS, are under BSD-3-Clause.",
+} as const;
 
 /** What all of MiniGPT-4's own models have in common. */
 const FAMILY = {
@@ -108,6 +121,11 @@ export const MODELS = {
 		id: "mini",
 		created: new Date("2026-12-01"),
 		ownedBy: "minigpt4-api",
+		researchOnly: true,
+		license:
+			"The projection is for non-commercial research and education only, because it was trained " +
+			"on photos of Flickr8k and ImageNet; EfficientNet-Lite2 and Qwen2.5-Coder-1.5B-Instruct " +
+			"are under Apache-2.0.",
 		// EfficientNet-Lite2 with folded batch norms, its classifier, the principal components of its
 		// features, the projection, Qwen2.5-Coder-1.5B.
 		parameters: 4_782_024 + 1_281_000 + 1_377_600 + 9_102_336 + 1_543_714_304,
@@ -124,6 +142,10 @@ export const MODELS = {
 		id: "nano",
 		created: new Date("2026-11-23"),
 		ownedBy: "minigpt4-api",
+		researchOnly: true,
+		license:
+			"The projection is for non-commercial research and education only, because it was trained " +
+			"on photos of ImageNet; EfficientNet-Lite2 and SmolLM2-135M-Instruct are under Apache-2.0.",
 		// EfficientNet-Lite2 with folded batch norms, its classifier, the projection, SmolLM2-135M.
 		parameters: 4_782_024 + 1_281_000 + 3_530_880 + 134_515_008,
 		contextLength: 2048,
@@ -137,27 +159,33 @@ export const MODELS = {
 	},
 	"vicuna-7b": {
 		...FAMILY,
+		...VICUNA,
 		id: "vicuna-7b",
 		parameters: EVA_VIT_G + LN_VISION + QFORMER + (768 + 1) * 4096 + LLAMA_7B,
 		contextLength: 2048,
 		imageTokens: 32,
-		template: VICUNA,
+		template: VICUNA_CHAT,
 	},
 	"llama2-7b": {
 		...FAMILY,
 		id: "llama2-7b",
+		researchOnly: false,
+		license:
+			"Llama 2 is under Meta's Llama 2 Community License and its acceptable use policy; the " +
+			"repositories that publish the other parts, MiniGPT-4 and LAVIS, are under BSD-3-Clause.",
 		parameters: EVA_VIT_G + (4 * 1408 + 1) * 4096 + LLAMA_7B,
 		contextLength: 4096,
 		imageTokens: 64,
-		template: LLAMA2,
+		template: LLAMA2_CHAT,
 	},
 	"vicuna-13b": {
 		...FAMILY,
+		...VICUNA,
 		id: "vicuna-13b",
 		parameters: EVA_VIT_G + LN_VISION + QFORMER + (768 + 1) * 5120 + LLAMA_13B,
 		contextLength: 2048,
 		imageTokens: 32,
-		template: VICUNA,
+		template: VICUNA_CHAT,
 	},
 } as const satisfies Record<string, Model>;
 export type ModelId = keyof typeof MODELS;

@@ -1,5 +1,13 @@
+/// <reference types="vite/types/importMeta.d.ts" />
 import { describe, expect, it } from "vitest";
 import { MODELS } from "../src/models.ts";
+
+/** The model cards of the projections that lie in this repository, by their paths. */
+const cards = import.meta.glob<string>("../gpu-worker/weights/*/README.md", {
+	query: "?raw",
+	import: "default",
+	eager: true,
+});
 
 /** The weights and biases of a linear layer. */
 const linear = (from: number, to: number) => (from + 1) * to;
@@ -113,6 +121,35 @@ describe("the models", () => {
 			expect(model.maxImages * model.imageTokens).toBeLessThan(
 				model.contextLength / 4,
 			);
+		},
+	);
+});
+
+describe("what a model's listing says of its licences", () => {
+	it.each(Object.entries(cards))("is what its card says: %s", (path, card) => {
+		const id = path.split("/").at(-2) as keyof typeof MODELS;
+		const { license, researchOnly } = MODELS[id];
+		const table = card.slice(card.indexOf("## Licences"));
+		const rows = [...table.matchAll(/^\| ([^|]+?) \| ([^|]+) \|$/gm)];
+		const terms = new Map(rows.map(([, part, licence]) => [part, licence]));
+		const restricted = /research and education only/;
+		expect(restricted.test(terms.get("this projection") as string)).toBe(
+			researchOnly,
+		);
+		expect(restricted.test(license)).toBe(researchOnly);
+		const free = [...terms].filter(([, licence]) => licence === "Apache-2.0");
+		expect(free.length).toBe(2); // the vision encoder and the language model
+		for (const [part] of free)
+			expect(license).toContain(part?.replace(/ \(.*/, ""));
+	});
+
+	it.each(Object.values(MODELS))(
+		"is one sentence that names licences, and what restricts them: $id",
+		({ license, researchOnly }) => {
+			expect(license).toMatch(/^[A-Z][^!?]+[a-z0-9]\.$/);
+			expect(license).not.toMatch(/\. /);
+			expect(license).toMatch(/Apache-2\.0|BSD-3-Clause/);
+			expect(/research .*only/.test(license)).toBe(researchOnly);
 		},
 	);
 });

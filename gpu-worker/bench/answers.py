@@ -17,12 +17,14 @@ class Answer:
 class Turn:
     """The answers of one side's turn, in the order of the photos.
 
-    `seconds` for all of them, and `processor_seconds` that the side's processes used meanwhile.
+    `seconds` for all of them, `processor_seconds` that the side's processes used meanwhile, and
+    the bytes of `memory` that they hold at the end.
     """
 
     answers: Sequence[Answer]
     seconds: float
     processor_seconds: float
+    memory: int
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -46,6 +48,7 @@ def summary(turns: Sequence[Turn]) -> dict:
         "ttft_p95": round(percentile([answer.first for answer in answers], 0.95), 3),
         "whole_p50": round(percentile([answer.whole for answer in answers], 0.5), 3),
         "cores_used": round(busy / seconds, 2),
+        "memory_gib": round(max(turn.memory for turn in turns) / 2**30, 2),
         "tokens_per_processor_second": round(tokens / busy, 2),
         "tokens_per_second_of_turns": [
             round(sum(len(a.token_ids) for a in turn.answers) / turn.seconds, 2) for turn in turns

@@ -10,11 +10,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import torch
 import transformers
 from answers import Answer, Turn
+from machine import memory
 from PIL import Image
+from safetensors.torch import load_file
 
+from minigpt4.checkpoints import int8
+from minigpt4.config import MiniGPT4Config
 from minigpt4.launch import load_model
 from minigpt4.modeling import MiniGPT4ForConditionalGeneration
 from minigpt4.processing import expand_image_tokens, pixel_values
@@ -22,12 +27,31 @@ from minigpt4.prompt import Image as ImagePart
 from minigpt4.prompt import Message
 
 
+def load(checkpoint: Path, dtype: torch.dtype) -> tuple[MiniGPT4ForConditionalGeneration, str]:
+    """The reference, and its precision in words. It has no kernels for int8 layers."""
+    options = {"dtype": dtype, "attn_implementation": "sdpa"}
+    config = MiniGPT4Config.from_pretrained(checkpoint)
+    words = str(dtype).removeprefix("torch.")
+    if getattr(config, "quantization_config", None) is None:
+        return MiniGPT4ForConditionalGeneration.from_pretrained(checkpoint, **options), words
+    del config.quantization_config
+    weights = int8.dequantised(load_file(checkpoint / "model.safetensors"), dtype)
+    model = MiniGPT4ForConditionalGeneration.from_pretrained(
+        None, config=config, state_dict=weights, **options
+    )
+    return model, f"{words}, the int8 layers dequantised"
+
+
 class Demo:
     def __init__(self, model: str, checkpoint: Path, dtype: str):
         transformers.logging.disable_progress_bar()
-        self._model = MiniGPT4ForConditionalGeneration.from_pretrained(
-            checkpoint, dtype=getattr(torch, dtype), attn_implementation="sdpa"
-        ).eval()
+        loaded, self.precision = load(checkpoint, getattr(torch, dtype))
+        self._model = loaded.eval()
+        # The last of a prompt's hidden states is a strided row, for which a CPU would copy the
+        # whole output matrix.
+        self._model.get_output_embeddings().register_forward_pre_hook(
+            lambda _, given: (given[0].contiguous(), *given[1:])
+        )
         self._prompt = load_model(model, checkpoint, 2048).prompt
 
     @torch.inference_mode()
@@ -57,4 +81,5 @@ class Demo:
         torch.set_num_threads(threads)
         start, used = time.monotonic(), time.process_time()
         answers = [self._ask(photo, question, tokens) for photo, question in questions]
-        return Turn(answers, time.monotonic() - start, time.process_time() - used)
+        seconds, busy = time.monotonic() - start, time.process_time() - used
+        return Turn(answers, seconds, busy, memory([psutil.Process()]))

@@ -1,8 +1,11 @@
 """The machine that a figure was measured on."""
 
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+
+import psutil
 
 
 def machine() -> str:
@@ -16,6 +19,11 @@ def machine() -> str:
 def load() -> float:
     """Runnable processes over the last minute; well below one on a quiet machine."""
     return round(os.getloadavg()[0], 2)
+
+
+def memory(processes: Iterable[psutil.Process]) -> int:
+    """The bytes of these processes: proportional set sizes, which count a shared page once."""
+    return sum(process.memory_full_info().pss for process in processes)
 
 
 def now() -> str:

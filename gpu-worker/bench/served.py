@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import psutil
 from answers import Answer, Turn
+from machine import memory
 
 READY_SECONDS = 600
 STOP_SECONDS = 30
@@ -66,10 +67,13 @@ class Served:
         except subprocess.TimeoutExpired:
             self._process.kill()
 
+    def _processes(self) -> list[psutil.Process]:
+        top = psutil.Process(self._process.pid)
+        return [top, *top.children(recursive=True)]
+
     def processor_seconds(self) -> float:
         """The processor time of the worker's processes so far."""
-        top = psutil.Process(self._process.pid)
-        times = [process.cpu_times() for process in [top, *top.children(recursive=True)]]
+        times = [process.cpu_times() for process in self._processes()]
         return sum(t.user + t.system for t in times)
 
     def ask(
@@ -93,7 +97,8 @@ class Served:
             start, used = time.monotonic(), self.processor_seconds()
             await asyncio.gather(*(read() for _ in range(readers)))
             seconds = time.monotonic() - start
-            return Turn([a for a in answers if a], seconds, self.processor_seconds() - used)
+            busy, held = self.processor_seconds() - used, memory(self._processes())
+            return Turn([a for a in answers if a], seconds, busy, held)
 
     async def _ask(
         self, client: httpx.AsyncClient, photo: bytes, question: str, tokens: int, name: str

@@ -1,4 +1,4 @@
-"""Decodes images in separate processes, which accounts share fairly.
+"""Decodes images, and reads their text, in separate processes, which accounts share fairly.
 
 A picture of 40 megapixels takes a second and hundreds of megabytes, and some of Pillow's steps hold
 the interpreter lock. So the process that answers requests decodes nothing. The decoding processes
@@ -7,6 +7,7 @@ have a lower priority than it and the engine, and a limit on the time that one p
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import struct
@@ -15,8 +16,8 @@ import sys
 from collections import deque
 from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from typing import BinaryIO
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
@@ -24,8 +25,22 @@ from .decoding import Limits, Undecodable, decode
 from .fork import end_with_parent
 from .picture import fit
 
+if TYPE_CHECKING:
+    from .reader import Reader
+
+log = logging.getLogger(__name__)
+
 NICENESS = 5
 CPU_SECONDS = 20.0  # for one picture; a normal one of 40 megapixels takes one or two
+READER_CPU_SECONDS = 10.0  # for the text of one picture; the reader itself stops after four
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture, fit to a square. `text` is None where nobody read it, or the reader failed."""
+
+    square: Image.Image
+    text: list[str] | None = None
 
 
 class FairSlots:
@@ -68,11 +83,20 @@ class FairSlots:
 
 
 class Decoders:
-    """`count` processes, each of which decodes one picture at a time."""
+    """`count` processes, each of which decodes one picture at a time.
 
-    def __init__(self, limits: Limits, count: int = 2, cpu_seconds: float = CPU_SECONDS):
+    With `reads`, each has a reader too (reader.py).
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        count: int = 2,
+        cpu_seconds: float = CPU_SECONDS,
+        reads: bool = False,
+    ):
         self._slots = FairSlots(count)
-        self._idle = [Decoder(limits, cpu_seconds) for _ in range(count)]
+        self._idle = [Decoder(limits, cpu_seconds, reads) for _ in range(count)]
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="decode")
 
     def start(self) -> None:
@@ -80,12 +104,17 @@ class Decoders:
         for decoder in self._idle:
             decoder.start()
 
-    async def square(self, account: Hashable, data: bytes, side: int, how: str) -> Image.Image:
-        """Returns the picture, fit to `side` x `side`. Raises Undecodable."""
+    async def decode(
+        self, account: Hashable, data: bytes, side: int, how: str, read: bool = False
+    ) -> Decoded:
+        """Returns the picture, fit to `side` x `side`, and if asked its text. Raises Undecodable.
+
+        A reader that fails does not fail the picture.
+        """
         await self._slots.acquire(account)
         decoder = self._idle.pop()
         work = asyncio.get_running_loop().run_in_executor(
-            self._threads, decoder.square, data, side, how
+            self._threads, decoder.decode, data, side, how, read
         )
 
         def done(work: asyncio.Future) -> None:
@@ -105,24 +134,26 @@ class Decoders:
 class Decoder:
     """One process, which is restarted after a picture has killed it."""
 
-    def __init__(self, limits: Limits, cpu_seconds: float) -> None:
+    def __init__(self, limits: Limits, cpu_seconds: float, reads: bool = False) -> None:
         self._bounds = {"limits": asdict(limits), "cpu_seconds": cpu_seconds}
+        self._reads = reads
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
+            command = [sys.executable, "-m", "minigpt4.decoders", str(os.getpid())]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "minigpt4.decoders", str(os.getpid())],
+                [*command, "reads"] if self._reads else command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 process_group=0,  # Ctrl-C in a terminal then reaches only the parent, which drains
             )
         return self._process
 
-    def square(self, data: bytes, side: int, how: str) -> Image.Image:
+    def decode(self, data: bytes, side: int, how: str, read: bool = False) -> Decoded:
         process = self.start()
         assert process.stdin is not None and process.stdout is not None
-        task = {"bytes": len(data), "side": side, "how": how, **self._bounds}
+        task = {"bytes": len(data), "side": side, "how": how, "read": read, **self._bounds}
         try:
             _write(process.stdin, task, data)
             answer = _read(process.stdout)
@@ -132,7 +163,19 @@ class Decoder:
             raise Undecodable("the image takes too long or too much memory to decode") from None
         if "refusal" in answer:
             raise Undecodable(answer["refusal"])
-        return Image.frombytes("RGB", (side, side), pixels)
+        square = Image.frombytes("RGB", (side, side), pixels)
+        return Decoded(square, self._text(process.stdout) if read else None)
+
+    def _text(self, answers: BinaryIO) -> list[str] | None:
+        try:
+            answer = _read(answers)
+        except (OSError, EOFError):
+            self.stop()
+            answer = {"failure": "it took too long or too much memory"}
+        if "failure" in answer:
+            log.warning("the reader failed", extra={"reason": answer["failure"]})
+            return None
+        return answer["text"]
 
     def stop(self) -> None:
         if self._process is not None:
@@ -156,13 +199,14 @@ def _read(stream: BinaryIO) -> dict:
     return json.loads(stream.read(*struct.unpack(">I", length)))
 
 
-def main(parent: int) -> None:
+def main(parent: int, reads: bool) -> None:
     """Decodes pictures from standard input to standard output, until the input ends."""
     end_with_parent(parent)
     os.nice(NICENESS)
     tasks, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not reach the answers
     Image.init()  # imports Pillow's formats
+    reader = _reader() if reads else "there is no reader"
     while True:
         try:
             task = _read(tasks)
@@ -171,6 +215,7 @@ def main(parent: int) -> None:
         data = tasks.read(task["bytes"])
         # The timer's signal ends this process wherever it is, even inside a codec.
         signal.setitimer(signal.ITIMER_PROF, task["cpu_seconds"])
+        picture = None
         try:
             picture = decode(data, Limits(**task["limits"]))
             pixels = fit(picture, task["side"], task["how"]).tobytes()
@@ -179,7 +224,32 @@ def main(parent: int) -> None:
             answer, pixels = {"bytes": 0, "refusal": str(error)}, b""
         signal.setitimer(signal.ITIMER_PROF, 0)
         _write(answers, answer, pixels)
+        if task["read"] and picture is not None:
+            # After the pixels, so that they are there whatever happens to the reader.
+            signal.setitimer(signal.ITIMER_PROF, READER_CPU_SECONDS)
+            answer = _text(reader, picture)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            _write(answers, answer, b"")
+
+
+def _reader() -> "Reader | str":
+    """The reader, or why there is none."""
+    from .reader import Reader
+
+    try:
+        return Reader()
+    except Exception as error:  # of a package that is not ours
+        return f"it does not load: {type(error).__name__}"
+
+
+def _text(reader: "Reader | str", picture: Image.Image) -> dict:
+    if isinstance(reader, str):
+        return {"failure": reader}
+    try:
+        return {"text": reader.read(picture)}
+    except Exception as error:
+        return {"failure": type(error).__name__}  # its message may quote the picture
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), reads="reads" in sys.argv[2:])

@@ -14,13 +14,11 @@ from starlette.types import Receive, Scope, Send
 from . import metrics
 from .detokenize import Detokenizer, Vocabulary
 from .engine import EngineFailed
-from .protocol import GenerateRequest, RequestError, Sampling
+from .protocol import GenerateRequest, RequestError
 from .stop_text import Delta, StopText
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
-
-    from .serve import Worker
+    from .serve import LoadedImage, Prepared, Worker
 
 log = logging.getLogger(__name__)
 
@@ -31,21 +29,10 @@ STALL_SECONDS = 60.0  # a client that takes no bytes for this long is gone
 class Generation(Response):
     """Loads the images, then streams. An error before the first event sets the HTTP status."""
 
-    def __init__(
-        self,
-        worker: "Worker",
-        wanted: GenerateRequest,
-        prompt: list[int],
-        prompt_tokens: int,
-        dropped_messages: int,
-        sampling: Sampling,
-    ):
+    def __init__(self, worker: "Worker", wanted: GenerateRequest, prepared: "Prepared"):
         self._worker = worker
         self._wanted = wanted
-        self._prompt = prompt
-        self._prompt_tokens = prompt_tokens
-        self._dropped_messages = dropped_messages
-        self._sampling = sampling
+        self._prepared = prepared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         outcome: dict[str, Any] = scope["outcome"]
@@ -53,26 +40,36 @@ class Generation(Response):
         cut = asyncio.create_task(self._worker.cutoff.wait())
         try:
             with self._worker.admitted():
-                # The edge sends one salt per account; nothing else here identifies the account.
-                pictures = asyncio.create_task(
-                    self._worker.pictures(self._wanted.images, self._wanted.cache_salt)
-                )
-                await _first(pictures, gone, cut)
-                if not pictures.done():
-                    await _cancel(pictures)
+                loading = asyncio.create_task(self.load())
+                await _first(loading, gone, cut)
+                if not loading.done():
+                    await _cancel(loading)
                     if not gone.done():
                         raise RequestError(
                             "draining", "this worker is shutting down; try another one"
                         )
                     outcome["code"] = "hung_up"
                     return
-                await self._stream(pictures.result(), send, gone, cut, outcome)
+                await self._stream(*loading.result(), send, gone, cut, outcome)
         finally:
             await _cancel(gone, cut)
 
+    async def load(self) -> tuple["Prepared", list["LoadedImage"]]:
+        """The images, and the request with their text.
+
+        The ids of an earlier attempt have the text already, so nothing is read for them.
+        """
+        wanted = self._wanted
+        # The edge sends one salt per account; nothing else here identifies the account.
+        images = await self._worker.load(
+            wanted.images, wanted.cache_salt, read=wanted.messages is not None
+        )
+        return await self._worker.with_text(self._prepared, wanted, images), images
+
     async def _stream(
         self,
-        pictures: Sequence[tuple[str, "Picture"]],
+        prepared: "Prepared",
+        images: Sequence["LoadedImage"],
         send: Send,
         gone: asyncio.Task,
         cut: asyncio.Task,
@@ -88,17 +85,17 @@ class Generation(Response):
         model, committed = self._worker.model, self._wanted.committed_token_ids
         engine = self._worker.engine
         assert engine is not None  # `admitted` has checked it
-        prompt = {"prompt_token_ids": self._prompt, "prompt_tokens": self._prompt_tokens}
-        if self._dropped_messages:
-            prompt["dropped_messages"] = self._dropped_messages
-        outcome |= {"prompt_tokens": self._prompt_tokens, "images": len(pictures)}
-        metrics.TOKENS.labels("prompt").inc(self._prompt_tokens)
+        prompt = {"prompt_token_ids": prepared.ids, "prompt_tokens": prepared.tokens}
+        if prepared.dropped_messages:
+            prompt["dropped_messages"] = prepared.dropped_messages
+        outcome |= {"prompt_tokens": prepared.tokens, "images": len(images)}
+        metrics.TOKENS.labels("prompt").inc(prepared.tokens)
         answer = VisibleAnswer(model.vocabulary, model.prompt.stop_text, committed)
         outputs = engine.generate(
             uuid.uuid4().hex,
-            [*self._prompt, *committed],
-            pictures,
-            self._sampling,
+            [*prepared.ids, *committed],
+            [(image.id, image.square) for image in images],
+            prepared.sampling,
             model.prompt.stop_ids,
             sorted(model.prompt.control_ids.difference(model.prompt.stop_ids)),
             self._wanted.cache_salt,
@@ -132,7 +129,7 @@ class Generation(Response):
                 reason = "stop" if shown.stopped else output.finish_reason
                 if reason is not None:
                     # In one chunk with the last text, part of which may have no ids to resume from.
-                    counts = {"prompt_tokens": self._prompt_tokens, "output_tokens": sent}
+                    counts = {"prompt_tokens": prepared.tokens, "output_tokens": sent}
                     chunk += _event("done", {"finish_reason": reason, **counts})
                 if chunk:
                     await write(chunk)

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import uvicorn
 
-from . import footprint, logs, machine, metrics
+from . import footprint, logs, machine, metrics, reader
 from .detokenize import Vocabulary
 from .engine import Engine, Phases, boot
 from .images import Fetcher
-from .models import CONTEXT_LENGTH, TEMPLATE
+from .models import CONTEXT_LENGTH, READING_MODEL, TEMPLATE
 from .plan import CannotRun, Plan, PlanOptions, plan
 from .prompt import TEMPLATES, Prompt
 from .protocol import Sampling
@@ -40,12 +40,25 @@ class ServeOptions:
     model: str
     checkpoint: Path
     plan: Plan
+    reader: "ReaderChoice"
     host: str
     port: int
     drain_seconds: float
     boot_seconds: float
     image_origins: list[str]
     limits: ServeLimits
+
+
+@dataclass(frozen=True)
+class ReaderChoice:
+    """Whether the worker reads the text in pictures, and why."""
+
+    on: bool
+    reason: str
+
+    @property
+    def row(self) -> tuple[str, str, str]:
+        return "reader", "yes" if self.on else "no", self.reason
 
 
 class CannotStart(Exception):
@@ -72,6 +85,20 @@ def plan_for(name: str, checkpoint: Path, options: PlanOptions) -> Plan:
         return plan(machine.read(), needed, options, CONTEXT_LENGTH[name])
     except CannotRun as error:
         raise CannotStart(f"{name}: {error}") from None
+
+
+def choose_reader(model: str, asked: bool | None) -> ReaderChoice:
+    """By default mini reads, where the reader is installed. Raises CannotStart."""
+    missing = "its packages are not installed; they are the extra `reader` of pyproject.toml"
+    if asked is None and model != READING_MODEL:
+        return ReaderChoice(False, f"{READING_MODEL} reads by default; --reader asks for it")
+    if asked is False:
+        return ReaderChoice(False, "asked for")
+    if reader.installed():
+        return ReaderChoice(True, "asked for" if asked else "tells the model the text in pictures")
+    if asked:
+        raise CannotStart(f"--reader: {missing}")
+    return ReaderChoice(False, missing)
 
 
 def no_checkpoint(name: str, checkpoint: Path, error: Exception) -> CannotStart:
@@ -119,7 +146,7 @@ class Process:
         except ValueError as error:
             raise CannotStart(f"--allow-images-from: {error}") from None
         self._socket = listen(options.host, options.port)
-        self._worker = Worker(model, options.limits, fetcher, key)
+        self._worker = Worker(model, options.limits, fetcher, key, options.reader.on)
         self._engine: Engine | None = None
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -133,7 +160,7 @@ class Process:
         threading.Thread(target=self._await_signal, name="signals", daemon=True).start()
         host, port = self._socket.getsockname()[:2]
         log.info("listening", extra={"host": host, "port": port})
-        show_plan(self._options.model, self._options.plan)
+        show_plan(self._options.model, self._options.plan, self._options.reader)
         phases = Phases()
         late = threading.Timer(self._options.boot_seconds, self._boot_timed_out)
         late.daemon = True
@@ -240,9 +267,10 @@ class Process:
         self._stop.set()
 
 
-def show_plan(model: str, chosen: Plan) -> None:
-    table = logs.Table(chosen.rows(), ("dim", "bold", "dim"))
-    log.info("how %s is run here", model, extra={"plan": asdict(chosen), "table": table})
+def show_plan(model: str, chosen: Plan, reads: ReaderChoice) -> None:
+    table = logs.Table([*chosen.rows(), reads.row], ("dim", "bold", "dim"))
+    told = asdict(chosen) | {"reader": asdict(reads)}
+    log.info("how %s is run here", model, extra={"plan": told, "table": table})
 
 
 def boot_table(phases: Phases) -> logs.Table:

@@ -16,8 +16,13 @@ FIRST_TOKEN = Histogram(
 )
 IMAGES = Histogram(
     "minigpt4_image_seconds",
-    "Fetching and decoding one image",
+    "Fetching, decoding and reading one image",
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+READ = Counter(
+    "minigpt4_pictures_read_total",
+    "Pictures by what the reader found: text, nothing, failed; kept: read for an earlier request",
+    ["found"],
 )
 ENCODED = Counter(
     "minigpt4_images_encoded_total",

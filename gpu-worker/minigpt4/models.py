@@ -114,6 +114,9 @@ FAMILY = {
 # Assembled from parts of package registries; see checkpoints/embedded.py.
 EMBEDDED = ("nano", "mini")
 MODELS = (*EMBEDDED, *FAMILY)
+READING_MODEL = (
+    "mini"  # has a reader beside it by default; the others' prompts are their training's
+)
 CONTEXT_LENGTH = {"nano": 2048, "mini": 4096} | {
     name: family.language_model.context_length for name, family in FAMILY.items()
 }

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from . import metrics
-from .decoders import Decoders
+from .decoders import Decoded, Decoders
 from .decoding import Limits, Undecodable
 from .detokenize import Vocabulary
 from .engine import Engine
@@ -31,18 +31,23 @@ from .middleware import (
 )
 from .prompt import Message, Prompt
 from .protocol import (
+    GenerateRequest,
     ImageSource,
     RequestError,
+    Sampling,
     invalid,
     parse_count,
     parse_generate,
     parse_json,
 )
+from .reader import tell
+from .recent import Recent
 from .trim import trim
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
+KEPT_READINGS = 1000  # of recent pictures, at most a kilobyte each
 BODY_SECONDS = 60.0
 CUTOFF_SECONDS = 5.0  # that streams have to write their last event when they are cut off
 
@@ -123,10 +128,37 @@ class ServeLimits:
     image: Limits = Limits()  # noqa: RUF009 - frozen
 
 
-class Worker:
-    """The app, and its state: starting, ready or draining."""
+@dataclass(frozen=True)
+class LoadedImage:
+    """A picture that is fit to the encoder's square, and the text that was read in it."""
 
-    def __init__(self, model: Model, limits: ServeLimits, fetcher: Fetcher, key: str):
+    id: str
+    square: "Picture"
+    text: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the engine gets of a request: ids with one placeholder per image, and how to sample.
+
+    `tokens` counts each image by its tokens.
+    """
+
+    ids: list[int]
+    tokens: int
+    dropped_messages: int
+    sampling: Sampling
+
+
+class Worker:
+    """The app, and its state: starting, ready or draining.
+
+    With `reads`, it tells the model what text its pictures have (reader.py).
+    """
+
+    def __init__(
+        self, model: Model, limits: ServeLimits, fetcher: Fetcher, key: str, reads: bool = False
+    ):
         self.model = model
         self.limits = limits
         self.state = "starting"
@@ -137,7 +169,9 @@ class Worker:
         self._encoded = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._decoders = Decoders(limits.image)
+        self._reads = reads
+        self._readings: Recent[list[str]] = Recent(KEPT_READINGS)
+        self._decoders = Decoders(limits.image, reads=reads)
         routes = [
             Route("/healthz", self._healthz, methods=["GET"]),
             Route("/readyz", self._readyz, methods=["GET"]),
@@ -227,6 +261,7 @@ class Worker:
                 "image_tokens": model.image_tokens,
                 "max_images": self.limits.max_images,
                 "max_bytes_per_token": model.vocabulary.max_bytes_per_token,
+                "reader": self._reads,
             }
         )
 
@@ -254,21 +289,37 @@ class Worker:
         wanted = parse_generate(parse_json(await self._body(request)))
         request.scope["outcome"]["request_id"] = wanted.request_id
         self._check_model(wanted.model)
+        # What is too long even without its pictures' text is refused before a picture is loaded.
+        prepared = await asyncio.to_thread(self.prepare, wanted, wanted.messages)
+        self._check_images(prepared.ids, wanted.images)
+        return Generation(self, wanted, prepared)
+
+    def prepare(self, wanted: GenerateRequest, messages: Sequence[Message] | None) -> Prepared:
+        """Renders the messages, or takes the ids of an earlier attempt. Raises RequestError."""
         dropped = 0
-        if wanted.messages is not None:
-            prompt, dropped = await asyncio.to_thread(
-                self.model.fit, wanted.messages, wanted.sampling.max_tokens
-            )
+        if messages is not None:
+            prompt, dropped = self.model.fit(messages, wanted.sampling.max_tokens)
         else:
             prompt = wanted.prompt_token_ids or []
             self._check_ids(prompt, wanted.committed_token_ids)
-        self._check_images(prompt, wanted.images)
-        prompt_tokens = self.model.length(prompt)
-        room = self.model.context_length - prompt_tokens - len(wanted.committed_token_ids)
+        tokens = self.model.length(prompt)
+        room = self.model.context_length - tokens - len(wanted.committed_token_ids)
         if room < 1:
-            raise self.model.too_long(prompt_tokens)
+            raise self.model.too_long(tokens)
         sampling = replace(wanted.sampling, max_tokens=min(wanted.sampling.max_tokens, room))
-        return Generation(self, wanted, prompt, prompt_tokens, dropped, sampling)
+        return Prepared(prompt, tokens, dropped, sampling)
+
+    async def with_text(
+        self, prepared: Prepared, wanted: GenerateRequest, images: Sequence[LoadedImage]
+    ) -> Prepared:
+        """The request with the text of its pictures, unless the text does not fit."""
+        if wanted.messages is None or not any(image.text for image in images):
+            return prepared
+        told = tell(wanted.messages, [image.text for image in images])
+        try:
+            return await asyncio.to_thread(self.prepare, wanted, told)
+        except RequestError:
+            return prepared
 
     async def _body(self, request: Request) -> bytes:
         limit = self.limits.max_body_bytes
@@ -309,36 +360,57 @@ class Worker:
         if places > self.limits.max_images:
             raise invalid("images", f"has more than {self.limits.max_images} entries")
 
-    async def pictures(
-        self, images: Sequence[ImageSource], account: str | None = None
-    ) -> list[tuple[str, "Picture"]]:
-        """Fetches and decodes the images concurrently, each distinct one once.
+    async def load(
+        self, images: Sequence[ImageSource], account: str | None = None, read: bool = False
+    ) -> list[LoadedImage]:
+        """Fetches, decodes and if asked reads the images concurrently, each distinct one once.
 
         Raises RequestError for the first one that fails. `account` takes turns with other accounts
         for the decoders.
         """
-        tasks: dict[str, asyncio.Task[Picture]] = {}
+        tasks: dict[str, asyncio.Task[LoadedImage]] = {}
         for n, image in enumerate(images):
             if image.id not in tasks:
-                tasks[image.id] = asyncio.create_task(self._picture(n, image, account))
+                tasks[image.id] = asyncio.create_task(
+                    self._load(n, image, account, read and self._reads)
+                )
         try:
-            return [(image.id, await tasks[image.id]) for image in images]
+            return [await tasks[image.id] for image in images]
         finally:
             for task in tasks.values():
                 task.cancel()
             await asyncio.gather(*tasks.values(), return_exceptions=True)
 
-    async def _picture(self, n: int, image: ImageSource, account: str | None) -> "Picture":
+    async def _load(
+        self, n: int, image: ImageSource, account: str | None, read: bool
+    ) -> LoadedImage:
         field = f"images[{n}]"
+        # By its id, as in the encoder's cache: it names the content, and differs between tenants.
+        known = self._readings.get(image.id) if read else None
         try:
             with metrics.IMAGES.time():
                 data = image.data
                 if data is None:
                     data = await self._fetcher.fetch(image.url or "")
                 # The decoder scales it to the encoder's size, so that no large picture waits here.
-                model = self.model
-                return await self._decoders.square(account, data, model.image_side, model.image_fit)
+                side, how = self.model.image_side, self.model.image_fit
+                decoded = await self._decoders.decode(
+                    account, data, side, how, read and known is None
+                )
         except Undecodable as error:
             raise RequestError("image_undecodable", f"{field}: {error}", field) from None
         except Unavailable as error:
             raise RequestError("image_unavailable", f"{field}: {error}", field) from None
+        text = self._note_reading(image.id, known, decoded) if read else []
+        return LoadedImage(image.id, decoded.square, text)
+
+    def _note_reading(self, image: str, known: list[str] | None, decoded: Decoded) -> list[str]:
+        if known is not None:
+            metrics.READ.labels("kept").inc()
+            return known
+        if decoded.text is None:
+            metrics.READ.labels("failed").inc()
+            return []
+        metrics.READ.labels("text" if decoded.text else "nothing").inc()
+        self._readings.put(image, decoded.text)
+        return decoded.text

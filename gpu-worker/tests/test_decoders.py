@@ -111,8 +111,9 @@ def test_pictures_are_decoded_in_turns_between_accounts():
         async with opened(1) as decoders:
 
             async def picture(account: str, colour: str) -> None:
-                square = await decoders.square(account, encoded(colour), SIDE, "squash")
-                assert square.getpixel((3, 3)) == Image.new("RGB", (1, 1), colour).getpixel((0, 0))
+                decoded = await decoders.decode(account, encoded(colour), SIDE, "squash")
+                want = Image.new("RGB", (1, 1), colour).getpixel((0, 0))
+                assert decoded.square.getpixel((3, 3)) == want
                 order.append(account)
 
             await asyncio.gather(
@@ -128,7 +129,7 @@ def test_pictures_are_decoded_in_turns_between_accounts():
 def test_nothing_is_decoded_in_this_process_and_the_others_give_way_to_it():
     decoder = Decoder(LIMITS, 20.0)
     try:
-        decoder.square(encoded("red"), SIDE, "crop")
+        decoder.decode(encoded("red"), SIDE, "crop")
         process = decoder.start()
         assert process.pid != os.getpid()
         own = os.getpriority(os.PRIO_PROCESS, 0)
@@ -148,8 +149,9 @@ def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_decoded():
         large = encoded("red", (8000, 5000), "PNG")
         async with opened(1, cpu_seconds=0.1) as decoders:
             with pytest.raises(Undecodable, match="too long"):
-                await decoders.square("a", large, SIDE, "crop")
-            assert (await decoders.square("a", encoded("red"), SIDE, "crop")).size == (SIDE, SIDE)
+                await decoders.decode("a", large, SIDE, "crop")
+            decoded = await decoders.decode("a", encoded("red"), SIDE, "crop")
+            assert decoded.square.size == (SIDE, SIDE)
 
     asyncio.run(run())
 
@@ -159,8 +161,9 @@ def test_an_error_says_what_is_wrong_and_the_process_continues():
         async with opened(1) as decoders:
             for data in (b"nonsense", encoded("red")[:60]):
                 with pytest.raises(Undecodable, match=r"the bytes are not an image|broken"):
-                    await decoders.square("a", data, SIDE, "crop")
-            assert (await decoders.square("a", encoded("red"), SIDE, "crop")).mode == "RGB"
+                    await decoders.decode("a", data, SIDE, "crop")
+            decoded = await decoders.decode("a", encoded("red"), SIDE, "crop")
+            assert decoded.square.mode == "RGB"
 
     asyncio.run(run())
 
@@ -168,10 +171,10 @@ def test_an_error_says_what_is_wrong_and_the_process_continues():
 def test_a_cancelled_caller_releases_its_slot_after_decoding():
     async def run() -> None:
         async with opened(1) as decoders:
-            left = asyncio.create_task(decoders.square("a", encoded("red"), SIDE, "crop"))
+            left = asyncio.create_task(decoders.decode("a", encoded("red"), SIDE, "crop"))
             await settled()
             left.cancel()
-            assert await decoders.square("b", encoded("blue"), SIDE, "crop")
+            assert await decoders.decode("b", encoded("blue"), SIDE, "crop")
 
     asyncio.run(run())
 
@@ -191,14 +194,14 @@ def test_equal_images_in_one_request_are_decoded_once(nano_checkpoint: Path):
         ]
         before = decoded()
         try:
-            pictures = await worker.pictures(images, "account")
+            loaded = await worker.load(images, "account")
             with pytest.raises(RequestError, match=r"images\[1\]"):
-                await worker.pictures([images[0], ImageSource("x", None, b"no image")], "account")
+                await worker.load([images[0], ImageSource("x", None, b"no image")], "account")
         finally:
             await worker.close()
         assert decoded() - before == 2 + 2
-        assert [key for key, _ in pictures] == ["r", "b", "r", "r"]
-        colours = [picture.getpixel((9, 9)) for _, picture in pictures]
+        assert [image.id for image in loaded] == ["r", "b", "r", "r"]
+        colours = [image.square.getpixel((9, 9)) for image in loaded]
         assert colours == [(255, 0, 0), (0, 0, 255), (255, 0, 0), (255, 0, 0)]
 
     asyncio.run(run())

@@ -138,6 +138,12 @@ def test_eight_bits_round_each_output_channel_to_its_own_scale():
     assert (error <= scale.float() * 0.75 + 1e-9).all()  # half a step, and what bfloat16 rounds
     assert error[:5].norm() / weight.norm() < 0.02
     assert (values[5] == 0).all()
+    norm = torch.ones(3, dtype=torch.bfloat16)
+    stored = {name: values, f"{name}_scale": scale, "model.norm.weight": norm}
+    back = int8.dequantised(stored, torch.float32)
+    assert back.keys() == {name, "model.norm.weight"}
+    assert (back[name] == values.float() * scale.float()).all()
+    assert torch.equal(back["model.norm.weight"], norm)
 
 
 @pytest.mark.parametrize(

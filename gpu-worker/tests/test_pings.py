@@ -8,6 +8,7 @@ import llama_vocabulary
 from minigpt4 import generation
 from minigpt4.detokenize import Vocabulary
 from minigpt4.protocol import Sampling
+from minigpt4.serve import Prepared
 
 
 def test_no_event_block_is_without_data(tmp_path, monkeypatch):
@@ -33,8 +34,9 @@ def test_no_event_block_is_without_data(tmp_path, monkeypatch):
         )
         wanted = SimpleNamespace(committed_token_ids=[], cache_salt=None)
         never = asyncio.get_running_loop().create_future()
-        answer = generation.Generation(worker, wanted, [1], 1, 0, Sampling(2, 0.0, 1.0, 1.0, None))
-        await answer._stream([], send, never, never, {})
+        prepared = Prepared([1], 1, 0, Sampling(2, 0.0, 1.0, 1.0, None))
+        answer = generation.Generation(worker, wanted, prepared)
+        await answer._stream(prepared, [], send, never, never, {})
 
     asyncio.run(run())
     *blocks, rest = "".join(written).split("\n\n")

@@ -370,8 +370,9 @@ def test_a_workers_way_in_two_steps_gives_the_same_pixels(worker: Worker, name: 
     side = vision(tower).image_size
     worker.model = replace(worker.model, image_side=side, image_fit=vision(tower).fit)
     # Read and cut to the square on arrival, once more made into pixel values in the engine.
-    ((key, square),) = asyncio.run(worker.pictures([ImageSource("id", None, data)]))
-    assert (key, square.size, square.mode) == ("id", (side, side), "RGB")
+    (image,) = asyncio.run(worker.load([ImageSource("id", None, data)]))
+    square = image.square
+    assert (image.id, square.size, square.mode) == ("id", (side, side), "RGB")
     whole = pixel_values(Image.open(io.BytesIO(data)), vision(tower))
     assert torch.equal(pixel_values(square, vision(tower)), whole)
 

@@ -11,13 +11,19 @@ import { uv } from "./uv.mjs";
 const lock = ["pyproject.toml", "uv.lock"].map((file) => join(gpuWorker, file));
 
 /**
+ * What a model takes: its parts, and the reader beside mini.
+ * @type {Record<import("../serving.mjs").Embedded, string[]>}
+ */
+const EXTRAS = { mini: ["mini", "reader"], nano: ["nano"] };
+
+/**
  * @param {boolean} tools
- * @param {readonly import("../serving.mjs").Embedded[]} models whose parts are installed
+ * @param {readonly string[]} extras of pyproject.toml
  * @returns {import("./step.mjs").Step}
  */
-const environment = (tools, models) => ({
+const environment = (tools, extras) => ({
 	name: "Python packages",
-	inputs: () => [...lock, tools ? "with tools" : "without tools", ...models],
+	inputs: () => [...lock, tools ? "with tools" : "without tools", ...extras],
 	outputs: tools
 		? [worker, join(gpuWorker, ".venv", "bin", "pytest")]
 		: [worker],
@@ -29,7 +35,7 @@ const environment = (tools, models) => ({
 				"--frozen",
 				"--extra",
 				"cpu",
-				...models.flatMap((model) => ["--extra", model]),
+				...extras.flatMap((extra) => ["--extra", extra]),
 				// What tests, or another model, brought stays.
 				"--inexact",
 				...(tools ? [] : ["--no-dev"]),
@@ -50,5 +56,5 @@ const environment = (tools, models) => ({
 });
 
 /** @param {import("../serving.mjs").Embedded} model */
-export const pythonPackagesFor = (model) => environment(false, [model]);
-export const pythonPackagesAndTools = environment(true, ["nano"]);
+export const pythonPackagesFor = (model) => environment(false, EXTRAS[model]);
+export const pythonPackagesAndTools = environment(true, ["nano", "reader"]);

@@ -31,7 +31,8 @@ export class Models {
 	}
 
 	/**
-	 * Gets one model: its prices in micro-USD, its context length in tokens, its limits.
+	 * Gets one model: its prices in micro-USD, its context length in tokens, its limits, and what its
+	 * licences allow.
 	 *
 	 * @throws NotFoundError `model_not_found`
 	 * @example

@@ -83,6 +83,8 @@ const modelWire = (model: ServedModel): Model => ({
 	object: "model",
 	created: model.created.getTime() / 1000,
 	owned_by: model.ownedBy,
+	research_only: model.researchOnly,
+	license: model.license,
 	parameters: model.parameters,
 	context_length: model.contextLength,
 	image_tokens: model.imageTokens,

@@ -1,5 +1,6 @@
 /** The models that a caller can choose. */
 import { z } from "@hono/zod-openapi";
+import { MODELS } from "../models.ts";
 import { PRICE_TABLE } from "../pricing/prices.ts";
 import { Prices, pricesWire } from "./price.ts";
 
@@ -13,6 +14,8 @@ const MODEL = {
 	object: "model",
 	created: 1_795_392_000,
 	owned_by: "minigpt4-api",
+	research_only: MODELS.nano.researchOnly,
+	license: MODELS.nano.license,
 	parameters: 144_108_912,
 	context_length: 2_048,
 	image_tokens: 8,
@@ -37,6 +40,14 @@ export const Model = z
 			description: "When this API first offered it, in seconds since 1970",
 		}),
 		owned_by: z.string().openapi({ description: "Who trained it" }),
+		research_only: z.boolean().openapi({
+			description:
+				"Whether a part's licence, or the terms of the data that a part was trained on, allow " +
+				"research and education only",
+		}),
+		license: z.string().openapi({
+			description: "The licences of the model's parts, and what restricts them",
+		}),
 		parameters: z.int().openapi({
 			description:
 				"The weights that the model computes with: vision encoder, Q-Former or its substitute, " +

@@ -21,6 +21,7 @@ const READY = {
 	image_tokens: 7,
 	max_images: 4,
 	max_bytes_per_token: 16,
+	reader: false,
 };
 
 /**

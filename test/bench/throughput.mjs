@@ -3,13 +3,21 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import * as paths from "../../scripts/paths.mjs";
 import { setUp } from "../../scripts/setup.mjs";
 import { Board } from "../../scripts/terminal.mjs";
 
 /** @param {string[]} args its options, see `--help` @returns {Promise<number>} its exit code */
 export async function throughput(args) {
-	await setUp({ board: new Board(process.stderr) }).all;
+	const { values } = parseArgs({
+		args,
+		options: { model: { type: "string" }, checkpoint: { type: "string" } },
+		strict: false,
+	});
+	const ours = values.model === "mini" && values.checkpoint === undefined;
+	const model = ours ? "mini" : "nano";
+	await setUp({ board: new Board(process.stderr), model }).all;
 	const child = spawn(
 		join(paths.venv, "bin", "python"),
 		[join(paths.gpuWorker, "bench", "throughput.py"), ...args],

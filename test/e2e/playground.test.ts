@@ -351,6 +351,7 @@ describe("the model", () => {
 		const { page, troubles } = await visit();
 		expect(await page.locator("#model-choice").isVisible()).toBe(false);
 		expect(await page.locator("#about-nano").isVisible()).toBe(true);
+		expect(await text(page, "#about-license")).toMatch(/research .* only/);
 		await page.getByRole("button", { name: "a cat" }).click();
 		await settings(page, 4);
 		await ask(page, "What is this?", 1);
@@ -391,6 +392,7 @@ describe("the model", () => {
 			expect(await text(page, "#about-other")).toMatch(
 				/^vicuna-7b has 7\.8 billion parameters and reads 2,048 tokens/,
 			);
+			expect(await text(page, "#about-license")).toContain("Vicuna v0");
 			await ask(page, "And what do you see?", 2);
 			expect(await text(page, inTurn(".text"))).toBe("A cat on a sofa.");
 			expect(await text(page, inTurn(".price"))).toMatch(/^0\.0005\d+ USD$/);
@@ -919,7 +921,7 @@ describe("a website answer", () => {
 	/**
 	 * No small model writes the attack that this frame is for, so a script gives the job's events.
 	 */
-	const answered = async (html: string) => {
+	const answered = async (html: string, question = "Website") => {
 		const visited = await visit();
 		const { page } = visited;
 		const body = stream([
@@ -934,10 +936,22 @@ describe("a website answer", () => {
 		);
 		await page.getByRole("button", { name: "a cat" }).click();
 		await sent(page);
-		await task(page, "Website");
-		await state(page, "done");
+		if (question === "Website") {
+			await task(page, question);
+			await state(page, "done");
+		} else await ask(page, question, 1);
 		return visited;
 	};
+
+	it("is shown as a page whatever was asked, where it is a whole document", async () => {
+		const question = "Build the page that is drawn here.";
+		const html = "<!doctype html><html><body><h1>Tea Shop</h1></body></html>";
+		const { page } = await answered(html, question);
+		const frame = page.frameLocator(".preview iframe");
+		expect(await frame.locator("h1").textContent()).toBe("Tea Shop");
+		const other = await answered("Use <b>bold</b> type.", question);
+		expect(await other.page.locator(".preview").isVisible()).toBe(false);
+	});
 
 	it("is shown as source and as a page, with the page's own styles", async () => {
 		const html =

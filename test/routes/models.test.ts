@@ -31,6 +31,10 @@ describe("GET /v1/models", () => {
 			object: "model",
 			created: Date.UTC(2026, 10, 23) / 1000,
 			owned_by: "Vision-CAIR",
+			research_only: true,
+			license: expect.stringMatching(
+				/Vicuna v0 .* non-commercial research only/,
+			),
 			parameters: 7_832_625_024,
 			context_length: 2048,
 			image_tokens: 32,

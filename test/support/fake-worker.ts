@@ -111,6 +111,7 @@ export class FakeWorker {
 			image_tokens: IMAGE_TOKENS,
 			max_images: 4,
 			max_bytes_per_token: 1,
+			reader: false,
 		});
 	}
 

@@ -5,7 +5,7 @@ kernels. It rounds to nearest, symmetrically, and needs no calibration data.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -50,6 +50,20 @@ def quantise(name: str, weight: torch.Tensor) -> Iterator[tuple[str, torch.Tenso
     values = (weight / scale.float()).round().clamp(-LARGEST, LARGEST).to(torch.int8)
     yield name, values.contiguous()
     yield f"{name}_scale", scale
+
+
+def dequantised(tensors: Mapping[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """The tensors of a quantised checkpoint with its matrices as values times scale.
+
+    All are copies, so that none keeps a mapped file in memory.
+    """
+    out = {}
+    for name, value in tensors.items():
+        if (scale := tensors.get(f"{name}_scale")) is not None:
+            out[name] = (value.float() * scale.float()).to(dtype)
+        elif not name.endswith(".weight_scale"):
+            out[name] = value.clone()
+    return out
 
 
 def declare(config: Path) -> None:

@@ -82,6 +82,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         action=argparse.BooleanOptionalAction,
         help="do not compile the model: starts faster, runs slower on a GPU",
     )
+    option(
+        "--reader",
+        action=argparse.BooleanOptionalAction,
+        help="tell the model what text its pictures have, by PP-OCRv4 (the extra `reader`); mini "
+        "does so where it is installed",
+    )
     serve.set_defaults(run=run)
 
 
@@ -89,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
     from .. import logs
     from ..fork import end_with_parent
     from ..images import Limits
-    from ..launch import CannotStart, ServeOptions, plan_for, serve, show_plan
+    from ..launch import CannotStart, ServeOptions, choose_reader, plan_for, serve, show_plan
     from ..plan import PlanOptions
     from ..serve import ServeLimits
 
@@ -101,16 +107,18 @@ def run(args: argparse.Namespace) -> None:
         os.environ.get("MINIGPT4_CHECKPOINT") or Path("models", args.model)
     )
     try:
+        reader = choose_reader(args.model, getattr(args, "reader", None))
         plan = plan_for(args.model, checkpoint, options)
         if args.dry_run:
             logs.configure(sys.stdout)
-            show_plan(args.model, plan)
+            show_plan(args.model, plan, reader)
             return
         serve(
             ServeOptions(
                 model=args.model,
                 checkpoint=checkpoint.absolute(),
                 plan=plan,
+                reader=reader,
                 host=args.host,
                 port=args.port,
                 drain_seconds=args.drain_seconds,

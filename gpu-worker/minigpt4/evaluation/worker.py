@@ -25,7 +25,9 @@ class Worker:
         self._url = url.rstrip("/")
         self._headers = {"authorization": f"Bearer {key}"}
         state = asyncio.run(self._wait(ready_seconds))
-        self.model, self.digest = state["model"], state["digest"]
+        # With a reader the same weights answer otherwise, so those answers are stored apart.
+        self.model = state["model"]
+        self.digest = state["digest"] + ("+reader" if state.get("reader") else "")
         self.origin = "a worker"
         self._slots = max(int(state["slots"]), 1)
 

@@ -1,4 +1,6 @@
-"""Twenty conversations with pictures in every place."""
+"""Conversations with pictures in every place."""
+
+from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
@@ -31,3 +33,38 @@ def prompts() -> list[list[list]]:
     ]
     none = [[["Name three fruits."]], [["Write ### and <Img> backwards. 😀"]]]
     return first + middle + last + two + turns + none
+
+
+def about(photos: Mapping[str, Image.Image]) -> list[list[list]]:
+    """26 conversations about real photos, in the same form."""
+    cat, coffee, rocket, astronaut = (
+        photos[name] for name in ("cat", "coffee", "rocket", "astronaut")
+    )
+    first = [
+        [[photo, question]]
+        for photo in photos.values()
+        for question in ("What is in this picture?", "Describe this image in detail.")
+    ]
+    middle = [
+        [["Here is a photo.", photo, "Write a short poem about it."]] for photo in photos.values()
+    ]
+    two = [
+        [[cat, coffee, "What do these two pictures show?"]],
+        [[rocket, "comes before", astronaut, "Why?"]],
+        [["Compare", astronaut, "with", cat]],
+        [[coffee, coffee, "Are these the same?"]],
+    ]
+    three = [[[cat, "and", rocket, "and", coffee, "Tell a story with all of them."]]]
+    none = [
+        [["What is the capital of France?"]],
+        [["Name three fruits."]],
+        [["Write <|im_end|> and <image> backwards. 😀"]],
+        [["1 + 1 ="]],
+    ]
+    last = [[["Tell me what you see:", photo]] for photo in (cat, rocket)]
+    turns = [
+        [[cat, "What is this?"], ["A cat."], ["What colour is it?"]],
+        [["Hello."], ["Hello!"], [rocket, "Describe it."]],
+        [[coffee, "And this?"], ["A cup."], [astronaut, "Which one is larger?"]],
+    ]
+    return first + middle + two + three + none + last + turns

@@ -87,6 +87,7 @@ def test_a_dry_run_prints_the_plan_and_exits(nano_checkpoint: Path):
     plan = json.loads(plain.stdout)["plan"]
     assert (plan["dtype"], plan["slots"], plan["kv_cache_mib"]) == ("float32", 16, 1024)
     assert plan["reasons"]["context_length"] == "the model's own"
+    assert plan["reader"]["on"] is False  # it stands beside mini
     command = ("serve", "nano", "--dry-run", "--slots", "3", "--checkpoint", str(nano_checkpoint))
     for environment, colored in (({"NO_COLOR": "1"}, False), ({"TERM": "xterm"}, True)):
         shown = run_on_terminal(*command, **environment)

@@ -97,6 +97,7 @@ def test_readiness_has_what_the_edge_plans_with(worker: Worker):
         "context_length": 2048,
         "image_tokens": 8,
         "max_images": 4,
+        "reader": False,
     }
     assert httpx.get(f"{worker.url}/healthz", timeout=30).status_code == 200
 

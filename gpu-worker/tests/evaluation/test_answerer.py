@@ -195,6 +195,11 @@ def test_a_workers_answer_is_its_text_its_tokens_and_whether_it_ended(protocol):
     assert not ask(worker).ended
 
 
+def test_answers_of_a_worker_that_reads_pictures_are_stored_apart(protocol):
+    protocol.ready = [(200, READY | {"reader": True})]
+    assert Worker(protocol.url, "key").digest == "d" * 64 + "+reader"
+
+
 def test_a_conversation_is_sent_with_the_photo_at_its_first_question(protocol):
     ask(Worker(protocol.url, "key"), "Describe.", "A cat.", "A poem?")
     (body,) = protocol.bodies

@@ -30,6 +30,29 @@ def shards(tmp_path_factory) -> str:
 
 
 @pytest.fixture
+def paper_settings(family, shards, tmp_path):
+    """Both stages' settings that leave every one of the paper's as it is, changed as asked.
+
+    Both sets of stage 1 are made-up shards, and what stage 2 starts with is the checkpoint's.
+    """
+
+    def make(model: str, stage: int, **changed: object) -> dict:
+        sets = {1: ("laion", "cc_sbu"), 2: ("cc_sbu_align",)}[stage]
+        return {
+            "checkpoint": str(family(model)),
+            "out": str(tmp_path / "paper"),
+            "cache": str(tmp_path / "features"),
+            "data": [{"set": name, "path": shards} for name in sets],
+            "threads": 1,
+            "device": "cpu",
+            "save_every": 2,
+            **({"start": "checkpoint"} if stage == 2 else {}),
+        } | changed
+
+    return make
+
+
+@pytest.fixture
 def settings(family, shards, tmp_path):
     """Settings of a short run of vicuna-7b's stage 1, changed as asked."""
 

@@ -2,16 +2,19 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors import safe_open
 
 from minigpt4 import cli
 from minigpt4.train.config import TrainConfig, make
-from minigpt4.train.run import train
+from minigpt4.train.outcome import Interrupted
+from minigpt4.train.run import Run, train
 
 WORKER = Path(__file__).parents[2]
 
@@ -23,6 +26,23 @@ def configure(settings: dict, model: str = "vicuna-7b", stage: int = 1) -> Train
 def run(settings: dict, model: str = "vicuna-7b", stage: int = 1) -> Path:
     """The run's folder."""
     return train(configure(settings, model, stage)).parent
+
+
+def run_until(
+    step: int, settings: dict, model: str, stage: int, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The folder of a run that SIGTERM stops after this step."""
+    take = Run._step
+
+    def stopped(self, number, batches):
+        if number + 1 == step:
+            signal.raise_signal(signal.SIGTERM)
+        return take(self, number, batches)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(Run, "_step", stopped)
+        run(settings, model, stage)
+    return Path(settings["out"])
 
 
 def metrics(out: Path | str) -> list[dict]:

@@ -20,6 +20,7 @@ from runs import (
     metrics,
     projection,
     run,
+    run_until,
     same_training,
     start,
     state,
@@ -94,9 +95,39 @@ def test_the_papers_settings_start_step_and_save_for_both_stages(model, family, 
         assert (tmp_path / "two" / name).exists()
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("model", ["vicuna-7b", "llama2-7b"])
+def test_at_the_papers_settings_a_killed_run_continues_as_if_it_had_not_stopped(
+    model, paper_settings, family, tmp_path, monkeypatch
+):
+    """The first of 20,000 steps, 256 photos each; kill -9 after at least three of them."""
+    before = sums(family(model))
+    killed = paper_settings(model, 1, out=str(tmp_path / "killed"), cache=str(tmp_path / "other"))
+    process = start(command(killed, tmp_path / "k", model))
+    try:
+        until(lambda: len(metrics(killed["out"])) >= 3, process)
+    finally:
+        process.kill()
+        process.wait()
+    assert 2 <= state(killed["out"])["step"] <= len(metrics(killed["out"])) < 20
+    last = len(metrics(killed["out"])) + 3
+    whole = run_until(last, paper_settings(model, 1), model, 1, monkeypatch)
+    same_training(whole, run_until(last, killed, model, 1, monkeypatch))
+    tensors, about = projection(whole)
+    kept = json.loads(about["config"])
+    for name, value in defaults(model, 1).items():
+        assert name == "save_every" or kept[name] == value
+    assert (about["step"], about["steps"]) == (str(last), "20000")
+    assert {row["photos"] for row in metrics(whole)} == {4 * 64}
+    assert all(tensor.dtype == torch.float16 for tensor in tensors.values())
+    assert sums(family(model)) == before
+
+
+@pytest.mark.parametrize(
+    ("model", "precision"),
+    [("vicuna-7b", "float32"), ("vicuna-7b", "bf16"), ("llama2-7b", "float32")],
+)
 def test_nothing_but_the_projection_changes_by_one_bit(
-    settings, family, precision, monkeypatch, tmp_path
+    settings, family, model, precision, monkeypatch, tmp_path
 ):
     kept: list[torch.nn.Module] = []
     taken: dict[str, torch.Tensor] = {}
@@ -108,9 +139,10 @@ def test_nothing_but_the_projection_changes_by_one_bit(
         taken.update({name: value.clone() for name, value in model.state_dict().items()})
 
     monkeypatch.setattr(Learner, "__init__", record)
-    before = sums(family("vicuna-7b"))
-    run(settings(steps=5, precision=precision, lr_peak=1e-2, start="checkpoint"))
-    assert sums(family("vicuna-7b")) == before
+    before = sums(family(model))
+    chosen = settings(model=model, steps=5, precision=precision, lr_peak=1e-2, start="checkpoint")
+    run(chosen, model)
+    assert sums(family(model)) == before
     after = kept[0].state_dict()
     changed = {name for name in taken if not torch.equal(taken[name], after[name])}
     assert changed == {"image_encoder.projection.weight", "image_encoder.projection.bias"}

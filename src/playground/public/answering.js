@@ -4,6 +4,7 @@ import { follow } from "./follow.js";
 import { Problem } from "./http.js";
 import { stayAtEnd } from "./scroll.js";
 import { exactUsd, usd } from "./usd.js";
+import { holdsPage } from "./website.js";
 
 /** @import { Turn } from "./conversation.js" */
 /** @import { TurnView } from "./turn-view.js" */
@@ -105,7 +106,7 @@ export async function showAnswer(
 		view.showFacts(typeof price === "number" ? usd(price) : "", facts);
 		if (status === "canceled") view.show("stopped", "Stopped");
 		if (status !== "succeeded") return;
-		if (isWebsite(turn)) view.previewWebsite();
+		if (isWebsite(turn) || holdsPage(turn.text)) view.previewWebsite();
 		const whole = isWhole ? "Complete and verified" : "Complete";
 		view.show("done", `${whole}${CUT[finish_reason] ?? ""}`);
 	});

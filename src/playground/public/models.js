@@ -8,6 +8,7 @@ import { usd } from "./usd.js";
 /**
  * @typedef {object} Model
  * @property {string} id
+ * @property {string} license
  * @property {number} parameters
  * @property {number} context_length
  * @property {{ images: { rate: number, per: number } }} prices
@@ -17,6 +18,7 @@ const choice = element("model-choice", HTMLElement);
 const select = element("model", HTMLSelectElement);
 const aboutNano = element("about-nano", HTMLElement);
 const aboutOther = element("about-other", HTMLElement);
+const aboutLicense = element("about-license", HTMLElement);
 
 /** Without a list the page uses the default model. @returns {Promise<Model[]>} */
 async function servedModels() {
@@ -29,9 +31,10 @@ async function servedModels() {
 }
 
 /** Describes the chosen model. @param {Model} model */
-function describe({ id, parameters, context_length }) {
+function describe({ id, license, parameters, context_length }) {
 	aboutNano.hidden = id !== "nano";
 	aboutOther.hidden = id === "nano";
+	aboutLicense.textContent = license;
 	const name = document.createElement("strong");
 	name.textContent = id;
 	const billions = (parameters / 1e9).toFixed(1);

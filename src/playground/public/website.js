@@ -10,6 +10,9 @@ export function htmlIn(answer) {
 	return found ? found.replace(/\n?```[\s\S]*$/, "") : null;
 }
 
+/** Whether an answer holds a whole document, whatever was asked. @param {string} answer */
+export const holdsPage = (answer) => /<(?:!doctype html|html)\b/i.test(answer);
+
 /** @param {HTMLElement} figure @param {string} html */
 export function showWebsite(figure, html) {
 	const frame = document.createElement("iframe");
