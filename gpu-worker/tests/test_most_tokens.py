@@ -11,9 +11,11 @@ from tokenizers import Tokenizer
 
 from minigpt4.models import FAMILY, TEMPLATE
 from minigpt4.prompt import TEMPLATES, Image, Message, Prompt
+from minigpt4.reader import MAX_BYTES, MAX_LINES, bounded, sentence
 
 VECTORS = Path(__file__).parents[2] / "test/fixtures/tokens/prompts.json"
-CONVERSATIONS = json.loads(VECTORS.read_text())["conversations"]
+SHARED = json.loads(VECTORS.read_text())
+CONVERSATIONS = SHARED["conversations"]
 IMAGE_TOKENS = {"nano": 8} | {name: family.image_tokens for name, family in FAMILY.items()}
 # mini's counts are those of its own tokenizer, which is not installed with the tests.
 MODELS = tuple(IMAGE_TOKENS)
@@ -46,6 +48,14 @@ def test_the_edges_vectors_hold_the_prompts_own_counts(prompts, name):
         ids = prompt.ids(messages_of(conversation))
         tokens = len(ids) + ids.count(prompt.image_token_id) * (IMAGE_TOKENS[name] - 1)
         assert tokens == conversation["prompt_tokens"][name]
+
+
+def test_the_edges_vectors_hold_the_longest_text_of_a_picture():
+    lines = ["x" * (MAX_BYTES // MAX_LINES)] * MAX_LINES
+    assert sum(map(len, bounded(lines))) == MAX_BYTES
+    assert len(sentence(bounded(lines)).encode()) == SHARED["picture_text_bytes"]
+    # A quotation mark stays one byte.
+    assert len(sentence(['"'])) == len(sentence(["x"]))
 
 
 HARD = st.sampled_from(

@@ -36,6 +36,12 @@ export interface PromptModel {
 	leastTokens: (text: string) => number;
 }
 
+/**
+ * The bytes of the sentence that a worker may write behind an image, with the text that it read in
+ * it: at most 1,000 bytes of text, in 40 quoted lines (docs/worker-protocol.md).
+ */
+export const PICTURE_TEXT_BYTES = 1_181;
+
 type Messages = readonly {
 	role: keyof TemplateTokens["message"];
 	content: readonly ({ type: "image" } | { type: "text"; text: string })[];
@@ -58,12 +64,14 @@ export function mostPromptTokens(
 	if (unwritten > 0)
 		tokens +=
 			template.message.assistant + template.text + unwritten * longestToken;
+	const image =
+		imageTokens + template.image + PICTURE_TEXT_BYTES + template.text;
 	for (const { role, content } of messages) {
 		tokens += template.message[role];
 		for (const part of content)
 			tokens +=
 				part.type === "image"
-					? imageTokens + template.image
+					? image
 					: utf8.encode(part.text).length + template.text;
 	}
 	return Math.min(tokens, contextLength);

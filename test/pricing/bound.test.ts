@@ -7,6 +7,7 @@ import {
 	leastPromptTokens,
 	mostPrice,
 	mostPromptTokens,
+	PICTURE_TEXT_BYTES,
 } from "../../src/pricing/bound.ts";
 import { MAX_RATE } from "../../src/pricing/prices.ts";
 import llamaTexts from "../fixtures/tokens/llama.json";
@@ -72,6 +73,16 @@ describe("the bounds of a prompt", () => {
 			user(image, text("x".repeat(9_999))),
 		]);
 		expect(most).toBe(model.contextLength);
+	});
+
+	it("count what a worker may read in an image, as much as it may tell", () => {
+		expect(PICTURE_TEXT_BYTES).toBe(prompts.picture_text_bytes);
+		const { mini } = MODELS;
+		const most = (content: Message["content"]) =>
+			mostPromptTokens(mini, [user(...content)]);
+		expect(most([image])).toBe(
+			most([text("x".repeat(PICTURE_TEXT_BYTES))]) + mini.imageTokens + 1,
+		);
 	});
 
 	it("count an answer that is not written yet by its longest tokens", () => {

@@ -2,6 +2,7 @@ import { listDurableObjectIds, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { unwrap } from "../../src/errors.ts";
 import { JOB_ID } from "../../src/ids.ts";
+import { PICTURE_TEXT_BYTES } from "../../src/pricing/bound.ts";
 import { preferredWait } from "../../src/submit/request.ts";
 import { bindings, dump, newAccount } from "../support/account.ts";
 import { call, create, ended, HOLD, PNG, priceOf } from "../support/calls.ts";
@@ -379,7 +380,7 @@ describe("POST /v1/jobs", () => {
 });
 
 /** What is held for a request at vicuna-7b, a fifth of it: its prompt template is longer. */
-const LARGE = 7 + 5 + (32 + 6) + (13 + 1) + 1 + 300;
+const LARGE = 7 + 5 + (32 + 6 + PICTURE_TEXT_BYTES + 1) + (13 + 1) + 1 + 300;
 
 describe("a job's model", () => {
 	it("decides which worker answers, and at which price", async () => {

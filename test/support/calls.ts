@@ -1,5 +1,6 @@
 /** Calls to the jobs API over HTTP. */
 import { expect } from "vitest";
+import { PICTURE_TEXT_BYTES } from "../../src/pricing/bound.ts";
 import type { TestAccount } from "./account.ts";
 import { edge } from "./edge.ts";
 import { eventually } from "./eventually.ts";
@@ -22,8 +23,11 @@ export const JOB_REQUEST = {
 export const priceOf = (outputTokens: number): number =>
 	oneEach({ prompt_tokens: 20, output_tokens: outputTokens, images: 1 }).price;
 
-/** What is held for it: template, image and text at their longest, the image, 300 tokens. */
-export const HOLD = 4 + 5 + (8 + 1) + 13 + 1 + 300;
+/**
+ * What is held for it: template, image with what may be read in it, and text at their longest, the
+ * image, 300 tokens.
+ */
+export const HOLD = 4 + 5 + (8 + 1 + PICTURE_TEXT_BYTES) + 13 + 1 + 300;
 
 // biome-ignore lint/suspicious/noExplicitAny: the wire is what these tests look at
 export type Wire = any;
