@@ -443,7 +443,7 @@ describe("a job's model", () => {
 		const nano = fakeWorker({ tokens: ["x"], gate: () => hold.opened });
 		nano.slots = 1;
 		fakeWorker({ tokens: ["y"] }, "vicuna-7b");
-		const account = await newAccount(10_000);
+		const account = await newAccount(20_000);
 		const waiting = [await create(account), await create(account)];
 		const answer = await create(
 			account,

@@ -67,7 +67,7 @@ describe("admission", () => {
 			available: 100,
 			price: HOLD,
 			missing: HOLD - 100,
-			detail: expect.stringMatching(/1415 is missing.*`max_price`/),
+			detail: expect.stringMatching(/ 1413 is missing.*`max_price`/),
 		});
 		expect(await money(account)).toEqual({ available: 100, held: 0 });
 	});
