@@ -3,9 +3,9 @@ import type { Step } from "../durable/migrate.ts";
 import { createDueTable } from "./due.ts";
 import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
-import { createAccountTable } from "./identity.ts";
+import { createAccountTable, letAccountsBeSuspended } from "./identity.ts";
 import { createJobTables } from "./jobs.ts";
-import { createKeyTable } from "./keys.ts";
+import { createKeyTable, limitKeys } from "./keys.ts";
 import { createLedgerTable } from "./ledger-rows.ts";
 import { createUploadTables } from "./uploads.ts";
 import { createWebhookTables } from "./webhook-rows.ts";
@@ -21,5 +21,9 @@ export const STEPS: readonly Step[] = [
 		createUploadTables(sql);
 		createEventTable(sql);
 		createWebhookTables(sql);
+	},
+	(sql) => {
+		limitKeys(sql);
+		letAccountsBeSuspended(sql);
 	},
 ];
