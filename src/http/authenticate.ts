@@ -81,8 +81,8 @@ function pageOf(c: Context<App>): string | null {
 }
 
 /**
- * The caller's IP address. Cloudflare sets this header itself, whatever the caller sends; Miniflare
- * sets it where the caller does not.
+ * The caller's IP address. Cloudflare sets this header itself, whatever the caller sends. Elsewhere
+ * a proxy has to; without one no key with `ip_ranges` works, as with `npm start`.
  */
 const addressOf = (c: Context<App>): string | null =>
 	c.req.header("CF-Connecting-IP") ?? null;

@@ -49,10 +49,10 @@ keys.openapi(
 		summary: "Create an API key; it is shown this once",
 		description:
 			"`scopes` say what the key may do: only one with `keys:admin` creates keys, and none that " +
-			"may do more than itself. With `origins` for a web page: it works on those pages alone, and " +
-			"sees and touches only the jobs and uploads that it made itself. It cannot use account, " +
-			"keys, events and webhooks, and its jobs cannot name a `webhook` (403). It is still public, " +
-			"so give its account no more credit than you would lose.",
+			"may do more than itself. With `origins` for a web page: it works on those pages alone, " +
+			"and sees and touches only the jobs and uploads that it made itself. It cannot use " +
+			"account, keys, events and webhooks, and its jobs cannot name a `webhook` (403). It is " +
+			"still public, so give its account no more credit than you would lose.",
 		...requires("keys:admin", body({ limit: SMALL_BODY })),
 		request: { body: { required: true, content: json(KeyRequest) } },
 		responses: {

@@ -108,7 +108,7 @@ describe("each operation that takes a key", () => {
 		expect([...used].sort()).toEqual([...SCOPES].sort());
 	});
 
-	it("refuses a key that has all the others, says which it lacks, and changes nothing", async () => {
+	it("refuses a key that has all the others, says what it lacks, and changes nothing", async () => {
 		const account = await newAccount(1_000_000);
 		const lacking = new Map<string, string>();
 		for (const scope of SCOPES)
