@@ -120,11 +120,9 @@ export function createKey(
 ): Result<{ key: KeyView }> {
 	const granted = grant(key, maker, now);
 	if (!granted.ok) return granted;
-	const live = keyRows(sql).filter(
-		(row) => endedAt(stateOf(row), now) === null,
-	);
-	if (maker && live.length >= MAX_KEYS)
+	if (maker && countLive(sql, now) >= MAX_KEYS)
 		return failed({ code: "too_many_keys", limit: MAX_KEYS });
+	forgetOldKeys(sql, now);
 	const { scopes, origins, ipRanges, expiresAt } = granted.limits;
 	const id = `key_${ulid(now)}`;
 	sql.exec(
@@ -251,6 +249,9 @@ function insertSecret(
 		grace,
 	);
 }
+
+const countLive = (sql: SqlStorage, now: number): number =>
+	keyRows(sql).filter((row) => endedAt(stateOf(row), now) === null).length;
 
 /** Deletes the keys that ended, but for the newest. */
 function forgetOldKeys(sql: SqlStorage, now: number): void {

@@ -1,4 +1,4 @@
-import { runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import {
 	createKeyTable,
@@ -6,8 +6,10 @@ import {
 	limitKeys,
 	listKeys,
 } from "../../src/account/keys.ts";
+import { STEPS } from "../../src/account/schema.ts";
+import { unwrap } from "../../src/errors.ts";
 import { PAGE_SCOPES, SCOPES } from "../../src/scopes.ts";
-import { accountStub, newAccount } from "../support/account.ts";
+import { accountStub, credentialOf, newAccount } from "../support/account.ts";
 
 const HOME = "https://app.example.com";
 
@@ -31,6 +33,29 @@ describe("keys of the version before scopes", () => {
 				expect(findCallingKey(sql, `hash ${n}`)?.key.keyId).toBe(`key_${n}`);
 			expect(findCallingKey(sql, "hash 4")).toBeNull();
 		}));
+});
+
+describe("an account of the version before scopes", () => {
+	it("opens with its keys, and can be suspended", async () => {
+		const stub = accountStub("old account");
+		const [first] = STEPS;
+		await runInDurableObject(stub, (_, { storage: { sql } }) => {
+			first?.(sql);
+			sql.exec("INSERT INTO account VALUES ('old account', 'old', 1, 'aa')");
+			sql.exec("INSERT INTO key VALUES ('key_1', 'k', 'hash', 1, NULL, NULL)");
+		});
+		await evictDurableObject(stub);
+		const call = credentialOf("hash", { scope: "keys:admin" });
+		expect(unwrap(await stub.key(call, "key_1")).key).toMatchObject({
+			scopes: SCOPES,
+			secrets: [{ createdAt: 1, expiresAt: null }],
+			current: true,
+		});
+		unwrap(await stub.suspend(true));
+		expect(await stub.key(call, "key_1")).toMatchObject({
+			failure: { code: "account_suspended" },
+		});
+	});
 });
 
 describe("a key at rest", () => {

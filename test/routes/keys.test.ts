@@ -1,5 +1,5 @@
 import { runInDurableObject } from "cloudflare:test";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Account } from "../../src/account/account.ts";
 import { PAGE_SCOPES, SCOPES } from "../../src/scopes.ts";
 import { dump, moveClock, newAccount } from "../support/account.ts";
@@ -451,6 +451,28 @@ describe("the rotation of a key", () => {
 			"invalid_request",
 			"Idempotency-Key",
 		]);
+	});
+
+	it("leaves no secret in a log, nor in any other answer", async () => {
+		const log = vi.spyOn(console, "log");
+		const { key } = await newAccount();
+		const made = await create(key, { name: "k" });
+		const after = await rotated(key, made.id, { grace: 60 }, "once");
+		const later = [
+			await api(key, "/keys"),
+			await api(key, `/keys/${made.id}`),
+			await rotate(key, made.id, { grace: 60 }, "once"),
+			await rotate(key, made.id, { grace: 61 }, "once"),
+			await api(key, `/keys/${made.id}`, { method: "DELETE" }),
+			await api(after.key, "/account"),
+		];
+		const texts = await Promise.all(later.map((each) => each.text()));
+		const lines = log.mock.calls.flat().map(String);
+		log.mockRestore();
+		expect(lines.length).toBeGreaterThan(later.length);
+		for (const secret of [key, made.key, after.key])
+			for (const part of [secret, secret.split("_")[3] as string])
+				expect([...texts, ...lines].join("\n")).not.toContain(part);
 	});
 
 	it("is the key's own affair: it may rotate itself", async () => {
