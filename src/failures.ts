@@ -3,131 +3,12 @@
  * of errors.ts, problem details, OpenAI's errors, the examples of the OpenAPI document and the
  * SDK's error codes derive from this table.
  */
+import { failures, NO_FIELD } from "./about-failure.ts";
+import { KEY_FAILURES } from "./key-failures.ts";
 
-interface AboutStatus {
-	/** Title of the problem details. */
-	title: string;
-	/** Type of the error in OpenAI's shape. */
-	openai: string;
-	headers?: Record<string, string>;
-	/**
-	 * `false` tells OpenAI's clients not to repeat the call by themselves, because it cannot help.
-	 */
-	retry?: false;
-}
+export { type AboutFailure, STATUSES, type Status } from "./about-failure.ts";
 
-const statuses = <Status extends number>(rows: Record<Status, AboutStatus>) =>
-	rows;
-
-export const STATUSES = statuses({
-	400: { title: "Bad request", openai: "invalid_request_error" },
-	401: {
-		title: "Not authenticated",
-		openai: "authentication_error",
-		headers: { "WWW-Authenticate": "Bearer" },
-	},
-	402: { title: "Payment required", openai: "insufficient_quota" },
-	403: { title: "Not allowed", openai: "permission_error" },
-	404: { title: "Not found", openai: "invalid_request_error" },
-	405: { title: "Method not allowed", openai: "invalid_request_error" },
-	409: { title: "Conflict", openai: "invalid_request_error", retry: false },
-	410: { title: "Gone", openai: "invalid_request_error" },
-	413: { title: "Too large", openai: "invalid_request_error" },
-	415: { title: "Unsupported media type", openai: "invalid_request_error" },
-	422: { title: "Unprocessable", openai: "invalid_request_error" },
-	429: { title: "Too many", openai: "rate_limit_error" },
-	500: { title: "Internal error", openai: "server_error" },
-	502: { title: "Model failed", openai: "server_error" },
-	503: {
-		title: "Unavailable",
-		openai: "server_error",
-		headers: { "Retry-After": "2" },
-	},
-});
-
-export type Status = keyof typeof STATUSES;
-
-/** @template Members what a failure says beside its code: its members in the problem details */
-export interface AboutFailure<Members> {
-	status: Status;
-	/** What went wrong and what the caller can do about it. */
-	detail: string | ((members: Members) => string);
-	/** Members of one failure, for the OpenAPI document. A code without an example has no members. */
-	example?: Members;
-	/** Beside those of the status. */
-	headers?: Record<string, string>;
-	/** As in `AboutStatus`. */
-	retry?: false;
-}
-
-/** Infers the members of each code from its example. */
-const failures = <Members>(
-	rows: {
-		[Code in keyof Members]: AboutFailure<Members[Code]>;
-	},
-) => rows;
-
-/** For codes whose failures do not always name a field of the request. */
-const NO_FIELD: { field?: string } = {};
-
-export const FAILURES = failures({
-	// The key.
-	missing_key: {
-		status: 401,
-		detail: "Send your API key as `Authorization: Bearer mg_live_…`.",
-	},
-	invalid_key: {
-		status: 401,
-		detail:
-			"This is not a key of this API. Copy the whole key, from `mg_live_` to its end.",
-	},
-	revoked_key: {
-		status: 401,
-		detail: "This key was revoked. Use another key of the account.",
-	},
-	invalid_admin_secret: {
-		status: 401,
-		detail: "Send the admin secret as `Authorization: Bearer …`.",
-	},
-	origin_not_allowed: {
-		status: 403,
-		/** As the page's browser sent it. */
-		example: { origin: "https://elsewhere.example" },
-		detail: ({ origin }) =>
-			`This key does not work on pages of ${origin}: its \`origins\` do not list that ` +
-			"origin. Create a key that does, with POST /v1/keys from your server.",
-	},
-	origin_required: {
-		status: 403,
-		detail:
-			"This key has `origins`: it works only on pages of these origins, where the browser sends " +
-			"`Origin`. On a server, use a key without `origins`.",
-	},
-	bound_key: {
-		status: 403,
-		example: NO_FIELD,
-		detail: ({ field }) =>
-			field
-				? "This key has `origins`, so visitors of a page can read it, and it cannot set " +
-					`\`${field}\`. Leave \`${field}\` out, or use a key without \`origins\`.`
-				: "This key has `origins`, so visitors of a page can read it. It can use its own jobs " +
-					"and uploads, but not the account's keys, webhooks, events and balance. Use a key " +
-					"without `origins`.",
-	},
-	last_key: {
-		status: 409,
-		detail:
-			"This is the last key that can create keys: revoking it would lock the account. Create " +
-			"another key without `origins` first: POST /v1/keys.",
-	},
-	too_many_keys: {
-		status: 409,
-		example: { limit: 100 },
-		detail: ({ limit }) =>
-			`The account has ${limit} keys and may have no more. Revoke one that you no longer ` +
-			"use: DELETE /v1/keys/{id}.",
-	},
-
+const OTHER_FAILURES = failures({
 	// The path.
 	not_found: {
 		status: 404,
@@ -448,3 +329,5 @@ export const FAILURES = failures({
 			"Something broke on our side. Nothing was charged; quote the request id.",
 	},
 });
+
+export const FAILURES = { ...KEY_FAILURES, ...OTHER_FAILURES };

@@ -1,6 +1,16 @@
 import { type Page, Paged } from "./paged.ts";
 import { type CallOptions, optionsOf, type Transport } from "./transport.ts";
-import type { CreatedKey, Key, KeyRequest } from "./types.ts";
+import type { CreatedKey, Key, KeyRequest, RotatedKey } from "./types.ts";
+
+export interface RotateOptions extends CallOptions {
+	/** Seconds for which the earlier secrets go on to work: up to 7 days. Defaults to one day. */
+	grace?: number | undefined;
+	/**
+	 * Names this rotation. Under one name it happens once, however often the call is repeated; a
+	 * repeat does not show the secret again.
+	 */
+	idempotencyKey?: string | undefined;
+}
 
 /** The account's API keys: `client.keys`. */
 export class Keys {
@@ -30,10 +40,31 @@ export class Keys {
 	}
 
 	/**
-	 * Creates a key. The API shows the key itself in this answer only. A key with `origins` works on
-	 * pages of those origins, and sees only the jobs and uploads that it created.
+	 * Gets a key, by its id (`key_…`): what it may do, when it was last used, and which of its
+	 * secrets work.
+	 *
+	 * @throws NotFoundError `key_not_found`
+	 * @example
+	 * ```ts
+	 * const { id } = await client.keys.create({ name: "reports", scopes: ["jobs:read"] });
+	 * const { scopes, last_used_at } = await client.keys.get(id);
+	 * console.log(scopes, last_used_at ?? "not used yet");
+	 * ```
+	 */
+	get(id: string, options?: CallOptions): Promise<Key> {
+		return this.#transport.json({
+			...optionsOf(options),
+			path: `/v1/keys/${encodeURIComponent(id)}`,
+		});
+	}
+
+	/**
+	 * Creates a key. The API shows the key itself in this answer only. Without `scopes` it may do all
+	 * that the client's own key may, but not administer keys. A key with `origins` works on pages of
+	 * those origins, and sees only the jobs and uploads that it created.
 	 *
 	 * @throws RequestError `invalid_request`; `field` names what is wrong
+	 * @throws PermissionError `scope_missing` for scopes that the client's own key does not have
 	 * @example
 	 * ```ts
 	 * const { id, key } = await client.keys.create({
@@ -54,9 +85,36 @@ export class Keys {
 	}
 
 	/**
+	 * Gives a key a new secret, which the API shows in this answer only. The earlier ones work until
+	 * the grace ends. `key` is null if this rotation happened before, under its `idempotencyKey`.
+	 *
+	 * @throws PermissionError `scope_missing` for a key that may do more than the client's own
+	 * @throws ConflictError `key_ended` for a key that was revoked or has expired
+	 * @example
+	 * ```ts
+	 * const { id } = await client.keys.create({ name: "nightly" });
+	 * const { key, secrets } = await client.keys.rotate(id, { grace: 3_600 });
+	 * console.log(`${key?.slice(0, 8)} is new, and ${secrets.length} secrets work`);
+	 * ```
+	 */
+	rotate(
+		id: string,
+		{ grace, idempotencyKey, ...options }: RotateOptions = {},
+	): Promise<RotatedKey> {
+		return this.#transport.json({
+			...optionsOf(options),
+			method: "POST",
+			path: `/v1/keys/${encodeURIComponent(id)}/rotate`,
+			headers: { "Idempotency-Key": idempotencyKey },
+			json: { grace },
+			idempotent: idempotencyKey !== undefined,
+		});
+	}
+
+	/**
 	 * Revokes a key, by its id (`key_…`). The API refuses it from the next call on.
 	 *
-	 * @throws ConflictError `last_key` when it is the account's last key without `origins`
+	 * @throws ConflictError `last_key` when it is the account's last key with `keys:admin`
 	 * @example
 	 * ```ts
 	 * const { id } = await client.keys.create({ name: "for a test" });

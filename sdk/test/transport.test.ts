@@ -99,6 +99,27 @@ describe("a call that failed", () => {
 		);
 		await clientOf(busy).keys.create({ name: "one" });
 		expect(busy.asked).toHaveLength(2);
+		await expect(client.keys.rotate("key_1")).rejects.toBeInstanceOf(
+			ConnectionError,
+		);
+		expect(server.asked).toHaveLength(2);
+	});
+
+	it("is sent again under the name that makes it happen once", async () => {
+		const server = await serve((_, response, n) =>
+			n === 0
+				? response.destroy()
+				: json(response, 200, { id: "key_1", key: null }),
+		);
+		const options = { grace: 60, idempotencyKey: "once" };
+		await clientOf(server).keys.rotate("key_1", options);
+		expect(server.asked).toHaveLength(2);
+		for (const { path, headers, body } of server.asked)
+			expect([path, headers["idempotency-key"], String(body)]).toEqual([
+				"/v1/keys/key_1/rotate",
+				"once",
+				'{"grace":60}',
+			]);
 	});
 });
 

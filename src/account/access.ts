@@ -8,7 +8,8 @@ import type { CallerResult, Credential, Limits } from "../contract/account.ts";
 import { config } from "../env.ts";
 import { failed, type Result } from "../errors.ts";
 import type { Identity } from "./identity.ts";
-import { type CallingKey, verifyKey } from "./keys.ts";
+import { checkHolder, checkPermission, type Reach } from "./key-rules.ts";
+import { type CallingKey, findCallingKey, noteUse } from "./keys.ts";
 import { AccountLimits } from "./limits.ts";
 
 /** An authenticated call. */
@@ -47,50 +48,52 @@ export class Access {
 		return identity ? act(identity) : failed({ code: "account_not_found" });
 	}
 
-	/**
-	 * For any key. A key that is bound to pages sees what it made itself, and works on its pages
-	 * only.
-	 */
+	/** For any key. A key that is bound to pages sees what it made itself. */
 	asCaller<T extends object>(
 		identity: Identity | null,
 		credential: Credential,
 		act: (call: AuthenticatedCall) => Result<T>,
 		rate: RateUse = "counts",
 	): CallerResult<T> {
-		return this.#withKey(identity, credential, rate, (call) =>
-			call.pageless ? failed({ code: "origin_required" }) : act(call),
-		);
+		return this.#withKey(identity, credential, "own", rate, act);
 	}
 
-	/**
-	 * For keys that see all of the account. A key that is bound to pages is public and does not: a
-	 * key that it made, for one, would outlive its own revocation.
-	 */
+	/** For keys that see all of the account: those that are not bound to pages. */
 	asOwner<T extends object>(
 		identity: Identity | null,
 		credential: Credential,
 		act: (call: AuthenticatedCall) => Result<T>,
 	): CallerResult<T> {
-		return this.#withKey(identity, credential, "counts", (call) =>
-			call.onlyMadeBy === null ? act(call) : failed({ code: "bound_key" }),
-		);
+		return this.#withKey(identity, credential, "account", "counts", act);
 	}
 
-	/** Verifies the key, counts the call, and adds the limits to the answer. */
+	/**
+	 * Checks the key, counts the call, and adds the limits to the answer. Whoever may not use the key
+	 * is not counted; who asks for what the key may not do, is.
+	 */
 	#withKey<T extends object>(
 		identity: Identity | null,
 		credential: Credential,
+		reach: Reach,
 		rate: RateUse,
 		act: (call: AuthenticatedCall) => Result<T>,
 	): CallerResult<T> {
-		if (!identity) return failed({ code: "invalid_key" });
-		const key = verifyKey(this.#sql, credential);
-		if (!key.ok) return key;
-		const quotas = config(this.#env());
+		const { secretHash } = credential;
+		const found = identity && findCallingKey(this.#sql, secretHash);
+		if (!found) return failed({ code: "invalid_key" });
+		const { key, used, usedMinute } = found;
 		const now = this.#clock();
+		const account = { suspendedAt: identity.suspended_at };
+		const holder = checkHolder(used, credential, account, now);
+		if (!holder.ok) return holder;
+		const quotas = config(this.#env());
 		const counted: Result<object> =
 			rate === "counts" ? this.#limits.countRequest(quotas, now) : { ok: true };
-		const result = counted.ok ? act({ ...key, identity }) : counted;
+		const permitted = counted.ok
+			? checkPermission(used, credential, reach)
+			: counted;
+		if (permitted.ok) noteUse(this.#sql, secretHash, usedMinute, now);
+		const result = permitted.ok ? act({ ...key, identity }) : permitted;
 		return { ...result, limits: this.#limits.all(quotas, now) };
 	}
 }

@@ -1,9 +1,9 @@
 /**
  * The Account, one object per account: its keys, its money, its index of jobs, its uploads, its
- * event feed and webhooks. This file has the calls that it takes; what it decides and writes is in
- * the files beside it, by subject, as functions that run inside its transactions.
+ * event feed and webhooks. This file has the calls that it takes, operator-calls.ts those of
+ * operators; what it decides and writes is in the files beside them, by subject, as functions that
+ * run inside its transactions.
  */
-import { DurableObject } from "cloudflare:workers";
 import { ulid } from "ulid";
 import type {
 	AccountView,
@@ -19,6 +19,7 @@ import type {
 	Preparation,
 	Prepared,
 	Report,
+	Rotation,
 	Settlement,
 	StoredImage,
 	UploadDraft,
@@ -27,18 +28,17 @@ import type {
 	WebhookView,
 } from "../contract/account.ts";
 import type { EventType } from "../contract/event-type.ts";
-import { unwrapOrRollBack } from "../durable/storage.ts";
-import { failed, type Result } from "../errors.ts";
+import { failed } from "../errors.ts";
 import { logLine } from "../log.ts";
 import { withCacheIds } from "./cache-ids.ts";
-import { AccountCore } from "./core.ts";
 import { eraseNow } from "./due-tasks.ts";
 import { type EventPage, readEvents } from "./feed.ts";
 import { accountView } from "./identity.ts";
 import { pageJobs } from "./jobs.ts";
-import { addKey, createKey, dropKey, listKeys, revokeKey } from "./keys.ts";
-import { addCredit } from "./ledger-rows.ts";
+import { checkScope } from "./key-rules.ts";
+import { createKey, dropKey, findKey, listKeys, rotateKey } from "./keys.ts";
 import { admit, checkErasable, lookup, prepare, settle } from "./lifecycle.ts";
+import { OperatorCalls } from "./operator-calls.ts";
 import {
 	createUploads,
 	deleteUpload,
@@ -61,72 +61,14 @@ import {
 	rotateAccountSecret,
 } from "./webhooks.ts";
 
-export class Account extends DurableObject<Env> {
-	/** Milliseconds since 1970; tests move it. */
-	clock = (): number => Date.now();
-	readonly #core = new AccountCore(
-		this.ctx,
-		() => this.env,
-		() => this.clock(),
-	);
-
-	// For operators.
-
-	/** Makes the account; repeating it changes nothing. */
-	async create(account: {
-		id: string;
-		name: string;
-	}): Promise<Result<{ account: AccountView }>> {
-		this.#core.create(account);
-		return this.show();
-	}
-
-	async show(): Promise<Result<{ account: AccountView }>> {
-		return this.#core.asOperator((identity) => ({
-			ok: true,
-			account: accountView(this.#core.sql, identity),
-		}));
-	}
-
-	/** Adds credit once per id. */
-	async credit(credit: {
-		id: string;
-		amount: number;
-	}): Promise<Result<{ account: AccountView }>> {
-		return this.#core.asOperator((identity) =>
-			this.#core.writeOrRollBack((sql, now) => {
-				unwrapOrRollBack(addCredit(sql, credit, now));
-				return { account: accountView(sql, identity) };
-			}),
-		);
-	}
-
-	async createKey(key: NewKey): Promise<Result<{ key: KeyView }>> {
-		return this.#core.asOperator(() =>
-			this.#core.write((sql, now) => createKey(sql, key, now)),
-		);
-	}
-
-	async revokeKey(id: string): Promise<Result<{ key: KeyView }>> {
-		return this.#core.asOperator(() =>
-			this.#core.write((sql, now) => revokeKey(sql, id, now)),
-		);
-	}
-
-	async keys(): Promise<Result<{ keys: KeyView[] }>> {
-		return this.#core.asOperator(() => ({
-			ok: true,
-			keys: listKeys(this.#core.sql),
-		}));
-	}
-
+export class Account extends OperatorCalls {
 	// For callers. Each call carries its key, so that one RPC authenticates and answers: see
 	// `Access`.
 
 	async authenticate(
 		credential: Credential,
 	): Promise<CallerResult<{ keyId: string }>> {
-		return this.#core.asCaller(credential, ({ keyId }) => ({
+		return this.core.asCaller(credential, ({ keyId }) => ({
 			ok: true,
 			keyId,
 		}));
@@ -135,19 +77,28 @@ export class Account extends DurableObject<Env> {
 	async showTo(
 		credential: Credential,
 	): Promise<CallerResult<{ account: AccountView }>> {
-		return this.#core.asOwner(credential, ({ identity }) => ({
+		return this.core.asOwner(credential, ({ identity }) => ({
 			ok: true,
-			account: accountView(this.#core.sql, identity),
+			account: accountView(this.core.sql, identity),
 		}));
 	}
 
 	async keysOf(
 		credential: Credential,
 	): Promise<CallerResult<{ keys: KeyView[] }>> {
-		return this.#core.asOwner(credential, ({ keyId }) => ({
+		return this.core.asOwner(credential, ({ keyId }) => ({
 			ok: true,
-			keys: listKeys(this.#core.sql, keyId),
+			keys: listKeys(this.core.sql, this.clock(), keyId),
 		}));
+	}
+
+	async key(
+		credential: Credential,
+		id: string,
+	): Promise<CallerResult<{ key: KeyView }>> {
+		return this.core.asOwner(credential, ({ keyId }) =>
+			findKey(this.core.sql, id, this.clock(), keyId),
+		);
 	}
 
 	/** Makes a key. An owner may have `MAX_KEYS` live ones. */
@@ -155,8 +106,19 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		key: NewKey,
 	): Promise<CallerResult<{ key: KeyView }>> {
-		return this.#core.asOwner(credential, ({ keyId }) =>
-			this.#core.write((sql, now) => addKey(sql, keyId, key, now)),
+		return this.core.asOwner(credential, (maker) =>
+			this.core.write((sql, now) => createKey(sql, maker, key, now)),
+		);
+	}
+
+	/** Gives a key a new secret. */
+	async rotateKey(
+		credential: Credential,
+		id: string,
+		rotation: Rotation,
+	): Promise<CallerResult<{ key: KeyView; isRepeat: boolean }>> {
+		return this.core.asOwner(credential, (maker) =>
+			this.core.write((sql, now) => rotateKey(sql, maker, id, rotation, now)),
 		);
 	}
 
@@ -165,44 +127,50 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<CallerResult<{ key: KeyView }>> {
-		return this.#core.asOwner(credential, ({ keyId }) =>
-			this.#core.write((sql, now) => dropKey(sql, keyId, id, now)),
+		return this.core.asOwner(credential, (holder) =>
+			this.core.write((sql, now) => dropKey(sql, holder, id, now)),
 		);
 	}
 
 	/** See `Preparation`. */
 	async prepare(request: Preparation): Promise<Prepared> {
-		return this.#core.asCaller(request.credential, ({ onlyMadeBy }) =>
-			prepare(
-				this.#core.sql,
-				onlyMadeBy,
-				request,
-				this.#core.jobs(),
-				this.clock(),
-			),
-		);
+		return this.core.asCaller(request.credential, ({ scopes, onlyMadeBy }) => {
+			// Whoever goes on from a job can have the model say what was said in it.
+			const reads = request.previous
+				? checkScope({ scopes }, "jobs:read", "previous_job")
+				: ({ ok: true } as const);
+			return reads.ok
+				? prepare(
+						this.core.sql,
+						onlyMadeBy,
+						request,
+						this.core.jobs(),
+						this.clock(),
+					)
+				: reads;
+		});
 	}
 
 	/** Admits a job in one transaction: see `admit`. A refusal leaves no row. */
 	async admit(admission: Admission): Promise<Admitted> {
-		const result = this.#core.asCaller(
+		const result = this.core.asCaller(
 			admission.credential,
 			({ onlyMadeBy }) =>
-				this.#core.writeOrRollBack((sql, now) =>
-					admit(sql, onlyMadeBy, admission, this.#core.jobs(), now),
+				this.core.writeOrRollBack((sql, now) =>
+					admit(sql, onlyMadeBy, admission, this.core.jobs(), now),
 				),
 			admission.isPrepared ? "follows" : "counts",
 		);
 		if (!result.ok) return result;
-		return withCacheIds(this.#core.identity.cache_secret, result);
+		return withCacheIds(this.core.identity.cache_secret, result);
 	}
 
 	async lookup(
 		credential: Credential,
 		jobId: string,
 	): Promise<CallerResult<{ job: JobIndexRow }>> {
-		return this.#core.asCaller(credential, ({ onlyMadeBy }) =>
-			lookup(this.#core.sql, onlyMadeBy, jobId),
+		return this.core.asCaller(credential, ({ onlyMadeBy }) =>
+			lookup(this.core.sql, onlyMadeBy, jobId),
 		);
 	}
 
@@ -211,8 +179,8 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		page: { cursor: string | null; limit: number },
 	): Promise<CallerResult<{ jobs: JobIndexRow[]; nextCursor: string | null }>> {
-		return this.#core.asCaller(credential, ({ onlyMadeBy }) =>
-			pageJobs(this.#core.sql, onlyMadeBy, page.cursor, page.limit),
+		return this.core.asCaller(credential, ({ onlyMadeBy }) =>
+			pageJobs(this.core.sql, onlyMadeBy, page.cursor, page.limit),
 		);
 	}
 
@@ -221,11 +189,11 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		jobId: string,
 	): Promise<CallerResult<object>> {
-		const result = this.#core.asCaller(credential, ({ onlyMadeBy }) =>
-			checkErasable(this.#core.sql, onlyMadeBy, jobId),
+		const result = this.core.asCaller(credential, ({ onlyMadeBy }) =>
+			checkErasable(this.core.sql, onlyMadeBy, jobId),
 		);
 		if (!result.ok) return result;
-		const erased = await eraseNow(this.#core.taskContext(), jobId);
+		const erased = await eraseNow(this.core.taskContext(), jobId);
 		return erased === "erased"
 			? result
 			: { ...result, ...failed({ code: "job_not_finished" }) };
@@ -239,11 +207,11 @@ export class Account extends DurableObject<Env> {
 		drafts: UploadDraft[],
 	): Promise<CallerResult<{ uploads: UploadView[] }>> {
 		const inline = drafts.every(({ way }) => way === "inline");
-		return this.#core.asCaller(
+		return this.core.asCaller(
 			credential,
 			({ identity: { id }, onlyMadeBy }) => ({
 				ok: true,
-				uploads: this.#core.write((sql, now) =>
+				uploads: this.core.write((sql, now) =>
 					createUploads(sql, onlyMadeBy, id, drafts, now),
 				),
 			}),
@@ -256,10 +224,10 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		stored: ({ id: string } & StoredImage)[],
 	): Promise<CallerResult<{ uploads: UploadView[] }>> {
-		return this.#core.asCaller(
+		return this.core.asCaller(
 			credential,
 			({ onlyMadeBy }) =>
-				this.#core.writeOrRollBack((sql, now) => ({
+				this.core.writeOrRollBack((sql, now) => ({
 					uploads: finalizeUploads(sql, onlyMadeBy, stored, now),
 				})),
 			"follows",
@@ -271,10 +239,10 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		ids: string[],
 	): Promise<CallerResult<object>> {
-		return this.#core.asCaller(
+		return this.core.asCaller(
 			credential,
 			({ onlyMadeBy }) =>
-				this.#core.write((sql, now) =>
+				this.core.write((sql, now) =>
 					discardUploads(sql, onlyMadeBy, ids, now),
 				),
 			"follows",
@@ -285,8 +253,8 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<CallerResult<{ upload: UploadView }>> {
-		return this.#core.asCaller(credential, ({ onlyMadeBy }) =>
-			getUpload(this.#core.sql, onlyMadeBy, id),
+		return this.core.asCaller(credential, ({ onlyMadeBy }) =>
+			getUpload(this.core.sql, onlyMadeBy, id),
 		);
 	}
 
@@ -295,9 +263,9 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		page: UploadPage,
 	): Promise<CallerResult<{ uploads: UploadView[]; more: boolean }>> {
-		return this.#core.asCaller(credential, ({ onlyMadeBy }) => ({
+		return this.core.asCaller(credential, ({ onlyMadeBy }) => ({
 			ok: true,
-			...pageUploads(this.#core.sql, onlyMadeBy, page),
+			...pageUploads(this.core.sql, onlyMadeBy, page),
 		}));
 	}
 
@@ -306,8 +274,8 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<CallerResult<{ id: string }>> {
-		return this.#core.asCaller(credential, ({ onlyMadeBy }) =>
-			this.#core.write((sql, now) => deleteUpload(sql, onlyMadeBy, id, now)),
+		return this.core.asCaller(credential, ({ onlyMadeBy }) =>
+			this.core.write((sql, now) => deleteUpload(sql, onlyMadeBy, id, now)),
 		);
 	}
 
@@ -320,28 +288,28 @@ export class Account extends DurableObject<Env> {
 		limit: number,
 		types: EventType[] | null,
 	): Promise<CallerResult<EventPage>> {
-		return this.#core.asOwner(credential, () =>
-			readEvents(this.#core.sql, from, limit, types),
+		return this.core.asOwner(credential, () =>
+			readEvents(this.core.sql, from, limit, types),
 		);
 	}
 
 	/** The socket of a reader of the feed, which `events` has let in: see `Readers.accept`. */
 	override async fetch(request: Request): Promise<Response> {
 		return (
-			this.#core.feed?.accept(request) ?? new Response(null, { status: 404 })
+			this.core.feed?.accept(request) ?? new Response(null, { status: 404 })
 		);
 	}
 
 	override webSocketMessage(socket: WebSocket, message: unknown): void {
-		this.#core.feed?.onMessage(socket, message);
+		this.core.feed?.onMessage(socket, message);
 	}
 
 	override webSocketClose(socket: WebSocket): void {
-		this.#core.feed?.remove(socket);
+		this.core.feed?.remove(socket);
 	}
 
 	override webSocketError(socket: WebSocket): void {
-		this.#core.feed?.remove(socket);
+		this.core.feed?.remove(socket);
 	}
 
 	async createWebhook(
@@ -349,17 +317,17 @@ export class Account extends DurableObject<Env> {
 		hook: Pick<WebhookView, "url" | "events" | "description" | "origin">,
 	): Promise<CallerResult<{ webhook: WebhookView }>> {
 		const id = `wh_${ulid(this.clock())}`;
-		return this.#core.asOwner(credential, () =>
-			this.#core.write((sql, now) => createWebhook(sql, { id, ...hook }, now)),
+		return this.core.asOwner(credential, () =>
+			this.core.write((sql, now) => createWebhook(sql, { id, ...hook }, now)),
 		);
 	}
 
 	async webhooks(
 		credential: Credential,
 	): Promise<CallerResult<{ webhooks: WebhookView[] }>> {
-		return this.#core.asOwner(credential, () => ({
+		return this.core.asOwner(credential, () => ({
 			ok: true,
-			webhooks: listWebhooks(this.#core.sql),
+			webhooks: listWebhooks(this.core.sql),
 		}));
 	}
 
@@ -367,9 +335,7 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<CallerResult<{ webhook: WebhookView }>> {
-		return this.#core.asOwner(credential, () =>
-			findWebhook(this.#core.sql, id),
-		);
+		return this.core.asOwner(credential, () => findWebhook(this.core.sql, id));
 	}
 
 	async changeWebhook(
@@ -377,8 +343,8 @@ export class Account extends DurableObject<Env> {
 		id: string,
 		change: Parameters<typeof changeWebhook>[2],
 	): Promise<CallerResult<{ webhook: WebhookView }>> {
-		return this.#core.asOwner(credential, () =>
-			this.#core.write((sql, now) => changeWebhook(sql, id, change, now)),
+		return this.core.asOwner(credential, () =>
+			this.core.write((sql, now) => changeWebhook(sql, id, change, now)),
 		);
 	}
 
@@ -386,8 +352,8 @@ export class Account extends DurableObject<Env> {
 		credential: Credential,
 		id: string,
 	): Promise<CallerResult<{ webhook: WebhookView }>> {
-		return this.#core.asOwner(credential, () =>
-			this.#core.write((sql, now) => deleteWebhook(sql, id, now)),
+		return this.core.asOwner(credential, () =>
+			this.core.write((sql, now) => deleteWebhook(sql, id, now)),
 		);
 	}
 
@@ -397,8 +363,8 @@ export class Account extends DurableObject<Env> {
 		id: string,
 		what: { event: number | null } | { after: number },
 	): Promise<CallerResult<Redelivery>> {
-		return this.#core.asOwner(credential, () =>
-			findRedelivery(this.#core.sql, id, what),
+		return this.core.asOwner(credential, () =>
+			findRedelivery(this.core.sql, id, what),
 		);
 	}
 
@@ -406,8 +372,8 @@ export class Account extends DurableObject<Env> {
 	async webhookSecret(
 		credential: Credential,
 	): Promise<CallerResult<{ secret: string }>> {
-		return this.#core.asOwner(credential, () => {
-			const [secret] = this.#core.write((sql, now) => accountSecrets(sql, now));
+		return this.core.asOwner(credential, () => {
+			const [secret] = this.core.write((sql, now) => accountSecrets(sql, now));
 			return { ok: true, secret: secret as string };
 		});
 	}
@@ -415,9 +381,9 @@ export class Account extends DurableObject<Env> {
 	async rotateWebhookSecret(
 		credential: Credential,
 	): Promise<CallerResult<{ secret: string }>> {
-		return this.#core.asOwner(credential, () => ({
+		return this.core.asOwner(credential, () => ({
 			ok: true,
-			secret: this.#core.write((sql, now) => rotateAccountSecret(sql, now)),
+			secret: this.core.write((sql, now) => rotateAccountSecret(sql, now)),
 		}));
 	}
 
@@ -425,26 +391,26 @@ export class Account extends DurableObject<Env> {
 
 	/** What a webhook has to deliver: see `readFeedPage`. */
 	async readFor(id: string, after: number | null): Promise<FeedPage> {
-		return this.#core.write((sql, now) => readFeedPage(sql, id, after, now));
+		return this.core.write((sql, now) => readFeedPage(sql, id, after, now));
 	}
 
 	/** What became of a webhook, for the feed. */
 	async report(id: string, reports: Report[]): Promise<void> {
-		this.#core.write((sql, now) => recordReports(sql, id, reports, now));
+		this.core.write((sql, now) => recordReports(sql, id, reports, now));
 	}
 
 	// For the Job.
 
 	/** Debits or releases what a job holds: see `settle`. */
 	async settle(outcome: Outcome): Promise<Settlement | null> {
-		const settlement = this.#core.exists
-			? this.#core.write((sql, now) => settle(sql, outcome, false, now))
+		const settlement = this.core.exists
+			? this.core.write((sql, now) => settle(sql, outcome, false, now))
 			: null;
 		if (!settlement) logLine("settle_unknown", { job: outcome.jobId });
 		return settlement;
 	}
 
 	override async alarm(): Promise<void> {
-		await this.#core.onAlarm();
+		await this.core.onAlarm();
 	}
 }

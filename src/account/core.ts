@@ -11,7 +11,12 @@ import { Access, type AuthenticatedCall, type RateUse } from "./access.ts";
 import { earliestDue } from "./due.ts";
 import { runDueTasks, type TaskContext } from "./due-tasks.ts";
 import { FeedSockets } from "./feed-sockets.ts";
-import { createIdentity, type Identity, identityOf } from "./identity.ts";
+import {
+	createIdentity,
+	type Identity,
+	identityOf,
+	suspend,
+} from "./identity.ts";
 import { STEPS } from "./schema.ts";
 
 export class AccountCore {
@@ -72,6 +77,12 @@ export class AccountCore {
 		this.#identity ??= this.#storage.create(() =>
 			createIdentity(this.sql, account, this.#clock()),
 		);
+	}
+
+	/** Suspends the account, or lets it in again. @throws Error where there is none */
+	suspend(isSuspended: boolean): Identity {
+		this.#identity = this.write((sql, now) => suspend(sql, isSuspended, now));
+		return this.#identity;
 	}
 
 	/** Writes in one transaction. @throws Error where there is no account */

@@ -10,8 +10,11 @@ export interface Identity extends Record<string, SqlStorageValue> {
 	created_at: number;
 	/** The key of the HMACs that keep tenants apart in a worker's caches: see cache-ids.ts. */
 	cache_secret: string;
+	/** Milliseconds since 1970; null where operators have not suspended the account. */
+	suspended_at: number | null;
 }
 
+/** Of version 1. */
 export function createAccountTable(sql: SqlStorage): void {
 	sql.exec(`CREATE TABLE account (
 		id TEXT NOT NULL,
@@ -19,6 +22,11 @@ export function createAccountTable(sql: SqlStorage): void {
 		created_at INTEGER NOT NULL,
 		cache_secret TEXT NOT NULL
 	)`);
+}
+
+/** To version 2: operators suspend accounts. */
+export function letAccountsBeSuspended(sql: SqlStorage): void {
+	sql.exec("ALTER TABLE account ADD COLUMN suspended_at INTEGER");
 }
 
 export function createIdentity(
@@ -29,7 +37,7 @@ export function createIdentity(
 	const secret = crypto.getRandomValues(new Uint8Array(32));
 	return sql
 		.exec<Identity>(
-			"INSERT INTO account VALUES (?, ?, ?, ?) RETURNING *",
+			"INSERT INTO account (id, name, created_at, cache_secret) VALUES (?, ?, ?, ?) RETURNING *",
 			id,
 			name,
 			now,
@@ -41,6 +49,20 @@ export function createIdentity(
 export const identityOf = (sql: SqlStorage): Identity =>
 	sql.exec<Identity>("SELECT * FROM account").one();
 
+/** Suspends the account, or lets it in again. Repeating it changes nothing. */
+export const suspend = (
+	sql: SqlStorage,
+	isSuspended: boolean,
+	now: number,
+): Identity =>
+	sql
+		.exec<Identity>(
+			"UPDATE account SET suspended_at = iif(?, coalesce(suspended_at, ?), NULL) RETURNING *",
+			isSuspended ? 1 : 0,
+			now,
+		)
+		.one();
+
 export function accountView(sql: SqlStorage, identity: Identity): AccountView {
 	const { available, held } = balances(sql);
 	return {
@@ -49,5 +71,9 @@ export function accountView(sql: SqlStorage, identity: Identity): AccountView {
 		createdAt: new Date(identity.created_at).toISOString(),
 		available,
 		held,
+		suspendedAt:
+			identity.suspended_at === null
+				? null
+				: new Date(identity.suspended_at).toISOString(),
 	};
 }

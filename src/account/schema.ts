@@ -3,9 +3,9 @@ import type { Step } from "../durable/migrate.ts";
 import { createDueTable } from "./due.ts";
 import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
-import { createAccountTable } from "./identity.ts";
+import { createAccountTable, letAccountsBeSuspended } from "./identity.ts";
 import { addPrices, createJobTables } from "./jobs.ts";
-import { createKeyTable } from "./keys.ts";
+import { createKeyTable, limitKeys } from "./keys.ts";
 import { addReleased, createLedgerTable } from "./ledger-rows.ts";
 import { createUploadTables } from "./uploads.ts";
 import { createWebhookTables } from "./webhook-rows.ts";
@@ -25,5 +25,9 @@ export const STEPS: readonly Step[] = [
 	(sql) => {
 		addPrices(sql);
 		addReleased(sql);
+	},
+	(sql) => {
+		limitKeys(sql);
+		letAccountsBeSuspended(sql);
 	},
 ];

@@ -7,13 +7,20 @@
 import type { Result } from "../errors.ts";
 import type { Bill, PricePart } from "../pricing/bill.ts";
 import type { Prices } from "../pricing/prices.ts";
+import type { Scope } from "../scopes.ts";
 import type { EventType } from "./event-type.ts";
 
-/**
- * Identifies the key of a call: the SHA-256 of its secret, hex, because the secret never leaves the
- * Worker; with the page's origin where a page calls, since a key may be bound to origins.
- */
-export type Credential = string | { secretHash: string; origin: string };
+/** Who makes a call and what it needs, as the Worker saw it. */
+export interface Credential {
+	/** SHA-256 of the key's secret, hex, because the secret never leaves the Worker. */
+	secretHash: string;
+	/** What the route needs the key to have. */
+	scope: Scope;
+	/** The calling page's origin; null where no page calls. */
+	origin: string | null;
+	/** The caller's IP address; null where the platform does not tell it. */
+	ip: string | null;
+}
 
 /**
  * The resources that a call can access. A key that is bound to pages is public, so it accesses only
@@ -219,19 +226,41 @@ export interface AccountView {
 	available: number;
 	/** Micro-USD held for jobs that have not settled. */
 	held: number;
+	/** RFC 3339; null where operators have not suspended it. */
+	suspendedAt: string | null;
 }
 
-/** An API key without its secret. */
-export interface KeyView {
+/** What a key may do, for how long, and from where. */
+export interface KeyLimits {
+	scopes: readonly Scope[];
+	/** The origins whose pages may use the key, as browsers write them; null is any. */
+	origins: readonly string[] | null;
+	/** The addresses that may use the key, in CIDR notation; null is any. */
+	ipRanges: readonly string[] | null;
+	/** Milliseconds since 1970; null is never. */
+	expiresAt: number | null;
+}
+
+/** An API key without its secrets. Times are milliseconds since 1970. */
+export interface KeyView extends KeyLimits {
 	id: string;
 	name: string;
-	/** RFC 3339. */
-	createdAt: string;
-	revokedAt: string | null;
-	/** The origins whose pages may use the key; null is any. */
-	origins: string[] | null;
+	createdAt: number;
+	revokedAt: number | null;
+	suspendedAt: number | null;
+	/** The minute of the last call. */
+	lastUsedAt: number | null;
+	/** Those that work, newest first: several while a rotation's grace lasts. */
+	secrets: SecretView[];
 	/** Whether this call uses the key. */
 	current: boolean;
+}
+
+export interface SecretView {
+	createdAt: number;
+	/** When the grace ends; null for the newest. */
+	expiresAt: number | null;
+	lastUsedAt: number | null;
 }
 
 export type WebhookScope = "account" | "job";
@@ -356,9 +385,17 @@ export interface UploadPage {
 	order: "newest" | "oldest";
 }
 
-export interface NewKey {
+/** A key to be made. What is left out is any; see `defaultScopes` for its scopes. */
+export interface NewKey extends Partial<KeyLimits> {
 	name: string;
 	secretHash: string;
-	/** As browsers write them: `https://app.example.com`. Left out or null is any. */
-	origins?: string[] | null;
+}
+
+/** A new secret for a key. */
+export interface Rotation {
+	secretHash: string;
+	/** Seconds for which the secrets before it go on to work. */
+	grace: number;
+	/** SHA-256 of the caller's name for this rotation, hex, under which it happens once. */
+	name: string | null;
 }

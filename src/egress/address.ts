@@ -5,13 +5,14 @@
  * the Worker only.
  */
 import ipaddr from "ipaddr.js";
+import { parseAddress } from "../ip.ts";
 
 /** The only block of IPv6 for global unicast; the library knows the reserved ranges within it. */
 const GLOBAL_V6 = ipaddr.IPv6.parseCIDR("2000::/3");
 
 /** Whether an IP address in text form is public; false for text that is not an IP address. */
 export function isPublic(address: string): boolean {
-	const ip = parse(address);
+	const ip = parseAddress(address);
 	if (ip?.range() !== "unicast") return false;
 	return ip instanceof ipaddr.IPv4 || ip.match(GLOBAL_V6);
 }
@@ -22,15 +23,7 @@ export function isPublic(address: string): boolean {
  */
 export function literal(host: string): string | null {
 	const bare = host.startsWith("[") ? host.slice(1, -1) : host;
-	return parse(bare) ? bare : null;
-}
-
-/** Accepts full forms alone: no resolver answers with the other forms that the library reads. */
-function parse(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
-	if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
-	if (!text.includes("%") && ipaddr.IPv6.isValid(text))
-		return ipaddr.IPv6.parse(text);
-	return null;
+	return parseAddress(bare) ? bare : null;
 }
 
 /**

@@ -14,7 +14,7 @@ export interface App {
 		requestId: string;
 		/** The W3C `traceparent` of the work for this request. */
 		trace: string;
-		/** Behind `authenticate` only. */
+		/** On the routes that take a key: see `requires`. */
 		caller: Caller;
 		/** On the routes that create a job. */
 		jobName: JobName;

@@ -6,7 +6,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { z } from "zod";
 import type { AccountView } from "../contract/account.ts";
-import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { requires, unwrapForCaller } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
 import { Account } from "../schema/account.ts";
 import { problems } from "./failures.ts";
@@ -22,7 +22,7 @@ account.openapi(
 		operationId: "getAccount",
 		summary: "The account of this key, with its balance",
 		description: "Not for keys with `origins`, which are public.",
-		middleware: authenticate,
+		...requires("billing:read"),
 		responses: {
 			200: { description: "The account", content: json(Account) },
 			...problems(401, 429, "bound_key"),
@@ -42,4 +42,5 @@ export const accountWire = (view: AccountView): z.infer<typeof Account> => ({
 	name: view.name,
 	created_at: view.createdAt,
 	balance: { available: view.available, held: view.held },
+	suspended_at: view.suspendedAt,
 });

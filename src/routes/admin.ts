@@ -2,8 +2,7 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Account as AccountObject } from "../account/account.ts";
-import { isAccountId, issueKey, newAccountId } from "../api-key.ts";
-import { config } from "../env.ts";
+import { isAccountId, newAccountId } from "../api-key.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { authenticateOperator } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";
@@ -20,7 +19,7 @@ import {
 } from "../schema/account.ts";
 import { accountWire } from "./account.ts";
 import { JSON_BODY, problems } from "./failures.ts";
-import { keyWire } from "./keys.ts";
+import { issue, keyWire, newKeyOf } from "./keys.ts";
 import { idParams, json, NOT_STORED } from "./kit.ts";
 
 export const admin = newRouter();
@@ -117,6 +116,9 @@ admin.openapi(
 		path: "/accounts/{id}/keys",
 		operationId: "createKeyOf",
 		summary: "Create an API key; it is shown this once",
+		description:
+			"As POST /v1/keys, but without `scopes` and `origins` the key may do everything: an " +
+			"account needs one that creates others.",
 		security,
 		middleware: [authenticateOperator, body({ limit: SMALL_BODY })] as const,
 		request: {
@@ -130,11 +132,11 @@ admin.openapi(
 	}),
 	async (c) => {
 		const { id } = c.req.valid("param");
-		const [signer] = config(c.env).KEY_SECRETS as [string];
-		const { key, secretHash } = await issueKey(signer, id);
-		const { name, origins = null } = c.req.valid("json");
+		const { key, secretHash } = await issue(c.env, id);
 		const created = unwrap(
-			await stub(c.env, id).createKey({ name, origins, secretHash }),
+			await stub(c.env, id).createKey(
+				newKeyOf(c.req.valid("json"), secretHash),
+			),
 		);
 		return c.json({ ...keyWire(created.key), key }, 201, NOT_STORED);
 	},
@@ -181,6 +183,72 @@ admin.openapi(
 		return c.json(keyWire(revoked.key), 200);
 	},
 );
+
+const SUSPENSION = [
+	{
+		act: "suspend",
+		verb: "Suspend",
+		description:
+			"Calls are refused from the next one on. Jobs that were admitted go on and are paid for.",
+	},
+	{
+		act: "resume",
+		verb: "Resume",
+		description: "Lifts the suspension. Repeating it changes nothing.",
+	},
+] as const;
+
+for (const { act, verb, description } of SUSPENSION) {
+	admin.openapi(
+		createRoute({
+			method: "post",
+			path: `/accounts/{id}/${act}`,
+			operationId: `${act}Account`,
+			summary: `${verb} an account`,
+			description,
+			security,
+			middleware: authenticateOperator,
+			request: { params: AccountParams },
+			responses: {
+				200: { description: "The account after it", content: json(Account) },
+				...problems("invalid_admin_secret", "account_not_found"),
+			},
+		}),
+		async (c) => {
+			const { id } = c.req.valid("param");
+			const changed = unwrap(await stub(c.env, id).suspend(act === "suspend"));
+			return c.json(accountWire(changed.account), 200);
+		},
+	);
+
+	admin.openapi(
+		createRoute({
+			method: "post",
+			path: `/accounts/{id}/keys/{key_id}/${act}`,
+			operationId: `${act}KeyOf`,
+			summary: `${verb} a key`,
+			description,
+			security,
+			middleware: authenticateOperator,
+			request: { params: KeyParams },
+			responses: {
+				200: { description: "The key after it", content: json(Key) },
+				...problems(
+					"invalid_admin_secret",
+					"account_not_found",
+					"key_not_found",
+				),
+			},
+		}),
+		async (c) => {
+			const { id, key_id } = c.req.valid("param");
+			const changed = unwrap(
+				await stub(c.env, id).suspendKey(key_id, act === "suspend"),
+			);
+			return c.json(keyWire(changed.key), 200);
+		},
+	);
+}
 
 /** @throws ApiError `account_not_found` for an invalid account id, which calls no Durable Object */
 function stub(env: Env, id: string): DurableObjectStub<AccountObject> {

@@ -2,7 +2,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { LogEvent } from "../contract/job.ts";
-import { authenticate } from "../http/authenticate.ts";
+import { requires } from "../http/authenticate.ts";
 import { body } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
 import {
@@ -74,11 +74,7 @@ chat.openapi(
 			"any other with spaces until the JSON is ready. A call that is refused, or whose job fails " +
 			"by then, has the status of the failure. If the job fails later, the error object is the " +
 			"last event of the stream, or the body, which then has `error` and no `choices`.",
-		middleware: [
-			authenticate,
-			jobName,
-			body({ limit: JOB_BODY_LIMIT }),
-		] as const,
+		...requires("jobs:write", jobName, body({ limit: JOB_BODY_LIMIT })),
 		request: {
 			headers: z.object({
 				"idempotency-key": z

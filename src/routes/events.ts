@@ -1,7 +1,7 @@
 /** A job's events, from any point on. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { ApiError } from "../errors.ts";
-import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { requires, unwrapForCaller } from "../http/authenticate.ts";
 import { timed } from "../http/request-log.ts";
 import { newRouter } from "../http/router.ts";
 import { EventStream, JobEvent } from "../schema/event.ts";
@@ -31,7 +31,7 @@ events.openapi(
 			"Replays the log after `after` (or `Last-Event-ID`; the query wins), then goes on live. A " +
 			"stream that ends without `done` broke: reconnect with the last `id`. A comment, one line " +
 			"ahead of the next event, comes every 10 s.",
-		middleware: authenticate,
+		...requires("jobs:read"),
 		request: {
 			params: JOB_PARAMS,
 			query: z.object({ after: Seq.optional().openapi(about) }),

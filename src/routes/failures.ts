@@ -6,15 +6,23 @@ import { problemOf } from "../http/problem.ts";
 import { errorOfFailure } from "../openai/error.ts";
 import { OpenAIError, Problem } from "../schema/problem.ts";
 
-/** The codes of a status on every route that has it. Any key may be bound to origins. */
+/**
+ * The codes of a status on every route that has it; with 401 all that a key is refused for, in the
+ * order of src/account/key-rules.ts.
+ */
 const USUAL: Partial<Record<number, readonly FailureCode[]>> = {
 	400: ["invalid_request"],
 	401: [
 		"missing_key",
 		"invalid_key",
 		"revoked_key",
-		"origin_required",
+		"key_expired",
 		"origin_not_allowed",
+		"ip_not_allowed",
+		"key_suspended",
+		"account_suspended",
+		"origin_required",
+		"scope_missing",
 	],
 	413: ["body_too_large"],
 	415: ["unsupported_media_type", "unsupported_encoding"],

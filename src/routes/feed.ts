@@ -4,7 +4,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { EVENT_TYPES, EventType } from "../contract/event-type.ts";
 import type { LogEvent } from "../contract/job.ts";
 import { wantsEvents } from "../http/accept.ts";
-import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { requires, unwrapForCaller } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
 import { accountOf } from "../objects.ts";
 import { EventList, FeedStream } from "../schema/feed.ts";
@@ -43,7 +43,7 @@ feed.openapi(
 			"number, and `Last-Event-ID` goes on from there (the query wins). A comment, one line " +
 			"ahead of the next event, comes every 10 s. Not for keys with `origins`: what such a key " +
 			"made is in its jobs and uploads.",
-		middleware: authenticate,
+		...requires("jobs:read"),
 		request: {
 			query: z.strictObject({
 				after: Seq.optional().openapi({

@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import type { UploadView } from "../contract/account.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { requires, unwrapForCaller } from "../http/authenticate.ts";
 import { readBody } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
 import { finalKey } from "../images/key.ts";
@@ -34,7 +34,7 @@ files.openapi(
 		description:
 			"An upload of up to 4 MB; its id goes into `image_url.url` or `file.file_id` of a chat " +
 			"message, or into `images` of a job. Larger ones go through /v1/uploads.",
-		middleware: authenticate,
+		...requires("uploads:write"),
 		request: {
 			body: {
 				required: true,
@@ -87,7 +87,7 @@ files.openapi(
 			"Without the images that were sent within a chat message. A page has at most " +
 			`${MOST_FILES} files, whatever \`limit\` says; with \`has_more\`, go on after ` +
 			"`last_id`.",
-		middleware: authenticate,
+		...requires("jobs:read"),
 		request: {
 			query: z.strictObject({
 				after: UploadId.optional().openapi({
@@ -149,7 +149,7 @@ files.openapi(
 		path: "/{id}",
 		operationId: "getFile",
 		summary: "A file",
-		middleware: authenticate,
+		...requires("jobs:read"),
 		request: { params: UPLOAD_PARAMS },
 		responses: {
 			200: { description: "The file", content: json(FileWire) },
@@ -170,7 +170,7 @@ files.openapi(
 		summary: "A file's bytes",
 		description:
 			"As they are stored: without the places, times and texts of their metadata.",
-		middleware: authenticate,
+		...requires("jobs:read"),
 		request: { params: UPLOAD_PARAMS },
 		responses: {
 			200: {
@@ -209,7 +209,7 @@ files.openapi(
 		summary: "Delete a file",
 		description:
 			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
-		middleware: authenticate,
+		...requires("uploads:write"),
 		request: { params: UPLOAD_PARAMS },
 		responses: {
 			200: { description: "Deleted", content: json(DeletedFile) },

@@ -5,7 +5,7 @@ import type { Context } from "hono";
 import type { JobView } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
 import { wantsEvents } from "../http/accept.ts";
-import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { requires, unwrapForCaller } from "../http/authenticate.ts";
 import { body } from "../http/body.ts";
 import { problemOf } from "../http/problem.ts";
 import { timed } from "../http/request-log.ts";
@@ -124,11 +124,7 @@ jobs.openapi(
 			"safely: the same request again answers the same job, as it is then, and its events from " +
 			"the first on; another request under the same key is refused (409). A member that is null " +
 			"or empty counts as left out.",
-		middleware: [
-			authenticate,
-			jobName,
-			body({ limit: JOB_BODY_LIMIT }),
-		] as const,
+		...requires("jobs:write", jobName, body({ limit: JOB_BODY_LIMIT })),
 		request: {
 			headers: z.object({
 				...requestHeaders,
@@ -159,11 +155,7 @@ jobs.openapi(
 			"is sent, one job runs and one is paid for. The same request again answers the job as it " +
 			"is then; another request under the same id is refused (409), and so is one whose job was " +
 			"deleted or expired (410).",
-		middleware: [
-			authenticate,
-			jobName,
-			body({ limit: JOB_BODY_LIMIT }),
-		] as const,
+		...requires("jobs:write", jobName, body({ limit: JOB_BODY_LIMIT })),
 		request: {
 			params: JOB_PARAMS,
 			headers: z.object(requestHeaders),
@@ -186,7 +178,7 @@ jobs.openapi(
 		path: "/{id}",
 		operationId: "getJob",
 		summary: "A job, with its text so far",
-		middleware: authenticate,
+		...requires("jobs:read"),
 		request: { params: JOB_PARAMS },
 		responses: {
 			200: { description: "The job", content: json(Job) },
@@ -207,7 +199,7 @@ jobs.openapi(
 		operationId: "listJobs",
 		summary: "The account's jobs, newest first",
 		description: "Without those that were deleted or expired.",
-		middleware: authenticate,
+		...requires("jobs:read"),
 		request: {
 			query: z.strictObject({
 				cursor: z.string().min(1).max(64).optional(),
@@ -245,7 +237,7 @@ jobs.openapi(
 		description:
 			"Free before the first token; after it the job costs its prompt, its images and the tokens " +
 			"that were written. A job that has ended is answered as it is.",
-		middleware: authenticate,
+		...requires("jobs:write"),
 		request: { params: JOB_PARAMS },
 		responses: {
 			200: { description: "The job, ended", content: json(Job) },
@@ -269,7 +261,7 @@ jobs.openapi(
 		description:
 			"Its text, its request and the images that came along are erased. Its id stays taken (410 " +
 			"from now on), and so do its price and time in the ledger.",
-		middleware: authenticate,
+		...requires("jobs:write"),
 		request: { params: JOB_PARAMS },
 		responses: {
 			204: { description: "Deleted" },

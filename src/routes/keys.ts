@@ -1,16 +1,26 @@
 /** The caller's own API keys. */
-import { createRoute, type z } from "@hono/zod-openapi";
+import { createRoute, z } from "@hono/zod-openapi";
 import { issueKey } from "../api-key.ts";
-import type { KeyView } from "../contract/account.ts";
+import type { KeyView, NewKey } from "../contract/account.ts";
 import { config } from "../env.ts";
-import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { requires, unwrapForCaller } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";
 import { newRouter } from "../http/router.ts";
-import { CreatedKey, Key, KeyList, KeyRequest } from "../schema/account.ts";
+import {
+	CreatedKey,
+	Key,
+	KeyList,
+	KeyRequest,
+	RotatedKey,
+	RotationRequest,
+} from "../schema/account.ts";
+import { idempotencyKeyOf } from "../submit/request.ts";
 import { JSON_CALL, problems } from "./failures.ts";
-import { idParams, json, NOT_STORED } from "./kit.ts";
+import { idParams, json, NOT_STORED, replayed } from "./kit.ts";
 
 export const keys = newRouter();
+
+const params = idParams("key_01JD8Z6Q3V9Y4K2M7N5P8R1S3T");
 
 keys.openapi(
 	createRoute({
@@ -18,7 +28,7 @@ keys.openapi(
 		path: "/",
 		operationId: "listKeys",
 		summary: "The account's keys, without their secrets",
-		middleware: authenticate,
+		...requires("keys:admin"),
 		responses: {
 			200: { description: "The keys, oldest first", content: json(KeyList) },
 			...problems(401, 429, "bound_key"),
@@ -38,11 +48,12 @@ keys.openapi(
 		operationId: "createKey",
 		summary: "Create an API key; it is shown this once",
 		description:
-			"With `origins` for a web page: it works on those pages alone, and sees and touches only " +
-			"the jobs and uploads that it made itself. It cannot use account, keys, events and " +
-			"webhooks, and its jobs cannot name a `webhook` (403). It is still public, so give its " +
-			"account no more credit than you would lose.",
-		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
+			"`scopes` say what the key may do: only one with `keys:admin` creates keys, and none that " +
+			"may do more than itself. With `origins` for a web page: it works on those pages alone, " +
+			"and sees and touches only the jobs and uploads that it made itself. It cannot use " +
+			"account, keys, events and webhooks, and its jobs cannot name a `webhook` (403). It is " +
+			"still public, so give its account no more credit than you would lose.",
+		...requires("keys:admin", body({ limit: SMALL_BODY })),
 		request: { body: { required: true, content: json(KeyRequest) } },
 		responses: {
 			201: { description: "The key", content: json(CreatedKey) },
@@ -51,18 +62,95 @@ keys.openapi(
 	}),
 	async (c) => {
 		const { account, credential, id } = c.var.caller;
-		const { name, origins = null } = c.req.valid("json");
-		const [signer] = config(c.env).KEY_SECRETS as [string];
-		const issued = await issueKey(signer, id);
+		const { key, secretHash } = await issue(c.env, id);
 		const added = unwrapForCaller(
 			c,
-			await account.addKey(credential, {
-				name,
-				origins,
-				secretHash: issued.secretHash,
-			}),
+			await account.addKey(
+				credential,
+				newKeyOf(c.req.valid("json"), secretHash),
+			),
 		);
-		return c.json({ ...keyWire(added.key), key: issued.key }, 201, NOT_STORED);
+		return c.json({ ...keyWire(added.key), key }, 201, NOT_STORED);
+	},
+);
+
+keys.openapi(
+	createRoute({
+		method: "get",
+		path: "/{id}",
+		operationId: "getKey",
+		summary: "A key, without its secrets",
+		...requires("keys:admin"),
+		request: { params },
+		responses: {
+			200: { description: "The key", content: json(Key) },
+			...problems(401, 429, "bound_key", "key_not_found"),
+		},
+	}),
+	async (c) => {
+		const { account, credential } = c.var.caller;
+		const { id } = c.req.valid("param");
+		const found = unwrapForCaller(c, await account.key(credential, id));
+		return c.json(keyWire(found.key), 200);
+	},
+);
+
+keys.openapi(
+	createRoute({
+		method: "post",
+		path: "/{id}/rotate",
+		operationId: "rotateKey",
+		summary: "A new secret for a key",
+		description:
+			"The key keeps its id and all that it may do. Its earlier secrets work until the grace " +
+			"ends, `secrets` shows which and when each was last used. The key that you call with needs " +
+			"every scope of the one that it rotates, which may be itself. With an `Idempotency-Key` it " +
+			"happens once: a repeat changes nothing and shows no secret again, so whoever lost the " +
+			"answer rotates once more under another name.",
+		...requires("keys:admin", body({ limit: SMALL_BODY })),
+		request: {
+			params,
+			headers: z.object({
+				"idempotency-key": z.string().optional().openapi({
+					description:
+						"1 to 255 visible ASCII characters that name this rotation of this key, such as a UUID",
+					example: "7f0c1f0e-5b0a-4e0c-9a54-2f6f5b1e2c11",
+				}),
+			}),
+			body: { required: true, content: json(RotationRequest) },
+		},
+		responses: {
+			200: {
+				description: "The key with its new secret",
+				headers: z.object({ "Idempotent-Replayed": replayed }),
+				content: json(RotatedKey),
+			},
+			...problems(
+				...JSON_CALL,
+				"bound_key",
+				"key_not_found",
+				"key_ended",
+				"too_many_secrets",
+				"idempotency_conflict",
+			),
+		},
+	}),
+	async (c) => {
+		const { account, credential, id: owner } = c.var.caller;
+		const { id } = c.req.valid("param");
+		const { grace } = c.req.valid("json");
+		const name = await idempotencyKeyOf(c.req.header("Idempotency-Key"));
+		const { key, secretHash } = await issue(c.env, owner);
+		const rotated = unwrapForCaller(
+			c,
+			await account.rotateKey(credential, id, { secretHash, grace, name }),
+		);
+		if (rotated.isRepeat) c.header("Idempotent-Replayed", "true");
+		return c.json(
+			{ ...keyWire(rotated.key), key: rotated.isRepeat ? null : key },
+			200,
+			NOT_STORED,
+		);
 	},
 );
 
@@ -73,12 +161,10 @@ keys.openapi(
 		operationId: "revokeKey",
 		summary: "Revoke a key; it is refused from the next call on",
 		description:
-			"Repeating it changes nothing. The last key without `origins` stays (409): create another " +
+			"Repeating it changes nothing. The last key with `keys:admin` stays (409): create another " +
 			"one first.",
-		middleware: authenticate,
-		request: {
-			params: idParams("key_01JD8Z6Q3V9Y4K2M7N5P8R1S3T"),
-		},
+		...requires("keys:admin"),
+		request: { params },
 		responses: {
 			200: { description: "The revoked key", content: json(Key) },
 			...problems(401, 429, "bound_key", "key_not_found", "last_key"),
@@ -92,13 +178,44 @@ keys.openapi(
 	},
 );
 
+/** Makes a secret, signed for this account. */
+export const issue = (env: Env, account: string) =>
+	issueKey(config(env).KEY_SECRETS[0] as string, account);
+
+/** A request for a key, as the Account takes it. */
+export const newKeyOf = (
+	{ name, scopes, origins, ip_ranges, expires_at }: z.output<typeof KeyRequest>,
+	secretHash: string,
+): NewKey => ({
+	name,
+	secretHash,
+	...(scopes && { scopes }),
+	origins: origins ?? null,
+	ipRanges: ip_ranges ?? null,
+	expiresAt: expires_at ? Date.parse(expires_at) : null,
+});
+
 /** The wire form of a key. */
 export const keyWire = (view: KeyView): z.infer<typeof Key> => ({
 	id: view.id,
 	object: "key",
 	name: view.name,
-	created_at: view.createdAt,
-	revoked_at: view.revokedAt,
-	origins: view.origins,
+	created_at: time(view.createdAt),
+	scopes: [...view.scopes],
+	expires_at: timeOrNull(view.expiresAt),
+	revoked_at: timeOrNull(view.revokedAt),
+	suspended_at: timeOrNull(view.suspendedAt),
+	last_used_at: timeOrNull(view.lastUsedAt),
+	origins: view.origins && [...view.origins],
+	ip_ranges: view.ipRanges && [...view.ipRanges],
+	secrets: view.secrets.map(({ createdAt, expiresAt, lastUsedAt }) => ({
+		created_at: time(createdAt),
+		expires_at: timeOrNull(expiresAt),
+		last_used_at: timeOrNull(lastUsedAt),
+	})),
 	current: view.current,
 });
+
+const time = (ms: number): string => new Date(ms).toISOString();
+const timeOrNull = (ms: number | null): string | null =>
+	ms === null ? null : time(ms);

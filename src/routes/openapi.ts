@@ -2,6 +2,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { App } from "../http/router.ts";
 import { SUPPORTED_PATHS } from "../openai/endpoints.ts";
+import { ABOUT_SCOPES, SCOPES } from "../scopes.ts";
 import { originOf } from "./kit.ts";
 
 /** Chapters of the reference, in order, and the paths that each holds. */
@@ -63,7 +64,8 @@ export function openapi(app: OpenAPIHono<App>): void {
 		scheme: "bearer",
 		description:
 			"An API key, whole: `mg_live_<account>_<secret>_<tag>`. `npm start` prints one; `POST " +
-			"/v1/keys` makes more.",
+			"/v1/keys` makes more. Each operation names the scope that it needs of the key. Scopes: " +
+			`${SCOPES.map((scope) => `\`${scope}\` (${ABOUT_SCOPES[scope]})`).join(", ")}.`,
 	});
 	app.get("/openapi.json", (c) => {
 		const document = app.getOpenAPI31Document({
@@ -81,11 +83,28 @@ export function openapi(app: OpenAPIHono<App>): void {
 		});
 		for (const [path, operations] of Object.entries(document.paths ?? {})) {
 			const chapter = CHAPTERS.find(({ paths }) => paths.test(path));
-			for (const operation of Object.values(operations))
+			for (const operation of Object.values(operations)) {
 				if (chapter) operation.tags = [chapter.name];
+				describeScopes(operation);
+			}
 		}
 		return c.json(JSON.parse(JSON.stringify(document, nullable)));
 	});
+}
+
+/** Says in words which scope an operation needs: not every reader of the document shows roles. */
+function describeScopes(operation: {
+	description?: string;
+	security?: Record<string, string[]>[];
+}): void {
+	const scope = operation.security?.flatMap(({ key = [] }) => key)[0];
+	if (scope)
+		operation.description = [
+			operation.description,
+			`Needs a key with the scope \`${scope}\`.`,
+		]
+			.filter(Boolean)
+			.join(" ");
 }
 
 /**

@@ -6,7 +6,7 @@ import type { UploadView } from "../contract/account.ts";
 import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { requires, unwrapForCaller } from "../http/authenticate.ts";
 import { mediaTypeOf, readBody, readJson, SMALL_BODY } from "../http/body.ts";
 import { type App, invalidRequest, newRouter } from "../http/router.ts";
 import { newUploadId, UPLOAD_ID } from "../ids.ts";
@@ -49,7 +49,7 @@ uploads.openapi(
 			"20 MB); then finalize. Places, times and texts in the file's metadata are removed, " +
 			"orientation is kept. An upload that is not finalized within an hour is deleted, and any " +
 			"other 30 days after its creation, or when the last job that holds it then ends.",
-		middleware: authenticate,
+		...requires("uploads:write"),
 		request: {
 			body: {
 				required: true,
@@ -112,7 +112,7 @@ uploads.openapi(
 		summary: "The account's uploads, newest first",
 		description:
 			"Without the images that were sent with a job: they are deleted with it.",
-		middleware: authenticate,
+		...requires("jobs:read"),
 		request: {
 			query: z.strictObject({
 				cursor: z
@@ -152,7 +152,7 @@ uploads.openapi(
 		description:
 			"Reads the stored bytes, checks them against what was declared, and makes the upload " +
 			"ready. Repeating it changes nothing.",
-		middleware: authenticate,
+		...requires("uploads:write"),
 		request: { params: UPLOAD_PARAMS },
 		responses: {
 			200: { description: "The upload, ready", content: json(Upload) },
@@ -202,7 +202,7 @@ uploads.openapi(
 		path: "/{id}",
 		operationId: "getUpload",
 		summary: "An upload",
-		middleware: authenticate,
+		...requires("jobs:read"),
 		request: { params: UPLOAD_PARAMS },
 		responses: {
 			200: { description: "The upload", content: json(Upload) },
@@ -223,7 +223,7 @@ uploads.openapi(
 		summary: "Delete an upload",
 		description:
 			"It is gone at once for new jobs; a job that holds the image keeps it until it ends.",
-		middleware: authenticate,
+		...requires("uploads:write"),
 		request: { params: UPLOAD_PARAMS },
 		responses: {
 			204: { description: "Deleted" },

@@ -5,7 +5,7 @@ import type { WebhookView } from "../contract/account.ts";
 import type { DeliveryView } from "../contract/endpoint.ts";
 import { config } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { authenticate, unwrapForCaller } from "../http/authenticate.ts";
+import { requires, unwrapForCaller } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
 import { endpointOf } from "../objects.ts";
@@ -44,7 +44,7 @@ webhooks.openapi(
 			"the events of one job come in order, each when the one before was accepted or given up. " +
 			"Deliveries may repeat: `webhook-id` is the event's id. 410 disables the webhook at once, " +
 			"and so do five days without one success; both are events.",
-		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
+		...requires("webhooks:admin", body({ limit: SMALL_BODY })),
 		request: { body: { required: true, content: json(WebhookRequest) } },
 		responses: {
 			201: { description: "The webhook", content: json(WebhookWithSecret) },
@@ -80,7 +80,7 @@ webhooks.openapi(
 		operationId: "listWebhooks",
 		summary: "The account's webhooks, oldest first",
 		description: "Without the webhooks of jobs.",
-		middleware: authenticate,
+		...requires("webhooks:admin"),
 		responses: {
 			200: { description: "The webhooks", content: json(WebhookList) },
 			...problems(401, 429, "bound_key"),
@@ -106,7 +106,7 @@ webhooks.openapi(
 		path: "/secret",
 		operationId: "getWebhookSecret",
 		summary: "The account's own secret, which signs what jobs' webhooks get",
-		middleware: authenticate,
+		...requires("webhooks:admin"),
 		responses: {
 			200: { description: "The secret", content: json(AccountWebhookSecret) },
 			...problems(401, 429, "bound_key"),
@@ -129,7 +129,7 @@ webhooks.openapi(
 		operationId: "rotateWebhookSecret",
 		summary: "A new secret for jobs' webhooks",
 		description: "The old one signs too for 24 hours.",
-		middleware: authenticate,
+		...requires("webhooks:admin"),
 		responses: {
 			200: {
 				description: "The new secret",
@@ -152,7 +152,7 @@ webhooks.openapi(
 		path: "/{id}",
 		operationId: "getWebhook",
 		summary: "A webhook",
-		middleware: authenticate,
+		...requires("webhooks:admin"),
 		request: { params },
 		responses: {
 			200: { description: "The webhook", content: json(Webhook) },
@@ -174,7 +174,7 @@ webhooks.openapi(
 		description:
 			"Pending deliveries go to the new `url` at once. Of a job's webhook only `status` can be " +
 			"changed.",
-		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
+		...requires("webhooks:admin", body({ limit: SMALL_BODY })),
 		request: {
 			params,
 			body: { required: true, content: json(WebhookChange) },
@@ -213,7 +213,7 @@ webhooks.openapi(
 		path: "/{id}",
 		operationId: "deleteWebhook",
 		summary: "Delete a webhook and its pending deliveries",
-		middleware: authenticate,
+		...requires("webhooks:admin"),
 		request: { params },
 		responses: {
 			204: { description: "Deleted" },
@@ -235,7 +235,7 @@ webhooks.openapi(
 		operationId: "rotateWebhook",
 		summary: "A new secret for a webhook",
 		description: "The old one signs too for 24 hours.",
-		middleware: authenticate,
+		...requires("webhooks:admin"),
 		request: { params },
 		responses: {
 			200: {
@@ -272,7 +272,7 @@ webhooks.openapi(
 		description:
 			"Attempts one delivery of a `webhook.test` event, also to a disabled webhook, and returns " +
 			"it.",
-		middleware: authenticate,
+		...requires("webhooks:admin"),
 		request: { params },
 		responses: {
 			200: { description: "The delivery", content: json(Delivery) },
@@ -297,7 +297,7 @@ webhooks.openapi(
 		summary: "The deliveries to a webhook, newest first",
 		description:
 			"Finished deliveries are kept for 30 days, the newest 10,000 of them.",
-		middleware: authenticate,
+		...requires("webhooks:admin"),
 		request: {
 			params,
 			query: z.strictObject({
@@ -337,7 +337,7 @@ webhooks.openapi(
 		description:
 			"`event`: that one, now, whatever its type. `after`: the webhook goes on in the feed after " +
 			"that number, whether it was there before or not; deliveries that are pending stay pending.",
-		middleware: [authenticate, body({ limit: SMALL_BODY })] as const,
+		...requires("webhooks:admin", body({ limit: SMALL_BODY })),
 		request: {
 			params,
 			body: { required: true, content: json(RedeliveryRequest) },

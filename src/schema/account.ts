@@ -4,6 +4,8 @@
  * Runs in the Worker, as schema/ does; the Endpoint object runs job-wire.ts and feed-wire.ts too.
  */
 import { z } from "@hono/zod-openapi";
+import { canonicalRange } from "../ip.ts";
+import { ABOUT_SCOPES, PAGE_SCOPES, SCOPES } from "../scopes.ts";
 
 export const AccountRequest = z
 	.strictObject({ name: z.string().min(1).max(128) })
@@ -17,6 +19,8 @@ export const Account = z
 		created_at: z.iso.datetime(),
 		/** Micro-USD. */
 		balance: z.object({ available: z.int(), held: z.int() }),
+		/** When operators suspended it: its calls are refused, its jobs go on. */
+		suspended_at: z.iso.datetime().nullable(),
 	})
 	.openapi("Account", {
 		example: {
@@ -25,6 +29,7 @@ export const Account = z
 			name: "acme",
 			created_at: "2026-11-23T09:00:00.000Z",
 			balance: { available: 9_999_000, held: 0 },
+			suspended_at: null,
 		},
 	});
 
@@ -56,9 +61,63 @@ const Origin = z
 	})
 	.openapi({ example: "https://app.example.com" });
 
+const Scope = z.enum(SCOPES).openapi("Scope", {
+	description: `What a key may do: ${SCOPES.map(
+		(scope) => `\`${scope}\`: ${ABOUT_SCOPES[scope]}`,
+	).join("; ")}`,
+	example: "jobs:write",
+});
+
+/** An address, or a range of them. Two ways of writing one become the same. */
+const IpRange = z
+	.string()
+	.max(64)
+	.transform((text, context) => {
+		const canonical = canonicalRange(text);
+		if (canonical && !canonical.hasHostBits) return canonical.range;
+		const expected = canonical
+			? `\`${canonical.range}\``
+			: "an address or a range, as in `203.0.113.0/24` or `2001:db8::/32`";
+		context.addIssue({
+			code: "custom",
+			message: `is not a range of IP addresses: write ${expected}`,
+		});
+		return z.NEVER;
+	})
+	.openapi({ type: "string", example: "203.0.113.0/24" });
+
 export const KeyRequest = z
 	.strictObject({
 		name: z.string().min(1).max(128).openapi({ example: "website" }),
+		scopes: z
+			.array(Scope)
+			.min(1, "is empty: list the scopes, or leave `scopes` out for the usual")
+			.transform((scopes) => SCOPES.filter((scope) => scopes.includes(scope)))
+			.nullish()
+			.openapi({
+				description:
+					"What the key may do, at most what the key that creates it may. When left out: all but " +
+					"`keys:admin`; with `origins`, " +
+					`${PAGE_SCOPES.map((scope) => `\`${scope}\``).join(", ")}, which is all that such a ` +
+					"key may have.",
+				example: ["jobs:write", "jobs:read"],
+			}),
+		expires_at: z.iso.datetime({ offset: true }).nullish().openapi({
+			description: "From then on the key is refused. Never, when left out.",
+			example: "2027-01-01T00:00:00Z",
+		}),
+		ip_ranges: z
+			.array(IpRange)
+			.min(1, "is empty: list the ranges, or leave `ip_ranges` out for any")
+			.max(50)
+			.transform((ranges) => [...new Set(ranges)])
+			.nullish()
+			.openapi({
+				description:
+					"The only addresses that may use the key, IPv4 and IPv6, each alone or as a range in " +
+					"CIDR notation. IPv6 needs ranges of its own: `0.0.0.0/0` holds no IPv6 address.",
+				example: ["203.0.113.0/24", "2001:db8::/32"],
+			}),
 		origins: z
 			.array(Origin)
 			.min(1, "is empty: list the origins, or leave `origins` out for any")
@@ -73,19 +132,61 @@ export const KeyRequest = z
 					"everything in the account.",
 			}),
 	})
+	.superRefine(({ scopes, origins }, context) => {
+		const wrong = origins && scopes?.find((one) => !PAGE_SCOPES.includes(one));
+		if (wrong)
+			context.addIssue({
+				code: "custom",
+				path: ["scopes"],
+				message: `has \`${wrong}\`, which a key with \`origins\` cannot have: leave it out`,
+			});
+	})
 	.openapi("KeyRequest", {
-		example: { name: "website", origins: ["https://app.example.com"] },
+		example: {
+			name: "nightly",
+			scopes: ["jobs:write", "jobs:read"],
+			expires_at: "2027-01-01T00:00:00Z",
+			ip_ranges: ["203.0.113.0/24", "2001:db8::/32"],
+		},
 	});
 
 const KEY = {
 	id: "key_01JD8Z6Q3V9Y4K2M7N5P8R1S3T",
 	object: "key",
-	name: "website",
+	name: "nightly",
 	created_at: "2026-11-23T09:00:00.000Z",
+	scopes: ["jobs:write", "jobs:read"],
+	expires_at: "2027-01-01T00:00:00.000Z",
 	revoked_at: null,
-	origins: ["https://app.example.com"],
+	suspended_at: null,
+	last_used_at: "2026-11-24T17:02:00.000Z",
+	origins: null,
+	ip_ranges: ["203.0.113.0/24", "2001:db8::/32"],
+	secrets: [
+		{
+			created_at: "2026-11-24T09:00:00.000Z",
+			expires_at: null,
+			last_used_at: "2026-11-24T17:02:00.000Z",
+		},
+		{
+			created_at: "2026-11-23T09:00:00.000Z",
+			expires_at: "2026-11-25T09:00:00.000Z",
+			last_used_at: "2026-11-24T16:58:00.000Z",
+		},
+	],
 	current: false,
 };
+const CREATED_KEY = {
+	...KEY,
+	last_used_at: null,
+	secrets: [{ ...KEY.secrets[1], expires_at: null, last_used_at: null }],
+	key: "mg_live_…",
+};
+
+const lastUsed = z.iso
+	.datetime()
+	.nullable()
+	.openapi({ description: "The minute of the last call; null before any" });
 
 export const Key = z
 	.object({
@@ -93,9 +194,31 @@ export const Key = z
 		object: z.literal("key"),
 		name: z.string(),
 		created_at: z.iso.datetime(),
+		scopes: z.array(Scope),
+		expires_at: z.iso.datetime().nullable(),
 		revoked_at: z.iso.datetime().nullable(),
+		suspended_at: z.iso.datetime().nullable().openapi({
+			description:
+				"When operators suspended it: calls are refused until they lift that",
+		}),
+		last_used_at: lastUsed,
 		/** The origins whose pages alone may use the key; null means any caller. */
 		origins: z.array(z.string()).nullable(),
+		/** The addresses that alone may use the key; null means any. */
+		ip_ranges: z.array(z.string()).nullable(),
+		secrets: z
+			.array(
+				z.object({
+					created_at: z.iso.datetime(),
+					expires_at: z.iso.datetime().nullable(),
+					last_used_at: lastUsed,
+				}),
+			)
+			.openapi({
+				description:
+					"The secrets that work, newest first: those before the newest until the grace of a " +
+					"rotation ends",
+			}),
 		/** Whether this call was made with the key. */
 		current: z.boolean(),
 	})
@@ -108,4 +231,28 @@ export const KeyList = z
 /** The only response that shows the key itself. */
 export const CreatedKey = Key.extend({
 	key: z.string().openapi({ example: "mg_live_…" }),
-}).openapi("CreatedKey", { example: { ...KEY, key: "mg_live_…" } });
+}).openapi("CreatedKey", { example: CREATED_KEY });
+
+export const RotationRequest = z
+	.strictObject({
+		grace: z
+			.int()
+			.min(0)
+			.max(7 * 86_400)
+			.default(86_400)
+			.openapi({
+				description:
+					"Seconds for which the earlier secrets go on to work, where they would not end sooner: " +
+					"at most 7 days, one when left out. With 0 they end at once.",
+				example: 3_600,
+			}),
+	})
+	.openapi("RotationRequest", { example: { grace: 3_600 } });
+
+export const RotatedKey = Key.extend({
+	key: z.string().nullable().openapi({
+		description:
+			"The key with its new secret, shown this once; null in the answer to a repeat",
+		example: "mg_live_…",
+	}),
+}).openapi("RotatedKey", { example: { ...KEY, key: "mg_live_…" } });

@@ -259,10 +259,8 @@ async function callNames(
 ): Promise<CallNames> {
 	if (name.jobId !== null || name.idempotencyKey !== null)
 		return { ...name, call: null, repeats: null };
-	const secretHash =
-		typeof credential === "string" ? credential : credential.secretHash;
 	const call = await sha256(
-		`${secretHash} ${c.req.path} ${c.get("bodySha256")}`,
+		`${credential.secretHash} ${c.req.path} ${c.get("bodySha256")}`,
 	);
 	return { ...name, call, repeats: isRepeat ? call : null };
 }

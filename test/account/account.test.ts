@@ -13,6 +13,7 @@ import { newUploadId } from "../../src/ids.ts";
 import {
 	accountStub,
 	admissionOf,
+	credentialOf,
 	dump,
 	newAccount,
 	type TestAccount,
@@ -35,13 +36,18 @@ const outcome = (
 describe("an account that was never created", () => {
 	it("answers invalid_key, and writes nothing", async () => {
 		const stub = accountStub("nobody");
-		const nobody = { id: "nobody", key: "", secretHash: "0".repeat(64), stub };
+		const nobody = {
+			id: "nobody",
+			key: "",
+			credential: credentialOf("0".repeat(64)),
+			stub,
+		};
 		const refused = { ok: false, failure: { code: "invalid_key" } };
-		expect(await stub.authenticate(nobody.secretHash)).toEqual(refused);
+		expect(await stub.authenticate(nobody.credential)).toEqual(refused);
 		expect(await stub.admit(admissionOf(nobody))).toEqual(refused);
-		expect(await stub.lookup(nobody.secretHash, "x")).toEqual(refused);
+		expect(await stub.lookup(nobody.credential, "x")).toEqual(refused);
 		expect(
-			await stub.jobs(nobody.secretHash, { cursor: null, limit: 10 }),
+			await stub.jobs(nobody.credential, { cursor: null, limit: 10 }),
 		).toEqual(refused);
 		expect(await stub.show()).toEqual({
 			ok: false,
@@ -53,11 +59,11 @@ describe("an account that was never created", () => {
 
 describe("keys", () => {
 	it("open the account until they are revoked", async () => {
-		const { stub, secretHash } = await newAccount();
-		const { keyId } = unwrap(await stub.authenticate(secretHash));
+		const { stub, credential } = await newAccount();
+		const { keyId } = unwrap(await stub.authenticate(credential));
 		const first = unwrap(await stub.revokeKey(keyId)).key;
 		expect(first.revokedAt).not.toBeNull();
-		expect(await stub.authenticate(secretHash)).toEqual({
+		expect(await stub.authenticate(credential)).toEqual({
 			ok: false,
 			failure: { code: "revoked_key" },
 		});
@@ -70,7 +76,7 @@ describe("keys", () => {
 
 	it("of one account do not open another", async () => {
 		const [one, other] = [await newAccount(), await newAccount()];
-		expect(await other.stub.authenticate(one.secretHash)).toEqual({
+		expect(await other.stub.authenticate(one.credential)).toEqual({
 			ok: false,
 			failure: { code: "invalid_key" },
 		});
@@ -139,7 +145,7 @@ describe("admission", () => {
 	it("refused leaves no row", async () => {
 		const account = await newAccount(PRICE);
 		const { keyId } = unwrap(
-			await account.stub.authenticate(account.secretHash),
+			await account.stub.authenticate(account.credential),
 		);
 		const used = admissionOf(account);
 		await account.stub.admit(used);
@@ -147,7 +153,10 @@ describe("admission", () => {
 		const refusals = [
 			[admissionOf(account), "insufficient_credit"],
 			[{ ...used, requestHash: "b".repeat(64) }, "id_conflict"],
-			[admissionOf(account, { credential: "0".repeat(64) }), "invalid_key"],
+			[
+				admissionOf(account, { credential: credentialOf("0".repeat(64)) }),
+				"invalid_key",
+			],
 			[
 				admissionOf(account, {
 					maxPrice: 0,
@@ -216,7 +225,7 @@ describe("a job's images", () => {
 		const { images } = unwrap(await account.stub.admit(admission));
 		expect(images.map((each) => each.upload)).toEqual([image, image]);
 		expect(await account.stub.admit(admission)).toMatchObject({ images });
-		unwrap(await account.stub.deleteUpload(account.secretHash, image));
+		unwrap(await account.stub.deleteUpload(account.credential, image));
 		const statuses = async () => (await dump(account.stub)).upload;
 		expect(await statuses()).toMatchObject([{ status: "deleted" }]);
 		await account.stub.settle(outcome(admission.jobId, "failed"));
@@ -284,7 +293,7 @@ describe("settlement", () => {
 				held: 0,
 			});
 			const row = await account.stub.lookup(
-				account.secretHash,
+				account.credential,
 				admission.jobId,
 			);
 			expect(unwrap(row).job).toMatchObject({ status, price });
@@ -401,7 +410,7 @@ describe("the index", () => {
 		do {
 			const page: { jobs: { id: string }[]; nextCursor: string | null } =
 				unwrap(
-					await account.stub.jobs(account.secretHash, { cursor, limit: 3 }),
+					await account.stub.jobs(account.credential, { cursor, limit: 3 }),
 				);
 			seen.push(...page.jobs.map((job) => job.id));
 			cursor = page.nextCursor;
@@ -411,9 +420,9 @@ describe("the index", () => {
 	});
 
 	it("refuses a cursor that is not ours", async () => {
-		const { stub, secretHash } = await newAccount();
+		const { stub, credential } = await newAccount();
 		for (const cursor of ["", "1", "j'--", "jzzzzzzzzzzzz"])
-			expect(await stub.jobs(secretHash, { cursor, limit: 3 })).toMatchObject({
+			expect(await stub.jobs(credential, { cursor, limit: 3 })).toMatchObject({
 				failure: { code: "invalid_request", field: "cursor" },
 			});
 	});
@@ -423,7 +432,7 @@ describe("the index", () => {
 		const admission = admissionOf(one);
 		await one.stub.admit(admission);
 		expect(
-			await other.stub.lookup(other.secretHash, admission.jobId),
+			await other.stub.lookup(other.credential, admission.jobId),
 		).toMatchObject({
 			ok: false,
 			failure: { code: "job_not_found" },
@@ -444,7 +453,7 @@ describe("the alarm", () => {
 		);
 		// A live instance lets no alarm go missing: one that is lost was lost with its instance.
 		await evictDurableObject(account.stub);
-		await account.stub.authenticate(account.secretHash);
+		await account.stub.authenticate(account.credential);
 		expect(await at()).toBe(armed);
 	});
 

@@ -31,11 +31,11 @@ const settle = (
 ) => stub.settle({ jobId, status, price: 1_000, parts: [] });
 
 const page = async (
-	{ stub, secretHash }: TestAccount,
+	{ stub, credential }: TestAccount,
 	after: number | null = null,
 	limit = 1_000,
 	types: EventType[] | null = null,
-) => stub.events(secretHash, { after, field: "after" }, limit, types);
+) => stub.events(credential, { after, field: "after" }, limit, types);
 
 const events = async (account: TestAccount): Promise<FeedEvent[]> =>
 	unwrap(await page(account)).events;
@@ -50,7 +50,7 @@ describe("the feed", () => {
 			jobs.push(id);
 		}
 		for (let times = 0; times < 2; times++)
-			await account.stub.eraseJob(account.secretHash, jobs[0] as string);
+			await account.stub.eraseJob(account.credential, jobs[0] as string);
 		const told = await events(account);
 		expect(told.map(({ seq, type }) => [seq, type])).toEqual([
 			...ENDS.flatMap((end, n) => [

@@ -87,11 +87,11 @@ describe("a hold whose job never settled", () => {
 			}),
 		).toEqual(gone);
 		expect(await account.stub.admit(admission)).toMatchObject(gone);
-		expect(await account.stub.lookup(account.secretHash, jobId)).toMatchObject(
+		expect(await account.stub.lookup(account.credential, jobId)).toMatchObject(
 			gone,
 		);
 		const { jobs } = unwrap(
-			await account.stub.jobs(account.secretHash, { cursor: null, limit: 9 }),
+			await account.stub.jobs(account.credential, { cursor: null, limit: 9 }),
 		);
 		expect(jobs).toEqual([]);
 	});

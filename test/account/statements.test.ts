@@ -6,6 +6,7 @@ import { unwrap } from "../../src/errors.ts";
 import { newUploadId } from "../../src/ids.ts";
 import {
 	admissionOf,
+	credentialOf,
 	newAccount,
 	type TestAccount,
 } from "../support/account.ts";
@@ -135,7 +136,7 @@ const written = (all: { rowsWritten: number }[]) =>
 it("no statement reads more rows for the jobs before it, and a job writes few", async () => {
 	bucket();
 	const account = await old(50);
-	const all = await statements(account, account.secretHash);
+	const all = await statements(account, account.credential);
 	expect(new Set(all.map(({ text }) => text)).size).toBeGreaterThan(20);
 	expect(all.filter(({ rowsRead }) => rowsRead > 50)).toEqual([]);
 	// Three of them tell the feed, one counts the repeat.
@@ -150,7 +151,7 @@ it("a key that sees only its own reads no row of others, and writes one row more
 	unwrap(
 		await account.stub.createKey({ name: "p", secretHash, origins: [origin] }),
 	);
-	const all = await statements(account, { secretHash, origin });
+	const all = await statements(account, credentialOf(secretHash, { origin }));
 	expect(all.filter(({ rowsRead }) => rowsRead > 50)).toEqual([]);
 	expect(written(all)).toBeLessThanOrEqual(36);
 });
@@ -160,11 +161,11 @@ async function readyUpload(account: TestAccount): Promise<string> {
 	const draft = { id, bytes: 9, sha256: "c".repeat(64) };
 	const stored = { id, bytes: 9, sha256: "c".repeat(64), width: 8, height: 8 };
 	unwrap(
-		await account.stub.createUploads(account.secretHash, [
+		await account.stub.createUploads(account.credential, [
 			{ ...draft, contentType: "image/png", way: "body" },
 		]),
 	);
-	unwrap(await account.stub.finalizeUploads(account.secretHash, [stored]));
+	unwrap(await account.stub.finalizeUploads(account.credential, [stored]));
 	return id;
 }
 
@@ -182,7 +183,11 @@ it.each(["without images", "with uploads"])(
 						},
 					]
 				: [];
-		// The first job sets the alarm, and the tables begin.
+		// The first job sets the alarm, the tables begin, and the minute has its one row for the key.
+		const now = Date.now();
+		await runInDurableObject(account.stub, (object: Account) => {
+			object.clock = () => now;
+		});
 		unwrap(await account.stub.admit(admissionOf(account, { images })));
 		const rows = await runInDurableObject(
 			account.stub,
@@ -206,3 +211,26 @@ it.each(["without images", "with uploads"])(
 		expect(written(rows)).toBe(9);
 	},
 );
+
+it("calls that only read write one row in each minute that has any", async () => {
+	const account = await newAccount();
+	const rows = await runInDurableObject(
+		account.stub,
+		async (object: Account, { storage: { sql } }) => {
+			const exec = vi.spyOn(sql, "exec");
+			const start = Date.parse("2999-01-01T10:00:00Z");
+			for (const second of [0, 1, 59, 60, 61, 119, 600]) {
+				object.clock = () => start + second * 1000;
+				unwrap(
+					await object.jobs(account.credential, { cursor: null, limit: 1 }),
+				);
+			}
+			const cursors = exec.mock.results.map(({ value }) => value);
+			exec.mockRestore();
+			return cursors.map((cursor) => ({
+				rowsWritten: (cursor as SqlStorageCursor<never>).rowsWritten,
+			}));
+		},
+	);
+	expect(written(rows)).toBe(3);
+});

@@ -280,16 +280,83 @@ describe("keys", () => {
 		const [, id] = /(key_\w+)/.exec(made.err) ?? [];
 		const more = { MINIGPT4_API_KEY: key };
 		expect((await minigpt4(["balance"], { more })).code).toBe(0);
-		const listed = await minigpt4(["keys"], { more });
+		const listed = await minigpt4(["keys"]);
 		expect(listed.out).toMatch(
-			new RegExp(`^${id} +this one .* for a while$`, "m"),
+			new RegExp(`^${id} +live +\\d+ s ago .* for a while$`, "m"),
 		);
+		expect(listed.out).toMatch(/^key_\w+ +this one /m);
 		expect(listed.out).not.toContain("mg_live_");
+		// It cannot administer keys, since nobody wanted that.
+		const keys = await minigpt4(["keys"], { more });
+		expect(keys).toMatchObject({ code: 3, out: "" });
+		expect(keys.err).toContain("keys:admin");
 		expect((await minigpt4(["keys", "revoke", id as string])).code).toBe(0);
 		const refused = await minigpt4(["balance"], { more });
 		expect(refused).toMatchObject({ code: 3, out: "" });
 		expect(refused.err).toContain("revoked");
 		expect(refused.err).not.toContain(key);
+	});
+
+	it("may do what --scopes says, until --expires, from --ips alone", async () => {
+		const create = (...args: string[]) =>
+			json(["keys", "create", "limited", ...args]);
+		const reader = await create("--scopes", "jobs:read, uploads:write");
+		expect(reader.scopes).toEqual(["jobs:read", "uploads:write"]);
+		const brief = await create("--expires", "1d");
+		expect(Date.parse(brief.expires_at) - Date.now()).toBeGreaterThan(8e7);
+		const dated = await create("--expires", "2999-01-01");
+		expect(dated.expires_at).toBe("2999-01-01T00:00:00.000Z");
+		const refused = await minigpt4(["balance"], {
+			more: { MINIGPT4_API_KEY: reader.key },
+		});
+		expect([refused.code, refused.err]).toEqual([
+			3,
+			expect.stringContaining("billing:read"),
+		]);
+		// Off Cloudflare nobody tells where a call comes from, unless a proxy does.
+		const { key } = await create("--ips", "203.0.113.0/24,2001:db8::/32");
+		const local = await minigpt4(["balance"], {
+			more: { MINIGPT4_API_KEY: key },
+		});
+		expect([local.code, local.err]).toEqual([
+			3,
+			expect.stringContaining("does not work from an unknown address"),
+		]);
+		const from = async (ip: string) => {
+			const headers = {
+				Authorization: `Bearer ${key}`,
+				"CF-Connecting-IP": ip,
+			};
+			return (await fetch(`${stack.url}/v1/account`, { headers })).status;
+		};
+		expect([await from("203.0.113.7"), await from("2001:db8::7")]).toEqual([
+			200, 200,
+		]);
+		expect(await from("198.51.100.7")).toBe(403);
+	});
+
+	it("are rotated: the new secret works at once, the old one until the grace ends", async () => {
+		const made = await json(["keys", "create", "rotated"]);
+		const works = async (key: string) =>
+			(await minigpt4(["balance"], { more: { MINIGPT4_API_KEY: key } })).code;
+		const rotated = await minigpt4([
+			"keys",
+			"rotate",
+			made.id,
+			"--grace",
+			"1h",
+		]);
+		const key = rotated.out.trim();
+		expect(key).toMatch(/^mg_live_\S+$/);
+		expect(rotated.err).toMatch(/The old one works until \d{4}-/);
+		expect(rotated.err).not.toContain("mg_live_");
+		expect([await works(made.key), await works(key)]).toEqual([0, 0]);
+		const last = await json(["keys", "rotate", made.id, "--grace", "0"]);
+		expect([await works(made.key), await works(key)]).toEqual([3, 3]);
+		expect(await works(last.key)).toBe(0);
+		expect((await minigpt4(["keys", "rotate", made.key])).err).toContain(
+			"history",
+		);
 	});
 
 	it("for a page are bound to its origin", async () => {

@@ -63,6 +63,7 @@ async function things(): Promise<Record<string, string>> {
 		idOf(client.post("/jobs", { prompt: "?" }, { Prefer: "wait=30" }));
 	const webhook = () =>
 		idOf(client.post("/webhooks", { url: "https://example.com/hooks" }));
+	const other = new Client(stack.url, await stack.stranger());
 	return {
 		JOB: await job(),
 		SPENT_JOB: await job(),
@@ -71,7 +72,10 @@ async function things(): Promise<Record<string, string>> {
 		SPENT_UPLOAD: await upload(),
 		WEBHOOK: await webhook(),
 		SPENT_WEBHOOK: await webhook(),
-		KEY_ID: await idOf(client.post("/keys", { name: "spent" })),
+		SPENT_KEY: await idOf(client.post("/keys", { name: "spent" })),
+		ROTATED_KEY: await idOf(client.post("/keys", { name: "rotated" })),
+		OTHER_ACCOUNT: (await other.get("/account")).id,
+		OTHER_KEY: (await other.get("/keys")).data[0].id,
 		ACCOUNT: (await client.get("/account")).id,
 	};
 }

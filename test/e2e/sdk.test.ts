@@ -408,6 +408,14 @@ describe("an account", () => {
 				}).account.get()
 			).id,
 		).toBe(account.id);
+		const once = { grace: 60, idempotencyKey: "a-rotation" };
+		const rotated = await client.keys.rotate(made.id, once);
+		expect(rotated.key).toMatch(/^mg_live_/);
+		const again = await client.keys.rotate(made.id, once);
+		expect(again).toMatchObject({ key: null, secrets: rotated.secrets });
+		const found = await client.keys.get(made.id);
+		expect(found.secrets).toHaveLength(2);
+		expect(found.last_used_at).not.toBeNull();
 		const { revoked_at } = await client.keys.revoke(made.id);
 		expect(revoked_at).not.toBeNull();
 		const keys = [];

@@ -252,7 +252,7 @@ describe("what fails", () => {
 		const tries = () =>
 			receiver.received.filter(({ id }) => id === done.event).length;
 		await live(owner, hook.id, HOUR);
-		await owner.stub.eraseJob(owner.secretHash, done.id);
+		await owner.stub.eraseJob(owner.credential, done.id);
 		await live(owner, hook.id, 4 * DAY);
 		expect(tries()).toBe(10);
 		expect(receiver.accepted.map((id) => seqs([id])[0])).toEqual([1, 3]);

@@ -141,7 +141,7 @@ describe("requests per minute", () => {
 	it("count no call without a valid key, and none of another account", async () => {
 		const account = await limited({ LIMIT_REQUESTS_PER_MINUTE: "1" });
 		const other = await newAccount();
-		const { keyId } = unwrap(await other.stub.authenticate(other.secretHash));
+		const { keyId } = unwrap(await other.stub.authenticate(other.credential));
 		await other.stub.revokeKey(keyId);
 		const revoked = await get(other, "/v1/account");
 		expect([revoked.status, headers(revoked)]).toEqual([
@@ -203,7 +203,7 @@ describe("jobs at once", () => {
 		for (let n = 0; n < 3; n++)
 			unwrap(await account.stub.admit(admissionOf(account)));
 		await evictDurableObject(account.stub);
-		const { limits } = await account.stub.showTo(account.secretHash);
+		const { limits } = await account.stub.showTo(account.credential);
 		expect(limits?.jobs).toEqual({ quota: 200, remaining: 197 });
 	});
 

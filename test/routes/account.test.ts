@@ -35,6 +35,7 @@ describe("GET /v1/account", () => {
 				name: "test",
 				created_at: expect.stringMatching(/^\d{4}-.*Z$/),
 				balance: { available: 4000, held: 1000 },
+				suspended_at: null,
 			},
 		]);
 	});
@@ -90,7 +91,7 @@ describe("GET /v1/account", () => {
 			}),
 		);
 		const { keyId } = unwrap(
-			await account.stub.authenticate(account.secretHash),
+			await account.stub.authenticate(account.credential),
 		);
 		unwrap(await account.stub.revokeKey(keyId));
 		const { status, body } = await get(`Bearer ${account.key}`);

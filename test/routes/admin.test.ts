@@ -1,7 +1,13 @@
+import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { app } from "../../src/app.ts";
+import { PAGE_SCOPES, SCOPES } from "../../src/scopes.ts";
+import { newAccount } from "../support/account.ts";
+import { JOB_REQUEST, refusal } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
+import { eventually } from "../support/eventually.ts";
+import { fakeWorker, gate, words } from "../support/jobs.ts";
 
 const SECRET = "test-admin-secret-test-admin-secret";
 
@@ -85,6 +91,10 @@ describe("the admin routes", () => {
 				["POST", "/keys", { name: "k" }],
 				["GET", "/keys", undefined],
 				["DELETE", "/keys/key_1", undefined],
+				["POST", "/suspend", undefined],
+				["POST", "/resume", undefined],
+				["POST", "/keys/key_1/suspend", undefined],
+				["POST", "/keys/key_1/resume", undefined],
 			] as const) {
 				const answer = await admin(method, `/accounts/${id}${path}`, body);
 				expect([answer.status, answer.body.code]).toEqual([
@@ -145,10 +155,116 @@ describe("the admin routes", () => {
 		expect(await response.json()).toMatchObject({ code: "revoked_key" });
 	});
 
+	it("make a key that can do everything, so that the account can have others", async () => {
+		const id = await newAccountId();
+		const make = async (body: object) =>
+			(await admin("POST", `/accounts/${id}/keys`, body)).body;
+		expect((await make({ name: "first" })).scopes).toEqual(SCOPES);
+		expect(
+			(await make({ name: "p", origins: ["https://app.example.com"] })).scopes,
+		).toEqual(PAGE_SCOPES);
+		const scopes = ["billing:read"];
+		expect((await make({ name: "books", scopes })).scopes).toEqual(scopes);
+	});
+
 	it("say what they allow", async () => {
 		const { status, body, headers } = await admin("DELETE", "/accounts");
 		expect([status, body.code]).toEqual([405, "method_not_allowed"]);
 		expect(headers.get("Allow")).toBe("POST");
+	});
+});
+
+describe("what operators suspend", () => {
+	const job = (key: string, path = "", init: RequestInit = {}) =>
+		edge.fetch(`http://edge.test/v1/jobs${path}`, {
+			...init,
+			headers: {
+				Authorization: `Bearer ${key}`,
+				"Content-Type": "application/json",
+			},
+		});
+	const ask = (key: string) =>
+		job(key, "", { method: "POST", body: JSON.stringify(JOB_REQUEST) });
+
+	it.each(["account", "key"])(
+		"is refused at once, be it %s, its jobs go on and are paid for, and it is let in again",
+		async (what) => {
+			const { opened, open } = gate();
+			fakeWorker({
+				tokens: words(5),
+				gate: (n) => (n === 2 ? opened : undefined),
+			});
+			const account = await newAccount(5_000);
+			const [own] = (await admin("GET", `/accounts/${account.id}/keys`)).body
+				.data;
+			const path =
+				what === "key"
+					? `/accounts/${account.id}/keys/${own.id}`
+					: `/accounts/${account.id}`;
+			const { id } = await (await ask(account.key)).json<{ id: string }>();
+
+			const suspended = await admin("POST", `${path}/suspend`);
+			expect([suspended.status, suspended.body.suspended_at]).toEqual([
+				200,
+				expect.stringMatching(/^\d{4}-/),
+			]);
+			// Repeating it keeps the time.
+			expect((await admin("POST", `${path}/suspend`)).body).toEqual(
+				suspended.body,
+			);
+			const code = `${what}_suspended`;
+			for (const refused of [
+				await ask(account.key),
+				await job(account.key, `/${id}`),
+				await job(account.key, `/${id}/cancel`, { method: "POST" }),
+			])
+				expect(await refusal(refused)).toEqual([403, code]);
+
+			open();
+			await eventually(async () =>
+				expect(
+					(await admin("GET", `/accounts/${account.id}`)).body.balance,
+				).toEqual({ available: 4_000, held: 0 }),
+			);
+			const resumed = await admin("POST", `${path}/resume`);
+			expect([resumed.status, resumed.body.suspended_at]).toEqual([200, null]);
+			expect((await admin("POST", `${path}/resume`)).status).toBe(200);
+			const done = await (await job(account.key, `/${id}`)).json();
+			expect(done).toMatchObject({ status: "succeeded", price: 1_000 });
+			expect((await ask(account.key)).status).toBe(202);
+		},
+	);
+
+	it("stays suspended when the account's object restarts", async () => {
+		const account = await newAccount();
+		await admin("POST", `/accounts/${account.id}/suspend`);
+		await evictDurableObject(account.stub);
+		expect(await refusal(await job(account.key))).toEqual([
+			403,
+			"account_suspended",
+		]);
+	});
+
+	it("is one key: the account's others go on", async () => {
+		const account = await newAccount();
+		const other = await admin("POST", `/accounts/${account.id}/keys`, {
+			name: "other",
+		});
+		await admin(
+			"POST",
+			`/accounts/${account.id}/keys/${other.body.id}/suspend`,
+		);
+		expect((await job(account.key)).status).toBe(200);
+		expect((await job(other.body.key)).status).toBe(403);
+	});
+
+	it("is no key that the account does not have", async () => {
+		const { id } = await newAccount();
+		const { status, body } = await admin(
+			"POST",
+			`/accounts/${id}/keys/key_none/suspend`,
+		);
+		expect([status, body.code]).toEqual([404, "key_not_found"]);
 	});
 });
 
@@ -234,12 +350,18 @@ describe("the OpenAPI document", () => {
 			"/admin/accounts/{id}/credits",
 			"/admin/accounts/{id}/keys",
 			"/admin/accounts/{id}/keys/{key_id}",
+			"/admin/accounts/{id}/keys/{key_id}/resume",
+			"/admin/accounts/{id}/keys/{key_id}/suspend",
+			"/admin/accounts/{id}/resume",
+			"/admin/accounts/{id}/suspend",
 			"/admin/pools",
 			"/admin/pools/{model}",
 		]);
 		for (const [, methods] of paths)
 			for (const operation of Object.values(methods))
 				expect(operation.security).toEqual([{ admin: [] }]);
-		expect(document.paths["/v1/account"]?.get?.security).toBeUndefined();
+		expect(document.paths["/v1/account"]?.get?.security).toEqual([
+			{ key: ["billing:read"] },
+		]);
 	});
 });

@@ -76,6 +76,8 @@ const REACH: Record<string, Reach> = {
 	getAccount: { reach: "refused" },
 	listKeys: { reach: "refused" },
 	createKey: { reach: "refused", ...json({ name: "k" }) },
+	getKey: { reach: "refused" },
+	rotateKey: { reach: "refused", ...json({ grace: 0 }) },
 	revokeKey: { reach: "refused" },
 	listEvents: { reach: "refused" },
 	listWebhooks: { reach: "refused" },

@@ -463,7 +463,7 @@ describe("`previous_job`", () => {
 		});
 		const body = { prompt: "And?", previous_job: id };
 		expect((await told(account, body)).status).toBe("succeeded");
-		await account.stub.deleteUpload(account.secretHash, upload);
+		await account.stub.deleteUpload(account.credential, upload);
 		expect(await refusal(await call(account, "", { body }))).toEqual([
 			410,
 			"image_gone",

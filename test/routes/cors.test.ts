@@ -146,7 +146,7 @@ describe("a page of another origin can read", () => {
 
 	it("why it was refused", async () => {
 		const { keyId } = unwrap(
-			await account.stub.authenticate(account.secretHash),
+			await account.stub.authenticate(account.credential),
 		);
 		const made = await at("/v1/keys", {
 			method: "POST",

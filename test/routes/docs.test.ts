@@ -28,7 +28,7 @@ describe("the docs", () => {
 		expect(html).not.toMatch(/\bsrc="https?:|href="https?:/);
 	});
 
-	it.each(["curl", "sdk", "openai", "command", "webhook"])(
+	it.each(["curl", "sdk", "openai", "command", "keys", "webhook"])(
 		"have the guide %s, as it is written",
 		async (name) => {
 			const response = await get(`/docs/guides/${name}`);

@@ -314,7 +314,7 @@ describe("DELETE /v1/jobs/{id}", () => {
 		await remove(account, id);
 		await ringAfter(account, 1_000);
 		expect(objectsOf(account)).toHaveLength(1);
-		unwrap(await account.stub.upload(account.secretHash, upload));
+		unwrap(await account.stub.upload(account.credential, upload));
 	});
 });
 
@@ -387,7 +387,7 @@ describe("an upload of the caller's own", () => {
 		const account = await newAccount(CREDIT);
 		const upload = await uploaded(account);
 		const found = async () =>
-			(await account.stub.upload(account.secretHash, upload)).ok;
+			(await account.stub.upload(account.credential, upload)).ok;
 		await ringAfter(account, UPLOAD_KEPT_MS - 60_000);
 		expect(await found()).toBe(true);
 		await ringAfter(account, UPLOAD_KEPT_MS + 60_000);

@@ -524,6 +524,6 @@ describe("a job of another account, or of nobody", () => {
 			expect(await response.json()).toMatchObject({ code: "job_not_found" });
 		}
 		expect(await jobObjects()).toBe(before);
-		unwrap(await owner.stub.lookup(owner.secretHash, id));
+		unwrap(await owner.stub.lookup(owner.credential, id));
 	});
 });

@@ -300,7 +300,7 @@ describe("the same request", () => {
 		expect((await put(account, id, { images })).status).toBe(202);
 		await ended(account, id);
 		expect((await put(account, id)).status).toBe(200);
-		unwrap(await account.stub.deleteUpload(account.secretHash, upload));
+		unwrap(await account.stub.deleteUpload(account.credential, upload));
 		for (const body of [{ images }, {}]) {
 			const again = await put(account, id, body);
 			expect([again.status, replayed(again)]).toEqual([200, "true"]);

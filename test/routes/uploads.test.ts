@@ -249,7 +249,7 @@ describe("a call", () => {
 	it("with a revoked key stores nothing", async () => {
 		const [store, account] = [bucket(), await newAccount()];
 		const { keyId } = unwrap(
-			await account.stub.authenticate(account.secretHash),
+			await account.stub.authenticate(account.credential),
 		);
 		await account.stub.revokeKey(keyId);
 		for (const response of [
@@ -596,7 +596,7 @@ describe("the list of uploads", () => {
 		const id = newUploadId(Date.now());
 		const draft = { id, contentType: "image/png", bytes: 9 } as const;
 		unwrap(
-			await account.stub.createUploads(account.secretHash, [
+			await account.stub.createUploads(account.credential, [
 				{ ...draft, sha256: "c".repeat(64), way: "inline" },
 			]),
 		);

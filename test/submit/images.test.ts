@@ -29,9 +29,9 @@ const PHOTO = "https://photos.example.org/cat.png";
 
 /** The parts of a request's context that reading images uses. */
 const c = { env: bindings, set: () => {} } as unknown as Context<App>;
-const callerOf = ({ id, secretHash, stub }: TestAccount): Caller => ({
+const callerOf = ({ id, credential, stub }: TestAccount): Caller => ({
 	id,
-	credential: secretHash,
+	credential,
 	account: stub,
 });
 const dataUrl = (bytes: Uint8Array, type = "image/jpeg") =>
@@ -66,7 +66,7 @@ const readFor = async (
 ): Promise<ImageRead[]> => {
 	const prepared = unwrap(
 		await account.stub.prepare({
-			credential: account.secretHash,
+			credential: account.credential,
 			jobId: null,
 			idempotencyKey: null,
 			repeats: null,
@@ -211,7 +211,7 @@ describe("a job's images", () => {
 		const [store, account] = [bucket(), await newAccount()];
 		publish(store, "93.184.216.34");
 		const { keyId } = unwrap(
-			await account.stub.authenticate(account.secretHash),
+			await account.stub.authenticate(account.credential),
 		);
 		await account.stub.revokeKey(keyId);
 		const found = await failure(readFor(account, [{ url: PHOTO }]));

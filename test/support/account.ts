@@ -4,7 +4,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { Account } from "../../src/account/account.ts";
 import { issueKey, newAccountId } from "../../src/api-key.ts";
-import type { Admission } from "../../src/contract/account.ts";
+import type { Admission, Credential } from "../../src/contract/account.ts";
 import { config } from "../../src/env.ts";
 import { unwrap } from "../../src/errors.ts";
 import { newJobId } from "../../src/ids.ts";
@@ -15,7 +15,7 @@ export const bindings = env as unknown as Env;
 export interface TestAccount {
 	id: string;
 	key: string;
-	secretHash: string;
+	credential: Credential;
 	stub: DurableObjectStub<Account>;
 }
 
@@ -31,15 +31,27 @@ export async function newAccount(credit = 0): Promise<TestAccount> {
 	const [signer] = config(bindings).KEY_SECRETS as [string];
 	const { key, secretHash } = await issueKey(signer, id);
 	unwrap(await stub.createKey({ name: "test", secretHash }));
-	return { id, key, secretHash, stub };
+	return { id, key, credential: credentialOf(secretHash), stub };
 }
+
+/** A call with this secret, as the Worker sees one from a server. */
+export const credentialOf = (
+	secretHash: string,
+	part: Partial<Credential> = {},
+): Credential => ({
+	secretHash,
+	scope: "jobs:write",
+	origin: null,
+	ip: null,
+	...part,
+});
 
 /** An admission of a new job without images. */
 export const admissionOf = (
 	account: TestAccount,
 	part: Partial<Admission> = {},
 ): Admission => ({
-	credential: account.secretHash,
+	credential: account.credential,
 	jobId: newJobId(Date.now()),
 	callHash: null,
 	repeats: null,
@@ -66,7 +78,10 @@ export const uploadsOf = (...uploads: string[]): Admission["images"] =>
 		sha256: null,
 	}));
 
-/** Every row of every table of an object: what a call that changes nothing must leave as it is. */
+/**
+ * Every row of every table of an object: what a call that changes nothing must leave as it is. When
+ * a secret was last used is left out: that any call may change.
+ */
 export const dump = (
 	stub: DurableObjectStub<Account>,
 ): Promise<Record<string, unknown[]>> =>
@@ -80,7 +95,10 @@ export const dump = (
 				.toArray()
 				.map(({ name }) => [
 					name,
-					state.storage.sql.exec(`SELECT * FROM "${name}"`).toArray(),
+					state.storage.sql
+						.exec(`SELECT * FROM "${name}"`)
+						.toArray()
+						.map(({ last_used_at: _, ...row }) => row),
 				]),
 		),
 	);

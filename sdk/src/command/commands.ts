@@ -21,6 +21,7 @@ export const COMMANDS: readonly Command[] = [
 	balance,
 	keys.list,
 	keys.create,
+	keys.rotate,
 	keys.revoke,
 	webhooks.list,
 	webhooks.create,

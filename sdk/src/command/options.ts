@@ -62,6 +62,26 @@ export const OPTIONS = {
 		value: "ORIGIN",
 		help: "binds the key to pages of this origin; may be repeated",
 	},
+	scopes: {
+		type: "string",
+		value: "SCOPES",
+		help: "what the key may do, such as jobs:write,jobs:read",
+	},
+	expires: {
+		type: "string",
+		value: "TIME",
+		help: "when the key ends: in 30d or 12h, or at a date such as 2027-01-01",
+	},
+	ips: {
+		type: "string",
+		value: "RANGES",
+		help: "the only addresses that may use the key, such as 203.0.113.0/24,2001:db8::/32",
+	},
+	grace: {
+		type: "string",
+		value: "TIME",
+		help: "for how long the old secret works on: 0 to 7d, by default 1d",
+	},
 	forward: {
 		type: "string",
 		value: "URL",
@@ -192,3 +212,39 @@ export function parseLimit(given: string | undefined): number {
 	if (Number.isInteger(limit) && limit >= 1) return limit;
 	throw new UsageError("--limit needs a whole number from 1.");
 }
+
+const UNIT_SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/**
+ * Reads a time such as `90s`, `15m`, `12h` or `7d`, in seconds; a number alone is in seconds.
+ *
+ * @throws UsageError if it is none
+ */
+export function parseDuration(name: OptionName, given: string): number {
+	const [, count, unit = "s"] = /^(\d+)([smhd])?$/.exec(given) ?? [];
+	if (count === undefined)
+		throw new UsageError(
+			`--${name} needs a time such as 90s, 15m, 12h or 7d, not "${given}".`,
+		);
+	return Number(count) * UNIT_SECONDS[unit as keyof typeof UNIT_SECONDS];
+}
+
+/**
+ * Reads a time to come: a duration from now on, or a date.
+ *
+ * @throws UsageError if it is neither
+ */
+export function parseTime(name: OptionName, given: string, now: number): Date {
+	if (/^\d+[smhd]?$/.test(given))
+		return new Date(now + parseDuration(name, given) * 1000);
+	const date = new Date(given);
+	if (/^\d{4}-\d\d-\d\d/.test(given) && !Number.isNaN(date.getTime()))
+		return date;
+	throw new UsageError(
+		`--${name} needs a time such as 12h or 30d, or a date such as 2027-01-01, not "${given}".`,
+	);
+}
+
+/** Reads the items of a list, which have commas between them. */
+export const parseList = (given: string): string[] =>
+	given.split(",").map((item) => item.trim());

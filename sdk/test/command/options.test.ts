@@ -4,7 +4,9 @@ import { UsageError } from "../../src/command/exit.ts";
 import {
 	nearest,
 	parseCommandLine,
+	parseDuration,
 	parseNumber,
+	parseTime,
 } from "../../src/command/options.ts";
 
 it("arguments and options may come in any order", () => {
@@ -39,6 +41,21 @@ it("numbers are numbers", () => {
 	expect(parseNumber("seed", undefined)).toBeUndefined();
 	for (const wrong of ["", " ", "x", "1x", "Infinity"])
 		expect(() => parseNumber("seed", wrong)).toThrow("--seed needs a number");
+});
+
+it("times are durations, or dates where they are times to come", () => {
+	const seconds = ["0", "90s", "15m", "12h", "7d"].map((text) =>
+		parseDuration("grace", text),
+	);
+	expect(seconds).toEqual([0, 90, 900, 43_200, 604_800]);
+	const now = Date.parse("2026-11-30T00:00:00Z");
+	const at = (text: string) => parseTime("expires", text, now).toISOString();
+	expect(at("30d")).toBe("2026-12-30T00:00:00.000Z");
+	expect(at("2027-01-01")).toBe("2027-01-01T00:00:00.000Z");
+	for (const wrong of ["", "soon", "-1h", "1.5h", "1w"]) {
+		expect(() => parseDuration("grace", wrong)).toThrow("--grace needs a time");
+		expect(() => at(wrong)).toThrow("--expires needs a time");
+	}
 });
 
 it("a typo has a suggestion, an unrelated word has none", () => {

@@ -3,7 +3,7 @@
  * Shows the guides and the API reference, which Scalar (reference.js) renders from /openapi.json.
  */
 
-const GUIDES = ["curl", "sdk", "openai", "command", "webhook"];
+const GUIDES = ["curl", "sdk", "openai", "command", "keys", "webhook"];
 
 /** @param {string} path @returns {Promise<Response>} */
 async function get(path) {

@@ -1,0 +1,87 @@
+/** The calls that operators make to an Account. */
+import { DurableObject } from "cloudflare:workers";
+import type { AccountView, KeyView, NewKey } from "../contract/account.ts";
+import { unwrapOrRollBack } from "../durable/storage.ts";
+import type { Result } from "../errors.ts";
+import { AccountCore } from "./core.ts";
+import { accountView } from "./identity.ts";
+import { createKey, listKeys, revokeKey, suspendKey } from "./keys.ts";
+import { addCredit } from "./ledger-rows.ts";
+
+export class OperatorCalls extends DurableObject<Env> {
+	/** Milliseconds since 1970; tests move it. */
+	clock = (): number => Date.now();
+	protected readonly core = new AccountCore(
+		this.ctx,
+		() => this.env,
+		() => this.clock(),
+	);
+
+	/** Makes the account; repeating it changes nothing. */
+	async create(account: {
+		id: string;
+		name: string;
+	}): Promise<Result<{ account: AccountView }>> {
+		this.core.create(account);
+		return this.show();
+	}
+
+	async show(): Promise<Result<{ account: AccountView }>> {
+		return this.core.asOperator((identity) => ({
+			ok: true,
+			account: accountView(this.core.sql, identity),
+		}));
+	}
+
+	/** Adds credit once per id. */
+	async credit(credit: {
+		id: string;
+		amount: number;
+	}): Promise<Result<{ account: AccountView }>> {
+		return this.core.asOperator((identity) =>
+			this.core.writeOrRollBack((sql, now) => {
+				unwrapOrRollBack(addCredit(sql, credit, now));
+				return { account: accountView(sql, identity) };
+			}),
+		);
+	}
+
+	/** Suspends the account, or lets it in again: calls are refused, its jobs go on. */
+	async suspend(
+		isSuspended: boolean,
+	): Promise<Result<{ account: AccountView }>> {
+		return this.core.asOperator(() => ({
+			ok: true,
+			account: accountView(this.core.sql, this.core.suspend(isSuspended)),
+		}));
+	}
+
+	async createKey(key: NewKey): Promise<Result<{ key: KeyView }>> {
+		return this.core.asOperator(() =>
+			this.core.write((sql, now) => createKey(sql, null, key, now)),
+		);
+	}
+
+	async revokeKey(id: string): Promise<Result<{ key: KeyView }>> {
+		return this.core.asOperator(() =>
+			this.core.write((sql, now) => revokeKey(sql, id, now)),
+		);
+	}
+
+	/** Suspends a key, or lets it in again. */
+	async suspendKey(
+		id: string,
+		isSuspended: boolean,
+	): Promise<Result<{ key: KeyView }>> {
+		return this.core.asOperator(() =>
+			this.core.write((sql, now) => suspendKey(sql, id, isSuspended, now)),
+		);
+	}
+
+	async keys(): Promise<Result<{ keys: KeyView[] }>> {
+		return this.core.asOperator(() => ({
+			ok: true,
+			keys: listKeys(this.core.sql, this.clock()),
+		}));
+	}
+}
