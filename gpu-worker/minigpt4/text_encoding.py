@@ -15,7 +15,8 @@ class ByteLevelText:
     """For byte-level BPE, whose control strings are special tokens.
 
     A character that the vocabulary cannot write (SmolLM2 lacks six control characters and the
-    unassigned planes 4 to 11) becomes U+FFFD; the tokenizer alone would drop its bytes.
+    unassigned planes 4 to 11) becomes U+FFFD; the tokenizer alone would drop its bytes. A tokenizer
+    may normalise what it encodes (Qwen2's: NFC, so that U+212B becomes U+00C5).
     """
 
     def __init__(self, tokenizer: Tokenizer):
@@ -24,7 +25,7 @@ class ByteLevelText:
 
     def ids(self, text: str) -> list[int]:
         ids = self._encode(text)
-        if self._decode(ids) != text:
+        if self._decode(ids) != self._normal(text):
             ids = self._encode("".join(c if self._writable(c) else "\ufffd" for c in text))
         return ids
 
@@ -35,7 +36,11 @@ class ByteLevelText:
         return self._tokenizer.decode(ids, skip_special_tokens=False)
 
     def _writable(self, character: str) -> bool:
-        return self._decode(self._encode(character)) == character
+        return self._decode(self._encode(character)) == self._normal(character)
+
+    def _normal(self, text: str) -> str:
+        normalizer = self._tokenizer.normalizer
+        return text if normalizer is None else normalizer.normalize_str(text)
 
 
 class SentencePieceText:

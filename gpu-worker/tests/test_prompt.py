@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 
 from minigpt4.prompt import TEMPLATES, Image, Message, Prompt
+from minigpt4.text_encoding import ByteLevelText
 
 FILLER = "¤"  # a turn of filler shows which control ids the template puts there by itself
 
@@ -159,3 +160,15 @@ def test_a_typeable_added_token_is_refused_at_start(tokenizer_file: Path, tmp_pa
 def test_an_unknown_role_is_an_error(prompt: Prompt):
     with pytest.raises(KeyError):
         prompt.ids([Message("tool", ["x"])])
+
+
+def test_text_that_the_tokenizer_normalises_is_not_lost(tokenizer_file: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.normalizer = normalizers.NFC()  # as Qwen2's
+    text = ByteLevelText(tokenizer)
+    for typed, kept in (
+        ("\u212b and e\u0301", "\u00c5 and \u00e9"),
+        ("\u0958", "\u0915\u093c"),
+        ("\u212b \x04", "\u00c5 \ufffd"),
+    ):
+        assert tokenizer.decode(text.ids(typed), skip_special_tokens=False) == kept
