@@ -26,7 +26,7 @@ def test_every_measure_of_the_command_is_there():
 
 def test_tasks_are_asked_in_the_words_of_the_api():
     source = (REPOSITORY / "src" / "tasks.ts").read_text()
-    told = dict(re.findall(r'(\w+):\s*"([^"]+)"', source))
+    told = dict(re.findall(r'(\w+):\s*\{\s*prompt:\s*"([^"]+)"', source))
     assert told == {"describe": questions.DESCRIBE, **questions.TASKS}
 
 
