@@ -38,3 +38,8 @@ def synthetic_sets(tmp_path_factory):
     from synthetic import Sets
 
     return Sets(tmp_path_factory.mktemp("synthetic"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Runs the engine's tests first: they count what it runs, and `npm test` shares it later on."""
+    items.sort(key=lambda item: "engine" not in item.path.parts)
