@@ -54,7 +54,8 @@ export function priceRangeOf(
 	const most = mostPrice(rates, size);
 	return {
 		maxPrice: Math.min(most, input.maxPrice ?? most),
-		leastPrice: leastPrice(rates, size),
+		// A conversation that no model's context holds is refused for its length, not for its price.
+		leastPrice: Math.min(most, leastPrice(rates, size)),
 	};
 }
 

@@ -29,6 +29,19 @@ const complete = (account: TestAccount, body: object): Promise<Response> =>
 	});
 
 describe("admission", () => {
+	it("refuses a continued job for its length, where it is too long, and not for its price", async () => {
+		fakeWorker({ tokens: words(3) });
+		const account = await newAccount(CREDIT);
+		const { id } = await (await create(account)).json<Wire>();
+		await ended(account, id);
+		const body = { previous_job: id, prompt: "a b c d e f g h ".repeat(1_000) };
+		for (const model of [{}, { model: "nano" }]) {
+			const refused = await call(account, "", { body: { ...body, ...model } });
+			expect(refused.status).toBe(400);
+			expect((await refused.json<Wire>()).code).toBe("context_length_exceeded");
+		}
+	});
+
 	it("holds the price of the longest prompt and answer, and gives back the rest", async () => {
 		const { opened, open } = gate();
 		fakeWorker({ tokens: words(3), gate: () => opened });
