@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * `npm test`: set-up, then every check; `npm test -- unit e2e` runs only those stages. Python's
- * stages, then the SDK and chaos, run beside the others: neither lane keeps two cores busy. One
+ * `npm test`: set-up, then every check; `npm test -- unit e2e` runs only those stages. Types,
+ * Python's stages, the SDK and chaos run beside the others: neither lane keeps two cores busy. One
  * engine serves the whole run and boots while the first stages work. The last line is the sum over
  * all runners.
  */
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import * as paths from "./paths.mjs";
 import { freePort } from "./ports.mjs";
@@ -58,6 +58,11 @@ const inRoot = (name, title, tool, ...args) => ({
 	cwd: paths.root,
 	command: [bin(tool), ...args],
 });
+/** @param {string} title @param {string} project @returns {Stage} */
+const types = (title, project) => ({
+	...inRoot("types", title, "tsc", "-p", project),
+	beside: true,
+});
 /** @param {string} name @param {string} title @param {string} config @returns {Stage} */
 function vitest(name, title, config) {
 	const file = join(reports, `${name}.json`);
@@ -90,15 +95,13 @@ const stages = [
 		...inRoot("types", "build (SDK)", "node", "sdk/scripts/build.mjs"),
 		first: true,
 	},
-	inRoot("types", "types (SDK)", "tsc", "-p", "sdk"),
-	inRoot("types", "types (SDK core)", "tsc", "-p", "sdk/tsconfig.core.json"),
-	inRoot("types", "types (edge)", "tsc", "-p", "."),
-	inRoot("types", "types (scripts, benches)", "tsc", "-p", "scripts"),
-	inRoot("types", "types (playground)", "tsc", "-p", "src/playground"),
-	...(existsSync(join(paths.root, "test/e2e/tsconfig.json"))
-		? [inRoot("types", "types (end to end)", "tsc", "-p", "test/e2e")]
-		: []),
-	inRoot("types", "types (chaos)", "tsc", "-p", "test/chaos"),
+	types("types (SDK)", "sdk"),
+	types("types (SDK core)", "sdk/tsconfig.core.json"),
+	types("types (edge)", "."),
+	types("types (scripts, benches)", "scripts"),
+	types("types (playground)", "src/playground"),
+	types("types (end to end)", "test/e2e"),
+	types("types (chaos)", "test/chaos"),
 	{
 		name: "lint",
 		title: "lint (Python)",
