@@ -29,7 +29,7 @@ const complete = (account: TestAccount, body: object): Promise<Response> =>
 	});
 
 describe("admission", () => {
-	it("refuses a continued job for its length, where it is too long, and not for its price", async () => {
+	it("refuses a continued conversation that is too long for its length, not its price", async () => {
 		fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		const { id } = await (await create(account)).json<Wire>();
