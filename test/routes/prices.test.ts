@@ -29,7 +29,7 @@ const complete = (account: TestAccount, body: object): Promise<Response> =>
 	});
 
 describe("admission", () => {
-	it("refuses a continued conversation that is too long for its length, not its price", async () => {
+	it("refuses a continuation that is too long for its length, not for its price", async () => {
 		fakeWorker({ tokens: words(3) });
 		const account = await newAccount(CREDIT);
 		const { id } = await (await create(account)).json<Wire>();
