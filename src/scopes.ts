@@ -16,7 +16,7 @@ export const ABOUT_SCOPES: Record<Scope, string> = {
 	"jobs:write": "create, cancel and delete jobs, chat completions among them",
 	"jobs:read": "read jobs, uploads and the account's events",
 	"uploads:write": "create and delete uploads",
-	"billing:read": "read the balance",
+	"billing:read": "read the balance and the ledger",
 	"keys:admin": "list, create, rotate and revoke keys",
 	"webhooks:admin": "all about webhooks, their secrets included",
 };

@@ -1,6 +1,7 @@
 /**
- * The ledger's table. Each entry holds the balances after it: the newest has the account's, and
- * the constraints check each step.
+ * The ledger's tables. Each entry holds the balances after it: the newest has the account's, and
+ * the constraints check each step. Credits have rows of their own beside their entries, which stay
+ * for ever: no credit id ever counts twice.
  */
 import type { Result } from "../errors.ts";
 import { type Balances, BOOKS, decide, type Entry, post } from "./ledger.ts";
@@ -31,6 +32,19 @@ export function addReleased(sql: SqlStorage): void {
 	);
 }
 
+/** The fourth version: credits, beside their entries. */
+export function keepCredits(sql: SqlStorage): void {
+	sql.exec("DROP INDEX credit");
+	sql.exec(`CREATE TABLE credit (
+		id TEXT PRIMARY KEY,
+		amount INTEGER NOT NULL,
+		at INTEGER NOT NULL
+	) WITHOUT ROWID`);
+	sql.exec(
+		"INSERT INTO credit SELECT ref, amount, at FROM entry WHERE kind = 'credit'",
+	);
+}
+
 const NOTHING: Balances = { funding: 0, available: 0, held: 0, revenue: 0 };
 
 export const balances = (sql: SqlStorage): Balances =>
@@ -56,17 +70,22 @@ export function addCredit(
 		{ kind: "credit", ...credit },
 		now,
 	);
-	if (decision.ok) recordEntries(sql, decision.entries, now);
+	if (decision.ok && decision.entries.length > 0) {
+		recordEntries(sql, decision.entries, now);
+		sql.exec(
+			"INSERT INTO credit (id, amount, at) VALUES (?, ?, ?)",
+			credit.id,
+			credit.amount,
+			now,
+		);
+	}
 	return decision;
 }
 
 /** The amount that was credited under this id; undefined where none was. */
 function creditOf(sql: SqlStorage, id: string): number | undefined {
 	return sql
-		.exec<{ amount: number }>(
-			"SELECT amount FROM entry WHERE kind = 'credit' AND ref = ?",
-			id,
-		)
+		.exec<{ amount: number }>("SELECT amount FROM credit WHERE id = ?", id)
 		.toArray()[0]?.amount;
 }
 

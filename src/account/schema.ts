@@ -6,7 +6,7 @@ import { createIdempotencyTable } from "./idempotency.ts";
 import { createAccountTable, letAccountsBeSuspended } from "./identity.ts";
 import { addPrices, createJobTables } from "./jobs.ts";
 import { createKeyTable, limitKeys } from "./keys.ts";
-import { addReleased, createLedgerTable } from "./ledger-rows.ts";
+import { addReleased, createLedgerTable, keepCredits } from "./ledger-rows.ts";
 import { createUploadTables } from "./uploads.ts";
 import { createWebhookTables } from "./webhook-rows.ts";
 
@@ -30,4 +30,5 @@ export const STEPS: readonly Step[] = [
 		limitKeys(sql);
 		letAccountsBeSuspended(sql);
 	},
+	keepCredits,
 ];

@@ -74,6 +74,7 @@ const REACH: Record<string, Reach> = {
 	listModels: { reach: "open" },
 	getModel: { reach: "open" },
 	getAccount: { reach: "refused" },
+	listLedger: { reach: "refused" },
 	listKeys: { reach: "refused" },
 	createKey: { reach: "refused", ...json({ name: "k" }) },
 	getKey: { reach: "refused" },

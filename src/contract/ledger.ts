@@ -1,0 +1,39 @@
+/** What the Account and the Worker tell each other about the ledger. */
+
+export const ENTRY_KINDS = ["credit", "hold", "settle", "release"] as const;
+export type EntryKind = (typeof ENTRY_KINDS)[number];
+
+/** An entry of the ledger as a statement shows it. Amounts are micro-USD. */
+export interface StatementLine {
+	seq: number;
+	/** Milliseconds since 1970. */
+	at: number;
+	kind: EntryKind;
+	/** The credit's id or the job's. */
+	ref: string;
+	/** What the entry moved, never negative: with `settle` the price. */
+	amount: number;
+	/** With `settle`: what of the hold became available again. */
+	released: number;
+	/** Of the account, right after. */
+	available: number;
+	held: number;
+}
+
+/** A page of the statement, newest first. Times are milliseconds since 1970; null is no bound. */
+export interface StatementPage {
+	/** As the page before returned it. */
+	cursor: string | null;
+	limit: number;
+	/** Only entries at this time or later. */
+	after: number | null;
+	/** Only entries before this time. */
+	before: number | null;
+	kind: EntryKind | null;
+}
+
+export interface Statement {
+	lines: StatementLine[];
+	/** A page may be short and have it: then older lines that match are still to be found. */
+	nextCursor: string | null;
+}
