@@ -37,6 +37,12 @@ export const KEY_FAILURES = failures({
 			"The operator of this API suspended this account. Its jobs go on; ask the operator to let " +
 			"it in again.",
 	},
+	account_frozen: {
+		status: 403,
+		detail:
+			"The audit of this account's ledger found something wrong, so it gets no new job until the " +
+			"operator of this API has looked at it. Its jobs go on, and all can be read.",
+	},
 	ip_not_allowed: {
 		status: 403,
 		/** Null where the platform does not tell it. */

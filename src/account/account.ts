@@ -70,7 +70,8 @@ export class Account extends OwnerCalls {
 
 	/** See `Preparation`. */
 	async prepare(request: Preparation): Promise<Prepared> {
-		return this.core.asCaller(request.credential, ({ scopes, onlyMadeBy }) => {
+		return this.core.asCaller(request.credential, (call) => {
+			const { scopes, onlyMadeBy } = call;
 			// Whoever goes on from a job can have the model say what was said in it.
 			const reads = request.previous
 				? checkScope({ scopes }, "jobs:read", "previous_job")
@@ -80,7 +81,7 @@ export class Account extends OwnerCalls {
 						this.core.sql,
 						onlyMadeBy,
 						request,
-						this.core.jobs(),
+						this.core.room(call),
 						this.clock(),
 					)
 				: reads;
@@ -91,9 +92,9 @@ export class Account extends OwnerCalls {
 	async admit(admission: Admission): Promise<Admitted> {
 		const result = this.core.asCaller(
 			admission.credential,
-			({ onlyMadeBy }) =>
+			(call) =>
 				this.core.writeOrRollBack((sql, now) =>
-					admit(sql, onlyMadeBy, admission, this.core.jobs(), now),
+					admit(sql, call.onlyMadeBy, admission, this.core.room(call), now),
 				),
 			admission.isPrepared ? "follows" : "counts",
 		);

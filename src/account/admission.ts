@@ -9,7 +9,12 @@ import { type Balances, decide, type Entry } from "./ledger.ts";
 export interface Remaining {
 	balances: Balances;
 	jobs: Limits["jobs"];
+	/** An audit found the ledger wrong: nothing more may be spent. */
+	isFrozen: boolean;
 }
+
+/** The same without what the ledger has. */
+export type Room = Omit<Remaining, "balances">;
 
 export type AdmissionCheck =
 	| { result: "new"; entries: Entry[] }
@@ -44,9 +49,10 @@ export function checkAdmission(
 export function checkHold(
 	jobId: string,
 	{ maxPrice, leastPrice }: PriceRange,
-	{ balances, jobs }: Remaining,
+	{ balances, jobs, isFrozen }: Remaining,
 	now: number,
 ): Result<{ entries: Entry[] }> {
+	if (isFrozen) return failed({ code: "account_frozen" });
 	if (maxPrice < leastPrice)
 		return failed({
 			code: "max_price_too_low",

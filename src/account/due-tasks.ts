@@ -10,10 +10,13 @@ import { config } from "../env.ts";
 import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
 import { logLine } from "../log.ts";
+import type { Measurement } from "../metrics/catalog.ts";
 import { endpointOf, jobOf } from "../objects.ts";
 import { FREE } from "../pricing/bill.ts";
-import { type DueTask, dueBy, reschedule } from "./due.ts";
+import { auditSlice } from "./audit-rows.ts";
+import { clearDue, type DueTask, dueBy, reschedule } from "./due.ts";
 import { sweepIdempotencyKeys } from "./idempotency.ts";
+import { freeze, identityOf } from "./identity.ts";
 import { findJob, setExpiry } from "./jobs.ts";
 import { expiry, ORPHAN_AFTER_MS, recordErasure, settle } from "./lifecycle.ts";
 import { nextSweep } from "./staging-sweeps.ts";
@@ -39,6 +42,9 @@ export interface TaskContext {
 	/** The account's id. */
 	account: string;
 	clock: () => number;
+	/** Called once an audit has frozen the account. */
+	onFrozen: () => void;
+	measure: (measured: readonly Measurement[]) => void;
 }
 
 /** Runs a batch of the tasks that are due. The others stay due. */
@@ -120,6 +126,8 @@ async function runTask(
 			return store.write(() => sweepIdempotencyKeys(store.sql, clock()));
 		case "notify":
 			return notifyEndpoint(context, due);
+		case "ledger":
+			return auditLedger(context, due);
 		case "hook":
 			return deleteUnused(context, ref);
 		default:
@@ -171,6 +179,38 @@ async function notifyEndpoint(
 	);
 	if (revision(store.sql, id) !== notified) return clock();
 	reschedule(store.sql, due, null);
+	return CLEARED;
+}
+
+/**
+ * Audits a slice of the ledger, and the next one in another turn. The row is cleared in the turn
+ * that reaches the newest entry: the next entry sets it again. What is wrong freezes the account.
+ */
+function auditLedger(
+	{ store, account, clock, onFrozen, measure }: TaskContext,
+	{ key }: DueTask,
+): number | typeof CLEARED {
+	const { sql } = store;
+	const now = clock();
+	const audit = store.write(() => {
+		if (identityOf(sql).frozen_at !== null) {
+			clearDue(sql, key);
+			return null;
+		}
+		const slice = auditSlice(sql, now);
+		if (slice.mismatch !== null) freeze(sql, now);
+		if (slice.done) clearDue(sql, key);
+		return slice;
+	});
+	if (audit === null) return CLEARED;
+	const { done, mismatch } = audit;
+	if (!done) return now;
+	const result = mismatch === null ? "clean" : "mismatch";
+	measure([{ name: "ledger_audits_total", labels: { result }, value: 1 }]);
+	if (mismatch !== null) {
+		logLine("ledger_mismatch", { level: "error", account, mismatch });
+		onFrozen();
+	}
 	return CLEARED;
 }
 

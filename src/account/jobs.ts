@@ -231,6 +231,18 @@ export const countOpenJobs = (sql: SqlStorage, most: number): number =>
 		)
 		.one().count;
 
+/** What each job holds that has not settled, by its id. */
+export const openHolds = (sql: SqlStorage): Map<string, number> =>
+	new Map(
+		sql
+			.exec<{ id: string; hold: number }>(
+				`SELECT id, hold FROM job INDEXED BY job_open
+					WHERE settled_at IS NULL AND hold > 0`,
+			)
+			.toArray()
+			.map(({ id, hold }) => [id, hold]),
+	);
+
 /** When a job is due: an open one to be asked, a settled one to be erased. */
 export interface DueJob extends Record<string, SqlStorageValue> {
 	id: string;

@@ -4,7 +4,20 @@
  * for ever: no credit id ever counts twice.
  */
 import type { Result } from "../errors.ts";
+import { setDueUnlessSet } from "./due.ts";
 import { type Balances, BOOKS, decide, type Entry, post } from "./ledger.ts";
+
+/** How long after an entry, at most, the ledger is audited. */
+const AUDIT_WITHIN_MS = 24 * 60 * 60_000;
+export const AUDIT = "ledger:audit";
+
+export interface EntryRow
+	extends Entry,
+		Balances,
+		Record<string, SqlStorageValue> {
+	seq: number;
+	at: number;
+}
 
 export function createLedgerTable(sql: SqlStorage): void {
 	sql.exec(`CREATE TABLE entry (
@@ -95,6 +108,7 @@ export function recordEntries(
 	entries: readonly Entry[],
 	at: number,
 ): void {
+	if (entries.length > 0) setDueUnlessSet(sql, AUDIT, at + AUDIT_WITHIN_MS);
 	let after = balances(sql);
 	for (const entry of entries) {
 		after = post(after, [entry]);

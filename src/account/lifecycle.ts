@@ -4,7 +4,6 @@ import type {
 	Admission,
 	JobImage,
 	JobIndexRow,
-	Limits,
 	MadeBy,
 	NamedUpload,
 	Outcome,
@@ -16,7 +15,12 @@ import type {
 import { Rollback, unwrapOrRollBack } from "../durable/storage.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
 import type { Prices } from "../pricing/prices.ts";
-import { checkAdmission, checkHold, type Remaining } from "./admission.ts";
+import {
+	checkAdmission,
+	checkHold,
+	type Remaining,
+	type Room,
+} from "./admission.ts";
 import { setDue } from "./due.ts";
 import { appendJobEvent } from "./feed.ts";
 import { findNamedJobId, saveIdempotencyKey } from "./idempotency.ts";
@@ -60,7 +64,7 @@ export function prepare(
 	sql: SqlStorage,
 	onlyMadeBy: MadeBy,
 	request: Preparation,
-	jobs: Limits["jobs"],
+	room: Room,
 	now: number,
 ): Result<Extract<Prepared, { ok: true }>> {
 	if (request.hasWebhook && onlyMadeBy !== null) return WEBHOOK_REFUSED;
@@ -94,7 +98,7 @@ export function prepare(
 	const previousModel = before?.job.model ?? null;
 	const price =
 		request.previous?.prices?.[previousModel ?? ""] ?? request.price;
-	const hold = checkHold("", price, { balances: balances(sql), jobs }, now);
+	const hold = checkHold("", price, { balances: balances(sql), ...room }, now);
 	return hold.ok
 		? { ok: true, jobId: null, previousModel, images: found.images }
 		: failed(withoutBalance(hold.failure, onlyMadeBy));
@@ -109,7 +113,7 @@ export function admit(
 	sql: SqlStorage,
 	onlyMadeBy: MadeBy,
 	admission: Admission,
-	jobs: Limits["jobs"],
+	room: Room,
 	now: number,
 ): {
 	result: "new" | "same";
@@ -123,7 +127,7 @@ export function admit(
 	const { jobId, idempotencyKey, inline, previousJob, webhook } = admission;
 	const { model, prices, maxPrice } = admission;
 	if (webhook && onlyMadeBy !== null) unwrapOrRollBack(WEBHOOK_REFUSED);
-	const remaining: Remaining = { balances: balances(sql), jobs };
+	const remaining: Remaining = { balances: balances(sql), ...room };
 	const job =
 		findRepeated(sql, onlyMadeBy, admission, now) ??
 		findNamed(sql, onlyMadeBy, admission, now);

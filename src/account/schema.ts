@@ -1,9 +1,14 @@
 /** An account's tables, version by version: see `migrate`. */
 import type { Step } from "../durable/migrate.ts";
+import { createAuditTable } from "./audit-rows.ts";
 import { createDueTable } from "./due.ts";
 import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
-import { createAccountTable, letAccountsBeSuspended } from "./identity.ts";
+import {
+	createAccountTable,
+	letAccountsBeFrozen,
+	letAccountsBeSuspended,
+} from "./identity.ts";
 import { addPrices, createJobTables } from "./jobs.ts";
 import { createKeyTable, limitKeys } from "./keys.ts";
 import { addReleased, createLedgerTable, keepCredits } from "./ledger-rows.ts";
@@ -31,4 +36,8 @@ export const STEPS: readonly Step[] = [
 		letAccountsBeSuspended(sql);
 	},
 	keepCredits,
+	(sql) => {
+		createAuditTable(sql);
+		letAccountsBeFrozen(sql);
+	},
 ];

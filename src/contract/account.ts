@@ -228,6 +228,23 @@ export interface AccountView {
 	held: number;
 	/** RFC 3339; null where operators have not suspended it. */
 	suspendedAt: string | null;
+	/** RFC 3339; null unless an audit found its ledger wrong. */
+	frozenAt: string | null;
+}
+
+/** What the audit of an account's ledger found. */
+export interface AuditView {
+	/** The last entry that is right, with all before it. */
+	seq: number;
+	/** When that was the newest, or something wrong was found; milliseconds since 1970. */
+	at: number | null;
+	/** What is wrong. */
+	mismatch: string | null;
+}
+
+/** The account as operators see it. */
+export interface AuditedAccount extends AccountView {
+	audit: AuditView;
 }
 
 /** What a key may do, for how long, and from where. */

@@ -1,16 +1,17 @@
 /** Accounts, keys and credit, for operators. Without ADMIN_SECRET these routes answer 404. */
 
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Account as AccountObject } from "../account/account.ts";
+import type { Account } from "../account/account.ts";
 import { isAccountId, newAccountId } from "../api-key.ts";
+import type { AuditedAccount as AuditedView } from "../contract/account.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { authenticateOperator } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";
 import { newRouter } from "../http/router.ts";
 import { accountOf } from "../objects.ts";
 import {
-	Account,
 	AccountRequest,
+	AuditedAccount,
 	CreatedKey,
 	CreditRequest,
 	Key,
@@ -46,7 +47,7 @@ admin.openapi(
 		middleware: [authenticateOperator, body({ limit: SMALL_BODY })] as const,
 		request: { body: { required: true, content: json(AccountRequest) } },
 		responses: {
-			201: { description: "The new account", content: json(Account) },
+			201: { description: "The new account", content: json(AuditedAccount) },
 			...problems(...JSON_BODY, "invalid_admin_secret"),
 		},
 	}),
@@ -54,7 +55,7 @@ admin.openapi(
 		const id = newAccountId();
 		const { name } = c.req.valid("json");
 		const created = unwrap(await stub(c.env, id).create({ id, name }));
-		return c.json(accountWire(created.account), 201, {
+		return c.json(auditedWire(created.account), 201, {
 			Location: `/admin/accounts/${id}`,
 		});
 	},
@@ -70,14 +71,14 @@ admin.openapi(
 		middleware: authenticateOperator,
 		request: { params: AccountParams },
 		responses: {
-			200: { description: "The account", content: json(Account) },
+			200: { description: "The account", content: json(AuditedAccount) },
 			...problems("invalid_admin_secret", "account_not_found"),
 		},
 	}),
 	async (c) => {
 		const { id } = c.req.valid("param");
 		const shown = unwrap(await stub(c.env, id).show());
-		return c.json(accountWire(shown.account), 200);
+		return c.json(auditedWire(shown.account), 200);
 	},
 );
 
@@ -94,7 +95,10 @@ admin.openapi(
 			body: { required: true, content: json(CreditRequest) },
 		},
 		responses: {
-			200: { description: "The account after it", content: json(Account) },
+			200: {
+				description: "The account after it",
+				content: json(AuditedAccount),
+			},
 			...problems(
 				...JSON_BODY,
 				"invalid_admin_secret",
@@ -106,7 +110,7 @@ admin.openapi(
 	async (c) => {
 		const { id } = c.req.valid("param");
 		const credited = unwrap(await stub(c.env, id).credit(c.req.valid("json")));
-		return c.json(accountWire(credited.account), 200);
+		return c.json(auditedWire(credited.account), 200);
 	},
 );
 
@@ -184,6 +188,33 @@ admin.openapi(
 	},
 );
 
+admin.openapi(
+	createRoute({
+		method: "post",
+		path: "/accounts/{id}/unfreeze",
+		operationId: "unfreezeAccount",
+		summary: "Let an account have jobs again that an audit froze",
+		description:
+			"What the audit found counts as seen, and the ledger so far as right: the audit goes on " +
+			"from its newest entry. Repeating it changes nothing.",
+		security,
+		middleware: authenticateOperator,
+		request: { params: AccountParams },
+		responses: {
+			200: {
+				description: "The account after it",
+				content: json(AuditedAccount),
+			},
+			...problems("invalid_admin_secret", "account_not_found"),
+		},
+	}),
+	async (c) => {
+		const { id } = c.req.valid("param");
+		const changed = unwrap(await stub(c.env, id).unfreeze());
+		return c.json(auditedWire(changed.account), 200);
+	},
+);
+
 const SUSPENSION = [
 	{
 		act: "suspend",
@@ -210,14 +241,17 @@ for (const { act, verb, description } of SUSPENSION) {
 			middleware: authenticateOperator,
 			request: { params: AccountParams },
 			responses: {
-				200: { description: "The account after it", content: json(Account) },
+				200: {
+					description: "The account after it",
+					content: json(AuditedAccount),
+				},
 				...problems("invalid_admin_secret", "account_not_found"),
 			},
 		}),
 		async (c) => {
 			const { id } = c.req.valid("param");
 			const changed = unwrap(await stub(c.env, id).suspend(act === "suspend"));
-			return c.json(accountWire(changed.account), 200);
+			return c.json(auditedWire(changed.account), 200);
 		},
 	);
 
@@ -250,8 +284,18 @@ for (const { act, verb, description } of SUSPENSION) {
 	);
 }
 
+const auditedWire = (view: AuditedView): z.infer<typeof AuditedAccount> => ({
+	...accountWire(view),
+	audit: {
+		checked_at:
+			view.audit.at === null ? null : new Date(view.audit.at).toISOString(),
+		last_seq: view.audit.seq,
+		mismatch: view.audit.mismatch,
+	},
+});
+
 /** @throws ApiError `account_not_found` for an invalid account id, which calls no Durable Object */
-function stub(env: Env, id: string): DurableObjectStub<AccountObject> {
+function stub(env: Env, id: string): DurableObjectStub<Account> {
 	if (!isAccountId(id)) throw new ApiError({ code: "account_not_found" });
 	return accountOf(env, id);
 }

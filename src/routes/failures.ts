@@ -61,6 +61,7 @@ export const JOB_REQUEST_FAILURES = [
 	"body_incomplete",
 	"invalid_json",
 	"context_length_exceeded",
+	"account_frozen",
 	"insufficient_credit",
 	"max_price_too_low",
 	"model_not_found",

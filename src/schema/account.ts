@@ -11,6 +11,16 @@ export const AccountRequest = z
 	.strictObject({ name: z.string().min(1).max(128) })
 	.openapi("AccountRequest", { example: { name: "acme" } });
 
+const ACCOUNT = {
+	id: "0123456789abcdef",
+	object: "account" as const,
+	name: "acme",
+	created_at: "2026-11-23T09:00:00.000Z",
+	balance: { available: 9_999_000, held: 0 },
+	suspended_at: null,
+	frozen_at: null,
+};
+
 export const Account = z
 	.object({
 		id: z.string(),
@@ -21,17 +31,34 @@ export const Account = z
 		balance: z.object({ available: z.int(), held: z.int() }),
 		/** When operators suspended it: its calls are refused, its jobs go on. */
 		suspended_at: z.iso.datetime().nullable(),
+		/** When an audit found its ledger wrong: it gets no new job, and its jobs go on. */
+		frozen_at: z.iso.datetime().nullable(),
 	})
-	.openapi("Account", {
-		example: {
-			id: "0123456789abcdef",
-			object: "account",
-			name: "acme",
-			created_at: "2026-11-23T09:00:00.000Z",
-			balance: { available: 9_999_000, held: 0 },
-			suspended_at: null,
+	.openapi("Account", { example: ACCOUNT });
+
+/** An account as operators see it. */
+export const AuditedAccount = Account.extend({
+	audit: z.object({
+		checked_at: z.iso.datetime().nullable(),
+		last_seq: z.int().openapi({
+			description:
+				"The last entry of the ledger that is right, with all before it",
+		}),
+		mismatch: z.string().nullable().openapi({
+			description: "What is wrong with the entry after it",
+			example: "entry 43: available is 9000, and 9100 follows",
+		}),
+	}),
+}).openapi("AuditedAccount", {
+	example: {
+		...ACCOUNT,
+		audit: {
+			checked_at: "2026-11-24T09:00:00.000Z",
+			last_seq: 42,
+			mismatch: null,
 		},
-	});
+	},
+});
 
 /** `id` makes the credit unique: a second request with the same id adds nothing. */
 export const CreditRequest = z

@@ -50,6 +50,7 @@ function run(steps: readonly Step[]) {
 		const room: Remaining = {
 			balances,
 			jobs: { quota: QUOTA, remaining: QUOTA - open.size },
+			isFrozen: false,
 		};
 		const admission = {
 			jobId: each.name,

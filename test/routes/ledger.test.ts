@@ -60,7 +60,7 @@ const credits = (account: TestAccount, times: number[]) =>
 	});
 
 describe("GET /v1/ledger", () => {
-	it("shows each movement of money newest first, its change, and the balance after it", async () => {
+	it("shows each movement of money, newest first, and the balance after it", async () => {
 		const account = await newAccount(5_000);
 		const paid = await job(account, 300);
 		const free = await job(account, 0);
