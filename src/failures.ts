@@ -298,7 +298,7 @@ const OTHER_FAILURES = failures({
 	},
 	storage_unavailable: {
 		status: 503,
-		detail: "The image store does not answer. Nothing was charged; try again.",
+		detail: "The object store does not answer. Nothing was charged; try again.",
 	},
 
 	// Webhooks and events.

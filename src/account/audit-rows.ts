@@ -62,14 +62,22 @@ export function auditSlice(
 		: done
 			? auditEnd(to, openHolds(sql))
 			: null;
-	if (mismatch !== null)
-		sql.exec("UPDATE audit SET mismatch = ?, at = ?", mismatch, now);
+	if (mismatch !== null) noteMismatch(sql, mismatch, now);
 	else {
 		save(sql, to);
 		if (done) sql.exec("UPDATE audit SET at = ?", now);
 	}
 	return { done, mismatch };
 }
+
+/** Notes what is wrong. */
+export const noteMismatch = (
+	sql: SqlStorage,
+	mismatch: string,
+	now: number,
+): void => {
+	sql.exec("UPDATE audit SET mismatch = ?, at = ?", mismatch, now);
+};
 
 export function auditView(sql: SqlStorage): AuditView {
 	const { seq, at, mismatch } = row(sql);

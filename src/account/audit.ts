@@ -85,9 +85,23 @@ export function auditEnd(
 	return null;
 }
 
+/** Whether entries follow each other, by what is in them alone. @returns what is wrong, or null */
+export function checkChain(
+	from: Pick<Checkpoint, "seq" | "balances">,
+	entries: readonly Omit<PostedEntry, "record">[],
+): string | null {
+	let { seq, balances } = from;
+	for (const entry of entries) {
+		const fault = faultIn(entry, seq, balances);
+		if (fault) return `entry ${entry.seq}: ${fault}`;
+		({ seq, balances } = entry);
+	}
+	return null;
+}
+
 /** What is wrong with an entry by itself, and as the one after `seq` with these balances. */
 function faultIn(
-	entry: PostedEntry,
+	entry: Omit<PostedEntry, "record">,
 	seq: number,
 	before: Balances,
 ): string | null {

@@ -13,11 +13,10 @@ import { logLine } from "../log.ts";
 import type { Measurement } from "../metrics/catalog.ts";
 import { endpointOf, jobOf } from "../objects.ts";
 import { FREE } from "../pricing/bill.ts";
-import { auditSlice } from "./audit-rows.ts";
-import { clearDue, type DueTask, dueBy, reschedule } from "./due.ts";
+import { type DueTask, dueBy, reschedule } from "./due.ts";
 import { sweepIdempotencyKeys } from "./idempotency.ts";
-import { freeze, identityOf } from "./identity.ts";
 import { findJob, setExpiry } from "./jobs.ts";
+import { CLEARED, ledgerTask } from "./ledger-tasks.ts";
 import { expiry, ORPHAN_AFTER_MS, recordErasure, settle } from "./lifecycle.ts";
 import { nextSweep } from "./staging-sweeps.ts";
 import { deleteUpload } from "./uploads.ts";
@@ -32,8 +31,6 @@ const ENDPOINT_ANSWERS_WITHIN_MS = 10_000;
 /** When to look again at a jobs' webhook with open deliveries. */
 const STILL_OPEN_MS = 24 * 60 * 60_000;
 const AT_ONCE = 32;
-/** The task has cleared its row itself, in the turn in which it saw that it may. */
-const CLEARED = "cleared";
 
 /** What tasks work with. */
 export interface TaskContext {
@@ -127,7 +124,7 @@ async function runTask(
 		case "notify":
 			return notifyEndpoint(context, due);
 		case "ledger":
-			return auditLedger(context, due);
+			return ledgerTask(context, due);
 		case "hook":
 			return deleteUnused(context, ref);
 		default:
@@ -179,38 +176,6 @@ async function notifyEndpoint(
 	);
 	if (revision(store.sql, id) !== notified) return clock();
 	reschedule(store.sql, due, null);
-	return CLEARED;
-}
-
-/**
- * Audits a slice of the ledger, and the next one in another turn. The row is cleared in the turn
- * that reaches the newest entry: the next entry sets it again. What is wrong freezes the account.
- */
-function auditLedger(
-	{ store, account, clock, onFrozen, measure }: TaskContext,
-	{ key }: DueTask,
-): number | typeof CLEARED {
-	const { sql } = store;
-	const now = clock();
-	const audit = store.write(() => {
-		if (identityOf(sql).frozen_at !== null) {
-			clearDue(sql, key);
-			return null;
-		}
-		const slice = auditSlice(sql, now);
-		if (slice.mismatch !== null) freeze(sql, now);
-		if (slice.done) clearDue(sql, key);
-		return slice;
-	});
-	if (audit === null) return CLEARED;
-	const { done, mismatch } = audit;
-	if (!done) return now;
-	const result = mismatch === null ? "clean" : "mismatch";
-	measure([{ name: "ledger_audits_total", labels: { result }, value: 1 }]);
-	if (mismatch !== null) {
-		logLine("ledger_mismatch", { level: "error", account, mismatch });
-		onFrozen();
-	}
 	return CLEARED;
 }
 

@@ -12,6 +12,7 @@ import {
 import { addPrices, createJobTables } from "./jobs.ts";
 import { createKeyTable, limitKeys } from "./keys.ts";
 import { addReleased, createLedgerTable, keepCredits } from "./ledger-rows.ts";
+import { createPartTable } from "./rollover-rows.ts";
 import { createUploadTables } from "./uploads.ts";
 import { createWebhookTables } from "./webhook-rows.ts";
 
@@ -40,4 +41,5 @@ export const STEPS: readonly Step[] = [
 		createAuditTable(sql);
 		letAccountsBeFrozen(sql);
 	},
+	createPartTable,
 ];

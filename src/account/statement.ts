@@ -1,10 +1,16 @@
-/** The account's statement: its ledger, newest first, page by page. Reads and writes nothing. */
-import type {
-	Statement,
-	StatementLine,
-	StatementPage,
+/**
+ * The account's statement: its ledger, newest first, page by page. Where a page reaches what was
+ * rolled over, it names the parts in the bucket.
+ */
+import {
+	cursorOf,
+	type Statement,
+	type StatementLine,
+	type StatementPage,
+	seqOf,
 } from "../contract/ledger.ts";
 import { failed, type Result } from "../errors.ts";
+import { partsBelow, rolledUpTo } from "./rollover-rows.ts";
 
 /**
  * How many entries a page looks at. A filter that few entries pass thus ends a page early, and no
@@ -49,23 +55,34 @@ export function pageStatement(
 		.toArray();
 	const page = lines.slice(0, limit);
 	const last = page.at(-1);
+	const statement = { lines: page, parts: [], below: ceiling };
 	if (lines.length > limit && last)
-		return { ok: true, lines: page, nextCursor: cursorOf(last.seq) };
+		return { ok: true, ...statement, nextCursor: cursorOf(last.seq) };
+	if (lowest > floor)
+		return { ok: true, ...statement, nextCursor: cursorOf(lowest) };
+	// All that is older is of another time, or in the bucket.
+	if (floor > first) return { ok: true, ...statement, nextCursor: null };
+	const { parts, more } = partsBelow(sql, ceiling, { after, before });
+	const oldest = parts.at(-1);
 	return {
 		ok: true,
-		lines: page,
-		nextCursor: lowest > floor ? cursorOf(lowest) : null,
+		...statement,
+		parts,
+		nextCursor: more && oldest ? cursorOf(oldest.firstSeq) : null,
 	};
 }
 
-/** The numbers of the table's entries: from `first` to below `end`, without a gap. */
-const extent = (sql: SqlStorage): { first: number; end: number } =>
-	sql
-		.exec<{ first: number; end: number }>(
-			`SELECT coalesce((SELECT seq FROM entry ORDER BY seq LIMIT 1), 1) AS first,
-				coalesce((SELECT seq + 1 FROM entry ORDER BY seq DESC LIMIT 1), 1) AS end`,
-		)
-		.one();
+/**
+ * The numbers of the entries that are in the table alone: from `first` to below `end`, without a
+ * gap. Those that were rolled over stay in it for a moment.
+ */
+function extent(sql: SqlStorage): { first: number; end: number } {
+	const first = rolledUpTo(sql) + 1;
+	const newest = sql
+		.exec<{ seq: number }>("SELECT seq FROM entry ORDER BY seq DESC LIMIT 1")
+		.toArray()[0];
+	return { first, end: Math.max(first, (newest?.seq ?? 0) + 1) };
+}
 
 /** The first entry at this time or later, by halving; `end` where there is none. */
 function seqAt(
@@ -87,12 +104,4 @@ function seqAt(
 		else high = middle;
 	}
 	return low;
-}
-
-export const cursorOf = (seq: number): string => `l${seq.toString(36)}`;
-
-/** The next page has the entries below this number. */
-export function seqOf(cursor: string): number | null {
-	const digits = /^l([0-9a-z]{1,10})$/.exec(cursor)?.[1];
-	return digits ? Number.parseInt(digits, 36) : null;
 }

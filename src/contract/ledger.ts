@@ -34,6 +34,29 @@ export interface StatementPage {
 
 export interface Statement {
 	lines: StatementLine[];
-	/** A page may be short and have it: then older lines that match are still to be found. */
+	/**
+	 * Parts of the ledger in the bucket that the page goes on with, newest first, and the number that
+	 * its lines there are below. The Worker reads them.
+	 */
+	parts: PartRef[];
+	below: number;
+	/** After the last of these parts. A short page may have it too: where few lines match. */
 	nextCursor: string | null;
+}
+
+export interface PartRef {
+	/** In the bucket. */
+	key: string;
+	bytes: number;
+	/** Hex. */
+	sha256: string;
+	firstSeq: number;
+}
+
+export const cursorOf = (seq: number): string => `l${seq.toString(36)}`;
+
+/** The next page has the entries below this number; null for a cursor of another list. */
+export function seqOf(cursor: string): number | null {
+	const digits = /^l([0-9a-z]{1,10})$/.exec(cursor)?.[1];
+	return digits ? Number.parseInt(digits, 36) : null;
 }

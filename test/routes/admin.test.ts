@@ -183,7 +183,7 @@ describe("an account that an audit froze", () => {
 			account.stub,
 			async (object: Account, { storage: { sql } }) => {
 				sql.exec("UPDATE entry SET at = at + 1");
-				sql.exec("UPDATE due SET at = 0 WHERE key = 'ledger:audit'");
+				sql.exec("UPDATE due SET at = 1 WHERE key = 'ledger:audit'");
 				await object.alarm();
 			},
 		);
