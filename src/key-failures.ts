@@ -96,7 +96,7 @@ export const KEY_FAILURES = failures({
 	last_key: {
 		status: 409,
 		detail:
-			"This is the last key that can create keys: revoking it would lock the account. Create " +
+			"This is the last key that can create keys: without it the account would be locked. Create " +
 			"another key with the scope `keys:admin` first: POST /v1/keys.",
 	},
 	too_many_keys: {
@@ -116,7 +116,7 @@ export const KEY_FAILURES = failures({
 	key_ended: {
 		status: 409,
 		detail:
-			"This key was revoked or has expired, and gets no new secret. Create another key: POST " +
-			"/v1/keys.",
+			"This key was revoked or has expired: it gets no new secret, and nothing about it changes. " +
+			"Create another key: POST /v1/keys.",
 	},
 });

@@ -17,7 +17,7 @@ export const ABOUT_SCOPES: Record<Scope, string> = {
 	"jobs:read": "read jobs, uploads and the account's events",
 	"uploads:write": "create and delete uploads",
 	"billing:read": "read the balance and the ledger",
-	"keys:admin": "list, create, rotate and revoke keys",
+	"keys:admin": "list, create, change, rotate and revoke keys",
 	"webhooks:admin": "all about webhooks, their secrets included",
 };
 

@@ -21,6 +21,7 @@ import {
 	unfreeze,
 } from "./identity.ts";
 import { STEPS } from "./schema.ts";
+import { spendOf } from "./spend-rows.ts";
 
 export class AccountCore {
 	readonly sql: SqlStorage;
@@ -112,10 +113,13 @@ export class AccountCore {
 	}
 
 	/** What is left for one more job of this caller, beside the money. */
-	room({ identity }: AuthenticatedCall): Room {
+	room({ identity, keyId, spendLimits }: AuthenticatedCall): Room {
 		return {
+			key: keyId,
 			jobs: this.#access.jobs(),
 			isFrozen: identity.frozen_at !== null,
+			spend:
+				spendLimits && spendOf(this.sql, keyId, spendLimits, this.#clock()),
 		};
 	}
 

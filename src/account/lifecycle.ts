@@ -47,6 +47,7 @@ import {
 import { isVisible } from "./keys.ts";
 import { decide } from "./ledger.ts";
 import { balances, recordEntries } from "./ledger-rows.ts";
+import { noteSpent } from "./spend-rows.ts";
 import { useJobWebhook } from "./webhooks.ts";
 
 /**
@@ -182,6 +183,7 @@ export function admit(
 		webhook,
 		callHash: admission.callHash,
 		madeBy: onlyMadeBy,
+		key: room.key,
 	});
 	if (idempotencyKey !== null)
 		saveIdempotencyKey(sql, onlyMadeBy, idempotencyKey, jobId, now);
@@ -221,6 +223,7 @@ export function settle(
 	if (!job.hold.closed) {
 		recordEntries(sql, decision.entries, now);
 		closeJob(sql, jobId, status, closing, expiry(job, now));
+		noteSpent(sql, job.key, price, now);
 		for (const key of releaseImages(sql, job.images))
 			setDue(sql, `object:${key}`, now);
 		appendJobEvent(sql, `job.${status}`, requireJob(sql, jobId), now, parts);
@@ -389,10 +392,16 @@ const WEBHOOK_REFUSED = failed({ code: "bound_key", field: "webhook" });
  * there is.
  */
 function withoutBalance(failure: Failure, onlyMadeBy: MadeBy): Failure {
-	if (failure.code !== "insufficient_credit" || onlyMadeBy === null)
-		return failure;
-	const { available: _, missing: __, ...rest } = failure;
-	return rest;
+	if (onlyMadeBy === null) return failure;
+	if (failure.code === "insufficient_credit") {
+		const { available: _, missing: __, ...rest } = failure;
+		return rest;
+	}
+	if (failure.code === "spend_limit_reached") {
+		const { limit: _, spent: __, held: ___, left: ____, ...rest } = failure;
+		return rest;
+	}
+	return failure;
 }
 
 /** The images that the job's own request named or brought. */

@@ -6,13 +6,21 @@ import type {
 	AccountView,
 	CallerResult,
 	Credential,
+	KeyChange,
 	KeyView,
 	NewKey,
 	Rotation,
 } from "../contract/account.ts";
 import type { Statement, StatementPage } from "../contract/ledger.ts";
 import { accountView } from "./identity.ts";
-import { createKey, dropKey, findKey, listKeys, rotateKey } from "./keys.ts";
+import {
+	changeKey,
+	createKey,
+	dropKey,
+	findKey,
+	listKeys,
+	rotateKey,
+} from "./keys.ts";
 import { OperatorCalls } from "./operator-calls.ts";
 import { pageStatement } from "./statement.ts";
 
@@ -61,6 +69,17 @@ export class OwnerCalls extends OperatorCalls {
 	): Promise<CallerResult<{ key: KeyView }>> {
 		return this.core.asOwner(credential, (maker) =>
 			this.core.write((sql, now) => createKey(sql, maker, key, now)),
+		);
+	}
+
+	/** Changes what a key may do: see `changeKey`. */
+	async changeKey(
+		credential: Credential,
+		id: string,
+		wanted: KeyChange,
+	): Promise<CallerResult<{ key: KeyView }>> {
+		return this.core.asOwner(credential, (holder) =>
+			this.core.write((sql, now) => changeKey(sql, holder, id, wanted, now)),
 		);
 	}
 

@@ -10,9 +10,10 @@ import {
 	letAccountsBeSuspended,
 } from "./identity.ts";
 import { addPrices, createJobTables } from "./jobs.ts";
-import { createKeyTable, limitKeys } from "./keys.ts";
+import { createKeyTable, limitKeys } from "./key-rows.ts";
 import { addReleased, createLedgerTable, keepCredits } from "./ledger-rows.ts";
 import { createPartTable } from "./rollover-rows.ts";
+import { createSpendTable } from "./spend-rows.ts";
 import { createUploadTables } from "./uploads.ts";
 import { createWebhookTables } from "./webhook-rows.ts";
 
@@ -42,4 +43,5 @@ export const STEPS: readonly Step[] = [
 		letAccountsBeFrozen(sql);
 	},
 	createPartTable,
+	createSpendTable,
 ];

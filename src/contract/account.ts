@@ -256,6 +256,25 @@ export interface KeyLimits {
 	ipRanges: readonly string[] | null;
 	/** Milliseconds since 1970; null is never. */
 	expiresAt: number | null;
+	/** Null is no limit but the account's balance. */
+	spendLimits: SpendLimits | null;
+}
+
+/** Micro-USD that a key may spend in a day and a month of UTC, and in all; null is any. */
+export interface SpendLimits {
+	day: number | null;
+	month: number | null;
+	total: number | null;
+}
+
+/** What a key has spent since it first had limits, and what its jobs hold. Micro-USD. */
+export interface KeySpend {
+	day: number;
+	month: number;
+	total: number;
+	held: number;
+	/** Milliseconds since 1970. */
+	since: number;
 }
 
 /** An API key without its secrets. Times are milliseconds since 1970. */
@@ -267,6 +286,8 @@ export interface KeyView extends KeyLimits {
 	suspendedAt: number | null;
 	/** The minute of the last call. */
 	lastUsedAt: number | null;
+	/** Null where it has no limits. */
+	spend: KeySpend | null;
 	/** Those that work, newest first: several while a rotation's grace lasts. */
 	secrets: SecretView[];
 	/** Whether this call uses the key. */
@@ -406,6 +427,11 @@ export interface UploadPage {
 export interface NewKey extends Partial<KeyLimits> {
 	name: string;
 	secretHash: string;
+}
+
+/** A change of a key. What is left out stays. */
+export interface KeyChange extends Partial<KeyLimits> {
+	name?: string;
 }
 
 /** A new secret for a key. */

@@ -51,6 +51,7 @@ function run(steps: readonly Step[]) {
 			balances,
 			jobs: { quota: QUOTA, remaining: QUOTA - open.size },
 			isFrozen: false,
+			spend: null,
 		};
 		const admission = {
 			jobId: each.name,
@@ -76,6 +77,7 @@ function run(steps: readonly Step[]) {
 				hold: { amount: PRICE, closed: null },
 				webhook: null,
 				madeBy: null,
+				key: null,
 			});
 		}
 		answers.push({

@@ -78,6 +78,7 @@ const REACH: Record<string, Reach> = {
 	listKeys: { reach: "refused" },
 	createKey: { reach: "refused", ...json({ name: "k" }) },
 	getKey: { reach: "refused" },
+	changeKey: { reach: "refused", ...json({ name: "k" }) },
 	rotateKey: { reach: "refused", ...json({ grace: 0 }) },
 	revokeKey: { reach: "refused" },
 	listEvents: { reach: "refused" },
