@@ -25,7 +25,7 @@ export class ReceiptError extends MiniGPT4Error {
  * ```ts
  * import { receipts } from "minigpt4";
  *
- * const { id } = await client.jobs.run({ images: ["samples/cat.jpg"], task: "describe" });
+ * const { id } = await client.jobs.run({ images: ["samples/coffee.jpg"], task: "describe" });
  * const { receipt } = await client.jobs.receipt(id);
  * const keys = await client.receiptKeys();
  * const { model, usage, price } = await receipts.verify(receipt, keys);
