@@ -160,7 +160,7 @@ const OTHER_FAILURES = failures({
 	job_not_finished: {
 		status: 409,
 		detail:
-			"The job has not ended. Cancel it first: POST /v1/jobs/{id}/cancel.",
+			"The job has not ended. Wait for its end, or cancel it: POST /v1/jobs/{id}/cancel.",
 	},
 	previous_job_unfinished: {
 		status: 409,

@@ -20,7 +20,7 @@ const FLOORS = [
 	["account", "job", "pool", "endpoint", "collector"],
 	["durable"],
 	["stream"],
-	["openai", "backends", "images", "egress", "metrics"],
+	["openai", "receipts", "backends", "images", "egress", "metrics"],
 	["schema"],
 	["contract"],
 ];

@@ -4,7 +4,8 @@ import { Jobs } from "./jobs.ts";
 import { Keys } from "./keys.ts";
 import { Models } from "./models.ts";
 import type { Fetch } from "./platform.ts";
-import { type CallOptions, Transport } from "./transport.ts";
+import { type CallOptions, optionsOf, Transport } from "./transport.ts";
+import type { ReceiptKeys } from "./types.ts";
 import { Uploads } from "./uploads.ts";
 import { Webhooks } from "./webhooks.ts";
 
@@ -55,6 +56,7 @@ export class MiniGPT4 {
 	readonly webhooks: Webhooks;
 	/** The account's API keys. */
 	readonly keys: Keys;
+	readonly #transport: Transport;
 
 	constructor({ apiKey, baseURL, fetch, ...defaults }: ClientOptions = {}) {
 		const transport = new Transport({
@@ -64,6 +66,7 @@ export class MiniGPT4 {
 				baseURL ?? environment("MINIGPT4_BASE_URL") ?? "http://127.0.0.1:8787",
 			fetch,
 		});
+		this.#transport = transport;
 		this.baseURL = transport.baseURL;
 		this.uploads = new Uploads(transport);
 		this.jobs = new Jobs(transport, this.uploads);
@@ -72,6 +75,22 @@ export class MiniGPT4 {
 		this.events = new Feed(transport);
 		this.webhooks = new Webhooks(transport);
 		this.keys = new Keys(transport);
+	}
+
+	/**
+	 * Gets the public keys that verify receipts. Keep them: `receipts.verify` then needs no call.
+	 *
+	 * @example
+	 * ```ts
+	 * const { keys } = await client.receiptKeys();
+	 * console.log(keys.map(({ kid }) => kid));
+	 * ```
+	 */
+	receiptKeys(options?: CallOptions): Promise<ReceiptKeys> {
+		return this.#transport.json({
+			...optionsOf(options),
+			path: "/.well-known/jwks.json",
+		});
 	}
 }
 

@@ -1,3 +1,4 @@
+import { verifyReceipt } from "./receipt.ts";
 import { verify } from "./verify.ts";
 
 export { type ClientOptions, MiniGPT4 } from "./client.ts";
@@ -8,6 +9,7 @@ export type { CreateOptions, NewJob, StreamOptions } from "./jobs.ts";
 export type { RotateOptions } from "./keys.ts";
 export type { Page, Paged } from "./paged.ts";
 export type { Fetch, UploadSource } from "./platform.ts";
+export { ReceiptError } from "./receipt.ts";
 export type { CallOptions } from "./transport.ts";
 export type * from "./types.ts";
 export { ulid } from "./ulid.ts";
@@ -17,3 +19,6 @@ export type { ErrorCode } from "./wire.ts";
 
 /** `webhooks.verify` checks a webhook's signature. A receiver needs neither a client nor a key. */
 export const webhooks = { verify };
+
+/** `receipts.verify` checks a job's receipt, with neither a client nor a key. */
+export const receipts = { verify: verifyReceipt };

@@ -10,7 +10,7 @@ import {
 	optionsOf,
 	type Transport,
 } from "./transport.ts";
-import type { Job, JobRequest, JobSummary } from "./types.ts";
+import type { Job, JobRequest, JobSummary, Receipt } from "./types.ts";
 import { ulid } from "./ulid.ts";
 import type { Uploads } from "./uploads.ts";
 
@@ -245,6 +245,25 @@ export class Jobs {
 			...optionsOf(options),
 			method: "DELETE",
 			path: pathOf(id),
+		});
+	}
+
+	/**
+	 * Gets the signed receipt of a job that has ended: what was asked, which weights answered, the
+	 * hashes of images and answer, the tokens and the price. `receipts.verify` checks it.
+	 *
+	 * @throws ConflictError `job_not_finished`, NotFoundError `job_not_found`, GoneError `job_gone`
+	 * @example
+	 * ```ts
+	 * const { id } = await client.jobs.run({ images: ["samples/coffee.jpg"], task: "describe" });
+	 * const { receipt, claims } = await client.jobs.receipt(id);
+	 * console.log(receipt.length, claims.request_sha256, claims.output_sha256);
+	 * ```
+	 */
+	receipt(id: string, options?: CallOptions): Promise<Receipt> {
+		return this.#transport.json({
+			...optionsOf(options),
+			path: pathOf(id, "/receipt"),
 		});
 	}
 

@@ -71,6 +71,8 @@ const REACH: Record<string, Reach> = {
 		ok: 200,
 		...json({ model: "nano", messages: [{ role: "user", content: "Hi" }] }),
 	},
+	getReceipt: { reach: "own", of: "job", ok: 200 },
+	listReceiptKeys: { reach: "open" },
 	listModels: { reach: "open" },
 	getModel: { reach: "open" },
 	getAccount: { reach: "refused" },

@@ -5,6 +5,7 @@ import type { Command } from "./command.ts";
 import * as jobs from "./jobs.ts";
 import * as keys from "./keys.ts";
 import { listen } from "./listen.ts";
+import * as receipt from "./receipt.ts";
 import * as webhooks from "./webhooks.ts";
 
 export const COMMANDS: readonly Command[] = [
@@ -15,6 +16,9 @@ export const COMMANDS: readonly Command[] = [
 	jobs.follow,
 	jobs.cancel,
 	jobs.remove,
+	receipt.get,
+	receipt.keys,
+	receipt.verify,
 	upload,
 	uploads,
 	models,
@@ -35,5 +39,6 @@ export const DEFAULT_COMMANDS: Record<string, string> = {
 	jobs: "jobs list",
 	uploads: "uploads list",
 	keys: "keys list",
+	receipt: "receipt get",
 	webhooks: "webhooks list",
 };

@@ -82,6 +82,16 @@ export const OPTIONS = {
 		value: "TIME",
 		help: "for how long the old secret works on: 0 to 7d, by default 1d",
 	},
+	keys: {
+		type: "string",
+		value: "FILE",
+		help: "the public keys, as `minigpt4 receipt keys` prints them",
+	},
+	answer: {
+		type: "string",
+		value: "FILE",
+		help: "the answer, to be the one that was signed for",
+	},
 	forward: {
 		type: "string",
 		value: "URL",
