@@ -125,6 +125,9 @@ admin.openapi(
 	}),
 	async (c) => {
 		const { id } = c.req.valid("param");
+		// An account that is older than the Directory is listed now.
+		const { account } = unwrap(await stub(c.env, id).show());
+		await directoryOf(c.env).register({ id, name: account.name });
 		const code = crypto.getRandomValues(new Uint8Array(32)).toHex();
 		const expiresAt = Date.now() + LINK_MS;
 		unwrap(await directoryOf(c.env).addLink(id, await sha256(code), expiresAt));

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { newAccountId } from "../../src/api-key.ts";
 import { sha256 } from "../../src/crypto.ts";
 import { config } from "../../src/env.ts";
-import { accountStub, bindings, newAccount } from "../support/account.ts";
+import { bindings, newAccount } from "../support/account.ts";
 import { JOB_REQUEST, type Wire } from "../support/calls.ts";
 import { edge } from "../support/edge.ts";
 import { fakeWorker, words } from "../support/jobs.ts";
@@ -359,13 +360,16 @@ describe("a link of operators'", () => {
 		).toEqual([400, "sign_in_link_used"]);
 	});
 
-	it("is not made for an account that is not listed", async () => {
+	it("is made for any account there is, listed or not, and for no other", async () => {
+		const link = (id: string) =>
+			admin(`/accounts/${id}/sign-in-links`, { method: "POST" });
 		const { id } = await newAccount();
-		await accountStub(id).show();
-		expect(
-			await codeOf(
-				await admin(`/accounts/${id}/sign-in-links`, { method: "POST" }),
-			),
-		).toEqual([404, "account_not_found"]);
+		expect((await link(id)).status).toBe(201);
+		const listed = await admin(`/accounts?query=${id}`);
+		expect((await listed.json<Wire>()).data).toHaveLength(1);
+		expect(await codeOf(await link(newAccountId()))).toEqual([
+			404,
+			"account_not_found",
+		]);
 	});
 });
