@@ -20,7 +20,9 @@ export async function showJobs() {
 	next = null;
 	list.replaceChildren();
 	await showPage();
-	element("no-jobs", HTMLElement).hidden = list.childElementCount > 0;
+	const isEmpty = list.childElementCount === 0;
+	element("no-jobs", HTMLElement).hidden = !isEmpty;
+	element("jobs-table", HTMLElement).hidden = isEmpty;
 }
 
 async function showPage() {

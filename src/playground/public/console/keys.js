@@ -58,15 +58,19 @@ function row(key) {
 		cell(key.name, "wide"),
 		cell(key.current ? "this session" : until),
 		cell(key.last_used_at ? since(key.last_used_at) : "never"),
-		cell(
-			key.scopes.length === SCOPES.all.length
-				? "everything"
-				: key.scopes.join(" "),
-			"wide",
-		),
+		cell(mayDo(key.scopes), "wide"),
 		actions,
 	);
 	return line;
+}
+
+/** @param {string[]} scopes */
+function mayDo(scopes) {
+	const missing = SCOPES.all.filter((scope) => !scopes.includes(scope));
+	if (missing.length === 0) return "do everything";
+	return missing.join() === "keys:admin"
+		? "do all but administer keys"
+		: scopes.join(", ");
 }
 
 /** @param {() => Promise<void>} act */
