@@ -10,6 +10,7 @@ import { newRouter } from "./http/router.ts";
 import { account } from "./routes/account.ts";
 import { admin } from "./routes/admin.ts";
 import { chat } from "./routes/chat.ts";
+import { consoleRoutes } from "./routes/console.ts";
 import { docs } from "./routes/docs.ts";
 import { events } from "./routes/events.ts";
 import { feed } from "./routes/feed.ts";
@@ -81,6 +82,7 @@ app.route("/", receipts);
 app.route("/", health);
 app.route("/", metrics);
 openapi(app);
+app.route("/console", consoleRoutes(app));
 app.route("/docs", docs);
 app.route("/", page);
 

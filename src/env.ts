@@ -225,6 +225,20 @@ const Config = z
 		S3_BUCKET: z.string().default("minigpt4"),
 		S3_ACCESS_KEY_ID: z.string().min(1),
 		S3_SECRET_ACCESS_KEY: z.string().min(1),
+		/**
+		 * An OpenID provider for the console's sign-in: `{"issuer": "https://accounts.example.com",
+		 * "client_id": …, "client_secret": …}`. Its callback is `/console/callback`. A client without
+		 * a secret is a public one.
+		 */
+		OIDC: json(
+			strict({
+				issuer: url,
+				client_id: secret,
+				client_secret: secret.optional(),
+			}),
+		).optional(),
+		/** Micro-USD that a first sign-in gives the new account. */
+		WELCOME_CREDIT: z.coerce.number().int().min(0).default(0),
 		/** The limits of one account. */
 		LIMIT_CONCURRENT_JOBS: z.coerce.number().int().min(1).default(200),
 		LIMIT_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(600),

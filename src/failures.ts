@@ -107,6 +107,38 @@ const OTHER_FAILURES = failures({
 			"answer included. Shorten it or send fewer images.",
 	},
 
+	// The console.
+	sign_in_off: {
+		status: 404,
+		detail:
+			"This deployment has no sign-in. Ask its operator for an account and a key.",
+	},
+	sign_in_failed: {
+		status: 400,
+		detail:
+			"The sign-in was not completed: it took too long, or began in another browser. Start again.",
+	},
+	sign_in_denied: {
+		status: 400,
+		detail: "The sign-in was canceled at the provider. Start again.",
+	},
+	sign_in_link_used: {
+		status: 400,
+		detail: "This link has been used, or its time is over. Ask for a new one.",
+	},
+	provider_unreachable: {
+		status: 503,
+		detail: "The sign-in provider does not answer. Try again in a minute.",
+	},
+	session_required: {
+		status: 401,
+		detail: "There is no session, or it is over. Sign in again.",
+	},
+	session_not_bound: {
+		status: 403,
+		detail: "This session belongs to another page or browser. Sign in here.",
+	},
+
 	// Money and limits.
 	insufficient_credit: {
 		status: 402,

@@ -1,0 +1,11 @@
+/** The Directory's tables, version by version: see `migrate`. */
+import type { Step } from "../durable/migrate.ts";
+import { createEntryTable } from "./entries.ts";
+import { createLinkTable } from "./links.ts";
+
+export const STEPS: readonly Step[] = [
+	(sql) => {
+		createEntryTable(sql);
+		createLinkTable(sql);
+	},
+];
