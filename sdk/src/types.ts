@@ -17,6 +17,7 @@ export type Key = Schemas["Key"];
 export type KeyRequest = Schemas["KeyRequest"];
 export type Model = Schemas["Model"];
 export type Problem = Schemas["Problem"];
+export type Quote = Schemas["Quote"];
 export type Redelivery = Schemas["Redelivery"];
 export type RedeliveryRequest = Schemas["RedeliveryRequest"];
 export type RotatedKey = Schemas["RotatedKey"];
