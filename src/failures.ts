@@ -124,8 +124,9 @@ const OTHER_FAILURES = failures({
 		status: 400,
 		example: { field: "max_price", max_price: 50, least: 106 },
 		detail: ({ max_price, least }) =>
-			`\`max_price\` is ${max_price} micro-USD, and the prompt with one token of the answer ` +
-			`needs at least ${least}. Raise it, shorten the prompt, or send fewer images.`,
+			`\`max_price\`, or the quote's maximum, is ${max_price} micro-USD, and the prompt with one ` +
+			`token of the answer needs at least ${least}. Raise it, shorten the prompt, or send fewer ` +
+			"images.",
 	},
 	quote_invalid: {
 		status: 400,

@@ -3,7 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
 import { ApiError } from "../errors.ts";
 import { requires } from "../http/authenticate.ts";
-import { body, mediaTypeOf } from "../http/body.ts";
+import { body, isEmpty, mediaTypeOf } from "../http/body.ts";
 import { type App, newRouter } from "../http/router.ts";
 import { JOB_BODY_LIMIT, JobRequest } from "../schema/job.ts";
 import { Quote, QuoteCounts } from "../schema/quote.ts";
@@ -19,12 +19,13 @@ const jobBody = body({ limit: JOB_BODY_LIMIT });
 /** Reads a body, unless the query has counts. @throws ApiError */
 const bodyUnlessCounts = createMiddleware<App>(async (c, next) => {
 	if (Object.keys(c.req.query()).length === 0) return jobBody(c, next);
-	if (mediaTypeOf(c) === "application/json")
+	if (mediaTypeOf(c) !== "" || !isEmpty(c))
 		throw new ApiError({
 			code: "invalid_request",
 			field: "body",
 			detail:
-				"Send either the body of a job, or counts in the query: this call has both.",
+				"Send either the body of a job, or counts in the query, without a body and its " +
+				"Content-Type.",
 		});
 	return next();
 });

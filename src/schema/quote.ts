@@ -12,10 +12,14 @@ export const QUOTE =
 	"at most its `maximum`, and never costs more. A quote is for one job. With `max_price` too, " +
 	"the lower one caps.";
 
+/** Text that is empty would be coerced to 0. */
 const count = (of: string) =>
-	z.coerce.number().int().min(0).max(1_000_000).optional().openapi({
-		description: of,
-	});
+	z
+		.preprocess(
+			(value) => (value === "" ? Number.NaN : value),
+			z.coerce.number().int().min(0).max(1_000_000).optional(),
+		)
+		.openapi({ description: of, type: "integer" });
 
 /** Counts to quote, in place of a request. */
 export const QuoteCounts = z

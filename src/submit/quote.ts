@@ -124,7 +124,7 @@ function checkCounts(
  * What the job is expected to use. A worker counts the prompt where one answers; the length of the
  * answer is what it usually is (usual-tokens.ts).
  */
-async function expectation(
+export async function expectation(
 	input: JobInput,
 	messages: Message[],
 	model: ServedModel,

@@ -242,6 +242,8 @@ describe("a quote of counts", () => {
 			["?prompt_tokens=1&output_tokens=2049", "output_tokens"],
 			["?prompt_tokens=1&output_tokens=1&images=5", "images"],
 			["?prompt_tokens=-1&output_tokens=1", "prompt_tokens"],
+			["?prompt_tokens=&output_tokens=1", "prompt_tokens"],
+			["?prompt_tokens=1&output_tokens=1.5", "output_tokens"],
 			["?tokens=1", "tokens"],
 		])
 			expect(await refusal(await ask(account, undefined, query))).toEqual([
