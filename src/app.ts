@@ -23,6 +23,7 @@ import { models } from "./routes/models.ts";
 import { openapi } from "./routes/openapi.ts";
 import { page } from "./routes/page.ts";
 import { pools } from "./routes/pools.ts";
+import { quotes } from "./routes/quotes.ts";
 import { receipts } from "./routes/receipts.ts";
 import { replicate } from "./routes/replicate.ts";
 import { unsupported } from "./routes/unsupported.ts";
@@ -66,6 +67,7 @@ app.use("/v1/*", rateLimitHeaders);
 
 app.route("/v1/jobs", jobs);
 app.route("/v1/jobs", events);
+app.route("/v1/quotes", quotes);
 app.route("/v1/models", models);
 app.route("/v1/uploads", uploads);
 app.route("/v1/chat", chat);

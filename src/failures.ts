@@ -156,8 +156,40 @@ const OTHER_FAILURES = failures({
 		status: 400,
 		example: { field: "max_price", max_price: 50, least: 106 },
 		detail: ({ max_price, least }) =>
-			`\`max_price\` is ${max_price} micro-USD, and the prompt with one token of the answer ` +
-			`needs at least ${least}. Raise it, shorten the prompt, or send fewer images.`,
+			`\`max_price\`, or the quote's maximum, is ${max_price} micro-USD, and the prompt with one ` +
+			`token of the answer needs at least ${least}. Raise it, shorten the prompt, or send fewer ` +
+			"images.",
+	},
+	quote_invalid: {
+		status: 400,
+		example: { field: "quote" },
+		detail:
+			"`quote` is not a quote of this account. Send the `quote` of POST /v1/quotes as it is, " +
+			"with a key of the account that got it, or leave it out.",
+	},
+	quote_mismatch: {
+		status: 409,
+		example: { field: "quote" },
+		detail:
+			"The quote is for another request. Send the request that was quoted, with no member " +
+			"changed, or get a quote for this one: POST /v1/quotes.",
+	},
+	quote_expired: {
+		status: 410,
+		example: { field: "quote", expired_at: "2026-11-23T09:45:00.000Z" },
+		detail: ({ expired_at }) =>
+			`The quote expired at ${expired_at}. Get a new one: POST /v1/quotes.`,
+	},
+	quote_used: {
+		status: 409,
+		/** `job`: not told to keys that do not see it. */
+		example: { field: "quote", job: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" } as {
+			field: string;
+			job?: string;
+		},
+		detail: ({ job }) =>
+			`The quote was for one job, and ${job ? `job ${job}` : "another job"} has it. Read that ` +
+			"job, or get a new quote: POST /v1/quotes.",
 	},
 	credit_conflict: {
 		status: 409,

@@ -4,6 +4,7 @@ import { Jobs } from "./jobs.ts";
 import { Keys } from "./keys.ts";
 import { Models } from "./models.ts";
 import type { Fetch } from "./platform.ts";
+import { Quotes } from "./quotes.ts";
 import { type CallOptions, optionsOf, Transport } from "./transport.ts";
 import type { ReceiptKeys } from "./types.ts";
 import { Uploads } from "./uploads.ts";
@@ -44,6 +45,8 @@ export class MiniGPT4 {
 	readonly baseURL: string;
 	/** Questions about images, and their answers. */
 	readonly jobs: Jobs;
+	/** What questions are going to cost. */
+	readonly quotes: Quotes;
 	/** The models that the deployment serves. */
 	readonly models: Models;
 	/** Images that are stored for jobs. */
@@ -70,6 +73,7 @@ export class MiniGPT4 {
 		this.baseURL = transport.baseURL;
 		this.uploads = new Uploads(transport);
 		this.jobs = new Jobs(transport, this.uploads);
+		this.quotes = new Quotes(transport, this.uploads);
 		this.models = new Models(transport);
 		this.account = new Account(transport);
 		this.events = new Feed(transport);

@@ -17,6 +17,7 @@ export type Key = Schemas["Key"];
 export type KeyRequest = Schemas["KeyRequest"];
 export type Model = Schemas["Model"];
 export type Problem = Schemas["Problem"];
+export type Quote = Schemas["Quote"];
 export type Receipt = Schemas["Receipt"];
 export type ReceiptClaims = Schemas["ReceiptClaims"];
 export type ReceiptKeys = Schemas["ReceiptKeys"];

@@ -15,6 +15,12 @@ const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [
 		paths: /^(\/v1\/jobs(\/|$)|\/\.well)/,
 	},
 	{
+		name: "Quotes",
+		description:
+			"What a job is going to cost: at most, which the API keeps to, and usually.",
+		paths: /^\/v1\/quotes(\/|$)/,
+	},
+	{
 		name: "Uploads",
 		description: "Photos that several jobs ask about, or large ones.",
 		paths: /^\/v1\/uploads(\/|$)/,

@@ -1,6 +1,6 @@
 /** Every command, in the order of the help. */
 import { balance, models, upload, uploads } from "./account.ts";
-import { ask, describe } from "./ask.ts";
+import { ask, describe, quote } from "./ask.ts";
 import type { Command } from "./command.ts";
 import * as jobs from "./jobs.ts";
 import * as keys from "./keys.ts";
@@ -11,6 +11,7 @@ import * as webhooks from "./webhooks.ts";
 export const COMMANDS: readonly Command[] = [
 	describe,
 	ask,
+	quote,
 	jobs.list,
 	jobs.get,
 	jobs.follow,
