@@ -5,6 +5,7 @@ import type { Account as AccountObject } from "../account/account.ts";
 import { isAccountId, newAccountId } from "../api-key.ts";
 import type { DirectoryEntry } from "../contract/directory.ts";
 import { sha256 } from "../crypto.ts";
+import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { authenticateOperator } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";
@@ -21,6 +22,7 @@ import {
 	KeyRequest,
 	SignInLink,
 } from "../schema/account.ts";
+import { newLinkCode } from "../session/link-code.ts";
 import { accountWire } from "./account.ts";
 import { JSON_BODY, problems } from "./failures.ts";
 import { issue, keyWire, newKeyOf } from "./keys.ts";
@@ -128,7 +130,7 @@ admin.openapi(
 		// An account that is older than the Directory is listed now.
 		const { account } = unwrap(await stub(c.env, id).show());
 		await directoryOf(c.env).register({ id, name: account.name });
-		const code = crypto.getRandomValues(new Uint8Array(32)).toHex();
+		const code = await newLinkCode(config(c.env).KEY_SECRETS[0] as string);
 		const expiresAt = Date.now() + LINK_MS;
 		unwrap(await directoryOf(c.env).addLink(id, await sha256(code), expiresAt));
 		return c.json(

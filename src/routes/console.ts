@@ -14,6 +14,7 @@ import { readJson, SMALL_BODY } from "../http/body.ts";
 import { type App, invalidRequest, newRouter } from "../http/router.ts";
 import { directoryOf } from "../objects.ts";
 import { accountOfPerson } from "../session/account-of.ts";
+import { isLinkCode } from "../session/link-code.ts";
 import {
 	type Attempt,
 	authorizationUrl,
@@ -76,6 +77,8 @@ export function consoleRoutes(app: OpenAPIHono<App>) {
 		const { token, link } = body.data;
 		c.header("Cache-Control", "no-store");
 		if (link !== undefined) {
+			if (!(await isLinkCode(config(c.env).KEY_SECRETS, link)))
+				throw new ApiError({ code: "sign_in_link_used" });
 			const used = await directoryOf(c.env).useLink(await sha256(link));
 			await beginSession(c, unwrap(used).account, token);
 			return c.json({ url: null });
@@ -134,6 +137,7 @@ export function consoleRoutes(app: OpenAPIHono<App>) {
 		request.headers.delete(TOKEN_HEADER);
 		request.headers.set("Authorization", `Bearer ${key}`);
 		const response = await app.fetch(request, c.env, c.executionCtx);
+		c.header("Cache-Control", "no-store");
 		return c.newResponse(response.body, response);
 	});
 

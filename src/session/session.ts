@@ -45,6 +45,8 @@ export async function beginSession(
 	account: string,
 	token: string,
 ): Promise<void> {
+	// A browser has one session.
+	await endSession(c);
 	const now = Date.now();
 	const [signer] = config(c.env).KEY_SECRETS as [string, ...string[]];
 	const { key, secretHash } = await issueKey(signer, account);

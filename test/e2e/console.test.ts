@@ -10,6 +10,7 @@ import axe from "axe-core";
 import Provider from "oidc-provider";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { signInLink } from "../../scripts/development.mjs";
 import { freePort } from "../../scripts/ports.mjs";
 import { openBrowser } from "./browser.ts";
 import { type Deployment, deploy } from "./deployment.ts";
@@ -169,6 +170,25 @@ describe("the console", () => {
 
 		await page.getByRole("button", { name: "Sign out" }).click();
 		await page.getByRole("heading", { name: "Your account." }).waitFor();
+	});
+
+	it("is entered by an operator's link: after a click, and once", async () => {
+		const link = await signInLink(
+			{ edge: stack.url, adminSecret: stack.secrets.adminSecret },
+			stack.account,
+		);
+		const { page } = await visit();
+		await page.goto("about:blank"); // another fragment alone would load nothing
+		await page.goto(link);
+		await page.getByRole("heading", { name: "Your account." }).waitFor();
+		await page.getByRole("button", { name: "Sign in" }).click();
+		await page.getByRole("heading", { name: "Balance" }).waitFor();
+		expect(await page.locator("#name").textContent()).toBe("development");
+		const second = await visit();
+		await second.page.goto("about:blank");
+		await second.page.goto(link);
+		await second.page.getByRole("button", { name: "Sign in" }).click();
+		await second.page.getByText("This link has been used").waitFor();
 	});
 
 	it("cannot be entered in a second browser with the first one's cookie", async () => {

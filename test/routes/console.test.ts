@@ -231,6 +231,41 @@ describe("a session", () => {
 		expect(cookie).not.toContain("mg_live_");
 	});
 
+	it("leaves no secret in the log: code, state, cookies, token, key", async () => {
+		const log = vi.spyOn(console, "log");
+		const browser = new Browser();
+		const back = provider.approve(await browser.begin());
+		const secrets = [
+			browser.token,
+			await sha256(browser.token),
+			...browser.cookies.values(),
+			...["code", "state"].map((name) => back.searchParams.get(name) ?? ""),
+		];
+		await browser.comeBack(back);
+		await browser.comeBack(back);
+		await browser.get("/console/v1/account");
+		secrets.push(...browser.cookies.values(), "mg_live_");
+		const lines = log.mock.calls.map((line) => line.join(" "));
+		expect(lines.length).toBeGreaterThan(3);
+		for (const secret of secrets)
+			expect(lines.filter((line) => line.includes(secret))).toEqual([]);
+	});
+
+	it("is the browser's only one: another sign-in ends it", async () => {
+		const browser = new Browser();
+		await browser.signIn();
+		const before = new Browser();
+		before.token = browser.token;
+		for (const [name, value] of browser.cookies)
+			before.cookies.set(name, value);
+		await browser.signIn();
+		expect(await codeOf(await before.get("/console/v1/account"))).toEqual([
+			401,
+			"revoked_key",
+		]);
+		expect((await browser.get("/console/v1/account")).status).toBe(200);
+	});
+
 	it("makes any call of the API, as its key would", async () => {
 		const browser = new Browser();
 		await browser.signIn();
@@ -355,9 +390,12 @@ describe("a link of operators'", () => {
 		expect(await browser.begin(link)).toBeNull();
 		expect((await browser.account()).id).toBe(id);
 		const body = { token: await sha256("x"), link };
-		expect(
-			await codeOf(await new Browser().post("/console/sign-in", body)),
-		).toEqual([400, "sign_in_link_used"]);
+		for (const sent of [link, "a guess"])
+			expect(
+				await codeOf(
+					await new Browser().post("/console/sign-in", { ...body, link: sent }),
+				),
+			).toEqual([400, "sign_in_link_used"]);
 	});
 
 	it("is made for any account there is, listed or not, and for no other", async () => {

@@ -55,15 +55,20 @@ async function show() {
 	}
 }
 
-/** @param {string} [link] */
-async function enter(link) {
+async function enter() {
 	try {
-		await signIn(link);
+		const code = link ?? undefined;
+		link = null; // it works once
+		await signIn(code);
 		await show();
 	} catch (error) {
 		showSignedOut(problemOf(error).message);
 	}
 }
+
+let link = new URLSearchParams(location.hash.slice(1)).get("link");
+const code = new URLSearchParams(location.search).get("error");
+history.replaceState(null, "", "/console");
 
 element("sign-in", HTMLButtonElement).addEventListener(
 	"click",
@@ -74,10 +79,9 @@ element("sign-out", HTMLButtonElement).addEventListener("click", async () => {
 	showSignedOut();
 });
 
-const link = new URLSearchParams(location.hash.slice(1)).get("link");
-const code = new URLSearchParams(location.search).get("error");
-history.replaceState(null, "", "/console");
-if (link) await enter(link);
+if (link)
+	// Not by itself: whoever sends the link could sign somebody in to an account of their own.
+	showSignedOut();
 else if (code)
 	showSignedOut(
 		WORDS[/** @type {keyof typeof WORDS} */ (code)] ?? WORDS.sign_in_failed,
