@@ -219,6 +219,8 @@ const Config = z
 		),
 		/** The bearer key of the admin routes, which answer 404 while it is unset. */
 		ADMIN_SECRET: z.string().min(32).optional(),
+		/** The bearer key of who may read the metrics and the pools, and nothing else. */
+		ADMIN_READ_SECRET: z.string().min(32).optional(),
 		...Serving.shape,
 		S3_ENDPOINT: z.url(),
 		S3_REGION: z.string().default("us-east-1"),

@@ -200,7 +200,7 @@ const OTHER_FAILURES = failures({
 		/** `retry_after`: seconds. */
 		example: { limit: 600, retry_after: 2 },
 		detail: ({ limit, retry_after }) =>
-			`Your account may make ${limit} requests a minute. Try again in ${retry_after} s.`,
+			`There may be ${limit} requests a minute. Try again in ${retry_after} s.`,
 	},
 	too_many_jobs: {
 		status: 429,

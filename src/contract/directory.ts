@@ -31,3 +31,27 @@ export interface DirectoryPage {
 	entries: DirectoryEntry[];
 	nextCursor: string | null;
 }
+
+/** A write of an operator's. */
+export interface Act {
+	method: string;
+	path: string;
+	/** The caller's address, where the platform tells it. */
+	ip: string | null;
+	requestId: string;
+}
+
+export interface ActView extends Act {
+	seq: number;
+	/** Milliseconds since 1970. */
+	at: number;
+	/** Of the response; null where none was sent: it is open whether the act was done. */
+	status: number | null;
+	/** What was asked for, as JSON text. */
+	body: string | null;
+}
+
+export interface ActPage {
+	acts: ActView[];
+	nextCursor: string | null;
+}

@@ -1,26 +1,33 @@
 /**
  * One object per deployment: which accounts there are, and whose they are. Operators search it, and
  * a sign-in asks it; no call of the API does.
- *
- * Runs in the Directory.
  */
 import { DurableObject } from "cloudflare:workers";
 import type {
+	Act,
+	ActPage,
 	DirectoryEntry,
 	DirectoryPage,
 	DirectoryQuery,
 	Person,
 } from "../contract/directory.ts";
+import { consume, EMPTY, type Rate } from "../durable/rate-limit.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import { failed, type Result } from "../errors.ts";
+import { closeAct, insertAct, pageActs } from "./acts.ts";
 import { entryOf, findPerson, insertEntry, pageEntries } from "./entries.ts";
 import { addLink, useLink } from "./links.ts";
 import { STEPS } from "./schema.ts";
+
+/** Operators' writes, all together. */
+const ACTS: Rate = { quota: 300, windowMs: 60_000 };
 
 export class Directory extends DurableObject<Env> {
 	/** Milliseconds since 1970; tests move it. */
 	clock = (): number => Date.now();
 	readonly #storage: ObjectStorage;
+	/** In memory: a limit that starts anew with the object limits well enough. */
+	#acts = EMPTY;
 
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env);
@@ -60,6 +67,42 @@ export class Directory extends DurableObject<Env> {
 			insertEntry(sql, entry);
 			return entry;
 		});
+	}
+
+	/**
+	 * Notes an act of an operator's that is about to be done.
+	 * @returns its number
+	 */
+	async beginAct(act: Act): Promise<Result<{ seq: number }>> {
+		const now = this.clock();
+		const { admitted, bucket, waitMs } = consume(this.#acts, ACTS, now);
+		if (!admitted)
+			return failed({
+				code: "rate_limited",
+				limit: ACTS.quota,
+				retry_after: Math.ceil(waitMs / 1000),
+			});
+		this.#acts = bucket;
+		const { sql } = this.#storage;
+		const seq = this.#storage.write(() => insertAct(sql, act, now));
+		return { ok: true, seq };
+	}
+
+	/**
+	 * Notes how an act ended.
+	 * @param body what was asked for, as JSON text
+	 */
+	async endAct(
+		seq: number,
+		status: number,
+		body: string | null,
+	): Promise<void> {
+		this.#storage.write(() => closeAct(this.#storage.sql, seq, status, body));
+	}
+
+	/** What operators did, newest first. */
+	async acts(cursor: string | null, limit: number): Promise<ActPage> {
+		return pageActs(this.#storage.sql, cursor, limit);
 	}
 
 	async search(query: DirectoryQuery): Promise<DirectoryPage> {

@@ -7,8 +7,8 @@ import type { DirectoryEntry } from "../contract/directory.ts";
 import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
-import { authenticateOperator } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";
+import { authenticateOperator } from "../http/operators.ts";
 import { newRouter } from "../http/router.ts";
 import { accountOf, directoryOf } from "../objects.ts";
 import {
@@ -55,7 +55,7 @@ admin.openapi(
 		request: { body: { required: true, content: json(AccountRequest) } },
 		responses: {
 			201: { description: "The new account", content: json(Account) },
-			...problems(...JSON_BODY, "invalid_admin_secret"),
+			...problems(429, ...JSON_BODY, "invalid_admin_secret"),
 		},
 	}),
 	async (c) => {
@@ -122,7 +122,7 @@ admin.openapi(
 		request: { params: AccountParams },
 		responses: {
 			201: { description: "The link", content: json(SignInLink) },
-			...problems("invalid_admin_secret", "account_not_found"),
+			...problems(429, "invalid_admin_secret", "account_not_found"),
 		},
 	}),
 	async (c) => {
@@ -181,6 +181,7 @@ admin.openapi(
 		responses: {
 			200: { description: "The account after it", content: json(Account) },
 			...problems(
+				429,
 				...JSON_BODY,
 				"invalid_admin_secret",
 				"account_not_found",
@@ -212,7 +213,12 @@ admin.openapi(
 		},
 		responses: {
 			201: { description: "The key", content: json(CreatedKey) },
-			...problems(...JSON_BODY, "invalid_admin_secret", "account_not_found"),
+			...problems(
+				429,
+				...JSON_BODY,
+				"invalid_admin_secret",
+				"account_not_found",
+			),
 		},
 	}),
 	async (c) => {
@@ -259,7 +265,12 @@ admin.openapi(
 		request: { params: KeyParams },
 		responses: {
 			200: { description: "The revoked key", content: json(Key) },
-			...problems("invalid_admin_secret", "account_not_found", "key_not_found"),
+			...problems(
+				429,
+				"invalid_admin_secret",
+				"account_not_found",
+				"key_not_found",
+			),
 		},
 	}),
 	async (c) => {
@@ -296,7 +307,7 @@ for (const { act, verb, description } of SUSPENSION) {
 			request: { params: AccountParams },
 			responses: {
 				200: { description: "The account after it", content: json(Account) },
-				...problems("invalid_admin_secret", "account_not_found"),
+				...problems(429, "invalid_admin_secret", "account_not_found"),
 			},
 		}),
 		async (c) => {
@@ -319,6 +330,7 @@ for (const { act, verb, description } of SUSPENSION) {
 			responses: {
 				200: { description: "The key after it", content: json(Key) },
 				...problems(
+					429,
 					"invalid_admin_secret",
 					"account_not_found",
 					"key_not_found",

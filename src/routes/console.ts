@@ -28,12 +28,7 @@ import {
 	TOKEN_HEADER,
 } from "../session/session.ts";
 import { originOf } from "./kit.ts";
-import { file, NOTHING } from "./page.ts";
-
-/** The page runs its own scripts and talks to this deployment alone. */
-const POLICY =
-	`${NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; ` +
-	"frame-ancestors 'none'";
+import { file, SELF } from "./page.ts";
 
 /** How long somebody may be at the provider. */
 const ATTEMPT_SECONDS = 600;
@@ -69,7 +64,7 @@ function providerOf(c: Context<App>) {
 export function consoleRoutes(app: OpenAPIHono<App>) {
 	const routes = newRouter();
 
-	routes.get("/", (c) => file(c, "/console/", POLICY));
+	routes.get("/", (c) => file(c, "/console/", SELF));
 
 	routes.post("/sign-in", sameOrigin, async (c) => {
 		const body = SignIn.safeParse(await readJson(c, SMALL_BODY));

@@ -358,6 +358,7 @@ describe("the OpenAPI document", () => {
 			"/admin/accounts/{id}/resume",
 			"/admin/accounts/{id}/sign-in-links",
 			"/admin/accounts/{id}/suspend",
+			"/admin/acts",
 			"/admin/pools",
 			"/admin/pools/{model}",
 		]);
