@@ -6,6 +6,7 @@ interface __BaseEnv_Env {
 	JOB: DurableObjectNamespace<import("./src/index").Job>;
 	POOL: DurableObjectNamespace<import("./src/index").Pool>;
 	COLLECTOR: DurableObjectNamespace<import("./src/index").Collector>;
+	DIRECTORY: DurableObjectNamespace<import("./src/index").Directory>;
 	ENDPOINT: DurableObjectNamespace<import("./src/index").Endpoint>;
 }
 declare namespace Cloudflare {

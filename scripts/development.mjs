@@ -10,6 +10,33 @@ import { writePrivate } from "./secrets.mjs";
 const CREDIT = 10_000_000; // micro-USD: ten dollars
 const LOW = 1_000_000;
 
+/** @typedef {{ edge: string, adminSecret: string }} Operated `edge`: URL */
+
+/** @param {Operated} operated @param {string} route @param {unknown} body */
+async function askOperators({ edge, adminSecret }, route, body) {
+	const answer = await fetch(`${edge}/admin/accounts${route}`, {
+		method: "POST",
+		headers: {
+			Authorization: `Bearer ${adminSecret}`,
+			"Content-Type": "application/json",
+		},
+		body: JSON.stringify(body),
+	});
+	if (!answer.ok)
+		throw new Error(
+			`POST /admin/accounts${route} answered ${answer.status}: ${await answer.text()}`,
+		);
+	return answer.json();
+}
+
+/**
+ * A link that signs in to the console as this account, once.
+ * @param {Operated} operated @param {string} id
+ * @returns {Promise<string>}
+ */
+export const signInLink = async (operated, id) =>
+	(await askOperators(operated, `/${id}/sign-in-links`, {})).url;
+
 /** @typedef {{ id: string, key: string }} Development account id and API key */
 
 /**
@@ -19,21 +46,8 @@ const LOW = 1_000_000;
 export async function developmentAccount({ edge, state, adminSecret }) {
 	const path = join(state, "development.json");
 	/** @param {string} route @param {unknown} body */
-	const admin = async (route, body) => {
-		const answer = await fetch(`${edge}/admin/accounts${route}`, {
-			method: "POST",
-			headers: {
-				Authorization: `Bearer ${adminSecret}`,
-				"Content-Type": "application/json",
-			},
-			body: JSON.stringify(body),
-		});
-		if (!answer.ok)
-			throw new Error(
-				`POST /admin/accounts${route} answered ${answer.status}: ${await answer.text()}`,
-			);
-		return answer.json();
-	};
+	const admin = (route, body) =>
+		askOperators({ edge, adminSecret }, route, body);
 	/** @param {string} id */
 	const credit = (id) =>
 		admin(`/${id}/credits`, {

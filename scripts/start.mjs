@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { developmentAccount } from "./development.mjs";
+import { developmentAccount, signInLink } from "./development.mjs";
 import { tryLock } from "./lock.mjs";
 import * as paths from "./paths.mjs";
 import { requirePorts } from "./ports.mjs";
@@ -115,8 +115,8 @@ function hostsIn(text) {
 	return hosts;
 }
 
-/** @param {string} url @param {string} key @param {string} model */
-function welcome(url, key, model) {
+/** @param {string} url @param {string} link @param {string} key @param {string} model */
+function welcome(url, link, key, model) {
 	const sample = "samples/cat.jpg"; // small enough for one argument of a command: 128 KiB
 	const image = `data:image/jpeg;base64,'"$(base64 < ${sample} | tr -d '\\n')"'`;
 	const body =
@@ -125,6 +125,7 @@ function welcome(url, key, model) {
 	return [
 		"",
 		`  ${bold("Playground")}   ${cyan(`${url}/#key=${key}`)}`,
+		`  ${bold("Console")}      ${cyan(link)}`,
 		`  ${bold("Docs")}         ${cyan(`${url}/docs`)}`,
 		`  ${bold("API key")}      ${key}`,
 		"",
@@ -306,12 +307,10 @@ async function main() {
 			vars: { EGRESS_ALLOW: egress.join(",") },
 		});
 		vital(edge);
-		const { key } = await developmentAccount({
-			edge: edge.url,
-			state,
-			adminSecret: secrets.adminSecret,
-		});
-		board.print(welcome(edge.url, key, model));
+		const operated = { edge: edge.url, adminSecret: secrets.adminSecret };
+		const { id, key } = await developmentAccount({ ...operated, state });
+		const link = await signInLink(operated, id);
+		board.print(welcome(edge.url, link, key, model));
 		board.print(
 			dim(
 				`  Up after ${duration(Date.now() - began)}. ` +

@@ -1,9 +1,8 @@
 // @ts-check
 /**
- * `npm test`: set-up, then every check; `npm test -- unit e2e` runs only those stages. Types,
- * Python's stages, the SDK and chaos run beside the others: neither lane keeps two cores busy. One
- * engine serves the whole run and boots while the first stages work. The last line is the sum over
- * all runners.
+ * `npm test`: set-up, then every check; `npm test -- unit e2e` runs only those stages. Two lanes
+ * take the stages in their order, as a stage alone does not keep two cores busy. One engine serves
+ * the whole run and boots while the first stages work. The last line is the sum over all runners.
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -35,7 +34,6 @@ import {
  * @property {[string, ...string[]]} command
  * @property {boolean} [engine] whether it asks the engine
  * @property {boolean} [first] whether it ends before any other stage begins
- * @property {boolean} [beside] whether it runs beside the stages that are not
  * @property {() => Count | undefined} [report] without one, the command as a whole is one check
  */
 /** @typedef {Count & { title: string, ms: number }} Result */
@@ -59,27 +57,31 @@ const inRoot = (name, title, tool, ...args) => ({
 	command: [bin(tool), ...args],
 });
 /** @param {string} title @param {string} project @returns {Stage} */
-const types = (title, project) => ({
-	...inRoot("types", title, "tsc", "-p", project),
-	beside: true,
-});
-/** @param {string} name @param {string} title @param {string} config @returns {Stage} */
-function vitest(name, title, config) {
-	const file = join(reports, `${name}.json`);
-	const reporters = [
+const types = (title, project) => inRoot("types", title, "tsc", "-p", project);
+/**
+ * @param {string} name @param {string} title @param {string} config @param {string} [project]
+ * @returns {Stage}
+ */
+function vitest(name, title, config, project) {
+	const file = join(
+		reports,
+		`${[name, project].filter(Boolean).join("-")}.json`,
+	);
+	const options = [
+		...(project ? ["--project", project] : []),
 		"--silent=passed-only",
 		"--reporter=default",
 		"--reporter=json",
 		`--outputFile.json=${file}`,
 	];
 	return {
-		...inRoot(name, title, "vitest", "run", "--config", config, ...reporters),
+		...inRoot(name, title, "vitest", "run", "--config", config, ...options),
 		report: () => readVitest(file),
 	};
 }
 const junit = join(reports, "pytest.xml");
 
-/** @type {Stage[]} */
+/** @type {Stage[]} in order: long ones before short ones, so that both lanes end together */
 const stages = [
 	inRoot(
 		"lint",
@@ -105,14 +107,12 @@ const stages = [
 	{
 		name: "lint",
 		title: "lint (Python)",
-		beside: true,
 		cwd: paths.gpuWorker,
 		command: [python("ruff"), "check"],
 	},
 	{
 		name: "lint",
 		title: "format (Python)",
-		beside: true,
 		cwd: paths.gpuWorker,
 		command: [python("ruff"), "format", "--check"],
 	},
@@ -120,7 +120,6 @@ const stages = [
 	{
 		name: "pytest",
 		title: "GPU worker (pytest)",
-		beside: true,
 		cwd: paths.gpuWorker,
 		command: [
 			python("python"),
@@ -133,13 +132,21 @@ const stages = [
 		engine: true,
 		report: () => readJunit(junit),
 	},
-	{ ...vitest("sdk", "SDK", "sdk/vitest.config.ts"), beside: true },
-	{ ...vitest("e2e", "end to end", "test/e2e/vitest.config.ts"), engine: true },
 	{
-		...vitest("chaos", "chaos", "test/chaos/vitest.config.ts"),
-		beside: true,
+		...vitest("e2e", "end to end", "test/e2e/vitest.config.ts", "working"),
 		engine: true,
 	},
+	{
+		...vitest(
+			"e2e",
+			"end to end, waiting",
+			"test/e2e/vitest.config.ts",
+			"waiting",
+		),
+		engine: true,
+	},
+	{ ...vitest("chaos", "chaos", "test/chaos/vitest.config.ts"), engine: true },
+	vitest("sdk", "SDK", "sdk/vitest.config.ts"),
 ];
 
 /** @param {string[]} wanted names of stages, none for all */
@@ -175,7 +182,7 @@ async function runStage(stage, env) {
 			env,
 			log,
 			onLine: (line) =>
-				board.print(stage.beside ? `${dim(`${stage.name} │`)} ${line}` : line),
+				board.print(stage.first ? line : `${dim(`${stage.name} │`)} ${line}`),
 		});
 		const limit = setTimeout(() => void daemon.kill(), STAGE_LIMIT_MS);
 		exit = await daemon.exited;
@@ -296,14 +303,17 @@ async function main() {
 			: { NO_COLOR: "1", FORCE_COLOR: undefined }),
 		...shared?.env,
 	};
-	/** @param {Stage[]} lane */
-	const runLane = async (lane) => {
-		let awaited = false;
-		for (const stage of lane) {
+	/** @type {Promise<void> | undefined} */
+	let engine;
+	/** @param {Stage[]} queue which other lanes take from too */
+	const runLane = async (queue) => {
+		for (let stage = queue.shift(); stage; stage = queue.shift()) {
 			interrupt.signal.throwIfAborted();
-			if (stage.engine && shared && !awaited) {
-				awaited = true;
-				results.push(await waitFor(shared.ready, stage.title));
+			if (stage.engine && shared) {
+				engine ??= waitFor(shared.ready).then((result) => {
+					results.push(result);
+				});
+				await engine;
 			}
 			board.print(heading(stage.title));
 			const from = Date.now();
@@ -312,22 +322,18 @@ async function main() {
 		}
 	};
 	await runLane(wanted.filter(({ first }) => first));
-	const rest = wanted.filter(({ first }) => !first);
-	await Promise.all([
-		runLane(rest.filter(({ beside }) => !beside)),
-		runLane(rest.filter(({ beside }) => beside)),
-	]);
-	const titles = ["set-up", ...stages.map(({ title }) => title)];
-	const place = (/** @type {Result} */ result) =>
-		titles.findIndex((title) => result.title.endsWith(title));
+	const queue = wanted.filter(({ first }) => !first);
+	await Promise.all([runLane(queue), runLane(queue)]);
+	const titles = ["set-up", "engine", ...stages.map(({ title }) => title)];
+	const place = (/** @type {Result} */ { title }) => titles.indexOf(title);
 	return results.sort((a, b) => place(a) - place(b));
 }
 
 /**
- * @param {Promise<unknown>} engine @param {string} title of what asks it
+ * @param {Promise<unknown>} engine
  * @returns {Promise<Result>}
  */
-async function waitFor(engine, title) {
+async function waitFor(engine) {
 	const from = Date.now();
 	let failed = 0;
 	try {
@@ -339,7 +345,7 @@ async function waitFor(engine, title) {
 		);
 	}
 	const ms = Date.now() - from;
-	return { title: `engine, for ${title}`, ms, passed: 0, failed, skipped: 0 };
+	return { title: "engine", ms, passed: 0, failed, skipped: 0 };
 }
 
 const began = Date.now();

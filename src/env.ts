@@ -219,12 +219,28 @@ const Config = z
 		),
 		/** The bearer key of the admin routes, which answer 404 while it is unset. */
 		ADMIN_SECRET: z.string().min(32).optional(),
+		/** The bearer key of who may read the metrics and the pools, and nothing else. */
+		ADMIN_READ_SECRET: z.string().min(32).optional(),
 		...Serving.shape,
 		S3_ENDPOINT: z.url(),
 		S3_REGION: z.string().default("us-east-1"),
 		S3_BUCKET: z.string().default("minigpt4"),
 		S3_ACCESS_KEY_ID: z.string().min(1),
 		S3_SECRET_ACCESS_KEY: z.string().min(1),
+		/**
+		 * An OpenID provider for the console's sign-in: `{"issuer": "https://accounts.example.com",
+		 * "client_id": …, "client_secret": …}`. Its callback is `/console/callback`. A client without
+		 * a secret is a public one.
+		 */
+		OIDC: json(
+			strict({
+				issuer: url,
+				client_id: secret,
+				client_secret: secret.optional(),
+			}),
+		).optional(),
+		/** Micro-USD that a first sign-in gives the new account. */
+		WELCOME_CREDIT: z.coerce.number().int().min(0).default(0),
 		/** The limits of one account. */
 		LIMIT_CONCURRENT_JOBS: z.coerce.number().int().min(1).default(200),
 		LIMIT_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(600),

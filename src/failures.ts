@@ -107,6 +107,38 @@ const OTHER_FAILURES = failures({
 			"answer included. Shorten it or send fewer images.",
 	},
 
+	// The console.
+	sign_in_off: {
+		status: 404,
+		detail:
+			"This deployment has no sign-in. Ask its operator for an account and a key.",
+	},
+	sign_in_failed: {
+		status: 400,
+		detail:
+			"The sign-in was not completed: it took too long, or began in another browser. Start again.",
+	},
+	sign_in_denied: {
+		status: 400,
+		detail: "The sign-in was canceled at the provider. Start again.",
+	},
+	sign_in_link_used: {
+		status: 400,
+		detail: "This link has been used, or its time is over. Ask for a new one.",
+	},
+	provider_unreachable: {
+		status: 503,
+		detail: "The sign-in provider does not answer. Try again in a minute.",
+	},
+	session_required: {
+		status: 401,
+		detail: "There is no session, or it is over. Sign in again.",
+	},
+	session_not_bound: {
+		status: 403,
+		detail: "This session belongs to another page or browser. Sign in here.",
+	},
+
 	// Money and limits.
 	insufficient_credit: {
 		status: 402,
@@ -155,8 +187,40 @@ const OTHER_FAILURES = failures({
 		status: 400,
 		example: { field: "max_price", max_price: 50, least: 106 },
 		detail: ({ max_price, least }) =>
-			`\`max_price\` is ${max_price} micro-USD, and the prompt with one token of the answer ` +
-			`needs at least ${least}. Raise it, shorten the prompt, or send fewer images.`,
+			`\`max_price\`, or the quote's maximum, is ${max_price} micro-USD, and the prompt with one ` +
+			`token of the answer needs at least ${least}. Raise it, shorten the prompt, or send fewer ` +
+			"images.",
+	},
+	quote_invalid: {
+		status: 400,
+		example: { field: "quote" },
+		detail:
+			"`quote` is not a quote of this account. Send the `quote` of POST /v1/quotes as it is, " +
+			"with a key of the account that got it, or leave it out.",
+	},
+	quote_mismatch: {
+		status: 409,
+		example: { field: "quote" },
+		detail:
+			"The quote is for another request. Send the request that was quoted, with no member " +
+			"changed, or get a quote for this one: POST /v1/quotes.",
+	},
+	quote_expired: {
+		status: 410,
+		example: { field: "quote", expired_at: "2026-11-23T09:45:00.000Z" },
+		detail: ({ expired_at }) =>
+			`The quote expired at ${expired_at}. Get a new one: POST /v1/quotes.`,
+	},
+	quote_used: {
+		status: 409,
+		/** `job`: not told to keys that do not see it. */
+		example: { field: "quote", job: "01JD8Z6Q3V9Y4K2M7N5P8R1S3T" } as {
+			field: string;
+			job?: string;
+		},
+		detail: ({ job }) =>
+			`The quote was for one job, and ${job ? `job ${job}` : "another job"} has it. Read that ` +
+			"job, or get a new quote: POST /v1/quotes.",
 	},
 	credit_conflict: {
 		status: 409,
@@ -167,7 +231,7 @@ const OTHER_FAILURES = failures({
 		/** `retry_after`: seconds. */
 		example: { limit: 600, retry_after: 2 },
 		detail: ({ limit, retry_after }) =>
-			`Your account may make ${limit} requests a minute. Try again in ${retry_after} s.`,
+			`There may be ${limit} requests a minute. Try again in ${retry_after} s.`,
 	},
 	too_many_jobs: {
 		status: 429,
@@ -191,7 +255,7 @@ const OTHER_FAILURES = failures({
 	job_not_finished: {
 		status: 409,
 		detail:
-			"The job has not ended. Cancel it first: POST /v1/jobs/{id}/cancel.",
+			"The job has not ended. Wait for its end, or cancel it: POST /v1/jobs/{id}/cancel.",
 	},
 	previous_job_unfinished: {
 		status: 409,

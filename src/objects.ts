@@ -22,5 +22,8 @@ export const poolOf = (env: Env, model: string) => env.POOL.getByName(model);
 export const endpointOf = (env: Env, account: string, webhook: string) =>
 	env.ENDPOINT.getByName(`${account}/${webhook}`);
 
+/** The deployment has one Directory. */
+export const directoryOf = (env: Env) => env.DIRECTORY.getByName("accounts");
+
 /** The deployment has one Collector. */
 export const collectorOf = (env: Env) => env.COLLECTOR.getByName("edge");

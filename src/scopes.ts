@@ -13,7 +13,8 @@ export type Scope = (typeof SCOPES)[number];
 
 /** What each scope opens, for the documentation. */
 export const ABOUT_SCOPES: Record<Scope, string> = {
-	"jobs:write": "create, cancel and delete jobs, chat completions among them",
+	"jobs:write":
+		"create, cancel and delete jobs, chat completions among them, and quote them",
 	"jobs:read": "read jobs, uploads and the account's events",
 	"uploads:write": "create and delete uploads",
 	"billing:read": "read the balance and the ledger",

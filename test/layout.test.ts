@@ -16,11 +16,12 @@ const FLOORS = [
 	["app.ts"],
 	["routes"],
 	["submit"],
+	["session"],
 	["http"],
-	["account", "job", "pool", "endpoint", "collector"],
+	["account", "job", "pool", "endpoint", "collector", "directory"],
 	["durable"],
 	["stream"],
-	["openai", "backends", "images", "egress", "metrics"],
+	["openai", "receipts", "backends", "images", "egress", "metrics"],
 	["schema"],
 	["contract"],
 ];
@@ -163,7 +164,7 @@ describe("the layout of src/", () => {
 	});
 
 	test("below the Worker's floors nothing knows Hono's Context", () => {
-		const worker = ["routes", "submit", "http"];
+		const worker = ["routes", "submit", "session", "http"];
 		const knowing = Object.entries(sources)
 			.filter(([, text]) => /from "hono/.test(text))
 			.map(([path]) => nameOf(path))

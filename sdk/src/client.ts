@@ -5,7 +5,9 @@ import { Keys } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Models } from "./models.ts";
 import type { Fetch } from "./platform.ts";
-import { type CallOptions, Transport } from "./transport.ts";
+import { Quotes } from "./quotes.ts";
+import { type CallOptions, optionsOf, Transport } from "./transport.ts";
+import type { ReceiptKeys } from "./types.ts";
 import { Uploads } from "./uploads.ts";
 import { Webhooks } from "./webhooks.ts";
 
@@ -44,6 +46,8 @@ export class MiniGPT4 {
 	readonly baseURL: string;
 	/** Questions about images, and their answers. */
 	readonly jobs: Jobs;
+	/** What questions are going to cost. */
+	readonly quotes: Quotes;
 	/** The models that the deployment serves. */
 	readonly models: Models;
 	/** Images that are stored for jobs. */
@@ -58,6 +62,7 @@ export class MiniGPT4 {
 	readonly webhooks: Webhooks;
 	/** The account's API keys. */
 	readonly keys: Keys;
+	readonly #transport: Transport;
 
 	constructor({ apiKey, baseURL, fetch, ...defaults }: ClientOptions = {}) {
 		const transport = new Transport({
@@ -67,15 +72,33 @@ export class MiniGPT4 {
 				baseURL ?? environment("MINIGPT4_BASE_URL") ?? "http://127.0.0.1:8787",
 			fetch,
 		});
+		this.#transport = transport;
 		this.baseURL = transport.baseURL;
 		this.uploads = new Uploads(transport);
 		this.jobs = new Jobs(transport, this.uploads);
+		this.quotes = new Quotes(transport, this.uploads);
 		this.models = new Models(transport);
 		this.account = new Account(transport);
 		this.ledger = new Ledger(transport);
 		this.events = new Feed(transport);
 		this.webhooks = new Webhooks(transport);
 		this.keys = new Keys(transport);
+	}
+
+	/**
+	 * Gets the public keys that verify receipts. Keep them: `receipts.verify` then needs no call.
+	 *
+	 * @example
+	 * ```ts
+	 * const { keys } = await client.receiptKeys();
+	 * console.log(keys.map(({ kid }) => kid));
+	 * ```
+	 */
+	receiptKeys(options?: CallOptions): Promise<ReceiptKeys> {
+		return this.#transport.json({
+			...optionsOf(options),
+			path: "/.well-known/jwks.json",
+		});
 	}
 }
 

@@ -2,7 +2,6 @@ import { NotFoundError } from "./errors.ts";
 import { follow } from "./follow.ts";
 import { JobStream } from "./job-stream.ts";
 import { type Page, Paged } from "./paged.ts";
-import type { UploadSource } from "./platform.ts";
 import { timeLimit } from "./timing.ts";
 import {
 	type Call,
@@ -10,20 +9,10 @@ import {
 	optionsOf,
 	type Transport,
 } from "./transport.ts";
-import type { Job, JobRequest, JobSummary } from "./types.ts";
+import type { Job, JobSummary, Receipt } from "./types.ts";
 import { ulid } from "./ulid.ts";
 import type { Uploads } from "./uploads.ts";
-
-type WireImage = NonNullable<JobRequest["images"]>[number];
-
-/**
- * A question. Its `images` are ones that the API has or fetches (`{ upload }`, `{ url }`, an
- * `https:` or `data:` URL as text), or ones that this program has: a path, a Blob or File, bytes, a
- * stream. The client uploads the latter first.
- */
-export type NewJob = Omit<JobRequest, "images"> & {
-	images?: (WireImage | UploadSource)[];
-};
+import { type NewJob, wireJob } from "./wire-job.ts";
 
 export interface CreateOptions extends CallOptions {
 	/**
@@ -248,6 +237,25 @@ export class Jobs {
 		});
 	}
 
+	/**
+	 * Gets the signed receipt of a job that has ended: what was asked, which weights answered, the
+	 * hashes of images and answer, the tokens and the price. `receipts.verify` checks it.
+	 *
+	 * @throws ConflictError `job_not_finished`, NotFoundError `job_not_found`, GoneError `job_gone`
+	 * @example
+	 * ```ts
+	 * const { id } = await client.jobs.run({ images: ["samples/coffee.jpg"], task: "describe" });
+	 * const { receipt, claims } = await client.jobs.receipt(id);
+	 * console.log(receipt.length, claims.request_sha256, claims.output_sha256);
+	 * ```
+	 */
+	receipt(id: string, options?: CallOptions): Promise<Receipt> {
+		return this.#transport.json({
+			...optionsOf(options),
+			path: pathOf(id, "/receipt"),
+		});
+	}
+
 	/** @param creation returns the call that creates the job; undefined if the job exists */
 	#streamOf(
 		id: string,
@@ -312,16 +320,11 @@ export class Jobs {
 	/** Uploads the images, and returns the call that creates the job, which is safe to repeat. */
 	async #creation(
 		id: string,
-		{ images, ...job }: NewJob,
+		job: NewJob,
 		options: CreateOptions,
 	): Promise<Call> {
 		const { startWithin, cancelAfter } = options;
 		const callOptions = optionsOf(options);
-		const wireImages =
-			images &&
-			(await Promise.all(
-				images.map((image) => this.#wireImage(image, callOptions)),
-			));
 		return {
 			...callOptions,
 			method: "PUT",
@@ -330,19 +333,7 @@ export class Jobs {
 				"Start-Within": startWithin?.toString(),
 				"Cancel-After": cancelAfter?.toString(),
 			},
-			json: { ...job, ...(wireImages && { images: wireImages }) },
+			json: await wireJob(this.#uploads, job, callOptions),
 		};
-	}
-
-	async #wireImage(
-		image: WireImage | UploadSource,
-		options: CallOptions,
-	): Promise<WireImage> {
-		if (typeof image === "string" || "href" in image) {
-			const url = String(image);
-			if (/^(https?|data):/i.test(url)) return { url };
-		} else if ("upload" in image || "url" in image) return image;
-		const { id } = await this.#uploads.create(image, options);
-		return { upload: id };
 	}
 }

@@ -47,6 +47,7 @@ import {
 import { isVisible } from "./keys.ts";
 import { decide } from "./ledger.ts";
 import { balances, recordEntries } from "./ledger-rows.ts";
+import { checkQuote, useQuote } from "./quotes.ts";
 import { noteSpent } from "./spend-rows.ts";
 import { useJobWebhook } from "./webhooks.ts";
 
@@ -97,9 +98,13 @@ export function prepare(
 	const found = sentUploads(sql, onlyMadeBy, request.uploads);
 	if (!found.ok) return found;
 	const previousModel = before?.job.model ?? null;
+	const quote = checkQuote(sql, onlyMadeBy, request.quote, now);
+	if (!quote.ok) return quote;
 	const price =
 		request.previous?.prices?.[previousModel ?? ""] ?? request.price;
-	const hold = checkHold("", price, { balances: balances(sql), ...room }, now);
+	const hold: Result<object> = price
+		? checkHold("", price, { balances: balances(sql), ...room }, now)
+		: { ok: true };
 	return hold.ok
 		? { ok: true, jobId: null, previousModel, images: found.images }
 		: failed(withoutBalance(hold.failure, onlyMadeBy));
@@ -155,6 +160,7 @@ export function admit(
 			createdAt,
 		};
 	}
+	unwrapOrRollBack(useQuote(sql, onlyMadeBy, admission.quote, jobId, now));
 	finalizeInline(sql, inline);
 	const before = previousJob
 		? unwrapOrRollBack(findPrevious(sql, onlyMadeBy, previousJob)).job.images

@@ -4,17 +4,16 @@
  */
 
 import type { Limits } from "../contract/account.ts";
-import type { Config } from "../env.ts";
-
-import { type Failure, failed, type Result } from "../errors.ts";
-import { countOpenJobs } from "./jobs.ts";
 import {
 	type Bucket,
 	bucketLevel,
 	consume,
 	EMPTY,
 	type Rate,
-} from "./rate-limit.ts";
+} from "../durable/rate-limit.ts";
+import type { Config } from "../env.ts";
+import { type Failure, failed, type Result } from "../errors.ts";
+import { countOpenJobs } from "./jobs.ts";
 
 type Quotas = Pick<
 	Config,

@@ -1,6 +1,7 @@
 /** The backend for our GPU worker: the client side of docs/worker-protocol.md. */
 
 import { z } from "zod";
+import type { Message } from "../contract/job.ts";
 import type { WorkerAddress } from "../models.ts";
 import {
 	type Backend,
@@ -17,6 +18,8 @@ const SILENCE_MS = 30_000;
  */
 const STALL_MS = 120_000;
 const PROBE_TIMEOUT_MS = 2_000;
+/** A caller waits for the count. */
+const COUNT_TIMEOUT_MS = 1_000;
 
 const ids = z.array(z.int().nonnegative());
 const PromptEvent = z.object({ prompt_token_ids: ids, prompt_tokens: z.int() });
@@ -29,6 +32,7 @@ const DoneEvent = z.object({
 	finish_reason: z.enum(["stop", "length"]),
 	output_tokens: z.int(),
 });
+const Count = z.object({ prompt_tokens: z.int().nonnegative() });
 const Failure = z.object({
 	code: z.string(),
 	message: z.string(),
@@ -67,6 +71,30 @@ export async function probe(address: WorkerAddress): Promise<ProbeResult> {
 		return { status: "away" };
 	} finally {
 		clearTimeout(timer); // a pending timer keeps the Pool in memory
+	}
+}
+
+/**
+ * The tokens of a conversation by the worker's tokenizer; null where the worker does not answer in
+ * time, or finds the conversation too long to count. Never throws.
+ */
+export async function countTokens(
+	address: WorkerAddress,
+	model: string,
+	messages: readonly Message[],
+): Promise<number | null> {
+	try {
+		const response = await fetch(new URL("/v1/count", address.url), {
+			method: "POST",
+			headers: { ...headers(address), "Content-Type": "application/json" },
+			body: JSON.stringify({ model, messages }),
+			redirect: "manual",
+			signal: AbortSignal.timeout(COUNT_TIMEOUT_MS),
+		});
+		const { data } = Count.safeParse(await response.json());
+		return response.ok && data ? data.prompt_tokens : null;
+	} catch {
+		return null;
 	}
 }
 

@@ -7,6 +7,7 @@
 import type { Result } from "../errors.ts";
 import type { Bill, PricePart } from "../pricing/bill.ts";
 import type { Prices } from "../pricing/prices.ts";
+import type { Quote } from "../pricing/quote.ts";
 import type { Scope } from "../scopes.ts";
 import type { EventType } from "./event-type.ts";
 
@@ -84,6 +85,9 @@ export interface PriceRange {
 	leastPrice: number;
 }
 
+/** What the Account needs of the quote that a request presents: the Worker checks the rest. */
+export type PresentedQuote = Pick<Quote, "id" | "expiresAt">;
+
 /**
  * A request for a job, before the Worker reads and stores its inline images or reads the
  * conversation that the job continues.
@@ -92,8 +96,9 @@ export interface Preparation extends JobName {
 	credential: Credential;
 	/** As in `Admission`. */
 	repeats: string | null;
-	/** Without the conversation that the job continues. */
-	price: PriceRange;
+	/** Without the conversation that the job continues. Null for a quote, which holds nothing. */
+	price: PriceRange | null;
+	quote: PresentedQuote | null;
 	uploads: NamedUpload[];
 	/**
 	 * The job that this one continues. `prices` has `price` for each model where this job takes over
@@ -151,8 +156,9 @@ export interface Admission extends PriceRange {
 	/** SHA-256 of the request as canonical JSON, without its images. */
 	requestHash: string;
 	model: string;
-	/** The model's prices now, which the job keeps. */
+	/** The model's prices now, or those of the quote; the job keeps them. */
 	prices: Prices;
+	quote: PresentedQuote | null;
 	/** Seconds from its end after which the job is deleted. */
 	expiresIn: number;
 	/** In the prompt's order. */

@@ -108,6 +108,26 @@ export interface Transcript {
 	answer: string;
 }
 
+/** What a receipt says of a job that has ended, beside its view. */
+export interface RunFacts {
+	account: string;
+	/** What the model was asked. */
+	request: RunRequest;
+	/** Of the weights that the attempts ran on, each once, in that order. */
+	digests: string[];
+	attempts: number;
+}
+
+/** All that decides a job's answer but the weights. */
+export interface RunRequest {
+	model: string;
+	messages: Message[];
+	followUp: string | null;
+	/** SHA-256 of each image as the model saw it, hex. */
+	images: string[];
+	sampling: Sampling;
+}
+
 export type Started = Result<{ view: JobView }>;
 
 /** The result of erasing a job: one that is still `running` is not erased. */

@@ -1,10 +1,9 @@
-/** Who calls: an account by its key, or an operator by the admin secret. */
+/** Which account calls, by its key. */
 import type { Context, MiddlewareHandler } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { Account } from "../account/account.ts";
 import { readKey } from "../api-key.ts";
 import type { CallerResult, Credential } from "../contract/account.ts";
-import { equalInConstantTime } from "../crypto.ts";
 import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { accountOf } from "../objects.ts";
@@ -55,20 +54,8 @@ const authenticate = (scope: Scope) =>
 		await next();
 	});
 
-/**
- * The same for operators.
- * @throws ApiError `invalid_admin_secret`; `not_found` on a deployment that has no admin secret
- */
-export const authenticateOperator = createMiddleware<App>(async (c, next) => {
-	const secret = config(c.env).ADMIN_SECRET;
-	if (!secret) throw new ApiError({ code: "not_found" });
-	if (!equalInConstantTime(bearer(c) ?? "", secret))
-		throw new ApiError({ code: "invalid_admin_secret" });
-	await next();
-});
-
 /** The token of an `Authorization: Bearer` header, or null. */
-const bearer = (c: Context<App>): string | null =>
+export const bearer = (c: Context<App>): string | null =>
 	/^Bearer ([^\s]+)$/i.exec(c.req.header("Authorization") ?? "")?.[1] ?? null;
 
 /** The origin of the page that calls. A browser omits `Origin` where a page reads from its own. */
@@ -84,7 +71,7 @@ function pageOf(c: Context<App>): string | null {
  * The caller's IP address. Cloudflare sets this header itself, whatever the caller sends. Elsewhere
  * a proxy has to; without one no key with `ip_ranges` works, as with `npm start`.
  */
-const addressOf = (c: Context<App>): string | null =>
+export const addressOf = (c: Context<App>): string | null =>
 	c.req.header("CF-Connecting-IP") ?? null;
 
 /**

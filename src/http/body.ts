@@ -42,9 +42,7 @@ export async function readJson(
 	c: Context<App>,
 	limit: number,
 ): Promise<unknown> {
-	const empty =
-		c.req.raw.body === null || c.req.header("Content-Length") === "0";
-	if (!empty && mediaTypeOf(c) !== "application/json")
+	if (!isEmpty(c) && mediaTypeOf(c) !== "application/json")
 		throw new ApiError({
 			code: "unsupported_media_type",
 			expected: "application/json",
@@ -54,6 +52,9 @@ export async function readJson(
 	c.set("bodySha256", await sha256(bytes));
 	return value;
 }
+
+export const isEmpty = (c: Context<App>): boolean =>
+	c.req.raw.body === null || c.req.header("Content-Length") === "0";
 
 /** The media type of `Content-Type`, in lower case; empty without one. */
 export const mediaTypeOf = (c: Context<App>): string =>

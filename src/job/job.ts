@@ -11,6 +11,7 @@ import type {
 	Erased,
 	JobSpec,
 	JobView,
+	RunFacts,
 	Started,
 	Transcript,
 } from "../contract/job.ts";
@@ -28,7 +29,7 @@ import { JobRunner } from "./runner.ts";
 import { STEPS } from "./schema.ts";
 import { JobStore } from "./store.ts";
 import { messagesOf } from "./turns.ts";
-import { outcomeOf, viewOf } from "./view.ts";
+import { outcomeOf, runFactsOf, viewOf } from "./view.ts";
 
 /** A job whose object stops right after the claim begins after this time. */
 const BEGIN_MS = 5_000;
@@ -141,6 +142,13 @@ export class Job extends DurableObject<Env> {
 		store.change({ type: "call_repeated" });
 		const view = await this.#view(this.#job);
 		return { view, canceled: record.state.outcome === "canceled" };
+	}
+
+	/** What a receipt says, or null where no job was started or it was erased. */
+	async receipt(): Promise<{ view: JobView; run: RunFacts } | null> {
+		if (!this.#job) return null;
+		const run = runFactsOf(this.#job.record);
+		return { view: await this.#view(this.#job), run };
 	}
 
 	/** The conversation so far, or null where no job was started or it was erased. */

@@ -48,6 +48,9 @@ const OLDER: Pick<JobSpec, "prices" | "mostPromptTokens"> = {
 	mostPromptTokens: 0,
 };
 
+/** What states lack that were written before receipts. */
+const OLDER_STATE: Pick<JobState, "digests"> = { digests: [] };
+
 export type StoredJob = JobRecord | Tombstone | null;
 
 export class JobRecord {
@@ -62,9 +65,13 @@ export class JobRecord {
 		if (!exists) return null;
 		const log = new EventLog(sql);
 		const { spec, state } = log;
-		return spec !== null && state !== null
-			? new JobRecord({ ...OLDER, ...JSON.parse(spec) }, JSON.parse(state), log)
-			: { outcome: JSON.parse(log.tombstone()) };
+		if (spec === null || state === null)
+			return { outcome: JSON.parse(log.tombstone()) };
+		return new JobRecord(
+			{ ...OLDER, ...JSON.parse(spec) },
+			{ ...OLDER_STATE, ...JSON.parse(state) },
+			log,
+		);
 	}
 
 	/** Inside a transaction: binds the job to this object for good. */

@@ -48,6 +48,8 @@ export interface JobState {
 	/** Tokens in the log when the last attempt ended. */
 	tokensBefore: number;
 	lease: Lease | null;
+	/** Digests of the weights that attempts ran on, each once. */
+	digests: string[];
 	/** URL of the worker that failed last: the next attempt prefers another. */
 	avoid: string | null;
 	/** Whether the description is complete, in a job that has one: see `turnOf`. */
@@ -88,6 +90,7 @@ export const initialState = (
 	interruptions: 0,
 	tokensBefore: 0,
 	lease: null,
+	digests: [],
 	avoid: null,
 	isDescribed: false,
 	run: null,
@@ -258,6 +261,9 @@ function granted(
 		place: null,
 		attempts: state.attempts + 1,
 		lease,
+		digests: state.digests.includes(lease.digest)
+			? state.digests
+			: [...state.digests, lease.digest],
 		startedAt: state.startedAt ?? now,
 	};
 	return state.status === "running"

@@ -1,7 +1,7 @@
 /** A job as others see it: its public view, its outcome, and the data of its events. */
 
 import type { Outcome } from "../contract/account.ts";
-import type { JobView } from "../contract/job.ts";
+import type { JobView, RunFacts } from "../contract/job.ts";
 import type { QueuePlace } from "../contract/pool.ts";
 import { sha256 } from "../crypto.ts";
 import { type Bill, FREE } from "../pricing/bill.ts";
@@ -47,6 +47,20 @@ export async function viewOf(
 	};
 	return { ...view, sha256: await sha256(view.text) };
 }
+
+/** What a receipt says beside the view. */
+export const runFactsOf = ({ spec, state }: JobRecord): RunFacts => ({
+	account: spec.account,
+	request: {
+		model: spec.model,
+		messages: spec.messages,
+		followUp: spec.followUp,
+		images: spec.images.map((image) => image.sha256),
+		sampling: spec.sampling,
+	},
+	digests: state.digests,
+	attempts: state.attempts,
+});
 
 /** How the job ended, as the ledger needs it; null while the job is open. */
 export const outcomeOf = (record: JobRecord): Outcome | null => {

@@ -50,30 +50,49 @@ type Messages = readonly {
 const utf8 = new TextEncoder();
 
 /**
- * The most tokens that the prompt has: no tokenizer of the family makes more tokens of a text than
- * it has UTF-8 bytes, and a worker takes no prompt that is longer than the model's context.
- * @param unwritten tokens of an answer of the model's that is to be read as one more message
+ * The tokens of a prompt: template, images and texts.
+ * @param tokensOf counts those of a text
  */
-export function mostPromptTokens(
-	{ contextLength, imageTokens, template, longestToken }: PromptModel,
+export function promptTokens(
+	{ imageTokens, template }: PromptModel,
 	messages: Messages,
-	unwritten = 0,
+	tokensOf: (text: string) => number,
 ): number {
 	const isAlone = messages.length === 1 && messages[0]?.role === "user";
 	let tokens = template.conversation + (isAlone ? 0 : template.chat);
-	if (unwritten > 0)
-		tokens +=
-			template.message.assistant + template.text + unwritten * longestToken;
-	const image =
-		imageTokens + template.image + PICTURE_TEXT_BYTES + template.text;
 	for (const { role, content } of messages) {
 		tokens += template.message[role];
 		for (const part of content)
 			tokens +=
 				part.type === "image"
-					? image
-					: utf8.encode(part.text).length + template.text;
+					? imageTokens + template.image
+					: tokensOf(part.text) + template.text;
 	}
+	return tokens;
+}
+
+/**
+ * The most tokens that the prompt has: no tokenizer of the family makes more tokens of a text than
+ * it has UTF-8 bytes, and a worker takes no prompt that is longer than the model's context.
+ * @param unwritten tokens of an answer of the model's that is to be read as one more message
+ */
+export function mostPromptTokens(
+	model: PromptModel,
+	messages: Messages,
+	unwritten = 0,
+): number {
+	const { contextLength, template, longestToken } = model;
+	let tokens = promptTokens(
+		model,
+		messages,
+		(text) => utf8.encode(text).length,
+	);
+	for (const { content } of messages)
+		for (const { type } of content)
+			if (type === "image") tokens += PICTURE_TEXT_BYTES + template.text;
+	if (unwritten > 0)
+		tokens +=
+			template.message.assistant + template.text + unwritten * longestToken;
 	return Math.min(tokens, contextLength);
 }
 

@@ -4,12 +4,16 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Account } from "../account/account.ts";
 import { isAccountId, newAccountId } from "../api-key.ts";
 import type { AuditedAccount as AuditedView } from "../contract/account.ts";
+import type { DirectoryEntry } from "../contract/directory.ts";
+import { sha256 } from "../crypto.ts";
+import { config } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
-import { authenticateOperator } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";
+import { authenticateOperator } from "../http/operators.ts";
 import { newRouter } from "../http/router.ts";
-import { accountOf } from "../objects.ts";
+import { accountOf, directoryOf } from "../objects.ts";
 import {
+	AccountList,
 	AccountRequest,
 	AuditedAccount,
 	CreatedKey,
@@ -17,11 +21,13 @@ import {
 	Key,
 	KeyList,
 	KeyRequest,
+	SignInLink,
 } from "../schema/account.ts";
+import { newLinkCode } from "../session/link-code.ts";
 import { accountWire } from "./account.ts";
 import { JSON_BODY, problems } from "./failures.ts";
 import { issue, keyWire, newKeyOf } from "./keys.ts";
-import { idParams, json, NOT_STORED } from "./kit.ts";
+import { idParams, json, NOT_STORED, originOf, pageLimit } from "./kit.ts";
 
 export const admin = newRouter();
 
@@ -32,6 +38,8 @@ admin.openAPIRegistry.registerComponent("securitySchemes", "admin", {
 });
 
 const security = [{ admin: [] }];
+/** How long a link signs in. */
+const LINK_MS = 15 * 60_000;
 const AccountParams = idParams("0123456789abcdef");
 const KeyParams = AccountParams.extend({
 	key_id: z.string().openapi({ example: "key_01JD8Z6Q3V9Y4K2M7N5P8R1S3T" }),
@@ -48,16 +56,93 @@ admin.openapi(
 		request: { body: { required: true, content: json(AccountRequest) } },
 		responses: {
 			201: { description: "The new account", content: json(AuditedAccount) },
-			...problems(...JSON_BODY, "invalid_admin_secret"),
+			...problems(429, ...JSON_BODY, "invalid_admin_secret"),
 		},
 	}),
 	async (c) => {
 		const id = newAccountId();
 		const { name } = c.req.valid("json");
+		// First, so that no account is unlisted.
+		await directoryOf(c.env).register({ id, name });
 		const created = unwrap(await stub(c.env, id).create({ id, name }));
 		return c.json(auditedWire(created.account), 201, {
 			Location: `/admin/accounts/${id}`,
 		});
+	},
+);
+
+admin.openapi(
+	createRoute({
+		method: "get",
+		path: "/accounts",
+		operationId: "searchAccounts",
+		summary: "The deployment's accounts, newest first",
+		security,
+		middleware: authenticateOperator,
+		request: {
+			query: z.strictObject({
+				query: z.string().max(128).default("").openapi({
+					description:
+						"A part of the name, or the start of the id or of the subject at the provider",
+				}),
+				cursor: z
+					.string()
+					.regex(/^\d{1,15}$/)
+					.optional(),
+				limit: pageLimit,
+			}),
+		},
+		responses: {
+			200: { description: "A page of accounts", content: json(AccountList) },
+			...problems(400, "invalid_admin_secret"),
+		},
+	}),
+	async (c) => {
+		const { query, cursor = null, limit } = c.req.valid("query");
+		const page = await directoryOf(c.env).search({
+			text: query,
+			cursor,
+			limit,
+		});
+		return c.json(
+			{ data: page.entries.map(entryWire), next_cursor: page.nextCursor },
+			200,
+		);
+	},
+);
+
+admin.openapi(
+	createRoute({
+		method: "post",
+		path: "/accounts/{id}/sign-in-links",
+		operationId: "createSignInLink",
+		summary: "Create a link that signs in to the console once",
+		description: "For whoever has no account at the sign-in provider.",
+		security,
+		middleware: authenticateOperator,
+		request: { params: AccountParams },
+		responses: {
+			201: { description: "The link", content: json(SignInLink) },
+			...problems(429, "invalid_admin_secret", "account_not_found"),
+		},
+	}),
+	async (c) => {
+		const { id } = c.req.valid("param");
+		// An account that is older than the Directory is listed now.
+		const { account } = unwrap(await stub(c.env, id).show());
+		await directoryOf(c.env).register({ id, name: account.name });
+		const code = await newLinkCode(config(c.env).KEY_SECRETS[0] as string);
+		const expiresAt = Date.now() + LINK_MS;
+		unwrap(await directoryOf(c.env).addLink(id, await sha256(code), expiresAt));
+		return c.json(
+			{
+				// A fragment is not sent, so that the code is in no server's log.
+				url: `${originOf(c)}/console#link=${code}`,
+				expires_at: new Date(expiresAt).toISOString(),
+			},
+			201,
+			NOT_STORED,
+		);
 	},
 );
 
@@ -100,6 +185,7 @@ admin.openapi(
 				content: json(AuditedAccount),
 			},
 			...problems(
+				429,
 				...JSON_BODY,
 				"invalid_admin_secret",
 				"account_not_found",
@@ -131,7 +217,12 @@ admin.openapi(
 		},
 		responses: {
 			201: { description: "The key", content: json(CreatedKey) },
-			...problems(...JSON_BODY, "invalid_admin_secret", "account_not_found"),
+			...problems(
+				429,
+				...JSON_BODY,
+				"invalid_admin_secret",
+				"account_not_found",
+			),
 		},
 	}),
 	async (c) => {
@@ -178,7 +269,12 @@ admin.openapi(
 		request: { params: KeyParams },
 		responses: {
 			200: { description: "The revoked key", content: json(Key) },
-			...problems("invalid_admin_secret", "account_not_found", "key_not_found"),
+			...problems(
+				429,
+				"invalid_admin_secret",
+				"account_not_found",
+				"key_not_found",
+			),
 		},
 	}),
 	async (c) => {
@@ -205,7 +301,7 @@ admin.openapi(
 				description: "The account after it",
 				content: json(AuditedAccount),
 			},
-			...problems("invalid_admin_secret", "account_not_found"),
+			...problems(429, "invalid_admin_secret", "account_not_found"),
 		},
 	}),
 	async (c) => {
@@ -245,7 +341,7 @@ for (const { act, verb, description } of SUSPENSION) {
 					description: "The account after it",
 					content: json(AuditedAccount),
 				},
-				...problems("invalid_admin_secret", "account_not_found"),
+				...problems(429, "invalid_admin_secret", "account_not_found"),
 			},
 		}),
 		async (c) => {
@@ -268,6 +364,7 @@ for (const { act, verb, description } of SUSPENSION) {
 			responses: {
 				200: { description: "The key after it", content: json(Key) },
 				...problems(
+					429,
 					"invalid_admin_secret",
 					"account_not_found",
 					"key_not_found",
@@ -292,6 +389,15 @@ const auditedWire = (view: AuditedView): z.infer<typeof AuditedAccount> => ({
 		last_seq: view.audit.seq,
 		mismatch: view.audit.mismatch,
 	},
+});
+
+const entryWire = (
+	entry: DirectoryEntry,
+): z.infer<typeof AccountList>["data"][number] => ({
+	id: entry.id,
+	name: entry.name,
+	created_at: new Date(entry.createdAt).toISOString(),
+	person: entry.person,
 });
 
 /** @throws ApiError `account_not_found` for an invalid account id, which calls no Durable Object */

@@ -2,13 +2,11 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import type { JobView } from "../contract/job.ts";
 import { ApiError } from "../errors.ts";
 import { wantsEvents } from "../http/accept.ts";
 import { requires, unwrapForCaller } from "../http/authenticate.ts";
 import { body } from "../http/body.ts";
 import { problemOf } from "../http/problem.ts";
-import { timed } from "../http/request-log.ts";
 import { type App, newRouter } from "../http/router.ts";
 import { logLine } from "../log.ts";
 import { jobOf } from "../objects.ts";
@@ -44,6 +42,7 @@ import {
 	replayed,
 	retryCount,
 } from "./kit.ts";
+import { askJob } from "./read-job.ts";
 
 export const jobs = newRouter();
 
@@ -187,7 +186,7 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const { id } = c.req.valid("param");
-		const view = await readView(c, id, (job) => job.view());
+		const view = await askJob(c, id, (job) => job.view());
 		return c.json(jobWire(view, originOf(c)), 200);
 	},
 );
@@ -247,7 +246,7 @@ jobs.openapi(
 	}),
 	async (c) => {
 		const { id } = c.req.valid("param");
-		const view = await readView(c, id, (job) => job.cancel());
+		const view = await askJob(c, id, (job) => job.cancel());
 		return c.json(jobWire(view, originOf(c)), view.finishedAt ? 200 : 202);
 	},
 );
@@ -349,23 +348,3 @@ const pricedIn = ({ price, price_parts }: Job) =>
 	price === null || price_parts === null
 		? {}
 		: priceHeaders({ price, price_parts });
-
-/**
- * A job's view, from a call to the Job that the account allows.
- * @throws ApiError `job_not_found`, also for a job that was admitted but has not started;
- * `job_gone`
- */
-async function readView(
-	c: Context<App>,
-	id: string,
-	call: (job: ReturnType<typeof jobOf>) => Promise<JobView | null>,
-): Promise<JobView> {
-	const { id: owner, account, credential } = c.var.caller;
-	const lookup = timed(c, "auth", account.lookup(credential, id));
-	const { job } = unwrapForCaller(c, await lookup);
-	const view = await timed(c, "read", call(jobOf(c.env, owner, id)));
-	if (view) return view;
-	throw new ApiError({
-		code: job.status === "accepted" ? "job_not_found" : "job_gone",
-	});
-}

@@ -2,7 +2,7 @@
 
 import type { Load } from "../contract/pool.ts";
 import { config } from "../env.ts";
-import { authenticateOperator } from "../http/authenticate.ts";
+import { authenticateReader } from "../http/operators.ts";
 import { newRouter } from "../http/router.ts";
 import { logLine } from "../log.ts";
 import {
@@ -14,7 +14,7 @@ import { collectorOf, poolOf } from "../objects.ts";
 
 export const metrics = newRouter();
 
-metrics.get("/metrics", authenticateOperator, async (c) => {
+metrics.get("/metrics", authenticateReader, async (c) => {
 	const models = [...config(c.env).models.keys()];
 	const [sums, ...loads] = await Promise.all([
 		collectorOf(c.env).read(),

@@ -12,7 +12,13 @@ const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [
 		description:
 			"A question about images and its answer. One job runs and is paid for once, however often " +
 			"it is sent under its name; its events can be read from any point on.",
-		paths: /^\/v1\/jobs(\/|$)/,
+		paths: /^(\/v1\/jobs(\/|$)|\/\.well)/,
+	},
+	{
+		name: "Quotes",
+		description:
+			"What a job is going to cost: at most, which the API keeps to, and usually.",
+		paths: /^\/v1\/quotes(\/|$)/,
 	},
 	{
 		name: "Uploads",

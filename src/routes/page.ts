@@ -9,6 +9,11 @@ export const page = newRouter();
 export const NOTHING =
 	"default-src 'none'; base-uri 'none'; form-action 'none'";
 
+/** A page that runs its own scripts and talks to this deployment alone. */
+export const SELF =
+	`${NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; ` +
+	"frame-ancestors 'none'";
+
 /** The page runs its own scripts, talks to this API and PUTs large photos to the image store. */
 const pagePolicy = (store: string): string =>
 	`${NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src ` +
@@ -51,6 +56,7 @@ export async function file(
 page.get("/", (c) =>
 	file(c, "/", pagePolicy(new URL(config(c.env).S3_ENDPOINT).origin)),
 );
+page.get("/operators", (c) => file(c, "/operators/", SELF));
 page.get("/playground/preview", (c) => file(c, "/preview", PREVIEW_POLICY));
 page.get("/playground/:path{.+\\..+}", (c) =>
 	file(c, `/${c.req.param("path")}`, NOTHING),

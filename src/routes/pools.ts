@@ -2,7 +2,7 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import { config } from "../env.ts";
-import { authenticateOperator } from "../http/authenticate.ts";
+import { authenticateReader } from "../http/operators.ts";
 import { newRouter } from "../http/router.ts";
 import { modelOf } from "../models.ts";
 import { poolOf } from "../objects.ts";
@@ -21,7 +21,7 @@ pools.openapi(
 		operationId: "listPools",
 		summary: "The pools of all models",
 		security,
-		middleware: authenticateOperator,
+		middleware: authenticateReader,
 		responses: {
 			200: { description: "The pools", content: json(PoolList) },
 			...problems("invalid_admin_secret"),
@@ -41,7 +41,7 @@ pools.openapi(
 		operationId: "getPool",
 		summary: "The pool of a model",
 		security,
-		middleware: authenticateOperator,
+		middleware: authenticateReader,
 		request: {
 			params: z.object({ model: z.string().openapi({ example: "nano" }) }),
 		},

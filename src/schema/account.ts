@@ -60,6 +60,51 @@ export const AuditedAccount = Account.extend({
 	},
 });
 
+/** Accounts as operators list them. */
+export const AccountList = z
+	.object({
+		data: z.array(
+			z.object({
+				id: z.string(),
+				name: z.string(),
+				created_at: z.iso.datetime(),
+				person: z
+					.object({ issuer: z.string(), subject: z.string() })
+					.nullable()
+					.openapi({
+						description:
+							"Who signed up, as the provider names them; null if an operator made the account",
+					}),
+			}),
+		),
+		next_cursor: z.string().nullable(),
+	})
+	.openapi("AccountList", {
+		example: {
+			data: [
+				{
+					id: "0123456789abcdef",
+					name: "acme",
+					created_at: "2026-11-23T09:00:00.000Z",
+					person: null,
+				},
+			],
+			next_cursor: null,
+		},
+	});
+
+export const SignInLink = z
+	.object({
+		url: z.url().openapi({ description: "Signs in once, to the console" }),
+		expires_at: z.iso.datetime(),
+	})
+	.openapi("SignInLink", {
+		example: {
+			url: "https://api.example.com/console#link=8c1f…",
+			expires_at: "2026-11-30T09:45:00.000Z",
+		},
+	});
+
 /** `id` makes the credit unique: a second request with the same id adds nothing. */
 export const CreditRequest = z
 	.strictObject({

@@ -12,6 +12,7 @@ import {
 	normalizeRequest,
 } from "./normalize.ts";
 import { PAID, PAID_EXAMPLE } from "./price.ts";
+import { QUOTE, QuoteToken } from "./quote.ts";
 
 /**
  * A parameter that this API does not have. `normalizeRequest` removes the values in `enum` before
@@ -155,6 +156,9 @@ const Parameters = z
 		max_price: optional(MaxPrice).openapi({
 			description: `An extension of OpenAI's API. ${MAX_PRICE}`,
 		}),
+		quote: optional(QuoteToken).openapi({
+			description: `An extension of OpenAI's API. ${QUOTE}`,
+		}),
 		metadata: optional(
 			z
 				.record(z.string().min(1).max(64), z.string().max(512))
@@ -208,6 +212,7 @@ const OWN_PARAMETERS = [
 	"top_p",
 	"seed",
 	"max_price",
+	"quote",
 	"n",
 ];
 

@@ -9,6 +9,7 @@ import { TASKS, type Task } from "../tasks.ts";
 import { ImageSource, UploadId } from "./image.ts";
 import { dropEmpty, normalizeJob, normalizeMessage } from "./normalize.ts";
 import { PAID, PAID_EXAMPLE } from "./price.ts";
+import { QUOTE, QuoteToken } from "./quote.ts";
 import { JobWebhook } from "./webhook.ts";
 
 const taskNames = Object.keys(TASKS) as [Task, ...Task[]];
@@ -109,6 +110,7 @@ const Parameters = z
 			description: `${MAX_PRICE} \`finish_reason\` is then \`budget\`.`,
 			example: 1_000,
 		}),
+		quote: QuoteToken.optional().openapi({ description: QUOTE }),
 		metadata: z
 			.record(z.string().min(1).max(64), z.string().max(512))
 			.refine((m) => Object.keys(m).length <= 16, "has more than 16 entries")

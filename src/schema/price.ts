@@ -23,10 +23,12 @@ const PricePart = z
 	})
 	.openapi("PricePart");
 
+export const PriceParts = z.array(PricePart);
+
 /** The members of whatever is paid for. */
 export const PAID = {
 	price: z.int().openapi({ description: "Micro-USD" }),
-	price_parts: z.array(PricePart).openapi({
+	price_parts: PriceParts.openapi({
 		description:
 			"What `price` consists of: it is the sum of the amounts, rounded up once. Empty where " +
 			"nothing is paid.",

@@ -51,6 +51,7 @@ export function jobInputOfChat(
 		seed: request.seed,
 		stop: request.stop,
 		max_price: request.max_price,
+		quote: request.quote,
 		metadata: request.metadata ?? DEFAULTS.metadata,
 		// A client that hangs up on a completion cannot read it later.
 		on_disconnect: "cancel",

@@ -9,6 +9,7 @@ import type {
 	JobImage,
 	JobName,
 	Prepared,
+	PresentedQuote,
 } from "../contract/account.ts";
 import type { JobView, Message } from "../contract/job.ts";
 import { sha256 } from "../crypto.ts";
@@ -21,6 +22,7 @@ import { newJobId } from "../ids.ts";
 import { measure } from "../metrics/measure.ts";
 import { defaultModel, modelOf, type ServedModel } from "../models.ts";
 import { jobOf } from "../objects.ts";
+import type { Quote } from "../pricing/quote.ts";
 import { continueConversation, questionsOf } from "./conversation.ts";
 import {
 	discardUploads,
@@ -28,6 +30,7 @@ import {
 	readImages,
 	storeInline,
 } from "./images.ts";
+import { checkQuoted, presentedQuote, underQuote } from "./presented-quote.ts";
 import { priceRangeOf, priceRangesOf, sizeOf } from "./price-range.ts";
 import {
 	checkFits,
@@ -47,7 +50,9 @@ export interface CreatedJob {
 
 /** A request with all that it names looked up. Nothing is written yet. */
 interface ResolvedRequest {
+	/** With the prices of the quote, where the request presents one. */
 	model: ServedModel;
+	quote: Quote | null;
 	/** Null where the job exists: it has its conversation, unless it never started. */
 	messages: Message[] | null;
 	images: ImageRead[] | null;
@@ -68,16 +73,19 @@ interface CallNames extends JobName {
 export async function createJob(
 	c: Context<App>,
 	caller: Caller,
-	input: JobInput,
+	sent: JobInput,
 	name: JobName,
 ): Promise<CreatedJob> {
 	const { models } = config(c.env);
-	const model =
+	const quote = await presentedQuote(c, caller, sent);
+	const input = quote ? underQuote(sent, quote) : sent;
+	const served =
 		input.model === null ? defaultModel(models) : modelOf(models, input.model);
+	const model = quote ? { ...served, prices: quote.prices } : served;
 	const names = await callNames(c, caller, input, name);
 	const counted = countAdmission(c, model.id);
 	const { request, admitted } = await counted(async () => {
-		const request = await resolve(c, caller, input, names, model);
+		const request = await resolve(c, caller, input, names, { model, quote });
 		const admitted = await admit(c, caller, input, names, request);
 		return { request, admitted, answer: admitted.result };
 	});
@@ -86,7 +94,7 @@ export async function createJob(
 	const before = repeat ? await timed(c, "start", job.repeated()) : null;
 	// The earlier call's client hung up, which canceled the job. This call gets a new one.
 	if (before?.canceled && names.repeats)
-		return createJob(c, caller, { ...input, isRepeat: false }, name);
+		return createJob(c, caller, { ...sent, isRepeat: false }, name);
 	// A repeat also starts a job that the earlier call admitted and did not start.
 	const view =
 		before?.view ?? (await start(c, caller, input, request, admitted));
@@ -95,16 +103,16 @@ export async function createJob(
 
 /**
  * Looks up all that a request names. Calls the Account's `prepare` only where its result decides
- * what to read next: inline images, or an earlier conversation. Otherwise admission checks all at
- * once.
- * @param expected the model that the request names, or else the default model
+ * what to read next: inline images, an earlier conversation, or uploads that a quote is about.
+ * Otherwise admission checks all at once.
+ * @param expected the quote, and the model that it or the request names, or else the default model
  */
 async function resolve(
 	c: Context<App>,
 	caller: Caller,
 	input: JobInput,
 	names: CallNames,
-	expected: ServedModel,
+	{ model: expected, quote }: Pick<ResolvedRequest, "model" | "quote">,
 ): Promise<ResolvedRequest> {
 	const { models, EGRESS_ALLOW } = config(c.env);
 	const { turns, fields, previousJob } = input;
@@ -115,9 +123,13 @@ async function resolve(
 	const webhook = input.webhook
 		? await jobHook(caller.id, input.webhook, origin, EGRESS_ALLOW)
 		: null;
-	const resolved = { webhook, requestHash: await requestHash(input.hashInput) };
+	const resolved = {
+		quote,
+		webhook,
+		requestHash: await requestHash(input.hashInput),
+	};
 	const hasInlineImages = turns.images.some(({ source }) => "url" in source);
-	if (!hasInlineImages && previousJob === null) {
+	if (!hasInlineImages && previousJob === null && !quote) {
 		const messages = continueConversation(null, turns.messages);
 		return {
 			...resolved,
@@ -133,6 +145,7 @@ async function resolve(
 		idempotencyKey: names.idempotencyKey,
 		repeats: names.repeats,
 		price: priceRangeOf(input, turns.messages, expected),
+		quote: presented(quote),
 		uploads: namedUploads(input),
 		previous: previousJob
 			? {
@@ -145,6 +158,8 @@ async function resolve(
 		hasWebhook: webhook !== null,
 	});
 	const prepared = unwrapForCaller(c, await timed(c, "auth", preparation));
+	if (quote && prepared.jobId === null)
+		await checkQuoted(quote, input, expected, prepared.images);
 	const model =
 		takesOverModel && prepared.previousModel
 			? modelOf(models, prepared.previousModel)
@@ -166,9 +181,10 @@ async function admit(
 	caller: Caller,
 	input: JobInput,
 	names: CallNames,
-	{ model, messages, images, webhook, requestHash, prepared }: ResolvedRequest,
+	request: ResolvedRequest,
 ): Promise<Extract<Admitted, { ok: true }>> {
 	const { account, credential } = caller;
+	const { model, messages, images, webhook, requestHash, prepared } = request;
 	const existingJob = prepared?.jobId ?? null;
 	const stored =
 		images && existingJob === null
@@ -186,6 +202,7 @@ async function admit(
 			requestHash,
 			model: model.id,
 			prices: model.prices,
+			quote: presented(request.quote),
 			// A job that exists keeps its price, whatever conversation it has.
 			...priceRangeOf(input, messages ?? input.turns.messages, model),
 			expiresIn: input.expiresIn,
@@ -245,7 +262,11 @@ function unstored(input: JobInput, images: ImageRead[] | null): JobImage[] {
 	return images.map(({ field, sha256 }) => ({ field, upload: null, sha256 }));
 }
 
-const namedUploads = ({ turns }: JobInput) =>
+const presented = (quote: Quote | null): PresentedQuote | null =>
+	quote && { id: quote.id, expiresAt: quote.expiresAt };
+
+/** The uploads among the images of a request's own turns. */
+export const namedUploads = ({ turns }: JobInput) =>
 	turns.images.flatMap(({ source, field }) =>
 		"upload" in source ? [{ upload: source.upload, field }] : [],
 	);
@@ -269,7 +290,7 @@ async function callNames(
  * The whole conversation for the model.
  * @throws ApiError `job_gone` where the job that this one continues was erased; `invalid_request`
  */
-async function conversation(
+export async function conversation(
 	c: Context<App>,
 	caller: Caller,
 	{ turns, previousJob }: JobInput,

@@ -13,6 +13,29 @@ import { mostDescriptionTokens } from "../tasks.ts";
 import { imagesIn, questionsOf } from "./conversation.ts";
 import { type JobInput, maxTokensOf } from "./request.ts";
 
+/** What the job's model reads before it answers, but for a description that it writes itself. */
+export interface Readings {
+	messages: Message[];
+	/** Whether the model reads its own description of the images too. */
+	describes: boolean;
+}
+
+export function readingsOf(
+	{ task }: JobInput,
+	messages: Message[],
+	model: ServedModel,
+): Readings {
+	const questions = questionsOf(messages, task, model);
+	const { followUp } = questions;
+	if (followUp === null)
+		return { messages: questions.messages, describes: false };
+	const second: Message = {
+		role: "user",
+		content: [{ type: "text", text: followUp }],
+	};
+	return { messages: [...questions.messages, second], describes: true };
+}
+
 /**
  * The bounds of a job's size, before any model has seen it.
  * @param messages the conversation; where it is not known yet, what is known of it
@@ -23,20 +46,16 @@ export function sizeOf(
 	model: ServedModel,
 ): JobSize {
 	const outputTokens = maxTokensOf(input, model);
-	const questions = questionsOf(messages, input.task, model);
-	const { followUp } = questions;
-	const second: Message[] =
-		followUp === null
-			? []
-			: [{ role: "user", content: [{ type: "text", text: followUp }] }];
+	const first = questionsOf(messages, input.task, model).messages;
+	const readings = readingsOf(input, messages, model);
 	return {
 		images: imagesIn(messages),
 		prompt: {
-			least: leastPromptTokens(model, questions.messages),
+			least: leastPromptTokens(model, first),
 			most: mostPromptTokens(
 				model,
-				[...questions.messages, ...second],
-				followUp === null ? 0 : mostDescriptionTokens(outputTokens),
+				readings.messages,
+				readings.describes ? mostDescriptionTokens(outputTokens) : 0,
 			),
 		},
 		outputTokens,

@@ -40,6 +40,8 @@ export interface JobInput {
 	};
 	/** The most that the job may cost, in micro-USD; null for whatever its size makes it cost. */
 	maxPrice: number | null;
+	/** The token of a quote for this request. */
+	quote: string | null;
 	metadata: Record<string, string>;
 	/** Seconds. */
 	expiresIn: number;
@@ -77,6 +79,7 @@ export const jobInputOf = (
 	previousJob: request.previous_job ?? null,
 	sampling: request,
 	maxPrice: request.max_price ?? null,
+	quote: request.quote ?? null,
 	metadata: request.metadata,
 	expiresIn: request.expires_in,
 	onDisconnect: request.on_disconnect,

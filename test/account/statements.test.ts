@@ -169,48 +169,56 @@ async function readyUpload(account: TestAccount): Promise<string> {
 	return id;
 }
 
-it.each(["without images", "with uploads"])(
-	"a job %s writes nine rows of its account",
-	async (kind) => {
-		const account = await newAccount(1_000_000);
-		const images =
-			kind === "with uploads"
-				? [
-						{
-							upload: await readyUpload(account),
-							field: "images[0].upload",
-							sha256: null,
-						},
-					]
-				: [];
-		// The first job sets the alarm, the tables begin, and the minute has its one row for the key.
-		const now = Date.now();
-		await runInDurableObject(account.stub, (object: Account) => {
-			object.clock = () => now;
-		});
-		unwrap(await account.stub.admit(admissionOf(account, { images })));
-		const rows = await runInDurableObject(
-			account.stub,
-			async (object: Account, { storage: { sql } }) => {
-				const exec = vi.spyOn(sql, "exec");
-				const admission = admissionOf(account, { images });
-				unwrap(await object.admit(admission));
-				await object.settle({
-					jobId: admission.jobId,
-					status: "succeeded",
-					price: 1,
-					parts: [],
-				});
-				const cursors = exec.mock.results.map(({ value }) => value);
-				exec.mockRestore();
-				return cursors.map((cursor) => ({
-					rowsWritten: (cursor as SqlStorageCursor<never>).rowsWritten,
-				}));
-			},
-		);
-		expect(written(rows)).toBe(9);
-	},
-);
+it.each([
+	["without images", 9],
+	["with uploads", 9],
+	["with a quote", 11],
+])("a job %s writes %i rows of its account", async (kind, expected) => {
+	const account = await newAccount(1_000_000);
+	const images =
+		kind === "with uploads"
+			? [
+					{
+						upload: await readyUpload(account),
+						field: "images[0].upload",
+						sha256: null,
+					},
+				]
+			: [];
+	// The first job sets the alarm, the tables begin, and the minute has its one row for the key.
+	const now = Date.now();
+	await runInDurableObject(account.stub, (object: Account) => {
+		object.clock = () => now;
+	});
+	const quoted = () => ({
+		images,
+		quote:
+			kind === "with a quote"
+				? { id: crypto.randomUUID(), expiresAt: now + 60_000 }
+				: null,
+	});
+	unwrap(await account.stub.admit(admissionOf(account, quoted())));
+	const rows = await runInDurableObject(
+		account.stub,
+		async (object: Account, { storage: { sql } }) => {
+			const exec = vi.spyOn(sql, "exec");
+			const admission = admissionOf(account, quoted());
+			unwrap(await object.admit(admission));
+			await object.settle({
+				jobId: admission.jobId,
+				status: "succeeded",
+				price: 1,
+				parts: [],
+			});
+			const cursors = exec.mock.results.map(({ value }) => value);
+			exec.mockRestore();
+			return cursors.map((cursor) => ({
+				rowsWritten: (cursor as SqlStorageCursor<never>).rowsWritten,
+			}));
+		},
+	);
+	expect(written(rows)).toBe(expected);
+});
 
 it("calls that only read write one row in each minute that has any", async () => {
 	const account = await newAccount();

@@ -1,11 +1,13 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { countPrompt } from "../../src/backends/address.ts";
 import {
 	BackendError,
 	type BackendEvent,
 	type Generation,
 } from "../../src/backends/backend.ts";
 import { SseParser } from "../../src/backends/sse-parser.ts";
-import { GpuWorker, probe } from "../../src/backends/worker.ts";
+import { countTokens, GpuWorker, probe } from "../../src/backends/worker.ts";
+import type { Message } from "../../src/contract/job.ts";
 import type { WorkerAddress } from "../../src/models.ts";
 import vectors from "../fixtures/worker-protocol/generate.json";
 import { eventually } from "../support/eventually.ts";
@@ -232,12 +234,55 @@ describe("a call to the worker", () => {
 		};
 		await failing(generate(new GpuWorker(tunnel)));
 		expect(await probe(tunnel)).toEqual({ status: "away" });
-		expect(seen).toHaveLength(2);
+		expect(await countTokens(tunnel, "nano", [])).toBe(null);
+		expect(seen).toHaveLength(3);
 		for (const { headers, redirect } of seen) {
 			expect(redirect).toBe("manual");
 			expect(headers.get("Authorization")).toBe("Bearer k");
 			expect(headers.get("CF-Access-Client-Id")).toBe("id");
 			expect(headers.get("CF-Access-Client-Secret")).toBe("secret");
 		}
+	});
+});
+
+describe("a count", () => {
+	const messages: Message[] = [
+		{
+			role: "user",
+			content: [{ type: "image" }, { type: "text", text: "Hm?" }],
+		},
+	];
+	const count = () => countTokens(address, "nano", messages);
+
+	it("is the worker's own of the whole conversation", async () => {
+		const worker = new FakeWorker({ tokens: [] });
+		answer((request) => worker.fetch(request));
+		expect(await count()).toBe(7 + 3);
+	});
+
+	it("is none where no worker gives one: refused, away, a proxy, another protocol", async () => {
+		for (const respond of [
+			() => Response.json({ code: "starting", message: "" }, { status: 503 }),
+			() => Response.json({ prompt_tokens: 9 }, { status: 400 }),
+			() => Response.json({ prompt_tokens: "9" }),
+			() => new Response("<html>Bad gateway", { status: 502 }),
+			() => Promise.reject(new TypeError("refused")),
+		]) {
+			answer(respond);
+			expect(await count()).toBe(null);
+		}
+	});
+
+	it("comes from another replica where one is away, and from none of Replicate's", async () => {
+		const url = (n: number) => `http://worker-${n}.test`;
+		const replicas = [1, 2].map((n) => ({ ...address, url: url(n) }));
+		answer((request) =>
+			request.url.startsWith(url(1))
+				? Response.json({ prompt_tokens: 9 })
+				: Promise.reject(new TypeError("refused")),
+		);
+		for (let times = 0; times < 8; times++)
+			expect(await countPrompt(replicas, "nano", messages)).toBe(9);
+		expect(await countPrompt([], "nano", messages)).toBe(null);
 	});
 });

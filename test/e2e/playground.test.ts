@@ -702,6 +702,50 @@ describe("the call as code", () => {
 	});
 });
 
+describe("the price of a question", () => {
+	it("is shown before it is asked, and is about what it costs", async () => {
+		const { page, troubles } = await withCat();
+		const expected = page.locator("#expected-price");
+		await expected.waitFor();
+		const first = await expected.textContent();
+		expect(first).toMatch(/^About 0\.0001\d+ USD, at most 0\.000\d+ USD$/);
+		await page
+			.locator("#prompt")
+			.fill(`What is it? ${"Say more. ".repeat(40)}`);
+		await expect.poll(() => expected.textContent()).not.toBe(first);
+		await page.locator("#prompt").fill("");
+		await expected.waitFor({ state: "hidden" });
+		await settings(page, 8);
+		await page.locator("#prompt").fill("What is in this picture?");
+		await expected.waitFor();
+		const words = (await expected.textContent()) ?? "";
+		const [about = 0, most = 0] = Array.from(
+			words.matchAll(/([\d.]+) USD/g),
+			([, amount]) => Number(amount),
+		);
+		await page.keyboard.press("Enter");
+		await state(page, "done", 1);
+		const price = Number.parseFloat(await text(page, inTurn(".price")));
+		expect(price).toBeLessThanOrEqual(most);
+		expect(Math.abs(about - price)).toBeLessThan(0.15 * price);
+		expect(troubles).toEqual([]);
+	});
+
+	it("keeps nobody from asking where it is not to be had", async () => {
+		const { page } = await visit();
+		await page.route("**/v1/quotes", (route) => route.abort());
+		await page.getByRole("button", { name: "a cat" }).click();
+		await sent(page);
+		await settings(page, 4);
+		const tried = page.waitForRequest("**/v1/quotes");
+		await page.locator("#prompt").fill("What is this?");
+		await tried;
+		await page.keyboard.press("Enter");
+		await state(page, "done", 1);
+		expect(await page.locator("#expected-price").isVisible()).toBe(false);
+	});
+});
+
 describe("the key", () => {
 	it("leaves the address bar and the document, and stays for the tab only", async () => {
 		const { page } = await visit();

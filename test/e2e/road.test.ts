@@ -139,6 +139,30 @@ test("a cap ends the answer one token before it, with its beginning kept", async
 	}
 });
 
+test("a quote bounds what a job costs, and is near it in nine of ten", async () => {
+	const photos = [photo, await upload("coffee.jpg")];
+	let near = 0;
+	for (const prompt of [
+		"What is in this picture?",
+		"Which object can you see in this image?",
+		"What is this a picture of?",
+		"What would a person looking at this notice first?",
+		"Give the name of what you are looking at.",
+	])
+		for (const upload of photos) {
+			const body = question({ images: [{ upload }], prompt });
+			const quote = await (await client.post("/quotes", body)).json();
+			const id = await client.create({ ...body, quote: quote.quote });
+			await client.events(id);
+			const { price, price_parts } = await client.get(`/jobs/${id}`);
+			expect(price).toBeLessThanOrEqual(quote.maximum);
+			expect(quote.counted_by).toBe("tokenizer");
+			expect(quote.expected_parts[0]).toEqual(price_parts[0]);
+			if (Math.abs(quote.expected - price) <= 0.15 * price) near++;
+		}
+	expect(near).toBeGreaterThanOrEqual(9);
+});
+
 test("a stop string ends the answer before it, and the worker is told to stop", async () => {
 	const plain = textOf(await client.events(await client.create(question())));
 	const stop = plain.slice(

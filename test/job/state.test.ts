@@ -581,3 +581,16 @@ describe("a job with on_disconnect: cancel", () => {
 			expect(transition({ ...other, watched: true }, change, 0)).toBe(null);
 	});
 });
+
+describe("the weights that a job's attempts ran on", () => {
+	it("are named once each, in the order of the attempts", () => {
+		const on = (digest: string): JobChange => ({
+			type: "granted",
+			lease: { ...lease, digest },
+		});
+		const again = (from: JobState, digest: string) =>
+			applied(applied(from, 0, on(digest), interrupted(0)), HOUR, time);
+		const ran = ["old", "new", "old"].reduce(again, newState());
+		expect(ran.digests).toEqual(["old", "new"]);
+	});
+});

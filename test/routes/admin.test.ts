@@ -172,7 +172,7 @@ describe("the admin routes", () => {
 	it("say what they allow", async () => {
 		const { status, body, headers } = await admin("DELETE", "/accounts");
 		expect([status, body.code]).toEqual([405, "method_not_allowed"]);
-		expect(headers.get("Allow")).toBe("POST");
+		expect(headers.get("Allow")).toBe("GET, POST");
 	});
 });
 
@@ -405,8 +405,10 @@ describe("the OpenAPI document", () => {
 			"/admin/accounts/{id}/keys/{key_id}/resume",
 			"/admin/accounts/{id}/keys/{key_id}/suspend",
 			"/admin/accounts/{id}/resume",
+			"/admin/accounts/{id}/sign-in-links",
 			"/admin/accounts/{id}/suspend",
 			"/admin/accounts/{id}/unfreeze",
+			"/admin/acts",
 			"/admin/pools",
 			"/admin/pools/{model}",
 		]);

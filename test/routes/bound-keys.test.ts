@@ -51,6 +51,7 @@ const REACH: Record<string, Reach> = {
 	followJob: { reach: "own", of: "job", ok: 200 },
 	cancelJob: { reach: "own", of: "job", ok: 200 },
 	deleteJob: { reach: "own", of: "job", ok: 204 },
+	createQuote: { reach: "own", ok: 200, ...json(JOB_REQUEST) },
 	createUpload: {
 		reach: "own",
 		ok: 201,
@@ -71,6 +72,8 @@ const REACH: Record<string, Reach> = {
 		ok: 200,
 		...json({ model: "nano", messages: [{ role: "user", content: "Hi" }] }),
 	},
+	getReceipt: { reach: "own", of: "job", ok: 200 },
+	listReceiptKeys: { reach: "open" },
 	listModels: { reach: "open" },
 	getModel: { reach: "open" },
 	getAccount: { reach: "refused" },

@@ -106,7 +106,7 @@ describe("the document", () => {
 			.filter(
 				({ method, path }) =>
 					method !== "ALL" &&
-					/^\/(v1|admin)\//.test(path) &&
+					/^\/(v1|admin|\.well-known)\//.test(path) &&
 					!path.includes("*"),
 			)
 			.map(
@@ -158,7 +158,10 @@ describe("the document", () => {
 			for (const way of wanted.flatMap((one) => Object.keys(one)))
 				expect(schemes).toContain(way);
 			const isPublic = wanted.length === 0;
-			expect([name, isPublic]).toEqual([name, /^\/v1\/models/.test(path)]);
+			expect([name, isPublic]).toEqual([
+				name,
+				/^\/(v1\/models|\.well-known)/.test(path),
+			]);
 			expect([name, "401" in operation.responses]).toEqual([name, !isPublic]);
 		}
 	});

@@ -71,6 +71,7 @@ const readFor = async (
 			idempotencyKey: null,
 			repeats: null,
 			price: { maxPrice: 0, leastPrice: 0 },
+			quote: null,
 			uploads: sources.flatMap((each, n) =>
 				"upload" in each
 					? [{ upload: each.upload, field: `images[${n}].upload` }]

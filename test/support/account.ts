@@ -61,6 +61,7 @@ export const admissionOf = (
 	prices: ONE_EACH,
 	maxPrice: 1000,
 	leastPrice: 0,
+	quote: null,
 	idempotencyKey: null,
 	expiresIn: 604_800,
 	images: [],

@@ -1,4 +1,8 @@
-/** `describe` and `ask`: ask about images, and show the answer while the model writes it. */
+/**
+ * `describe` and `ask`: ask about images, and show the answer while the model writes it. `quote`
+ * says what that would cost.
+ */
+import type { NewJob } from "../index.ts";
 import { cancelOnce, showAnswer } from "./answer.ts";
 import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
@@ -10,6 +14,7 @@ import {
 	uploadImage,
 } from "./input.ts";
 import { parseNumber } from "./options.ts";
+import { showQuote } from "./quote.ts";
 
 const SAMPLING = [
 	"model",
@@ -17,6 +22,7 @@ const SAMPLING = [
 	"temperature",
 	"seed",
 	"stop",
+	"max-price",
 ] as const;
 
 const IMAGE =
@@ -27,11 +33,9 @@ export const describe: Command = {
 	usage: ["IMAGE [IMAGE…]", "< photo.jpg"],
 	summary: "Describes one image, or up to four together.",
 	about: `${IMAGE}\nWithout IMAGE, it reads standard input. Ctrl-C cancels the job.`,
-	options: SAMPLING,
+	options: [...SAMPLING, "quote"],
 	async run(context, args) {
-		if (args.length === 0 && !context.input)
-			throw new UsageError("Which image?");
-		await answer(context, args.length > 0 ? args : [STDIN], {
+		await answer(context, imagesToDescribe(context, args), {
 			task: "describe",
 		});
 	},
@@ -56,16 +60,65 @@ export const ask: Command = {
 			"Ctrl-C cancels the job.",
 		].join(" "),
 	].join("\n"),
-	options: ["previous", ...SAMPLING],
+	options: ["previous", ...SAMPLING, "quote"],
 	async run(context, args) {
 		const { images, question } = await splitArguments(context, args);
-		const { previous } = context.values;
-		await answer(context, images, {
-			prompt: question === STDIN ? await readQuestion(context) : question,
-			...(previous !== undefined && { previous_job: previous }),
-		});
+		await answer(context, images, await questionOf(context, question));
 	},
 };
+
+export const quote: Command = {
+	name: "quote",
+	usage: [
+		"IMAGE [IMAGE…]",
+		'IMAGE [IMAGE…] "QUESTION"',
+		'--previous JOB "QUESTION"',
+	],
+	summary: "Says what `ask`, or `describe`, would cost, at most and usually.",
+	about: [
+		IMAGE,
+		[
+			"Without a question: what a description costs. It is free. The quote that it prints caps one",
+			"answer to the same question, asked with the same options within 15 minutes: --quote QUOTE.",
+		].join(" "),
+	].join("\n"),
+	options: ["previous", ...SAMPLING],
+	async run(context, args) {
+		const last = args.at(-1);
+		const describes =
+			context.values.previous === undefined &&
+			(last === undefined || last === STDIN || (await namesImage(last)));
+		if (describes) {
+			const images = imagesToDescribe(context, args);
+			return showQuote(
+				context,
+				await requestOf(context, images, { task: "describe" }),
+			);
+		}
+		const { images, question } = await splitArguments(context, args);
+		const asked = await questionOf(context, question);
+		await showQuote(context, await requestOf(context, images, asked));
+	},
+};
+
+/** @throws UsageError */
+function imagesToDescribe({ input }: Context, args: string[]): string[] {
+	if (args.length > 0) return args;
+	if (!input) throw new UsageError("Which image?");
+	return [STDIN];
+}
+
+/** @param question as an argument */
+async function questionOf(
+	context: Context,
+	question: string,
+): Promise<Question> {
+	const { previous } = context.values;
+	return {
+		prompt: question === STDIN ? await readQuestion(context) : question,
+		...(previous !== undefined && { previous_job: previous }),
+	};
+}
 
 /**
  * Tells which arguments are images and which one is the question.
@@ -118,12 +171,13 @@ type Question =
 	| { task: "describe" }
 	| { prompt: string; previous_job?: string };
 
-async function answer(
+/** Uploads the images, and returns the request. @throws UsageError, APIError */
+async function requestOf(
 	context: Context,
 	args: string[],
 	question: Question,
-): Promise<void> {
-	const { client, values, interrupt } = context;
+): Promise<NewJob> {
+	const { values } = context;
 	if (args.length > 4)
 		throw new UsageError(`A job takes up to four images, not ${args.length}.`);
 	if (args.filter((arg) => arg === STDIN).length > 1)
@@ -136,6 +190,8 @@ async function answer(
 		seed: parseNumber("seed", values.seed),
 		stop: values.stop,
 		model: values.model,
+		max_price: parseNumber("max-price", values["max-price"]),
+		quote: values.quote,
 	};
 	// Reads all images before it uploads the first, so that a wrong argument costs nothing.
 	const inputs = [];
@@ -152,13 +208,22 @@ async function answer(
 								: (await uploadImage(context, input)).id,
 					},
 		);
-	const request = {
+	return {
 		...question,
 		...(images.length > 0 && { images }),
 		...(Object.fromEntries(
 			Object.entries(settings).filter(([, value]) => value !== undefined),
 		) as { model?: string }),
 	};
+}
+
+async function answer(
+	context: Context,
+	args: string[],
+	question: Question,
+): Promise<void> {
+	const { client, interrupt } = context;
+	const request = await requestOf(context, args, question);
 	const stream = client.jobs.stream(request, {
 		signal: interrupt,
 		// The answer is paid for, so a restart of the API does not end the command.

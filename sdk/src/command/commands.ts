@@ -1,21 +1,26 @@
 /** Every command, in the order of the help. */
 import { balance, models, upload, uploads } from "./account.ts";
-import { ask, describe } from "./ask.ts";
+import { ask, describe, quote } from "./ask.ts";
 import type { Command } from "./command.ts";
 import * as jobs from "./jobs.ts";
 import * as keys from "./keys.ts";
 import { ledger } from "./ledger.ts";
 import { listen } from "./listen.ts";
+import * as receipt from "./receipt.ts";
 import * as webhooks from "./webhooks.ts";
 
 export const COMMANDS: readonly Command[] = [
 	describe,
 	ask,
+	quote,
 	jobs.list,
 	jobs.get,
 	jobs.follow,
 	jobs.cancel,
 	jobs.remove,
+	receipt.get,
+	receipt.keys,
+	receipt.verify,
 	upload,
 	uploads,
 	models,
@@ -38,5 +43,6 @@ export const DEFAULT_COMMANDS: Record<string, string> = {
 	jobs: "jobs list",
 	uploads: "uploads list",
 	keys: "keys list",
+	receipt: "receipt get",
 	webhooks: "webhooks list",
 };

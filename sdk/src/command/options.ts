@@ -40,6 +40,16 @@ export const OPTIONS = {
 		value: "TEXT",
 		help: "ends the answer before TEXT; up to four times",
 	},
+	"max-price": {
+		type: "string",
+		value: "N",
+		help: "ends the answer before it costs more, in micro-USD: 1000 are $0.001",
+	},
+	quote: {
+		type: "string",
+		value: "QUOTE",
+		help: "the price of `minigpt4 quote` for this very question; for one job, 15 minutes long",
+	},
 	previous: {
 		type: "string",
 		short: "p",
@@ -81,6 +91,16 @@ export const OPTIONS = {
 		type: "string",
 		value: "TIME",
 		help: "for how long the old secret works on: 0 to 7d, by default 1d",
+	},
+	keys: {
+		type: "string",
+		value: "FILE",
+		help: "the public keys, as `minigpt4 receipt keys` prints them",
+	},
+	answer: {
+		type: "string",
+		value: "FILE",
+		help: "the answer, to be the one that was signed for",
 	},
 	spend: {
 		type: "string",

@@ -4,6 +4,7 @@ import { watchForKeys } from "./account.js";
 import * as chat from "./chat.js";
 import { choosePhoto, sendPhotoAgain } from "./chosen-photo.js";
 import { focusPrompt, watchComposer } from "./composer.js";
+import { watchExpectedPrice } from "./expected-price.js";
 import { showModels } from "./models.js";
 import { element } from "./page.js";
 import { watchForPhotos } from "./photo.js";
@@ -21,6 +22,7 @@ watchForPhotos((file) => {
 });
 
 watchComposer({ onAsk: chat.ask, onStop: chat.stop });
+watchExpectedPrice(chat.nextRequest);
 
 element("new-conversation", HTMLButtonElement).addEventListener("click", () => {
 	chat.startAfresh();

@@ -77,6 +77,15 @@ function showTurn(turn) {
 	return shown;
 }
 
+/** The job that asks what is in the field now; null where it cannot be asked yet. */
+export function nextRequest() {
+	const question = composer.question();
+	const photo = sentPhoto();
+	if (running || question === null || photo === null) return null;
+	const turns = conversation.map(({ turn }) => turn);
+	return jobRequest(turns, question, photo.upload, composer.settings());
+}
+
 function showWhetherTalking() {
 	const isTalking = conversation.length > 0;
 	document.body.toggleAttribute("data-talking", isTalking);

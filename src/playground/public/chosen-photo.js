@@ -1,6 +1,7 @@
 // @ts-check
 /** The photo that the conversation is about, and its upload. */
 import { refuseKey } from "./account.js";
+import { expectAnew } from "./expected-price.js";
 import { call, Problem, problemOf } from "./http.js";
 import { storedKey } from "./key.js";
 import { announce, element, say } from "./page.js";
@@ -41,6 +42,7 @@ export function choosePhoto(file, id = null) {
 			: `${file.name} · ${size(file.size)}`;
 	line.toggleAttribute("data-sent", id !== null);
 	if (id === null) send(photo);
+	expectAnew();
 }
 
 /** Brings a photo back whose upload is known. @param {string} id @param {string} name */
@@ -121,6 +123,7 @@ function send(chosen) {
 				.join(" · ");
 			line.toggleAttribute("data-sent", true);
 			announce(`${chosen.file.name} is sent`);
+			expectAnew();
 		} catch (error) {
 			if (photo !== chosen) return;
 			chosen.sending = null;

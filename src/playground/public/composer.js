@@ -1,6 +1,7 @@
 // @ts-check
 /** The form below the conversation: the question, the tasks, the settings, and the keyboard. */
 import { hasPhoto } from "./chosen-photo.js";
+import { expectAnew } from "./expected-price.js";
 import { storedKey } from "./key.js";
 import { chosenModel } from "./models.js";
 import { element, say } from "./page.js";
@@ -31,6 +32,12 @@ export function settings() {
 		if (value !== "") chosen[name] = Number(value);
 	}
 	return chosen;
+}
+
+/** What is in the field, unless it or a setting cannot be sent. @returns {Question | null} */
+export function question() {
+	const words = prompt.value.trim();
+	return words === "" || !form.checkValidity() ? null : { prompt: words };
 }
 
 const FIELD_PROBLEMS = {
@@ -76,17 +83,20 @@ export function showBusy(/** @type {boolean} */ busy) {
 	// Not disabled: what has the focus keeps it.
 	for (const button of taskButtons) button.ariaDisabled = String(busy);
 	say(trouble, "");
+	expectAnew();
 }
 
 /** Puts a question into the field to be changed. @param {string} words */
 export function edit(words) {
 	prompt.value = words;
 	prompt.focus();
+	expectAnew();
 }
 
 /** The field as it is before a first question, unless something is written in it. */
 export function offerFirstQuestion() {
 	prompt.value ||= FIRST_QUESTION;
+	expectAnew();
 }
 
 export function clear() {

@@ -3,7 +3,15 @@
  * Shows the guides and the API reference, which Scalar (reference.js) renders from /openapi.json.
  */
 
-const GUIDES = ["curl", "sdk", "openai", "command", "keys", "webhook"];
+const GUIDES = [
+	"curl",
+	"sdk",
+	"openai",
+	"command",
+	"keys",
+	"receipts",
+	"webhook",
+];
 
 /** @param {string} path @returns {Promise<Response>} */
 async function get(path) {

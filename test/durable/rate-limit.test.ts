@@ -6,7 +6,7 @@ import {
 	consume,
 	EMPTY,
 	type Rate,
-} from "../../src/account/rate-limit.ts";
+} from "../../src/durable/rate-limit.ts";
 
 const rate: fc.Arbitrary<Rate> = fc.record({
 	quota: fc.integer({ min: 1, max: 2_000 }),

@@ -1,0 +1,13 @@
+/** The Directory's tables, version by version: see `migrate`. */
+import type { Step } from "../durable/migrate.ts";
+import { createActTable } from "./acts.ts";
+import { createEntryTable } from "./entries.ts";
+import { createLinkTable } from "./links.ts";
+
+export const STEPS: readonly Step[] = [
+	(sql) => {
+		createEntryTable(sql);
+		createLinkTable(sql);
+		createActTable(sql);
+	},
+];

@@ -1,0 +1,89 @@
+// @ts-check
+/** The console: signed out, a way in; signed in, the account. */
+import { problemOf } from "../http.js";
+import { element, say } from "../page.js";
+import { usd } from "../usd.js";
+import { showJobs } from "./jobs.js";
+import { showKeys } from "./keys.js";
+import { call, signIn, signOut } from "./session.js";
+
+const problem = element("problem", HTMLElement);
+const signInProblem = element("sign-in-problem", HTMLElement);
+
+/** What a sign-in that went wrong says; the address has its code. */
+const WORDS = {
+	sign_in_failed:
+		"The sign-in was not completed: it took too long, or began in another browser. Start again.",
+	sign_in_denied: "The sign-in was canceled at the provider.",
+	provider_unreachable:
+		"The sign-in provider does not answer. Try again in a minute.",
+	sign_in_off:
+		"This deployment has no sign-in. Ask its operator for an account and a key.",
+};
+
+async function showAccount() {
+	const account = await call("/v1/account");
+	const name = element("name", HTMLElement);
+	name.textContent = account.name;
+	name.hidden = false;
+	element("sign-out", HTMLElement).hidden = false;
+	const { available, held } = account.balance;
+	element("available", HTMLElement).textContent = usd(available);
+	element("held", HTMLElement).textContent =
+		held > 0 ? `and ${usd(held)} held for jobs that run` : "left to spend";
+}
+
+/** @param {string} [words] */
+function showSignedOut(words = "") {
+	for (const id of ["name", "sign-out", "signed-in"])
+		element(id, HTMLElement).hidden = true;
+	element("signed-out", HTMLElement).hidden = false;
+	say(signInProblem, words);
+}
+
+async function show() {
+	say(problem, "");
+	try {
+		await showAccount();
+		element("signed-out", HTMLElement).hidden = true;
+		element("signed-in", HTMLElement).hidden = false;
+		await Promise.all([showKeys(), showJobs()]);
+	} catch (error) {
+		const { status, message } = problemOf(error);
+		if (status === 401 || status === 403) showSignedOut();
+		else say(problem, message);
+	}
+}
+
+async function enter() {
+	try {
+		const code = link ?? undefined;
+		link = null; // it works once
+		await signIn(code);
+		await show();
+	} catch (error) {
+		showSignedOut(problemOf(error).message);
+	}
+}
+
+let link = new URLSearchParams(location.hash.slice(1)).get("link");
+const code = new URLSearchParams(location.search).get("error");
+history.replaceState(null, "", "/console");
+
+element("sign-in", HTMLButtonElement).addEventListener(
+	"click",
+	() => void enter(),
+);
+element("sign-out", HTMLButtonElement).addEventListener("click", async () => {
+	await signOut().catch(() => {});
+	showSignedOut();
+});
+
+if (link)
+	// Not by itself: whoever sends the link could sign somebody in to an account of their own.
+	showSignedOut();
+else if (code)
+	showSignedOut(
+		WORDS[/** @type {keyof typeof WORDS} */ (code)] ?? WORDS.sign_in_failed,
+	);
+else await show();

@@ -1,0 +1,229 @@
+/**
+ * The console in a real browser: a new person signs in at a real OpenID provider, makes a key, asks
+ * about a photo, and sees what it cost.
+ */
+import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
+import type { Server } from "node:http";
+import { join } from "node:path";
+import axe from "axe-core";
+import Provider from "oidc-provider";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { signInLink } from "../../scripts/development.mjs";
+import { freePort } from "../../scripts/ports.mjs";
+import { openBrowser } from "./browser.ts";
+import { type Deployment, deploy } from "./deployment.ts";
+
+const DESKTOP = { width: 1280, height: 860 };
+const PHONE = { width: 390, height: 844 };
+const CLIENT = {
+	client_id: "console",
+	client_secret: "a secret of the console",
+};
+/** A folder that gets a picture of each step, for people to look at. */
+const SCREENSHOTS = process.env.CONSOLE_SCREENSHOTS;
+
+let stack: Deployment;
+let provider: Server;
+let browser: Browser;
+
+beforeAll(async () => {
+	const port = await freePort();
+	const issuer = `http://127.0.0.1:${port}`;
+	stack = await deploy({
+		OIDC: JSON.stringify({ issuer, ...CLIENT }),
+		WELCOME_CREDIT: "50000",
+	});
+	provider = new Provider(issuer, {
+		clients: [
+			{
+				...CLIENT,
+				redirect_uris: [`${stack.url}/console/callback`],
+				response_types: ["code"],
+				grant_types: ["authorization_code"],
+			},
+		],
+		pkce: { required: () => true },
+		cookies: { keys: ["of this test"] },
+		claims: { openid: ["sub"], profile: ["name"], email: ["email"] },
+		conformIdTokenClaims: false,
+		features: { devInteractions: { enabled: true } },
+		findAccount: (_, id) => ({
+			accountId: id,
+			claims: async () => ({ sub: id, name: `${id} Lovelace` }),
+		}),
+	}).listen(port);
+	await once(provider, "listening");
+	browser = await openBrowser();
+	if (SCREENSHOTS) await mkdir(SCREENSHOTS, { recursive: true });
+});
+afterAll(async () => {
+	await browser?.close();
+	provider?.close();
+	provider?.closeAllConnections();
+	await stack?.stop();
+});
+afterEach(async () => {
+	for (const context of browser.contexts()) await context.close();
+});
+
+/** A page in a context of its own, and what its console complains of. */
+async function visit(
+	viewport = DESKTOP,
+	colorScheme: "light" | "dark" = "light",
+): Promise<{ page: Page; troubles: string[] }> {
+	const context = await browser.newContext({ viewport, colorScheme });
+	const page = await context.newPage();
+	const troubles: string[] = [];
+	page.on("console", (message) => {
+		if (["error", "warning"].includes(message.type()))
+			troubles.push(message.text());
+	});
+	page.on("pageerror", (error) => troubles.push(String(error)));
+	await page.goto(`${stack.url}/console`);
+	return { page, troubles };
+}
+
+/** What a person does at the provider. */
+async function signIn(page: Page, login: string): Promise<void> {
+	await page.getByRole("button", { name: "Sign in" }).click();
+	await page.locator('input[name="login"]').fill(login);
+	await page.locator('input[name="password"]').fill("any");
+	await page.locator('button[type="submit"]').click();
+	await page.getByRole("button", { name: "Continue" }).click();
+	await page.waitForURL(`${stack.url}/console`);
+	await page.getByRole("heading", { name: "Balance" }).waitFor();
+}
+
+/** A picture of the page as it is, on a desk and on a phone, light and dark. */
+async function picture(page: Page, name: string): Promise<void> {
+	if (!SCREENSHOTS) return;
+	for (const [where, viewport] of Object.entries({ DESKTOP, PHONE })) {
+		await page.setViewportSize(viewport);
+		for (const colorScheme of ["light", "dark"] as const) {
+			await page.emulateMedia({ colorScheme });
+			const path = `${name}-${where.toLowerCase()}-${colorScheme}.png`;
+			await page.screenshot({ path: join(SCREENSHOTS, path), fullPage: true });
+		}
+	}
+	await page.setViewportSize(DESKTOP);
+	await page.emulateMedia({ colorScheme: "light" });
+}
+
+describe("the console", () => {
+	it("leads a new person to a key, an answer, its price, and a new secret", async () => {
+		const { page, troubles } = await visit();
+		await page.getByRole("heading", { name: "Your account." }).waitFor();
+		await picture(page, "signed-out");
+		// The first call asks whether there is a session.
+		expect(troubles.every((trouble) => trouble.includes("401"))).toBe(true);
+		await signIn(page, "Ada");
+		// The provider's own page asks for fonts that are elsewhere.
+		troubles.length = 0;
+		expect(await page.locator("#available").textContent()).toBe("0.05 USD");
+		expect(await page.locator("#name").textContent()).toBe("Ada Lovelace");
+
+		await page.getByLabel("Name").fill("my laptop");
+		await page.getByRole("button", { name: "Create key" }).click();
+		const key = page.locator("#made-key");
+		await key.waitFor();
+		const secret = await key.textContent();
+		expect(secret).toMatch(/^mg_live_/);
+		await picture(page, "key");
+
+		const job = await fetch(`${stack.url}/v1/jobs`, {
+			method: "POST",
+			headers: {
+				Authorization: `Bearer ${secret}`,
+				"Content-Type": "application/json",
+				Prefer: "wait=60",
+			},
+			body: JSON.stringify({ prompt: "Hello!", max_tokens: 8, temperature: 0 }),
+		});
+		const { price, price_parts } = await job.json();
+		await page.reload();
+		await page.getByRole("button", { name: /^Details of job/ }).click();
+		await page.locator(".parts").waitFor();
+		expect(await page.locator(".parts dt").count()).toBe(price_parts.length);
+		const left = await page.locator("#available").textContent();
+		expect(left).toBe(`${((50_000 - price) / 1e6).toString()} USD`);
+		await picture(page, "jobs");
+
+		await page
+			.getByRole("button", { name: "New secret for my laptop" })
+			.click();
+		await page.waitForFunction((old) => {
+			const shown = document.querySelector("#made-key")?.textContent;
+			return shown && shown !== old;
+		}, secret);
+		page.on("dialog", (dialog) => dialog.accept());
+		await page.getByRole("button", { name: "Revoke my laptop" }).click();
+		await page
+			.getByRole("button", { name: "Revoke my laptop" })
+			.waitFor({ state: "detached" });
+		const refused = await fetch(`${stack.url}/v1/account`, {
+			headers: { Authorization: `Bearer ${secret}` },
+		});
+		expect(refused.status).toBe(401);
+		expect(troubles).toEqual([]);
+
+		await page.getByRole("button", { name: "Sign out" }).click();
+		await page.getByRole("heading", { name: "Your account." }).waitFor();
+	});
+
+	it("is entered by an operator's link: after a click, and once", async () => {
+		const link = await signInLink(
+			{ edge: stack.url, adminSecret: stack.secrets.adminSecret },
+			stack.account,
+		);
+		const { page } = await visit();
+		await page.goto("about:blank"); // another fragment alone would load nothing
+		await page.goto(link);
+		await page.getByRole("heading", { name: "Your account." }).waitFor();
+		await page.getByRole("button", { name: "Sign in" }).click();
+		await page.getByRole("heading", { name: "Balance" }).waitFor();
+		expect(await page.locator("#name").textContent()).toBe("development");
+		const second = await visit();
+		await second.page.goto("about:blank");
+		await second.page.goto(link);
+		await second.page.getByRole("button", { name: "Sign in" }).click();
+		await second.page.getByText("This link has been used").waitFor();
+	});
+
+	it("cannot be entered in a second browser with the first one's cookie", async () => {
+		const { page } = await visit();
+		await signIn(page, "Grace");
+		const second = await visit();
+		await second.page.context().addCookies(await page.context().cookies());
+		await second.page.reload();
+		await second.page.getByRole("heading", { name: "Your account." }).waitFor();
+		await page.reload();
+		await page.getByRole("heading", { name: "Balance" }).waitFor();
+	});
+
+	it.each([
+		["a phone", PHONE, "light"],
+		["a phone in the dark", PHONE, "dark"],
+		["a desk in the dark", DESKTOP, "dark"],
+	] as const)(
+		"fits %s, and axe finds nothing serious",
+		async (_, viewport, scheme) => {
+			const { page } = await visit(viewport, scheme);
+			await signIn(page, "Joan");
+			const wide = await page.evaluate(
+				() => document.documentElement.scrollWidth - innerWidth,
+			);
+			expect(wide).toBeLessThanOrEqual(0);
+			await page.evaluate(axe.source);
+			const { violations } = await page.evaluate(() =>
+				// biome-ignore lint/suspicious/noExplicitAny: the script defines it
+				(globalThis as any).axe.run(),
+			);
+			const serious = violations.filter(({ impact }: { impact: string }) =>
+				["serious", "critical"].includes(impact),
+			);
+			expect(serious.map(({ id }: { id: string }) => id)).toEqual([]);
+		},
+	);
+});
