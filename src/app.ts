@@ -19,6 +19,7 @@ import { files } from "./routes/files.ts";
 import { health } from "./routes/health.ts";
 import { jobs } from "./routes/jobs.ts";
 import { keys } from "./routes/keys.ts";
+import { ledger } from "./routes/ledger.ts";
 import { metrics } from "./routes/metrics.ts";
 import { models } from "./routes/models.ts";
 import { openapi } from "./routes/openapi.ts";
@@ -50,6 +51,7 @@ app.use(
 			"X-Job-Price",
 			"X-Job-Price-Parts",
 			"Location",
+			"Link",
 			"Allow",
 			"Retry-After",
 			"WWW-Authenticate",
@@ -75,6 +77,7 @@ app.route("/v1/chat", chat);
 app.route("/v1/files", files);
 app.route("/v1", unsupported);
 app.route("/v1/account", account);
+app.route("/v1/ledger", ledger);
 app.route("/v1/keys", keys);
 app.route("/v1/events", feed);
 app.route("/v1/webhooks", webhooks);

@@ -5,6 +5,7 @@
  * comes in.
  */
 
+import type { EntryKind } from "../contract/ledger.ts";
 import type { Result } from "../errors.ts";
 
 export const BOOKS = ["funding", "available", "held", "revenue"] as const;
@@ -12,7 +13,7 @@ export type Book = (typeof BOOKS)[number];
 export type Balances = Readonly<Record<Book, number>>;
 
 export interface Entry {
-	kind: "credit" | "hold" | "settle" | "release";
+	kind: EntryKind;
 	/** The credit's id or the job's; unique within a kind. */
 	ref: string;
 	source: Book;

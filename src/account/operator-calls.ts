@@ -1,10 +1,10 @@
 /** The calls that operators make to an Account. */
 import { DurableObject } from "cloudflare:workers";
-import type { AccountView, KeyView, NewKey } from "../contract/account.ts";
+import type { AuditedAccount, KeyView, NewKey } from "../contract/account.ts";
 import { unwrapOrRollBack } from "../durable/storage.ts";
 import type { Result } from "../errors.ts";
 import { AccountCore } from "./core.ts";
-import { accountView } from "./identity.ts";
+import { audited } from "./identity.ts";
 import { createKey, listKeys, revokeKey, suspendKey } from "./keys.ts";
 import { addCredit } from "./ledger-rows.ts";
 
@@ -21,15 +21,15 @@ export class OperatorCalls extends DurableObject<Env> {
 	async create(account: {
 		id: string;
 		name: string;
-	}): Promise<Result<{ account: AccountView }>> {
+	}): Promise<Result<{ account: AuditedAccount }>> {
 		this.core.create(account);
 		return this.show();
 	}
 
-	async show(): Promise<Result<{ account: AccountView }>> {
+	async show(): Promise<Result<{ account: AuditedAccount }>> {
 		return this.core.asOperator((identity) => ({
 			ok: true,
-			account: accountView(this.core.sql, identity),
+			account: audited(this.core.sql, identity),
 		}));
 	}
 
@@ -37,11 +37,11 @@ export class OperatorCalls extends DurableObject<Env> {
 	async credit(credit: {
 		id: string;
 		amount: number;
-	}): Promise<Result<{ account: AccountView }>> {
+	}): Promise<Result<{ account: AuditedAccount }>> {
 		return this.core.asOperator((identity) =>
 			this.core.writeOrRollBack((sql, now) => {
 				unwrapOrRollBack(addCredit(sql, credit, now));
-				return { account: accountView(sql, identity) };
+				return { account: audited(sql, identity) };
 			}),
 		);
 	}
@@ -49,10 +49,21 @@ export class OperatorCalls extends DurableObject<Env> {
 	/** Suspends the account, or lets it in again: calls are refused, its jobs go on. */
 	async suspend(
 		isSuspended: boolean,
-	): Promise<Result<{ account: AccountView }>> {
+	): Promise<Result<{ account: AuditedAccount }>> {
 		return this.core.asOperator(() => ({
 			ok: true,
-			account: accountView(this.core.sql, this.core.suspend(isSuspended)),
+			account: audited(this.core.sql, this.core.suspend(isSuspended)),
+		}));
+	}
+
+	/** Lets the account have jobs again that an audit froze. Repeating it changes nothing. */
+	async unfreeze(): Promise<Result<{ account: AuditedAccount }>> {
+		return this.core.asOperator((identity) => ({
+			ok: true,
+			account: audited(
+				this.core.sql,
+				identity.frozen_at === null ? identity : this.core.unfreeze(),
+			),
 		}));
 	}
 

@@ -50,6 +50,8 @@ function run(steps: readonly Step[]) {
 		const room: Remaining = {
 			balances,
 			jobs: { quota: QUOTA, remaining: QUOTA - open.size },
+			isFrozen: false,
+			spend: null,
 		};
 		const admission = {
 			jobId: each.name,
@@ -75,6 +77,7 @@ function run(steps: readonly Step[]) {
 				hold: { amount: PRICE, closed: null },
 				webhook: null,
 				madeBy: null,
+				key: null,
 			});
 		}
 		answers.push({
