@@ -33,7 +33,7 @@ const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [
 	{
 		name: "Account and keys",
 		description: "The balance, and the keys that may spend it.",
-		paths: /^\/v1\/(account|keys)(\/|$)/,
+		paths: /^\/v1\/(account|billing|keys)(\/|$)/,
 	},
 	{
 		name: "Events",
