@@ -20,6 +20,7 @@ import { files } from "./routes/files.ts";
 import { health } from "./routes/health.ts";
 import { jobs } from "./routes/jobs.ts";
 import { keys } from "./routes/keys.ts";
+import { ledger } from "./routes/ledger.ts";
 import { metrics } from "./routes/metrics.ts";
 import { models } from "./routes/models.ts";
 import { openapi } from "./routes/openapi.ts";
@@ -52,6 +53,7 @@ app.use(
 			"X-Job-Price",
 			"X-Job-Price-Parts",
 			"Location",
+			"Link",
 			"Allow",
 			"Retry-After",
 			"WWW-Authenticate",
@@ -78,6 +80,7 @@ app.route("/v1/files", files);
 app.route("/v1", unsupported);
 app.route("/v1/account", account);
 app.route("/v1/billing", billing);
+app.route("/v1/ledger", ledger);
 app.route("/v1/keys", keys);
 app.route("/v1/events", feed);
 app.route("/v1/webhooks", webhooks);

@@ -152,6 +152,37 @@ const OTHER_FAILURES = failures({
 			`This job may cost ${price} micro-USD, ${available} are available, ${missing} is missing. ` +
 			"Add credit, send a lower `max_price` or `max_tokens`, or wait for running jobs to settle.",
 	},
+	spend_limit_reached: {
+		status: 402,
+		/** `limit`, `spent`, `held`, `left`: not told to keys that see only their own jobs. */
+		example: {
+			period: "day",
+			limit: 1_000_000,
+			spent: 812_000,
+			held: 187_500,
+			left: 500,
+			price: 1_000,
+			resets_at: "2026-11-24T00:00:00.000Z",
+		} as {
+			period: "day" | "month" | "total";
+			limit?: number;
+			spent?: number;
+			held?: number;
+			left?: number;
+			price: number;
+			resets_at: string | null;
+		},
+		detail: ({ period, limit, spent, held, left, price, resets_at }) =>
+			`This job may cost ${price} micro-USD, more than is left of what this key may spend ${
+				period === "total" ? "in all" : `in a ${period}`
+			}${
+				limit === undefined
+					? ""
+					: `: ${left}. Of ${limit}, ${spent} are spent and ${held} held for jobs that run`
+			}.${
+				resets_at === null ? "" : ` The limit resets at ${resets_at}.`
+			} Raise it (PATCH /v1/keys/{id}), or send a lower \`max_price\` or \`max_tokens\`.`,
+	},
 	max_price_too_low: {
 		status: 400,
 		example: { field: "max_price", max_price: 50, least: 106 },
@@ -190,6 +221,13 @@ const OTHER_FAILURES = failures({
 		detail: ({ job }) =>
 			`The quote was for one job, and ${job ? `job ${job}` : "another job"} has it. Read that ` +
 			"job, or get a new quote: POST /v1/quotes.",
+	},
+	payment_owed: {
+		status: 402,
+		/** `owed`: not told to keys that see only their own jobs. */
+		example: { owed: 2_500_000 } as { owed?: number },
+		detail: ({ owed = "some" }) =>
+			`A payment was taken back, and ${owed} micro-USD of it are spent. Top up by as much.`,
 	},
 	payments_off: {
 		status: 404,
@@ -381,7 +419,7 @@ const OTHER_FAILURES = failures({
 	},
 	storage_unavailable: {
 		status: 503,
-		detail: "The image store does not answer. Nothing was charged; try again.",
+		detail: "The object store does not answer. Nothing was charged; try again.",
 	},
 
 	// Webhooks and events.

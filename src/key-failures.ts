@@ -37,6 +37,12 @@ export const KEY_FAILURES = failures({
 			"The operator of this API suspended this account. Its jobs go on; ask the operator to let " +
 			"it in again.",
 	},
+	account_frozen: {
+		status: 403,
+		detail:
+			"The audit of this account's ledger found something wrong, so it gets no new job until the " +
+			"operator of this API has looked at it. Its jobs go on, and all can be read.",
+	},
 	ip_not_allowed: {
 		status: 403,
 		/** Null where the platform does not tell it. */
@@ -90,7 +96,7 @@ export const KEY_FAILURES = failures({
 	last_key: {
 		status: 409,
 		detail:
-			"This is the last key that can create keys: revoking it would lock the account. Create " +
+			"This is the last key that can create keys: without it the account would be locked. Create " +
 			"another key with the scope `keys:admin` first: POST /v1/keys.",
 	},
 	too_many_keys: {
@@ -110,7 +116,7 @@ export const KEY_FAILURES = failures({
 	key_ended: {
 		status: 409,
 		detail:
-			"This key was revoked or has expired, and gets no new secret. Create another key: POST " +
-			"/v1/keys.",
+			"This key was revoked or has expired: it gets no new secret, and nothing about it changes. " +
+			"Create another key: POST /v1/keys.",
 	},
 });

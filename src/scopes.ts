@@ -17,8 +17,8 @@ export const ABOUT_SCOPES: Record<Scope, string> = {
 		"create, cancel and delete jobs, chat completions among them, and quote them",
 	"jobs:read": "read jobs, uploads and the account's events",
 	"uploads:write": "create and delete uploads",
-	"billing:read": "read the balance",
-	"keys:admin": "list, create, rotate and revoke keys",
+	"billing:read": "read the balance and the ledger",
+	"keys:admin": "list, create, change, rotate and revoke keys",
 	"webhooks:admin": "all about webhooks, their secrets included",
 };
 

@@ -2,6 +2,7 @@ import { Account } from "./account.ts";
 import { Feed } from "./feed.ts";
 import { Jobs } from "./jobs.ts";
 import { Keys } from "./keys.ts";
+import { Ledger } from "./ledger.ts";
 import { Models } from "./models.ts";
 import type { Fetch } from "./platform.ts";
 import { Quotes } from "./quotes.ts";
@@ -53,6 +54,8 @@ export class MiniGPT4 {
 	readonly uploads: Uploads;
 	/** The key's account and its balance. */
 	readonly account: Account;
+	/** Every movement of the account's money. */
+	readonly ledger: Ledger;
 	/** The account's events, in one numbered feed. */
 	readonly events: Feed;
 	/** Addresses that the API delivers the account's events to. */
@@ -76,6 +79,7 @@ export class MiniGPT4 {
 		this.quotes = new Quotes(transport, this.uploads);
 		this.models = new Models(transport);
 		this.account = new Account(transport);
+		this.ledger = new Ledger(transport);
 		this.events = new Feed(transport);
 		this.webhooks = new Webhooks(transport);
 		this.keys = new Keys(transport);

@@ -7,6 +7,7 @@ export type { FeedOptions } from "./feed.ts";
 export type { JobStream } from "./job-stream.ts";
 export type { CreateOptions, StreamOptions } from "./jobs.ts";
 export type { RotateOptions } from "./keys.ts";
+export type { LedgerOptions } from "./ledger.ts";
 export type { Page, Paged } from "./paged.ts";
 export type { Fetch, UploadSource } from "./platform.ts";
 export { ReceiptError } from "./receipt.ts";

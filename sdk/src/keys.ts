@@ -1,6 +1,12 @@
 import { type Page, Paged } from "./paged.ts";
 import { type CallOptions, optionsOf, type Transport } from "./transport.ts";
-import type { CreatedKey, Key, KeyRequest, RotatedKey } from "./types.ts";
+import type {
+	CreatedKey,
+	Key,
+	KeyChange,
+	KeyRequest,
+	RotatedKey,
+} from "./types.ts";
 
 export interface RotateOptions extends CallOptions {
 	/** Seconds for which the earlier secrets go on to work: up to 7 days. Defaults to one day. */
@@ -81,6 +87,29 @@ export class Keys {
 			path: "/v1/keys",
 			json: request,
 			idempotent: false,
+		});
+	}
+
+	/**
+	 * Changes what a key may do, by its id (`key_…`). What the change leaves out stays.
+	 *
+	 * @throws PermissionError `scope_missing` for a key that may do more than the client's own, or
+	 * shall
+	 * @throws ConflictError `key_ended` for a key that was revoked or has expired; `last_key` when no
+	 * other one has `keys:admin`
+	 * @example
+	 * ```ts
+	 * const { id } = await client.keys.create({ name: "batch" });
+	 * const { spend_limits } = await client.keys.update(id, { spend_limits: { day: 1_000_000 } });
+	 * console.log(id, "may spend", spend_limits?.day, "micro-USD a day");
+	 * ```
+	 */
+	update(id: string, change: KeyChange, options?: CallOptions): Promise<Key> {
+		return this.#transport.json({
+			...optionsOf(options),
+			method: "PATCH",
+			path: `/v1/keys/${encodeURIComponent(id)}`,
+			json: change,
 		});
 	}
 

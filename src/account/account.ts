@@ -1,25 +1,21 @@
 /**
  * The Account, one object per account: its keys, its money, its index of jobs, its uploads, its
- * event feed and webhooks. This file has the calls that it takes, operator-calls.ts those of
- * operators; what it decides and writes is in the files beside them, by subject, as functions that
- * run inside its transactions.
+ * event feed and webhooks. This file has the calls that it takes, owner-calls.ts those about money
+ * and keys, operator-calls.ts those of operators; what it decides and writes is in the files beside
+ * them, by subject, as functions that run inside its transactions.
  */
 import { ulid } from "ulid";
 import type {
-	AccountView,
 	Admission,
 	Admitted,
 	CallerResult,
 	Credential,
 	FeedPage,
 	JobIndexRow,
-	KeyView,
-	NewKey,
 	Outcome,
 	Preparation,
 	Prepared,
 	Report,
-	Rotation,
 	Settlement,
 	StoredImage,
 	UploadDraft,
@@ -33,12 +29,10 @@ import { logLine } from "../log.ts";
 import { withCacheIds } from "./cache-ids.ts";
 import { eraseNow } from "./due-tasks.ts";
 import { type EventPage, readEvents } from "./feed.ts";
-import { accountView } from "./identity.ts";
 import { pageJobs } from "./jobs.ts";
 import { checkScope } from "./key-rules.ts";
-import { createKey, dropKey, findKey, listKeys, rotateKey } from "./keys.ts";
 import { admit, checkErasable, lookup, prepare, settle } from "./lifecycle.ts";
-import { OperatorCalls } from "./operator-calls.ts";
+import { OwnerCalls } from "./owner-calls.ts";
 import {
 	createUploads,
 	deleteUpload,
@@ -61,7 +55,7 @@ import {
 	rotateAccountSecret,
 } from "./webhooks.ts";
 
-export class Account extends OperatorCalls {
+export class Account extends OwnerCalls {
 	// For callers. Each call carries its key, so that one RPC authenticates and answers: see
 	// `Access`.
 
@@ -74,67 +68,10 @@ export class Account extends OperatorCalls {
 		}));
 	}
 
-	async showTo(
-		credential: Credential,
-	): Promise<CallerResult<{ account: AccountView }>> {
-		return this.core.asOwner(credential, ({ identity }) => ({
-			ok: true,
-			account: accountView(this.core.sql, identity),
-		}));
-	}
-
-	async keysOf(
-		credential: Credential,
-	): Promise<CallerResult<{ keys: KeyView[] }>> {
-		return this.core.asOwner(credential, ({ keyId }) => ({
-			ok: true,
-			keys: listKeys(this.core.sql, this.clock(), keyId),
-		}));
-	}
-
-	async key(
-		credential: Credential,
-		id: string,
-	): Promise<CallerResult<{ key: KeyView }>> {
-		return this.core.asOwner(credential, ({ keyId }) =>
-			findKey(this.core.sql, id, this.clock(), keyId),
-		);
-	}
-
-	/** Makes a key. An owner may have `MAX_KEYS` live ones. */
-	async addKey(
-		credential: Credential,
-		key: NewKey,
-	): Promise<CallerResult<{ key: KeyView }>> {
-		return this.core.asOwner(credential, (maker) =>
-			this.core.write((sql, now) => createKey(sql, maker, key, now)),
-		);
-	}
-
-	/** Gives a key a new secret. */
-	async rotateKey(
-		credential: Credential,
-		id: string,
-		rotation: Rotation,
-	): Promise<CallerResult<{ key: KeyView; isRepeat: boolean }>> {
-		return this.core.asOwner(credential, (maker) =>
-			this.core.write((sql, now) => rotateKey(sql, maker, id, rotation, now)),
-		);
-	}
-
-	/** Revokes a key, unless no other is left that can make keys. */
-	async dropKey(
-		credential: Credential,
-		id: string,
-	): Promise<CallerResult<{ key: KeyView }>> {
-		return this.core.asOwner(credential, (holder) =>
-			this.core.write((sql, now) => dropKey(sql, holder, id, now)),
-		);
-	}
-
 	/** See `Preparation`. */
 	async prepare(request: Preparation): Promise<Prepared> {
-		return this.core.asCaller(request.credential, ({ scopes, onlyMadeBy }) => {
+		return this.core.asCaller(request.credential, (call) => {
+			const { scopes, onlyMadeBy } = call;
 			// Whoever goes on from a job can have the model say what was said in it.
 			const reads = request.previous
 				? checkScope({ scopes }, "jobs:read", "previous_job")
@@ -144,7 +81,7 @@ export class Account extends OperatorCalls {
 						this.core.sql,
 						onlyMadeBy,
 						request,
-						this.core.jobs(),
+						this.core.room(call),
 						this.clock(),
 					)
 				: reads;
@@ -155,9 +92,9 @@ export class Account extends OperatorCalls {
 	async admit(admission: Admission): Promise<Admitted> {
 		const result = this.core.asCaller(
 			admission.credential,
-			({ onlyMadeBy }) =>
+			(call) =>
 				this.core.writeOrRollBack((sql, now) =>
-					admit(sql, onlyMadeBy, admission, this.core.jobs(), now),
+					admit(sql, call.onlyMadeBy, admission, this.core.room(call), now),
 				),
 			admission.isPrepared ? "follows" : "counts",
 		);

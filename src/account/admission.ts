@@ -4,11 +4,24 @@ import type { Admission, Limits, PriceRange } from "../contract/account.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
 import type { IndexedJob } from "./jobs.ts";
 import { type Balances, decide, type Entry } from "./ledger.ts";
+import { checkSpend, type Spend } from "./spend.ts";
 
 /** What the account has left for one more job. */
 export interface Remaining {
 	balances: Balances;
 	jobs: Limits["jobs"];
+	/** An audit found the ledger wrong: nothing more may be spent. */
+	isFrozen: boolean;
+	/** Micro-USD of payments that were taken back and are spent: nothing more may be spent. */
+	owed: number;
+	/** What counts against the limits of the caller's key; null where it has none. */
+	spend: Spend | null;
+}
+
+/** The same without what the ledger has, and whose it is. */
+export interface Room extends Omit<Remaining, "balances"> {
+	/** The caller's. */
+	key: string;
 }
 
 export type AdmissionCheck =
@@ -44,9 +57,11 @@ export function checkAdmission(
 export function checkHold(
 	jobId: string,
 	{ maxPrice, leastPrice }: PriceRange,
-	{ balances, jobs }: Remaining,
+	{ balances, jobs, isFrozen, owed, spend }: Remaining,
 	now: number,
 ): Result<{ entries: Entry[] }> {
+	if (isFrozen) return failed({ code: "account_frozen" });
+	if (owed > 0) return failed({ code: "payment_owed", owed });
 	if (maxPrice < leastPrice)
 		return failed({
 			code: "max_price_too_low",
@@ -59,7 +74,10 @@ export function checkHold(
 		{ kind: "hold", job: jobId, amount: maxPrice },
 		now,
 	);
-	if (hold.ok && jobs.remaining <= 0)
+	if (!hold.ok) return hold;
+	const spending = checkSpend(spend, maxPrice, now);
+	if (!spending.ok) return spending;
+	if (jobs.remaining <= 0)
 		return failed({
 			code: "too_many_jobs",
 			limit: jobs.quota,

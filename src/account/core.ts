@@ -3,11 +3,14 @@
  * its feed.
  */
 import type { CallerResult, Credential } from "../contract/account.ts";
+import type { PaymentEvent } from "../contract/payment.ts";
 import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import type { Result } from "../errors.ts";
 import { logLine } from "../log.ts";
+import { measure } from "../metrics/measure.ts";
 import { Access, type AuthenticatedCall, type RateUse } from "./access.ts";
+import type { Room } from "./admission.ts";
 import { earliestDue } from "./due.ts";
 import { runDueTasks, type TaskContext } from "./due-tasks.ts";
 import { FeedSockets } from "./feed-sockets.ts";
@@ -16,11 +19,15 @@ import {
 	type Identity,
 	identityOf,
 	suspend,
+	unfreeze,
 } from "./identity.ts";
+import { collectOwed, notePayment } from "./payment-rows.ts";
 import { STEPS } from "./schema.ts";
+import { spendOf } from "./spend-rows.ts";
 
 export class AccountCore {
 	readonly sql: SqlStorage;
+	readonly #ctx: DurableObjectState;
 	readonly #env: () => Env;
 	readonly #clock: () => number;
 	readonly #storage: ObjectStorage;
@@ -32,6 +39,7 @@ export class AccountCore {
 
 	/** @param env as the object has it: tests replace it */
 	constructor(ctx: DurableObjectState, env: () => Env, clock: () => number) {
+		this.#ctx = ctx;
 		this.#env = env;
 		this.#clock = clock;
 		this.#storage = new ObjectStorage(ctx, {
@@ -85,6 +93,26 @@ export class AccountCore {
 		return this.#identity;
 	}
 
+	/** Lets the account have jobs again that an audit froze. @throws Error where there is none */
+	unfreeze(): Identity {
+		this.write(unfreeze);
+		this.#identity = identityOf(this.sql);
+		return this.#identity;
+	}
+
+	/** Notes what is told of a payment. @throws Error where there is no account */
+	notePayment(id: string, event: PaymentEvent): void {
+		this.write((sql, now) => notePayment(sql, id, event, now));
+		this.#identity = identityOf(this.sql);
+	}
+
+	/** Takes what is owed of what is available. @throws Error where there is no account */
+	collectOwed(): void {
+		if (this.identity.owed === 0) return;
+		this.write(collectOwed);
+		this.#identity = identityOf(this.sql);
+	}
+
 	/** Writes in one transaction. @throws Error where there is no account */
 	write<T>(change: (sql: SqlStorage, now: number) => T): T {
 		this.#alarm.renew();
@@ -99,9 +127,16 @@ export class AccountCore {
 		return this.#storage.writeOrRollBack(() => change(this.sql, this.#clock()));
 	}
 
-	/** Jobs that may still be admitted. */
-	jobs() {
-		return this.#access.jobs();
+	/** What is left for one more job of this caller, beside the money. */
+	room({ identity, keyId, spendLimits }: AuthenticatedCall): Room {
+		return {
+			key: keyId,
+			jobs: this.#access.jobs(),
+			isFrozen: identity.frozen_at !== null,
+			owed: identity.owed,
+			spend:
+				spendLimits && spendOf(this.sql, keyId, spendLimits, this.#clock()),
+		};
 	}
 
 	asOperator<T extends object>(
@@ -148,6 +183,10 @@ export class AccountCore {
 			store: this.#storage,
 			account: this.identity.id,
 			clock: this.#clock,
+			onFrozen: () => {
+				this.#identity = identityOf(this.sql);
+			},
+			measure: (measured) => measure(this.#env(), this.#ctx, measured),
 		};
 	}
 

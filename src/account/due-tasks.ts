@@ -10,11 +10,13 @@ import { config } from "../env.ts";
 import { stagedAt } from "../images/key.ts";
 import { remove } from "../images/s3.ts";
 import { logLine } from "../log.ts";
+import type { Measurement } from "../metrics/catalog.ts";
 import { endpointOf, jobOf } from "../objects.ts";
 import { FREE } from "../pricing/bill.ts";
 import { type DueTask, dueBy, reschedule } from "./due.ts";
 import { sweepIdempotencyKeys } from "./idempotency.ts";
 import { findJob, setExpiry } from "./jobs.ts";
+import { CLEARED, ledgerTask } from "./ledger-tasks.ts";
 import { expiry, ORPHAN_AFTER_MS, recordErasure, settle } from "./lifecycle.ts";
 import { nextSweep } from "./staging-sweeps.ts";
 import { deleteUpload } from "./uploads.ts";
@@ -29,8 +31,6 @@ const ENDPOINT_ANSWERS_WITHIN_MS = 10_000;
 /** When to look again at a jobs' webhook with open deliveries. */
 const STILL_OPEN_MS = 24 * 60 * 60_000;
 const AT_ONCE = 32;
-/** The task has cleared its row itself, in the turn in which it saw that it may. */
-const CLEARED = "cleared";
 
 /** What tasks work with. */
 export interface TaskContext {
@@ -39,6 +39,9 @@ export interface TaskContext {
 	/** The account's id. */
 	account: string;
 	clock: () => number;
+	/** Called once an audit has frozen the account. */
+	onFrozen: () => void;
+	measure: (measured: readonly Measurement[]) => void;
 }
 
 /** Runs a batch of the tasks that are due. The others stay due. */
@@ -120,6 +123,8 @@ async function runTask(
 			return store.write(() => sweepIdempotencyKeys(store.sql, clock()));
 		case "notify":
 			return notifyEndpoint(context, due);
+		case "ledger":
+			return ledgerTask(context, due);
 		case "hook":
 			return deleteUnused(context, ref);
 		default:

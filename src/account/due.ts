@@ -9,6 +9,8 @@
  * - `upload:<id>` deletes an upload; `object:<key>` and `late:<key>` delete objects in the bucket
  * - `keys:sweep` deletes old idempotency keys
  * - `notify:<webhook>` tells an Endpoint that it has something to read
+ * - `ledger:audit` audits the ledger's new entries, `ledger:roll` moves months that ended to the
+ *   bucket
  * - `hook:<webhook>` deletes a webhook that jobs named, once none does
  *
  * A task becomes due in the transaction of the fact that it follows from, so that none is lost.

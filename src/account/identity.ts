@@ -1,7 +1,8 @@
 /** The account's one row: its name, and the secret of its caches. */
 
-import type { AccountView } from "../contract/account.ts";
+import type { AccountView, AuditedAccount } from "../contract/account.ts";
 import { hex } from "../crypto.ts";
+import { auditFromHere, auditView } from "./audit-rows.ts";
 import { balances } from "./ledger-rows.ts";
 
 export interface Identity extends Record<string, SqlStorageValue> {
@@ -12,6 +13,10 @@ export interface Identity extends Record<string, SqlStorageValue> {
 	cache_secret: string;
 	/** Milliseconds since 1970; null where operators have not suspended the account. */
 	suspended_at: number | null;
+	/** Milliseconds since 1970; null unless an audit found its ledger wrong. */
+	frozen_at: number | null;
+	/** Micro-USD of payments that were taken back and could not be repaid. */
+	owed: number;
 }
 
 /** Of version 1. */
@@ -27,6 +32,11 @@ export function createAccountTable(sql: SqlStorage): void {
 /** To version 2: operators suspend accounts. */
 export function letAccountsBeSuspended(sql: SqlStorage): void {
 	sql.exec("ALTER TABLE account ADD COLUMN suspended_at INTEGER");
+}
+
+/** The fifth version: an audit freezes accounts. */
+export function letAccountsBeFrozen(sql: SqlStorage): void {
+	sql.exec("ALTER TABLE account ADD COLUMN frozen_at INTEGER");
 }
 
 export function createIdentity(
@@ -63,6 +73,17 @@ export const suspend = (
 		)
 		.one();
 
+/** Freezes the account: it gets no new job until an operator lifts that. */
+export const freeze = (sql: SqlStorage, now: number): void => {
+	sql.exec("UPDATE account SET frozen_at = coalesce(frozen_at, ?)", now);
+};
+
+/** Lets it have jobs again. What the audit found wrong counts as seen, and all so far as right. */
+export function unfreeze(sql: SqlStorage): void {
+	sql.exec("UPDATE account SET frozen_at = NULL");
+	auditFromHere(sql);
+}
+
 export function accountView(sql: SqlStorage, identity: Identity): AccountView {
 	const { available, held } = balances(sql);
 	return {
@@ -71,9 +92,19 @@ export function accountView(sql: SqlStorage, identity: Identity): AccountView {
 		createdAt: new Date(identity.created_at).toISOString(),
 		available,
 		held,
-		suspendedAt:
-			identity.suspended_at === null
-				? null
-				: new Date(identity.suspended_at).toISOString(),
+		suspendedAt: timeOrNull(identity.suspended_at),
+		frozenAt: timeOrNull(identity.frozen_at),
 	};
 }
+
+/** The same with what operators see alone. */
+export const audited = (
+	sql: SqlStorage,
+	identity: Identity,
+): AuditedAccount => ({
+	...accountView(sql, identity),
+	audit: auditView(sql),
+});
+
+const timeOrNull = (ms: number | null): string | null =>
+	ms === null ? null : new Date(ms).toISOString();

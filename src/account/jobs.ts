@@ -46,6 +46,8 @@ export interface IndexedJob {
 	webhook: Pick<JobHook, "id" | "events"> | null;
 	/** See `MadeBy`. */
 	madeBy: MadeBy;
+	/** The key that it was admitted with; null once it is gone, and before that was noted. */
+	key: string | null;
 }
 
 /** What stays of a job for ever. */
@@ -69,6 +71,7 @@ interface JobRow extends GoneRow {
 	webhook: string | null;
 	repeats: number;
 	prices: string | null;
+	key: string | null;
 }
 
 /** What a job loses when it is erased. */
@@ -78,6 +81,7 @@ const ERASED = {
 	webhook: null,
 	repeats: 0,
 	prices: null,
+	key: null,
 };
 
 export function createJobTables(sql: SqlStorage): void {
@@ -146,11 +150,12 @@ export function insertJob(
 		webhook: JobHook | null;
 		callHash: string | null;
 		madeBy: MadeBy;
+		key: string;
 	},
 ): void {
 	sql.exec(
 		`INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, due_at, webhook,
-			call_hash, made_by, prices) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			call_hash, made_by, prices, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		job.id,
 		job.bodyHash,
 		job.model,
@@ -164,6 +169,7 @@ export function insertJob(
 		job.callHash,
 		job.madeBy,
 		JSON.stringify(job.prices),
+		job.key,
 	);
 }
 
@@ -230,6 +236,18 @@ export const countOpenJobs = (sql: SqlStorage, most: number): number =>
 			most,
 		)
 		.one().count;
+
+/** What each job holds that has not settled, by its id. */
+export const openHolds = (sql: SqlStorage): Map<string, number> =>
+	new Map(
+		sql
+			.exec<{ id: string; hold: number }>(
+				`SELECT id, hold FROM job INDEXED BY job_open
+					WHERE settled_at IS NULL AND hold > 0`,
+			)
+			.toArray()
+			.map(({ id, hold }) => [id, hold]),
+	);
 
 /** When a job is due: an open one to be asked, a settled one to be erased. */
 export interface DueJob extends Record<string, SqlStorageValue> {
@@ -402,6 +420,7 @@ const indexed = (row: JobRow): IndexedJob => ({
 	expiresIn: row.expires_in,
 	webhook: row.webhook === null ? null : JSON.parse(row.webhook),
 	madeBy: row.made_by,
+	key: row.key,
 	prices: row.prices === null ? null : JSON.parse(row.prices),
 	hold: {
 		amount: row.hold,

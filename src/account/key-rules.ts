@@ -5,7 +5,12 @@
  * (`key_suspended`, `account_suspended`), what it asks for (`bound_key`, `origin_required`,
  * `scope_missing`). Only who has the secret gets here: any other caller is told `invalid_key`.
  */
-import type { Credential, KeyLimits, Rotation } from "../contract/account.ts";
+import type {
+	Credential,
+	KeyChange,
+	KeyLimits,
+	Rotation,
+} from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
 import { isInRange } from "../ip.ts";
 import { defaultScopes, PAGE_SCOPES, SCOPES, type Scope } from "../scopes.ts";
@@ -115,12 +120,8 @@ export function grant(
 	now: number,
 ): Result<{ limits: KeyLimits }> {
 	const { origins = null, ipRanges = null, expiresAt = null } = wanted;
-	if (expiresAt !== null && expiresAt <= now)
-		return failed({
-			code: "invalid_request",
-			field: "expires_at",
-			detail: "`expires_at` is past. Choose a time to come.",
-		});
+	const { spendLimits = null } = wanted;
+	if (expiresAt !== null && expiresAt <= now) return EXPIRY_PAST;
 	const allowed = maker?.scopes ?? SCOPES;
 	for (const scope of wanted.scopes ?? []) {
 		const held = checkScope({ scopes: allowed }, scope, "scopes");
@@ -140,7 +141,64 @@ export function grant(
 		});
 	if (origins !== null && scopes.some((scope) => !PAGE_SCOPES.includes(scope)))
 		throw new Error("a key for pages has a scope of others");
-	return { ok: true, limits: { scopes, origins, ipRanges, expiresAt } };
+	const limits = { scopes, origins, ipRanges, expiresAt, spendLimits };
+	return { ok: true, limits };
+}
+
+const EXPIRY_PAST = failed({
+	code: "invalid_request",
+	field: "expires_at",
+	detail: "`expires_at` is past. Choose a time to come.",
+});
+
+/**
+ * The limits of a key after a change. Who changes it must be able to do all that it can, before and
+ * after; and a key for pages stays one, since visitors may have read it.
+ */
+export function change(
+	key: KeyState,
+	wanted: KeyChange,
+	maker: Pick<KeyState, "scopes">,
+	now: number,
+): Result<{ limits: KeyLimits }> {
+	if (endedAt(key, now) !== null) return failed({ code: "key_ended" });
+	for (const scope of key.scopes) {
+		const held = checkScope(maker, scope, "id");
+		if (!held.ok) return held;
+	}
+	const {
+		scopes = key.scopes,
+		origins = key.origins,
+		ipRanges = key.ipRanges,
+		expiresAt = key.expiresAt,
+		spendLimits = key.spendLimits,
+	} = wanted;
+	for (const scope of scopes) {
+		const held = checkScope(maker, scope, "scopes");
+		if (!held.ok) return held;
+	}
+	if ((origins === null) !== (key.origins === null))
+		return failed({
+			code: "invalid_request",
+			field: "origins",
+			detail:
+				"A key is for web pages or for servers from its creation on: `origins` can be replaced, " +
+				"and neither set nor removed. Create another key: POST /v1/keys.",
+		});
+	const beyond =
+		origins && scopes.find((scope) => !PAGE_SCOPES.includes(scope));
+	if (beyond)
+		return failed({
+			code: "invalid_request",
+			field: "scopes",
+			detail:
+				`\`scopes\` has \`${beyond}\`, which a key with \`origins\` cannot have: leave it ` +
+				"out.",
+		});
+	if (wanted.expiresAt !== undefined && expiresAt !== null && expiresAt <= now)
+		return EXPIRY_PAST;
+	const limits = { scopes, origins, ipRanges, expiresAt, spendLimits };
+	return { ok: true, limits };
 }
 
 /** A secret of the key that is to be rotated. */

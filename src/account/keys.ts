@@ -5,22 +5,32 @@
 
 import { ulid } from "ulid";
 import type {
-	KeyLimits,
+	KeyChange,
 	KeyView,
 	MadeBy,
 	NewKey,
 	Rotation,
+	SpendLimits,
 } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
-import { PAGE_SCOPES, SCOPES, type Scope } from "../scopes.ts";
+import type { Scope } from "../scopes.ts";
 import {
+	type KeyRow,
+	keyRows,
+	knownSecret,
+	secretRows,
+	stateOf,
+	view,
+} from "./key-rows.ts";
+import {
+	change,
 	checkRotation,
 	endedAt,
 	grant,
 	isAdmin,
-	type KnownSecret,
 	type UsedKey,
 } from "./key-rules.ts";
+import { countSpend } from "./spend-rows.ts";
 
 /** The most live keys that an owner may have. */
 const MAX_KEYS = 100;
@@ -33,80 +43,6 @@ const ENDED_KEPT = 100;
 const ENDED_SECRETS_KEPT = 10;
 /** How fine the time of a key's last call is. A finer one would cost a row for each call. */
 const LAST_USE_MS = 60_000;
-
-interface KeyRow extends Record<string, SqlStorageValue> {
-	id: string;
-	name: string;
-	created_at: number;
-	revoked_at: number | null;
-	suspended_at: number | null;
-	expires_at: number | null;
-	/** With spaces between them. */
-	scopes: string;
-	/** JSON arrays; null is any. */
-	origins: string | null;
-	ip_ranges: string | null;
-}
-
-interface SecretRow extends Record<string, SqlStorageValue> {
-	hash: string;
-	key: string;
-	created_at: number;
-	/** Null for the newest of its key. */
-	expires_at: number | null;
-	last_used_at: number | null;
-	/** The rotation that made it: the SHA-256 of its Idempotency-Key, and its grace. */
-	rotation: string | null;
-	grace: number | null;
-}
-
-/** Of version 1. */
-export function createKeyTable(sql: SqlStorage): void {
-	sql.exec(`CREATE TABLE key (
-		id TEXT PRIMARY KEY,
-		name TEXT NOT NULL,
-		secret_hash TEXT NOT NULL UNIQUE,
-		created_at INTEGER NOT NULL,
-		revoked_at INTEGER,
-		origins TEXT
-	)`);
-}
-
-/** To version 2: several secrets for a key, and limits. Keys keep what they can do. */
-export function limitKeys(sql: SqlStorage): void {
-	sql.exec(`CREATE TABLE secret (
-		hash TEXT PRIMARY KEY,
-		key TEXT NOT NULL,
-		created_at INTEGER NOT NULL,
-		expires_at INTEGER,
-		last_used_at INTEGER,
-		rotation TEXT,
-		grace INTEGER
-	) WITHOUT ROWID`);
-	sql.exec("CREATE INDEX secret_key ON secret (key)");
-	sql.exec(`INSERT INTO secret (hash, key, created_at)
-		SELECT secret_hash, id, created_at FROM key`);
-	sql.exec("ALTER TABLE key RENAME TO key_1");
-	sql.exec(`CREATE TABLE key (
-		id TEXT PRIMARY KEY,
-		name TEXT NOT NULL,
-		created_at INTEGER NOT NULL,
-		revoked_at INTEGER,
-		suspended_at INTEGER,
-		expires_at INTEGER,
-		scopes TEXT NOT NULL,
-		origins TEXT,
-		ip_ranges TEXT
-	)`);
-	sql.exec(
-		`INSERT INTO key (id, name, created_at, revoked_at, scopes, origins)
-			SELECT id, name, created_at, revoked_at, iif(origins IS NULL, ?, ?), origins
-			FROM key_1`,
-		SCOPES.join(" "),
-		PAGE_SCOPES.join(" "),
-	);
-	sql.exec("DROP TABLE key_1");
-}
 
 /**
  * Makes a key.
@@ -123,11 +59,11 @@ export function createKey(
 	if (maker && countLive(sql, now) >= MAX_KEYS)
 		return failed({ code: "too_many_keys", limit: MAX_KEYS });
 	forgetOldKeys(sql, now);
-	const { scopes, origins, ipRanges, expiresAt } = granted.limits;
+	const { scopes, origins, ipRanges, expiresAt, spendLimits } = granted.limits;
 	const id = `key_${ulid(now)}`;
 	sql.exec(
-		`INSERT INTO key (id, name, created_at, expires_at, scopes, origins, ip_ranges)
-			VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		`INSERT INTO key (id, name, created_at, expires_at, scopes, origins, ip_ranges, spend_limits)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		id,
 		key.name,
 		now,
@@ -135,7 +71,9 @@ export function createKey(
 		scopes.join(" "),
 		origins && JSON.stringify(origins),
 		ipRanges && JSON.stringify(ipRanges),
+		spendLimits && JSON.stringify(spendLimits),
 	);
+	countSpend(sql, id, spendLimits, now);
 	insertSecret(sql, id, { ...key, name: null, grace: null }, now);
 	return findKey(sql, id, now);
 }
@@ -171,6 +109,44 @@ export function dropKey(
 	const revoked = revokeKey(sql, id, now, holder.keyId);
 	forgetOldKeys(sql, now);
 	return revoked;
+}
+
+/**
+ * Changes what a key may do, for the holder of another one, or of itself, unless no key would be
+ * left that can make others. What a change leaves out stays.
+ */
+export function changeKey(
+	sql: SqlStorage,
+	holder: CallingKey,
+	id: string,
+	wanted: KeyChange,
+	now: number,
+): Result<{ key: KeyView }> {
+	const rows = keyRows(sql);
+	const row = rows.find((each) => each.id === id);
+	if (!row) return failed({ code: "key_not_found" });
+	const changed = change(stateOf(row), wanted, holder, now);
+	if (!changed.ok) return changed;
+	const { limits } = changed;
+	const hasAdmin = rows.some((each) => {
+		const state = stateOf(each);
+		return isAdmin(each === row ? { ...state, ...limits } : state, now);
+	});
+	if (!hasAdmin) return failed({ code: "last_key" });
+	const { scopes, origins, ipRanges, expiresAt, spendLimits } = limits;
+	sql.exec(
+		`UPDATE key SET name = ?, expires_at = ?, scopes = ?, origins = ?, ip_ranges = ?,
+			spend_limits = ? WHERE id = ?`,
+		wanted.name ?? row.name,
+		expiresAt,
+		scopes.join(" "),
+		origins && JSON.stringify(origins),
+		ipRanges && JSON.stringify(ipRanges),
+		spendLimits && JSON.stringify(spendLimits),
+		id,
+	);
+	countSpend(sql, id, spendLimits, now);
+	return findKey(sql, id, now, holder.keyId);
 }
 
 /** Suspends a key for operators, or lets it in again. Repeating it changes nothing. */
@@ -263,6 +239,7 @@ function forgetOldKeys(sql: SqlStorage, now: number): void {
 		ENDED_KEPT,
 	);
 	sql.exec("DELETE FROM secret WHERE key NOT IN (SELECT id FROM key)");
+	sql.exec("DELETE FROM key_spend WHERE key NOT IN (SELECT id FROM key)");
 }
 
 /** @param current id of the key of the call that asks */
@@ -274,7 +251,7 @@ export function findKey(
 ): Result<{ key: KeyView }> {
 	const row = keyRows(sql, id)[0];
 	return row
-		? { ok: true, key: view(row, secretRows(sql, id), now, current) }
+		? { ok: true, key: view(sql, row, secretRows(sql, id), now, current) }
 		: failed({ code: "key_not_found" });
 }
 
@@ -286,33 +263,16 @@ export function listKeys(
 ): KeyView[] {
 	const secrets = Map.groupBy(secretRows(sql), ({ key }) => key);
 	return keyRows(sql).map((row) =>
-		view(row, secrets.get(row.id) ?? [], now, current),
+		view(sql, row, secrets.get(row.id) ?? [], now, current),
 	);
 }
-
-/** All keys, oldest first, or the one with this id. */
-const keyRows = (sql: SqlStorage, id: string | null = null): KeyRow[] =>
-	(id === null
-		? sql.exec<KeyRow>("SELECT * FROM key ORDER BY created_at, id")
-		: sql.exec<KeyRow>("SELECT * FROM key WHERE id = ?", id)
-	).toArray();
-
-/** The secrets of all keys, or of one, the newest of each first. */
-const secretRows = (sql: SqlStorage, key: string | null = null): SecretRow[] =>
-	(key === null
-		? sql.exec<SecretRow>("SELECT * FROM secret")
-		: sql.exec<SecretRow>("SELECT * FROM secret WHERE key = ?", key)
-	)
-		.toArray()
-		.sort(
-			(a, b) => b.created_at - a.created_at || (a.expires_at === null ? -1 : 1),
-		);
 
 /** The key that a call carries. */
 export interface CallingKey {
 	keyId: string;
 	scopes: readonly Scope[];
 	onlyMadeBy: MadeBy;
+	spendLimits: SpendLimits | null;
 }
 
 /** The key with this secret; null where the account has none. */
@@ -334,6 +294,7 @@ export function findCallingKey(
 			keyId: row.id,
 			scopes: state.scopes,
 			onlyMadeBy: state.origins === null ? null : row.id,
+			spendLimits: state.spendLimits,
 		},
 		used: { ...state, secretExpiresAt: row.secret_expires_at },
 		usedMinute: row.minute,
@@ -364,49 +325,3 @@ export function noteUse(
 /** @param madeBy of the thing in question */
 export const isVisible = (onlyMadeBy: MadeBy, madeBy: MadeBy): boolean =>
 	onlyMadeBy === null || onlyMadeBy === madeBy;
-
-const list = (json: string | null): string[] | null =>
-	json === null ? null : JSON.parse(json);
-
-const limitsOf = (row: KeyRow): KeyLimits => ({
-	scopes: row.scopes.split(" ") as Scope[],
-	origins: list(row.origins),
-	ipRanges: list(row.ip_ranges),
-	expiresAt: row.expires_at,
-});
-
-const stateOf = (row: KeyRow) => ({
-	...limitsOf(row),
-	revokedAt: row.revoked_at,
-	suspendedAt: row.suspended_at,
-});
-
-const knownSecret = (row: SecretRow): KnownSecret => ({
-	expiresAt: row.expires_at,
-	name: row.rotation,
-	grace: row.grace,
-});
-
-function view(
-	row: KeyRow,
-	secrets: readonly SecretRow[],
-	now: number,
-	current?: string,
-): KeyView {
-	const uses = secrets.flatMap(({ last_used_at }) => last_used_at ?? []);
-	return {
-		id: row.id,
-		name: row.name,
-		createdAt: row.created_at,
-		...stateOf(row),
-		lastUsedAt: uses.length > 0 ? Math.max(...uses) : null,
-		secrets: secrets
-			.filter(({ expires_at }) => expires_at === null || expires_at > now)
-			.map((secret) => ({
-				createdAt: secret.created_at,
-				expiresAt: secret.expires_at,
-				lastUsedAt: secret.last_used_at,
-			})),
-		current: row.id === current,
-	};
-}

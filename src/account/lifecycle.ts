@@ -4,7 +4,6 @@ import type {
 	Admission,
 	JobImage,
 	JobIndexRow,
-	Limits,
 	MadeBy,
 	NamedUpload,
 	Outcome,
@@ -16,7 +15,12 @@ import type {
 import { Rollback, unwrapOrRollBack } from "../durable/storage.ts";
 import { type Failure, failed, type Result } from "../errors.ts";
 import type { Prices } from "../pricing/prices.ts";
-import { checkAdmission, checkHold, type Remaining } from "./admission.ts";
+import {
+	checkAdmission,
+	checkHold,
+	type Remaining,
+	type Room,
+} from "./admission.ts";
 import { setDue } from "./due.ts";
 import { appendJobEvent } from "./feed.ts";
 import { findNamedJobId, saveIdempotencyKey } from "./idempotency.ts";
@@ -44,6 +48,7 @@ import { isVisible } from "./keys.ts";
 import { decide } from "./ledger.ts";
 import { balances, recordEntries } from "./ledger-rows.ts";
 import { checkQuote, useQuote } from "./quotes.ts";
+import { noteSpent } from "./spend-rows.ts";
 import { useJobWebhook } from "./webhooks.ts";
 
 /**
@@ -61,7 +66,7 @@ export function prepare(
 	sql: SqlStorage,
 	onlyMadeBy: MadeBy,
 	request: Preparation,
-	jobs: Limits["jobs"],
+	room: Room,
 	now: number,
 ): Result<Extract<Prepared, { ok: true }>> {
 	if (request.hasWebhook && onlyMadeBy !== null) return WEBHOOK_REFUSED;
@@ -98,7 +103,7 @@ export function prepare(
 	const price =
 		request.previous?.prices?.[previousModel ?? ""] ?? request.price;
 	const hold: Result<object> = price
-		? checkHold("", price, { balances: balances(sql), jobs }, now)
+		? checkHold("", price, { balances: balances(sql), ...room }, now)
 		: { ok: true };
 	return hold.ok
 		? { ok: true, jobId: null, previousModel, images: found.images }
@@ -114,7 +119,7 @@ export function admit(
 	sql: SqlStorage,
 	onlyMadeBy: MadeBy,
 	admission: Admission,
-	jobs: Limits["jobs"],
+	room: Room,
 	now: number,
 ): {
 	result: "new" | "same";
@@ -128,7 +133,7 @@ export function admit(
 	const { jobId, idempotencyKey, inline, previousJob, webhook } = admission;
 	const { model, prices, maxPrice } = admission;
 	if (webhook && onlyMadeBy !== null) unwrapOrRollBack(WEBHOOK_REFUSED);
-	const remaining: Remaining = { balances: balances(sql), jobs };
+	const remaining: Remaining = { balances: balances(sql), ...room };
 	const job =
 		findRepeated(sql, onlyMadeBy, admission, now) ??
 		findNamed(sql, onlyMadeBy, admission, now);
@@ -184,6 +189,7 @@ export function admit(
 		webhook,
 		callHash: admission.callHash,
 		madeBy: onlyMadeBy,
+		key: room.key,
 	});
 	if (idempotencyKey !== null)
 		saveIdempotencyKey(sql, onlyMadeBy, idempotencyKey, jobId, now);
@@ -223,6 +229,7 @@ export function settle(
 	if (!job.hold.closed) {
 		recordEntries(sql, decision.entries, now);
 		closeJob(sql, jobId, status, closing, expiry(job, now));
+		noteSpent(sql, job.key, price, now);
 		for (const key of releaseImages(sql, job.images))
 			setDue(sql, `object:${key}`, now);
 		appendJobEvent(sql, `job.${status}`, requireJob(sql, jobId), now, parts);
@@ -391,10 +398,16 @@ const WEBHOOK_REFUSED = failed({ code: "bound_key", field: "webhook" });
  * there is.
  */
 function withoutBalance(failure: Failure, onlyMadeBy: MadeBy): Failure {
-	if (failure.code !== "insufficient_credit" || onlyMadeBy === null)
-		return failure;
-	const { available: _, missing: __, ...rest } = failure;
-	return rest;
+	if (onlyMadeBy === null) return failure;
+	if (failure.code === "insufficient_credit") {
+		const { available: _, missing: __, ...rest } = failure;
+		return rest;
+	}
+	if (failure.code === "spend_limit_reached") {
+		const { limit: _, spent: __, held: ___, left: ____, ...rest } = failure;
+		return rest;
+	}
+	return failure.code === "payment_owed" ? { code: "payment_owed" } : failure;
 }
 
 /** The images that the job's own request named or brought. */

@@ -1,10 +1,11 @@
 /** The calls that operators make to an Account. */
 import { DurableObject } from "cloudflare:workers";
-import type { AccountView, KeyView, NewKey } from "../contract/account.ts";
+import type { AuditedAccount, KeyView, NewKey } from "../contract/account.ts";
+import type { PaymentEvent } from "../contract/payment.ts";
 import { unwrapOrRollBack } from "../durable/storage.ts";
 import type { Result } from "../errors.ts";
 import { AccountCore } from "./core.ts";
-import { accountView } from "./identity.ts";
+import { audited } from "./identity.ts";
 import { createKey, listKeys, revokeKey, suspendKey } from "./keys.ts";
 import { addCredit } from "./ledger-rows.ts";
 
@@ -21,15 +22,15 @@ export class OperatorCalls extends DurableObject<Env> {
 	async create(account: {
 		id: string;
 		name: string;
-	}): Promise<Result<{ account: AccountView }>> {
+	}): Promise<Result<{ account: AuditedAccount }>> {
 		this.core.create(account);
 		return this.show();
 	}
 
-	async show(): Promise<Result<{ account: AccountView }>> {
+	async show(): Promise<Result<{ account: AuditedAccount }>> {
 		return this.core.asOperator((identity) => ({
 			ok: true,
-			account: accountView(this.core.sql, identity),
+			account: audited(this.core.sql, identity),
 		}));
 	}
 
@@ -37,22 +38,47 @@ export class OperatorCalls extends DurableObject<Env> {
 	async credit(credit: {
 		id: string;
 		amount: number;
-	}): Promise<Result<{ account: AccountView }>> {
-		return this.core.asOperator((identity) =>
+	}): Promise<Result<{ account: AuditedAccount }>> {
+		const credited = this.core.asOperator(() =>
 			this.core.writeOrRollBack((sql, now) => {
 				unwrapOrRollBack(addCredit(sql, credit, now));
-				return { account: accountView(sql, identity) };
+				return {};
 			}),
 		);
+		if (!credited.ok) return credited;
+		this.core.collectOwed();
+		return this.show();
+	}
+
+	/**
+	 * Moves the money that an event of a card payment is about. A repeat moves none.
+	 * @param id of the payment, unique over all processors
+	 */
+	async payment(id: string, event: PaymentEvent): Promise<Result<object>> {
+		return this.core.asOperator(() => {
+			this.core.notePayment(id, event);
+			return { ok: true };
+		});
 	}
 
 	/** Suspends the account, or lets it in again: calls are refused, its jobs go on. */
 	async suspend(
 		isSuspended: boolean,
-	): Promise<Result<{ account: AccountView }>> {
+	): Promise<Result<{ account: AuditedAccount }>> {
 		return this.core.asOperator(() => ({
 			ok: true,
-			account: accountView(this.core.sql, this.core.suspend(isSuspended)),
+			account: audited(this.core.sql, this.core.suspend(isSuspended)),
+		}));
+	}
+
+	/** Lets the account have jobs again that an audit froze. Repeating it changes nothing. */
+	async unfreeze(): Promise<Result<{ account: AuditedAccount }>> {
+		return this.core.asOperator((identity) => ({
+			ok: true,
+			account: audited(
+				this.core.sql,
+				identity.frozen_at === null ? identity : this.core.unfreeze(),
+			),
 		}));
 	}
 

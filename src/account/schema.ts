@@ -1,12 +1,20 @@
 /** An account's tables, version by version: see `migrate`. */
 import type { Step } from "../durable/migrate.ts";
+import { createAuditTable } from "./audit-rows.ts";
 import { createDueTable } from "./due.ts";
 import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
-import { createAccountTable, letAccountsBeSuspended } from "./identity.ts";
+import {
+	createAccountTable,
+	letAccountsBeFrozen,
+	letAccountsBeSuspended,
+} from "./identity.ts";
 import { addPrices, createJobTables } from "./jobs.ts";
-import { createKeyTable, limitKeys } from "./keys.ts";
-import { addReleased, createLedgerTable } from "./ledger-rows.ts";
+import { createKeyTable, limitKeys } from "./key-rows.ts";
+import { addReleased, createLedgerTable, keepCredits } from "./ledger-rows.ts";
+import { createPaymentTable } from "./payment-rows.ts";
+import { createPartTable } from "./rollover-rows.ts";
+import { createSpendTable } from "./spend-rows.ts";
 import { createUploadTables } from "./uploads.ts";
 import { createWebhookTables } from "./webhook-rows.ts";
 
@@ -30,4 +38,12 @@ export const STEPS: readonly Step[] = [
 		limitKeys(sql);
 		letAccountsBeSuspended(sql);
 	},
+	keepCredits,
+	(sql) => {
+		createAuditTable(sql);
+		letAccountsBeFrozen(sql);
+	},
+	createPartTable,
+	createSpendTable,
+	createPaymentTable,
 ];

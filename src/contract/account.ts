@@ -234,6 +234,23 @@ export interface AccountView {
 	held: number;
 	/** RFC 3339; null where operators have not suspended it. */
 	suspendedAt: string | null;
+	/** RFC 3339; null unless an audit found its ledger wrong. */
+	frozenAt: string | null;
+}
+
+/** What the audit of an account's ledger found. */
+export interface AuditView {
+	/** The last entry that is right, with all before it. */
+	seq: number;
+	/** When that was the newest, or something wrong was found; milliseconds since 1970. */
+	at: number | null;
+	/** What is wrong. */
+	mismatch: string | null;
+}
+
+/** The account as operators see it. */
+export interface AuditedAccount extends AccountView {
+	audit: AuditView;
 }
 
 /** What a key may do, for how long, and from where. */
@@ -245,6 +262,25 @@ export interface KeyLimits {
 	ipRanges: readonly string[] | null;
 	/** Milliseconds since 1970; null is never. */
 	expiresAt: number | null;
+	/** Null is no limit but the account's balance. */
+	spendLimits: SpendLimits | null;
+}
+
+/** Micro-USD that a key may spend in a day and a month of UTC, and in all; null is any. */
+export interface SpendLimits {
+	day: number | null;
+	month: number | null;
+	total: number | null;
+}
+
+/** What a key has spent since it first had limits, and what its jobs hold. Micro-USD. */
+export interface KeySpend {
+	day: number;
+	month: number;
+	total: number;
+	held: number;
+	/** Milliseconds since 1970. */
+	since: number;
 }
 
 /** An API key without its secrets. Times are milliseconds since 1970. */
@@ -256,6 +292,8 @@ export interface KeyView extends KeyLimits {
 	suspendedAt: number | null;
 	/** The minute of the last call. */
 	lastUsedAt: number | null;
+	/** Null where it has no limits. */
+	spend: KeySpend | null;
 	/** Those that work, newest first: several while a rotation's grace lasts. */
 	secrets: SecretView[];
 	/** Whether this call uses the key. */
@@ -395,6 +433,11 @@ export interface UploadPage {
 export interface NewKey extends Partial<KeyLimits> {
 	name: string;
 	secretHash: string;
+}
+
+/** A change of a key. What is left out stays. */
+export interface KeyChange extends Partial<KeyLimits> {
+	name?: string;
 }
 
 /** A new secret for a key. */

@@ -66,6 +66,13 @@ export const CATALOG = {
 		labels: ["model"],
 		buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 60, 300, 3_600],
 	},
+	ledger_audits_total: {
+		type: "counter",
+		help:
+			"Audits of an account's ledger that reached its end: clean, or mismatch, which freezes " +
+			"the account.",
+		labels: ["result"],
+	},
 } as const satisfies Record<string, Metric>;
 
 export type Name = keyof typeof CATALOG;

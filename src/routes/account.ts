@@ -43,4 +43,5 @@ export const accountWire = (view: AccountView): z.infer<typeof Account> => ({
 	created_at: view.createdAt,
 	balance: { available: view.available, held: view.held },
 	suspended_at: view.suspendedAt,
+	frozen_at: view.frozenAt,
 });

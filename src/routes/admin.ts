@@ -1,8 +1,9 @@
 /** Accounts, keys and credit, for operators. Without ADMIN_SECRET these routes answer 404. */
 
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Account as AccountObject } from "../account/account.ts";
+import type { Account } from "../account/account.ts";
 import { isAccountId, newAccountId } from "../api-key.ts";
+import type { AuditedAccount as AuditedView } from "../contract/account.ts";
 import type { DirectoryEntry } from "../contract/directory.ts";
 import { sha256 } from "../crypto.ts";
 import { config } from "../env.ts";
@@ -12,9 +13,9 @@ import { authenticateOperator } from "../http/operators.ts";
 import { newRouter } from "../http/router.ts";
 import { accountOf, directoryOf } from "../objects.ts";
 import {
-	Account,
 	AccountList,
 	AccountRequest,
+	AuditedAccount,
 	CreatedKey,
 	CreditRequest,
 	Key,
@@ -54,7 +55,7 @@ admin.openapi(
 		middleware: [authenticateOperator, body({ limit: SMALL_BODY })] as const,
 		request: { body: { required: true, content: json(AccountRequest) } },
 		responses: {
-			201: { description: "The new account", content: json(Account) },
+			201: { description: "The new account", content: json(AuditedAccount) },
 			...problems(429, ...JSON_BODY, "invalid_admin_secret"),
 		},
 	}),
@@ -64,7 +65,7 @@ admin.openapi(
 		// First, so that no account is unlisted.
 		await directoryOf(c.env).register({ id, name });
 		const created = unwrap(await stub(c.env, id).create({ id, name }));
-		return c.json(accountWire(created.account), 201, {
+		return c.json(auditedWire(created.account), 201, {
 			Location: `/admin/accounts/${id}`,
 		});
 	},
@@ -155,14 +156,14 @@ admin.openapi(
 		middleware: authenticateOperator,
 		request: { params: AccountParams },
 		responses: {
-			200: { description: "The account", content: json(Account) },
+			200: { description: "The account", content: json(AuditedAccount) },
 			...problems("invalid_admin_secret", "account_not_found"),
 		},
 	}),
 	async (c) => {
 		const { id } = c.req.valid("param");
 		const shown = unwrap(await stub(c.env, id).show());
-		return c.json(accountWire(shown.account), 200);
+		return c.json(auditedWire(shown.account), 200);
 	},
 );
 
@@ -179,7 +180,10 @@ admin.openapi(
 			body: { required: true, content: json(CreditRequest) },
 		},
 		responses: {
-			200: { description: "The account after it", content: json(Account) },
+			200: {
+				description: "The account after it",
+				content: json(AuditedAccount),
+			},
 			...problems(
 				429,
 				...JSON_BODY,
@@ -192,7 +196,7 @@ admin.openapi(
 	async (c) => {
 		const { id } = c.req.valid("param");
 		const credited = unwrap(await stub(c.env, id).credit(c.req.valid("json")));
-		return c.json(accountWire(credited.account), 200);
+		return c.json(auditedWire(credited.account), 200);
 	},
 );
 
@@ -280,6 +284,33 @@ admin.openapi(
 	},
 );
 
+admin.openapi(
+	createRoute({
+		method: "post",
+		path: "/accounts/{id}/unfreeze",
+		operationId: "unfreezeAccount",
+		summary: "Let an account have jobs again that an audit froze",
+		description:
+			"What the audit found counts as seen, and the ledger so far as right: the audit goes on " +
+			"from its newest entry. Repeating it changes nothing.",
+		security,
+		middleware: authenticateOperator,
+		request: { params: AccountParams },
+		responses: {
+			200: {
+				description: "The account after it",
+				content: json(AuditedAccount),
+			},
+			...problems(429, "invalid_admin_secret", "account_not_found"),
+		},
+	}),
+	async (c) => {
+		const { id } = c.req.valid("param");
+		const changed = unwrap(await stub(c.env, id).unfreeze());
+		return c.json(auditedWire(changed.account), 200);
+	},
+);
+
 const SUSPENSION = [
 	{
 		act: "suspend",
@@ -306,14 +337,17 @@ for (const { act, verb, description } of SUSPENSION) {
 			middleware: authenticateOperator,
 			request: { params: AccountParams },
 			responses: {
-				200: { description: "The account after it", content: json(Account) },
+				200: {
+					description: "The account after it",
+					content: json(AuditedAccount),
+				},
 				...problems(429, "invalid_admin_secret", "account_not_found"),
 			},
 		}),
 		async (c) => {
 			const { id } = c.req.valid("param");
 			const changed = unwrap(await stub(c.env, id).suspend(act === "suspend"));
-			return c.json(accountWire(changed.account), 200);
+			return c.json(auditedWire(changed.account), 200);
 		},
 	);
 
@@ -347,6 +381,16 @@ for (const { act, verb, description } of SUSPENSION) {
 	);
 }
 
+const auditedWire = (view: AuditedView): z.infer<typeof AuditedAccount> => ({
+	...accountWire(view),
+	audit: {
+		checked_at:
+			view.audit.at === null ? null : new Date(view.audit.at).toISOString(),
+		last_seq: view.audit.seq,
+		mismatch: view.audit.mismatch,
+	},
+});
+
 const entryWire = (
 	entry: DirectoryEntry,
 ): z.infer<typeof AccountList>["data"][number] => ({
@@ -357,7 +401,7 @@ const entryWire = (
 });
 
 /** @throws ApiError `account_not_found` for an invalid account id, which calls no Durable Object */
-function stub(env: Env, id: string): DurableObjectStub<AccountObject> {
+function stub(env: Env, id: string): DurableObjectStub<Account> {
 	if (!isAccountId(id)) throw new ApiError({ code: "account_not_found" });
 	return accountOf(env, id);
 }

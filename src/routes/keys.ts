@@ -1,7 +1,11 @@
 /** The caller's own API keys. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { issueKey } from "../api-key.ts";
-import type { KeyView, NewKey } from "../contract/account.ts";
+import type {
+	KeyChange as KeyChanges,
+	KeyView,
+	NewKey,
+} from "../contract/account.ts";
 import { config } from "../env.ts";
 import { requires, unwrapForCaller } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";
@@ -9,6 +13,7 @@ import { newRouter } from "../http/router.ts";
 import {
 	CreatedKey,
 	Key,
+	KeyChange,
 	KeyList,
 	KeyRequest,
 	RotatedKey,
@@ -92,6 +97,40 @@ keys.openapi(
 		const { id } = c.req.valid("param");
 		const found = unwrapForCaller(c, await account.key(credential, id));
 		return c.json(keyWire(found.key), 200);
+	},
+);
+
+keys.openapi(
+	createRoute({
+		method: "patch",
+		path: "/{id}",
+		operationId: "changeKey",
+		summary: "Change what a key may do",
+		description:
+			"What is left out stays. The key that you call with needs every scope of the one that it " +
+			"changes, before and after; it may be the same. From the next call on the change is in " +
+			"force; jobs that run go on.",
+		...requires("keys:admin", body({ limit: SMALL_BODY })),
+		request: { params, body: { required: true, content: json(KeyChange) } },
+		responses: {
+			200: { description: "The key after it", content: json(Key) },
+			...problems(
+				...JSON_CALL,
+				"bound_key",
+				"key_not_found",
+				"key_ended",
+				"last_key",
+			),
+		},
+	}),
+	async (c) => {
+		const { account, credential } = c.var.caller;
+		const { id } = c.req.valid("param");
+		const changed = unwrapForCaller(
+			c,
+			await account.changeKey(credential, id, changeOf(c.req.valid("json"))),
+		);
+		return c.json(keyWire(changed.key), 200);
 	},
 );
 
@@ -184,15 +223,32 @@ export const issue = (env: Env, account: string) =>
 
 /** A request for a key, as the Account takes it. */
 export const newKeyOf = (
-	{ name, scopes, origins, ip_ranges, expires_at }: z.output<typeof KeyRequest>,
+	{ name, scopes, ...limits }: z.output<typeof KeyRequest>,
 	secretHash: string,
 ): NewKey => ({
 	name,
 	secretHash,
 	...(scopes && { scopes }),
-	origins: origins ?? null,
-	ipRanges: ip_ranges ?? null,
-	expiresAt: expires_at ? Date.parse(expires_at) : null,
+	...changeOf(limits),
+});
+
+/** A change of a key, as the Account takes it. */
+const changeOf = ({
+	name,
+	scopes,
+	expires_at,
+	ip_ranges,
+	origins,
+	spend_limits,
+}: z.output<typeof KeyChange>): KeyChanges => ({
+	...(name !== undefined && { name }),
+	...(scopes !== undefined && { scopes }),
+	...(expires_at !== undefined && {
+		expiresAt: expires_at === null ? null : Date.parse(expires_at),
+	}),
+	...(ip_ranges !== undefined && { ipRanges: ip_ranges }),
+	...(origins !== undefined && { origins }),
+	...(spend_limits !== undefined && { spendLimits: spend_limits }),
 });
 
 /** The wire form of a key. */
@@ -208,6 +264,14 @@ export const keyWire = (view: KeyView): z.infer<typeof Key> => ({
 	last_used_at: timeOrNull(view.lastUsedAt),
 	origins: view.origins && [...view.origins],
 	ip_ranges: view.ipRanges && [...view.ipRanges],
+	spend_limits: view.spendLimits,
+	spend: view.spend && {
+		day: view.spend.day,
+		month: view.spend.month,
+		total: view.spend.total,
+		held: view.spend.held,
+		since: time(view.spend.since),
+	},
 	secrets: view.secrets.map(({ createdAt, expiresAt, lastUsedAt }) => ({
 		created_at: time(createdAt),
 		expires_at: timeOrNull(expiresAt),

@@ -32,8 +32,9 @@ const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [
 	},
 	{
 		name: "Account and keys",
-		description: "The balance, and the keys that may spend it.",
-		paths: /^\/v1\/(account|billing|keys)(\/|$)/,
+		description:
+			"The balance, the ledger behind it, and the keys that may spend it.",
+		paths: /^\/v1\/(account|billing|ledger|keys)(\/|$)/,
 	},
 	{
 		name: "Events",

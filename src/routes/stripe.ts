@@ -27,7 +27,9 @@ stripe.post("/", async (c) => {
 	// A dispute names no account, so the Directory keeps whose each payment is.
 	const account = await directoryOf(c.env).payment(payment, news.account);
 	if (account === null) throw new ApiError({ code: "payment_not_found" });
-	unwrap(await accountOf(c.env, account).payment(payment, news.event));
+	unwrap(
+		await accountOf(c.env, account).payment(`stripe:${payment}`, news.event),
+	);
 	logLine("payment", { payment, type: event.type });
 	return c.body(null, 204);
 });

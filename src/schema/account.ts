@@ -11,6 +11,16 @@ export const AccountRequest = z
 	.strictObject({ name: z.string().min(1).max(128) })
 	.openapi("AccountRequest", { example: { name: "acme" } });
 
+const ACCOUNT = {
+	id: "0123456789abcdef",
+	object: "account" as const,
+	name: "acme",
+	created_at: "2026-11-23T09:00:00.000Z",
+	balance: { available: 9_999_000, held: 0 },
+	suspended_at: null,
+	frozen_at: null,
+};
+
 export const Account = z
 	.object({
 		id: z.string(),
@@ -21,17 +31,34 @@ export const Account = z
 		balance: z.object({ available: z.int(), held: z.int() }),
 		/** When operators suspended it: its calls are refused, its jobs go on. */
 		suspended_at: z.iso.datetime().nullable(),
+		/** When an audit found its ledger wrong: it gets no new job, and its jobs go on. */
+		frozen_at: z.iso.datetime().nullable(),
 	})
-	.openapi("Account", {
-		example: {
-			id: "0123456789abcdef",
-			object: "account",
-			name: "acme",
-			created_at: "2026-11-23T09:00:00.000Z",
-			balance: { available: 9_999_000, held: 0 },
-			suspended_at: null,
+	.openapi("Account", { example: ACCOUNT });
+
+/** An account as operators see it. */
+export const AuditedAccount = Account.extend({
+	audit: z.object({
+		checked_at: z.iso.datetime().nullable(),
+		last_seq: z.int().openapi({
+			description:
+				"The last entry of the ledger that is right, with all before it",
+		}),
+		mismatch: z.string().nullable().openapi({
+			description: "What is wrong with the entry after it",
+			example: "entry 43: available is 9000, and 9100 follows",
+		}),
+	}),
+}).openapi("AuditedAccount", {
+	example: {
+		...ACCOUNT,
+		audit: {
+			checked_at: "2026-11-24T09:00:00.000Z",
+			last_seq: 42,
+			mismatch: null,
 		},
-	});
+	},
+});
 
 /** Accounts as operators list them. */
 export const AccountList = z
@@ -131,6 +158,57 @@ const IpRange = z
 	})
 	.openapi({ type: "string", example: "203.0.113.0/24" });
 
+/** Micro-USD; null is any. */
+const spendLimit = z.int().min(0).max(1_000_000_000_000).nullish();
+
+/** What callers set of a key beside its name and scopes. */
+const KEY_LIMITS = {
+	expires_at: z.iso.datetime({ offset: true }).nullish().openapi({
+		description: "From then on the key is refused. Never, when left out.",
+		example: "2027-01-01T00:00:00Z",
+	}),
+	ip_ranges: z
+		.array(IpRange)
+		.min(1, "is empty: list the ranges, or leave `ip_ranges` out for any")
+		.max(50)
+		.transform((ranges) => [...new Set(ranges)])
+		.nullish()
+		.openapi({
+			description:
+				"The only addresses that may use the key, IPv4 and IPv6, each alone or as a range in " +
+				"CIDR notation. IPv6 needs ranges of its own: `0.0.0.0/0` holds no IPv6 address.",
+			example: ["203.0.113.0/24", "2001:db8::/32"],
+		}),
+	origins: z
+		.array(Origin)
+		.min(1, "is empty: list the origins, or leave `origins` out for any")
+		.max(20)
+		.transform((origins) => [...new Set(origins)])
+		.nullish()
+		.openapi({
+			description:
+				"The origins of the only pages that may use this key. The API refuses calls that come " +
+				"from no page, such as a server's. Such a key can read and change only what it created " +
+				"itself. When left out, any page and any server may use the key, and it reaches " +
+				"everything in the account.",
+		}),
+	spend_limits: z
+		.strictObject({ day: spendLimit, month: spendLimit, total: spendLimit })
+		.transform(({ day = null, month = null, total = null }) =>
+			day === null && month === null && total === null
+				? null
+				: { day, month, total },
+		)
+		.nullish()
+		.openapi({
+			description:
+				"Micro-USD that the key may spend in a day and a month of UTC, and in all. What its jobs " +
+				"have cost counts, and what its running jobs hold, from when its limits are first set. A " +
+				"job that would pass one is refused (402 `spend_limit_reached`). Any, when left out.",
+			example: { day: 1_000_000, month: 20_000_000 },
+		}),
+};
+
 export const KeyRequest = z
 	.strictObject({
 		name: z.string().min(1).max(128).openapi({ example: "website" }),
@@ -147,35 +225,7 @@ export const KeyRequest = z
 					"key may have.",
 				example: ["jobs:write", "jobs:read"],
 			}),
-		expires_at: z.iso.datetime({ offset: true }).nullish().openapi({
-			description: "From then on the key is refused. Never, when left out.",
-			example: "2027-01-01T00:00:00Z",
-		}),
-		ip_ranges: z
-			.array(IpRange)
-			.min(1, "is empty: list the ranges, or leave `ip_ranges` out for any")
-			.max(50)
-			.transform((ranges) => [...new Set(ranges)])
-			.nullish()
-			.openapi({
-				description:
-					"The only addresses that may use the key, IPv4 and IPv6, each alone or as a range in " +
-					"CIDR notation. IPv6 needs ranges of its own: `0.0.0.0/0` holds no IPv6 address.",
-				example: ["203.0.113.0/24", "2001:db8::/32"],
-			}),
-		origins: z
-			.array(Origin)
-			.min(1, "is empty: list the origins, or leave `origins` out for any")
-			.max(20)
-			.transform((origins) => [...new Set(origins)])
-			.nullish()
-			.openapi({
-				description:
-					"The origins of the only pages that may use this key. The API refuses calls that come " +
-					"from no page, such as a server's. Such a key can read and change only what it created " +
-					"itself. When left out, any page and any server may use the key, and it reaches " +
-					"everything in the account.",
-			}),
+		...KEY_LIMITS,
 	})
 	.superRefine(({ scopes, origins }, context) => {
 		const wrong = origins && scopes?.find((one) => !PAGE_SCOPES.includes(one));
@@ -192,7 +242,33 @@ export const KeyRequest = z
 			scopes: ["jobs:write", "jobs:read"],
 			expires_at: "2027-01-01T00:00:00Z",
 			ip_ranges: ["203.0.113.0/24", "2001:db8::/32"],
+			spend_limits: { day: 1_000_000 },
 		},
+	});
+
+export const KeyChange = z
+	.strictObject({
+		name: KeyRequest.shape.name.optional(),
+		scopes: z
+			.array(Scope)
+			.min(1, "is empty: list the scopes, or leave `scopes` out to keep them")
+			.transform((scopes) => SCOPES.filter((scope) => scopes.includes(scope)))
+			.optional(),
+		expires_at: KEY_LIMITS.expires_at.openapi({
+			description: "A time to come; null is never",
+		}),
+		ip_ranges: KEY_LIMITS.ip_ranges.openapi({ description: "Null is any" }),
+		origins: KEY_LIMITS.origins.openapi({
+			description: "Only of a key that has `origins`, and never null",
+		}),
+		spend_limits: KEY_LIMITS.spend_limits.openapi({
+			description:
+				"All three: one that is left out is none. What counts against them goes on to; null " +
+				"ends that, and limits that are set later count from then on.",
+		}),
+	})
+	.openapi("KeyChange", {
+		example: { spend_limits: { day: 2_000_000, total: 50_000_000 } },
 	});
 
 const KEY = {
@@ -207,6 +283,14 @@ const KEY = {
 	last_used_at: "2026-11-24T17:02:00.000Z",
 	origins: null,
 	ip_ranges: ["203.0.113.0/24", "2001:db8::/32"],
+	spend_limits: { day: 1_000_000, month: null, total: null },
+	spend: {
+		day: 31_200,
+		month: 812_000,
+		total: 812_000,
+		held: 1_024,
+		since: "2026-11-23T09:00:00.000Z",
+	},
 	secrets: [
 		{
 			created_at: "2026-11-24T09:00:00.000Z",
@@ -224,6 +308,7 @@ const KEY = {
 const CREATED_KEY = {
 	...KEY,
 	last_used_at: null,
+	spend: { day: 0, month: 0, total: 0, held: 0, since: KEY.created_at },
 	secrets: [{ ...KEY.secrets[1], expires_at: null, last_used_at: null }],
 	key: "mg_live_…",
 };
@@ -251,6 +336,28 @@ export const Key = z
 		origins: z.array(z.string()).nullable(),
 		/** The addresses that alone may use the key; null means any. */
 		ip_ranges: z.array(z.string()).nullable(),
+		/** Micro-USD; null means any. */
+		spend_limits: z
+			.object({
+				day: z.int().nullable(),
+				month: z.int().nullable(),
+				total: z.int().nullable(),
+			})
+			.nullable(),
+		spend: z
+			.object({
+				day: z.int(),
+				month: z.int(),
+				total: z.int(),
+				held: z.int(),
+				since: z.iso.datetime(),
+			})
+			.nullable()
+			.openapi({
+				description:
+					"Micro-USD that its jobs have cost in this day and month of UTC and in all, since it " +
+					"first had `spend_limits`; and what its running jobs hold. Null without limits",
+			}),
 		secrets: z
 			.array(
 				z.object({

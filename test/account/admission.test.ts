@@ -50,6 +50,9 @@ function run(steps: readonly Step[]) {
 		const room: Remaining = {
 			balances,
 			jobs: { quota: QUOTA, remaining: QUOTA - open.size },
+			isFrozen: false,
+			owed: 0,
+			spend: null,
 		};
 		const admission = {
 			jobId: each.name,
@@ -75,6 +78,7 @@ function run(steps: readonly Step[]) {
 				hold: { amount: PRICE, closed: null },
 				webhook: null,
 				madeBy: null,
+				key: null,
 			});
 		}
 		answers.push({

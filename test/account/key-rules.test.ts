@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+	change,
 	checkHolder,
 	checkPermission,
 	checkRotation,
@@ -38,6 +39,7 @@ const GOOD: Case = {
 		origins: null,
 		ipRanges: null,
 		expiresAt: null,
+		spendLimits: null,
 		revokedAt: null,
 		suspendedAt: null,
 		secretExpiresAt: null,
@@ -115,6 +117,7 @@ const key: fc.Arbitrary<UsedKey> = fc.record({
 		fc.constantFrom(["203.0.113.0/24"], ["2001:db8::/32", "10.0.0.0/8"]),
 	),
 	expiresAt: time,
+	spendLimits: fc.constant(null),
 	revokedAt: time,
 	suspendedAt: time,
 	secretExpiresAt: time,
@@ -243,6 +246,42 @@ describe("a new key", () => {
 		});
 		const ends = (expiresAt: number) => grant({ expiresAt }, null, NOW).ok;
 		expect([ends(NOW), ends(NOW + 1)]).toEqual([false, true]);
+	});
+});
+
+describe("a change of a key", () => {
+	const wanted = fc.record(
+		{
+			scopes,
+			origins: fc.constantFrom(null, [HOME], ["https://other.example"]),
+			expiresAt: time,
+		},
+		{ requiredKeys: [] },
+	);
+
+	it("gives nothing that its maker lacks, makes no page's key a server's, and wakes none", () => {
+		const answers = new Set<string>();
+		fc.assert(
+			fc.property(key, wanted, scopes, (each, changes, held) => {
+				const changed = change(each, changes, { scopes: held }, NOW);
+				answers.add(changed.ok ? "ok" : changed.failure.code);
+				if (!changed.ok) return;
+				const { limits } = changed;
+				expect(each.revokedAt).toBeNull();
+				for (const scope of [...each.scopes, ...limits.scopes])
+					expect(held).toContain(scope);
+				expect(limits.origins === null).toBe(each.origins === null);
+				if (limits.origins)
+					for (const scope of limits.scopes)
+						expect(PAGE_SCOPES).toContain(scope);
+				expect(limits.expiresAt ?? NOW + 1).toBeGreaterThan(NOW);
+				expect(limits).toMatchObject(changes);
+			}),
+			{ numRuns: 3_000 },
+		);
+		expect([...answers].sort()).toEqual(
+			["invalid_request", "key_ended", "ok", "scope_missing"].sort(),
+		);
 	});
 });
 

@@ -1,11 +1,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import {
-	createKeyTable,
-	findCallingKey,
-	limitKeys,
-	listKeys,
-} from "../../src/account/keys.ts";
+import { createKeyTable, limitKeys } from "../../src/account/key-rows.ts";
+import { findCallingKey, listKeys } from "../../src/account/keys.ts";
 import { STEPS } from "../../src/account/schema.ts";
 import { unwrap } from "../../src/errors.ts";
 import { PAGE_SCOPES, SCOPES } from "../../src/scopes.ts";
@@ -23,6 +19,7 @@ describe("keys of the version before scopes", () => {
 			insert("key_2", "page", "hash 2", 2, null, JSON.stringify([HOME]));
 			insert("key_3", "gone", "hash 3", 3, 4, null);
 			limitKeys(sql);
+			sql.exec("ALTER TABLE key ADD COLUMN spend_limits TEXT");
 			const none = { expiresAt: null, suspendedAt: null, lastUsedAt: null };
 			expect(listKeys(sql, 9)).toMatchObject([
 				{ id: "key_1", scopes: SCOPES, origins: null, ...none },

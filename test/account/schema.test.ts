@@ -1,7 +1,11 @@
 import { runInDurableObject } from "cloudflare:test";
 import { expect, it } from "vitest";
 import { findJob } from "../../src/account/jobs.ts";
-import { balances, recordEntries } from "../../src/account/ledger-rows.ts";
+import {
+	addCredit,
+	balances,
+	recordEntries,
+} from "../../src/account/ledger-rows.ts";
 import { STEPS } from "../../src/account/schema.ts";
 import { migrate } from "../../src/durable/migrate.ts";
 import { accountStub } from "../support/account.ts";
@@ -44,4 +48,8 @@ it("an account of fixed prices keeps its jobs and its books, and goes on by toke
 			held: 0,
 			revenue: 24,
 		});
+		// What was credited before is known by its id.
+		expect(addCredit(sql, { id: "c", amount: 5000 }, 3).ok).toBe(true);
+		expect(addCredit(sql, { id: "c", amount: 1 }, 3).ok).toBe(false);
+		expect(balances(sql).funding).toBe(-5000);
 	}));

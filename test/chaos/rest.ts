@@ -45,10 +45,13 @@ export async function monthPasses(
 			const answer = await fetch(`${url}/v1/account`, { headers });
 			await answer.body?.cancel();
 		}
-		if (accountsOf(state).every(({ due }) => due.length === 0)) return;
+		if (accountsOf(state).every(({ due }) => due.every(isLater))) return;
 		await sleep(100);
 	}
 }
+
+/** Months of the ledger go to the bucket 35 days after their end. */
+const isLater = (key: string): boolean => key === "ledger:roll";
 
 /** What should be gone and is there, or the reverse: only the ledgers and the names stay. */
 export const notAsAfterAMonth = (
@@ -59,7 +62,9 @@ export const notAsAfterAMonth = (
 		const then = before.find((account) => account.id === id);
 		const kept = jobs.filter(({ gone }) => !gone);
 		return [
-			...due.map((key) => `left to do in ${id}: ${key}`),
+			...due
+				.filter((key) => !isLater(key))
+				.map((key) => `left to do in ${id}: ${key}`),
 			...uploads.map(({ key }) => `an upload left in ${id}: ${key}`),
 			...kept.map((job) => `not expired in ${id}: ${job.id}`),
 			...(JSON.stringify(entries) === JSON.stringify(then?.entries)

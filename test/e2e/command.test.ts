@@ -257,6 +257,13 @@ describe("jobs, models, balance", () => {
 		expect(first).toMatchObject({ id, status: "ready" });
 	});
 
+	it("shows the ledger, as a table and as CSV", async () => {
+		const { out } = await minigpt4(["ledger", "--limit", "3"]);
+		expect(out).toMatch(/^TIME +KIND +CHANGE +PRICE +AVAILABLE +HELD +OF$/m);
+		const csv = await minigpt4(["ledger", "--csv", "--kind", "credit"]);
+		expect(csv.out).toMatch(/^1,\d{4}-[^,]+,credit,,[^,]+,\d+,,\d+,0$/m);
+	});
+
 	it("shows the balance and the models", async () => {
 		const { balance } = await json(["balance"]);
 		const { out } = await minigpt4(["balance"]);
@@ -333,6 +340,27 @@ describe("keys", () => {
 			200, 200,
 		]);
 		expect(await from("198.51.100.7")).toBe(403);
+	});
+
+	it("spend no more than --spend says, and `keys update` changes that", async () => {
+		const made = await json([
+			"keys",
+			"create",
+			"thrifty",
+			"--spend",
+			"total=0",
+		]);
+		expect(made.spend_limits).toEqual({ day: null, month: null, total: 0 });
+		const more = { MINIGPT4_API_KEY: made.key };
+		const refused = await minigpt4(["describe", CAT], { more });
+		expect([refused.code, refused.err]).toEqual([
+			4,
+			expect.stringContaining("spend_limit_reached"),
+		]);
+		const args = ["keys", "update", made.id, "--spend", "day=1"];
+		expect((await json(args)).spend_limits.day).toBe(1_000_000);
+		const asked = ["describe", CAT, "--max-tokens", "1"];
+		expect((await minigpt4(asked, { more })).code).toBe(0);
 	});
 
 	it("are rotated: the new secret works at once, the old one until the grace ends", async () => {

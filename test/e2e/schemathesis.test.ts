@@ -74,6 +74,7 @@ async function things(): Promise<Record<string, string>> {
 		SPENT_WEBHOOK: await webhook(),
 		SPENT_KEY: await idOf(client.post("/keys", { name: "spent" })),
 		ROTATED_KEY: await idOf(client.post("/keys", { name: "rotated" })),
+		CHANGED_KEY: await idOf(client.post("/keys", { name: "changed" })),
 		OTHER_ACCOUNT: (await other.get("/account")).id,
 		OTHER_KEY: (await other.get("/keys")).data[0].id,
 		ACCOUNT: (await client.get("/account")).id,

@@ -36,6 +36,7 @@ describe("GET /v1/account", () => {
 				created_at: expect.stringMatching(/^\d{4}-.*Z$/),
 				balance: { available: 4000, held: 1000 },
 				suspended_at: null,
+				frozen_at: null,
 			},
 		]);
 	});

@@ -1,6 +1,7 @@
-import { evictDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import type { Account } from "../../src/account/account.ts";
 import { app } from "../../src/app.ts";
 import { PAGE_SCOPES, SCOPES } from "../../src/scopes.ts";
 import { newAccount } from "../support/account.ts";
@@ -93,6 +94,7 @@ describe("the admin routes", () => {
 				["DELETE", "/keys/key_1", undefined],
 				["POST", "/suspend", undefined],
 				["POST", "/resume", undefined],
+				["POST", "/unfreeze", undefined],
 				["POST", "/keys/key_1/suspend", undefined],
 				["POST", "/keys/key_1/resume", undefined],
 			] as const) {
@@ -171,6 +173,53 @@ describe("the admin routes", () => {
 		const { status, body, headers } = await admin("DELETE", "/accounts");
 		expect([status, body.code]).toEqual([405, "method_not_allowed"]);
 		expect(headers.get("Allow")).toBe("GET, POST");
+	});
+});
+
+describe("an account that an audit froze", () => {
+	it("is shown with what is wrong, gets no new job, and is let go", async () => {
+		const account = await newAccount(5_000);
+		await runInDurableObject(
+			account.stub,
+			async (object: Account, { storage: { sql } }) => {
+				sql.exec("UPDATE entry SET at = at + 1");
+				sql.exec("UPDATE due SET at = 1 WHERE key = 'ledger:audit'");
+				await object.alarm();
+			},
+		);
+		const path = `/accounts/${account.id}`;
+		const frozen = (await admin("GET", path)).body;
+		expect(frozen).toMatchObject({
+			frozen_at: expect.stringMatching(/Z$/),
+			audit: {
+				checked_at: frozen.frozen_at,
+				last_seq: 0,
+				mismatch: expect.stringMatching(/^entry 1: the credit was 5000 at/),
+			},
+		});
+		const ask = () =>
+			edge.fetch("http://edge.test/v1/jobs", {
+				method: "POST",
+				headers: {
+					Authorization: `Bearer ${account.key}`,
+					"Content-Type": "application/json",
+				},
+				body: JSON.stringify(JOB_REQUEST),
+			});
+		expect(await refusal(await ask())).toEqual([403, "account_frozen"]);
+		const own = await edge.fetch("http://edge.test/v1/account", {
+			headers: { Authorization: `Bearer ${account.key}` },
+		});
+		const { audit, ...rest } = frozen;
+		expect(await own.json()).toEqual(rest);
+		const thawed = await admin("POST", `${path}/unfreeze`);
+		expect(thawed.body).toEqual({
+			...frozen,
+			frozen_at: null,
+			audit: { ...audit, last_seq: 1, mismatch: null },
+		});
+		fakeWorker({ tokens: words(1) });
+		expect((await ask()).status).toBe(202);
 	});
 });
 
@@ -358,6 +407,7 @@ describe("the OpenAPI document", () => {
 			"/admin/accounts/{id}/resume",
 			"/admin/accounts/{id}/sign-in-links",
 			"/admin/accounts/{id}/suspend",
+			"/admin/accounts/{id}/unfreeze",
 			"/admin/acts",
 			"/admin/pools",
 			"/admin/pools/{model}",

@@ -93,6 +93,7 @@ describe("GET /metrics", () => {
 				"jobs_total",
 				"tokens_total",
 				"settle_lag_seconds",
+				"ledger_audits_total",
 				"pool_up",
 				"queue_jobs",
 				"running_jobs",

@@ -116,22 +116,23 @@ export class Account extends RealAccount {
 			"WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?)";
 		const now = Date.now();
 		storage.transactionSync(() => {
-			sql.exec(
-				`${numbers} INSERT INTO job (id, body_hash, model, images, hold, created_at, status, price,
-					balance, settled_at, expires_in, due_at)
-				SELECT ${id}, lower(hex(randomblob(32))), 'nano', '[]', 1, ?, 'succeeded', 1, 1, ?, 604800,
-					? + n FROM number`,
-				count,
-				now,
-				now,
-				now + 604_800_000,
-			);
-			// Entries keep the balances after them: a hold and a settlement of each job, one by one.
 			const { available, revenue, funding } = sql
 				.exec<{ available: number; revenue: number; funding: number }>(
 					"SELECT available, revenue, funding FROM entry ORDER BY seq DESC LIMIT 1",
 				)
 				.one();
+			sql.exec(
+				`${numbers} INSERT INTO job (id, body_hash, model, images, hold, created_at, status, price,
+					balance, settled_at, expires_in, due_at)
+				SELECT ${id}, lower(hex(randomblob(32))), 'nano', '[]', 1, ?, 'succeeded', 1, ? - n, ?,
+					604800, ? + n FROM number`,
+				count,
+				now,
+				available,
+				now,
+				now + 604_800_000,
+			);
+			// Entries keep the balances after them: a hold and a settlement of each job, one by one.
 			sql.exec(
 				`${numbers} INSERT INTO entry (at, kind, ref, source, target, amount, funding, available,
 					held, revenue)

@@ -4,6 +4,7 @@ import { ask, describe, quote } from "./ask.ts";
 import type { Command } from "./command.ts";
 import * as jobs from "./jobs.ts";
 import * as keys from "./keys.ts";
+import { ledger } from "./ledger.ts";
 import { listen } from "./listen.ts";
 import * as receipt from "./receipt.ts";
 import * as webhooks from "./webhooks.ts";
@@ -24,8 +25,10 @@ export const COMMANDS: readonly Command[] = [
 	uploads,
 	models,
 	balance,
+	ledger,
 	keys.list,
 	keys.create,
+	keys.update,
 	keys.rotate,
 	keys.revoke,
 	webhooks.list,

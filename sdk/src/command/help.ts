@@ -44,7 +44,10 @@ export function overview(width: number, style: Styles): string {
 			["1", "the job failed, or the API refused the request"],
 			["2", "the command line is wrong, or a file is not an image"],
 			["3", "the API key is missing, wrong, or may not do this"],
-			["4", "the account does not have enough credit"],
+			[
+				"4",
+				"the account does not have enough credit, or the key may not spend it",
+			],
 			["5", "the API cannot be reached"],
 			["6", "too many requests, or the API is overloaded: try later"],
 			["130", "interrupted by Ctrl-C"],

@@ -1,9 +1,15 @@
 /** `keys`: the account's API keys. */
-import type { Key } from "../index.ts";
+import type { Key, KeyChange } from "../index.ts";
 import type { Command } from "./command.ts";
 import { UsageError } from "./exit.ts";
 import { ago } from "./format.ts";
-import { parseDuration, parseList, parseTime } from "./options.ts";
+import {
+	type ParsedArgs,
+	parseDuration,
+	parseList,
+	parseSpend,
+	parseTime,
+} from "./options.ts";
 import { type Styles, sanitize, table, widthOf } from "./terminal.ts";
 
 export const list: Command = {
@@ -62,7 +68,7 @@ export const create: Command = {
 		"only to the jobs and uploads that it created. Everybody can read it in the page, so keep no",
 		"more credit in its account than you can lose.",
 	].join(" "),
-	options: ["scopes", "expires", "ips", "origin"],
+	options: ["scopes", "expires", "ips", "spend", "origin"],
 	async run(
 		{ client, json, values, style, now, print, note, printJSON, interrupt },
 		args,
@@ -73,19 +79,8 @@ export const create: Command = {
 			throw new UsageError(
 				`Put a name with spaces into quotes: "${args.join(" ")}".`,
 			);
-		const { scopes, expires, ips, origin } = values;
 		const key = await client.keys.create(
-			{
-				name,
-				...(scopes !== undefined && {
-					scopes: parseList(scopes) as Key["scopes"],
-				}),
-				...(expires !== undefined && {
-					expires_at: parseTime("expires", expires, now()).toISOString(),
-				}),
-				...(ips !== undefined && { ip_ranges: parseList(ips) }),
-				...(origin && { origins: origin }),
-			},
+			{ name, ...limitsOf(values, now()) },
 			{ signal: interrupt },
 		);
 		if (json) return printJSON(key);
@@ -97,6 +92,47 @@ export const create: Command = {
 		);
 	},
 };
+
+export const update: Command = {
+	name: "keys update",
+	usage: [
+		"KEY [--spend day=1] [--scopes jobs:write,jobs:read] [--expires 30d]",
+	],
+	summary: "Changes what a key may do, by its id.",
+	about:
+		"What you leave out stays. --spend none lifts its limits; other limits are lifted by the SDK " +
+		"or the API.",
+	options: ["spend", "scopes", "expires", "ips", "origin"],
+	async run({ client, json, values, now, print, printJSON, interrupt }, args) {
+		const id = keyId(args, "Change");
+		const change = limitsOf(values, now());
+		if (Object.keys(change).length === 0)
+			throw new UsageError(
+				"Change what? For example: minigpt4 keys update KEY --spend day=1",
+			);
+		const key = await client.keys.update(id, change, { signal: interrupt });
+		if (json) printJSON(key);
+		else print(`Changed ${key.id} (${sanitize(key.name)}).`);
+	},
+};
+
+/** What the command line says that a key may do. */
+function limitsOf(
+	{ scopes, expires, ips, spend, origin }: ParsedArgs["values"],
+	now: number,
+): KeyChange {
+	return {
+		...(scopes !== undefined && {
+			scopes: parseList(scopes) as Key["scopes"],
+		}),
+		...(expires !== undefined && {
+			expires_at: parseTime("expires", expires, now).toISOString(),
+		}),
+		...(ips !== undefined && { ip_ranges: parseList(ips) }),
+		...(spend !== undefined && { spend_limits: parseSpend(spend) }),
+		...(origin && { origins: origin }),
+	};
+}
 
 export const rotate: Command = {
 	name: "keys rotate",

@@ -102,6 +102,27 @@ export const OPTIONS = {
 		value: "FILE",
 		help: "the answer, to be the one that was signed for",
 	},
+	spend: {
+		type: "string",
+		value: "LIMITS",
+		help: "the most that the key may spend, in USD: day=1,month=20,total=50; or none",
+	},
+	kind: {
+		type: "string",
+		value: "KIND",
+		help: "only entries of this kind: credit, hold, settle or release",
+	},
+	since: {
+		type: "string",
+		value: "TIME",
+		help: "only from then on: 12h or 30d ago, or a date such as 2026-11-01",
+	},
+	until: {
+		type: "string",
+		value: "TIME",
+		help: "only before then: 12h or 30d ago, or a date such as 2026-12-01",
+	},
+	csv: { type: "boolean", help: "prints CSV" },
 	forward: {
 		type: "string",
 		value: "URL",
@@ -254,15 +275,54 @@ export function parseDuration(name: OptionName, given: string): number {
  *
  * @throws UsageError if it is neither
  */
-export function parseTime(name: OptionName, given: string, now: number): Date {
+export const parseTime = (name: OptionName, given: string, now: number): Date =>
+	parseMoment(name, given, now, 1);
+
+/**
+ * Reads a time that is past: a duration until now, or a date.
+ *
+ * @throws UsageError if it is neither
+ */
+export const parsePast = (name: OptionName, given: string, now: number): Date =>
+	parseMoment(name, given, now, -1);
+
+function parseMoment(
+	name: OptionName,
+	given: string,
+	now: number,
+	sign: 1 | -1,
+): Date {
 	if (/^\d+[smhd]?$/.test(given))
-		return new Date(now + parseDuration(name, given) * 1000);
+		return new Date(now + sign * parseDuration(name, given) * 1000);
 	const date = new Date(given);
 	if (/^\d{4}-\d\d-\d\d/.test(given) && !Number.isNaN(date.getTime()))
 		return date;
 	throw new UsageError(
 		`--${name} needs a time such as 12h or 30d, or a date such as 2027-01-01, not "${given}".`,
 	);
+}
+
+const PERIODS = ["day", "month", "total"] as const;
+
+/**
+ * Reads --spend, in USD, as micro-USD; null for `none`.
+ *
+ * @throws UsageError if it is neither limits nor `none`
+ */
+export function parseSpend(
+	given: string,
+): Partial<Record<(typeof PERIODS)[number], number>> | null {
+	if (given === "none") return null;
+	const limits = parseList(given).map((item) => {
+		const [, period, usd = ""] =
+			/^(day|month|total)=\$?(\d+(?:\.\d{1,6})?)$/.exec(item) ?? [];
+		if (period === undefined)
+			throw new UsageError(
+				`--spend needs limits in USD such as day=1,month=20,total=50, or none, not "${given}".`,
+			);
+		return [period, Math.round(Number(usd) * 1e6)];
+	});
+	return Object.fromEntries(limits);
 }
 
 /** Reads the items of a list, which have commas between them. */

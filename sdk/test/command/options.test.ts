@@ -6,6 +6,8 @@ import {
 	parseCommandLine,
 	parseDuration,
 	parseNumber,
+	parsePast,
+	parseSpend,
 	parseTime,
 } from "../../src/command/options.ts";
 
@@ -73,4 +75,26 @@ it("event types have the feed's names", () => {
 		"Did you mean job.succeeded?",
 	);
 	expect(() => parseEventTypes("")).toThrow("The types are: job.created,");
+});
+
+it("times that are past are a duration ago, or a date", () => {
+	const now = Date.parse("2026-11-30T12:00:00Z");
+	expect(parsePast("since", "12h", now).toISOString()).toBe(
+		"2026-11-30T00:00:00.000Z",
+	);
+	expect(parsePast("since", "2026-11-01", now).toISOString()).toBe(
+		"2026-11-01T00:00:00.000Z",
+	);
+	expect(() => parsePast("since", "soon", now)).toThrow(UsageError);
+});
+
+it("limits are USD, exact to the micro-USD", () => {
+	expect(parseSpend("day=0.000001, month=$12.34,total=5")).toEqual({
+		day: 1,
+		month: 12_340_000,
+		total: 5_000_000,
+	});
+	expect(parseSpend("none")).toBeNull();
+	for (const wrong of ["", "day", "day=x", "week=1", "day=0.0000001", "day=-1"])
+		expect(() => parseSpend(wrong)).toThrow(UsageError);
 });

@@ -39,6 +39,7 @@ function draw(account) {
 		`${usd(available)} available`,
 		...(held > 0 ? [`${usd(held)} held`] : []),
 		...(account.suspended_at ? ["suspended"] : []),
+		...(account.frozen_at ? [`frozen: ${account.audit.mismatch}`] : []),
 		account.id,
 	].join(" · ");
 	suspend.textContent = account.suspended_at ? "Resume" : "Suspend";
