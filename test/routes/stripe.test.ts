@@ -214,7 +214,8 @@ describe("a card payment that Stripe tells of", () => {
 		await runInDurableObject(account.stub, (_, { storage }) =>
 			storage.sql.exec("UPDATE credit SET amount = 1 WHERE id LIKE '%:2'"),
 		);
-		await all(refunded(50));
+		payment = `pi_${crypto.randomUUID()}`;
+		await all(paid(5));
 		await runInDurableObject(account.stub, (_, { storage }) =>
 			storage.sql.exec(
 				"UPDATE audit SET seq = 0, balances = ?, open = '[]'",
