@@ -58,10 +58,11 @@ export const notAsAfterAMonth = (
 	accounts: GatheredAccount[],
 	before: GatheredAccount[],
 ): string[] =>
-	accounts.flatMap(({ id, due, uploads, jobs, entries }) => {
+	accounts.flatMap(({ id, due, uploads, jobs, entries, mismatch }) => {
 		const then = before.find((account) => account.id === id);
 		const kept = jobs.filter(({ gone }) => !gone);
 		return [
+			...(mismatch === null ? [] : [`the audit of ${id}: ${mismatch}`]),
 			...due
 				.filter((key) => !isLater(key))
 				.map((key) => `left to do in ${id}: ${key}`),

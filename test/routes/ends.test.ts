@@ -377,7 +377,8 @@ describe("a job that nobody deletes", () => {
 			await ringAfter(account, FUTURE);
 			counts.push(await left());
 		}
-		expect(counts).toEqual([68, 36, 4, 0]);
+		// One of the first batch is the audit of the ledger.
+		expect(counts).toEqual([69, 37, 5, 0]);
 		expect(await listed(account)).toEqual([]);
 	});
 });

@@ -38,6 +38,8 @@ export function accountFrom(query: Query): GatheredAccount | null {
 			`SELECT key FROM due UNION ALL
 				SELECT iif(settled_at IS NULL, 'orphan:', 'expire:') || id AS key FROM job`,
 		).map(({ key }) => key),
+		mismatch: one<{ mismatch: string | null }>("SELECT mismatch FROM audit")
+			.mismatch,
 	};
 }
 

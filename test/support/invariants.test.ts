@@ -122,6 +122,7 @@ function sound(): Gathered {
 				],
 				deletedImages: [],
 				due: ["expire:whole", "expire:part", "object:images/a/img_3"],
+				mismatch: null,
 			},
 		],
 		jobs: [

@@ -32,6 +32,8 @@ export interface GatheredAccount {
 	deletedImages: string[];
 	/** Keys of the due table. */
 	due: string[];
+	/** What the last audit of its ledger found wrong. */
+	mismatch: string | null;
 }
 
 export interface IndexedJob {

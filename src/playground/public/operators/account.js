@@ -8,6 +8,7 @@ import { admin } from "./secret.js";
 const sheet = element("account", HTMLElement);
 const problem = element("account-problem", HTMLElement);
 const suspend = element("suspend", HTMLButtonElement);
+const unfreeze = element("unfreeze", HTMLButtonElement);
 const grant = element("grant", HTMLFormElement);
 const madeLink = element("made-link", HTMLOutputElement);
 
@@ -42,6 +43,7 @@ function draw(account) {
 		...(account.frozen_at ? [`frozen: ${account.audit.mismatch}`] : []),
 		account.id,
 	].join(" · ");
+	unfreeze.hidden = !account.frozen_at;
 	suspend.textContent = account.suspended_at ? "Resume" : "Suspend";
 }
 
@@ -87,6 +89,14 @@ suspend.addEventListener("click", () => {
 		return;
 	void attempt(async () => {
 		draw(await admin(`/accounts/${shown.id}/${act}`, {}));
+	});
+});
+
+unfreeze.addEventListener("click", () => {
+	const question = `Does the ledger of “${shown.name}” count as right so far?`;
+	if (!confirm(question)) return;
+	void attempt(async () => {
+		draw(await admin(`/accounts/${shown.id}/unfreeze`, {}));
 	});
 });
 
