@@ -19,6 +19,7 @@ export const bundle = join(state, "bundle");
 export const samples = join(root, "samples");
 /** The S3 server that the tests hold the bucket against. */
 export const versitygw = join(state, "bin", "versitygw");
+export const stripeMock = join(state, "bin", "stripe-mock");
 export const venv = join(gpuWorker, ".venv");
 export const worker = join(venv, "bin", "minigpt4-worker");
 /** Where set-up puts the checkpoint of an embedded model. @param {string} model */

@@ -13,6 +13,7 @@ import { rotate } from "./process.mjs";
 import { apiReferenceScript } from "./setup/api-reference.mjs";
 import { findChromium, installChromium } from "./setup/chromium.mjs";
 import { goClient, pythonClients, sdkTestPackages } from "./setup/clients.mjs";
+import { stripeMock, versitygw } from "./setup/go-tools.mjs";
 import { nodePackages } from "./setup/node-packages.mjs";
 import { pagePhotos } from "./setup/page-photos.mjs";
 import {
@@ -21,7 +22,6 @@ import {
 } from "./setup/python-packages.mjs";
 import { isFresh, perform } from "./setup/step.mjs";
 import { uvItself } from "./setup/uv.mjs";
-import { versitygw } from "./setup/versitygw.mjs";
 import { weightsOf } from "./setup/weights.mjs";
 import { workerBundle } from "./setup/worker-bundle.mjs";
 import { Board } from "./terminal.mjs";
@@ -112,6 +112,7 @@ export function setUp({ board, tests = false, model = "nano", signal }) {
 		if (!tests) return;
 		await Promise.all([
 			ensure(versitygw),
+			ensure(stripeMock),
 			ensure(goClient),
 			ensure(sdkTestPackages),
 			!isFresh(pythonClients) && ensureByUv(pythonClients),

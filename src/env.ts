@@ -241,6 +241,17 @@ const Config = z
 		).optional(),
 		/** Micro-USD that a first sign-in gives the new account. */
 		WELCOME_CREDIT: z.coerce.number().int().min(0).default(0),
+		/**
+		 * Stripe, for top-ups by card: `{"secret_key": "sk_live_…", "webhook_secret": "whsec_…"}`. Its
+		 * webhook goes to `/internal/stripe`. `api` names another server, for tests.
+		 */
+		STRIPE: json(
+			strict({
+				secret_key: secret,
+				webhook_secret: secret,
+				api: url.optional(),
+			}),
+		).optional(),
 		/** The limits of one account. */
 		LIMIT_CONCURRENT_JOBS: z.coerce.number().int().min(1).default(200),
 		LIMIT_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(600),

@@ -222,6 +222,32 @@ const OTHER_FAILURES = failures({
 			`The quote was for one job, and ${job ? `job ${job}` : "another job"} has it. Read that ` +
 			"job, or get a new quote: POST /v1/quotes.",
 	},
+	payment_owed: {
+		status: 402,
+		/** `owed`: not told to keys that see only their own jobs. */
+		example: { owed: 2_500_000 } as { owed?: number },
+		detail: ({ owed = "some" }) =>
+			`A payment was taken back, and ${owed} micro-USD of it are spent. Top up by as much.`,
+	},
+	payments_off: {
+		status: 404,
+		detail:
+			"This deployment takes no payments. Its operator grants credit: ask there.",
+	},
+	payments_unavailable: {
+		status: 503,
+		detail:
+			"The payment provider does not answer. Nothing was charged; try again in a minute.",
+	},
+	payment_not_found: {
+		status: 404,
+		detail: "No account has this payment, so far. Tell of it again later.",
+	},
+	invalid_signature: {
+		status: 400,
+		detail:
+			"The signature does not fit the body. Check the secret of the webhook.",
+	},
 	credit_conflict: {
 		status: 409,
 		detail: "This credit id was used with another amount. Choose a new id.",

@@ -21,7 +21,7 @@ const FLOORS = [
 	["account", "job", "pool", "endpoint", "collector", "directory"],
 	["durable"],
 	["stream"],
-	["openai", "receipts", "backends", "images", "egress", "metrics"],
+	["openai", "receipts", "billing", "backends", "images", "egress", "metrics"],
 	["schema"],
 	["contract"],
 ];

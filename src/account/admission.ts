@@ -12,6 +12,8 @@ export interface Remaining {
 	jobs: Limits["jobs"];
 	/** An audit found the ledger wrong: nothing more may be spent. */
 	isFrozen: boolean;
+	/** Micro-USD of payments that were taken back and are spent: nothing more may be spent. */
+	owed: number;
 	/** What counts against the limits of the caller's key; null where it has none. */
 	spend: Spend | null;
 }
@@ -55,10 +57,11 @@ export function checkAdmission(
 export function checkHold(
 	jobId: string,
 	{ maxPrice, leastPrice }: PriceRange,
-	{ balances, jobs, isFrozen, spend }: Remaining,
+	{ balances, jobs, isFrozen, owed, spend }: Remaining,
 	now: number,
 ): Result<{ entries: Entry[] }> {
 	if (isFrozen) return failed({ code: "account_frozen" });
+	if (owed > 0) return failed({ code: "payment_owed", owed });
 	if (maxPrice < leastPrice)
 		return failed({
 			code: "max_price_too_low",

@@ -11,6 +11,8 @@ import { openHolds } from "./jobs.ts";
 import type { Balances } from "./ledger.ts";
 import { balances, type EntryRow } from "./ledger-rows.ts";
 
+/** Entries that name a credit; the others name a job. */
+const CREDITS = "('credit', 'reversal')";
 /** Entries of one slice: some milliseconds, for which calls wait. */
 const SLICE = 1_000;
 
@@ -137,9 +139,9 @@ function entriesAfter(
 		.exec<Joined>(
 			`SELECT entry.*, ${columns}, credit.amount AS credited, credit.at AS credited_at
 				FROM entry
-				LEFT JOIN job ON entry.kind <> 'credit' AND job.id = entry.ref
-				LEFT JOIN gone_job ON entry.kind <> 'credit' AND gone_job.id = entry.ref
-				LEFT JOIN credit ON entry.kind = 'credit' AND credit.id = entry.ref
+				LEFT JOIN job ON entry.kind NOT IN ${CREDITS} AND job.id = entry.ref
+				LEFT JOIN gone_job ON entry.kind NOT IN ${CREDITS} AND gone_job.id = entry.ref
+				LEFT JOIN credit ON entry.kind IN ${CREDITS} AND credit.id = entry.ref
 				WHERE entry.seq > ? ORDER BY entry.seq LIMIT ?`,
 			seq,
 			limit,

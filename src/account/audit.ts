@@ -46,6 +46,7 @@ const wrong = (mismatch: string): Audit => ({ ok: false, mismatch });
 /** Between which books each kind of entry moves money. */
 const BOOKS_OF: Record<EntryKind, readonly [source: Book, target: Book]> = {
 	credit: ["funding", "available"],
+	reversal: ["available", "funding"],
 	hold: ["available", "held"],
 	settle: ["held", "revenue"],
 	release: ["held", "available"],
@@ -127,12 +128,13 @@ function faultIn(
  */
 function faultOf(entry: PostedEntry, open: Map<string, number>): string | null {
 	const { kind, ref, amount, released, at, record } = entry;
-	if (!record) return `there is no such ${kind === "credit" ? kind : "job"}`;
+	const isCredit = kind === "credit" || kind === "reversal";
+	if (!record) return `there is no such ${isCredit ? kind : "job"}`;
 	if (!("hold" in record))
-		return kind === "credit" && record.amount === amount && record.at === at
+		return isCredit && record.amount === amount && record.at === at
 			? null
-			: `the credit was ${record.amount} at ${record.at}`;
-	if (kind === "credit") return "it names a job";
+			: `the ${kind} was ${record.amount} at ${record.at}`;
+	if (isCredit) return "it names a job";
 	if (kind === "hold") {
 		if (open.has(ref)) return "a second hold of its job";
 		if (record.hold !== amount || record.createdAt !== at)

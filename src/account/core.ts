@@ -3,6 +3,7 @@
  * its feed.
  */
 import type { CallerResult, Credential } from "../contract/account.ts";
+import type { PaymentEvent } from "../contract/payment.ts";
 import { Alarm } from "../durable/alarm.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import type { Result } from "../errors.ts";
@@ -20,6 +21,7 @@ import {
 	suspend,
 	unfreeze,
 } from "./identity.ts";
+import { collectOwed, notePayment } from "./payment-rows.ts";
 import { STEPS } from "./schema.ts";
 import { spendOf } from "./spend-rows.ts";
 
@@ -98,6 +100,19 @@ export class AccountCore {
 		return this.#identity;
 	}
 
+	/** Notes what is told of a payment. @throws Error where there is no account */
+	notePayment(id: string, event: PaymentEvent): void {
+		this.write((sql, now) => notePayment(sql, id, event, now));
+		this.#identity = identityOf(this.sql);
+	}
+
+	/** Takes what is owed of what is available. @throws Error where there is no account */
+	collectOwed(): void {
+		if (this.identity.owed === 0) return;
+		this.write(collectOwed);
+		this.#identity = identityOf(this.sql);
+	}
+
 	/** Writes in one transaction. @throws Error where there is no account */
 	write<T>(change: (sql: SqlStorage, now: number) => T): T {
 		this.#alarm.renew();
@@ -118,6 +133,7 @@ export class AccountCore {
 			key: keyId,
 			jobs: this.#access.jobs(),
 			isFrozen: identity.frozen_at !== null,
+			owed: identity.owed,
 			spend:
 				spendLimits && spendOf(this.sql, keyId, spendLimits, this.#clock()),
 		};

@@ -15,6 +15,8 @@ export interface Identity extends Record<string, SqlStorageValue> {
 	suspended_at: number | null;
 	/** Milliseconds since 1970; null unless an audit found its ledger wrong. */
 	frozen_at: number | null;
+	/** Micro-USD of payments that were taken back and could not be repaid. */
+	owed: number;
 }
 
 /** Of version 1. */

@@ -73,6 +73,26 @@ export function addCredit(
 	credit: { id: string; amount: number },
 	now: number,
 ): Result<object> {
+	return recordCredit(sql, { kind: "credit", ...credit }, now);
+}
+
+/**
+ * Takes back once per id what is available. Inside a transaction.
+ * @throws RangeError where less is available
+ */
+export function reverseCredit(
+	sql: SqlStorage,
+	reversal: { id: string; amount: number },
+	now: number,
+): void {
+	recordCredit(sql, { kind: "reversal", ...reversal }, now);
+}
+
+function recordCredit(
+	sql: SqlStorage,
+	credit: { kind: "credit" | "reversal"; id: string; amount: number },
+	now: number,
+): Result<object> {
 	const credited = creditOf(sql, credit.id);
 	const decision = decide(
 		{
@@ -80,7 +100,7 @@ export function addCredit(
 			credits: new Map(credited === undefined ? [] : [[credit.id, credited]]),
 			holds: new Map(),
 		},
-		{ kind: "credit", ...credit },
+		credit,
 		now,
 	);
 	if (decision.ok && decision.entries.length > 0) {

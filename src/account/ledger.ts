@@ -50,6 +50,8 @@ export interface Ledger {
 
 export type LedgerEvent =
 	| { kind: "credit"; id: string; amount: number }
+	/** Takes back what is available of a credit. Its id is one of credits'. */
+	| { kind: "reversal"; id: string; amount: number }
 	| { kind: "hold"; job: string; amount: number }
 	/** Price 0 releases the whole hold. */
 	| { kind: "close"; job: string; price: number };
@@ -85,6 +87,21 @@ export function decide(
 				entries: credited === undefined ? [entry] : [],
 				closing: null,
 			};
+		}
+		case "reversal": {
+			const { available } = ledger.balances;
+			if (money(event.amount) > available)
+				throw new RangeError(`${event.amount} is more than is available`);
+			const entry: Entry = {
+				kind: "reversal",
+				ref: event.id,
+				source: "available",
+				target: "funding",
+				amount: event.amount,
+				released: 0,
+			};
+			const isNew = !ledger.credits.has(event.id);
+			return { ok: true, entries: isNew ? [entry] : [], closing: null };
 		}
 		case "hold": {
 			if (ledger.holds.has(event.job))

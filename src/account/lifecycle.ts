@@ -407,7 +407,7 @@ function withoutBalance(failure: Failure, onlyMadeBy: MadeBy): Failure {
 		const { limit: _, spent: __, held: ___, left: ____, ...rest } = failure;
 		return rest;
 	}
-	return failure;
+	return failure.code === "payment_owed" ? { code: "payment_owed" } : failure;
 }
 
 /** The images that the job's own request named or brought. */

@@ -1,6 +1,7 @@
 /** The calls that operators make to an Account. */
 import { DurableObject } from "cloudflare:workers";
 import type { AuditedAccount, KeyView, NewKey } from "../contract/account.ts";
+import type { PaymentEvent } from "../contract/payment.ts";
 import { unwrapOrRollBack } from "../durable/storage.ts";
 import type { Result } from "../errors.ts";
 import { AccountCore } from "./core.ts";
@@ -38,12 +39,26 @@ export class OperatorCalls extends DurableObject<Env> {
 		id: string;
 		amount: number;
 	}): Promise<Result<{ account: AuditedAccount }>> {
-		return this.core.asOperator((identity) =>
+		const credited = this.core.asOperator(() =>
 			this.core.writeOrRollBack((sql, now) => {
 				unwrapOrRollBack(addCredit(sql, credit, now));
-				return { account: audited(sql, identity) };
+				return {};
 			}),
 		);
+		if (!credited.ok) return credited;
+		this.core.collectOwed();
+		return this.show();
+	}
+
+	/**
+	 * Moves the money that an event of a card payment is about. A repeat moves none.
+	 * @param id of the payment, unique over all processors
+	 */
+	async payment(id: string, event: PaymentEvent): Promise<Result<object>> {
+		return this.core.asOperator(() => {
+			this.core.notePayment(id, event);
+			return { ok: true };
+		});
 	}
 
 	/** Suspends the account, or lets it in again: calls are refused, its jobs go on. */

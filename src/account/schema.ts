@@ -12,6 +12,7 @@ import {
 import { addPrices, createJobTables } from "./jobs.ts";
 import { createKeyTable, limitKeys } from "./key-rows.ts";
 import { addReleased, createLedgerTable, keepCredits } from "./ledger-rows.ts";
+import { createPaymentTable } from "./payment-rows.ts";
 import { createPartTable } from "./rollover-rows.ts";
 import { createSpendTable } from "./spend-rows.ts";
 import { createUploadTables } from "./uploads.ts";
@@ -44,4 +45,5 @@ export const STEPS: readonly Step[] = [
 	},
 	createPartTable,
 	createSpendTable,
+	createPaymentTable,
 ];

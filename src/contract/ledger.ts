@@ -1,6 +1,12 @@
 /** What the Account and the Worker tell each other about the ledger. */
 
-export const ENTRY_KINDS = ["credit", "hold", "settle", "release"] as const;
+export const ENTRY_KINDS = [
+	"credit",
+	"reversal",
+	"hold",
+	"settle",
+	"release",
+] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];
 
 /** An entry of the ledger as a statement shows it. Amounts are micro-USD. */

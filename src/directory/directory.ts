@@ -17,6 +17,7 @@ import { failed, type Result } from "../errors.ts";
 import { closeAct, insertAct, pageActs } from "./acts.ts";
 import { entryOf, findPerson, insertEntry, pageEntries } from "./entries.ts";
 import { addLink, useLink } from "./links.ts";
+import { insertPayment, payerOf } from "./payments.ts";
 import { STEPS } from "./schema.ts";
 
 /** Operators' writes, all together. */
@@ -98,6 +99,17 @@ export class Directory extends DurableObject<Env> {
 		body: string | null,
 	): Promise<void> {
 		this.#storage.write(() => closeAct(this.#storage.sql, seq, status, body));
+	}
+
+	/**
+	 * Whose payment it is, noted the first time that somebody names the account.
+	 * @returns null where nobody has
+	 */
+	async payment(id: string, account: string | null): Promise<string | null> {
+		const { sql } = this.#storage;
+		if (account !== null)
+			this.#storage.write(() => insertPayment(sql, id, account));
+		return payerOf(sql, id);
 	}
 
 	/** What operators did, newest first. */

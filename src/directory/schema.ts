@@ -3,11 +3,13 @@ import type { Step } from "../durable/migrate.ts";
 import { createActTable } from "./acts.ts";
 import { createEntryTable } from "./entries.ts";
 import { createLinkTable } from "./links.ts";
+import { createPaymentTable } from "./payments.ts";
 
 export const STEPS: readonly Step[] = [
 	(sql) => {
 		createEntryTable(sql);
 		createLinkTable(sql);
 		createActTable(sql);
+		createPaymentTable(sql);
 	},
 ];

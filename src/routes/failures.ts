@@ -63,6 +63,7 @@ export const JOB_REQUEST_FAILURES = [
 	"context_length_exceeded",
 	"account_frozen",
 	"insufficient_credit",
+	"payment_owed",
 	"spend_limit_reached",
 	"max_price_too_low",
 	"quote_invalid",

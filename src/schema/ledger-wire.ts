@@ -13,13 +13,17 @@ export function entryWire(account: string, line: StatementLine): Entry {
 		seq,
 		created_at: new Date(at).toISOString(),
 		kind,
-		job: kind === "credit" ? null : ref,
-		credit: kind === "credit" ? ref : null,
+		job: isCredit(kind) ? null : ref,
+		credit: isCredit(kind) ? ref : null,
 		amount: CHANGE[kind](amount, released),
 		price: kind === "settle" ? amount : kind === "release" ? 0 : null,
 		balance: { available, held },
 	};
 }
+
+/** Whether an entry names a credit, not a job. */
+const isCredit = (kind: StatementLine["kind"]): boolean =>
+	kind === "credit" || kind === "reversal";
 
 /** How an entry changes what is available. */
 const CHANGE: Record<
@@ -27,6 +31,7 @@ const CHANGE: Record<
 	(amount: number, released: number) => number
 > = {
 	credit: (amount) => amount,
+	reversal: (amount) => 0 - amount,
 	hold: (amount) => 0 - amount,
 	settle: (_, released) => released,
 	release: (amount) => amount,

@@ -4,7 +4,8 @@ import { ENTRY_KINDS } from "../contract/ledger.ts";
 
 export const EntryKind = z.enum(ENTRY_KINDS).openapi("LedgerEntryKind", {
 	description:
-		"`credit`: money came in; `hold`: a job was admitted, and the most that it can cost is set " +
+		"`credit`: money came in; `reversal`: a payment was refunded or disputed; `hold`: a job was " +
+		"admitted, and the most that it can cost is set " +
 		"aside; `settle`: the job ended and costs its price; `release`: it ended and costs nothing",
 	example: "settle",
 });
@@ -17,14 +18,14 @@ export const LedgerEntry = z
 		seq: z.int(),
 		created_at: z.iso.datetime(),
 		kind: EntryKind,
-		job: z.string().nullable().openapi({ description: "Null for a credit" }),
+		job: z.string().nullable().openapi({ description: "Null for credits" }),
 		credit: z.string().nullable().openapi({
 			description: "The credit's id; null for entries of jobs",
 		}),
 		amount: z.int().openapi({
 			description:
-				"Micro-USD by which the entry changes what is available: negative for a hold; for " +
-				"`settle` the rest of the hold, which the job did not cost",
+				"Micro-USD by which the entry changes what is available: negative for a hold and a " +
+				"reversal; for `settle` the rest of the hold, which the job did not cost",
 		}),
 		price: z.int().nullable().openapi({
 			description:

@@ -51,6 +51,7 @@ function run(steps: readonly Step[]) {
 			balances,
 			jobs: { quota: QUOTA, remaining: QUOTA - open.size },
 			isFrozen: false,
+			owed: 0,
 			spend: null,
 		};
 		const admission = {

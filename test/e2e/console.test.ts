@@ -3,8 +3,9 @@
  * about a photo, and sees what it cost.
  */
 import { once } from "node:events";
-import { mkdir } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import type { Server } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import axe from "axe-core";
 import Provider from "oidc-provider";
@@ -14,6 +15,7 @@ import { signInLink } from "../../scripts/development.mjs";
 import { freePort } from "../../scripts/ports.mjs";
 import { openBrowser } from "./browser.ts";
 import { type Deployment, deploy } from "./deployment.ts";
+import { type Payments, startPayments, WEBHOOK_SECRET } from "./payments.ts";
 
 const DESKTOP = { width: 1280, height: 860 };
 const PHONE = { width: 390, height: 844 };
@@ -25,16 +27,26 @@ const CLIENT = {
 const SCREENSHOTS = process.env.CONSOLE_SCREENSHOTS;
 
 let stack: Deployment;
+let folder: string;
+let payments: Payments;
 let provider: Server;
 let browser: Browser;
 
 beforeAll(async () => {
 	const port = await freePort();
 	const issuer = `http://127.0.0.1:${port}`;
+	folder = await mkdtemp(join(tmpdir(), "minigpt4-console-"));
+	payments = await startPayments(folder);
 	stack = await deploy({
 		OIDC: JSON.stringify({ issuer, ...CLIENT }),
 		WELCOME_CREDIT: "50000",
+		STRIPE: JSON.stringify({
+			secret_key: "sk_test_123",
+			webhook_secret: WEBHOOK_SECRET,
+			api: payments.url,
+		}),
 	});
+	payments.webhook = `${stack.url}/internal/stripe`;
 	provider = new Provider(issuer, {
 		clients: [
 			{
@@ -63,6 +75,8 @@ afterAll(async () => {
 	provider?.close();
 	provider?.closeAllConnections();
 	await stack?.stop();
+	await payments?.stop();
+	if (folder) await rm(folder, { recursive: true, force: true });
 });
 afterEach(async () => {
 	for (const context of browser.contexts()) await context.close();
@@ -149,6 +163,17 @@ describe("the console", () => {
 		const left = await page.locator("#available").textContent();
 		expect(left).toBe(`${((50_000 - price) / 1e6).toString()} USD`);
 		await picture(page, "jobs");
+
+		await page.getByLabel("Add, USD").fill("12.50");
+		await page.getByRole("button", { name: "Top up" }).click();
+		await page.waitForURL(`${stack.url}/console`);
+		await page.getByText("Thank you.").waitFor();
+		const sum = `${((12_550_000 - price) / 1e6).toString()} USD`;
+		await expect.poll(() => page.locator("#available").textContent()).toBe(sum);
+		const ledger = page.locator("#ledger tr");
+		await ledger.first().getByText("+12.50 USD").waitFor();
+		expect(await ledger.nth(1).textContent()).toContain("paid");
+		await picture(page, "topped-up");
 
 		await page
 			.getByRole("button", { name: "New secret for my laptop" })

@@ -77,6 +77,7 @@ const REACH: Record<string, Reach> = {
 	listModels: { reach: "open" },
 	getModel: { reach: "open" },
 	getAccount: { reach: "refused" },
+	createTopUp: { reach: "refused", ...json({ amount: 1_000_000 }) },
 	listLedger: { reach: "refused" },
 	listKeys: { reach: "refused" },
 	createKey: { reach: "refused", ...json({ name: "k" }) },

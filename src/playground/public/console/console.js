@@ -5,7 +5,9 @@ import { element, say } from "../page.js";
 import { usd } from "../usd.js";
 import { showJobs } from "./jobs.js";
 import { showKeys } from "./keys.js";
+import { showLedger } from "./ledger.js";
 import { call, signIn, signOut } from "./session.js";
+import { sayPaid } from "./top-up.js";
 
 const problem = element("problem", HTMLElement);
 const signInProblem = element("sign-in-problem", HTMLElement);
@@ -47,7 +49,7 @@ async function show() {
 		await showAccount();
 		element("signed-out", HTMLElement).hidden = true;
 		element("signed-in", HTMLElement).hidden = false;
-		await Promise.all([showKeys(), showJobs()]);
+		await Promise.all([showKeys(), showLedger(), showJobs()]);
 	} catch (error) {
 		const { status, message } = problemOf(error);
 		if (status === 401 || status === 403) showSignedOut();
@@ -66,8 +68,22 @@ async function enter() {
 	}
 }
 
+/** The payment usually arrives within seconds. */
+async function watchPayment() {
+	try {
+		for (const wait of [1_000, 2_000, 4_000, 8_000]) {
+			await new Promise((resolve) => setTimeout(resolve, wait));
+			await Promise.all([showAccount(), showLedger()]);
+		}
+	} catch {
+		// The page shows what it knew; a reload asks again.
+	}
+}
+
 let link = new URLSearchParams(location.hash.slice(1)).get("link");
-const code = new URLSearchParams(location.search).get("error");
+const answered = new URLSearchParams(location.search);
+const code = answered.get("error");
+sayPaid(answered.get("paid"));
 history.replaceState(null, "", "/console");
 
 element("sign-in", HTMLButtonElement).addEventListener(
@@ -86,4 +102,7 @@ else if (code)
 	showSignedOut(
 		WORDS[/** @type {keyof typeof WORDS} */ (code)] ?? WORDS.sign_in_failed,
 	);
-else await show();
+else {
+	await show();
+	if (answered.get("paid") === "yes") await watchPayment();
+}

@@ -31,6 +31,19 @@ function newToken() {
 export const call = (path, options) => request(`/console${path}`, options);
 
 /**
+ * Saves what the API answers as a file.
+ * @param {string} path @param {string} type @param {string} name
+ */
+export async function download(path, type, name) {
+	const response = await send(`/console${path}`, { headers: { Accept: type } });
+	const link = document.createElement("a");
+	link.href = URL.createObjectURL(await response.blob());
+	link.download = name;
+	link.click();
+	URL.revokeObjectURL(link.href);
+}
+
+/**
  * Signs in: with a link's code at once, otherwise at the provider, whose page replaces this one.
  * @param {string} [link]
  */
@@ -55,24 +68,35 @@ export async function signOut() {
  * @param {{ method?: string, json?: object }} [options]
  */
 async function request(path, { method = "GET", json } = {}) {
-	const response = await fetch(path, {
+	const response = await send(path, {
 		method,
-		headers: {
-			"X-Console-Token": storedToken(),
-			...(json && { "Content-Type": "application/json" }),
-		},
-		...(json && { body: JSON.stringify(json) }),
+		...(json && {
+			headers: { "Content-Type": "application/json" },
+			body: JSON.stringify(json),
+		}),
+	});
+	const text = await response.text();
+	return text === "" ? null : JSON.parse(text);
+}
+
+/**
+ * @param {string} path
+ * @param {{ method?: string, headers?: Record<string, string>, body?: string }} options
+ * @returns a response with a 2xx status
+ */
+async function send(path, { headers, ...options }) {
+	const response = await fetch(path, {
+		...options,
+		headers: { "X-Console-Token": storedToken(), ...headers },
 	}).catch(() => {
 		throw new Problem(
 			"No answer came from the server. Check the connection, then try again.",
 		);
 	});
-	const text = await response.text();
-	if (!response.ok)
-		throw problemIn(
-			response.status,
-			text,
-			response.headers.get("X-Request-Id"),
-		);
-	return text === "" ? null : JSON.parse(text);
+	if (response.ok) return response;
+	throw problemIn(
+		response.status,
+		await response.text(),
+		response.headers.get("X-Request-Id"),
+	);
 }
