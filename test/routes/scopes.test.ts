@@ -50,7 +50,8 @@ beforeAll(async () => {
 });
 
 const isForOperators = ({ path }: Operation) => path.startsWith("/admin");
-const isOpen = ({ path }: Operation) => path.startsWith("/v1/models");
+const isOpen = ({ path }: Operation) =>
+	/^\/(v1\/models|\.well-known)/.test(path);
 
 /** Sends what the document has as an example. */
 function send({ method, path, body, parameters }: Operation, key: string) {

@@ -37,14 +37,14 @@ const accounts = new Pages("/accounts", "accounts", (account) =>
 );
 
 const acts = new Pages("/acts", "acts", (act) => {
-	const asked = act.body === null ? "" : JSON.stringify(act.body);
+	const request = act.body === null ? "" : JSON.stringify(act.body);
 	return make(
 		"tr",
 		"",
 		cell(since(act.at)),
 		cell(act.ip ?? ""),
 		cell(`${act.method} ${act.path.replace("/admin", "")}`, "wide"),
-		cell(asked === "{}" ? "" : asked, "wide"),
+		cell(request === "{}" ? "" : request, "wide"),
 		cell(act.status === null ? "open" : String(act.status)),
 	);
 });
