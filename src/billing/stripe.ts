@@ -1,8 +1,4 @@
-/**
- * Stripe: payment pages, and what its webhook tells.
- *
- * Runs in the Worker, as all of billing/ does.
- */
+/** Stripe: payment pages, and what its webhook tells. */
 import Stripe from "stripe";
 import type { Config } from "../env.ts";
 import { ApiError } from "../errors.ts";

@@ -41,11 +41,11 @@ billing.openapi(
 		},
 	}),
 	async (c) => {
-		const { STRIPE } = config(c.env);
-		if (!STRIPE) throw new ApiError({ code: "payments_off" });
 		const { id, account, credential } = c.var.caller;
 		// Whether the key may.
 		unwrapForCaller(c, await account.showTo(credential));
+		const { STRIPE } = config(c.env);
+		if (!STRIPE) throw new ApiError({ code: "payments_off" });
 		const { amount } = c.req.valid("json");
 		const url = await paymentPage(STRIPE, {
 			account: id,

@@ -41,7 +41,8 @@ describe("the statement as CSV", () => {
 					expect(rows).toHaveLength(3);
 					expect(rows[1]).toEqual(rows[2]);
 					const [, , , job, credit, amount] = rows[1] as string[];
-					const name = kind === "credit" ? credit : job;
+					const isCredit = kind === "credit" || kind === "reversal";
+					const name = isCredit ? credit : job;
 					expect(name).toMatch(/^(?![=+\-@\t\r\n])/);
 					expect(name).toBe(/^[=+\-@\t\r\n]/.test(ref) ? `'${ref}` : ref);
 					expect(Number(amount)).toBe(entry.amount);

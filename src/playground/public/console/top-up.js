@@ -5,13 +5,13 @@ import { element, say } from "../page.js";
 import { call } from "./session.js";
 
 const form = element("top-up", HTMLFormElement);
-const said = element("top-up-said", HTMLElement);
+const notice = element("top-up-said", HTMLElement);
 const problem = element("top-up-problem", HTMLElement);
 
 /** What the provider's page came back with. @param {string | null} paid */
 export function sayPaid(paid) {
 	say(
-		said,
+		notice,
 		paid === "yes"
 			? "Thank you. The credit is here as soon as the payment has arrived."
 			: paid === "no"
