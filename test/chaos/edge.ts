@@ -24,7 +24,7 @@ import {
 } from "../../src/index.ts";
 import type { Point } from "./plan.ts";
 
-export { Collector, default, Endpoint } from "../../src/index.ts";
+export { Collector, Directory, default, Endpoint } from "../../src/index.ts";
 
 /** The harness sets both. */
 type ChaosEnv = Env & { CHAOS_URL?: string; CHAOS_AHEAD_MS?: string };

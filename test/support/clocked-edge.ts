@@ -5,7 +5,7 @@
 
 import { default as app, Account as RealAccount } from "../../src/index.ts";
 
-export { Collector, Endpoint, Job, Pool } from "../../src/index.ts";
+export { Collector, Directory, Endpoint, Job, Pool } from "../../src/index.ts";
 
 export class Account extends RealAccount {
 	async move(ahead: number): Promise<void> {

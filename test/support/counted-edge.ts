@@ -19,7 +19,7 @@ interface Used {
 	objectSeconds: number;
 }
 
-export { Endpoint } from "../../src/index.ts";
+export { Directory, Endpoint } from "../../src/index.ts";
 
 const used = new Map<string, Used>();
 /** Their counts grow until they are read to the end. */

@@ -6,7 +6,13 @@ import type { Outcome, Settlement } from "../../src/contract/account.ts";
 import type { JobSpec, Started } from "../../src/contract/job.ts";
 import { Account as RealAccount, Job as RealJob } from "../../src/index.ts";
 
-export { Collector, default, Endpoint, Pool } from "../../src/index.ts";
+export {
+	Collector,
+	Directory,
+	default,
+	Endpoint,
+	Pool,
+} from "../../src/index.ts";
 
 /** Answered once the test lets go. */
 const held = async ({ HOLD_URL }: Env & { HOLD_URL?: string }) =>
