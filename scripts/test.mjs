@@ -59,16 +59,14 @@ const inRoot = (name, title, tool, ...args) => ({
 /** @param {string} title @param {string} project @returns {Stage} */
 const types = (title, project) => inRoot("types", title, "tsc", "-p", project);
 /**
- * @param {string} name @param {string} title @param {string} config @param {string} [project]
+ * @param {string} name @param {string} title @param {string} config
+ * @param {...string} which options that pick some of its tests
  * @returns {Stage}
  */
-function vitest(name, title, config, project) {
-	const file = join(
-		reports,
-		`${[name, project].filter(Boolean).join("-")}.json`,
-	);
+function vitest(name, title, config, ...which) {
+	const file = join(reports, `${title.replaceAll(/\W+/g, "-")}.json`);
 	const options = [
-		...(project ? ["--project", project] : []),
+		...which,
 		"--silent=passed-only",
 		"--reporter=default",
 		"--reporter=json",
@@ -79,6 +77,11 @@ function vitest(name, title, config, project) {
 		report: () => readVitest(file),
 	};
 }
+/** @param {string} title @param {...string} which @returns {Stage} */
+const endToEnd = (title, ...which) => ({
+	...vitest("e2e", title, "test/e2e/vitest.config.ts", ...which),
+	engine: true,
+});
 const junit = join(reports, "pytest.xml");
 
 /** @type {Stage[]} in order: long ones before short ones, so that both lanes end together */
@@ -132,19 +135,9 @@ const stages = [
 		engine: true,
 		report: () => readJunit(junit),
 	},
-	{
-		...vitest("e2e", "end to end", "test/e2e/vitest.config.ts", "working"),
-		engine: true,
-	},
-	{
-		...vitest(
-			"e2e",
-			"end to end, waiting",
-			"test/e2e/vitest.config.ts",
-			"waiting",
-		),
-		engine: true,
-	},
+	endToEnd("end to end, 1 of 2", "--project", "working", "--shard", "1/2"),
+	endToEnd("end to end, 2 of 2", "--project", "working", "--shard", "2/2"),
+	endToEnd("end to end, waiting", "--project", "waiting"),
 	{ ...vitest("chaos", "chaos", "test/chaos/vitest.config.ts"), engine: true },
 	vitest("sdk", "SDK", "sdk/vitest.config.ts"),
 ];

@@ -60,7 +60,19 @@ export default defineConfig({
 	},
 	test: {
 		deps: {
-			optimizer: { ssr: { enabled: true, include: ["@aws-sdk/client-s3"] } },
+			// Large packages are bundled once, not for each file.
+			optimizer: {
+				ssr: {
+					enabled: true,
+					include: [
+						"@aws-sdk/client-s3",
+						"fast-check",
+						"jose",
+						"oauth4webapi",
+						"stripe",
+					],
+				},
+			},
 		},
 		include: ["test/**/*.test.ts", "test/bench/*.test.mjs"],
 		exclude: ["test/e2e/**", "test/chaos/**"],

@@ -12,6 +12,7 @@ import { FakeWorker } from "../support/fake-worker.ts";
 import { serve } from "../support/fake-worker-server.ts";
 import { Client } from "./client.ts";
 import { type Deployment, deploy } from "./deployment.ts";
+import { type Payments, startPayments, WEBHOOK_SECRET } from "./payments.ts";
 
 /** For all that it does here. */
 const WITHIN_MS = 300_000;
@@ -20,14 +21,22 @@ const PHOTO = join(root, "samples/cat.jpg");
 
 let stack: Deployment;
 let worker: { url: string; stop: () => Promise<void> };
+let payments: Payments;
 let folder: string;
 const began = Date.now();
 
 beforeAll(async () => {
 	const scripted = new FakeWorker({ tokens: ["A ", "cat", "."] });
 	worker = await serve(scripted);
+	folder = await mkdtemp(join(tmpdir(), "minigpt4-schemathesis-"));
+	payments = await startPayments(folder);
 	stack = await deploy(
 		{
+			STRIPE: JSON.stringify({
+				secret_key: "sk_test_123",
+				webhook_secret: WEBHOOK_SECRET,
+				api: payments.url,
+			}),
 			LIMIT_REQUESTS_PER_MINUTE: "1000000",
 			LIMIT_CONCURRENT_JOBS: "100000",
 			// Nobody there: names that it makes up lead nowhere at once.
@@ -37,11 +46,11 @@ beforeAll(async () => {
 	);
 	scripted.key = stack.secrets.workerKey;
 	scripted.allowed = [new URL(stack.s3).hostname];
-	folder = await mkdtemp(join(tmpdir(), "minigpt4-schemathesis-"));
 });
 afterAll(async () => {
 	await stack?.stop();
 	await worker?.stop();
+	await payments?.stop();
 	if (folder) await rm(folder, { recursive: true, force: true });
 });
 
@@ -183,7 +192,7 @@ bearer = "${stack.secrets.adminSecret}"
 	);
 
 	test(
-		"is the same without a key, and nothing is done but the models shown",
+		"is the same without a key, and nothing is done but models and public keys shown",
 		async () => {
 			const { findings, statuses } = await run(
 				"",
@@ -194,7 +203,11 @@ bearer = "${stack.secrets.adminSecret}"
 			const done = [...statuses]
 				.filter(([, seen]) => seen.some(isGood))
 				.map(([label]) => label);
-			expect(done).toEqual(["GET /v1/models", "GET /v1/models/{id}"]);
+			expect(done).toEqual([
+				"GET /.well-known/jwks.json",
+				"GET /v1/models",
+				"GET /v1/models/{id}",
+			]);
 		},
 		WITHIN_MS,
 	);
