@@ -137,8 +137,8 @@ const stages = [
 	},
 	endToEnd("end to end, 1 of 2", "--project", "working", "--shard", "1/2"),
 	endToEnd("end to end, 2 of 2", "--project", "working", "--shard", "2/2"),
-	endToEnd("end to end, waiting", "--project", "waiting"),
 	{ ...vitest("chaos", "chaos", "test/chaos/vitest.config.ts"), engine: true },
+	endToEnd("end to end, waiting", "--project", "waiting"),
 	vitest("sdk", "SDK", "sdk/vitest.config.ts"),
 ];
 
