@@ -3,11 +3,10 @@
  * about a photo, and sees what it cost.
  */
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import axe from "axe-core";
 import Provider from "oidc-provider";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -15,10 +14,15 @@ import { signInLink } from "../../scripts/development.mjs";
 import { freePort } from "../../scripts/ports.mjs";
 import { openBrowser } from "./browser.ts";
 import { type Deployment, deploy } from "./deployment.ts";
+import {
+	DESKTOP,
+	PHONE,
+	pictures,
+	seriousFindings,
+	visit as visitIn,
+} from "./looks.ts";
 import { type Payments, startPayments, WEBHOOK_SECRET } from "./payments.ts";
 
-const DESKTOP = { width: 1280, height: 860 };
-const PHONE = { width: 390, height: 844 };
 const CLIENT = {
 	client_id: "console",
 	client_secret: "a secret of the console",
@@ -68,7 +72,6 @@ beforeAll(async () => {
 	}).listen(port);
 	await once(provider, "listening");
 	browser = await openBrowser();
-	if (SCREENSHOTS) await mkdir(SCREENSHOTS, { recursive: true });
 });
 afterAll(async () => {
 	await browser?.close();
@@ -82,22 +85,9 @@ afterEach(async () => {
 	for (const context of browser.contexts()) await context.close();
 });
 
-/** A page in a context of its own, and what its console complains of. */
-async function visit(
-	viewport = DESKTOP,
-	colorScheme: "light" | "dark" = "light",
-): Promise<{ page: Page; troubles: string[] }> {
-	const context = await browser.newContext({ viewport, colorScheme });
-	const page = await context.newPage();
-	const troubles: string[] = [];
-	page.on("console", (message) => {
-		if (["error", "warning"].includes(message.type()))
-			troubles.push(message.text());
-	});
-	page.on("pageerror", (error) => troubles.push(String(error)));
-	await page.goto(`${stack.url}/console`);
-	return { page, troubles };
-}
+type Look = [viewport?: typeof DESKTOP, colorScheme?: "light" | "dark"];
+const visit = (...look: Look) =>
+	visitIn(browser, `${stack.url}/console`, ...look);
 
 /** What a person does at the provider. */
 async function signIn(page: Page, login: string): Promise<void> {
@@ -110,20 +100,7 @@ async function signIn(page: Page, login: string): Promise<void> {
 	await page.getByRole("heading", { name: "Balance" }).waitFor();
 }
 
-/** A picture of the page as it is, on a desk and on a phone, light and dark. */
-async function picture(page: Page, name: string): Promise<void> {
-	if (!SCREENSHOTS) return;
-	for (const [where, viewport] of Object.entries({ DESKTOP, PHONE })) {
-		await page.setViewportSize(viewport);
-		for (const colorScheme of ["light", "dark"] as const) {
-			await page.emulateMedia({ colorScheme });
-			const path = `${name}-${where.toLowerCase()}-${colorScheme}.png`;
-			await page.screenshot({ path: join(SCREENSHOTS, path), fullPage: true });
-		}
-	}
-	await page.setViewportSize(DESKTOP);
-	await page.emulateMedia({ colorScheme: "light" });
-}
+const picture = (page: Page, name: string) => pictures(page, SCREENSHOTS, name);
 
 describe("the console", () => {
 	it("leads a new person to a key, an answer, its price, and a new secret", async () => {
@@ -240,15 +217,7 @@ describe("the console", () => {
 				() => document.documentElement.scrollWidth - innerWidth,
 			);
 			expect(wide).toBeLessThanOrEqual(0);
-			await page.evaluate(axe.source);
-			const { violations } = await page.evaluate(() =>
-				// biome-ignore lint/suspicious/noExplicitAny: the script defines it
-				(globalThis as any).axe.run(),
-			);
-			const serious = violations.filter(({ impact }: { impact: string }) =>
-				["serious", "critical"].includes(impact),
-			);
-			expect(serious.map(({ id }: { id: string }) => id)).toEqual([]);
+			expect(await seriousFindings(page)).toEqual([]);
 		},
 	);
 });

@@ -1,14 +1,16 @@
 /** The operators' page in a real browser: find an account, grant, suspend, read the audit log. */
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { openBrowser } from "./browser.ts";
 import { type Deployment, deploy } from "./deployment.ts";
+import {
+	DESKTOP,
+	PHONE,
+	pictures,
+	seriousFindings,
+	visit as visitIn,
+} from "./looks.ts";
 
-const DESKTOP = { width: 1280, height: 860 };
-const PHONE = { width: 390, height: 844 };
 /** A folder that gets a picture of each step, for people to look at. */
 const SCREENSHOTS = process.env.OPERATORS_SCREENSHOTS;
 
@@ -18,7 +20,6 @@ let browser: Browser;
 beforeAll(async () => {
 	stack = await deploy();
 	browser = await openBrowser();
-	if (SCREENSHOTS) await mkdir(SCREENSHOTS, { recursive: true });
 });
 afterAll(async () => {
 	await browser?.close();
@@ -28,21 +29,9 @@ afterEach(async () => {
 	for (const context of browser.contexts()) await context.close();
 });
 
-async function visit(
-	viewport = DESKTOP,
-	colorScheme: "light" | "dark" = "light",
-): Promise<{ page: Page; troubles: string[] }> {
-	const context = await browser.newContext({ viewport, colorScheme });
-	const page = await context.newPage();
-	const troubles: string[] = [];
-	page.on("console", (message) => {
-		if (["error", "warning"].includes(message.type()))
-			troubles.push(message.text());
-	});
-	page.on("pageerror", (error) => troubles.push(String(error)));
-	await page.goto(`${stack.url}/operators`);
-	return { page, troubles };
-}
+type Look = [viewport?: typeof DESKTOP, colorScheme?: "light" | "dark"];
+const visit = (...look: Look) =>
+	visitIn(browser, `${stack.url}/operators`, ...look);
 
 async function enter(page: Page): Promise<void> {
 	await page.getByLabel("The admin secret").fill(stack.secrets.adminSecret);
@@ -103,12 +92,7 @@ describe("the operators' page", () => {
 		for (const act of ["/credits", "invoice-117", "/suspend", "/resume"])
 			expect(log).toContain(act);
 		expect(troubles).toEqual([]);
-		if (SCREENSHOTS)
-			for (const [name, viewport] of Object.entries({ DESKTOP, PHONE })) {
-				await page.setViewportSize(viewport);
-				const path = join(SCREENSHOTS, `operators-${name.toLowerCase()}.png`);
-				await page.screenshot({ path, fullPage: true });
-			}
+		await pictures(page, SCREENSHOTS, "operators");
 	});
 
 	it.each([
@@ -125,14 +109,7 @@ describe("the operators' page", () => {
 				() => document.documentElement.scrollWidth - innerWidth,
 			);
 			expect(wide).toBeLessThanOrEqual(0);
-			await page.evaluate(axe.source);
-			const { violations } = await page.evaluate(() =>
-				(globalThis as unknown as { axe: typeof axe }).axe.run(),
-			);
-			const serious = violations.filter(({ impact }) =>
-				["serious", "critical"].includes(impact ?? ""),
-			);
-			expect(serious.map(({ id }) => id)).toEqual([]);
+			expect(await seriousFindings(page)).toEqual([]);
 		},
 	);
 });
