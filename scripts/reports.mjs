@@ -2,7 +2,13 @@
 /** What the test runners say about themselves, read from their machine-readable reports. */
 import { existsSync, readFileSync } from "node:fs";
 
-/** @typedef {{ passed: number, failed: number, skipped: number }} Count */
+/**
+ * @typedef {object} Count
+ * @property {number} passed
+ * @property {number} failed
+ * @property {number} skipped
+ * @property {string[]} [failures] what failed, each with the first line of why
+ */
 
 /**
  * @param {string} path of vitest's JSON report
@@ -23,16 +29,43 @@ export function readVitest(path) {
 		passed: report.numPassedTests,
 		failed: report.numFailedTests + broken.length,
 		skipped: report.numPendingTests + report.numTodoTests,
+		failures: report.testResults.flatMap((/** @type {any} */ file) => [
+			...(broken.includes(file) ? [failure(file.name, file.message)] : []),
+			...file.assertionResults
+				.filter((/** @type {any} */ test) => test.status === "failed")
+				.map((/** @type {any} */ test) =>
+					failure(
+						`${file.name} > ${test.fullName}`,
+						test.failureMessages.join("\n"),
+					),
+				),
+		]),
 	};
+}
+
+/** @param {string} name @param {string} why @returns {string} */
+function failure(name, why) {
+	const [first = ""] = why.trim().split("\n");
+	return `${name}: ${first}`;
 }
 
 /** @param {string} path pytest's JUnit XML @returns {Count | undefined} undefined: there is none */
 export function readJunit(path) {
 	if (!existsSync(path)) return undefined;
-	const suites = [
-		...readFileSync(path, "utf8").matchAll(/<testsuite\s([^>]*)>/g),
-	];
-	const count = { passed: 0, failed: 0, skipped: 0 };
+	const text = readFileSync(path, "utf8");
+	const suites = [...text.matchAll(/<testsuite\s([^>]*)>/g)];
+	const count = {
+		passed: 0,
+		failed: 0,
+		skipped: 0,
+		failures: [
+			...text.matchAll(
+				/<testcase classname="([^"]*)" name="([^"]*)"[^>]*><(?:failure|error) message="([^"]*)"/g,
+			),
+		].map(([, file, name, why]) =>
+			failure(`${file} > ${plain(name)}`, plain(why)),
+		),
+	};
 	for (const [, attributes = ""] of suites) {
 		const number = (/** @type {string} */ name) =>
 			Number(new RegExp(`\\b${name}="(\\d+)"`).exec(attributes)?.[1] ?? 0);
@@ -43,3 +76,18 @@ export function readJunit(path) {
 	}
 	return count;
 }
+
+const XML = {
+	"&#10;": "\n",
+	"&quot;": '"',
+	"&lt;": "<",
+	"&gt;": ">",
+	"&amp;": "&",
+};
+
+/** @param {string | undefined} text an XML attribute's */
+const plain = (text = "") =>
+	text.replaceAll(
+		/&(?:#10|quot|lt|gt|amp);/g,
+		(entity) => XML[/** @type {keyof typeof XML} */ (entity)],
+	);

@@ -255,7 +255,16 @@ function table(results) {
 		const took = duration(ms).padStart(12);
 		return `  ${mark} ${title.padEnd(32)} ${took}   ${counts.join(", ")}`;
 	});
-	return [heading("result"), ...lines].join("\n");
+	const failures = results.flatMap(({ failures = [] }) => failures);
+	const took = duration(Date.now() - began).padStart(12);
+	return [
+		heading("result"),
+		...lines,
+		dim(`    ${"in all".padEnd(32)} ${took}`),
+		"",
+		...failures.map((what) => red(`  ${what}`)),
+		...(failures.length > 0 ? [""] : []),
+	].join("\n");
 }
 
 const board = new Board();
@@ -351,11 +360,6 @@ try {
 		for (const result of results) sum[key] += result[key];
 	}
 	board.print(table(results));
-	board.print(
-		dim(
-			`    ${"in all".padEnd(32)} ${duration(Date.now() - began).padStart(12)}\n`,
-		),
-	);
 } catch (error) {
 	await stopAll();
 	board.print(
