@@ -1,4 +1,4 @@
-r"""One engine for the whole run: a worker given by the environment, or one started here.
+r"""One engine for all these tests, and for nothing else: they count what it runs.
 
 mini takes 20 minutes and 10 GB, so its tests run only where its checkpoints are named:
 
@@ -59,13 +59,6 @@ def mini_wanted(mini_checkpoint: Path, photos: dict[str, Image.Image]) -> list[W
 
 @pytest.fixture(scope="session")
 def worker(nano_checkpoint: Path) -> Iterator[Worker]:
-    """MINIGPT4_WORKER_URL and MINIGPT4_WORKER_KEY name a running worker, else one is started."""
-    url, key = os.environ.get("MINIGPT4_WORKER_URL"), os.environ.get("MINIGPT4_WORKER_KEY")
-    if url and key:
-        given = Worker(url.rstrip("/"), key)
-        given.wait_until_ready()
-        yield given
-        return
     own = start(nano_checkpoint)
     try:
         own.wait_until_ready()

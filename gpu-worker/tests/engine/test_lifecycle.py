@@ -55,7 +55,7 @@ def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         env={**inherited, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 
@@ -147,12 +147,12 @@ def test_it_ends_with_its_parent_process(nano_checkpoint: Path):
     finally:
         parent.kill()
         parent.wait(10)
-    child.wait(10)
+    child.wait(30)
 
 
 def test_the_commands_help_does_not_import_the_engine():
     code = "import sys, minigpt4.cli as c; c.parser(); print({'torch', 'vllm'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "set()"
 
 
@@ -161,7 +161,7 @@ def test_stopped_while_starting_it_leaves_at_once(workers):
     wait_until_listening(worker)
     time.sleep(2)  # in the middle of the imports
     worker.process.send_signal(signal.SIGTERM)
-    assert worker.wait_for_exit(10) == 0
+    assert worker.wait_for_exit(30) == 0
 
 
 def test_it_answers_while_it_starts_fetches_images_and_drains(workers, samples: Path):
@@ -169,7 +169,7 @@ def test_it_answers_while_it_starts_fetches_images_and_drains(workers, samples: 
     bucket = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     Thread(target=bucket.serve_forever, daemon=True).start()
     origin = f"http://127.0.0.1:{bucket.server_port}"
-    worker = workers("--allow-images-from", origin, "--drain-seconds", "15")
+    worker = workers("--allow-images-from", origin, "--drain-seconds", "5")
     wait_until_listening(worker)
 
     starting = httpx.get(f"{worker.url}/readyz", timeout=30)
@@ -207,7 +207,7 @@ def test_it_answers_while_it_starts_fetches_images_and_drains(workers, samples: 
             while (
                 draining := await client.get(f"{worker.url}/readyz", timeout=30)
             ).status_code == 200:
-                assert time.monotonic() < begun + 10
+                assert time.monotonic() < begun + 30
             assert (draining.status_code, draining.json()) == (503, {"status": "draining"})
             late = await asyncio.to_thread(worker.post, "/v1/generate", request("hi"))
             assert (late.status_code, late.json()["code"]) == (503, "draining")
@@ -219,8 +219,8 @@ def test_it_answers_while_it_starts_fetches_images_and_drains(workers, samples: 
     assert len(answer(short).token_ids) == 16  # what could finish did
     assert long[-1][0] == "error"  # what could not was told so
     assert long[-1][1]["code"] == "draining"
-    assert worker.wait_for_exit(40) == 0
-    assert time.monotonic() - begun < 60
+    assert worker.wait_for_exit(60) == 0
+    assert time.monotonic() - begun < 90
     lines = [json.loads(line) for line in worker.log.read_text().splitlines()]  # all is JSON
     (ready,) = (line for line in lines if "boot" in line)
     assert ready["boot"]["total"] >= ready["boot"]["import vllm"] > 0
@@ -260,4 +260,4 @@ def test_killed_it_leaves_no_process_behind(workers):
     time.sleep(1)
     worker.note_children()
     worker.process.kill()
-    assert worker.wait_for_exit(10) == -signal.SIGKILL
+    assert worker.wait_for_exit(30) == -signal.SIGKILL

@@ -77,7 +77,7 @@ class Worker:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"no exit within {seconds} s: {self.tail()}") from None
-        _, left = psutil.wait_procs(self.children, timeout=10)
+        _, left = psutil.wait_procs(self.children, timeout=30)
         assert not left, f"processes left behind: {left}"
         return code
 
