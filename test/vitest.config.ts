@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from "node:fs";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
@@ -13,6 +14,21 @@ const FIVE_EACH = {
 	output_tokens: 5_000_000,
 	images: 5_000,
 };
+
+const files = globSync(["test/**/*.test.ts", "test/bench/*.test.mjs"], {
+	exclude: (name) => name === "test/e2e" || name === "test/chaos",
+});
+/** Files that call an object each have a workerd to themselves; the others share one. */
+const [objects = [], functions = []] = [true, false].map((wanted) =>
+	files.filter((file) => callsObjects(file) === wanted),
+);
+
+/** Whether a test calls an object, by what it imports. */
+function callsObjects(file: string): boolean {
+	return /from "(cloudflare:|.*\/support\/(?!properties|prices|images|eventually|tie))/.test(
+		readFileSync(file, "utf8"),
+	);
+}
 
 /** Unit tests run inside workerd, with the objects' real storage and alarms. */
 export default defineConfig({
@@ -74,8 +90,13 @@ export default defineConfig({
 				},
 			},
 		},
-		include: ["test/**/*.test.ts", "test/bench/*.test.mjs"],
-		exclude: ["test/e2e/**", "test/chaos/**"],
+		projects: [
+			{ extends: true, test: { name: "objects", include: objects } },
+			{
+				extends: true,
+				test: { name: "functions", include: functions, isolate: false },
+			},
+		],
 		testTimeout: 60_000,
 		setupFiles: ["test/support/properties.ts"],
 		provide: { propertySeed: Number(process.env.PROPERTY_SEED ?? 1) },
