@@ -11,6 +11,7 @@ import { tryLock, unlock } from "./lock.mjs";
 import { state } from "./paths.mjs";
 import { rotate } from "./process.mjs";
 import { apiReferenceScript } from "./setup/api-reference.mjs";
+import { charts } from "./setup/charts.mjs";
 import { findChromium, installChromium } from "./setup/chromium.mjs";
 import { goClient, pythonClients, sdkTestPackages } from "./setup/clients.mjs";
 import { stripeMock, versitygw } from "./setup/go-tools.mjs";
@@ -88,7 +89,9 @@ export function setUp({ board, tests = false, model = "nano", signal }) {
 	};
 
 	const edge = Promise.all([
-		ensure(nodePackages).then(() => ensure(workerBundle)),
+		ensure(nodePackages).then(() =>
+			Promise.all([ensure(workerBundle), ensure(charts)]),
+		),
 		ensure(apiReferenceScript),
 		ensure(pagePhotos),
 	]);

@@ -32,6 +32,7 @@ import { replicate } from "./routes/replicate.ts";
 import { stripe } from "./routes/stripe.ts";
 import { unsupported } from "./routes/unsupported.ts";
 import { uploads } from "./routes/uploads.ts";
+import { usage } from "./routes/usage.ts";
 import { webhooks } from "./routes/webhooks.ts";
 
 export const app = newRouter();
@@ -81,6 +82,7 @@ app.route("/v1", unsupported);
 app.route("/v1/account", account);
 app.route("/v1/billing", billing);
 app.route("/v1/ledger", ledger);
+app.route("/v1/usage", usage);
 app.route("/v1/keys", keys);
 app.route("/v1/events", feed);
 app.route("/v1/webhooks", webhooks);

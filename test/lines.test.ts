@@ -43,8 +43,9 @@ const codeOf = (text: string): string =>
 const sources = import.meta.glob<string>(
 	[
 		"../src/**/*.{ts,js,css}",
-		// Scalar's bundle, which the set-up installs.
+		// Bundles of others, which the set-up installs.
 		"!../src/playground/public/docs/reference.js",
+		"!../src/playground/public/console/uplot.js",
 	],
 	{ query: "?raw", import: "default", eager: true },
 );

@@ -1,5 +1,5 @@
 import { type CallOptions, optionsOf, type Transport } from "./transport.ts";
-import type { Account as AccountView } from "./types.ts";
+import type { Account as AccountView, TopUp } from "./types.ts";
 
 /** The account that the API key belongs to: `client.account`. */
 export class Account {
@@ -23,5 +23,33 @@ export class Account {
 	 */
 	get(options?: CallOptions): Promise<AccountView> {
 		return this.#transport.json({ ...optionsOf(options), path: "/v1/account" });
+	}
+
+	/**
+	 * Makes a payment page, to top up the balance by card. Nothing is charged until somebody pays
+	 * there.
+	 *
+	 * @param amount micro-USD, whole cents
+	 * @throws NotFoundError `payments_off` on a deployment that takes no payments
+	 * @example
+	 * ```ts
+	 * import { NotFoundError } from "minigpt4";
+	 *
+	 * try {
+	 * 	const { url } = await client.account.topUp(10_000_000);
+	 * 	console.log("Pay at", url);
+	 * } catch (error) {
+	 * 	if (!(error instanceof NotFoundError)) throw error;
+	 * 	console.log(error.code, error.message);
+	 * }
+	 * ```
+	 */
+	topUp(amount: number, options?: CallOptions): Promise<TopUp> {
+		return this.#transport.json({
+			...optionsOf(options),
+			method: "POST",
+			path: "/v1/billing/top-ups",
+			json: { amount },
+		});
 	}
 }

@@ -9,6 +9,7 @@ import { Quotes } from "./quotes.ts";
 import { type CallOptions, optionsOf, Transport } from "./transport.ts";
 import type { ReceiptKeys } from "./types.ts";
 import { Uploads } from "./uploads.ts";
+import { Usage } from "./usage.ts";
 import { Webhooks } from "./webhooks.ts";
 
 /** How to reach the API, and the default limits of every call. */
@@ -56,6 +57,8 @@ export class MiniGPT4 {
 	readonly account: Account;
 	/** Every movement of the account's money. */
 	readonly ledger: Ledger;
+	/** What the account used, by day, key, model and task. */
+	readonly usage: Usage;
 	/** The account's events, in one numbered feed. */
 	readonly events: Feed;
 	/** Addresses that the API delivers the account's events to. */
@@ -80,6 +83,7 @@ export class MiniGPT4 {
 		this.models = new Models(transport);
 		this.account = new Account(transport);
 		this.ledger = new Ledger(transport);
+		this.usage = new Usage(transport);
 		this.events = new Feed(transport);
 		this.webhooks = new Webhooks(transport);
 		this.keys = new Keys(transport);

@@ -15,6 +15,7 @@ export type { CallOptions } from "./transport.ts";
 export type * from "./types.ts";
 export { ulid } from "./ulid.ts";
 export type { Progress, UploadOptions } from "./uploads.ts";
+export type { UsageOptions } from "./usage.ts";
 export { type VerifyOptions, WebhookError } from "./verify.ts";
 export type { ErrorCode } from "./wire.ts";
 export type { NewJob } from "./wire-job.ts";

@@ -20,6 +20,7 @@ import { CLEARED, ledgerTask } from "./ledger-tasks.ts";
 import { expiry, ORPHAN_AFTER_MS, recordErasure, settle } from "./lifecycle.ts";
 import { nextSweep } from "./staging-sweeps.ts";
 import { deleteUpload } from "./uploads.ts";
+import { sumUsage } from "./usage-rows.ts";
 import { deleteWebhook, revision } from "./webhooks.ts";
 
 /** When a task that failed runs again. */
@@ -125,6 +126,9 @@ async function runTask(
 			return notifyEndpoint(context, due);
 		case "ledger":
 			return ledgerTask(context, due);
+		case "usage":
+			store.write(() => sumUsage(store.sql, clock()));
+			return CLEARED;
 		case "hook":
 			return deleteUnused(context, ref);
 		default:

@@ -10,7 +10,7 @@ import type {
 } from "../contract/account.ts";
 import { failed, type Result } from "../errors.ts";
 import { firstJobId } from "../ids.ts";
-import type { Prices } from "../pricing/prices.ts";
+import type { Item, Prices } from "../pricing/prices.ts";
 import { isVisible } from "./keys.ts";
 import type { Closing, Hold } from "./ledger.ts";
 
@@ -151,11 +151,14 @@ export function insertJob(
 		callHash: string | null;
 		madeBy: MadeBy;
 		key: string;
+		/** Which task it does; null for a question of the caller's own. */
+		task: string | null;
 	},
 ): void {
 	sql.exec(
 		`INSERT INTO job (id, body_hash, model, images, hold, created_at, expires_in, due_at, webhook,
-			call_hash, made_by, prices, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			call_hash, made_by, prices, key, task)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		job.id,
 		job.bodyHash,
 		job.model,
@@ -170,6 +173,7 @@ export function insertJob(
 		job.madeBy,
 		JSON.stringify(job.prices),
 		job.key,
+		job.task,
 	);
 }
 
@@ -179,16 +183,20 @@ export function closeJob(
 	id: string,
 	status: Outcome["status"],
 	closing: Closing,
+	used: Record<Item, number>,
 	expiresAt: number,
 ): void {
 	sql.exec(
-		`UPDATE job SET status = ?, price = ?, balance = ?, settled_at = ?, due_at = ?
-			WHERE id = ?`,
+		`UPDATE job SET status = ?, price = ?, balance = ?, settled_at = ?, due_at = ?,
+			prompt_tokens = ?, output_tokens = ?, image_count = ? WHERE id = ?`,
 		status,
 		closing.price,
 		closing.balance,
 		closing.at,
 		expiresAt,
+		used.prompt_tokens,
+		used.output_tokens,
+		used.images,
 		id,
 	);
 }

@@ -1,5 +1,5 @@
 /** The tables of keys and their secrets, and how their rows are read. */
-import type { KeyLimits, KeyView } from "../contract/account.ts";
+import type { KeyLimits, KeyView } from "../contract/key.ts";
 import { PAGE_SCOPES, SCOPES, type Scope } from "../scopes.ts";
 import type { KnownSecret } from "./key-rules.ts";
 import { spentAt } from "./spend.ts";

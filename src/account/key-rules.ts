@@ -5,12 +5,8 @@
  * (`key_suspended`, `account_suspended`), what it asks for (`bound_key`, `origin_required`,
  * `scope_missing`). Only who has the secret gets here: any other caller is told `invalid_key`.
  */
-import type {
-	Credential,
-	KeyChange,
-	KeyLimits,
-	Rotation,
-} from "../contract/account.ts";
+import type { Credential } from "../contract/account.ts";
+import type { KeyChange, KeyLimits, Rotation } from "../contract/key.ts";
 import { failed, type Result } from "../errors.ts";
 import { isInRange } from "../ip.ts";
 import { defaultScopes, PAGE_SCOPES, SCOPES, type Scope } from "../scopes.ts";

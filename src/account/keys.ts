@@ -4,14 +4,14 @@
  */
 
 import { ulid } from "ulid";
+import type { MadeBy } from "../contract/account.ts";
 import type {
 	KeyChange,
 	KeyView,
-	MadeBy,
 	NewKey,
 	Rotation,
 	SpendLimits,
-} from "../contract/account.ts";
+} from "../contract/key.ts";
 import { failed, type Result } from "../errors.ts";
 import type { Scope } from "../scopes.ts";
 import {

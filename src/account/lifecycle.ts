@@ -49,6 +49,7 @@ import { decide } from "./ledger.ts";
 import { balances, recordEntries } from "./ledger-rows.ts";
 import { checkQuote, useQuote } from "./quotes.ts";
 import { noteSpent } from "./spend-rows.ts";
+import { keepUsage, setSumDue, usedOf } from "./usage-rows.ts";
 import { useJobWebhook } from "./webhooks.ts";
 
 /**
@@ -190,6 +191,7 @@ export function admit(
 		callHash: admission.callHash,
 		madeBy: onlyMadeBy,
 		key: room.key,
+		task: admission.task,
 	});
 	if (idempotencyKey !== null)
 		saveIdempotencyKey(sql, onlyMadeBy, idempotencyKey, jobId, now);
@@ -228,8 +230,9 @@ export function settle(
 	const { closing } = decision;
 	if (!job.hold.closed) {
 		recordEntries(sql, decision.entries, now);
-		closeJob(sql, jobId, status, closing, expiry(job, now));
+		closeJob(sql, jobId, status, closing, usedOf(outcome), expiry(job, now));
 		noteSpent(sql, job.key, price, now);
+		setSumDue(sql, now);
 		for (const key of releaseImages(sql, job.images))
 			setDue(sql, `object:${key}`, now);
 		appendJobEvent(sql, `job.${status}`, requireJob(sql, jobId), now, parts);
@@ -260,6 +263,7 @@ export function recordErasure(
 function dropJob(sql: SqlStorage, jobId: string, now: number): void {
 	for (const { upload, sent } of findJob(sql, jobId)?.images ?? [])
 		if (sent.inline) dropImage(sql, jobId, upload, now);
+	keepUsage(sql, jobId);
 	markGone(sql, jobId);
 }
 

@@ -1,6 +1,7 @@
 /** The calls that operators make to an Account. */
 import { DurableObject } from "cloudflare:workers";
-import type { AuditedAccount, KeyView, NewKey } from "../contract/account.ts";
+import type { AuditedAccount } from "../contract/account.ts";
+import type { KeyView, NewKey } from "../contract/key.ts";
 import type { PaymentEvent } from "../contract/payment.ts";
 import { unwrapOrRollBack } from "../durable/storage.ts";
 import type { Result } from "../errors.ts";

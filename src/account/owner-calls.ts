@@ -6,12 +6,10 @@ import type {
 	AccountView,
 	CallerResult,
 	Credential,
-	KeyChange,
-	KeyView,
-	NewKey,
-	Rotation,
 } from "../contract/account.ts";
+import type { KeyChange, KeyView, NewKey, Rotation } from "../contract/key.ts";
 import type { Statement, StatementPage } from "../contract/ledger.ts";
+import type { UsageQuery, UsageRow } from "../contract/usage.ts";
 import { accountView } from "./identity.ts";
 import {
 	changeKey,
@@ -23,6 +21,7 @@ import {
 } from "./keys.ts";
 import { OperatorCalls } from "./operator-calls.ts";
 import { pageStatement } from "./statement.ts";
+import { usageOf } from "./usage-rows.ts";
 
 export class OwnerCalls extends OperatorCalls {
 	async showTo(
@@ -42,6 +41,14 @@ export class OwnerCalls extends OperatorCalls {
 		return this.core.asOwner(credential, () =>
 			pageStatement(this.core.sql, page),
 		);
+	}
+
+	/** What the account used. */
+	async usage(
+		credential: Credential,
+		query: UsageQuery,
+	): Promise<CallerResult<{ rows: UsageRow[] }>> {
+		return this.core.asOwner(credential, () => usageOf(this.core.sql, query));
 	}
 
 	async keysOf(

@@ -16,6 +16,7 @@ import { createPaymentTable } from "./payment-rows.ts";
 import { createPartTable } from "./rollover-rows.ts";
 import { createSpendTable } from "./spend-rows.ts";
 import { createUploadTables } from "./uploads.ts";
+import { createUsageTable } from "./usage-rows.ts";
 import { createWebhookTables } from "./webhook-rows.ts";
 
 export const STEPS: readonly Step[] = [
@@ -46,4 +47,5 @@ export const STEPS: readonly Step[] = [
 	createPartTable,
 	createSpendTable,
 	createPaymentTable,
+	createUsageTable,
 ];

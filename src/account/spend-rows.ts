@@ -2,7 +2,7 @@
  * What keys with limits have spent: a row for each of them, changed where one of its jobs settles.
  * What it holds is in its jobs' rows. Keys without limits have no row, and cost none.
  */
-import type { SpendLimits } from "../contract/account.ts";
+import type { SpendLimits } from "../contract/key.ts";
 import { addPrice, nothingSpent, type Spend, type Spent } from "./spend.ts";
 
 interface SpendRow extends Spent, Record<string, SqlStorageValue> {

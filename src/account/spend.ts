@@ -4,7 +4,7 @@
  * An open hold counts in each, for it may settle in any: so what a day's settlements add up to
  * never passes the day's limit. Days and months are UTC's.
  */
-import type { SpendLimits } from "../contract/account.ts";
+import type { SpendLimits } from "../contract/key.ts";
 import { failed, type Result } from "../errors.ts";
 
 /** Micro-USD that a key's jobs have cost, in the day and month of `at`, and in all. */

@@ -5,7 +5,7 @@ import type {
 	KeyChange as KeyChanges,
 	KeyView,
 	NewKey,
-} from "../contract/account.ts";
+} from "../contract/key.ts";
 import { config } from "../env.ts";
 import { requires, unwrapForCaller } from "../http/authenticate.ts";
 import { body, SMALL_BODY } from "../http/body.ts";

@@ -34,7 +34,7 @@ const CHAPTERS: { name: string; description: string; paths: RegExp }[] = [
 		name: "Account and keys",
 		description:
 			"The balance, the ledger behind it, and the keys that may spend it.",
-		paths: /^\/v1\/(account|billing|ledger|keys)(\/|$)/,
+		paths: /^\/v1\/(account|billing|ledger|usage|keys)(\/|$)/,
 	},
 	{
 		name: "Events",

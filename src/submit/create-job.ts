@@ -200,6 +200,7 @@ async function admit(
 			repeats: names.repeats,
 			isPrepared: prepared !== null,
 			requestHash,
+			task: input.task,
 			model: model.id,
 			prices: model.prices,
 			quote: presented(request.quote),

@@ -150,6 +150,8 @@ describe("the console", () => {
 		const ledger = page.locator("#ledger tr");
 		await ledger.first().getByText("+12.50 USD").waitFor();
 		expect(await ledger.nth(1).textContent()).toContain("paid");
+		await page.locator("#usage tr").getByText("1 job").waitFor();
+		expect(await page.locator("#usage-chart canvas").count()).toBe(1);
 		await picture(page, "topped-up");
 
 		await page

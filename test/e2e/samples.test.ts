@@ -51,6 +51,8 @@ const TRUE: [sample: RegExp, output: RegExp][] = [
 	[/node receiver\.mjs/, /^job\.succeeded .*\b(cat|tabby)\b/im],
 	[/webhooks listen/, /job\.succeeded/],
 	// The SDK's examples.
+	[/account\.topUp/, /^payments_off /m],
+	[/usage\.list/, /^nano \d+ jobs, \d+ micro-USD$/m],
 	[/client\.account\.get/, /^[\d.]+ USD$/m],
 	[/models\.list/, /^nano \d+ 200000$/m],
 	[/models\.get/, /^nano: 200000 micro-USD for a million output tokens$/m],

@@ -79,6 +79,7 @@ const REACH: Record<string, Reach> = {
 	getAccount: { reach: "refused" },
 	createTopUp: { reach: "refused", ...json({ amount: 1_000_000 }) },
 	listLedger: { reach: "refused" },
+	listUsage: { reach: "refused" },
 	listKeys: { reach: "refused" },
 	createKey: { reach: "refused", ...json({ name: "k" }) },
 	getKey: { reach: "refused" },

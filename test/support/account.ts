@@ -57,6 +57,7 @@ export const admissionOf = (
 	repeats: null,
 	isPrepared: false,
 	requestHash: "a".repeat(64),
+	task: null,
 	model: "nano",
 	prices: ONE_EACH,
 	maxPrice: 1000,
@@ -100,7 +101,10 @@ export const dump = (
 					state.storage.sql
 						.exec(`SELECT * FROM "${name}"`)
 						.toArray()
-						.filter(({ key }) => !(name === "due" && /^ledger:/.test(`${key}`)))
+						.filter(
+							({ key }) =>
+								!(name === "due" && /^(ledger|usage):/.test(`${key}`)),
+						)
 						.map(({ last_used_at: _, ...row }) => row),
 				]),
 		),

@@ -7,6 +7,7 @@ import * as keys from "./keys.ts";
 import { ledger } from "./ledger.ts";
 import { listen } from "./listen.ts";
 import * as receipt from "./receipt.ts";
+import { topup, usage } from "./usage.ts";
 import * as webhooks from "./webhooks.ts";
 
 export const COMMANDS: readonly Command[] = [
@@ -25,6 +26,8 @@ export const COMMANDS: readonly Command[] = [
 	uploads,
 	models,
 	balance,
+	topup,
+	usage,
 	ledger,
 	keys.list,
 	keys.create,

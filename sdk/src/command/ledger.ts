@@ -17,8 +17,8 @@ export const ledger: Command = {
 	],
 	summary: "Lists every movement of the account's money, newest first.",
 	about: [
-		"The kinds are credit, hold, settle and release: a job holds the most that it can cost, then",
-		"costs its price (settle) or nothing (release), and what is left becomes available again.",
+		"The kinds are credit, reversal, hold, settle and release: a job holds the most that it can",
+		"cost, then costs its price (settle) or nothing (release), and the rest is available again.",
 		"With --csv all entries are printed, as many as --limit says, in micro-USD.",
 	].join(" "),
 	options: ["limit", "kind", "since", "until", "csv"],

@@ -110,7 +110,12 @@ export const OPTIONS = {
 	kind: {
 		type: "string",
 		value: "KIND",
-		help: "only entries of this kind: credit, hold, settle or release",
+		help: "only entries of this kind: credit, reversal, hold, settle or release",
+	},
+	by: {
+		type: "string",
+		value: "GROUPS",
+		help: "what to sum by: day, key, model or task, with commas between them",
 	},
 	since: {
 		type: "string",

@@ -8,6 +8,7 @@ import { showKeys } from "./keys.js";
 import { showLedger } from "./ledger.js";
 import { call, signIn, signOut } from "./session.js";
 import { sayPaid } from "./top-up.js";
+import { showUsage } from "./usage.js";
 
 const problem = element("problem", HTMLElement);
 const signInProblem = element("sign-in-problem", HTMLElement);
@@ -49,7 +50,7 @@ async function show() {
 		await showAccount();
 		element("signed-out", HTMLElement).hidden = true;
 		element("signed-in", HTMLElement).hidden = false;
-		await Promise.all([showKeys(), showLedger(), showJobs()]);
+		await Promise.all([showKeys(), showUsage(), showLedger(), showJobs()]);
 	} catch (error) {
 		const { status, message } = problemOf(error);
 		if (status === 401 || status === 403) showSignedOut();
