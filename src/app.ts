@@ -4,7 +4,10 @@ import { ApiError } from "./errors.ts";
 import { allowedMethods } from "./http/allowed-methods.ts";
 import { drainBody } from "./http/drain.ts";
 import { problem } from "./http/problem.ts";
-import { rateLimitHeaders } from "./http/rate-limit-headers.ts";
+import {
+	RATE_LIMIT_HEADERS,
+	rateLimitHeaders,
+} from "./http/rate-limit-headers.ts";
 import { requestLog } from "./http/request-log.ts";
 import { newRouter } from "./http/router.ts";
 import { account } from "./routes/account.ts";
@@ -60,8 +63,7 @@ app.use(
 			"WWW-Authenticate",
 			"Preference-Applied",
 			"Idempotent-Replayed",
-			"RateLimit",
-			"RateLimit-Policy",
+			...RATE_LIMIT_HEADERS,
 			"ETag",
 			"Server-Timing",
 		],

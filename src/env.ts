@@ -255,6 +255,7 @@ const Config = z
 		/** The limits of one account. */
 		LIMIT_CONCURRENT_JOBS: z.coerce.number().int().min(1).default(200),
 		LIMIT_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(600),
+		LIMIT_TOKENS_PER_MINUTE: z.coerce.number().int().min(1).default(500_000),
 		/**
 		 * A DNS-over-HTTPS resolver with a JSON API; egress/ looks names up there before it connects.
 		 */

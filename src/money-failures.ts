@@ -121,6 +121,14 @@ export const MONEY_FAILURES = failures({
 		detail: ({ limit, retry_after }) =>
 			`There may be ${limit} requests a minute. Try again in ${retry_after} s.`,
 	},
+	too_many_tokens: {
+		status: 429,
+		example: { limit: 500_000, retry_after: 12 },
+		detail: ({ limit, retry_after }) =>
+			`Your account's jobs may read and write ${limit} tokens a minute. Try again in ` +
+			`${retry_after} s, or set a lower \`max_tokens\`: a job counts with the most that it can ` +
+			"use until it ends.",
+	},
 	too_many_jobs: {
 		status: 429,
 		example: { limit: 200, retry_after: 2 },

@@ -36,9 +36,23 @@ export class Access {
 		this.#limits = new AccountLimits(sql);
 	}
 
-	/** Jobs that may still be admitted. */
-	jobs(): Limits["jobs"] {
-		return this.#limits.jobs(config(this.#env()));
+	/** What new jobs may still take. */
+	room(): Pick<Limits, "jobs" | "tokens"> {
+		const quotas = config(this.#env());
+		return {
+			jobs: this.#limits.jobs(quotas),
+			tokens: this.#limits.tokens(quotas, this.#clock()),
+		};
+	}
+
+	/** See `AccountLimits`. */
+	takeTokens(job: string, most: number): void {
+		this.#limits.takeTokens(config(this.#env()), job, most, this.#clock());
+	}
+
+	/** See `AccountLimits`. */
+	returnTokens(job: string, used: number): void {
+		this.#limits.returnTokens(config(this.#env()), job, used, this.#clock());
 	}
 
 	asOperator<T extends object>(

@@ -41,6 +41,7 @@ import {
 	getUpload,
 	pageUploads,
 } from "./uploads.ts";
+import { usedOf } from "./usage-rows.ts";
 import {
 	accountSecrets,
 	changeWebhook,
@@ -92,10 +93,15 @@ export class Account extends OwnerCalls {
 	async admit(admission: Admission): Promise<Admitted> {
 		const result = this.core.asCaller(
 			admission.credential,
-			(call) =>
-				this.core.writeOrRollBack((sql, now) =>
-					admit(sql, call.onlyMadeBy, admission, this.core.room(call), now),
-				),
+			(call) => {
+				const room = this.core.room(call);
+				const admitted = this.core.writeOrRollBack((sql, now) =>
+					admit(sql, call.onlyMadeBy, admission, room, now),
+				);
+				if (admitted.ok && admitted.result === "new")
+					this.core.takeTokens(admitted.jobId, admission.mostTokens);
+				return admitted;
+			},
 			admission.isPrepared ? "follows" : "counts",
 		);
 		if (!result.ok) return result;
@@ -344,6 +350,8 @@ export class Account extends OwnerCalls {
 			? this.core.write((sql, now) => settle(sql, outcome, false, now))
 			: null;
 		if (!settlement) logLine("settle_unknown", { job: outcome.jobId });
+		const { prompt_tokens, output_tokens } = usedOf(outcome);
+		this.core.returnTokens(outcome.jobId, prompt_tokens + output_tokens);
 		return settlement;
 	}
 

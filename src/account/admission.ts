@@ -10,6 +10,7 @@ import { checkSpend, type Spend } from "./spend.ts";
 export interface Remaining {
 	balances: Balances;
 	jobs: Limits["jobs"];
+	tokens: Limits["tokens"];
 	/** An audit found the ledger wrong: nothing more may be spent. */
 	isFrozen: boolean;
 	/** Micro-USD of payments that were taken back and are spent: nothing more may be spent. */
@@ -56,8 +57,8 @@ export function checkAdmission(
 /** The hold of a new job, if the account can pay and has room for it. */
 export function checkHold(
 	jobId: string,
-	{ maxPrice, leastPrice }: PriceRange,
-	{ balances, jobs, isFrozen, owed, spend }: Remaining,
+	{ maxPrice, leastPrice, mostTokens }: PriceRange,
+	{ balances, jobs, tokens, isFrozen, owed, spend }: Remaining,
 	now: number,
 ): Result<{ entries: Entry[] }> {
 	if (isFrozen) return failed({ code: "account_frozen" });
@@ -82,6 +83,13 @@ export function checkHold(
 			code: "too_many_jobs",
 			limit: jobs.quota,
 			retry_after: TRY_AGAIN_S,
+		});
+	const missing = Math.min(mostTokens, tokens.quota) - tokens.remaining;
+	if (missing > 0)
+		return failed({
+			code: "too_many_tokens",
+			limit: tokens.quota,
+			retry_after: Math.ceil((missing * 60) / tokens.quota),
 		});
 	return hold;
 }

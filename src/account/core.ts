@@ -131,12 +131,21 @@ export class AccountCore {
 	room({ identity, keyId, spendLimits }: AuthenticatedCall): Room {
 		return {
 			key: keyId,
-			jobs: this.#access.jobs(),
+			...this.#access.room(),
 			isFrozen: identity.frozen_at !== null,
 			owed: identity.owed,
 			spend:
 				spendLimits && spendOf(this.sql, keyId, spendLimits, this.#clock()),
 		};
+	}
+
+	/** Counts a job's tokens against the limit of a minute: see `AccountLimits`. */
+	takeTokens(job: string, most: number): void {
+		this.#access.takeTokens(job, most);
+	}
+
+	returnTokens(job: string, used: number): void {
+		this.#access.returnTokens(job, used);
 	}
 
 	asOperator<T extends object>(

@@ -48,6 +48,8 @@ export interface ImageRef {
 export interface Limits {
 	/** `reset`: seconds during which at least `remaining` requests, and no more, are guaranteed. */
 	requests: { quota: number; remaining: number; reset: number };
+	/** Tokens that jobs read and write; `reset` as above. */
+	tokens: { quota: number; remaining: number; reset: number };
 	/** Jobs that have not settled. */
 	jobs: { quota: number; remaining: number };
 }
@@ -77,12 +79,14 @@ export interface NamedUpload {
 	field: string;
 }
 
-/** What a new job may cost, in micro-USD. */
+/** What a new job may cost, in micro-USD, and how much it may read and write. */
 export interface PriceRange {
 	/** Held until the job settles: the most that it costs. */
 	maxPrice: number;
 	/** What its shortest prompt and one token cost; more than `max_price` where that is too low. */
 	leastPrice: number;
+	/** The most tokens of prompt and answer together: they count against the limit of a minute. */
+	mostTokens: number;
 }
 
 /** What the Account needs of the quote that a request presents: the Worker checks the rest. */

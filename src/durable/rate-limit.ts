@@ -33,13 +33,32 @@ export interface RateCheck {
 	wholeMs: number;
 }
 
-/** Admits a request, or refuses it, which changes nothing. */
-export function consume(bucket: Bucket, rate: Rate, now: number): RateCheck {
-	const fill = fillAt(bucket, rate, now) + rate.windowMs;
+/**
+ * Admits a request, or refuses it, which changes nothing.
+ * @param count how much of the quota it takes
+ */
+export function consume(
+	bucket: Bucket,
+	rate: Rate,
+	now: number,
+	count = 1,
+): RateCheck {
+	const fill = fillAt(bucket, rate, now) + count * rate.windowMs;
 	const admitted = fill <= rate.quota * rate.windowMs;
 	const after = admitted ? { at: Math.max(bucket.at, now), fill } : bucket;
 	return { admitted, ...bucketLevel(after, rate, now) };
 }
+
+/** Gives back what a request took and did not use. */
+export const giveBack = (
+	bucket: Bucket,
+	rate: Rate,
+	now: number,
+	count: number,
+): Bucket => ({
+	at: Math.max(bucket.at, now),
+	fill: Math.max(0, fillAt(bucket, rate, now) - count * rate.windowMs),
+});
 
 export function bucketLevel(
 	bucket: Bucket,

@@ -78,6 +78,7 @@ export const JOB_REQUEST_FAILURES = [
 	"url_refused",
 	"url_unreachable",
 	"too_many_jobs",
+	"too_many_tokens",
 	"too_many_readers",
 ] as const satisfies FailureCode[];
 
@@ -102,12 +103,17 @@ const headers = z.object({
 			description:
 				"What is left of each quota that RateLimit-Policy names (IETF draft 11): `r` of it, " +
 				"for `t` seconds. On every response to a valid key.",
-			example: '"requests";r=587;t=2, "jobs";r=199',
+			example: '"requests";r=587;t=2, "tokens";r=499100;t=1, "jobs";r=199',
 		}),
-	"RateLimit-Policy": z.string().optional().openapi({
-		description: "The account's quotas: `q` in `w` seconds, or at once",
-		example: '"requests";q=600;w=60, "jobs";q=200;qu="concurrent-requests"',
-	}),
+	"RateLimit-Policy": z
+		.string()
+		.optional()
+		.openapi({
+			description: "The account's quotas: `q` in `w` seconds, or at once",
+			example:
+				'"requests";q=600;w=60, "tokens";q=500000;w=60;qu="tokens", ' +
+				'"jobs";q=200;qu="concurrent-requests"',
+		}),
 });
 
 const REQUEST_ID = "req_01JD8Z6Q3V9Y4K2M7N5P8R1S3T";

@@ -75,6 +75,7 @@ export function priceRangeOf(
 		maxPrice: Math.min(most, input.maxPrice ?? most),
 		// A conversation that no model's context holds is refused for its length, not for its price.
 		leastPrice: Math.min(most, leastPrice(rates, size)),
+		mostTokens: size.prompt.most + size.outputTokens,
 	};
 }
 

@@ -50,6 +50,7 @@ function run(steps: readonly Step[]) {
 		const room: Remaining = {
 			balances,
 			jobs: { quota: QUOTA, remaining: QUOTA - open.size },
+			tokens: { quota: 1, remaining: 1, reset: 0 },
 			isFrozen: false,
 			owed: 0,
 			spend: null,
@@ -60,6 +61,7 @@ function run(steps: readonly Step[]) {
 			bodyHash: each.body,
 			maxPrice: PRICE,
 			leastPrice: 1,
+			mostTokens: 1,
 		};
 		const verdict = checkAdmission(job, admission, room, 0);
 		if (verdict.result === "new") {

@@ -89,6 +89,7 @@ async function clients() {
 		vars: {
 			LIMIT_CONCURRENT_JOBS: "100000",
 			LIMIT_REQUESTS_PER_MINUTE: "1000000",
+			LIMIT_TOKENS_PER_MINUTE: "1000000000",
 		},
 	});
 	const { key } = await developmentAccount({

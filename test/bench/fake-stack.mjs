@@ -66,6 +66,7 @@ export async function edgeStack({
 		vars: {
 			LIMIT_CONCURRENT_JOBS: "1000000",
 			LIMIT_REQUESTS_PER_MINUTE: "10000000",
+			LIMIT_TOKENS_PER_MINUTE: "1000000000",
 			...vars,
 		},
 	});

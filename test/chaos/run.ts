@@ -168,6 +168,7 @@ async function setTheStage(plan: Plan, run: Run) {
 				models: { nano: ONE_EACH.rates },
 			}),
 			LIMIT_REQUESTS_PER_MINUTE: "6000",
+			LIMIT_TOKENS_PER_MINUTE: "1000000000",
 			CHAOS_URL: control.url,
 			CHAOS_AHEAD_MS: String(ahead),
 		}),

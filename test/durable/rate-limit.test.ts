@@ -5,6 +5,7 @@ import {
 	bucketLevel,
 	consume,
 	EMPTY,
+	giveBack,
 	type Rate,
 } from "../../src/durable/rate-limit.ts";
 
@@ -101,6 +102,28 @@ describe("the rate", () => {
 				);
 			}),
 			{ numRuns: 50 },
+		);
+	});
+
+	it("is as if a request had taken only what it did not give back", () => {
+		fc.assert(
+			fc.property(
+				rate,
+				fc.integer({ min: 0, max: 100 }),
+				fc.integer({ min: 0, max: 100 }),
+				fc.integer({ min: 0, max: 5_000 }),
+				(rate, used, unused, ms) => {
+					fc.pre(used + unused <= rate.quota);
+					const { bucket } = consume(EMPTY, rate, START, used + unused);
+					const later = START + ms;
+					const given = giveBack(bucket, rate, later, unused);
+					const exact = consume(EMPTY, rate, START, used).bucket;
+					const left = (of: Bucket) => bucketLevel(of, rate, later);
+					// What has leaked of the part that is given back is not given twice.
+					expect(left(given).remaining).toBe(left(exact).remaining);
+					expect(left(given).remaining).toBeLessThanOrEqual(rate.quota);
+				},
+			),
 		);
 	});
 

@@ -79,6 +79,7 @@ beforeAll(async () => {
 			bundle,
 			vars: {
 				LIMIT_REQUESTS_PER_MINUTE: "100000",
+				LIMIT_TOKENS_PER_MINUTE: "1000000000",
 				HOLD_URL: hold,
 			},
 		});

@@ -38,6 +38,7 @@ beforeAll(async () => {
 				api: payments.url,
 			}),
 			LIMIT_REQUESTS_PER_MINUTE: "1000000",
+			LIMIT_TOKENS_PER_MINUTE: "1000000000",
 			LIMIT_CONCURRENT_JOBS: "100000",
 			// Nobody there: names that it makes up lead nowhere at once.
 			DNS_URL: "http://127.0.0.1:1",

@@ -26,7 +26,12 @@ const CREDIT = 1_000_000;
 /** An account with its own limits, and a clock that only the test moves. */
 async function limited(
 	limits: Partial<
-		Record<"LIMIT_CONCURRENT_JOBS" | "LIMIT_REQUESTS_PER_MINUTE", string>
+		Record<
+			| "LIMIT_CONCURRENT_JOBS"
+			| "LIMIT_REQUESTS_PER_MINUTE"
+			| "LIMIT_TOKENS_PER_MINUTE",
+			string
+		>
 	>,
 ): Promise<TestAccount & { wait: (ms: number) => Promise<void> }> {
 	const account = await newAccount(CREDIT);
@@ -46,6 +51,17 @@ const get = (account: TestAccount, path: string) =>
 	edge.fetch(`http://edge.test${path}`, {
 		headers: { Authorization: `Bearer ${account.key}` },
 	});
+const quoted = async (account: TestAccount, more: object): Promise<Wire> =>
+	(
+		await edge.fetch("http://edge.test/v1/quotes", {
+			method: "POST",
+			headers: {
+				Authorization: `Bearer ${account.key}`,
+				"Content-Type": "application/json",
+			},
+			body: JSON.stringify({ ...JOB_REQUEST, ...more }),
+		})
+	).json();
 const headers = (response: Response) => ({
 	policy: response.headers.get("RateLimit-Policy"),
 	left: response.headers.get("RateLimit"),
@@ -71,9 +87,11 @@ describe("requests per minute", () => {
 			await response.body?.cancel();
 			seen.push([response.status, headers(response)]);
 		}
-		const policy = '"requests";q=6;w=60, "jobs";q=200;qu="concurrent-requests"';
+		const policy =
+			'"requests";q=6;w=60, "tokens";q=500000;w=60;qu="tokens", ' +
+			'"jobs";q=200;qu="concurrent-requests"';
 		const left = (r: number, t: number) =>
-			`"requests";r=${r};t=${t}, "jobs";r=200`;
+			`"requests";r=${r};t=${t}, "tokens";r=500000;t=0, "jobs";r=200`;
 		const none = { policy: null, left: null, retry: null };
 		expect(seen).toEqual([
 			[200, { policy, left: left(5, 10), retry: null }],
@@ -151,6 +169,84 @@ describe("requests per minute", () => {
 		expect((await get(account, "/v1/account")).status).toBe(200);
 		expect((await get(account, "/v1/account")).status).toBe(429);
 		expect((await get(await newAccount(), "/v1/account")).status).toBe(200);
+	});
+});
+
+describe("tokens per minute", () => {
+	const tokensLeft = (response: Response) =>
+		Number(response.headers.get("X-RateLimit-Remaining-Tokens"));
+
+	it("are taken at most when a job begins, and given back as it ends", async () => {
+		const hold = gate();
+		fakeWorker({ tokens: words(2), gate: () => hold.opened });
+		const account = await limited({ LIMIT_TOKENS_PER_MINUTE: "5000" });
+		const created = await create(account, { max_tokens: 100 });
+		const { id } = await created.json<Wire>();
+		const { maximum_parts } = await quoted(account, { max_tokens: 100 });
+		const quantity = (item: string) =>
+			maximum_parts.find((part: Wire) => part.item === item).quantity;
+		expect(quantity("output_tokens")).toBe(100);
+		expect(tokensLeft(created)).toBe(5000 - 100 - quantity("prompt_tokens"));
+		expect(created.headers.get("RateLimit")).toContain(
+			`"tokens";r=${tokensLeft(created)};t=`,
+		);
+		hold.open();
+		const { usage } = await ended(account, id);
+		expect(tokensLeft(await get(account, "/v1/account"))).toBe(
+			5000 - usage.prompt_tokens - usage.output_tokens,
+		);
+	});
+
+	it("are refused where a job may use more than is left, until just then", async () => {
+		const hold = gate();
+		fakeWorker({ tokens: words(2), gate: () => hold.opened });
+		const account = await limited({ LIMIT_TOKENS_PER_MINUTE: "4200" });
+		const first = await create(account, { max_tokens: 1500 });
+		const left = tokensLeft(first);
+		const most = 4200 - left;
+		const before = await dump(account.stub);
+		const refused = await create(account, { max_tokens: 1500 });
+		const wait = Math.ceil(((most - left) * 60) / 4200);
+		expect(headers(refused).retry).toBe(`${wait}`);
+		expect(await refused.json()).toMatchObject({
+			code: "too_many_tokens",
+			status: 429,
+			limit: 4200,
+			retry_after: wait,
+		});
+		expect(await dump(account.stub)).toEqual(before);
+		// What fits goes on.
+		expect((await create(account, { max_tokens: 1 })).status).toBe(202);
+		await account.wait((wait + 60) * 1000);
+		expect((await create(account, { max_tokens: 1500 })).status).toBe(202);
+		hold.open();
+	});
+
+	it("let a job that can use more than all of them through, alone", async () => {
+		const hold = gate();
+		fakeWorker({ tokens: words(2), gate: () => hold.opened });
+		const account = await limited({ LIMIT_TOKENS_PER_MINUTE: "50" });
+		const large = () => create(account, { max_tokens: 600 });
+		const first = await large();
+		expect([first.status, tokensLeft(first)]).toEqual([202, 0]);
+		expect(await refusal(await large())).toEqual([429, "too_many_tokens"]);
+		await account.wait(60_000);
+		expect((await large()).status).toBe(202);
+		hold.open();
+	});
+
+	it("are told as OpenAI's clients read them", async () => {
+		const account = await limited({ LIMIT_TOKENS_PER_MINUTE: "1000" });
+		const { headers } = await get(account, "/v1/account");
+		const told = [...headers].filter(([name]) => /^x-ratelimit-/.test(name));
+		expect(Object.fromEntries(told)).toEqual({
+			"x-ratelimit-limit-requests": "600",
+			"x-ratelimit-remaining-requests": "599",
+			"x-ratelimit-reset-requests": "1s",
+			"x-ratelimit-limit-tokens": "1000",
+			"x-ratelimit-remaining-tokens": "1000",
+			"x-ratelimit-reset-tokens": "0s",
+		});
 	});
 });
 

@@ -70,7 +70,7 @@ const readFor = async (
 			jobId: null,
 			idempotencyKey: null,
 			repeats: null,
-			price: { maxPrice: 0, leastPrice: 0 },
+			price: { maxPrice: 0, leastPrice: 0, mostTokens: 0 },
 			quote: null,
 			uploads: sources.flatMap((each, n) =>
 				"upload" in each

@@ -62,6 +62,7 @@ export const admissionOf = (
 	prices: ONE_EACH,
 	maxPrice: 1000,
 	leastPrice: 0,
+	mostTokens: 1,
 	quote: null,
 	idempotencyKey: null,
 	expiresIn: 604_800,
