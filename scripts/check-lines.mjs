@@ -21,8 +21,9 @@ const NOT_OURS = [
 	"test/fixtures",
 	// Generated.
 	"sdk/src/wire.ts",
-	// Scalar's bundle, which the set-up installs.
+	// Bundles of others, which the set-up installs.
 	"src/playground/public/docs/reference.js",
+	"src/playground/public/console/uplot.*",
 ];
 
 const files = globSync(SOURCES, { cwd: root, exclude: NOT_OURS }).sort();

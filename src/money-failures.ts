@@ -101,6 +101,12 @@ export const MONEY_FAILURES = failures({
 		detail:
 			"The payment provider does not answer. Nothing was charged; try again in a minute.",
 	},
+	no_saved_card: {
+		status: 409,
+		detail:
+			"No card is saved. Top up once with `save_card`, then set the rule when the payment has " +
+			"arrived.",
+	},
 	payment_not_found: {
 		status: 404,
 		detail: "No account has this payment, so far. Tell of it again later.",

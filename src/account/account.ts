@@ -104,6 +104,7 @@ export class Account extends OwnerCalls {
 			},
 			admission.isPrepared ? "follows" : "counts",
 		);
+		this.core.checkBalance();
 		if (!result.ok) return result;
 		return withCacheIds(this.core.identity.cache_secret, result);
 	}
@@ -349,7 +350,8 @@ export class Account extends OwnerCalls {
 		const settlement = this.core.exists
 			? this.core.write((sql, now) => settle(sql, outcome, false, now))
 			: null;
-		if (!settlement) logLine("settle_unknown", { job: outcome.jobId });
+		if (settlement) this.core.checkBalance();
+		else logLine("settle_unknown", { job: outcome.jobId });
 		const { prompt_tokens, output_tokens } = usedOf(outcome);
 		this.core.returnTokens(outcome.jobId, prompt_tokens + output_tokens);
 		return settlement;

@@ -11,6 +11,8 @@ import { logLine } from "../log.ts";
 import { measure } from "../metrics/measure.ts";
 import { Access, type AuthenticatedCall, type RateUse } from "./access.ts";
 import type { Room } from "./admission.ts";
+import { type AutoTopUp, type AutoTopUpEvent, advance } from "./auto-top-up.ts";
+import { autoTopUpOf, moveAutoTopUp } from "./auto-top-up-rows.ts";
 import { earliestDue } from "./due.ts";
 import { runDueTasks, type TaskContext } from "./due-tasks.ts";
 import { FeedSockets } from "./feed-sockets.ts";
@@ -21,6 +23,7 @@ import {
 	suspend,
 	unfreeze,
 } from "./identity.ts";
+import { balances } from "./ledger-rows.ts";
 import { collectOwed, notePayment } from "./payment-rows.ts";
 import { STEPS } from "./schema.ts";
 import { spendOf } from "./spend-rows.ts";
@@ -113,6 +116,25 @@ export class AccountCore {
 		this.#identity = identityOf(this.sql);
 	}
 
+	/** @throws Error where there is no account */
+	moveAutoTopUp(event: AutoTopUpEvent): AutoTopUp {
+		const state = this.write((sql, now) => moveAutoTopUp(sql, event, now));
+		this.#identity = identityOf(this.sql);
+		return state;
+	}
+
+	/** Charges the saved card where too little is available and the account's rule says so. */
+	checkBalance(): void {
+		if (!this.#identity?.auto_top_up) return;
+		const before = autoTopUpOf(this.#identity);
+		const event = {
+			type: "balance",
+			available: balances(this.sql).available,
+		} as const;
+		if (advance(before, event, this.#clock()) !== before)
+			this.moveAutoTopUp(event);
+	}
+
 	/** Writes in one transaction. @throws Error where there is no account */
 	write<T>(change: (sql: SqlStorage, now: number) => T): T {
 		this.#alarm.renew();
@@ -192,7 +214,7 @@ export class AccountCore {
 			store: this.#storage,
 			account: this.identity.id,
 			clock: this.#clock,
-			onFrozen: () => {
+			onIdentityChanged: () => {
 				this.#identity = identityOf(this.sql);
 			},
 			measure: (measured) => measure(this.#env(), this.#ctx, measured),

@@ -13,6 +13,7 @@ import { logLine } from "../log.ts";
 import type { Measurement } from "../metrics/catalog.ts";
 import { endpointOf, jobOf } from "../objects.ts";
 import { FREE } from "../pricing/bill.ts";
+import { chargeCard } from "./auto-top-up-rows.ts";
 import { type DueTask, dueBy, reschedule } from "./due.ts";
 import { sweepIdempotencyKeys } from "./idempotency.ts";
 import { findJob, setExpiry } from "./jobs.ts";
@@ -40,8 +41,8 @@ export interface TaskContext {
 	/** The account's id. */
 	account: string;
 	clock: () => number;
-	/** Called once an audit has frozen the account. */
-	onFrozen: () => void;
+	/** Called once the account's own row has changed. */
+	onIdentityChanged: () => void;
 	measure: (measured: readonly Measurement[]) => void;
 }
 
@@ -126,6 +127,8 @@ async function runTask(
 			return notifyEndpoint(context, due);
 		case "ledger":
 			return ledgerTask(context, due);
+		case "charge":
+			return chargeCard(context);
 		case "usage":
 			store.write(() => sumUsage(store.sql, clock()));
 			return CLEARED;

@@ -11,6 +11,7 @@
  * - `notify:<webhook>` tells an Endpoint that it has something to read
  * - `ledger:audit` audits the ledger's new entries, `ledger:roll` moves months that ended to the
  *   bucket
+ * - `charge:card` charges the saved card
  * - `usage:sum` sums what was used on the days that ended
  * - `hook:<webhook>` deletes a webhook that jobs named, once none does
  *

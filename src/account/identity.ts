@@ -17,6 +17,8 @@ export interface Identity extends Record<string, SqlStorageValue> {
 	frozen_at: number | null;
 	/** Micro-USD of payments that were taken back and could not be repaid. */
 	owed: number;
+	/** An `AutoTopUp`, JSON; null where it was never used. */
+	auto_top_up: string | null;
 }
 
 /** Of version 1. */

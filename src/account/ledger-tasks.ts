@@ -163,14 +163,14 @@ const isFrozen = (sql: SqlStorage): boolean =>
 
 /** Alerts operators to an account that was frozen. */
 function report(
-	{ account, onFrozen, measure }: TaskContext,
+	{ account, onIdentityChanged, measure }: TaskContext,
 	mismatch: string,
 ): void {
 	logLine("ledger_mismatch", { level: "error", account, mismatch });
 	measure([
 		{ name: "ledger_audits_total", labels: { result: "mismatch" }, value: 1 },
 	]);
-	onFrozen();
+	onIdentityChanged();
 }
 
 const balancesOf = ({ funding, available, held, revenue }: LedgerRow) => ({

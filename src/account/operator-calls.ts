@@ -58,6 +58,10 @@ export class OperatorCalls extends DurableObject<Env> {
 	async payment(id: string, event: PaymentEvent): Promise<Result<object>> {
 		return this.core.asOperator(() => {
 			this.core.notePayment(id, event);
+			if (event.type === "paid" && event.customer) {
+				const { customer } = event;
+				this.core.moveAutoTopUp({ type: "card_saved", customer });
+			}
 			return { ok: true };
 		});
 	}

@@ -7,9 +7,13 @@ import type {
 	CallerResult,
 	Credential,
 } from "../contract/account.ts";
+import type { AutoTopUpRule, AutoTopUpView } from "../contract/auto-top-up.ts";
 import type { KeyChange, KeyView, NewKey, Rotation } from "../contract/key.ts";
 import type { Statement, StatementPage } from "../contract/ledger.ts";
 import type { UsageQuery, UsageRow } from "../contract/usage.ts";
+import { failed } from "../errors.ts";
+import { autoTopUpView } from "./auto-top-up.ts";
+import { autoTopUpOf } from "./auto-top-up-rows.ts";
 import { accountView } from "./identity.ts";
 import {
 	changeKey,
@@ -49,6 +53,31 @@ export class OwnerCalls extends OperatorCalls {
 		query: UsageQuery,
 	): Promise<CallerResult<{ rows: UsageRow[] }>> {
 		return this.core.asOwner(credential, () => usageOf(this.core.sql, query));
+	}
+
+	/** When a saved card is charged, and what it was charged. */
+	async autoTopUp(
+		credential: Credential,
+	): Promise<CallerResult<{ autoTopUp: AutoTopUpView }>> {
+		return this.core.asOwner(credential, ({ identity }) => ({
+			ok: true,
+			autoTopUp: autoTopUpView(autoTopUpOf(identity), this.clock()),
+		}));
+	}
+
+	/** Lets a saved card be charged by this rule, or no more. */
+	async ruleAutoTopUp(
+		credential: Credential,
+		rule: AutoTopUpRule | null,
+	): Promise<CallerResult<{ autoTopUp: AutoTopUpView }>> {
+		return this.core.asOwner(credential, ({ identity }) => {
+			if (rule && autoTopUpOf(identity).customer === null)
+				return failed({ code: "no_saved_card" });
+			this.core.moveAutoTopUp({ type: "ruled", rule });
+			this.core.checkBalance();
+			const state = autoTopUpOf(this.core.identity);
+			return { ok: true, autoTopUp: autoTopUpView(state, this.clock()) };
+		});
 	}
 
 	async keysOf(

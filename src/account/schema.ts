@@ -1,6 +1,7 @@
 /** An account's tables, version by version: see `migrate`. */
 import type { Step } from "../durable/migrate.ts";
 import { createAuditTable } from "./audit-rows.ts";
+import { addAutoTopUp } from "./auto-top-up-rows.ts";
 import { createDueTable } from "./due.ts";
 import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
@@ -48,4 +49,5 @@ export const STEPS: readonly Step[] = [
 	createSpendTable,
 	createPaymentTable,
 	createUsageTable,
+	addAutoTopUp,
 ];

@@ -22,6 +22,17 @@ export function newsOf({ type, data }: StripeEvent): PaymentNews | null {
 			return news(payment_intent, session.metadata, {
 				type: "paid",
 				amount: micro(session.amount_total ?? 0),
+				...(session.metadata?.save_card === "yes" &&
+					session.customer && { customer: idOf(session.customer) }),
+			});
+		}
+		case "payment_intent.succeeded": {
+			const { id, metadata, amount_received, currency } = data.object;
+			// Other payments of the same Stripe account are none of ours.
+			if (currency !== "usd" || !metadata.account) return null;
+			return news(id, metadata, {
+				type: "paid",
+				amount: micro(amount_received),
 			});
 		}
 		case "charge.refunded": {
@@ -57,8 +68,11 @@ function news(
 ): PaymentNews | null {
 	if (payment === null) return null;
 	return {
-		payment: typeof payment === "string" ? payment : payment.id,
+		payment: idOf(payment),
 		account: metadata?.account ?? null,
 		event,
 	};
 }
+
+const idOf = (object: string | { id: string }): string =>
+	typeof object === "string" ? object : object.id;

@@ -1,4 +1,4 @@
-/** Stripe: payment pages, and what its webhook tells. */
+/** Stripe: payment pages, charges of saved cards, and what its webhook tells. */
 import Stripe from "stripe";
 import type { Config } from "../env.ts";
 import { ApiError } from "../errors.ts";
@@ -33,6 +33,8 @@ export interface TopUp {
 	returnTo: string;
 	/** Repeats under this name are one payment page. */
 	name: string | null;
+	/** Whether Stripe keeps the card for automatic top-ups. */
+	saveCard: boolean;
 }
 
 /**
@@ -42,16 +44,20 @@ export interface TopUp {
  */
 export async function paymentPage(
 	settings: Settings,
-	{ account, amount, returnTo, name }: TopUp,
+	{ account, amount, returnTo, name, saveCard }: TopUp,
 ): Promise<string> {
-	const metadata = { account };
+	const metadata = { account, ...(saveCard && { save_card: "yes" }) };
 	try {
 		const session = await clientOf(settings).checkout.sessions.create(
 			{
 				mode: "payment",
 				client_reference_id: account,
 				metadata,
-				payment_intent_data: { metadata },
+				...(saveCard && { customer_creation: "always" as const }),
+				payment_intent_data: {
+					metadata,
+					...(saveCard && { setup_future_usage: "off_session" as const }),
+				},
 				line_items: [
 					{
 						quantity: 1,
@@ -70,12 +76,66 @@ export async function paymentPage(
 		if (session.url) return session.url;
 		logLine("payments_unavailable", { cause: "a session without an address" });
 	} catch (error) {
-		// Stripe's messages may quote the request.
-		const { type } = error as { type?: unknown };
-		logLine("payments_unavailable", { cause: String(type ?? "unknown") });
+		logLine("payments_unavailable", { cause: typeOf(error) });
 	}
 	throw new ApiError({ code: "payments_unavailable" });
 }
+
+export interface Charge {
+	account: string;
+	/** Stripe's id of whoever saved the card. */
+	customer: string;
+	/** Micro-USD, whole cents. */
+	amount: number;
+	/** Repeats under this name within a day are one charge. */
+	name: string;
+}
+
+export type ChargeOutcome =
+	| { status: "paid"; payment: string }
+	| { status: "declined" }
+	| { status: "no_answer" };
+
+/** Charges the card that a customer saved, without the customer. */
+export async function chargeSavedCard(
+	settings: Settings,
+	{ account, customer, amount, name }: Charge,
+): Promise<ChargeOutcome> {
+	const client = clientOf(settings);
+	try {
+		const cards = await client.customers.listPaymentMethods(customer, {
+			type: "card",
+			limit: 1,
+		});
+		const [card] = cards.data;
+		if (!card) return { status: "declined" };
+		const { id, status } = await client.paymentIntents.create(
+			{
+				amount: amount / MICRO_USD_PER_CENT,
+				currency: "usd",
+				customer,
+				payment_method: card.id,
+				off_session: true,
+				confirm: true,
+				metadata: { account },
+			},
+			{ idempotencyKey: name },
+		);
+		if (status === "succeeded") return { status: "paid", payment: id };
+		return { status: status === "processing" ? "no_answer" : "declined" };
+	} catch (error) {
+		const type = typeOf(error);
+		logLine("charge_failed", { account, cause: type });
+		// The card was refused, or its customer is gone: another try would end alike.
+		const isRefused =
+			type === "StripeCardError" || type === "StripeInvalidRequestError";
+		return { status: isRefused ? "declined" : "no_answer" };
+	}
+}
+
+/** What kind of error it is. Stripe's messages may quote the request. */
+const typeOf = (error: unknown): string =>
+	String((error as { type?: unknown }).type ?? "unknown");
 
 /**
  * The event in a webhook's body.

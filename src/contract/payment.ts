@@ -1,7 +1,7 @@
 /** What the Worker tells an Account of a card payment. Amounts are micro-USD. */
 export type PaymentEvent =
-	/** The payment arrived. */
-	| { type: "paid"; amount: number }
+	/** The payment arrived. `customer`: whom the processor keeps the card for, if it was saved. */
+	| { type: "paid"; amount: number; customer?: string }
 	/** So much was given back in all. */
 	| { type: "refunded"; total: number }
 	/** The payer's bank disputes so much. */

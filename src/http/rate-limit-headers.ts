@@ -1,6 +1,6 @@
 /**
- * Writes the `RateLimit` headers (IETF draft 11), and those by which OpenAI's clients know the same,
- * to each response for which the Account reported its limits.
+ * Writes the `RateLimit` headers (IETF draft 11), and those by which OpenAI's clients know the
+ * same, to each response for which the Account reported its limits.
  */
 import { createMiddleware } from "hono/factory";
 import type { Limits } from "../contract/account.ts";

@@ -4,7 +4,8 @@
  */
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import type { Server } from "node:http";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Provider from "oidc-provider";
@@ -33,6 +34,9 @@ const SCREENSHOTS = process.env.CONSOLE_SCREENSHOTS;
 let stack: Deployment;
 let folder: string;
 let payments: Payments;
+let hooks: Server;
+/** The address of a receiver of webhooks. */
+let receiver: string;
 let provider: Server;
 let browser: Browser;
 
@@ -41,7 +45,11 @@ beforeAll(async () => {
 	const issuer = `http://127.0.0.1:${port}`;
 	folder = await mkdtemp(join(tmpdir(), "minigpt4-console-"));
 	payments = await startPayments(folder);
+	hooks = createServer((_, response) => response.end());
+	await once(hooks.listen(0, "127.0.0.1"), "listening");
+	receiver = `http://127.0.0.1:${(hooks.address() as AddressInfo).port}`;
 	stack = await deploy({
+		EGRESS_ALLOW: new URL(receiver).host,
 		OIDC: JSON.stringify({ issuer, ...CLIENT }),
 		WELCOME_CREDIT: "50000",
 		STRIPE: JSON.stringify({
@@ -78,6 +86,7 @@ afterAll(async () => {
 	provider?.close();
 	provider?.closeAllConnections();
 	await stack?.stop();
+	hooks?.close();
 	await payments?.stop();
 	if (folder) await rm(folder, { recursive: true, force: true });
 });
@@ -174,6 +183,91 @@ describe("the console", () => {
 
 		await page.getByRole("button", { name: "Sign out" }).click();
 		await page.getByRole("heading", { name: "Your account." }).waitFor();
+	});
+
+	it("charges a card that was kept by the rule that its owner sets", async () => {
+		const { page, troubles } = await visit();
+		await signIn(page, "Emmy");
+		troubles.length = 0;
+		await page.getByLabel("Add, USD").fill("3");
+		await page.getByLabel("Keep the card").check();
+		await page.getByRole("button", { name: "Top up" }).click();
+		await page.waitForURL(`${stack.url}/console`);
+		const rule = page.locator("#auto-top-up");
+		await rule.waitFor();
+		await rule.getByLabel("Below, USD").fill("4");
+		await rule.getByLabel("Charge, USD").fill("5.50");
+		await rule.getByLabel("A month at most").fill("6");
+		await rule.getByRole("button", { name: "Save" }).click();
+		await page.locator("#auto-top-up-said", { hasText: "5.50 USD" }).waitFor();
+		const available = page.locator("#available");
+		await expect
+			.poll(async () => {
+				await page.reload();
+				await rule.waitFor();
+				return available.textContent();
+			})
+			.toBe("8.55 USD");
+		await page.getByText("The month's cap is reached.").waitFor();
+		await picture(page, "auto-top-up");
+		await rule.getByRole("button", { name: "Turn off" }).click();
+		await page.getByText("Off. 5.50 USD charged this month.").waitFor();
+		expect(troubles).toEqual([]);
+	});
+
+	it("prints a month's statement that adds up", async () => {
+		const { page, troubles } = await visit();
+		await signIn(page, "Mary");
+		troubles.length = 0;
+		await page.evaluate(() => {
+			window.print = () => document.body.setAttribute("data-printed", "");
+		});
+		await page.getByRole("button", { name: "Print" }).click();
+		await page.locator("body[data-printed]").waitFor();
+		await page.emulateMedia({ media: "print" });
+		const statement = page.locator("#statement");
+		expect(await statement.isVisible()).toBe(true);
+		expect(await page.locator("main").isVisible()).toBe(false);
+		expect(await statement.locator("dd").allTextContents()).toEqual([
+			"0.00 USD",
+			"0.05 USD",
+			"0.00 USD",
+			"0.00 USD",
+			"0.05 USD",
+		]);
+		expect(await statement.locator("h1").textContent()).toMatch(
+			/^Statement, \w+ \d{4}$/,
+		);
+		await picture(page, "statement");
+		expect(troubles).toEqual([]);
+	});
+
+	it("makes, tests and deletes webhooks, and shows what was delivered", async () => {
+		const { page, troubles } = await visit();
+		await signIn(page, "Lise");
+		troubles.length = 0;
+		const url = `${receiver}/hooks`;
+		await page.getByLabel("Address").fill("ftp://receiver.invalid");
+		await page.getByRole("button", { name: "Add webhook" }).click();
+		await page.locator("#webhook-problem").waitFor();
+		troubles.length = 0; // the browser notes the 400
+		await page.getByLabel("Address").fill(url);
+		await page.getByRole("button", { name: "Add webhook" }).click();
+		await page.locator("#webhook-secret").waitFor();
+		expect(await page.locator("#webhook-secret").textContent()).toMatch(
+			/^whsec_/,
+		);
+		await page.getByRole("button", { name: `Test ${url}` }).click();
+		await page.locator(".deliveries li").first().waitFor();
+		expect(await page.locator(".deliveries li").first().textContent()).toMatch(
+			/webhook\.test was delivered/,
+		);
+		await picture(page, "webhooks");
+		await page.getByRole("button", { name: "I have it" }).click();
+		page.on("dialog", (dialog) => dialog.accept());
+		await page.getByRole("button", { name: `Delete ${url}` }).click();
+		await page.locator("#no-webhooks").waitFor();
+		expect(troubles).toEqual([]);
 	});
 
 	it("is entered by an operator's link: after a click, and once", async () => {

@@ -1,6 +1,7 @@
 /**
- * Stripe for tests: stripe-mock checks what it is asked for. It answers no payment page, so one
- * stands in front of it that does, on which a visit pays and the signed event arrives.
+ * Stripe for tests: stripe-mock checks what it is asked for. It answers no payment page and no
+ * charge that went through, so one stands in front of it that does: a visit to the page pays, and
+ * the signed event arrives.
  */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -56,6 +57,9 @@ export async function startPayments(state: string): Promise<Payments> {
 			const form = new URLSearchParams(body.toString());
 			json.url = `${payments.url}/pay/${pages.push(form) - 1}`;
 		}
+		// stripe-mock charges no card.
+		if (json.object === "payment_intent")
+			Object.assign(json, { id: newId("pi"), status: "succeeded" });
 		response.writeHead(answer.status, { "Content-Type": "application/json" });
 		response.end(JSON.stringify(json));
 	});
@@ -85,11 +89,15 @@ async function pay(webhook: string, form: URLSearchParams): Promise<void> {
 			object: {
 				payment_status: "paid",
 				currency: "usd",
-				payment_intent: `pi_${crypto.randomUUID()}`,
+				payment_intent: newId("pi"),
+				customer: newId("cus"),
 				amount_total: Number(
 					form.get("line_items[0][price_data][unit_amount]"),
 				),
-				metadata: { account: form.get("metadata[account]") },
+				metadata: {
+					account: form.get("metadata[account]"),
+					save_card: form.get("metadata[save_card]"),
+				},
 			},
 		},
 	});
@@ -104,3 +112,6 @@ async function pay(webhook: string, form: URLSearchParams): Promise<void> {
 	});
 	if (!response.ok) throw new Error(`the webhook answered ${response.status}`);
 }
+
+const newId = (kind: string): string =>
+	`${kind}_${crypto.randomUUID().replaceAll("-", "")}`;

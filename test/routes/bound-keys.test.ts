@@ -78,6 +78,12 @@ const REACH: Record<string, Reach> = {
 	getModel: { reach: "open" },
 	getAccount: { reach: "refused" },
 	createTopUp: { reach: "refused", ...json({ amount: 1_000_000 }) },
+	getAutoTopUp: { reach: "refused" },
+	setAutoTopUp: {
+		reach: "refused",
+		...json({ below: 1, amount: 1_000_000, monthly_cap: 1_000_000 }),
+	},
+	endAutoTopUp: { reach: "refused" },
 	listLedger: { reach: "refused" },
 	listUsage: { reach: "refused" },
 	listKeys: { reach: "refused" },

@@ -305,6 +305,26 @@ describe("POST /v1/billing/top-ups", () => {
 		});
 	});
 
+	it("has the card kept where that is asked for, and notes whose it is", async () => {
+		const asked: URLSearchParams[] = [];
+		stripeAnswers(async (request) => {
+			asked.push(new URLSearchParams(await request.text()));
+			return Response.json({ id: "cs_1", url: "https://pay.test/cs_1" });
+		});
+		await topUp({ amount: 1_000_000, save_card: true });
+		expect(Object.fromEntries(asked[0] as URLSearchParams)).toMatchObject({
+			customer_creation: "always",
+			"payment_intent_data[setup_future_usage]": "off_session",
+			"metadata[save_card]": "yes",
+		});
+		const saved = async () => (await get("/billing/auto-top-up")).card_saved;
+		await all(paid(100, { customer: "cus_1" }));
+		expect(await saved()).toBe(false);
+		const metadata = { account: account.id, save_card: "yes" };
+		await all(paid(100, { customer: "cus_1", metadata }));
+		expect(await saved()).toBe(true);
+	});
+
 	it("says so where Stripe does not answer, and logs no secret", async () => {
 		const log = vi.spyOn(console, "log");
 		stripeAnswers(async () =>

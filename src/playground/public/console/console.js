@@ -3,12 +3,15 @@
 import { problemOf } from "../http.js";
 import { element, say } from "../page.js";
 import { usd } from "../usd.js";
+import { showAutoTopUp } from "./auto-top-up.js";
 import { showJobs } from "./jobs.js";
 import { showKeys } from "./keys.js";
 import { showLedger } from "./ledger.js";
 import { call, signIn, signOut } from "./session.js";
 import { sayPaid } from "./top-up.js";
 import { showUsage } from "./usage.js";
+import { showWebhooks } from "./webhooks.js";
+import "./statement.js";
 
 const problem = element("problem", HTMLElement);
 const signInProblem = element("sign-in-problem", HTMLElement);
@@ -50,7 +53,14 @@ async function show() {
 		await showAccount();
 		element("signed-out", HTMLElement).hidden = true;
 		element("signed-in", HTMLElement).hidden = false;
-		await Promise.all([showKeys(), showUsage(), showLedger(), showJobs()]);
+		await Promise.all([
+			showAutoTopUp(),
+			showKeys(),
+			showUsage(),
+			showLedger(),
+			showWebhooks(),
+			showJobs(),
+		]);
 	} catch (error) {
 		const { status, message } = problemOf(error);
 		if (status === 401 || status === 403) showSignedOut();
@@ -74,7 +84,7 @@ async function watchPayment() {
 	try {
 		for (const wait of [1_000, 2_000, 4_000, 8_000]) {
 			await new Promise((resolve) => setTimeout(resolve, wait));
-			await Promise.all([showAccount(), showLedger()]);
+			await Promise.all([showAccount(), showAutoTopUp(), showLedger()]);
 		}
 	} catch {
 		// The page shows what it knew; a reload asks again.

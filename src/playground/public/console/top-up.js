@@ -2,6 +2,7 @@
 /** Topping up, on a page of the payment provider's. */
 import { problemOf } from "../http.js";
 import { element, say } from "../page.js";
+import { microUsd } from "./money.js";
 import { call } from "./session.js";
 
 const form = element("top-up", HTMLFormElement);
@@ -23,17 +24,16 @@ export function sayPaid(paid) {
 form.addEventListener("submit", async (event) => {
 	event.preventDefault();
 	say(problem, "");
-	const dollars = String(new FormData(form).get("amount")).trim();
-	if (!/^\d{1,5}(\.\d{1,2})?$/.test(dollars)) {
+	const given = new FormData(form);
+	const amount = microUsd(String(given.get("amount")));
+	if (amount === null) {
 		say(problem, "Write the amount in USD, as in 10 or 2.50.");
 		return;
 	}
-	const [whole = "0", cents = ""] = dollars.split(".");
-	const amount = Number(whole) * 1e6 + Number(cents.padEnd(2, "0")) * 1e4;
 	try {
 		const { url } = await call("/v1/billing/top-ups", {
 			method: "POST",
-			json: { amount },
+			json: { amount, save_card: given.get("save_card") !== null },
 		});
 		location.assign(url);
 	} catch (error) {

@@ -27,6 +27,12 @@ export async function showUsage() {
 	await showSums();
 }
 
+/** A colour as a canvas takes it. @param {string} name of the style sheets */
+function colour(name) {
+	frame.style.color = `var(${name})`;
+	return getComputedStyle(frame).color;
+}
+
 /** @param {any[]} rows the days with jobs */
 function draw(rows) {
 	const today = Math.floor(Date.now() / 1000 / DAY_S) * DAY_S;
@@ -43,9 +49,6 @@ function draw(rows) {
 		"aria-label",
 		`Spent in ${DAYS} days: ${usd(Math.round(total * 1e6))}, day by day`,
 	);
-	const style = getComputedStyle(document.documentElement);
-	/** @param {string} name */
-	const colour = (name) => style.getPropertyValue(name).trim();
 	const axis = {
 		stroke: () => colour("--soft"),
 		grid: { stroke: () => colour("--line"), width: 1 },
@@ -62,7 +65,10 @@ function draw(rows) {
 			scales: {
 				x: { time: true },
 				y: {
-					range: (/** @type {number[]} */ ...[, , most]) => [0, most || 0.01],
+					range: (/** @type {number[]} */ ...[, , most]) => [
+						0,
+						Math.max(most ?? 0, 1e-4),
+					],
 				},
 			},
 			tzDate: (/** @type {number} */ seconds) =>
@@ -71,7 +77,7 @@ function draw(rows) {
 				{ ...axis, grid: { show: false }, space: 60 },
 				{
 					...axis,
-					size: 64,
+					size: 72,
 					values: (/** @type {any} */ _, /** @type {number[]} */ ticks) =>
 						ticks.map((tick) => `$${Number(tick.toPrecision(6))}`),
 				},
