@@ -37,6 +37,17 @@ export const KEY_FAILURES = failures({
 			"The operator of this API suspended this account. Its jobs go on; ask the operator to let " +
 			"it in again.",
 	},
+	account_busy: {
+		status: 409,
+		detail:
+			"The account has jobs that have not ended, or its card is being charged. Cancel its jobs, " +
+			"or wait for them, and try again.",
+	},
+	account_closed: {
+		status: 409,
+		detail:
+			"The account was closed by its owner. Its ledger is all that is left of it.",
+	},
 	account_frozen: {
 		status: 403,
 		detail:

@@ -13,6 +13,7 @@ import { Access, type AuthenticatedCall, type RateUse } from "./access.ts";
 import type { Room } from "./admission.ts";
 import { type AutoTopUp, type AutoTopUpEvent, advance } from "./auto-top-up.ts";
 import { autoTopUpOf, moveAutoTopUp } from "./auto-top-up-rows.ts";
+import { close } from "./closing.ts";
 import { earliestDue } from "./due.ts";
 import { runDueTasks, type TaskContext } from "./due-tasks.ts";
 import { FeedSockets } from "./feed-sockets.ts";
@@ -101,6 +102,12 @@ export class AccountCore {
 		this.write(unfreeze);
 		this.#identity = identityOf(this.sql);
 		return this.#identity;
+	}
+
+	/** Closes the account for good. @throws Error where there is none */
+	close(): void {
+		this.write(close);
+		this.#identity = identityOf(this.sql);
 	}
 
 	/** Notes what is told of a payment. @throws Error where there is no account */

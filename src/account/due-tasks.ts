@@ -14,6 +14,7 @@ import type { Measurement } from "../metrics/catalog.ts";
 import { endpointOf, jobOf } from "../objects.ts";
 import { FREE } from "../pricing/bill.ts";
 import { chargeCard } from "./auto-top-up-rows.ts";
+import { eraseClosed } from "./closing.ts";
 import { type DueTask, dueBy, reschedule } from "./due.ts";
 import { sweepIdempotencyKeys } from "./idempotency.ts";
 import { findJob, setExpiry } from "./jobs.ts";
@@ -21,7 +22,6 @@ import { CLEARED, ledgerTask } from "./ledger-tasks.ts";
 import { expiry, ORPHAN_AFTER_MS, recordErasure, settle } from "./lifecycle.ts";
 import { nextSweep } from "./staging-sweeps.ts";
 import { deleteUpload } from "./uploads.ts";
-import { sumUsage } from "./usage-rows.ts";
 import { deleteWebhook, revision } from "./webhooks.ts";
 
 /** When a task that failed runs again. */
@@ -129,9 +129,8 @@ async function runTask(
 			return ledgerTask(context, due);
 		case "charge":
 			return chargeCard(context);
-		case "usage":
-			store.write(() => sumUsage(store.sql, clock()));
-			return CLEARED;
+		case "close":
+			return eraseClosed(context);
 		case "hook":
 			return deleteUnused(context, ref);
 		default:

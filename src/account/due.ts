@@ -9,10 +9,10 @@
  * - `upload:<id>` deletes an upload; `object:<key>` and `late:<key>` delete objects in the bucket
  * - `keys:sweep` deletes old idempotency keys
  * - `notify:<webhook>` tells an Endpoint that it has something to read
- * - `ledger:audit` audits the ledger's new entries, `ledger:roll` moves months that ended to the
- *   bucket
+ * - `ledger:audit` audits the ledger's new entries and sums the usage of days that ended,
+ *   `ledger:roll` moves months that ended to the bucket
  * - `charge:card` charges the saved card
- * - `usage:sum` sums what was used on the days that ended
+ * - `close:account` erases what is left of an account that was closed
  * - `hook:<webhook>` deletes a webhook that jobs named, once none does
  *
  * A task becomes due in the transaction of the fact that it follows from, so that none is lost.

@@ -19,6 +19,8 @@ export interface Identity extends Record<string, SqlStorageValue> {
 	owed: number;
 	/** An `AutoTopUp`, JSON; null where it was never used. */
 	auto_top_up: string | null;
+	/** Milliseconds since 1970; null unless its owner closed it. */
+	closed_at: number | null;
 }
 
 /** Of version 1. */
@@ -105,6 +107,7 @@ export const audited = (
 	identity: Identity,
 ): AuditedAccount => ({
 	...accountView(sql, identity),
+	closedAt: timeOrNull(identity.closed_at),
 	audit: auditView(sql),
 });
 

@@ -1,5 +1,6 @@
 /**
- * What the account's alarm does about its ledger: audits it, and rolls it over.
+ * What the account's alarm does about its ledger: audits it, and rolls it over. With the audit it
+ * sums the usage of days that ended.
  *
  * Months that ended go to the bucket in parts, so that the object stays small. A part is written
  * and read back first, then recorded, and only then deleted here, some entries at a time: whatever
@@ -34,6 +35,7 @@ import {
 	recordPart,
 	setRollDue,
 } from "./rollover-rows.ts";
+import { sumUsage } from "./usage-rows.ts";
 
 /** The task has cleared its row itself, in the turn in which it saw that it may. */
 export const CLEARED = "cleared";
@@ -63,7 +65,10 @@ function auditLedger(context: TaskContext): number | typeof CLEARED {
 		const slice = auditSlice(sql, now);
 		if (slice.done) clearDue(sql, AUDIT);
 		if (slice.mismatch !== null) freeze(sql, now);
-		else if (slice.done) setRollDue(sql, now);
+		else if (slice.done) {
+			sumUsage(sql, now);
+			setRollDue(sql, now);
+		}
 		return slice;
 	});
 	if (audit === null) return CLEARED;

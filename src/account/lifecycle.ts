@@ -49,7 +49,7 @@ import { decide } from "./ledger.ts";
 import { balances, recordEntries } from "./ledger-rows.ts";
 import { checkQuote, useQuote } from "./quotes.ts";
 import { noteSpent } from "./spend-rows.ts";
-import { keepUsage, setSumDue, usedOf } from "./usage-rows.ts";
+import { keepUsage, usedOf } from "./usage-rows.ts";
 import { useJobWebhook } from "./webhooks.ts";
 
 /**
@@ -232,7 +232,6 @@ export function settle(
 		recordEntries(sql, decision.entries, now);
 		closeJob(sql, jobId, status, closing, usedOf(outcome), expiry(job, now));
 		noteSpent(sql, job.key, price, now);
-		setSumDue(sql, now);
 		for (const key of releaseImages(sql, job.images))
 			setDue(sql, `object:${key}`, now);
 		appendJobEvent(sql, `job.${status}`, requireJob(sql, jobId), now, parts);

@@ -4,7 +4,7 @@ import type { AuditedAccount } from "../contract/account.ts";
 import type { KeyView, NewKey } from "../contract/key.ts";
 import type { PaymentEvent } from "../contract/payment.ts";
 import { unwrapOrRollBack } from "../durable/storage.ts";
-import type { Result } from "../errors.ts";
+import { failed, type Result } from "../errors.ts";
 import { AccountCore } from "./core.ts";
 import { audited } from "./identity.ts";
 import { createKey, listKeys, revokeKey, suspendKey } from "./keys.ts";
@@ -40,7 +40,7 @@ export class OperatorCalls extends DurableObject<Env> {
 		id: string;
 		amount: number;
 	}): Promise<Result<{ account: AuditedAccount }>> {
-		const credited = this.core.asOperator(() =>
+		const credited = this.#ofOpen(() =>
 			this.core.writeOrRollBack((sql, now) => {
 				unwrapOrRollBack(addCredit(sql, credit, now));
 				return {};
@@ -88,7 +88,7 @@ export class OperatorCalls extends DurableObject<Env> {
 	}
 
 	async createKey(key: NewKey): Promise<Result<{ key: KeyView }>> {
-		return this.core.asOperator(() =>
+		return this.#ofOpen(() =>
 			this.core.write((sql, now) => createKey(sql, null, key, now)),
 		);
 	}
@@ -114,5 +114,12 @@ export class OperatorCalls extends DurableObject<Env> {
 			ok: true,
 			keys: listKeys(this.core.sql, this.clock()),
 		}));
+	}
+
+	/** As `asOperator`, for what an account that was closed gets no more. */
+	#ofOpen<T extends object>(act: () => Result<T>): Result<T> {
+		return this.core.asOperator(({ closed_at }) =>
+			closed_at === null ? act() : failed({ code: "account_closed" }),
+		);
 	}
 }

@@ -14,6 +14,7 @@ import type { UsageQuery, UsageRow } from "../contract/usage.ts";
 import { failed } from "../errors.ts";
 import { autoTopUpView } from "./auto-top-up.ts";
 import { autoTopUpOf } from "./auto-top-up-rows.ts";
+import { checkClosable } from "./closing.ts";
 import { accountView } from "./identity.ts";
 import {
 	changeKey,
@@ -53,6 +54,21 @@ export class OwnerCalls extends OperatorCalls {
 		query: UsageQuery,
 	): Promise<CallerResult<{ rows: UsageRow[] }>> {
 		return this.core.asOwner(credential, () => usageOf(this.core.sql, query));
+	}
+
+	/**
+	 * Closes the account for good: its ledger is all that is left.
+	 * @param confirm the account's id, as the caller wrote it
+	 */
+	async closeAccount(
+		credential: Credential,
+		confirm: string,
+	): Promise<CallerResult<object>> {
+		return this.core.asOwner(credential, ({ identity }) => {
+			const closable = checkClosable(this.core.sql, identity, confirm);
+			if (closable.ok) this.core.close();
+			return closable;
+		});
 	}
 
 	/** When a saved card is charged, and what it was charged. */

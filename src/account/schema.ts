@@ -2,6 +2,7 @@
 import type { Step } from "../durable/migrate.ts";
 import { createAuditTable } from "./audit-rows.ts";
 import { addAutoTopUp } from "./auto-top-up-rows.ts";
+import { letAccountsBeClosed } from "./closing.ts";
 import { createDueTable } from "./due.ts";
 import { createEventTable } from "./feed.ts";
 import { createIdempotencyTable } from "./idempotency.ts";
@@ -50,4 +51,5 @@ export const STEPS: readonly Step[] = [
 	createPaymentTable,
 	createUsageTable,
 	addAutoTopUp,
+	letAccountsBeClosed,
 ];

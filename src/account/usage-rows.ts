@@ -1,9 +1,10 @@
 /**
  * What the account used, by day, key, model and task.
  *
- * A job that is kept has its usage in its own row, so that it costs no row more. Once a day the
- * alarm sums the jobs that settled on the days before into `usage`; a job that is erased sooner is
- * added there as it goes. So each job counts once, whatever becomes of it.
+ * A job that is kept has its usage in its own row, so that it costs no row more. Each audit of the
+ * ledger, at least one a day where there is something new, sums the jobs that settled on the days
+ * before into `usage`; a job that is erased sooner is added there as it goes. So each job counts
+ * once, whatever becomes of it.
  */
 import type { Outcome } from "../contract/account.ts";
 import {
@@ -14,11 +15,9 @@ import {
 } from "../contract/usage.ts";
 import { failed, type Result } from "../errors.ts";
 import type { Item } from "../pricing/prices.ts";
-import { clearDue, setDueUnlessSet } from "./due.ts";
 
 /** More rows of an answer than this are too many for one page of a report. */
 const MAX_ROWS = 5_000;
-export const SUM_USAGE = "usage:sum";
 /** How long after a day's end it is summed, so that no clock that jumps back settles into it. */
 const MARGIN_MS = 60 * 60_000;
 
@@ -69,28 +68,16 @@ export function usedOf({
 	return used;
 }
 
-/** Lets the alarm sum the day of a job that settles, once it has ended. */
-export const setSumDue = (sql: SqlStorage, now: number): void =>
-	setDueUnlessSet(sql, SUM_USAGE, startOfDay(now) + DAY_MS + MARGIN_MS);
-
 /** Counts a job that is erased, unless its day is summed or it did not settle. */
 export function keepUsage(sql: SqlStorage, jobId: string): void {
 	sql.exec(add("id = ?"), jobId);
 }
 
-/** Sums the days that ended, and comes back for the jobs that settled since. */
+/** Sums the days that ended. */
 export function sumUsage(sql: SqlStorage, now: number): void {
 	const end = startOfDay(now - MARGIN_MS);
 	sql.exec(add("settled_at < ?"), end);
 	sql.exec("UPDATE account SET usage_summed_to = max(usage_summed_to, ?)", end);
-	clearDue(sql, SUM_USAGE);
-	const { at } = sql
-		.exec<{ at: number | null }>(
-			"SELECT min(settled_at) AS at FROM job WHERE settled_at >= ?",
-			end,
-		)
-		.one();
-	if (at !== null) setSumDue(sql, at);
 }
 
 const startOfDay = (at: number): number => at - (at % DAY_MS);

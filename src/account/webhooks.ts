@@ -116,6 +116,13 @@ export function changeWebhook(
 	return findWebhook(sql, id);
 }
 
+/** All of them, jobs' own included. */
+export const webhookIds = (sql: SqlStorage): string[] =>
+	sql
+		.exec<{ id: string }>("SELECT id FROM webhook")
+		.toArray()
+		.map(({ id }) => id);
+
 /** Its Endpoint is notified, and finds no webhook any more. */
 export function deleteWebhook(
 	sql: SqlStorage,

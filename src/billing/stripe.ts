@@ -133,6 +133,20 @@ export async function chargeSavedCard(
 	}
 }
 
+/** Has Stripe forget a customer with the card. @throws Error where it does not answer */
+export async function deleteCustomer(
+	settings: Settings,
+	customer: string,
+): Promise<void> {
+	try {
+		await clientOf(settings).customers.del(customer);
+	} catch (error) {
+		const type = typeOf(error);
+		// Stripe knows no such customer any more.
+		if (type !== "StripeInvalidRequestError") throw new Error(type);
+	}
+}
+
 /** What kind of error it is. Stripe's messages may quote the request. */
 const typeOf = (error: unknown): string =>
 	String((error as { type?: unknown }).type ?? "unknown");

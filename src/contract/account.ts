@@ -256,6 +256,8 @@ export interface AuditView {
 
 /** The account as operators see it. */
 export interface AuditedAccount extends AccountView {
+	/** RFC 3339; null unless its owner closed it: only its ledger is left. */
+	closedAt: string | null;
 	audit: AuditView;
 }
 

@@ -15,7 +15,14 @@ import { consume, EMPTY, type Rate } from "../durable/rate-limit.ts";
 import { ObjectStorage } from "../durable/storage.ts";
 import { failed, type Result } from "../errors.ts";
 import { closeAct, insertAct, pageActs } from "./acts.ts";
-import { entryOf, findPerson, insertEntry, pageEntries } from "./entries.ts";
+import {
+	entryOf,
+	findPerson,
+	forgetEntry,
+	hasLeft,
+	insertEntry,
+	pageEntries,
+} from "./entries.ts";
 import { addLink, useLink } from "./links.ts";
 import { insertPayment, payerOf } from "./payments.ts";
 import { STEPS } from "./schema.ts";
@@ -64,10 +71,20 @@ export class Directory extends DurableObject<Env> {
 			const { sql } = this.#storage;
 			const found = findPerson(sql, person);
 			if (found) return found;
-			const entry = { ...fresh, createdAt: this.clock(), person };
+			const entry = {
+				...fresh,
+				...(hasLeft(sql, person) && { welcome: 0 }),
+				createdAt: this.clock(),
+				person,
+			};
 			insertEntry(sql, entry);
 			return entry;
 		});
+	}
+
+	/** Forgets whose account it is: it was closed. Repeating it changes nothing. */
+	async forget(id: string): Promise<void> {
+		this.#storage.write(() => forgetEntry(this.#storage.sql, id));
 	}
 
 	/**

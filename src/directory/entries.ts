@@ -1,4 +1,5 @@
 /** The accounts that the Directory lists. */
+import { createHash } from "node:crypto";
 import type {
 	DirectoryEntry,
 	DirectoryPage,
@@ -101,3 +102,35 @@ const entry = (row: EntryRow): DirectoryEntry => ({
 			: null,
 	welcome: row.welcome,
 });
+
+/** To version 2: accounts are closed, and who closed one is not welcomed again. */
+export function createLeftTable(sql: SqlStorage): void {
+	sql.exec("CREATE TABLE person_left (hash TEXT PRIMARY KEY) WITHOUT ROWID");
+}
+
+/**
+ * Forgets whose account it is, and its name. Repeatable. What is kept of the person is a hash, by
+ * which the credit of a first sign-in stays one.
+ */
+export function forgetEntry(sql: SqlStorage, id: string): void {
+	const person = entryOf(sql, id)?.person;
+	if (person)
+		sql.exec(
+			"INSERT OR IGNORE INTO person_left (hash) VALUES (?)",
+			hashOf(person),
+		);
+	sql.exec(
+		"UPDATE account SET name = '', issuer = NULL, subject = NULL WHERE id = ?",
+		id,
+	);
+}
+
+/** Whether the person had an account before, and closed it. */
+export const hasLeft = (sql: SqlStorage, person: Person): boolean =>
+	sql.exec("SELECT 1 FROM person_left WHERE hash = ?", hashOf(person)).toArray()
+		.length > 0;
+
+const hashOf = ({ issuer, subject }: Person): string =>
+	createHash("sha256")
+		.update(JSON.stringify([issuer, subject]))
+		.digest("hex");

@@ -1,7 +1,7 @@
 /** The Directory's tables, version by version: see `migrate`. */
 import type { Step } from "../durable/migrate.ts";
 import { createActTable } from "./acts.ts";
-import { createEntryTable } from "./entries.ts";
+import { createEntryTable, createLeftTable } from "./entries.ts";
 import { createLinkTable } from "./links.ts";
 import { createPaymentTable } from "./payments.ts";
 
@@ -12,4 +12,5 @@ export const STEPS: readonly Step[] = [
 		createActTable(sql);
 		createPaymentTable(sql);
 	},
+	createLeftTable,
 ];

@@ -3,8 +3,7 @@
  *
  * Runs in the Worker, as all of routes/ does.
  */
-import { createRoute } from "@hono/zod-openapi";
-import type { z } from "zod";
+import { createRoute, z } from "@hono/zod-openapi";
 import type { AccountView } from "../contract/account.ts";
 import { requires, unwrapForCaller } from "../http/authenticate.ts";
 import { newRouter } from "../http/router.ts";
@@ -32,6 +31,38 @@ account.openapi(
 		const { account, credential } = c.var.caller;
 		const shown = unwrapForCaller(c, await account.showTo(credential));
 		return c.json(accountWire(shown.account), 200);
+	},
+);
+
+account.openapi(
+	createRoute({
+		method: "delete",
+		path: "/",
+		operationId: "closeAccount",
+		summary: "Close the account for good",
+		description:
+			"All keys end at once. Jobs with their texts, images, uploads, webhooks, events, the saved " +
+			"card and who owns the account are erased within minutes; the ledger stays. What is left " +
+			"of the balance is lost: ask the operator for it before. `minigpt4 export` saves the rest.",
+		...requires("keys:admin"),
+		request: {
+			query: z.strictObject({
+				confirm: z.string().default("").openapi({
+					description: "The account's id, without which nothing is done",
+					example: "0123456789abcdef",
+				}),
+			}),
+		},
+		responses: {
+			204: { description: "It is closed" },
+			...problems(400, 401, 409, 429, "bound_key", "account_busy"),
+		},
+	}),
+	async (c) => {
+		const { account, credential } = c.var.caller;
+		const { confirm } = c.req.valid("query");
+		unwrapForCaller(c, await account.closeAccount(credential, confirm));
+		return c.body(null, 204);
 	},
 );
 

@@ -383,6 +383,7 @@ for (const { act, verb, description } of SUSPENSION) {
 
 const auditedWire = (view: AuditedView): z.infer<typeof AuditedAccount> => ({
 	...accountWire(view),
+	closed_at: view.closedAt,
 	audit: {
 		checked_at:
 			view.audit.at === null ? null : new Date(view.audit.at).toISOString(),

@@ -38,6 +38,8 @@ export const Account = z
 
 /** An account as operators see it. */
 export const AuditedAccount = Account.extend({
+	/** When its owner closed it: only its ledger is left. */
+	closed_at: z.iso.datetime().nullable(),
 	audit: z.object({
 		checked_at: z.iso.datetime().nullable(),
 		last_seq: z.int().openapi({
@@ -52,6 +54,7 @@ export const AuditedAccount = Account.extend({
 }).openapi("AuditedAccount", {
 	example: {
 		...ACCOUNT,
+		closed_at: null,
 		audit: {
 			checked_at: "2026-11-24T09:00:00.000Z",
 			last_seq: 42,

@@ -125,9 +125,9 @@ describe("admission", () => {
 			...Array(19).fill("same"),
 		]);
 		const before = await dump(account.stub);
-		const again = unwrap(await account.stub.admit(admission));
-		expect({ ...again, result: "new" }).toEqual(
-			answers.find((each) => code(each) === "new"),
+		const again = await account.stub.admit(admission);
+		expect(withoutLimits({ ...again, result: "new" })).toEqual(
+			withoutLimits(answers.find((each) => code(each) === "new")),
 		);
 		expect(await dump(account.stub)).toEqual(before);
 		expect((await money(account)).held).toBe(PRICE);
@@ -185,14 +185,20 @@ describe("admission", () => {
 	it("survives the eviction of the object", async () => {
 		const account = await newAccount(PRICE);
 		const admission = admissionOf(account);
-		const first = unwrap(await account.stub.admit(admission));
+		const first = await account.stub.admit(admission);
 		await evictDurableObject(account.stub);
-		expect(await account.stub.admit(admission)).toEqual({
-			...first,
+		expect(withoutLimits(await account.stub.admit(admission))).toEqual({
+			...withoutLimits(first),
 			result: "same",
 		});
 	});
 });
+
+/** An answer without what is left of the limits, which each call changes. */
+function withoutLimits(answer: object | undefined): object {
+	const { limits: _, ...rest } = { limits: null, ...answer };
+	return rest;
+}
 
 describe("a job's images", () => {
 	const SHA = "c".repeat(64);

@@ -57,6 +57,34 @@ describe("the account of a person", () => {
 	});
 });
 
+describe("an account that is forgotten", () => {
+	it("is nobody's, and who comes again has another one, without a welcome", async () => {
+		const directory = newDirectory();
+		await directory.accountOf(person("ada"), fresh("a", "Ada"));
+		await directory.forget("a");
+		await directory.forget("a");
+		const { entries } = await directory.search({
+			text: "",
+			cursor: null,
+			limit: 10,
+		});
+		expect(entries).toMatchObject([{ id: "a", name: "", person: null }]);
+		expect(
+			await directory.accountOf(person("ada"), fresh("b", "Ada")),
+		).toMatchObject({ id: "b", welcome: 0 });
+		expect(await directory.accountOf(person("ada"), fresh("c"))).toMatchObject({
+			id: "b",
+		});
+		expect(await directory.accountOf(person("eve"), fresh("d"))).toMatchObject({
+			welcome: 5,
+		});
+		const text = await runInDurableObject(directory, (_, { storage }) =>
+			JSON.stringify(storage.sql.exec("SELECT * FROM person_left").toArray()),
+		);
+		expect(text).not.toContain("ada");
+	});
+});
+
 describe("operators' search", () => {
 	it("finds by a part of the name, and by the start of id or subject", async () => {
 		const directory = newDirectory();

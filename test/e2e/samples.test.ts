@@ -45,13 +45,17 @@ const TRUE: [sample: RegExp, output: RegExp][] = [
 	[/"max_tokens":0/, /"code":"invalid_request"[\s\S]*max_tokens/],
 	[/max_tokens: 0/, /^400 invalid_request max_tokens /],
 	[/jobs\.list\(\)/, /^[0-9A-Z]{26} \w+ \d+$/m],
-	[/NotFoundError/, /^model_not_found .*There is no model "gpt-4o"/],
+	[
+		/gpt-4o[\s\S]*NotFoundError/,
+		/^model_not_found .*There is no model "gpt-4o"/,
+	],
 	[/\/v1\/events/, /"type":"job\.succeeded"/],
 	[/webhooks create/, /whsec_/],
 	[/node receiver\.mjs/, /^job\.succeeded .*\b(cat|tabby)\b/im],
 	[/webhooks listen/, /job\.succeeded/],
 	// The SDK's examples.
 	[/account\.topUp/, /^payments_off /m],
+	[/v1\/usage\?/, /"model":"nano","task":"[a-z]*","jobs":[1-9]/],
 	[/usage\.list/, /^nano \d+ jobs, \d+ micro-USD$/m],
 	[/client\.account\.get/, /^[\d.]+ USD$/m],
 	[/models\.list/, /^nano \d+ 200000$/m],

@@ -78,6 +78,7 @@ const REACH: Record<string, Reach> = {
 	getModel: { reach: "open" },
 	getAccount: { reach: "refused" },
 	createTopUp: { reach: "refused", ...json({ amount: 1_000_000 }) },
+	closeAccount: { reach: "refused" },
 	getAutoTopUp: { reach: "refused" },
 	setAutoTopUp: {
 		reach: "refused",

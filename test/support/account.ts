@@ -102,10 +102,7 @@ export const dump = (
 					state.storage.sql
 						.exec(`SELECT * FROM "${name}"`)
 						.toArray()
-						.filter(
-							({ key }) =>
-								!(name === "due" && /^(ledger|usage):/.test(`${key}`)),
-						)
+						.filter(({ key }) => !(name === "due" && /^ledger:/.test(`${key}`)))
 						.map(({ last_used_at: _, ...row }) => row),
 				]),
 		),

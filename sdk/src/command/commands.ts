@@ -2,6 +2,7 @@
 import { balance, models, upload, uploads } from "./account.ts";
 import { ask, describe, quote } from "./ask.ts";
 import type { Command } from "./command.ts";
+import { exportAll } from "./export.ts";
 import * as jobs from "./jobs.ts";
 import * as keys from "./keys.ts";
 import { ledger } from "./ledger.ts";
@@ -29,6 +30,7 @@ export const COMMANDS: readonly Command[] = [
 	topup,
 	usage,
 	ledger,
+	exportAll,
 	keys.list,
 	keys.create,
 	keys.update,
