@@ -8,6 +8,7 @@ const HELP = `npm run bench -- [name] [options]
   throughput  the worker under load beside the original demo's way, one request at a time
   readers     two thousand readers of one job: what each got, and how late
   admissions  jobs created per second and core, in a small and in a large account; a job's costs
+  ledger      a hold with its settlement, and an audit, by the length of the ledger
   profile     where the edge's processor time of a POST goes
   webhooks    how late events reach receivers that answer, with and without others that do not
 
@@ -29,6 +30,9 @@ else if (what === "throughput") {
 } else if (what === "admissions") {
 	const { admissions } = await import("./admissions.mjs");
 	process.exit(await admissions(rest));
+} else if (what === "ledger") {
+	const { ledger } = await import("./ledger.mjs");
+	process.exit(await ledger(rest));
 } else if (what === "profile") {
 	const { profile } = await import("./profile.mjs");
 	process.exit(await profile(rest));

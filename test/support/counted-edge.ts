@@ -1,9 +1,12 @@
 /**
- * The edge, with two changes. Where BENCH_COSTS is set it counts what its objects would be billed
- * for, `GET /bench/costs`; and it fills an account with settled jobs,
- * `POST /bench/jobs?account=…&count=…`. Only a bench starts it.
+ * The edge, with some changes; only a bench starts it. Where BENCH_COSTS is set it counts what its
+ * objects would be billed for, `GET /bench/costs`. It fills an account with settled jobs, `POST
+ * /bench/jobs?account=…&count=…&days=…`, tends an account's ledger as its alarm does, `POST
+ * /bench/tend?account=…`, and has jobs hold and settle without their Job, `POST
+ * /bench/settle?account=…&count=…`.
  */
 import { Account as RealAccount } from "../../src/account/account.ts";
+import { newJobId } from "../../src/ids.ts";
 import app, {
 	Collector as RealCollector,
 	Job as RealJob,
@@ -107,14 +110,15 @@ export class Account extends RealAccount {
 		super(ctx, env);
 	}
 
-	/** Jobs that succeeded a while ago, with their ledger rows and due times. */
-	async fill(count: number): Promise<void> {
+	/** Jobs that succeeded so many days ago, with their ledger rows and due times. */
+	async fill(count: number, days: number): Promise<void> {
 		const { storage } = this.ctx;
 		const { sql } = storage;
 		const id = "printf('01BENCH%019d', n)";
 		const numbers =
 			"WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?)";
 		const now = Date.now();
+		const then = now - days * 86_400_000;
 		storage.transactionSync(() => {
 			const { available, revenue, funding } = sql
 				.exec<{ available: number; revenue: number; funding: number }>(
@@ -127,9 +131,9 @@ export class Account extends RealAccount {
 				SELECT ${id}, lower(hex(randomblob(32))), 'nano', '[]', 1, ?, 'succeeded', 1, ? - n, ?,
 					604800, ? + n FROM number`,
 				count,
-				now,
+				then,
 				available,
-				now,
+				then,
 				now + 604_800_000,
 			);
 			// Entries keep the balances after them: a hold and a settlement of each job, one by one.
@@ -140,14 +144,92 @@ export class Account extends RealAccount {
 					iif(step = 0, 'held', 'revenue'), 1, ?, ? - n, 1 - step, ? + n - 1 + step
 				FROM number, (SELECT 0 AS step UNION ALL SELECT 1) ORDER BY n, step`,
 				count,
-				now,
+				then,
 				funding,
 				available,
 				revenue,
 			);
 		});
 	}
+
+	/** How far its clock is ahead. */
+	#days = 0;
+
+	/**
+	 * Does what is due for the ledger a day later, turn by turn, until nothing is.
+	 * @returns the newest entry that is audited, and the entries that are still in the object
+	 */
+	async tend(): Promise<{ audited: number; entries: number }> {
+		const { sql } = this.ctx.storage;
+		this.#days++;
+		this.clock = () => Date.now() + this.#days * 86_400_000;
+		const isDue = () =>
+			sql
+				.exec(
+					"SELECT 1 FROM due WHERE key LIKE 'ledger:%' AND at <= ?",
+					this.clock(),
+				)
+				.toArray().length > 0;
+		while (isDue()) await this.alarm();
+		const { audited } = sql
+			.exec<{ audited: number }>("SELECT seq AS audited FROM audit")
+			.one();
+		const { entries } = sql
+			.exec<{ entries: number }>("SELECT count(*) AS entries FROM entry")
+			.one();
+		return { audited, entries };
+	}
 }
+
+/** A job that holds and settles at once, so many times. @returns milliseconds of each */
+async function holdAndSettle(
+	account: DurableObjectStub<Account>,
+	count: number,
+): Promise<number[]> {
+	const secretHash = "of a bench";
+	await account.createKey({ name: "bench", secretHash });
+	const credential = {
+		secretHash,
+		scope: "jobs:write",
+		origin: null,
+		ip: null,
+	} as const;
+	const ms: number[] = [];
+	for (let n = 0; n < count; n++) {
+		const jobId = newJobId(Date.now());
+		const from = performance.now();
+		const admitted = await account.admit({
+			credential,
+			jobId,
+			callHash: null,
+			repeats: null,
+			isPrepared: false,
+			requestHash: "a".repeat(64),
+			task: null,
+			model: "nano",
+			prices: PRICES,
+			maxPrice: 1,
+			leastPrice: 0,
+			mostTokens: 1,
+			quote: null,
+			idempotencyKey: null,
+			expiresIn: 604_800,
+			images: [],
+			inline: [],
+			previousJob: null,
+			webhook: null,
+		});
+		if (!admitted.ok) throw new Error(admitted.failure.code);
+		await account.settle({ jobId, status: "succeeded", price: 1, parts: [] });
+		ms.push(performance.now() - from);
+	}
+	return ms;
+}
+
+const PRICES = {
+	version: "bench",
+	rates: { prompt_tokens: 1, output_tokens: 1, images: 1 },
+};
 
 export class Job extends RealJob {
 	constructor(ctx: DurableObjectState, env: Env) {
@@ -200,11 +282,23 @@ export default {
 			collect();
 			return Response.json(Object.fromEntries(used));
 		}
-		if (pathname !== "/bench/jobs") return app.fetch(request, env, ctx);
-		const account = env.ACCOUNT.get(
-			env.ACCOUNT.idFromName(searchParams.get("account") ?? ""),
-		) as unknown as { fill(count: number): Promise<void> };
-		await account.fill(Number(searchParams.get("count")));
-		return new Response(null, { status: 204 });
+		const { ACCOUNT } = env as unknown as {
+			ACCOUNT: DurableObjectNamespace<Account>;
+		};
+		const account = ACCOUNT.getByName(searchParams.get("account") ?? "");
+		const [count, days] = ["count", "days"].map((name) =>
+			Number(searchParams.get(name) ?? 0),
+		) as [number, number];
+		switch (pathname) {
+			case "/bench/jobs":
+				await account.fill(count, days);
+				return new Response(null, { status: 204 });
+			case "/bench/tend":
+				return Response.json(await account.tend());
+			case "/bench/settle":
+				return Response.json(await holdAndSettle(account, count));
+			default:
+				return app.fetch(request, env, ctx);
+		}
 	},
 };
