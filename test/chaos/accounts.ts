@@ -5,14 +5,15 @@ export interface KnownAccount {
 	key: string;
 }
 
-/** Micro-USD. */
-const CREDIT = 100_000_000;
-
-/** @param url of the edge */
+/**
+ * @param url of the edge
+ * @param credit micro-USD
+ */
 export async function openAccount(
 	url: string,
 	adminSecret: string,
 	name: string,
+	credit: number,
 ): Promise<KnownAccount> {
 	const post = async (path: string, body: object) => {
 		const answer = await fetch(`${url}/admin/accounts${path}`, {
@@ -27,7 +28,7 @@ export async function openAccount(
 		return answer.json<{ id: string; key: string }>();
 	};
 	const { id } = await post("", { name });
-	await post(`/${id}/credits`, { id: "first", amount: CREDIT });
+	await post(`/${id}/credits`, { id: "first", amount: credit });
 	const { key } = await post(`/${id}/keys`, { name: "chaos" });
 	return { id, key };
 }

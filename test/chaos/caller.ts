@@ -20,6 +20,8 @@ export interface Story {
 export interface Tally {
 	/** Calls made again because no good answer came. */
 	retries: number;
+	/** Those of them for which the account had too little left. */
+	poor: number;
 	/** Streams taken up again. */
 	resumes: number;
 	events: number;
@@ -307,7 +309,11 @@ export class Caller {
 			if (expected.includes(answer.status)) return answer;
 			const text = await answer.text();
 			wait = Number(answer.headers.get("Retry-After") ?? 0) * 1000 || wait;
-			if (answer.status < 500 && answer.status !== 429)
+			// Other jobs hold what is left; when they end, this one is let in.
+			const waits =
+				answer.status === 402 && text.includes('"insufficient_credit"');
+			if (waits) tally.poor++;
+			if (answer.status < 500 && answer.status !== 429 && !waits)
 				throw new Surprise(
 					`${call.method} ${call.path} answered ${answer.status}: ${text.slice(0, 300)}`,
 				);

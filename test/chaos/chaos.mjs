@@ -94,13 +94,13 @@ const list = (counts) =>
 /** @param {any} result */
 function show({ jobs, tally, blows, kills, starts, interrupted, seconds }) {
 	const median = [...starts].sort((a, b) => a - b)[starts.length >> 1] ?? 0;
-	const { events, resumes, retries } = tally;
+	const { events, resumes, retries, poor } = tally;
 	const took = duration(seconds * 1000);
 	board.print(`
   ${bold("jobs")}       ${jobs}: ${list(tally.ended)}; ${interrupted} attempts interrupted
   ${bold("blows")}      ${list(blows)}
   ${bold("edge died")}  ${list(kills)}
-  ${bold("callers")}    ${events} events, ${resumes} streams resumed, ${retries} calls made again
+  ${bold("callers")}    ${events} events, ${resumes} streams resumed, ${retries} calls made again, ${poor} for want of money
   ${bold("time")}       ${took}, the edge back after ${duration(median)} (median)`);
 }
 results.forEach(show);

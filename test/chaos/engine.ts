@@ -212,7 +212,12 @@ async function setTheStage({ state, stops, giveUp }: Run) {
 		worker,
 		callers,
 		all,
-		account: await openAccount(edge.url, secrets.adminSecret, "engine"),
+		account: await openAccount(
+			edge.url,
+			secrets.adminSecret,
+			"engine",
+			100_000_000,
+		),
 		fall(blow: Blow): void {
 			if (blow === "kill edge") edge.kill(0);
 			else if (blow === "kill worker") worker?.kill(0);

@@ -56,7 +56,7 @@ export async function recorded(
 		blows: {},
 		starts: [],
 		state,
-		tally: { retries: 0, resumes: 0, events: 0, ended: {} },
+		tally: { retries: 0, poor: 0, resumes: 0, events: 0, ended: {} },
 		interrupted: 0,
 		seconds: 0,
 	};

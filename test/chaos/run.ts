@@ -185,7 +185,12 @@ async function setTheStage(plan: Plan, run: Run) {
 	const accounts: KnownAccount[] = [];
 	for (let n = 0; n < plan.accounts; n++)
 		accounts.push(
-			await openAccount(edge.url, secrets.adminSecret, `account ${n}`),
+			await openAccount(
+				edge.url,
+				secrets.adminSecret,
+				`account ${n}`,
+				creditFor(plan.jobs.filter(({ account }) => account === n)),
+			),
 		);
 	const image = await readFile(
 		join(paths.root, "test/fixtures/images/place.png"),
@@ -221,20 +226,33 @@ async function inTurn<T>(
 	return stories;
 }
 
-/** What the job's prompt, with one image, and all of its tokens cost. */
-const priceOf = ({ index, maxTokens }: JobPlan): number =>
+/** What the job's prompt, with one image, and so many tokens cost. */
+const priceOf = ({ index }: JobPlan, tokens: number): number =>
 	oneEach({
 		prompt_tokens: IMAGE_TOKENS + promptOf(index).length,
-		output_tokens: maxTokens,
+		output_tokens: tokens,
 		images: 1,
 	}).price;
+
+/** More than any job of a run holds. */
+const MOST_HELD = 2_000;
+/**
+ * What an account gets: what its jobs can cost, and enough for a few of them to hold the most that
+ * they could at once. Towards the end a caller often has to wait until another job settles.
+ */
+const creditFor = (jobs: JobPlan[]): number =>
+	jobs.reduce(
+		(sum, job) =>
+			sum + priceOf(job, Math.min(job.maxTokens, job.tokens.length)),
+		5 * MOST_HELD,
+	);
 
 const bodyOf = (job: JobPlan, image: Buffer): object => ({
 	images: [{ url: `data:image/png;base64,${image.toString("base64")}` }],
 	prompt: promptOf(job.index),
 	temperature: 0,
 	...(job.capped
-		? { max_tokens: 300, max_price: priceOf(job) }
+		? { max_tokens: 300, max_price: priceOf(job, job.maxTokens) }
 		: { max_tokens: job.maxTokens }),
 	expires_in: 3_600,
 	...(job.end === "leave" && { on_disconnect: "cancel" }),

@@ -196,7 +196,7 @@ bearer = "${stack.secrets.adminSecret}"
 				.filter((label) => !statuses.get(label)?.some(isGood));
 			// What it draws at random is no picture, and this route takes nothing else. An account is
 			// closed by who knows its id.
-			expect(idle).toEqual(["DELETE /v1/account", "POST /v1/files"]);
+			expect(idle).toEqual(["POST /v1/files", "DELETE /v1/account"]);
 		},
 		WITHIN_MS,
 	);

@@ -210,7 +210,7 @@ describe("an account that an audit froze", () => {
 		const own = await edge.fetch("http://edge.test/v1/account", {
 			headers: { Authorization: `Bearer ${account.key}` },
 		});
-		const { audit, ...rest } = frozen;
+		const { audit, closed_at: _, ...rest } = frozen;
 		expect(await own.json()).toEqual(rest);
 		const thawed = await admin("POST", `${path}/unfreeze`);
 		expect(thawed.body).toEqual({

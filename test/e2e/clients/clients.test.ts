@@ -301,7 +301,8 @@ describe("reads the streams of a job, of a chat and of the feed, each waiting", 
 		"%s",
 		async (parser) => {
 			const { feed, job, chat } = (await runs[parser]) as Record<string, Heard>;
-			expect(namesOf(feed ?? [])).toEqual([
+			// It may hear of the other job's end too before it stops.
+			expect(namesOf(feed ?? []).slice(0, 3)).toEqual([
 				"job.created",
 				"job.created",
 				"job.succeeded",
