@@ -71,7 +71,7 @@ async function live(account: TestAccount, job: Life): Promise<number | null> {
 	return price;
 }
 
-it("a thousand jobs at once on one dollar never cost more, and each debit is one job's", async () => {
+it("a thousand jobs on one dollar never cost more, and each debit is one job's", async () => {
 	const account = await newAccount(DOLLAR);
 	const lives = fc.sample(fc.noBias(life), {
 		numRuns: JOBS,

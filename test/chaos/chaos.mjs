@@ -96,11 +96,12 @@ function show({ jobs, tally, blows, kills, starts, interrupted, seconds }) {
 	const median = [...starts].sort((a, b) => a - b)[starts.length >> 1] ?? 0;
 	const { events, resumes, retries, poor } = tally;
 	const took = duration(seconds * 1000);
+	const again = `${retries} calls made again, ${poor} for want of money`;
 	board.print(`
   ${bold("jobs")}       ${jobs}: ${list(tally.ended)}; ${interrupted} attempts interrupted
   ${bold("blows")}      ${list(blows)}
   ${bold("edge died")}  ${list(kills)}
-  ${bold("callers")}    ${events} events, ${resumes} streams resumed, ${retries} calls made again, ${poor} for want of money
+  ${bold("callers")}    ${events} events, ${resumes} streams resumed, ${again}
   ${bold("time")}       ${took}, the edge back after ${duration(median)} (median)`);
 }
 results.forEach(show);
