@@ -1,7 +1,7 @@
 /** `minigpt4 export`. */
 import { expect, it } from "vitest";
-import { run } from "../../src/command/run.ts";
 import { json, problem, serve } from "../server.ts";
+import { minigpt4 } from "./minigpt4.ts";
 
 const PAGES: Record<string, object[]> = {
 	"/v1/keys": [{ object: "key", id: "key_1" }],
@@ -27,22 +27,10 @@ it("prints each object of the account in a line, jobs with what they said", asyn
 			next_cursor: from + 2 < all.length ? String(from + 2) : null,
 		});
 	});
-	const seen = { out: "", err: "" };
-	const code = await run(
-		["export"],
-		{
-			env: { MINIGPT4_API_KEY: "mg_live_test", MINIGPT4_BASE_URL: server.url },
-			out: { write: (text: string) => (seen.out += text) },
-			err: { write: (text: string) => (seen.err += text) },
-			input: null,
-			interrupt: new AbortController().signal,
-			now: () => 0,
-		} as never,
-		"0",
-	);
+	const { code, out, err } = await minigpt4(server, ["export"]);
 	expect(code).toBe(0);
 	expect(
-		seen.out
+		out
 			.trim()
 			.split("\n")
 			.map((line) => JSON.parse(line)),
@@ -55,5 +43,5 @@ it("prints each object of the account in a line, jobs with what they said", asyn
 		{ id: "J3", output: { text: "a cat" } },
 		...(PAGES["/v1/ledger"] ?? []),
 	]);
-	expect(seen.err).toBe("7 objects.\n");
+	expect(err).toBe("7 objects.\n");
 });

@@ -1,9 +1,11 @@
 /** `minigpt4 ledger`, and the limits of `keys`. */
 import { expect, it } from "vitest";
-import { run } from "../../src/command/run.ts";
 import { json, serve, type TestServer } from "../server.ts";
+import { minigpt4 as command } from "./minigpt4.ts";
 
 const NOW = Date.parse("2026-11-30T12:00:00Z");
+const minigpt4 = (server: TestServer, args: string[]) =>
+	command(server, args, NOW);
 const entry = (seq: number, part: object) => ({
 	id: `led_a_${seq}`,
 	object: "ledger_entry",
@@ -46,20 +48,6 @@ const api = () =>
 			next_cursor: isNext ? null : "l2",
 		});
 	});
-
-async function minigpt4(server: TestServer, args: string[]) {
-	const seen = { out: "", err: "" };
-	const io = {
-		env: { MINIGPT4_API_KEY: "mg_live_test", MINIGPT4_BASE_URL: server.url },
-		out: { write: (text: string) => (seen.out += text) },
-		err: { write: (text: string) => (seen.err += text) },
-		input: null,
-		interrupt: new AbortController().signal,
-		now: () => NOW,
-	};
-	const code = await run(args, io as never, "0");
-	return { code, ...seen };
-}
 
 it("prints each movement, what it changed, and the balance after it", async () => {
 	const server = await api();

@@ -1,8 +1,8 @@
 /** `minigpt4 quote`, and the options that cap an answer. */
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { run } from "../../src/command/run.ts";
 import { json, serve, type TestServer } from "../server.ts";
+import { minigpt4 } from "./minigpt4.ts";
 
 const CAT = fileURLToPath(new URL("../../../samples/cat.jpg", import.meta.url));
 const part = (item: string, quantity: number, amount: string) => ({
@@ -39,19 +39,6 @@ const api = () =>
 			: json(response, 200, QUOTE),
 	);
 
-async function minigpt4(server: TestServer, args: string[]) {
-	const seen = { out: "", err: "" };
-	const io = {
-		env: { MINIGPT4_API_KEY: "mg_live_test", MINIGPT4_BASE_URL: server.url },
-		out: { write: (text: string) => (seen.out += text) },
-		err: { write: (text: string) => (seen.err += text) },
-		input: null,
-		interrupt: new AbortController().signal,
-		now: Date.now,
-	};
-	const code = await run(args, io as never, "0");
-	return { code, ...seen };
-}
 const bodyOf = ({ asked }: TestServer) =>
 	JSON.parse(String(asked.find(({ path }) => path === "/v1/quotes")?.body));
 

@@ -1,9 +1,11 @@
 /** `minigpt4 usage` and `topup`. */
 import { expect, it } from "vitest";
-import { run } from "../../src/command/run.ts";
 import { json, serve, type TestServer } from "../server.ts";
+import { minigpt4 as command } from "./minigpt4.ts";
 
 const NOW = Date.parse("2026-11-30T12:00:00Z");
+const minigpt4 = (server: TestServer, args: string[]) =>
+	command(server, args, NOW);
 const row = (part: object) => ({
 	day: null,
 	key: null,
@@ -16,20 +18,6 @@ const row = (part: object) => ({
 	price: 107,
 	...part,
 });
-
-async function minigpt4(server: TestServer, args: string[]) {
-	const seen = { out: "", err: "" };
-	const io = {
-		env: { MINIGPT4_API_KEY: "mg_live_test", MINIGPT4_BASE_URL: server.url },
-		out: { write: (text: string) => (seen.out += text) },
-		err: { write: (text: string) => (seen.err += text) },
-		input: null,
-		interrupt: new AbortController().signal,
-		now: () => NOW,
-	};
-	const code = await run(args, io as never, "0");
-	return { code, ...seen };
-}
 
 const api = (data: object[]) =>
 	serve((_, response) => json(response, 200, { data, next_cursor: null }));
